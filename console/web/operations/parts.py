@@ -25,13 +25,6 @@ GATES_SHOWN = 12
 SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
 
 
-def hosts(names: tuple[str, ...]) -> Markup:
-    """The first instances as links, and the number of the others."""
-    shown = markup.joined((markup.instance(name) for name in names[:HOSTS_SHOWN]), ", ")
-    more = len(names) - HOSTS_SHOWN
-    return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
-
-
 def failures(found: Operation) -> None:
     """Each failure once: its message, its instances, and in how many other operations it occurred."""
     markup.draw(*map(_failure, found.failures[:FAILURES_SHOWN]))
@@ -49,7 +42,7 @@ def _failure(failure: Failure) -> Markup:
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            Markup("{}{}").format(what, hosts(failure.hosts)),
+            markup.joined((what, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
             *map(markup.small, (first if first == last else f"{first} to {last}", *_elsewhere(failure))),
             between=" · ",
         ),

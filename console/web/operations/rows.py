@@ -21,18 +21,15 @@ def title(row: dict[str, Any]) -> str:
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
-def segments(row: dict[str, Any], linked: bool = True) -> list[markup.Segment]:
-    """The parts of an outcome bar, one for each category with instances.
-
-    ``linked``: each part is a link to the operation's page with the instances of that category.
-    """
+def segments(row: dict[str, Any]) -> list[markup.Segment]:
+    """The parts of an outcome bar, one for each category with instances, with links to the instances of each."""
     found = []
     for category in CATEGORIES:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
         label = word(category, row["name"])
-        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label) if linked else ""
+        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label)
         if row.get("check") is True and category == UPDATED:
             label = f"would be {label}"
         found.append(markup.Segment(category, int(count), label, href))
@@ -41,7 +38,7 @@ def segments(row: dict[str, Any], linked: bool = True) -> list[markup.Segment]:
 
 def outcome(row: dict[str, Any]) -> Markup:
     """The outcome as a bar with its numbers."""
-    parts = segments(row, linked=False)
+    parts = segments(row)
     if not parts:
         return markup.small("no instance")
     text = ", ".join(f"{one.count:,} {one.word}" for one in parts)

@@ -77,12 +77,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     if not runs:
         links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
-        with lists.row():
-            lists.status_badge(run["status"])
-            links.to(
-                pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
-            )
-            lists.line(lists.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
+        same_time.run_line(run, "The operation of a playbook run that names it")
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)

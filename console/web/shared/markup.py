@@ -50,12 +50,19 @@ def address(page: str, /, **parameters: Any) -> str:
 
 def link(label: str | Markup, page: str, /, **parameters: Any) -> Markup:
     """A link to a page of the console."""
-    return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(address(page, **parameters), label)
+    return _linked(label, address(page, **parameters))
 
 
 def instance(host: str, instance_id: str | None = None) -> Markup:
     """A link to the page of an instance, by its id if that is known."""
     return link(host, pages.INSTANCE, id=instance_id or host)
+
+
+def instances(hosts: Iterable[str], total: int) -> Markup:
+    """Links to the pages of instances, and how many of all these leave out."""
+    shown = list(hosts)
+    more = f" and {total - len(shown):,} more" if total > len(shown) else ""
+    return joined((joined(map(instance, shown), ", "), more))
 
 
 def operation(label: str | Markup, key: str) -> Markup:
@@ -138,7 +145,7 @@ def legend(segments: Sequence[Segment]) -> Markup:
     )
 
 
-def _linked(text: str, href: str) -> Markup:
+def _linked(text: str | Markup, href: str) -> Markup:
     if not href:
         return escape(text)
     return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(href, text)

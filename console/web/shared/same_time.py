@@ -34,9 +34,13 @@ def of_rollout(rollout: dict[str, Any], now: float) -> None:
         st.markdown("**Playbook runs**")
         linked, near = records(cached.ask(rollouts.runs_of_rollout, rollout_id)), records(found)
         for run in linked:
-            _run(run, "names this rollout")
+            run_line(run, "Open the operation", "names this rollout")
         for run in near:
-            _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+            run_line(
+                run,
+                "Open the operation",
+                f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""),
+            )
         if not linked and not near:
             st.text("No stored run names this rollout or worked on its hosts at that time.")
 
@@ -87,10 +91,11 @@ def _section(
         st.text("No stored audit event of these hosts is in this time.")
 
 
-def _run(run: dict[str, Any], how: str) -> None:
+def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
+    """A playbook run in one line, with a link to its operation."""
     with lists.row():
         lists.status_badge(run["status"])
-        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
+        links.to(pages.OPERATION, label, id=run["run_id"])
         lists.line(lists.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
 
 
