@@ -12,6 +12,7 @@ import streamlit as st
 from console.record.opening import DatabaseProblem
 from console.record.read import ids
 from console.web.shared import cached
+from console.web.shared.pages import Page
 
 
 def short(identifier: str) -> str:
@@ -35,6 +36,6 @@ def resolved(*kinds: str) -> str:
         return identifier
 
 
-def to(page: str, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
+def to(page: Page, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
     """A link to a page, with parameters in its address. icon: the name of a Material icon, '' for none."""
-    st.page_link(page, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)
+    st.page_link(page.script, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)

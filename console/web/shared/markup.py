@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from console.text import times
 from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.shared import links, pages, viewer
+from console.web.shared.pages import Page
 
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")
@@ -40,15 +41,15 @@ def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
     return escape(between).join(part for part in parts if part)
 
 
-def address(page: str, /, **parameters: Any) -> str:
+def address(page: Page, /, **parameters: Any) -> str:
     """The address of a page with parameters; those that are None or '' are left out, a list has its name repeated."""
     kept = {name: value for name, value in parameters.items() if value not in (None, "", ())}
     # The first page has no name in the address.
-    name = "" if page == pages.PAGES[0].script else PurePosixPath(page).stem
+    name = "" if page is pages.OVERVIEW else page.name
     return f"./{name}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
 
 
-def link(label: str | Markup, page: str, /, **parameters: Any) -> Markup:
+def link(label: str | Markup, page: Page, /, **parameters: Any) -> Markup:
     """A link to a page of the console."""
     return _linked(label, address(page, **parameters))
 
@@ -198,7 +199,7 @@ def host(sort: str = "") -> Column:
     return Column("host", lambda row: instance(row["host"], row["instance_id"]), "host", sort)
 
 
-def link_by_id(title: str, page: str, name: str) -> Column:
+def link_by_id(title: str, page: Page, name: str) -> Column:
     """A column of links to a page of the ids ``name``, of which each shows the beginning."""
     return Column(title, lambda row: link(links.short(row[name]), page, id=row[name]), "short")
 
