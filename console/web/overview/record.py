@@ -28,7 +28,7 @@ from console.web.shared.export_menu import Listed
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
-NOTIFIED_SHOWN = 10
+NOTIFICATIONS_SHOWN = 10
 
 SOURCES = {
     "api": "API: rollouts and policy",
@@ -70,7 +70,7 @@ def body() -> None:
             troubles()
         if kept.copied_at is None:
             spools(waiting)
-        notified()
+        notifications_sent()
         sizes()
         if kept.copied_at is None:
             backup(kept)
@@ -180,9 +180,9 @@ def spools(waiting: Backlog) -> None:
         lists.shell(command("sync --no-api"))
 
 
-def notified() -> None:
+def notifications_sent() -> None:
     """The newest rows of the ledger of notifications, which names destinations and never an address."""
-    found, total = cached.ask(notifications.newest, NOTIFIED_SHOWN)
+    found, total = cached.ask(notifications.newest, NOTIFICATIONS_SHOWN)
     count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
     Listed("notifications", total, notifications.newest_frame).header("Notifications", count)
     if not total:
@@ -192,21 +192,21 @@ def notified() -> None:
         return
     shown = (
         markup.Column("when", lambda row: viewer.when(row.ended_at or row.begun_at or row.since), "time"),
-        markup.Column("what", title_of),
+        markup.Column("what", notification_title),
         markup.Column("to", lambda row: row.destination),
         # Whether an attempt that has no end has arrived, nobody knows.
         markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
-        markup.Column("attempts", attempts_of, "rest"),
+        markup.Column("attempts", notification_attempts, "rest"),
         markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
     )
     markup.draw(markup.table(shown, found, "Notifications, newest first"))
 
 
-def title_of(row: Notification) -> Markup | str:
+def notification_title(row: Notification) -> Markup | str:
     return markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
 
 
-def attempts_of(row: Notification) -> str:
+def notification_attempts(row: Notification) -> str:
     repeated = f"repeated, {row.attempts:,}" if row.attempts > 1 else f"{row.attempts:,}"
     return repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else "")
 

@@ -92,7 +92,7 @@ def counted_of(count: int, total: int, what: str) -> str:
 
 def playbook_name(path: str | None) -> str:
     """The playbook's file name."""
-    return PurePath(path).name if path else "unknown playbook"
+    return PurePath(path).name if path and pd.notna(path) else "unknown playbook"
 
 
 def row() -> DeltaGenerator:

@@ -165,8 +165,8 @@ class Column:
 
 
 def text(title: str, name: str, kind: str = "") -> Column:
-    """A column of texts: of the values ``name`` of the rows, as are those below."""
-    return Column(title, lambda row: row[name] or "", kind)
+    """A column of texts: of the values ``name`` of the rows, as are those below. One that is not known is empty."""
+    return Column(title, lambda row: row[name] if pd.notna(row[name]) else "", kind)
 
 
 def count(title: str, name: str, kind: str = "number") -> Column:
@@ -191,7 +191,7 @@ def moment(title: str, name: str) -> Column:
 
 def status(title: str, name: str, missing: Markup | str = "", kind: str = "") -> Column:
     """A column of statuses as badges. missing: shown where there is none."""
-    return Column(title, lambda row: badge(row[name]) if row[name] else missing, kind)
+    return Column(title, lambda row: badge(row[name]) if row[name] and pd.notna(row[name]) else missing, kind)
 
 
 def host(sort: str = "") -> Column:

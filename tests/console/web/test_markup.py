@@ -224,3 +224,13 @@ def test_an_operation_without_instances_is_compared_too() -> None:
 )
 def test_a_title_of_the_records_is_no_markdown(text: str, shown: str) -> None:
     assert lists.literal(text) == shown
+
+
+def test_a_value_that_is_not_known_is_an_empty_cell() -> None:
+    columns = [
+        markup.text("why", "a"), markup.status("status", "a", "none"), markup.count("n", "a"), markup.when("at", "a"),
+        markup.duration("took", "a"),
+    ]  # fmt: skip
+    for nothing in (None, float("nan")):
+        cells = Parsed(markup.table(columns, pd.DataFrame([{"a": nothing}], dtype=object), "x")).text
+        assert cells == "".join(("why", "status", "n", "at", "took", "none"))
