@@ -37,14 +37,17 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
+    lines = [["yes" if value is True else "no" if value is False else value for value in row.values()] for row in plain]
     if form == "csv":
         text = io.StringIO()
         # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(columns)
-        writer.writerows([[_cell(row[column]) for column in columns] for row in plain])
+        writer.writerows([[_cell(value) for value in line] for line in lines])
         return text.getvalue()
-    return _table(plain, columns)
+    cells = [list(columns), *([_printable(value) for value in line] for line in lines)]
+    widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells) + "\n"
 
 
 def _plain(column: str, value: Any) -> Any:
@@ -55,8 +58,6 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return _yes_or_no(value)
     if not isinstance(value, str):
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
@@ -64,18 +65,5 @@ def _cell(value: Any) -> Any:
     return no_formula(text)
 
 
-def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    cells = [[_printable(row[column]) for column in columns] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in [list(columns), *cells]]
-    return "\n".join(lines) + "\n"
-
-
-def _yes_or_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
 def _printable(value: Any) -> str:
-    if isinstance(value, bool):
-        return _yes_or_no(value)
     return printable_line(str(value)) if value is not None else "-"
