@@ -85,9 +85,7 @@ def header(known: dict[str, Any]) -> None:
     markup.draw(markup.paragraph(markup.small(f"id {known['instance_id']}{bundle}")))
     buttons.for_instance(known)
     if known["problem"]:
-        with st.container(border=True):
-            st.badge("open problem", icon=":material/error:", color="red")
-            st.text(known["problem"])
+        messages.problem("open problem", known["problem"])
     full = " or more" if known["memories_full"] else ""
     figures = [
         ("Runtime", known["runtime_current"] or "not read"),
@@ -271,10 +269,8 @@ def audit(known: dict[str, Any]) -> None:
         return
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
-    lists.metrics(
-        [(outcome.capitalize(), f"{by_outcome.get(outcome, 0):,}") for outcome in OUTCOMES]
-        + ([("Other", f"{other:,}")] if other else [])
-    )
+    numbers = {outcome.capitalize(): by_outcome.get(outcome, 0) for outcome in OUTCOMES}
+    lists.metrics({**numbers, **({"Other": other} if other else {})})
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
         links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])

@@ -108,10 +108,8 @@ def told_to(one: freeze_queries.FrozenTime) -> Markup:
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
-    lists.metrics(
-        [("Most at once", "unknown" if most is None else f"{most:,}")]
-        + [(name, policy[key] or "unknown") for name, key in COMPONENTS]
-    )
+    modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
+    lists.metrics({"Most at once": "unknown" if most is None else most, **modes})
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")
         st.text("max_parallel_rollouts is not a number of at least 1, so this collection starts no rollout.")

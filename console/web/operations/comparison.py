@@ -31,7 +31,7 @@ def show(before: Operation, now: Operation) -> None:
     markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
-    lists.metrics([(kind.capitalize(), f"{numbers[kind]:,}") for kind in KINDS if kind in numbers])
+    lists.metrics({kind.capitalize(): numbers[kind] for kind in KINDS if kind in numbers})
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):

@@ -54,13 +54,13 @@ def body() -> None:
         size = times.size(sum(frames.database_version(path)[1::2]))
         unread = times.size(waiting.unread) if waiting.files else "none"
         lists.metrics(
-            [
-                ("Database", size),
-                *([] if kept.copied_at is not None else [("Run logs waiting", unread)]),
-                ("Sources with errors", f"{int(found['errors'].sum()):,}"),
-                ("Gaps", f"{int(found['gaps'].sum()):,}"),
-                ("Last backup", since(kept.backup_at)),
-            ]
+            {
+                "Database": size,
+                **({} if kept.copied_at is not None else {"Run logs waiting": unread}),
+                "Sources with errors": int(found["errors"].sum()),
+                "Gaps": int(found["gaps"].sum()),
+                "Last backup": since(kept.backup_at),
+            }
         )
         if fresh.never:
             messages.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])

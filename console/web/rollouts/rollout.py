@@ -83,16 +83,14 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
-        [
-            ("Targets", f"{rollout['total']:,}"),
-            ("Succeeded", f"{rollout['succeeded']:,}"),
-            ("Failed", f"{rollout['failed']:,}"),
-            ("Uncertain", f"{rollout['uncertain']:,}"),
-            ("Open", f"{waiting:,}")
-            if waiting or not rollout["cancelled"]
-            else ("Cancelled", f"{rollout['cancelled']:,}"),
-            ("Took" if done else "Running for", times.duration((done or now) - created) if created else "unknown"),
-        ]
+        {
+            "Targets": rollout["total"],
+            "Succeeded": rollout["succeeded"],
+            "Failed": rollout["failed"],
+            "Uncertain": rollout["uncertain"],
+            **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
+            "Took" if done else "Running for": times.duration((done or now) - created) if created else "unknown",
+        }
     )
     if not rollout["targets_read"]:
         st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")

@@ -83,18 +83,13 @@ def header(run: dict[str, Any]) -> None:
             f"{counted(run['dropped_events'], 'event')} of this run could not be read; the numbers may be too low."
         )
     took = ended - run["started_at"] if ended and run["started_at"] else None
-    figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
+    figures = {"Hosts": run["hosts"], "Ok": run["ok"], "Changed": run["changed"], "Failed": run["failed"]}
     if run["unreachable"]:
-        figures.append(("Unreachable", run["unreachable"]))
+        figures["Unreachable"] = run["unreachable"]
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
-        figures.append(("Hosts without a result", len(unfinished)))
-    lists.metrics(
-        [
-            *((name, f"{value:,}") for name, value in figures),
-            ("Took" if run["ended_at"] else "So far", times.duration(took)),
-        ]
-    )
+        figures["Hosts without a result"] = len(unfinished)
+    lists.metrics({**figures, "Took" if run["ended_at"] else "So far": times.duration(took)})
 
 
 def jobs(run_id: str) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -119,8 +119,9 @@ def literal(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def metrics(values: Sequence[tuple[str, str]]) -> None:
-    """Metrics side by side, as pairs of label and value; they wrap on a narrow screen."""
+def metrics(values: Mapping[str, str | int]) -> None:
+    """Metrics side by side, by their labels; they wrap on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
-        for name, value in values:
-            st.metric(name, literal(value), border=True, width=max(150, 40 + 12 * len(value)))
+        for name, value in values.items():
+            text = value if isinstance(value, str) else f"{value:,}"
+            st.metric(name, literal(text), border=True, width=max(150, 40 + 12 * len(text)))

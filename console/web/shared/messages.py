@@ -33,7 +33,7 @@ def database() -> Iterator[None]:
 
 
 def problem(title: str, sentence: str) -> None:
-    """Show an error that concerns the whole page."""
+    """Show an error or a problem of what the page is about."""
     with st.container(border=True):
         st.badge(title, icon=":material/error:", color="red")
         st.text(sentence)
