@@ -61,9 +61,7 @@ def _told(one: Operation) -> Markup:
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-        kinds = st.pills(
-            "Then and now", list(KINDS), selection_mode="multi", key="compare_kind", bind="query-params", help=meanings
-        )
+        kinds = lists.pills("Then and now", KINDS, "compare_kind", meanings=meanings)
         search = lists.search_box("compare", "Host or message contains")
         column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:

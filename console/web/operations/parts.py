@@ -137,21 +137,15 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
 
 
 def instances(found: Operation) -> None:
-    """The table, filtered by ``outcome`` of the address."""
+    """The table, with its filters in the address."""
     row, frame = found.row, found.instances
     if not len(frame):
         return
     st.header("Instances")
     known = set(frame["category"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.pills(
-            "Outcome",
-            [one for one in CATEGORIES if one in known],
-            selection_mode="multi",
-            format_func=lambda one: word(one, row["name"]),
-            key="operation_outcome",
-            bind="query-params",
-        )
+        present = [one for one in CATEGORIES if one in known]
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda one: word(one, row["name"]))
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
     listed = paging.of_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))

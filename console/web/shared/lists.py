@@ -28,14 +28,21 @@ def search_box(of: str, label: str, name: str = "q", width: int = 280) -> str:
 def several_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> list[str]:
     """A narrow box to choose some of the options; no choice means all. shown: an option as the box and the URL name
     it."""
-    more: dict[str, Any] = {"format_func": shown, "key": key, "bind": "query-params", "width": width}
-    return st.multiselect(label, list(options), placeholder="all", **more)
+    return st.multiselect(label, list(options), placeholder="all", width=width, **_bound(key, shown))
+
+
+def pills(label: str, options: Iterable[str], key: str, shown: Shown = str, meanings: str | None = None) -> list[str]:
+    """As :func:`several_of`, side by side. meanings: of the options, as help."""
+    return st.pills(label, list(options), selection_mode="multi", help=meanings, **_bound(key, shown))
 
 
 def one_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> str | None:
     """A narrow box to choose one of the options, or None for all. shown: as of :func:`several_of`."""
-    more: dict[str, Any] = {"format_func": shown, "key": key, "bind": "query-params", "width": width}
-    return st.selectbox(label, list(options), index=None, placeholder="all", **more)
+    return st.selectbox(label, list(options), index=None, placeholder="all", width=width, **_bound(key, shown))
+
+
+def _bound(key: str, shown: Shown) -> dict[str, Any]:
+    return {"format_func": shown, "key": key, "bind": "query-params"}
 
 
 def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
@@ -69,7 +76,7 @@ def status_filter(of: str, options: Sequence[str], label: str = "Status", *, nar
     key = f"{of}_status"
     if narrow:
         return several_of(label, options, key, 170, _word)
-    return st.pills(label, options, selection_mode="multi", format_func=_word, key=key, bind="query-params")
+    return pills(label, options, key, _word)
 
 
 def _word(status: str) -> str:
