@@ -41,7 +41,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, lists, maintenance, metrics, notify, operations, serve, sync
+    from console.cli import lists, maintenance, monitoring, notify, operations, serve, sync
     from console.cli.options import OutputError, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
@@ -161,8 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.register(commands)
     operations.register(commands)
     lists.register(commands)
-    check.register(commands)
-    metrics.register(commands)
+    monitoring.register(commands)
     notify.register(commands)
     maintenance.register(commands)
     return parser

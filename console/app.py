@@ -21,7 +21,7 @@ if __name__ == "__main__":
     from console.web import sign_in
     from console.web.browser import navigation
     from console.web.shared.markup import CSS
-    from console.web.shared.pages import PAGES
+    from console.web.shared.pages import OVERVIEW, PAGES
     from console.web.startup import warm_up
 
     warm_up()
@@ -29,10 +29,9 @@ if __name__ == "__main__":
     st.html(CSS)
 
     # The pages are not in a folder named pages: Streamlit would run a link to one of them without this script.
-    first = PAGES[0]
     sign_in.run(
         [
-            st.Page(page.script, title=page.title, icon=page.icon or None, default=page is first,
+            st.Page(page.script, title=page.title, icon=page.icon or None, default=page is OVERVIEW,
                     visibility="visible" if page.icon else "hidden")
             for page in PAGES
         ]

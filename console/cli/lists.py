@@ -10,10 +10,10 @@ import math
 import time
 from typing import Any
 
-from console.cli.options import at_least_one, command, duration, list_options, put, records, say
+from console.cli.options import at_least_one, command, days_option, duration, list_options, put, say
 from console.record.read import rollouts, runs
 from console.settings.environment import Settings
-from console.text.listing import listing
+from console.text.listing import listing, records
 
 _RUNS = "run_id playbook status verdict check_mode started_at ended_at user hosts ok changed failed unreachable"
 _RUNS += " skipped why"
@@ -34,9 +34,7 @@ def register(commands: Any) -> None:
         commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
     )
     list_options(failures)
-    failures.add_argument(
-        "--days", type=at_least_one, metavar="N", help="only failures of the last N days (default: all)"
-    )
+    days_option(failures, "failures")
 
     stuck = command(commands, "stuck", _stuck, "list targets that make no progress, uncertain targets and lost runs")
     list_options(stuck)

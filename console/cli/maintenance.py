@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 import time
 from typing import Any
 
-from console.cli.options import command, days, format_option, put, records, say
+from console.cli.options import command, days, format_option, progress_line, put, say
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
 from console.text.counts import counted
-from console.text.listing import listing
+from console.text.listing import listing, records
 
 _PRUNABLE = "what table before_at rows"
 
@@ -99,7 +97,6 @@ def register(commands: Any) -> None:
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: pandas takes a second to load.
-    from console.collect.progress import TerminalProgress, silent
     from console.record.read.record_health import prunable
     from console.record.write.maintenance import open_maintenance
 
@@ -109,10 +106,8 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     if options.dry_run:
         put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
-    shown_progress = TerminalProgress(sys.stderr)
-    with contextlib.closing(shown_progress), open_maintenance(settings.database) as database:
-        told = silent if options.quiet else shown_progress
-        gone = database.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
+    with progress_line(options.quiet) as progress, open_maintenance(settings.database) as database:
+        gone = database.prune(rules(retention, now), now, progress, [int(row["rows"]) for row in rows])
     for row in rows:
         row["rows"] = gone[row["what"]]
     put(listing(rows, _PRUNABLE.split(), options.format))

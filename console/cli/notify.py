@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_json
-from console.cli.options import command, put, say
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from console.cli.options import command, format_option, put, say
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.counts import counted
+from console.text.listing import as_json
 
 if TYPE_CHECKING:
     from console.notifications.message import Message
@@ -53,9 +53,7 @@ def register(commands: Any) -> None:
         "--to", action="append", default=[], metavar="NAME", help="with test: send only to this destination"
     )
     notify.add_argument("--dry-run", action="store_true", help="show what would be sent, and send and record nothing")
-    notify.add_argument(
-        "--format", choices=("text", "json"), default="text", help="output format of --dry-run (default: %(default)s)"
-    )
+    format_option(notify, ("text", "json"), " of --dry-run")
 
 
 def rules_option(parser: argparse._ActionsContainer) -> None:
@@ -143,7 +141,6 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
 def _show(options: argparse.Namespace, messages: list[tuple[str, Message]]) -> None:
     if options.format == "json":
-        documents = [dict(told.document) for _name, told in messages]
-        put(printable_json(json.dumps(documents, indent=2, ensure_ascii=False)) + "\n")
+        put(as_json([dict(told.document) for _name, told in messages]))
     else:
         put("\n".join(f"To {name}: {told.title}\n{printable(told.text)}\n" for name, told in messages))

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
-from console.cli.options import at_least_one, command, list_options, put, records, say
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from console.cli.options import command, days_option, format_option, list_options, put, say
 from console.outcomes.words import CATEGORIES, VERDICTS
 from console.settings.environment import Settings
 from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
-from console.text.listing import listing
+from console.text.listing import as_json, listing, records
 
 if TYPE_CHECKING:
     from console.record.read.fleet import Fleet
@@ -34,9 +33,7 @@ def register(commands: Any) -> None:
     fleet = command(
         commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
     )
-    fleet.add_argument(
-        "--format", choices=("text", "json"), default="text", help="output format (default: %(default)s)"
-    )
+    format_option(fleet, ("text", "json"))
 
     lister = command(
         commands,
@@ -45,9 +42,7 @@ def register(commands: Any) -> None:
         "list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
     )
     list_options(lister)
-    lister.add_argument(
-        "--days", type=at_least_one, metavar="N", help="only operations of the last N days (default: all)"
-    )
+    days_option(lister, "operations")
     lister.add_argument(
         "--verdict",
         action="append",
@@ -89,13 +84,10 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     now = float(int(time.time()))
     found = fleets(settings.database, now)
     if options.format == "json":
-        put(printable_json(json.dumps([_plain(fleet) for fleet in found], indent=2, ensure_ascii=False)) + "\n")
+        put(as_json([_plain(fleet) for fleet in found]))
     elif found:
-        put(
-            "\n".join(
-                "\n".join(map(printable_line, in_words(fleet, now, several=len(found) > 1))) + "\n" for fleet in found
-            )
-        )
+        told = (map(printable_line, in_words(fleet, now, several=len(found) > 1)) for fleet in found)
+        put("\n".join("\n".join(lines) + "\n" for lines in told))
     return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
-from console.settings.environment import SettingsError
 from console.text.listing import FORMATS
+
+if TYPE_CHECKING:
+    from console.collect.progress import Progress
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
@@ -51,9 +53,15 @@ def command(commands: Any, name: str, run: Callable[..., int], what: str, **more
     return parser
 
 
-def format_option(parser: argparse.ArgumentParser) -> None:
-    """--format."""
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="output format (default: %(default)s)")
+def format_option(parser: argparse.ArgumentParser, choices: Sequence[str] = FORMATS, of: str = "") -> None:
+    """--format; the first choice is the default. ``of``: what it formats, where that is not all of the output."""
+    told = f"output format{of} (default: %(default)s)"
+    parser.add_argument("--format", choices=choices, default=choices[0], help=told)
+
+
+def days_option(parser: argparse.ArgumentParser, of: str) -> None:
+    """--days. ``of``: what is listed of these days."""
+    parser.add_argument("--days", type=at_least_one, metavar="N", help=f"only {of} of the last N days (default: all)")
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +72,14 @@ def list_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def records(frame: Any) -> list[dict[str, Any]]:
-    """The rows of a frame, one dictionary each."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+@contextmanager
+def progress_line(quiet: bool) -> Iterator[Progress]:
+    """Progress on standard error, which ends with a line of its own; none if ``quiet``."""
+    # Imported here: --help needs nothing of what collects.
+    from console.collect.progress import TerminalProgress, silent
+
+    with closing(TerminalProgress(sys.stderr)) as line:
+        yield silent if quiet else line
 
 
 def put_report(database: Path, report: Any) -> int:
@@ -77,34 +90,6 @@ def put_report(database: Path, report: Any) -> int:
     for problem in report.problems:
         say(problem, 1)
     return int(bool(report.problems))
-
-
-def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
-    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
-
-    A device or a pipe (``/dev/stdout``) is written to and stays what it is; of a link, the file that it leads to is
-    replaced. ``mode``: the exporter runs under another account. Raises SettingsError.
-    """
-    try:
-        if file.exists() and not file.is_file():
-            with file.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        file = file.resolve()
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as stream:
-            written = Path(stream.name)
-            try:
-                stream.write(text)
-                stream.flush()
-                written.chmod(mode)
-                written.replace(file)
-            except BaseException:
-                written.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error
 
 
 def at_least_one(text: str) -> int:

@@ -1,12 +1,14 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m console sync`: run logs and the API into the database, once, or with --follow until it is stopped."""
+"""`python -m console sync`: run logs and the API into the database, once, or with --follow until it is stopped; `sync
+awx` and `sync runner DIR`: runs of AWX and ansible-runner, into the same tables as those of the run log."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -16,11 +18,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from console.cli import imports
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, command, duration, put_report, say
+from console.cli.options import at_least_one, command, days_option, duration, progress_line, put_report, say
 from console.collect.pace import Pace
-from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
+from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
 from console.text.times import moment
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ _PACE = {
     "idle_interval": "time between two reads while none is in progress, and between two reads of AWX",
     "details_interval": "time between two reads of the audit and the details of an instance",
 }
+
+_AWX = """\
+Reads jobs that have ended, with their events, over the REST API, and continues where the last import ended. Set
+FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token with read scope) and, if the system does not trust the authority of its
+certificate, FLEETOPS_AWX_CA_PATH."""
+
+# The filters of AWX's jobs, by the name of the option.
+_FILTERS = {"project": "of this project", "template": "of this job template", "label": "with this label"}
 
 
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
@@ -97,9 +106,36 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     following.add_argument("--notify", action="store_true", help="also send notifications, like the command notify")
     rules_option(following)
     following.add_argument("--no-awx", action="store_true", help="do not read AWX")
-    for name, what in imports.FILTERS.items():
+    for name, what in _FILTERS.items():
         following.add_argument(f"--awx-{name}", metavar="NAME", help=f"from AWX, only jobs {what}")
-    imports.register(sync, parser_class)
+    _register_sources(sync, parser_class)
+
+
+def _register_sources(sync: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
+    """Add the sources to the parser of `sync`; without a source it reads the run logs and the API."""
+    sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
+
+    awx = sources.add_parser("awx", help="jobs of AWX or Automation Platform", description=_AWX, allow_abbrev=False)
+    awx.set_defaults(run=_awx)
+    _common(awx)
+    for name, what in _FILTERS.items():
+        awx.add_argument(f"--{name}", metavar="NAME", help=f"only jobs {what}")
+    days_option(awx, "jobs")
+
+    runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
+    runner.set_defaults(run=_runner)
+    _common(runner)
+    runner.add_argument(
+        "folder", metavar="DIR", help="a private data directory, its artifacts folder, or the folder of one run"
+    )
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    # Without a default of their own: an option given before the name of the source keeps its value.
+    parser.add_argument(
+        "--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: FLEETOPS_CONSOLE_DB)"
+    )
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="show no progress")
 
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
@@ -113,7 +149,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
         settings = replace(settings, remove_loaded_spools=True)
     if options.follow:
         return _follow(options, settings, connection)
-    for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in imports.FILTERS)):
+    for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in _FILTERS)):
         if getattr(options, name):
             raise SettingsError(f"--{name.replace('_', '-')} is an option of sync --follow; give --follow too.")
     return _once(options, settings, connection)
@@ -134,22 +170,22 @@ def _api_options(options: argparse.Namespace) -> Any:
 
 def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.once import sync_once
-    from console.collect.progress import TerminalProgress, silent
 
-    progress_line = TerminalProgress(sys.stderr)
-    with contextlib.closing(progress_line):
+    with progress_line(options.quiet) as progress:
         report = sync_once(
             settings,
             connection=connection,
             spools=not options.no_spools,
             api_options=_api_options(options),
-            progress=silent if options.quiet else progress_line,
+            progress=progress,
         )
     return put_report(settings.database, report)
 
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.follow import Follower, FollowError, Source
+    from console.collect.jobs.awx import JobFilter
+    from console.collect.jobs.awx_client import load_awx
     from console.collect.progress import TerminalProgress, silent
     from console.collect.sources import Api, Awx, RunLogs
 
@@ -159,17 +195,17 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     if options.rules and not options.notify:
         raise SettingsError("--rules is of --notify; give --notify too.")
     send = notifier(options.rules) if options.notify else None
-    awx = None if options.no_awx else imports.awx_of_the_environment()
+    awx = load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() and not options.no_awx else None
     secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
     sources, tenant = [], ""
-    progress_line = TerminalProgress(sys.stderr)
+    line = TerminalProgress(sys.stderr)
 
     def tell(sentence: str) -> None:
-        progress_line.close()
+        line.close()
         say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
     with contextlib.ExitStack() as opened:
-        opened.enter_context(contextlib.closing(progress_line))
+        opened.enter_context(contextlib.closing(line))
         if not options.no_spools:
             sources.append(Source("The folder of the run logs", RunLogs(settings, secrets).read))
         if connection is not None:
@@ -177,7 +213,8 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             tenant = api.tenant
             sources.append(Source("The API", api.read))
         if awx is not None:
-            jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
+            wanted = JobFilter(**{name: getattr(options, f"awx_{name}") for name in _FILTERS})
+            jobs = opened.enter_context(contextlib.closing(Awx(awx, wanted, secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
         if send is not None:
             sources.append(Source("Notifications", _notifications(settings, send), quick=False))
@@ -189,12 +226,12 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
                 stop,
                 open_work=lambda store: store.has_open_work(tenant),
                 tell=tell,
-                progress=silent if options.quiet else progress_line,
+                progress=silent if options.quiet else line,
             )
             try:
                 follower.run()
             except FollowError as error:
-                progress_line.close()
+                line.close()
                 return say(error, 2)
             tell("Following has ended; everything that was read is stored.")
     return 0
@@ -230,3 +267,50 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _awx(options: argparse.Namespace, settings: Settings) -> int:
+    from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+    from console.collect.jobs.awx import JobFilter, sync_awx
+    from console.collect.jobs.awx_client import AwxClient, load_awx
+
+    _refuse_follow(options)
+    connection = load_awx()
+    wanted = JobFilter(options.project, options.template, options.label, options.days)
+    redactor = Redactor([connection.token, os.environ.get("FLEETOPS_API_KEY")])
+    with contextlib.closing(AwxClient(connection)) as client:
+        return _import(
+            options,
+            settings,
+            lambda store, progress: sync_awx(
+                store, client, now=time.time, wanted=wanted, redactor=redactor, progress=progress
+            ),
+        )
+
+
+def _runner(options: argparse.Namespace, settings: Settings) -> int:
+    from console.collect.jobs.runner import sync_runner
+
+    _refuse_follow(options)
+    folder = path_of(options.folder)
+    return _import(
+        options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
+    )
+
+
+def _refuse_follow(options: argparse.Namespace) -> None:
+    if options.follow:
+        raise SettingsError(
+            f"sync {options.source} reads once. To follow AWX, set FLEETOPS_AWX_URL and give sync --follow without it."
+        )
+
+
+def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:
+    from console.record.write.store import open_store
+
+    with (
+        progress_line(options.quiet) as progress,
+        open_store(settings.database, make_folder=settings.database_is_default) as store,
+    ):
+        report = read(store, progress)
+    return put_report(settings.database, report)

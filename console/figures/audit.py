@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from console.figures.plotly_text import plain
 from console.figures.theme import GRID, finish
 from console.text.statuses import style_of
-from console.text.time_zone import local
+from console.text.times import local
 
 KNOWN = ("success", "denied", "error")
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Health checks as bands in time. Pure.
 
-A check gives the health at one moment. Its result counts until the next check, but at most for ``hold`` seconds; after
-that the health is unknown and there is no band.
+A check gives the health at one moment. Its result counts until the next check, but at most for :func:`usual_hold`
+seconds; after that the health is unknown and there is no band.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def usual_hold(checked: Sequence[float]) -> float:
     return min(max(usual, HOLD_LEAST), HOLD_MOST)
 
 
-def bands(checked: Sequence[float], statuses: Sequence[str], now: float, hold: float | None = None) -> list[Band]:
+def bands(checked: Sequence[float], statuses: Sequence[str], now: float) -> list[Band]:
     """The bands of checks in time order; adjacent bands with the same status are one band."""
-    most = usual_hold(checked) if hold is None else hold
+    most = usual_hold(checked)
     found: list[Band] = []
     for position, (at, status) in enumerate(zip(checked, statuses, strict=True)):
         until = checked[position + 1] if position + 1 < len(checked) else max(now, at)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -43,8 +44,8 @@ def calendar(
     figure = go.Figure()
     patterned = {"shape": "/", "size": 5, "solidity": 0.35, "fillmode": "overlay"}
     for name, spans, colour, pattern in (
-        (OPEN, [s for day in range(days) for s in _hours(open_hours, True, day)], ACCENT[theme], {}),
-        (CLOSED, [s for day in range(days) for s in _hours(open_hours, False, day)], FAINT[theme], {}),
+        (OPEN, list(_hours(open_hours, True, days)), ACCENT[theme], {}),
+        (CLOSED, list(_hours(open_hours, False, days)), FAINT[theme], {}),
         (FROZEN, list(_frozen(frozen, first, days)), BAD.dark if theme == "dark" else BAD.light, patterned),
     ):
         if not spans:
@@ -80,17 +81,14 @@ def calendar(
     return finish(figure, theme, barmode="overlay", height=84 + 24 * days, showlegend=True, hovermode="closest")
 
 
-def _hours(open_hours: Sequence[bool], wanted: bool, day: int) -> Iterator[Span]:
-    """The spans of a day in which each hour is open, or closed."""
-    begin = None
-    for hour in range(25):
-        fits = hour < 24 and open_hours[hour] is wanted
-        if fits and begin is None:
-            begin = hour
-        elif not fits and begin is not None:
-            word = OPEN if wanted else CLOSED
-            yield Span(day, begin, hour, f"{begin:02d}:00 to {hour:02d}:00 UTC: {word[2:]}")
-            begin = None
+def _hours(open_hours: Sequence[bool], wanted: bool, days: int) -> Iterator[Span]:
+    """The spans of each day in which all hours are open, or closed."""
+    word = OPEN if wanted else CLOSED
+    parts = [(is_open, list(hours)) for is_open, hours in groupby(range(24), lambda hour: open_hours[hour])]
+    for day in range(days):
+        for hours in [hours for is_open, hours in parts if is_open is wanted]:
+            begin, end = hours[0], hours[-1] + 1
+            yield Span(day, begin, end, f"{begin:02d}:00 to {end:02d}:00 UTC: {word[2:]}")
 
 
 def _frozen(frozen: Sequence[tuple[float, float, str]], first: float, days: int) -> Iterator[Span]:

@@ -84,13 +84,12 @@ def notify_once(
     with open_notifications(database) as noted, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
             return Report(is_busy=True)
-        found, _messages = due_now(database, rules, now)
+        found, messages = due_now(database, rules, now)
         noted.give_up(found.give_up, now)
         noted.over(found.over, now)
         sent, not_sent = [], []
-        for due in found.due:
+        for due, (_name, told) in zip(found.due, messages, strict=True):
             before_each()
-            told = message(due, rules.console_url)
             why = _send(noted, due, told, now, send)
             if why:
                 not_sent.append((due.destination, told, why))

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from logging.handlers import BufferingHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -59,9 +60,8 @@ class Address:
     secret: str = field(default="", repr=False)
 
 
-def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
+def load_addresses(destinations: Iterable[Destination], env: Mapping[str, str] = os.environ) -> list[Address]:
     """The addresses of destinations. Raises SettingsError, which names the variable and never the value."""
-    env = os.environ if environ is None else environ
     found = []
     for destination in destinations:
         values = {}
@@ -99,7 +99,7 @@ def _apprise(address: Address) -> Callable[[Message], None]:
         services = library.Apprise()
         usable = services.add(address.address) and len(services) == 1
     if not usable:
-        why = f" ({_cleaned(said[-1], redactor)})" if said else ""
+        why = f" ({_cleaned(said[-1].getMessage(), redactor)})" if said else ""
         raise SettingsError(
             f"{address.destination.address_env} is not one address that Apprise knows{why}; name one service for each"
             " destination, as mailtos://... or slack://..."
@@ -112,7 +112,9 @@ def _apprise(address: Address) -> Callable[[Message], None]:
             except Exception as error:  # noqa: BLE001 - what the more than 100 plugins of the library raise is not known
                 raise NotSent(_cleaned(f"Apprise failed with {type(error).__name__}: {error}", redactor)) from None
         if not sent:
-            raise NotSent(_cleaned("Apprise could not send it" + (f": {said[-1]}" if said else ""), redactor))
+            raise NotSent(
+                _cleaned("Apprise could not send it" + (f": {said[-1].getMessage()}" if said else ""), redactor)
+            )
 
     return send
 
@@ -130,24 +132,16 @@ def _library() -> Any:
     return apprise
 
 
-class _Kept(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
 @contextmanager
-def _log_of_apprise() -> Iterator[list[str]]:
+def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
     """Keep what Apprise logs, which may name an address, away from every log and from standard error."""
-    log, kept = logging.getLogger("apprise"), _Kept()
+    log, kept = logging.getLogger("apprise"), BufferingHandler(1000)
+    kept.setLevel(logging.WARNING)
     before = log.propagate
     log.propagate = False
     log.addHandler(kept)
     try:
-        yield kept.lines
+        yield kept.buffer
     finally:
         log.removeHandler(kept)
         log.propagate = before

@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
 from console.text.file_formats import no_formula
@@ -20,19 +22,32 @@ from console.text.file_formats import no_formula
 FORMATS = ("table", "json", "csv")
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, one dictionary each."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON for a terminal, with a line end."""
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
     """``rows`` as text with a line end. Columns named ``*_at`` are epoch seconds and become ISO 8601 (UTC)."""
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
-        return printable_json(json.dumps(plain, indent=2, ensure_ascii=False)) + "\n"
+        return as_json(plain)
+    lines = [["yes" if value is True else "no" if value is False else value for value in row.values()] for row in plain]
     if form == "csv":
         text = io.StringIO()
         # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(columns)
-        writer.writerows([[_cell(row[column]) for column in columns] for row in plain])
+        writer.writerows([[_cell(value) for value in line] for line in lines])
         return text.getvalue()
-    return _table(plain, columns)
+    cells = [list(columns), *([_printable(value) for value in line] for line in lines)]
+    widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells) + "\n"
 
 
 def _plain(column: str, value: Any) -> Any:
@@ -43,8 +58,6 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return _yes_or_no(value)
     if not isinstance(value, str):
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
@@ -52,18 +65,5 @@ def _cell(value: Any) -> Any:
     return no_formula(text)
 
 
-def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    cells = [[_printable(row[column]) for column in columns] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in [list(columns), *cells]]
-    return "\n".join(lines) + "\n"
-
-
-def _yes_or_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
 def _printable(value: Any) -> str:
-    if isinstance(value, bool):
-        return _yes_or_no(value)
     return printable_line(str(value)) if value is not None else "-"

@@ -28,9 +28,10 @@ from console.web.own_origin import MOST_COOKIES, OwnOrigin
 _MODULES = (
     "web.overview.sync_button",
     "web.timeline.section",
-    "web.rollouts.why",
+    "web.operations.parts",
+    "figures.phases",
     "figures.instance",
-    "web.instances.tables",
+    "web.instances.table",
     "web.shared.export_menu",
 )
 

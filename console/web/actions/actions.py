@@ -11,13 +11,12 @@ import streamlit as st
 from console.record.read import console_actions
 from console.text.counts import counted
 from console.web.shared import columns, lists, messages, paging
-from console.web.shared.status import status_filter
 
 
 def body() -> None:
     with messages.database():
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            outcomes = status_filter("acted", console_actions.OUTCOMES, "Outcome")
+            outcomes = lists.status_filter("acted", console_actions.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
         found = paging.asked("acted", console_actions.console_actions, tuple(outcomes), search)
         if not found.total:

@@ -28,7 +28,6 @@ from console.settings.environment import ApiConnection, SettingsError, load_sett
 from console.text.counts import counted
 from console.web import sign_in
 from console.web.shared import cached, links, lists, messages, pages, viewer
-from console.web.shared.status import status_badge
 
 ICONS = {
     "pause": ":material/pause:",
@@ -212,7 +211,7 @@ def _send(
 
 
 def _show(outcome: Outcome) -> None:
-    status_badge(outcome.word)
+    lists.status_badge(outcome.word)
     st.text(outcome.sentence)
     with lists.row():
         closed = st.button("Close", key="act_close")

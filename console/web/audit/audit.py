@@ -12,14 +12,15 @@ from console.figures import audit
 from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.text.counts import counted
-from console.web.audit import tables
+from console.text.statuses import style_of
 from console.web.audit.pivot import pivot
-from console.web.audit.tables import word
-from console.web.shared import cached, lists, messages, paging, plot, viewer
+from console.web.shared import audit_events, cached, columns, lists, messages, paging, plot, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
 BUCKETS_MOST = 200
+# Shown for an empty value, such as the server of a tool event.
+NONE = "(none)"
 
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
@@ -51,16 +52,21 @@ def body() -> None:
         instances()
 
 
+def word(value: str) -> str:
+    """A value of a dimension or an outcome, as shown."""
+    return value or NONE
+
+
 def held(totals: audit_queries.AuditTotals) -> None:
     """The API's totals, and which fraction of them is stored."""
     lists.metrics(
-        [
-            ("Events, by the API", f"{totals.total:,}"),
-            ("Success", f"{totals.success:,}"),
-            ("Error", f"{totals.error:,}"),
-            ("Denied", f"{totals.denied:,}"),
-            ("Instances", f"{totals.instances:,}"),
-        ]
+        {
+            "Events, by the API": totals.total,
+            "Success": totals.success,
+            "Error": totals.error,
+            "Denied": totals.denied,
+            "Instances": totals.instances,
+        }
     )
     part = min(1.0, totals.held / totals.total) if totals.total else 1.0
     st.progress(
@@ -101,15 +107,33 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
     # Only hours have the viewer's zone in their labels, so that all viewers share the figure of days.
     drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
     plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
+    pivot_table(counts, by, name)
+
+
+def pivot_table(counts: pd.DataFrame, by: str, name: str) -> None:
+    """A row for each value; a click on a cell chooses its value and, in an outcome's column, that outcome."""
     table = pivoted(counts)
     paging.of_frame(f"audit-{name.lower()}", counts).header(f"By {name.lower()}")
     st.caption("Choose a cell to list its events below.")
+    key = f"pivot_{by}"
+    outcomes = [str(column) for column in table.columns if str(column).startswith("o:")]
 
-    def choose(value: str, outcome: str | None) -> None:
-        st.session_state[f"audit_{by}"] = word(value)
-        st.session_state["audit_outcome"] = word(outcome) if outcome is not None else None
+    def choose() -> None:
+        cells = st.session_state[key].selection.cells
+        if cells:
+            row, column = cells[0]
+            st.session_state[f"audit_{by}"] = str(table["value"].iloc[row])
+            st.session_state["audit_outcome"] = str(column)[2:] if str(column) in outcomes else None
 
-    tables.pivot(table, name.lower(), f"pivot_{by}", choose)
+    bars = st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary")
+    shown = [
+        columns.text([word(value) for value in table["value"]], name.lower(), 300),
+        columns.count(table["events"], "events", 100),
+        *(columns.count(table[one], style_of(one[2:]).label if one[2:] else "no outcome", 110) for one in outcomes),
+        columns.percentage(table["not_success"], "not a success", 130),
+        columns.Column("over_time", table["over_time"], bars),
+    ]
+    columns.show(f"Audit events by {name.lower()}", shown, key, 10, on_select=choose, selection_mode="single-cell")
     if table["value"].nunique() < counts["value"].nunique():
         st.caption(
             f"The {len(table):,} biggest of {counts['value'].nunique():,}; the file under Share has all of them."
@@ -122,24 +146,20 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         st.header("Events", width="content")
         menu = st.container(width="content")
     sizes = counts.groupby("value")["events"].sum().sort_values(ascending=False)
-    values = {word(str(value)): str(value) for value in sizes.index[:1000]}
-    outcomes = {word(o): o for o in sorted(counts["outcome"].unique(), key=audit.outcome_order)}
+    outcomes = sorted(counts["outcome"].unique(), key=audit.outcome_order)
     buckets = sorted((b for b in counts["bucket"].unique() if b), reverse=True)[:BUCKETS_MOST]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        value = pick(name, list(values), f"audit_{by}", 260)
-        outcome = pick("Outcome", list(outcomes), "audit_outcome", 150)
+        value = pick(name, [str(value) for value in sizes.index[:1000]], f"audit_{by}", 260)
+        outcome = pick("Outcome", outcomes, "audit_outcome", 150)
         bucket = pick("Hour (UTC)" if span.grain == "hour" else "Day (UTC)", buckets, "audit_when", 180)
-    cell = audit_queries.AuditCell(
-        span, by, None if value is None else values[value], None if outcome is None else outcomes[outcome], bucket
-    )
-    found = paging.asked("audit", audit_queries.audit_events, cell)
+    found = paging.asked("audit", audit_queries.audit_events, audit_queries.AuditCell(span, by, value, outcome, bucket))
     with menu:
         found.share()
     if not len(found.rows):
         st.text("These events are no longer stored, only their counts." if not found.total else "This page is empty.")
         return
     st.caption(f"{counted(found.total, 'event')}, newest first; a time leads to the operations of that time")
-    tables.events(found.rows)
+    audit_events.show(found.rows)
     found.pager()
 
 
@@ -147,13 +167,25 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
     """One of the options, or None for all. A value in the address that is not an option counts as all."""
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    return st.selectbox(label, options, index=None, placeholder="all", key=key, bind="query-params", width=width)
+    return lists.one_of(label, options, key, width, word)
 
 
 def instances() -> None:
+    """By instance: the API's totals, how many events are stored, and where events are missing."""
     found = paging.asked("coverage", audit_queries.audit_coverage)
     found.header("By instance")
-    tables.coverage(found.rows)
+    rows = found.rows
+    gaps = zip(columns.in_words(rows["gap_from"]), columns.in_words(rows["gap_to"]), strict=True)
+    shown = [
+        columns.text(rows["host"], "instance", 260),
+        columns.percentage((rows["ours"] / rows["total"].where(rows["total"] > 0)).clip(upper=1.0), "coverage"),
+        columns.count(rows["ours"], "held"),
+        columns.count(rows["total"], "events"),
+        *(columns.count(rows[outcome], outcome) for outcome in ("success", "error", "denied")),
+        columns.text([f"{a} to {b or 'now'}" if a else "" for a, b in gaps], columns.in_zone("missing between"), 320),
+        columns.moments(rows["taken_at"], "API figures of"),
+    ]
+    columns.show("Audit coverage by instance", shown, "coverage", 12)
     found.pager()
 
 

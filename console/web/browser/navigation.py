@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from console.web.shared.pages import Page
+
 _LINKS_JS = Path(__file__).with_name("links.js").read_text(encoding="utf-8")
 _GO_JS = Path(__file__).with_name("go.js").read_text(encoding="utf-8")
 
@@ -23,7 +25,7 @@ def links() -> None:
     st.components.v2.component("fleetops_links", js=_LINKS_JS)(key="links", height=1)
 
 
-def go(page: str, identifier: str, key: str) -> None:
-    """Let the browser open the page with that script for one id; until then the script of this page continues."""
-    to = f"{Path(page).stem}?{urlencode({'id': identifier})}"
+def go(page: Page, identifier: str, key: str) -> None:
+    """Let the browser open the page for one id; until then the script of this page continues."""
+    to = f"{page.name}?{urlencode({'id': identifier})}"
     st.components.v2.component("fleetops_go", js=_GO_JS)(key=f"{key}_go", data={"to": to}, height=1)

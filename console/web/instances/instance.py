@@ -5,30 +5,44 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.figures import health_bands, instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
-from console.record.read import durations, frames, freshness, instances
+from console.record.read import durations, frames, freshness, history, instances
 from console.text import times
 from console.text.counts import counted
-from console.text.json_values import entries
+from console.text.json_values import entries, parsed
 from console.web.actions import buttons
-from console.web.audit.tables import events
 from console.web.browser import auto_refresh
-from console.web.instances import declared, happened, tables
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
-from console.web.shared.export_menu import share
-from console.web.shared.status import status_badge
+from console.web.instances import declared
+from console.web.shared import (
+    audit_events,
+    cached,
+    columns,
+    links,
+    lists,
+    markup,
+    messages,
+    pages,
+    paging,
+    period,
+    plot,
+    viewer,
+)
+from console.web.shared.export_menu import Listed, share
 
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
+HISTORY_DAYS, HISTORY_MOST = 7.0, 200
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
@@ -50,7 +64,7 @@ def body() -> None:
             messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
             return
         header(known)
-        happened.show(known)
+        happened(known)
         health(known)
         deploys(known)
         actions(known)
@@ -62,18 +76,16 @@ def header(known: dict[str, Any]) -> None:
     with lists.row():
         st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
         if known["health"]:
-            status_badge(known["health"])
+            lists.status_badge(known["health"])
         if known["outdated"]:
-            status_badge("outdated")
+            lists.status_badge("outdated")
         messages.data_as_of(known["tenant"])
         share("instance")
     bundle = f" · bundle {known['current_bundle']}" if known["current_bundle"] else ""
     markup.draw(markup.paragraph(markup.small(f"id {known['instance_id']}{bundle}")))
     buttons.for_instance(known)
     if known["problem"]:
-        with st.container(border=True):
-            st.badge("open problem", icon=":material/error:", color="red")
-            st.text(known["problem"])
+        messages.problem("open problem", known["problem"])
     full = " or more" if known["memories_full"] else ""
     figures = [
         ("Runtime", known["runtime_current"] or "not read"),
@@ -100,6 +112,40 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
 def as_of(known: dict[str, Any], kind: str) -> str:
     at = known[f"{kind}_at"]
     return f"read {viewer.moment(at, '%Y-%m-%d %H:%M')} ({viewer.ago(at)})" if at else ""
+
+
+def happened(known: dict[str, Any]) -> None:
+    """All kinds of what happened, for the period in the address, by default the last 7 days."""
+    head = lists.row()
+    with head:
+        st.header("What happened", width="content")
+    since, until = period.chosen("happened")
+    now = viewer.clock() // 60 * 60
+    first = now - HISTORY_DAYS * 86400.0 if since is None else since
+    last = now + 86400.0 if until is None else until
+    key = known["tenant"], known["instance_id"], known["host"] or "", first, last
+    found = cached.ask(history.history, *key, HISTORY_MOST)
+    more = f", the newest {HISTORY_MOST}" if len(found) == HISTORY_MOST else ""
+    end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
+    with head:
+        st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
+        share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
+    if not len(found):
+        st.text("Nothing is recorded in this time.")
+        return
+    shown = (
+        markup.Column("at", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
+        markup.text("kind", "kind", "rest"),
+        markup.Column("what", what_happened),
+        markup.status("status", "status"),
+        markup.text("detail", "detail", "rest"),
+    )
+    markup.draw(markup.table(shown, found, "What happened, newest first"))
+
+
+def what_happened(row: dict[str, Any]) -> Markup | str:
+    what = row["what"].rsplit("/", 1)[-1] if row["kind"] == "playbook" else row["what"]
+    return markup.operation(what, row["operation"]) if row["operation"] else what
 
 
 def health(known: dict[str, Any]) -> None:
@@ -130,9 +176,9 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
-    page = paging.asked("deploys", instances.instance_targets, *key, now)
+    page = paging.asked("instance-rollouts", instances.instance_targets, *key, now)
     found = page.rows
-    page.header("Rollouts", "instance-rollouts")
+    page.header("Rollouts")
     if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
@@ -150,8 +196,30 @@ def deploys(known: dict[str, Any]) -> None:
         plot.chart(
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
-    tables.deploys(found, p50, p95, whose)
+    shown = (
+        markup.link_by_id("rollout", pages.ROLLOUT, "rollout_id"),
+        markup.status("status", "status"),
+        markup.moment("started", "began_at"),
+        markup.duration("took", "took_s", "number"),
+        markup.Column(f"beside {whose} usual", lambda row: beside(row["took_s"], p50, p95)),
+        markup.text("scope", "scope", "rest"),
+        markup.text("error", "error"),
+        markup.text("bundle", "bundle_hash", "rest"),
+    )
+    began = found.assign(began_at=found["started_at"].fillna(found["created_at"]))
+    markup.draw(markup.table(shown, began, "Rollout targets of the instance, newest first"))
     page.pager()
+
+
+def beside(took: float, p50: float | None, p95: float | None) -> str:
+    """A duration beside the usual one."""
+    if math.isnan(took) or p95 is None:
+        return ""
+    if took > p95:
+        return f"p95 + {times.duration(took - p95)}"
+    if p50 is None:
+        return "within p95"
+    return "p50 to p95" if took > p50 else "within p50"
 
 
 def actions(known: dict[str, Any]) -> None:
@@ -160,8 +228,8 @@ def actions(known: dict[str, Any]) -> None:
         st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
-    found = paging.asked("actions", instances.instance_actions, *key)
-    found.header("Actions", "instance-actions")
+    found = paging.asked("instance-actions", instances.instance_actions, *key)
+    found.header("Actions")
     lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
@@ -170,7 +238,21 @@ def actions(known: dict[str, Any]) -> None:
             "actions than the 100 that the API lists. Sync the actions more often."
         )
     if found.total:
-        tables.actions(found.rows)
+        rows = found.rows
+        at = [
+            written or raw or ""
+            for written, raw in zip(columns.in_words(rows["created_at"]), rows["created_raw"], strict=True)
+        ]
+        shown = [
+            columns.text(at, columns.in_zone("asked for"), 160),
+            columns.text(rows["action"], "action", 190),
+            columns.statuses(rows["status"], width=130),
+            columns.durations(rows["took_s"], "took"),
+            columns.text(rows["message"], "message", 420),
+            *([columns.text(rows["actor"], "by", 140)] if rows["actor"].notna().any() else []),
+            columns.text(rows["action_id"], "id", 280),
+        ]
+        columns.show("Actions of the instance, newest first", shown, "actions")
         found.pager()
 
 
@@ -187,19 +269,16 @@ def audit(known: dict[str, Any]) -> None:
         return
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
-    lists.metrics(
-        [(outcome.capitalize(), f"{by_outcome.get(outcome, 0):,}") for outcome in OUTCOMES]
-        + ([("Other", f"{other:,}")] if other else [])
-    )
+    numbers = {outcome.capitalize(): by_outcome.get(outcome, 0) for outcome in OUTCOMES}
+    lists.metrics({**numbers, **({"Other": other} if other else {})})
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
         links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
-        with lists.row():
-            st.caption(f"The newest {len(found):,} that were not a success", width="content")
-            share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
-        events(found)
+        listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
+        listed.head(f"The newest {len(found):,} that were not a success")
+        audit_events.show(found)
     else:
         st.text("Every ingested event was a success.")
 
@@ -212,14 +291,44 @@ def versions(known: dict[str, Any]) -> None:
     lists.line(as_of(known, "updates"))
     rows = entries(known["components_json"])
     if rows:
-        tables.components(rows)
+        components(rows)
     else:
         st.text("The server lists no component of this instance.")
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
         paging.of_frame("instance-versions", seen).head("Versions seen over time")
-        tables.versions(seen)
+        contents = [parsed(text) for text in seen["versions_json"]]
+        changed = [difference(old, new) for old, new in zip([*contents[1:], None], contents, strict=True)]
+        shown = [
+            columns.moments(seen["taken_at"], "first seen"),
+            columns.text(seen["runtime"], "runtime", 130),
+            columns.text(changed, "change", 520),
+        ]
+        columns.show("Versions seen, newest first", shown, "versions")
+
+
+def components(rows: list[dict[str, Any]]) -> None:
+    """Versions of the components, those with an update first."""
+    frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
+    words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
+    frame = frame.assign(word=words, later=[word != "outdated" for word in words])
+    frame = frame.sort_values(["later", "name"], kind="stable")
+    shown = [
+        columns.text(frame["name"], "component", 260),
+        columns.statuses(frame["word"], "version", 130),
+        columns.text(frame["current"], "running", 150),
+        columns.text(frame["available"], "available", 150),
+    ]
+    columns.show("Components and their versions", shown, "components")
+
+
+def difference(old: dict[str, Any] | None, new: dict[str, Any]) -> str:
+    """What changed from the versions before to these."""
+    if old is None:
+        return "first read"
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'gone'}" for name in changed)
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open() and not buttons.is_confirming(ID))

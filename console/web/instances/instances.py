@@ -11,9 +11,8 @@ from console.record.read import declared as declared_queries
 from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
-from console.web.instances import declared, tables
+from console.web.instances import declared, table
 from console.web.shared import cached, lists, markup, messages, paging, viewer
-from console.web.shared.status import status_filter
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD, instances.HEALTH_GONE]
@@ -52,7 +51,7 @@ def body() -> None:
             st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
             found.share()
         if found.total:
-            tables.instances(found.rows, compared)
+            markup.draw(table.of_instances(found.rows, compared))
             found.pager()
         else:
             st.text("No instance matches these filters.")
@@ -76,13 +75,9 @@ def unread(tally: dict[str, int]) -> None:
 def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        health = st.multiselect(
-            "Health", HEALTH, key="instances_health", bind="query-params", placeholder="all", width=170
-        )
-        only = st.selectbox(
-            "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
-        )
-        statuses = status_filter("instances", STATUSES, "Last rollout", narrow=True)
+        health = lists.several_of("Health", HEALTH, "instances_health", 170)
+        only = lists.one_of("Only", ONLY, "instances_only", 190)
+        statuses = lists.status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
         sort = st.selectbox(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 from console.figures import policy as figures
 from console.record.read import frames
@@ -15,9 +16,8 @@ from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.instances import tables
-from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
-from console.web.shared.status import status_badge
+from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared.export_menu import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
 
@@ -55,7 +55,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
 def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: float) -> None:
     st.header("Maintenance window")
     with lists.row():
-        status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
+        lists.status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         lists.line(state.sentence)
     if not state.is_known:
         st.badge("no rollout may start", icon=":material/block:", color="red")
@@ -88,20 +88,28 @@ def freezes(frozen: freeze_queries.Frozen) -> None:
     elif not frozen.times:
         st.text("The newest plan of each playbook names no freeze. A run is told its freezes as fleetops_freezes.")
     else:
-        tables.freezes(frozen.times)
+        shown = (
+            markup.Column("frozen", lambda one: viewer.period(one.start, one.end, "%a %Y-%m-%d %H:%M")),
+            markup.Column("reason", lambda one: one.reason),
+            markup.Column("told to", told_to, "rest"),
+        )
+        markup.draw(markup.table(shown, frozen.times, "When changes are frozen, soonest first"))
         st.caption(
             "The next 35 days by the newest plan of each playbook. A run starts nothing that would not end before a"
             " freeze, unless its window is overridden."
         )
 
 
+def told_to(one: freeze_queries.FrozenTime) -> Markup:
+    """The plan that says so."""
+    return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.when(one.told_at))), " ")
+
+
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
-    lists.metrics(
-        [("Most at once", "unknown" if most is None else f"{most:,}")]
-        + [(name, policy[key] or "unknown") for name, key in COMPONENTS]
-    )
+    modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
+    lists.metrics({"Most at once": "unknown" if most is None else most, **modes})
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")
         st.text("max_parallel_rollouts is not a number of at least 1, so this collection starts no rollout.")
@@ -114,7 +122,14 @@ def changes(policy: dict[str, Any]) -> None:
     found = cached.ask(policy_queries.policy_changes, policy["tenant"])
     paging.of_frame("policy-changes", found).header("Changes seen")
     if len(found):
-        tables.policy_changes(found)
+        shown = [
+            columns.moments(found["seen_at"], "seen"),
+            columns.text(found["key"], "setting", 290),
+            columns.text(found["before"], "before", 150),
+            columns.text(found["after"], "after", 150),
+            columns.moments(found["not_before_at"], "not before"),
+        ]
+        columns.show("Changes of the policy, newest first", shown, "policy_changes")
         st.caption("The API returns only the current policy: the change happened between the two times.")
     else:
         lists.line(f"Unchanged since it was first seen, {viewer.moment(policy['taken_at'])}.")
@@ -123,16 +138,19 @@ def changes(policy: dict[str, Any]) -> None:
 def overrides(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.outside_window, tenant)
-    with lists.row():
-        st.header("Outside the window", width="content")
-        export_menu.share(
-            "outside-window",
-            len(found),
-            lambda path, most: policy_queries.outside_window(path, tenant, min(most, 5000)),
-        )
+    listed = Listed("outside-window", len(found), lambda path, n: policy_queries.outside_window(path, tenant, n))
+    listed.header("Outside the window")
     if len(found):
         st.caption("Rollouts that began while the window was closed, newest first")
-        tables.outside(found)
+        shown = (
+            markup.Column("operation", operation_of),
+            markup.status("status", "status"),
+            markup.moment("started", "created_at"),
+            markup.Column("window then", lambda row: row["hours"] + (" (assumed)" if row["assumed"] else "")),
+            markup.text("reason given", "reason"),
+            markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
+        )
+        markup.draw(markup.table(shown, found, "Rollouts started outside the maintenance window"))
         if found["assumed"].any():
             st.caption("assumed: no policy was known at that time, so the first one that was read later is used.")
     else:
@@ -140,7 +158,20 @@ def overrides(policy: dict[str, Any]) -> None:
     runs = cached.ask(policy_queries.override_runs)
     if len(runs):
         st.caption("Playbook runs that overrode the window with a reason, newest first")
-        tables.override_runs(runs)
+        shown = (
+            markup.link_by_id("operation", pages.OPERATION, "run_id"),
+            markup.status("status", "status"),
+            markup.Column("playbook", lambda row: lists.playbook_name(row["playbook"])),
+            markup.moment("started", "started_at"),
+            markup.text("reason given", "reason"),
+            markup.text("user", "user", "rest"),
+        )
+        markup.draw(markup.table(shown, runs, "Playbook runs that overrode the window"))
+
+
+def operation_of(row: dict[str, Any]) -> Markup:
+    """The operation of a rollout: the run that started it, else the rollout itself."""
+    return markup.operation(links.short(row["rollout_id"]), row["run_id"] or row["rollout_id"])
 
 
 st.title("Policy and window")

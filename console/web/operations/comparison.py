@@ -15,19 +15,8 @@ from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
 from console.web.operations import rows
-from console.web.shared import lists, markup, pages, paging
+from console.web.shared import lists, markup, paging
 
-COLUMNS = (
-    markup.Column("then and now"),
-    markup.Column("host", "host"),
-    markup.Column("before"),
-    markup.Column("now"),
-    markup.Column("took before", "number fo-rest"),
-    markup.Column("took now", "number fo-rest"),
-    markup.Column("waited before", "number fo-rest"),
-    markup.Column("waited now", "number fo-rest"),
-    markup.Column("message", "rest"),
-)
 # For each order: the column that it sorts by, and whether the smallest is first; '' for the order of ``compared``.
 SORTS = {
     "Problems first": ("", True),
@@ -42,7 +31,7 @@ def show(before: Operation, now: Operation) -> None:
     markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
-    lists.metrics([(kind.capitalize(), f"{numbers[kind]:,}") for kind in KINDS if kind in numbers])
+    lists.metrics({kind.capitalize(): numbers[kind] for kind in KINDS if kind in numbers})
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):
@@ -61,7 +50,7 @@ def beside(more: float) -> str:
 def _told(one: Operation) -> Markup:
     return markup.joined(
         (
-            markup.link(rows.title(one.row), pages.OPERATION, id=one.row["key"]),
+            markup.operation(rows.title(one.row), one.row["key"]),
             markup.badge(one.row["verdict"]),
             one.verdict.sentence,
         ),
@@ -72,9 +61,7 @@ def _told(one: Operation) -> Markup:
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-        kinds = st.pills(
-            "Then and now", list(KINDS), selection_mode="multi", key="compare_kind", bind="query-params", help=meanings
-        )
+        kinds = lists.pills("Then and now", KINDS, "compare_kind", meanings=meanings)
         search = lists.search_box("compare", "Host or message contains")
         column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:
@@ -87,21 +74,18 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     if not listed.total:
         st.text("No instance matches these filters.")
         return
-    cells = (
-        (
-            one["kind"],
-            markup.link(one["host"], pages.INSTANCE, id=one["instance_id"] or one["host"]),
-            _category(one["before"], before),
-            _category(one["now"], now),
-            times.duration(one["seconds_before"]),
-            times.duration(one["seconds_now"]),
-            times.duration(one["waited_before"]),
-            times.duration(one["waited_now"]),
-            one["message"] or "",
-        )
-        for one in lists.records(listed.rows)
+    columns = (
+        markup.text("then and now", "kind"),
+        markup.host(),
+        markup.Column("before", lambda one: _category(one["before"], before)),
+        markup.Column("now", lambda one: _category(one["now"], now)),
+        markup.duration("took before", "seconds_before"),
+        markup.duration("took now", "seconds_now"),
+        markup.duration("waited before", "waited_before"),
+        markup.duration("waited now", "waited_now"),
+        markup.text("message", "message", "rest"),
     )
-    markup.draw(markup.table(COLUMNS, cells, "Instances of two operations"))
+    markup.draw(markup.table(columns, listed.rows, "Instances of two operations"))
     listed.pager()
 
 

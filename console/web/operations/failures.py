@@ -14,18 +14,10 @@ from markupsafe import Markup
 from console.record.read import failures as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, paging, period, viewer
+from console.web.shared import cached, lists, markup, messages, pages, paging, period
+from console.web.shared.export_menu import Listed
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
-COLUMNS = (
-    markup.Column("message", "wide"),
-    markup.Column("failures", "number"),
-    markup.Column("instances", "number"),
-    markup.Column("operations", "number fo-rest"),
-    markup.Column("first", "time fo-rest"),
-    markup.Column("last", "time"),
-    markup.Column("newest on", "rest"),
-)
 
 
 def body() -> None:
@@ -45,26 +37,37 @@ def body() -> None:
             said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
             st.caption(f"{said}, most frequent first", width="content")
             listed.share()
-        markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(listed.rows)), "Failures by message"))
+        markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
         listed.pager()
         chosen(found)
 
 
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
-    once = int(row["operations"]) == 1
-    new = markup.joined((" ", markup.small("only in one operation"))) if once else markup.NOTHING
-    host = row["newest_host"] or ""
-    return (
-        Markup("{}{}").format(
-            markup.link(row["message"] or "no message", pages.FAILURES, message=row["fingerprint"]), new
-        ),
-        f"{int(row['failures']):,}",
-        f"{int(row['hosts']):,}",
-        markup.link(f"{int(row['operations']):,}", pages.OPERATION, id=row["run_id"] or row["rollout_id"]),
-        viewer.when(row["first_at"]),
-        viewer.when(row["last_at"]),
-        markup.link(host, pages.INSTANCE, id=host) if host else "",
-    )
+def _message(row: dict[str, Any]) -> Markup:
+    link = markup.link(row["message"] or "no message", pages.FAILURES, message=row["fingerprint"])
+    return markup.joined((link, markup.small("only in one operation") if row["operations"] == 1 else ""), " ")
+
+
+COLUMNS = (
+    markup.Column("message", _message, "wide"),
+    markup.count("failures", "failures"),
+    markup.count("instances", "hosts"),
+    markup.Column(
+        "operations",
+        lambda row: markup.operation(f"{row['operations']:,}", row["run_id"] or row["rollout_id"]),
+        "number fo-rest",
+    ),
+    markup.when("first", "first_at", "time fo-rest"),
+    markup.when("last", "last_at"),
+    markup.Column("newest on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "rest"),
+)
+OF_INSTANCES = (
+    markup.Column("host", lambda row: markup.instance(row["host"])),
+    markup.when("newest", "at"),
+    markup.count("failures", "failures"),
+    markup.Column(
+        "operation", lambda row: markup.operation("Open the operation", row["operation"]) if row["operation"] else ""
+    ),
+)
 
 
 def chosen(found: pd.DataFrame) -> None:
@@ -80,23 +83,11 @@ def chosen(found: pd.DataFrame) -> None:
     st.header("Instances with this failure")
     if len(known):
         st.code(known.iloc[0], language=None, wrap_lines=True)
-    with lists.row():
-        total = int(hosts["total"].iloc[0])
-        shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-        st.caption(f"{shown}{counted(total, 'instance')}, newest failure first", width="content")
-        export_menu.share("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most))
-    columns = (markup.Column("host"), markup.Column("newest", "time"), markup.Column("failures", "number"),
-               markup.Column("operation"))  # fmt: skip
-    cells = (
-        (
-            markup.link(row["host"], pages.INSTANCE, id=row["host"]),
-            viewer.when(row["at"]),
-            f"{int(row['failures']):,}",
-            markup.link("Open the operation", pages.OPERATION, id=row["operation"]) if row["operation"] else "",
-        )
-        for row in lists.records(hosts)
-    )
-    markup.draw(markup.table(columns, cells, "Instances with this failure"))
+    total = int(hosts["total"].iloc[0])
+    shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
+    said = f"{shown}{counted(total, 'instance')}, newest failure first"
+    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most)).head(said)
+    markup.draw(markup.table(OF_INSTANCES, hosts, "Instances with this failure"))
 
 
 auto_refresh.refreshing(body, cached.something_open)

@@ -11,11 +11,11 @@ from markupsafe import Markup
 from console.figures.timeline.axes import Mark
 from console.outcomes import words
 from console.outcomes.next_step import next_step
-from console.record.read import freshness, rollouts
+from console.record.read import freshness
 from console.record.read import operation as queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.operations import instances, parts, rows
+from console.web.operations import parts, rows
 from console.web.shared import (
     cached,
     export_menu,
@@ -24,11 +24,9 @@ from console.web.shared import (
     markup,
     messages,
     pages,
-    paging,
     rollouts_table,
     viewer,
 )
-from console.web.shared.status import status_badge
 from console.web.timeline import section
 
 ID = links.resolved("run", "rollout")
@@ -53,7 +51,7 @@ def body() -> None:
             parts.plan_and_result(found)
             following(found)
         timeline(found, now)
-        instances.show(found)
+        parts.instances(found)
         closed(found)
 
 
@@ -61,9 +59,9 @@ def header(found: queries.Operation) -> None:
     row = found.row
     with lists.row():
         st.title(lists.literal(rows.title(row)), width="content")
-        status_badge(row["verdict"])
+        lists.status_badge(row["verdict"])
         if row["check"] is True and row["verdict"] != words.CHECK:
-            status_badge(words.CHECK)
+            lists.status_badge(words.CHECK)
         messages.data_as_of(row["tenant"] or "")
         export_menu.share("operation")
     ended = viewer.when(row["ended_at"]) or "now"
@@ -118,8 +116,7 @@ def timeline(found: queries.Operation, now: float) -> None:
     )
     if row["kind"] == "rollout":
         seen = cached.ask(freshness.freshness).as_of(now, row["tenant"])
-        read = cached.targets_of(found, now)
-        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
+        section.show((row["tenant"], ID), cached.targets_of(found, now), seen, marks=marks)
     elif len(found.rollouts):
         section.show_of_run(row["key"], found.rollouts, marks)
 
@@ -131,10 +128,7 @@ def closed(found: queries.Operation) -> None:
         links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
-        with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
-            shown = paging.of_frame("operation_rollouts", found.rollouts)
-            rollouts_table.show(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
-            shown.pager()
+        rollouts_table.of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:
@@ -142,4 +136,4 @@ def closed(found: queries.Operation) -> None:
                 st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)
 
 
-auto_refresh.refreshing(body, lambda: cached.operation_open(ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID))

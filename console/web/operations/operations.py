@@ -14,7 +14,6 @@ from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
 from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
-from console.web.shared.status import status_filter
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
@@ -37,7 +36,7 @@ def body() -> None:
         with head:
             st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
             found.share()
-        markup.draw(rows.table_of(found.rows, "Operations, newest first"))
+        markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
         found.pager()
         with lists.row():
             links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
@@ -50,14 +49,10 @@ def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
-        verdicts = status_filter("operations", VERDICTS, "Verdict", narrow=True)
-        kinds = st.multiselect(
-            "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
-        )
-        mode = st.selectbox(
-            "Mode", [REAL, CHECKS], index=None, key="operations_mode", bind="query-params", placeholder="all", width=130
-        )
-        who = st.text_input("Who", type="search", key="operations_who", bind="query-params", live=True, width=120) or ""
+        verdicts = lists.status_filter("operations", VERDICTS, "Verdict", narrow=True)
+        kinds = lists.several_of("Started by", KINDS, "operations_kind", 190)
+        mode = lists.one_of("Mode", (REAL, CHECKS), "operations_mode", 130)
+        who = lists.search_box("operations", "Who", "who", 120)
         search = lists.search_box("operations", "Playbook, host or id contains")
     return queries.OperationFilter(
         since,

@@ -1,32 +1,28 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of an operation's page: failures, gates, plan and result."""
+"""The parts of an operation's page: failures, gates, plan and result, instances."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
 from console.figures.timeline.axes import Mark
+from console.outcomes.words import CATEGORIES, word
 from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import markup, pages, viewer
+from console.web.shared import lists, markup, pages, paging, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
-
-
-def hosts(names: tuple[str, ...]) -> Markup:
-    """The first instances as links, and the number of the others."""
-    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:HOSTS_SHOWN]), ", ")
-    more = len(names) - HOSTS_SHOWN
-    return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
+SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
 
 
 def failures(found: Operation) -> None:
@@ -46,7 +42,7 @@ def _failure(failure: Failure) -> Markup:
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            Markup("{}{}").format(what, hosts(failure.hosts)),
+            markup.joined((what, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
             *map(markup.small, (first if first == last else f"{first} to {last}", *_elsewhere(failure))),
             between=" · ",
         ),
@@ -72,13 +68,13 @@ def gates(found: Operation) -> None:
     st.header("Gates")
     if len(found.gates) > GATES_SHOWN:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}; the others are in the raw plan and report.")
-    columns = (markup.Column("before batch"), markup.Column("at", "time"), markup.Column("verdict"),
-               markup.Column("figures"))  # fmt: skip
-    cells = (
-        (_number(gate.batch), viewer.clock_time(gate.at), markup.badge(gate.verdict), gate.figures)
-        for gate in found.gates[-GATES_SHOWN:]
+    columns = (
+        markup.Column("before batch", lambda gate: _number(gate.batch)),
+        markup.Column("at", lambda gate: viewer.clock_time(gate.at), "time"),
+        markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
+        markup.Column("figures", lambda gate: gate.figures),
     )
-    markup.draw(markup.table(columns, cells, "Gates of this run"))
+    markup.draw(markup.table(columns, found.gates[-GATES_SHOWN:], "Gates of this run"))
 
 
 def gate_marks(found: Operation) -> Iterator[Mark]:
@@ -113,7 +109,7 @@ def plan_and_result(found: Operation) -> None:
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
                 (
                     "Followed",
-                    markup.joined((markup.link(one[:8], pages.OPERATION, id=one) for one in found.followed), ", "),
+                    markup.joined((markup.operation(one[:8], one) for one in found.followed), ", "),
                 ),
                 (
                     "Version mismatch",
@@ -127,3 +123,51 @@ def plan_and_result(found: Operation) -> None:
 def _number(value: Any) -> str:
     """A number of a run log with thousands separators; anything else that is there as it is."""
     return f"{value:,}" if isinstance(value, int | float) else str(value or "")
+
+
+def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort: str) -> pd.DataFrame:
+    """The rows that match, in that order: '' as they are (problems first), '-word' for descending."""
+    if categories:
+        frame = frame[frame["category"].isin(categories)]
+    frame = lists.containing(frame, search, "host", "message")
+    column = SORTS.get(sort.lstrip("-"))
+    if column is None:
+        return frame[::-1] if sort == "-outcome" else frame
+    return frame.sort_values(column, ascending=not sort.startswith("-"), kind="stable", na_position="last")
+
+
+def instances(found: Operation) -> None:
+    """The table, with its filters in the address."""
+    row, frame = found.row, found.instances
+    if not len(frame):
+        return
+    st.header("Instances")
+    known = set(frame["category"])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        present = [one for one in CATEGORIES if one in known]
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda one: word(one, row["name"]))
+        search = lists.search_box("operation", "Host or message contains")
+    sort = str(st.query_params.get("sort", ""))
+    listed = paging.of_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
+    listed.head(lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"))
+    if not listed.total:
+        st.text("No instance matches these filters.")
+        return
+    columns = (
+        markup.Column(
+            "outcome", lambda one: markup.badge(one["category"], word(one["category"], row["name"])), sort="outcome"
+        ),
+        markup.host(sort="host"),
+        markup.Column("started", lambda one: viewer.clock_time(one["started_at"]), "time fo-rest", "started"),
+        markup.duration("took", "seconds", "number", "took"),
+        markup.duration("waited", "waited", sort="waited"),
+        markup.text("message", "message", "rest"),
+    )
+    asked = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
+    markup.draw(
+        markup.table(
+            columns, listed.rows, "Instances of this operation", sort,
+            lambda order: markup.address(pages.OPERATION, **asked, sort=order),
+        )
+    )  # fmt: skip
+    listed.pager()

@@ -8,21 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
 from console.text import times
-from console.web.shared import lists, markup, pages, viewer
-
-COLUMNS = (
-    markup.Column("started", "time"),
-    markup.Column("operation", "title"),
-    markup.Column("outcome", "outcome"),
-    markup.Column("by", "short fo-rest"),
-    markup.Column("why it ended", "long fo-rest"),
-    markup.Column("took", "number fo-rest"),
-)
+from console.web.shared import markup, pages, viewer
 
 
 def title(row: dict[str, Any]) -> str:
@@ -31,27 +21,24 @@ def title(row: dict[str, Any]) -> str:
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
-def segments(row: dict[str, Any], linked: bool = True) -> list[markup.Segment]:
-    """The parts of an outcome bar, one for each category with instances.
-
-    ``linked``: each part is a link to the operation's page with the instances of that category.
-    """
+def segments(row: dict[str, Any]) -> list[markup.Segment]:
+    """The parts of an outcome bar, one for each category with instances, with links to the instances of each."""
     found = []
     for category in CATEGORIES:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
         label = word(category, row["name"])
+        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label)
         if row.get("check") is True and category == UPDATED:
             label = f"would be {label}"
-        href = markup.address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
         found.append(markup.Segment(category, int(count), label, href))
     return found
 
 
 def outcome(row: dict[str, Any]) -> Markup:
     """The outcome as a bar with its numbers."""
-    parts = segments(row, linked=False)
+    parts = segments(row)
     if not parts:
         return markup.small("no instance")
     text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
@@ -70,21 +57,23 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
-def table_of(found: pd.DataFrame, label: str) -> Markup:
-    """Operations as a table."""
-    return markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), label)
-
-
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+def _title_and_verdict(row: dict[str, Any]) -> Markup:
     marks = [markup.badge(row["verdict"])] if row["verdict"] != COMPLETE else []
-    return (
-        viewer.when(row["started_at"]),
-        markup.joined((markup.link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
-        outcome(row),
-        by(row),
-        Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
-        times.duration(row["seconds"]),
-    )
+    return markup.joined((markup.operation(title(row), row["key"]), *marks), " ")
+
+
+def _why(row: dict[str, Any]) -> Markup:
+    return Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or "")
+
+
+COLUMNS = (
+    markup.when("started", "started_at"),
+    markup.Column("operation", _title_and_verdict, "title"),
+    markup.Column("outcome", outcome, "outcome"),
+    markup.Column("by", by, "short fo-rest"),
+    markup.Column("why it ended", _why, "long fo-rest"),
+    markup.duration("took", "seconds"),
+)
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
@@ -95,7 +84,7 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     """
     first = markup.head(
         markup.badge(RUNNING),
-        markup.link(title(row), pages.OPERATION, id=row["key"]),
+        markup.operation(title(row), row["key"]),
         markup.small(
             f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"
         ),

@@ -68,11 +68,8 @@ def entry(item: dict[str, Any]) -> Markup:
     since = viewer.when(item["at"])
     when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
-    names = markup.joined((markup.link(host, pages.INSTANCE, id=host) for host in hosts), ", ")
-    others = item["instances"] - len(hosts)
-    more = f" and {others:,} more" if hosts and others > 0 else ""
     # The title of one instance names it.
-    of = Markup("{}{}").format(names, more) if len(hosts) > 1 else markup.NOTHING
+    of = markup.instances(hosts, item["instances"]) if len(hosts) > 1 else markup.NOTHING
     said = markup.small(item["detail"])
     below = markup.paragraph(of, said, between=" · ") if of or said else markup.NOTHING
     head = markup.head(markup.badge(item["status"]), markup.strong(item["title"]), when, act)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -20,11 +21,13 @@ from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
 from console.text.counts import counted
+from console.text.listing import records
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
-from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, viewer
+from console.web.shared import cached, links, lists, markup, messages, pages, viewer
+from console.web.shared.export_menu import Listed
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
@@ -57,7 +60,7 @@ def running(now: float) -> None:
     if not len(found):
         return
     st.header("Running now")
-    for row in lists.records(found.head(RUNNING_SHOWN)):
+    for row in records(found.head(RUNNING_SHOWN)):
         one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
@@ -94,12 +97,9 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
 
 def needs_attention(now: float) -> None:
     minute = now // 60 * 60
-    entries = lists.records(cached.ask(attention_queries.attention, minute))
-    with lists.row():
-        st.header("Needs attention", width="content")
-        if entries:
-            st.caption(counted(len(entries), "cause"), width="content")
-            export_menu.share("attention", len(entries), lambda path, most: attention.exported(path, most, minute))
+    entries = records(cached.ask(attention_queries.attention, minute))
+    listed = Listed("attention", len(entries), partial(attention.exported, now=minute))
+    listed.header("Needs attention", counted(listed.total, "cause"))
     attention.show(entries)
 
 
@@ -108,7 +108,7 @@ def operations(newest: pd.DataFrame, total: int) -> None:
     if not total:
         st.text("No playbook run and no rollout is recorded yet.")
         return
-    markup.draw(rows.table_of(newest, "Newest operations"))
+    markup.draw(markup.table(rows.COLUMNS, newest, "Newest operations"))
     with lists.row():
         links.to(pages.OPERATIONS, f"All operations ({total:,})")
         if total > 1:

@@ -11,19 +11,24 @@ import time
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.monitoring.backlog import Backlog, backlog
-from console.record.read import frames, freshness, record_health
+from console.notifications.facts import OPERATIONS
+from console.record.read import frames, freshness, notifications, record_health
 from console.record.retention import Retention
+from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
 from console.settings.environment import load_settings
 from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
-from console.web.overview import notifications
-from console.web.shared import cached, columns, lists, messages, paging, viewer
+from console.text.listing import records
+from console.web.shared import cached, columns, lists, markup, messages, paging, viewer
+from console.web.shared.export_menu import Listed
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
+NOTIFICATIONS_SHOWN = 10
 
 SOURCES = {
     "api": "API: rollouts and policy",
@@ -49,13 +54,13 @@ def body() -> None:
         size = times.size(sum(frames.database_version(path)[1::2]))
         unread = times.size(waiting.unread) if waiting.files else "none"
         lists.metrics(
-            [
-                ("Database", size),
-                *([] if kept.copied_at is not None else [("Run logs waiting", unread)]),
-                ("Sources with errors", f"{int(found['errors'].sum()):,}"),
-                ("Gaps", f"{int(found['gaps'].sum()):,}"),
-                ("Last backup", since(kept.backup_at)),
-            ]
+            {
+                "Database": size,
+                **({} if kept.copied_at is not None else {"Run logs waiting": unread}),
+                "Sources with errors": int(found["errors"].sum()),
+                "Gaps": int(found["gaps"].sum()),
+                "Last backup": since(kept.backup_at),
+            }
         )
         if fresh.never:
             messages.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
@@ -65,7 +70,7 @@ def body() -> None:
             troubles()
         if kept.copied_at is None:
             spools(waiting)
-        notifications.section()
+        notifications_sent()
         sizes()
         if kept.copied_at is None:
             backup(kept)
@@ -125,7 +130,7 @@ def tenants(fresh: freshness.Freshness) -> None:
 
 
 def troubles() -> None:
-    missing = paging.asked("troubles", record_health.source_troubles)
+    missing = paging.asked("missing", record_health.source_troubles)
     found = missing.rows
     st.header("Missing")
     if not missing.total:
@@ -136,8 +141,8 @@ def troubles() -> None:
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
         st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
-        missing.share("missing")
-    for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
+        missing.share()
+    for row in records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     parts = [
         host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
@@ -168,11 +173,42 @@ def spools(waiting: Backlog) -> None:
     elif not waiting.files:
         st.text(f"All run logs in {load_settings().spool_dir} are loaded.")
     else:
-        files = f"{waiting.files:,} run logs" if waiting.files != 1 else "1 run log"
+        files = counted(waiting.files, "run log")
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().spool_dir, times.size(waiting.unread)
         st.text(f"{unread} of {files} in {folder} are not loaded yet{since}.")
         lists.shell(command("sync --no-api"))
+
+
+def notifications_sent() -> None:
+    """The newest rows of the ledger of notifications, which names destinations and never an address."""
+    found, total = cached.ask(notifications.newest, NOTIFICATIONS_SHOWN)
+    count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
+    Listed("notifications", total, notifications.newest_frame).header("Notifications", count)
+    if not total:
+        st.text("None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody.")
+        if not cached.is_copy():
+            lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
+        return
+    shown = (
+        markup.Column("when", lambda row: viewer.when(row.ended_at or row.begun_at or row.since), "time"),
+        markup.Column("what", notification_title),
+        markup.Column("to", lambda row: row.destination),
+        # Whether an attempt that has no end has arrived, nobody knows.
+        markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
+        markup.Column("attempts", notification_attempts, "rest"),
+        markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
+    )
+    markup.draw(markup.table(shown, found, "Notifications, newest first"))
+
+
+def notification_title(row: Notification) -> Markup | str:
+    return markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
+
+
+def notification_attempts(row: Notification) -> str:
+    repeated = f"repeated, {row.attempts:,}" if row.attempts > 1 else f"{row.attempts:,}"
+    return repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else "")
 
 
 def sizes() -> None:

@@ -7,21 +7,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console.record.read import frames, freshness, rollouts
+from console.figures import phases
+from console.record.read import durations, frames, freshness, rollouts
+from console.record.read.operation import Operation
 from console.text import times
+from console.text.counts import counted
+from console.text.listing import records
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.rollouts import targets_table, why
-from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
-from console.web.shared.status import status_badge, status_filter
+from console.web.operations import parts
+from console.web.rollouts import targets_table
+from console.web.shared import cached, columns, links, lists, messages, pages, paging, plot, same_time, viewer
 from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 LIVE_SECONDS = 120.0
+FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 ID = links.resolved("rollout")
+
+
+@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
+def phases_figure(slowest: pd.DataFrame, theme: str, first: str) -> str:
+    return plot.to_json(phases.phase_bars(slowest, theme, first))
 
 
 def body() -> None:
@@ -36,21 +47,13 @@ def body() -> None:
         if found is None:
             return
         badge = header(rollout, now)
-        why.drift(rollout)
-        earlier = section.Earlier(rollout["tenant"], ID, rollout["created_at"])
-        window = section.show(
-            rollouts.targets_of,
-            rollout["tenant"],
-            ID,
-            now=now,
-            earlier=earlier,
-            selectable=True,
-            read=cached.targets_of(found, now),
-        )
+        drift(rollout)
+        key, before = (rollout["tenant"], ID), rollout["created_at"]
+        window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
         # The page is refreshed all the time, but there is no new data unless somebody syncs.
         if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
             badge.badge("live", icon=":material/autorenew:", color="blue")
-        why.show(rollout, found, now)
+        why(rollout, found, now)
         targets(rollout, window, now)
 
 
@@ -59,7 +62,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     with lists.row():
         what = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}"
         st.title(f"{what}, {viewer.when(rollout['created_at'])}", width="content")
-        status_badge(rollout["status"])
+        lists.status_badge(rollout["status"])
         live = st.container(width="content")
     messages.data_as_of(rollout["tenant"])
     buttons.for_rollout(rollout)
@@ -70,41 +73,117 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
     )
-    runs = lists.records(cached.ask(rollouts.runs_of_rollout, ID))
+    runs = records(cached.ask(rollouts.runs_of_rollout, ID))
     if not runs:
         links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
-        with lists.row():
-            status_badge(run["status"])
-            links.to(
-                pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
-            )
-            lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
+        same_time.run_line(run, "The operation of a playbook run that names it")
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
-        [
-            ("Targets", f"{rollout['total']:,}"),
-            ("Succeeded", f"{rollout['succeeded']:,}"),
-            ("Failed", f"{rollout['failed']:,}"),
-            ("Uncertain", f"{rollout['uncertain']:,}"),
-            ("Open", f"{waiting:,}")
-            if waiting or not rollout["cancelled"]
-            else ("Cancelled", f"{rollout['cancelled']:,}"),
-            ("Took" if done else "Running for", times.duration((done or now) - created) if created else "unknown"),
-        ]
+        {
+            "Targets": rollout["total"],
+            "Succeeded": rollout["succeeded"],
+            "Failed": rollout["failed"],
+            "Uncertain": rollout["uncertain"],
+            **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
+            "Took" if done else "Running for": times.duration((done or now) - created) if created else "unknown",
+        }
     )
     if not rollout["targets_read"]:
         st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
     return live
 
 
+def drift(rollout: dict[str, Any]) -> None:
+    """A warning when the succeeded targets did not all get the same bundle."""
+    found = cached.ask(rollouts.bundles, rollout["tenant"], rollout["rollout_id"])
+    if len(found) < 2:
+        return
+    with st.container(border=True, gap="xsmall"):
+        with lists.row():
+            st.badge("bundle drift", icon=":material/call_split:", color="orange")
+            st.text(
+                f"The targets that succeeded got {len(found):,} different bundles. "
+                "If this was not intended, roll out again so that all get the same one."
+            )
+        shown = [
+            columns.text(found["bundle"], "bundle", 260),
+            columns.count(found["targets"], "targets"),
+            columns.text(found["first_host"], "for example", 260),
+            columns.moments(found["first_at"], "first"),
+            columns.moments(found["last_at"], "last"),
+        ]
+        columns.show("Bundles that succeeded targets got", shown, "bundles")
+
+
+def why(rollout: dict[str, Any], found: Operation, now: float) -> None:
+    """The section "Why": failures by message, where the time went, or what else happened; only that one is read."""
+    st.space("xsmall")
+    with lists.row():
+        st.header("Why", width="content")
+        chosen = lists.choice("Why", (FAILURES, TIME, AROUND), "why", labelled=False)
+    if chosen == TIME:
+        time_spent(rollout, now)
+    elif chosen == AROUND:
+        same_time.of_rollout(rollout, now)
+    else:
+        failures(rollout, found)
+
+
+def failures(rollout: dict[str, Any], found: Operation) -> None:
+    if not found.failures:
+        with lists.row():
+            st.badge("none", icon=":material/check_circle:", color="green")
+            st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
+        return
+    new = sum(failure.is_new for failure in found.failures)
+    st.caption(
+        f"{counted(len(found.failures), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in"
+        " hosts, ids or numbers count as one."
+    )
+    parts.failures(found)
+
+
+def time_spent(rollout: dict[str, Any], now: float) -> None:
+    spent = cached.ask(durations.time_spent, rollout["tenant"], rollout["rollout_id"], now)
+    if not len(spent):
+        st.text("No target of this rollout has times yet.")
+        return
+    shown = [
+        columns.text(spent["phase"], "phase", 110),
+        columns.percentage(spent["share"], "share", 150),
+        columns.durations(spent["total_s"], "all targets together", 150),
+        columns.durations(spent["p50_s"], "half take up to", 120),
+        columns.durations(spent["p95_s"], "95 % take up to", 120),
+        columns.durations(spent["longest_s"], "longest", 110),
+        columns.text(spent["longest_host"], "of", 260),
+        columns.count(spent["targets"], "targets"),
+    ]
+    columns.show("Where the time of the targets went", shown, "phases")
+    with lists.row():
+        st.markdown("**Slowest targets**", width="content")
+        by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
+    slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
+    if len(slowest):
+        figure = phases_figure(slowest, viewer.theme(), by.lower())
+        plot.chart(figure, f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        st.caption(
+            "Queue is the wait beyond the scheduled countdown. "
+            + (
+                "The mark is how long a run usually takes: the median of the instance's earlier rollouts."
+                if slowest["usual_s"].notna().any()
+                else "These instances have no earlier rollouts to compare with."
+            )
+        )
+
+
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
     st.header("Targets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("targets", STATUSES)
+        statuses = lists.status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")
         sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
     only = selected_ones()
@@ -112,8 +191,7 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
     with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
-        known = found.rows[found.rows["instance_id"].notna()]
-        links.go_to("instance", pages.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
+        targets_table.go_to(found.rows)
     if found.total:
         targets_table.show(found.rows)
         found.pager()
@@ -137,5 +215,5 @@ def selected_ones() -> tuple[str, ...] | None:
 
 
 # A refresh would redraw the dialog in which somebody writes.
-auto_refresh.refreshing(body, lambda: cached.something_open(rollout_id=ID) and not buttons.is_confirming(ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID) and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

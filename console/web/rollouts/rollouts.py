@@ -5,25 +5,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from console.record.read import frames, rollouts
 from console.text.counts import counted
-from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.shared import cached, links, lists, messages, pages, paging, rollouts_table, viewer
-from console.web.shared.status import status_filter
+from console.web.shared import cached, lists, messages, paging, rollouts_table
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
 
 
 def body() -> None:
     with messages.database():
-        fresh = messages.data_as_of()
+        messages.data_as_of()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = status_filter("rollouts", STATUSES)
+            statuses = lists.status_filter("rollouts", STATUSES)
             scope = (
                 st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
             )
@@ -35,17 +31,9 @@ def body() -> None:
             else:
                 messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
             return
-        with found.head(counted(found.total, "rollout")):
-            names = [name(row) for row in lists.records(found.rows)]
-            links.go_to("rollout", pages.ROLLOUT, found.rows["rollout_id"].tolist(), names)
-        rollouts_table.show(found.rows, fresh, key="rollouts")
+        found.head(counted(found.total, "rollout"))
+        rollouts_table.show(found.rows)
         found.pager()
-
-
-def name(rollout: dict[str, Any]) -> str:
-    """A rollout as an entry of the select box."""
-    what = rollout["host"] or counted(int(rollout["total"]), "target")
-    return f"{what}, {style_of(rollout['status']).word}, {viewer.when(rollout['created_at'])}"
 
 
 st.title("Rollouts")

@@ -8,13 +8,15 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console.web.shared import columns, pages
+from console.web.browser import navigation
+from console.web.shared import columns, links, pages
 from console.web.timeline import selection
 
 KEY = "targets"
 
 # The number of the present table in its key, and whether its checkboxes were set by the page and not by the user.
 _NUMBER, _PRESET = "targets_table", "targets_table_preset"
+_BUTTONS = "targets_open"
 
 
 def show(found: pd.DataFrame) -> None:
@@ -25,7 +27,9 @@ def show(found: pd.DataFrame) -> None:
     full = float(longest) if longest and longest > 0 else 1.0
     not_read = "not a time: " + found["unread"].fillna("").astype(str)
     took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
+    button = st.column_config.ButtonColumn("instance", type="tertiary", key=_BUTTONS, alignment="left")
     shown = [
+        columns.Column("open", [links.short(one) if one else "" for one in found["instance_id"]], button),
         columns.text(found["host"], "host", 240),
         columns.statuses(found["status"], width=120),
         columns.moments(found["started_at"], "started"),
@@ -40,10 +44,30 @@ def show(found: pd.DataFrame) -> None:
         "Targets of the rollout",
         shown,
         key,
-        opens=columns.Opens("instance", pages.INSTANCE, found["instance_id"]),
         on_select=lambda: _ticked(key, ids),
         selection_mode="multi-row",
     )
+    click = st.session_state.get(_BUTTONS)
+    if click is not None and 0 <= click.row < len(found) and found["instance_id"].iloc[click.row]:
+        navigation.go(pages.INSTANCE, found["instance_id"].iloc[click.row], _BUTTONS)
+
+
+def go_to(found: pd.DataFrame) -> None:
+    """A select box that opens the page of an instance. Unlike the buttons of the table it works with the keyboard."""
+    known = found[found["instance_id"].notna()]
+    hosts = dict(zip(known["instance_id"], known["host"], strict=True))
+    chosen = st.selectbox(
+        "Open an instance of this list",
+        list(hosts),
+        format_func=lambda one: hosts[one],
+        index=None,
+        placeholder="Open an instance",
+        label_visibility="collapsed",
+        key="go_to_instance",
+        width=230,
+    )
+    if chosen is not None:
+        navigation.go(pages.INSTANCE, chosen, "go_to_instance")
 
 
 def _key(ids: list[str]) -> str:

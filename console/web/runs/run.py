@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.record.read import frames, freshness, run_grid, runs
+from console.record.read import frames, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
+from console.text.listing import records
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.runs import tables
+from console.web.runs import grid
 from console.web.shared import (
     cached,
     columns,
@@ -29,7 +31,6 @@ from console.web.shared import (
     same_time,
     viewer,
 )
-from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
@@ -52,18 +53,16 @@ def body() -> None:
         failures(run)
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
-        if len(batches):
-            st.header("Batches")
-            tables.batches(batches)
+        batch_table(batches)
         details(batches)
         same_time.of_run(run, viewer.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
     with lists.row():
-        name = columns.playbook_name(run["playbook"]).removesuffix(".yml")
+        name = lists.playbook_name(run["playbook"]).removesuffix(".yml")
         st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
-        status_badge(run["status"])
+        lists.status_badge(run["status"])
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
@@ -84,23 +83,18 @@ def header(run: dict[str, Any]) -> None:
             f"{counted(run['dropped_events'], 'event')} of this run could not be read; the numbers may be too low."
         )
     took = ended - run["started_at"] if ended and run["started_at"] else None
-    figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
+    figures = {"Hosts": run["hosts"], "Ok": run["ok"], "Changed": run["changed"], "Failed": run["failed"]}
     if run["unreachable"]:
-        figures.append(("Unreachable", run["unreachable"]))
+        figures["Unreachable"] = run["unreachable"]
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
-        figures.append(("Hosts without a result", len(unfinished)))
-    lists.metrics(
-        [
-            *((name, f"{value:,}") for name, value in figures),
-            ("Took" if run["ended_at"] else "So far", times.duration(took)),
-        ]
-    )
+        figures["Hosts without a result"] = len(unfinished)
+    lists.metrics({**figures, "Took" if run["ended_at"] else "So far": times.duration(took)})
 
 
 def jobs(run_id: str) -> None:
     """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
-    for one in lists.records(cached.ask(runs.jobs_of_run, run_id)):
+    for one in records(cached.ask(runs.jobs_of_run, run_id)):
         with lists.row():
             if one["url"]:
                 lists.line(
@@ -116,7 +110,7 @@ def jobs(run_id: str) -> None:
                 lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
             if one["relaunch_run"]:
                 relaunch("Relaunched from", one["relaunch_run"])
-            for later in lists.records(cached.ask(runs.relaunches_of_run, run_id)):
+            for later in records(cached.ask(runs.relaunches_of_run, run_id)):
                 relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
 
 
@@ -135,10 +129,10 @@ def failures(run: dict[str, Any]) -> None:
     bad = cached.ask(runs.failures, ID)
     if len(bad):
         st.header("What failed")
-    for failure in lists.records(bad.head(5)):
+    for failure in records(bad.head(5)):
         with st.container(border=True):
             with lists.row():
-                status_badge(failure["status"])
+                lists.status_badge(failure["status"])
                 lists.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
@@ -149,7 +143,7 @@ def failures(run: dict[str, Any]) -> None:
     st.header(UNFINISHED[run["status"]])
     if run["status"] != "running":
         st.caption("The result of these tasks is unknown: what they started may have continued.")
-    for row in lists.records(unfinished.head(UNFINISHED_MOST)):
+    for row in records(unfinished.head(UNFINISHED_MOST)):
         lists.line(row["host"], row["task"], f"since {viewer.moment(row['started_at'])}")
     if len(unfinished) > UNFINISHED_MOST:
         st.caption(f"And {len(unfinished) - UNFINISHED_MOST:,} more, see {RECAP} below.")
@@ -161,8 +155,24 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     section.show_of_run(ID, linked)
-    with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
-        rollouts_table.show(linked, cached.ask(freshness.freshness), key="run_rollouts")
+    rollouts_table.of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
+
+
+def batch_table(batches: pd.DataFrame) -> None:
+    """The batches of the run, in order."""
+    if not len(batches):
+        return
+    st.header("Batches")
+    shown = [
+        columns.count(batches["batch"], "batch"),
+        columns.text(batches["name"], "play", 220),
+        columns.count(batches["hosts"], "hosts"),
+        columns.count(batches["failed"], "failed hosts"),
+        columns.moments(batches["started_at"], "started"),
+        columns.durations(batches["until"] - batches["started_at"], "took"),
+        columns.text(batches["host_names"], "in this batch", 520),
+    ]
+    columns.show("Batches of the run", shown, "batches")
 
 
 def details(batches: pd.DataFrame) -> None:
@@ -182,10 +192,10 @@ def details(batches: pd.DataFrame) -> None:
     elif chosen == RESULTS:
         results(batches)
     else:
-        grid()
+        hosts_by_tasks()
 
 
-def grid() -> None:
+def hosts_by_tasks() -> None:
     search = lists.search_box("grid", "Host contains")
     tasks_of_run = cached.ask(run_grid.run_tasks, ID)
     found = paging.asked("grid", run_grid.run_grid, ID, search)
@@ -196,30 +206,51 @@ def grid() -> None:
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share("grid", found.total, lambda path, most: tables.named(found.every(path, most), tasks_of_run))
+        export_menu.share("grid", found.total, lambda path, most: grid.named(found.every(path, most), tasks_of_run))
     if found.total:
-        tables.grid(found.rows, tasks_of_run)
+        grid.show(found.rows, tasks_of_run)
         found.pager()
 
 
 def task_table() -> None:
+    """The tasks in their order, with their hosts counted by status."""
     found = cached.ask(run_grid.run_tasks, ID)
     paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
-    if len(found):
-        tables.tasks(found)
+    if not len(found):
+        return
+    shown = [
+        columns.count(found["play"], "play", 60),
+        columns.text(found["task"], "task", 300),
+        *(columns.count(found[word], style_of(word).label, 110) for word in reversed(grid.STATUSES)),
+        columns.durations(found["longest_s"], "longest", 90),
+        columns.text(found["longest_host"], "on", 220),
+        columns.text(found["role"], "role", 130),
+        columns.text(found["action"], "module", 230),
+    ]
+    columns.show("Tasks of the run", shown, "tasks", 25)
 
 
 def recap() -> None:
-    found = paging.of_frame("recap", cached.ask(runs.recap, ID))
-    found.head(f"{counted(found.total, 'host')}, problems first")
-    tables.recap(found.rows)
-    found.pager()
+    """Ansible's recap, hosts in trouble first."""
+    listed = paging.of_frame("recap", cached.ask(runs.recap, ID))
+    listed.head(f"{counted(listed.total, 'host')}, problems first")
+    found = listed.rows
+    worst_first = ("failed", "unreachable", grid.IN_FLIGHT, "changed")
+    words = [next((word for word in worst_first if row[word]), "ok") for row in records(found)]
+    numbers = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
+    shown = [
+        columns.text(found["host"], "host", 260),
+        columns.statuses(words, "outcome", 120, grid.OF_A_HOST),
+        *(columns.count(found[name], name) for name in numbers),
+    ]
+    columns.show("Recap by host", shown, "recap", 9)
+    listed.pager()
 
 
 def results(batches: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("results", STATUSES)
-        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in lists.records(batches)}
+        statuses = lists.status_filter("results", STATUSES)
+        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in records(batches)}
         play = None
         if len(names) > 1:
             play = st.selectbox(
@@ -231,11 +262,25 @@ def results(batches: pd.DataFrame) -> None:
                 width=180,
             )
         search = lists.search_box("results", "Host, task or message contains")
-    found = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
-    found.head(f"{counted(found.total, 'result')}, failures first")
-    if found.total:
-        tables.results(found.rows)
-        found.pager()
+    listed = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
+    listed.head(f"{counted(listed.total, 'result')}, failures first")
+    if not listed.total:
+        return
+    found = listed.rows
+    shown = [
+        columns.statuses(found["status"], width=140),
+        columns.text(found["host"], "host", 220),
+        columns.text(found["task"], "task", 280),
+        columns.text(found["msg"], "message", 420),
+        columns.count(found["batch"], "batch"),
+        columns.durations(found["duration_s"], "took", 85),
+        columns.moments(found["ended_at"], "ended"),
+        columns.text(found["role"], "role", 120),
+        columns.text(found["item"], "item", 100),
+        columns.text(found["action"], "module", 200),
+    ]
+    columns.show("Results of the run, failures first", shown, "results")
+    listed.pager()
 
 
-auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID))

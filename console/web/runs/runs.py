@@ -12,10 +12,8 @@ import streamlit as st
 
 from console.record.read import frames, runs
 from console.text.counts import counted
-from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
-from console.web.shared.status import status_filter
+from console.web.shared import cached, lists, markup, messages, pages, paging
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
@@ -24,7 +22,7 @@ def body() -> None:
     with messages.database():
         messages.data_as_of()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = status_filter("runs", STATUSES)
+            statuses = lists.status_filter("runs", STATUSES)
             search = lists.search_box("runs", "Playbook, user, controller or change contains")
         found = paging.asked("runs", runs.runs, tuple(statuses), search)
         if not found.total:
@@ -37,35 +35,35 @@ def body() -> None:
                     ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
                 )
             return
-        with found.head(counted(found.total, "run")):
-            names = [name(row) for row in lists.records(found.rows)]
-            links.go_to("run", pages.RUN, found.rows["run_id"].tolist(), names)
+        found.head(counted(found.total, "run"))
         table(found.rows)
         found.pager()
 
 
-def name(run: dict[str, Any]) -> str:
-    """A run as an entry of the select box."""
-    return f"{columns.playbook_name(run['playbook'])}, {style_of(run['status']).word}, {viewer.when(run['started_at'])}"
-
-
 def table(found: pd.DataFrame) -> None:
-    names = [
-        columns.playbook_name(path) + (" (check)" if check else "")
-        for path, check in zip(found["playbook"], found["check_mode"], strict=True)
-    ]
-    who = [f"{u or ''}@{c or ''}".strip("@") for u, c in zip(found["user"], found["controller"], strict=True)]
+    ended = found["ended_at"].fillna(found["heartbeat_at"])
     shown = [
-        columns.statuses(found["status"], width=120),
-        columns.text(names, "playbook", 210),
-        columns.moments(found["started_at"], "started"),
-        columns.durations(found["ended_at"].fillna(found["heartbeat_at"]) - found["started_at"], "took"),
-        *(columns.count(found[name], name) for name in ("hosts", "ok", "changed", "failed", "unreachable")),
-        columns.text(who, "user@controller", 160),
+        markup.link_by_id("run", pages.RUN, "run_id"),
+        markup.status("status", "status"),
+        markup.Column("playbook", lambda row: lists.playbook_name(row["playbook"]) + check_mark(row)),
+        markup.moment("started", "started_at"),
+        markup.duration("took", "took"),
+        *(markup.count(name, name, "number fo-rest") for name in ("hosts", "ok", "changed")),
+        *(markup.count(name, name) for name in ("failed", "unreachable")),
+        markup.Column("user@controller", user_at_controller, "rest"),
     ]
     if found["change"].notna().any():
-        shown.append(columns.text(found["change"], "change", 120))
-    columns.show("Playbook runs, newest first", shown, "runs", opens=columns.Opens("run", pages.RUN, found["run_id"]))
+        shown.append(markup.text("change", "change", "rest"))
+    took = found.assign(took=ended - found["started_at"])
+    markup.draw(markup.table(shown, took, "Playbook runs, newest first"))
+
+
+def check_mark(row: dict[str, Any]) -> str:
+    return " (check)" if row["check_mode"] else ""
+
+
+def user_at_controller(row: dict[str, Any]) -> str:
+    return f"{row['user'] or ''}@{row['controller'] or ''}".strip("@")
 
 
 st.title("Playbook runs")

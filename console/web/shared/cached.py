@@ -54,10 +54,10 @@ def operation(key: str, now: float) -> operation_queries.Operation | None:
     return _operation(str(path), frames.database_version(path), key, now)
 
 
-def targets_of(found: operation_queries.Operation, now: float) -> Callable[..., pd.DataFrame]:
+def targets_of(found: operation_queries.Operation, now: float) -> Callable[[], pd.DataFrame]:
     """What reads the targets of a rollout, of which the page has the operation: they are read once for both."""
     # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
-    return lambda *_place: (operation(found.row["key"], now) or found).targets
+    return lambda: (operation(found.row["key"], now) or found).targets
 
 
 # The functions below return False if the database cannot be read: the body of the page shows that error.
@@ -70,21 +70,19 @@ def is_copy() -> bool:
     return False
 
 
-def something_open(rollout_id: str = "", run_id: str = "") -> bool:
-    """Whether the page shows something that may still change: anything at all, one rollout, or one run."""
+def something_open() -> bool:
+    """Whether anything may still change."""
     with suppress(DatabaseProblem):
-        if rollout_id:
-            found = ask(rollouts.rollout, rollout_id) or {}
-            return bool(found.get("is_open")) and found["tenant"] not in ask(freshness_queries.freshness).retired
-        if run_id:
-            return (ask(runs.run, run_id) or {}).get("status") == "running"
         return ask(freshness_queries.freshness).open_work
     return False
 
 
-def operation_open(key: str) -> bool:
-    """Whether an operation may still change: its run runs, or a rollout of it is open."""
+def is_open(key: str) -> bool:
+    """Whether a rollout or a run may still change: it is open, it runs, or a rollout that the run started is open."""
     with suppress(DatabaseProblem):
-        if bool((ask(rollouts.rollouts_of_run, key)["is_open"] != 0).any()):
-            return True
-    return something_open(run_id=key) or something_open(rollout_id=key)
+        rollout, run = ask(rollouts.rollout, key), ask(runs.run, key)
+        if rollout is not None:
+            return bool(rollout["is_open"]) and rollout["tenant"] not in ask(freshness_queries.freshness).retired
+        started = ask(rollouts.rollouts_of_run, key)
+        return bool((started["is_open"] != 0).any()) or (run is not None and run["status"] == "running")
+    return False

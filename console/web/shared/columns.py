@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -14,8 +13,7 @@ import streamlit as st
 
 from console.text import times
 from console.text.statuses import STYLES, style_of
-from console.web.browser import navigation
-from console.web.shared import links, viewer
+from console.web.shared import viewer
 
 # Height of a row in pixels at the theme's font size.
 ROW = 33
@@ -31,30 +29,11 @@ class Column(NamedTuple):
     config: Any
 
 
-class Opens(NamedTuple):
-    """The first column: a button in each row that opens ``page`` for the row's id. what: what it opens, its title.
-    shown: other ids for the buttons to show."""
-
-    what: str
-    page: str
-    ids: pd.Series
-    shown: pd.Series | None = None
-
-
-def show(
-    alt: str,
-    columns: Sequence[Column],
-    key: str | None = None,
-    most: int = MOST_ROWS,
-    opens: Opens | None = None,
-    **more: Any,
-) -> None:
+def show(alt: str, shown: Sequence[Column], key: str | None = None, most: int = MOST_ROWS, **more: Any) -> None:
     """Draw a table of these columns; only they are sent. With more than ``most`` rows it scrolls.
 
-    alt: describes it for screen readers. opens: needs the key too. more: arguments of ``st.dataframe``.
+    alt: describes it for screen readers. more: arguments of ``st.dataframe``.
     """
-    buttons = [] if opens is None else [_buttons(opens, f"{key}_open")]
-    shown = [*buttons, *columns]
     frame = pd.DataFrame(
         {
             # Matched by position, because the index of a sorted or filtered frame is not that of a list.
@@ -72,15 +51,6 @@ def show(
         key=key,
         **more,
     )
-    click = st.session_state.get(f"{key}_open")
-    if opens is not None and click is not None and 0 <= click.row < len(frame) and opens.ids.iloc[click.row]:
-        navigation.go(opens.page, opens.ids.iloc[click.row], f"{key}_open")
-
-
-def _buttons(opens: Opens, key: str) -> Column:
-    ids = opens.ids if opens.shown is None else opens.shown
-    labels = [links.short(one) if isinstance(one, str) and one else "" for one in ids]
-    return Column("open", labels, st.column_config.ButtonColumn(opens.what, type="tertiary", key=key, alignment="left"))
 
 
 def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
@@ -144,8 +114,3 @@ def percentage(cells: Iterable[Any], title: str, width: int = 140) -> Column:
     """Fractions from 0 to 1, as progress bars in percent."""
     config = st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1, width=width)
     return _column(cells, title, config)
-
-
-def playbook_name(path: str | None) -> str:
-    """The playbook's file name."""
-    return PurePath(path).name if path else "unknown playbook"

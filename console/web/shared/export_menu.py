@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from console.settings.environment import load_settings
 from console.text import file_formats
@@ -54,6 +56,37 @@ def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
                     icon=":material/download:",
                     key=f"{of}_as_{form.suffix}",
                 )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list that can be exported. of: what is listed, for the address and for the name of a file. total: its rows.
+    every: at most so many of all rows, from the database at a path."""
+
+    of: str
+    total: int
+    every: Fetch
+
+    def share(self) -> None:
+        """The menu Share."""
+        share(self.of, self.total, self.every)
+
+    def head(self, caption: str) -> DeltaGenerator:
+        """A row with a caption and the menu Share; returns the row, for more."""
+        row = lists.row()
+        with row:
+            st.caption(caption, width="content")
+            self.share()
+        return row
+
+    def header(self, title: str, caption: str = "") -> None:
+        """The heading of a section with, if the list is not empty, a caption and the menu Share."""
+        with lists.row():
+            st.header(title, width="content")
+            if self.total:
+                if caption:
+                    st.caption(caption, width="content")
+                self.share()
 
 
 def _deferred(form: file_formats.Format, fetch: Fetch, path: Path) -> Callable[[], bytes]:

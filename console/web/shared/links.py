@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import streamlit as st
 
 from console.record.opening import DatabaseProblem
 from console.record.read import ids
-from console.web.browser import navigation
 from console.web.shared import cached
+from console.web.shared.pages import Page
 
 
 def short(identifier: str) -> str:
@@ -37,26 +36,6 @@ def resolved(*kinds: str) -> str:
         return identifier
 
 
-def to(page: str, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
+def to(page: Page, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
     """A link to a page, with parameters in its address. icon: the name of a Material icon, '' for none."""
-    st.page_link(page, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)
-
-
-def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
-    """A select box that opens the page of an entry. Unlike the buttons of a table it works with the keyboard.
-
-    what: the word for one entry, which names the box.
-    """
-    one = f"a{'n' if what[0] in 'aeiou' else ''} {what}"
-    place = st.selectbox(
-        f"Open {one} of this list",
-        range(len(ids)),
-        format_func=lambda row: names[row],
-        index=None,
-        placeholder=f"Open {one}",
-        label_visibility="collapsed",
-        key=f"go_to_{what}",
-        width=230,
-    )
-    if place is not None:
-        navigation.go(page, ids[place], f"go_to_{what}")
+    st.page_link(page.script, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a list: search, pages, lines of text, metrics."""
+"""The parts of a list: search, filters, statuses, lines of text, metrics."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -14,11 +15,34 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.text.counts import counted
+from console.text.statuses import STYLES, style_of
+
+Shown = Callable[[str], str]
 
 
-def search_box(of: str, label: str) -> str:
-    """A search box that searches while the user types; its text is in the URL."""
-    return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
+def search_box(of: str, label: str, name: str = "q", width: int = 280) -> str:
+    """A search box that searches while the user types; its text is in the URL, as are the choices below."""
+    return st.text_input(label, type="search", key=f"{of}_{name}", bind="query-params", live=True, width=width) or ""
+
+
+def several_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> list[str]:
+    """A narrow box to choose some of the options; no choice means all. shown: an option as the box and the URL name
+    it."""
+    return st.multiselect(label, list(options), placeholder="all", width=width, **_bound(key, shown))
+
+
+def pills(label: str, options: Iterable[str], key: str, shown: Shown = str, meanings: str | None = None) -> list[str]:
+    """As :func:`several_of`, side by side. meanings: of the options, as help."""
+    return st.pills(label, list(options), selection_mode="multi", help=meanings, **_bound(key, shown))
+
+
+def one_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> str | None:
+    """A narrow box to choose one of the options, or None for all. shown: as of :func:`several_of`."""
+    return st.selectbox(label, list(options), index=None, placeholder="all", width=width, **_bound(key, shown))
+
+
+def _bound(key: str, shown: Shown) -> dict[str, Any]:
+    return {"format_func": shown, "key": key, "bind": "query-params"}
 
 
 def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
@@ -30,7 +54,7 @@ def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.
 
 
 def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
-    """A choice of one option side by side, by default the first; it is in the URL under its key."""
+    """A choice of one option side by side, by default the first."""
     listed = list(options)
     chosen = st.segmented_control(
         label,
@@ -44,14 +68,38 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
     return chosen or default or listed[0]
 
 
+def status_filter(of: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
+    """Pills to choose statuses, or a narrow box; the URL has the words of the statuses. No choice means all.
+
+    of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
+    """
+    key = f"{of}_status"
+    if narrow:
+        return several_of(label, options, key, 170, _word)
+    return pills(label, options, key, _word)
+
+
+def _word(status: str) -> str:
+    return style_of(status).word
+
+
+def status_badge(status: str) -> None:
+    """A status as a coloured badge with its sign, as it is not shown by colour alone; an unknown word as plain text."""
+    style = style_of(status)
+    if status in STYLES:
+        st.badge(style.word, icon=style.tone.icon, color=style.tone.badge)  # type: ignore[arg-type]
+    else:
+        st.text(style.label)
+
+
 def counted_of(count: int, total: int, what: str) -> str:
     """How many of all a filter leaves: '3 of 1,200 instances', or '1,200 instances' where it leaves all."""
     return counted(total, what) if count == total else f"{count:,} of {counted(total, what)}"
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a short frame as dicts."""
-    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
+def playbook_name(path: str | None) -> str:
+    """The playbook's file name."""
+    return PurePath(path).name if path and pd.notna(path) else "unknown playbook"
 
 
 def row() -> DeltaGenerator:
@@ -78,8 +126,9 @@ def literal(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def metrics(values: Sequence[tuple[str, str]]) -> None:
-    """Metrics side by side, as pairs of label and value; they wrap on a narrow screen."""
+def metrics(values: Mapping[str, str | int]) -> None:
+    """Metrics side by side, by their labels; they wrap on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
-        for name, value in values:
-            st.metric(name, literal(value), border=True, width=max(150, 40 + 12 * len(value)))
+        for name, value in values.items():
+            text = value if isinstance(value, str) else f"{value:,}"
+            st.metric(name, literal(text), border=True, width=max(150, 40 + 12 * len(text)))

@@ -9,20 +9,26 @@ are for lists of at most some hundred rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup, escape
 
+from console.text import times
+from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.shared import pages, viewer
+from console.web.shared import links, pages, viewer
+from console.web.shared.pages import Page
 
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")
+SECONDS = "%Y-%m-%d %H:%M:%S"
+"""The form of a time with its day and its seconds."""
 
 
 def draw(*parts: Markup) -> None:
@@ -35,17 +41,34 @@ def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
     return escape(between).join(part for part in parts if part)
 
 
-def address(page: str, /, **parameters: Any) -> str:
+def address(page: Page, /, **parameters: Any) -> str:
     """The address of a page with parameters; those that are None or '' are left out, a list has its name repeated."""
     kept = {name: value for name, value in parameters.items() if value not in (None, "", ())}
     # The first page has no name in the address.
-    name = "" if page == pages.PAGES[0].script else PurePosixPath(page).stem
+    name = "" if page is pages.OVERVIEW else page.name
     return f"./{name}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
 
 
-def link(label: str | Markup, page: str, /, **parameters: Any) -> Markup:
+def link(label: str | Markup, page: Page, /, **parameters: Any) -> Markup:
     """A link to a page of the console."""
-    return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(address(page, **parameters), label)
+    return _linked(label, address(page, **parameters))
+
+
+def instance(host: str, instance_id: str | None = None) -> Markup:
+    """A link to the page of an instance, by its id if that is known."""
+    return link(host, pages.INSTANCE, id=instance_id or host)
+
+
+def instances(hosts: Iterable[str], total: int) -> Markup:
+    """Links to the pages of instances, and how many of all these leave out."""
+    shown = list(hosts)
+    more = f" and {total - len(shown):,} more" if total > len(shown) else ""
+    return joined((joined(map(instance, shown), ", "), more))
+
+
+def operation(label: str | Markup, key: str) -> Markup:
+    """A link to the page of an operation."""
+    return link(label, pages.OPERATION, id=key)
 
 
 def small(text: str | Markup) -> Markup:
@@ -123,7 +146,7 @@ def legend(segments: Sequence[Segment]) -> Markup:
     )
 
 
-def _linked(text: str, href: str) -> Markup:
+def _linked(text: str | Markup, href: str) -> Markup:
     if not href:
         return escape(text)
     return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(href, text)
@@ -131,31 +154,74 @@ def _linked(text: str, href: str) -> Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. kind: '' for text, 'number' to align right, 'wide' for the one that takes the space,
-    'rest' for one that a narrow screen leaves out. sort: the word of its order in the address, '' for none."""
+    """A column of a table. cell: from a row to its text or markup. kind: '' for text, 'number' to align right, 'wide'
+    for the one that takes the space, 'rest' for one that a narrow screen leaves out. sort: the word of its order in the
+    address, '' for none."""
 
     title: str
+    cell: Callable[[Any], Markup | str]
     kind: str = ""
     sort: str = ""
 
 
+def text(title: str, name: str, kind: str = "") -> Column:
+    """A column of texts: of the values ``name`` of the rows, as are those below. One that is not known is empty."""
+    return Column(title, lambda row: row[name] if pd.notna(row[name]) else "", kind)
+
+
+def count(title: str, name: str, kind: str = "number") -> Column:
+    """A column of whole numbers."""
+    return Column(title, lambda row: f"{int(row[name]):,}" if pd.notna(row[name]) else "", kind)
+
+
+def duration(title: str, name: str, kind: str = "number fo-rest", sort: str = "") -> Column:
+    """A column of seconds."""
+    return Column(title, lambda row: times.duration(row[name]), kind, sort)
+
+
+def when(title: str, name: str, kind: str = "time") -> Column:
+    """A column of times in the shown zone, a day that is near in words."""
+    return Column(title, lambda row: viewer.when(row[name]), kind)
+
+
+def moment(title: str, name: str) -> Column:
+    """A column of times in the shown zone, with day and seconds. Its title names the zone at the time of the call."""
+    return Column(f"{title} ({viewer.zone_word()})", lambda row: viewer.clock_time(row[name], SECONDS), "time")
+
+
+def status(title: str, name: str, missing: Markup | str = "", kind: str = "") -> Column:
+    """A column of statuses as badges. missing: shown where there is none."""
+    return Column(title, lambda row: badge(row[name]) if row[name] and pd.notna(row[name]) else missing, kind)
+
+
+def host(sort: str = "") -> Column:
+    """A column of instances, each a link to its page. The rows have their host, and their instance_id or None."""
+    return Column("host", lambda row: instance(row["host"], row["instance_id"]), "host", sort)
+
+
+def link_by_id(title: str, page: Page, name: str) -> Column:
+    """A column of links to a page of the ids ``name``, of which each shows the beginning."""
+    return Column(title, lambda row: link(links.short(row[name]), page, id=row[name]), "short")
+
+
 def table(
     columns: Sequence[Column],
-    rows: Iterable[Sequence[Markup | str]],
+    rows: pd.DataFrame | Iterable[Any],
     label: str,
     sorted_by: str = "",
     sorts: Any = None,
 ) -> Markup:
-    """A table whose cells are plain text or markup.
+    """A table with a line for each row: of a frame as a dict, else what is given.
 
     label: its name for screen readers. sorted_by, sorts: the present order ('-word' for descending), and a function
     from an order to the address of the same page in that order.
     """
+    listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
     # Concatenated, because Markup.format for each cell takes longer than the rest of the page.
-    begins = [Markup('<td class="fo-{}">').format(column.kind or "text") for column in columns]
+    begins = [(Markup('<td class="fo-{}">').format(column.kind or "text"), column.cell) for column in columns]
     end = Markup("</td>")
-    lines = (joined(begin + escape(cell) + end for begin, cell in zip(begins, row, strict=True)) for row in rows)
+    lines = (joined(begin + escape(cell(row)) + end for begin, cell in begins) for row in listed)
     body = joined(Markup("<tr>{}</tr>").format(line) for line in lines)
     return Markup(
         '<div class="fo-scroll" tabindex="0" role="region" aria-label="{}">'

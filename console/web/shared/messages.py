@@ -18,6 +18,7 @@ from console.record.read import frames
 from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, Freshness, follower, freshness
 from console.settings.environment import load_settings
 from console.web.shared import cached, links, lists, viewer
+from console.web.shared.pages import Page
 
 
 @contextmanager
@@ -32,13 +33,13 @@ def database() -> Iterator[None]:
 
 
 def problem(title: str, sentence: str) -> None:
-    """Show an error that concerns the whole page."""
+    """Show an error or a problem of what the page is about."""
     with st.container(border=True):
         st.badge(title, icon=":material/error:", color="red")
         st.text(sentence)
 
 
-def not_known(title: str, what: str, identifier: str, page: str, icon: str) -> None:
+def not_known(title: str, what: str, identifier: str, page: Page, icon: str) -> None:
     """The page of something that the database does not know. what: its word, in the singular. page: the list of all."""
     st.title(title)
     st.text(f"The database knows no {what} {identifier}." if identifier else f"No {what} is chosen.")

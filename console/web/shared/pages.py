@@ -23,31 +23,24 @@ class Page:
         return PurePosixPath(self.script).stem
 
 
-OVERVIEW = "web/overview/overview.py"
-OPERATIONS, OPERATION = "web/operations/operations.py", "web/operations/operation.py"
-FAILURES = "web/operations/failures.py"
-ROLLOUTS, ROLLOUT, COMPARE = "web/rollouts/rollouts.py", "web/rollouts/rollout.py", "web/rollouts/compare.py"
-RUNS, RUN = "web/runs/runs.py", "web/runs/run.py"
-INSTANCES, INSTANCE, POLICY = "web/instances/instances.py", "web/instances/instance.py", "web/instances/policy.py"
-AUDIT, ACTIONS, RECORD = "web/audit/audit.py", "web/actions/actions.py", "web/overview/record.py"
+OVERVIEW = Page("web/overview/overview.py", "Overview", ":material/monitor_heart:")
+OPERATIONS = Page("web/operations/operations.py", "Operations", ":material/view_timeline:")
+INSTANCES = Page("web/instances/instances.py", "Instances", ":material/dns:")
+FAILURES = Page("web/operations/failures.py", "Failures", ":material/error:")
+AUDIT = Page("web/audit/audit.py", "Audit", ":material/fact_check:")
+POLICY = Page("web/instances/policy.py", "Policy", ":material/event_available:")
+RECORD = Page("web/overview/record.py", "Record", ":material/database:")
+OPERATION = Page("web/operations/operation.py", "Operation")
+INSTANCE = Page("web/instances/instance.py", "Instance")
+COMPARE = Page("web/operations/compare.py", "Compare")
+ROLLOUTS = Page("web/rollouts/rollouts.py", "Rollouts")
+ROLLOUT = Page("web/rollouts/rollout.py", "Rollout")
+RUNS = Page("web/runs/runs.py", "Playbook runs")
+RUN = Page("web/runs/run.py", "Run")
+ACTIONS = Page("web/actions/actions.py", "Console actions")
 
-PAGES = (
-    Page(OVERVIEW, "Overview", ":material/monitor_heart:"),
-    Page(OPERATIONS, "Operations", ":material/view_timeline:"),
-    Page(INSTANCES, "Instances", ":material/dns:"),
-    Page(FAILURES, "Failures", ":material/error:"),
-    Page(AUDIT, "Audit", ":material/fact_check:"),
-    Page(POLICY, "Policy", ":material/event_available:"),
-    Page(RECORD, "Record", ":material/database:"),
-    Page(OPERATION, "Operation"),
-    Page(INSTANCE, "Instance"),
-    Page(COMPARE, "Compare"),
-    Page(ROLLOUTS, "Rollouts"),
-    Page(ROLLOUT, "Rollout"),
-    Page(RUNS, "Playbook runs"),
-    Page(RUN, "Run"),
-    Page(ACTIONS, "Console actions"),
-)
+PAGES = (OVERVIEW, OPERATIONS, INSTANCES, FAILURES, AUDIT, POLICY, RECORD, OPERATION, INSTANCE, COMPARE, ROLLOUTS,
+         ROLLOUT, RUNS, RUN, ACTIONS)  # fmt: skip
 """In the order of the menu. The first one is the page without a name in the address."""
 
 SCRIPTS = {page.name: page.script for page in PAGES}

@@ -11,41 +11,17 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from console.record.read.frames import LIST_PAGE
-from console.web.shared import cached, export_menu, lists
+from console.web.shared import cached, export_menu
 
 
 @dataclass(frozen=True)
-class Paged:
-    """The rows of the page shown, and how many rows all pages have. every: at most so many of all rows, from the
-    database at a path."""
+class Paged(export_menu.Listed):
+    """A list of which one page is shown: its rows, and how many a page has at most."""
 
-    of: str
     rows: pd.DataFrame
-    total: int
     size: int
-    every: export_menu.Fetch
-
-    def head(self, caption: str, name: str = "") -> DeltaGenerator:
-        """A row with a caption and the menu Share; returns the row, for more. name: as of :meth:`share`."""
-        row = lists.row()
-        with row:
-            st.caption(caption, width="content")
-            self.share(name)
-        return row
-
-    def header(self, title: str, name: str = "") -> None:
-        """The heading of a section with the menu Share, if the list is not empty. name: as of :meth:`share`."""
-        with lists.row():
-            st.header(title, width="content")
-            if self.total:
-                self.share(name)
-
-    def share(self, name: str = "") -> None:
-        """The menu Share. name: of the file, where it is not that of the list."""
-        export_menu.share(name or self.of, self.total, self.every)
 
     def pager(self) -> None:
         """The control that changes the page, if there is more than one."""
@@ -55,15 +31,15 @@ class Paged:
 
 
 def asked(of: str, query: Callable[..., tuple[pd.DataFrame, int]], *args: Any, size: int = LIST_PAGE) -> Paged:
-    """A list that a function of ``console.record.read`` returns page by page. of: what is listed, for the address."""
+    """A list that a function of ``console.record.read`` returns page by page. of: as of :class:`Paged`."""
     rows, total = _page(of, lambda page: cached.ask(query, *args, page=page, size=size), size)
-    return Paged(of, rows, total, size, lambda path, most: query(path, *args, page=1, size=most)[0])
+    return Paged(of, total, lambda path, most: query(path, *args, page=1, size=most)[0], rows, size)
 
 
 def of_frame(of: str, frame: pd.DataFrame) -> Paged:
     """A list whose rows are all read."""
     rows, total = _page(of, lambda page: (frame[(page - 1) * LIST_PAGE : page * LIST_PAGE], len(frame)), LIST_PAGE)
-    return Paged(of, rows, total, LIST_PAGE, lambda _path, most: frame.head(most))
+    return Paged(of, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
 
 
 def _page(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:

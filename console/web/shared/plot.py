@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -13,15 +15,14 @@ import streamlit as st
 
 def chart(figure_json: str, alt: str, key: str) -> None:
     """Draw a figure given as JSON. A figure object from a cache would be sent again on every run."""
-    figure = json.loads(figure_json)
-    st.plotly_chart(
-        figure,
-        key=key,
-        # With an explicit height the layout does not move when the chart has loaded.
-        height=figure["layout"]["height"],
-        alt=alt,
-        config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]},
-    )
+    draw(json.loads(figure_json), alt, key, without=("select2d",))
+
+
+def draw(figure: dict[str, Any], alt: str, key: str, *, without: Iterable[str], **more: Any) -> None:
+    """Draw a figure given as a dict. without: buttons that its bar does not have. more: of ``st.plotly_chart``."""
+    config = {"displaylogo": False, "modeBarButtonsToRemove": [*without, "lasso2d", "autoScale2d"]}
+    # With an explicit height the layout does not move when the chart has loaded.
+    st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
 
 
 def to_json(figure: go.Figure) -> str:

@@ -5,32 +5,46 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pandas as pd
+import streamlit as st
 
-from console.record.read import freshness
+from console.record.read.freshness import freshness
+from console.text import times
 from console.text.counts import counted
-from console.web.shared import columns, pages, viewer
+from console.web.shared import cached, markup, pages, paging, viewer
 
 
-def show(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
-    """Rollouts; a click on one opens it. The duration of an open one is up to the last sync of its tenant."""
-    seen = pd.Series(
-        [fresh.as_of(viewer.clock(), tenant) for tenant in found["tenant"]], index=found.index, dtype=float
+def of_run(found: pd.DataFrame, label: str) -> None:
+    """The rollouts of a run, of which the reader can open the list."""
+    with st.expander(label):
+        listed = paging.of_frame("run_rollouts", found)
+        show(listed.rows)
+        listed.pager()
+
+
+def show(found: pd.DataFrame) -> None:
+    """Rollouts, each with a link to its page. The duration of an open one is up to the last sync of its tenant."""
+    fresh, now = cached.ask(freshness), viewer.clock()
+
+    def took(row: dict[str, Any]) -> str:
+        goes_on = row["is_open"] and math.isnan(row["completed_at"])
+        ended = fresh.as_of(now, row["tenant"]) if goes_on else row["completed_at"]
+        return times.duration(ended - row["created_at"])
+
+    shown = (
+        markup.link_by_id("rollout", pages.ROLLOUT, "rollout_id"),
+        markup.status("status", "status"),
+        markup.moment("started", "created_at"),
+        markup.Column("targets", lambda row: row["host"] or counted(row["total"], "target")),
+        markup.count("succeeded", "succeeded", "number fo-rest"),
+        markup.count("failed", "failed"),
+        markup.count("uncertain", "uncertain"),
+        markup.Column("open", lambda row: f"{row['queued'] + row['in_progress']:,}", "number"),
+        markup.Column("took", took, "number fo-rest"),
+        markup.text("scope", "scope", "rest"),
+        markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
     )
-    end = found["completed_at"].where(found["is_open"] == 0, found["completed_at"].fillna(seen))
-    what = [host or counted(int(total), "target") for host, total in zip(found["host"], found["total"], strict=True)]
-    shown = [
-        columns.statuses(found["status"], width=130),
-        columns.moments(found["created_at"], "started"),
-        columns.text(what, "targets", 230),
-        columns.count(found["succeeded"], "succeeded"),
-        columns.count(found["failed"], "failed"),
-        columns.count(found["uncertain"], "uncertain"),
-        columns.count((found["queued"] + found["in_progress"]).rename("waiting"), "open"),
-        columns.durations(end - found["created_at"], "took"),
-        columns.text(found["scope"], "scope", 85),
-        columns.text(["playbook" if run else "" for run in found["run_id"]], "started by", 90),
-    ]
-    columns.show(
-        "Rollouts, newest first", shown, key, opens=columns.Opens("rollout", pages.ROLLOUT, found["rollout_id"])
-    )
+    markup.draw(markup.table(shown, found, "Rollouts, newest first"))

@@ -12,10 +12,9 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import rollouts, same_time
+from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.audit.tables import events
-from console.web.shared import cached, columns, links, lists, pages, viewer
-from console.web.shared.status import status_badge
+from console.web.shared import audit_events, cached, columns, links, lists, markup, pages, viewer
 
 
 def of_run(run: dict[str, Any], now: float) -> None:
@@ -33,11 +32,15 @@ def of_rollout(rollout: dict[str, Any], now: float) -> None:
 
     def runs(found: pd.DataFrame) -> None:
         st.markdown("**Playbook runs**")
-        linked, near = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id)), lists.records(found)
+        linked, near = records(cached.ask(rollouts.runs_of_rollout, rollout_id)), records(found)
         for run in linked:
-            _run(run, "names this rollout")
+            run_line(run, "Open the operation", "names this rollout")
         for run in near:
-            _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+            run_line(
+                run,
+                "Open the operation",
+                f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""),
+            )
         if not linked and not near:
             st.text("No stored run names this rollout or worked on its hosts at that time.")
 
@@ -82,31 +85,32 @@ def _section(
             *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
         )
         if len(found.events):
-            events(found.events)
+            audit_events.show(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
 
 
-def _run(run: dict[str, Any], how: str) -> None:
+def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
+    """A playbook run in one line, with a link to its operation."""
     with lists.row():
-        status_badge(run["status"])
-        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
-        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
+        lists.status_badge(run["status"])
+        links.to(pages.OPERATION, label, id=run["run_id"])
+        lists.line(lists.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
 
 
 def _rollouts(found: pd.DataFrame) -> None:
-    """Rollouts on the run's hosts that it did not name; a click opens one."""
+    """Rollouts on the run's hosts that it did not name."""
     st.markdown("**Other rollouts**")
     if not len(found):
         st.text("No other stored rollout worked on these hosts at that time.")
         return
-    shown = [
-        columns.statuses(found["status"], width=130),
-        columns.moments(found["created_at"], "started"),
-        columns.moments(found["completed_at"], "ended"),
-        columns.count(found["hosts"], "of its hosts"),
-        columns.text(found["scope"], "scope", 85),
-    ]
-    opens = columns.Opens("operation", pages.OPERATION, found["rollout_id"])
-    columns.show("Other rollouts on these hosts at that time", shown, "beside", opens=opens)
+    shown = (
+        markup.link_by_id("operation", pages.OPERATION, "rollout_id"),
+        markup.status("status", "status"),
+        markup.moment("started", "created_at"),
+        markup.moment("ended", "completed_at"),
+        markup.count("of its hosts", "hosts"),
+        markup.text("scope", "scope", "rest"),
+    )
+    markup.draw(markup.table(shown, found, "Other rollouts on these hosts at that time"))

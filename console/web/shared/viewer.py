@@ -10,7 +10,6 @@ import time
 import streamlit as st
 
 from console.text import times
-from console.text.time_zone import known
 
 UTC, OWN = "UTC", "Local time"
 _TIMES = "times"
@@ -28,7 +27,7 @@ def ago(at: float) -> str:
 
 def zone() -> str:
     """The viewer's time zone as the browser names it; '' for UTC and for a name that is not in the tz database."""
-    return known(st.context.timezone)
+    return times.known_zone(st.context.timezone)
 
 
 def shown_zone() -> str:
@@ -45,14 +44,10 @@ def zone_switch() -> None:
     """The choice between UTC and the viewer's zone, where these differ. It holds for all pages of the session."""
     if not zone():
         return
-    # A widget's state ends with its page: the choice is kept beside it.
-    chosen = st.segmented_control(
-        "Times", (UTC, OWN), default=st.session_state.get(_TIMES, UTC), required=True, label_visibility="collapsed",
-        key="times_switch", help=f"Your time zone: {zone()}",
+    st.segmented_control(
+        "Times", (UTC, OWN), default=UTC, required=True, label_visibility="collapsed", key=_TIMES,
+        persist_state="session", help=f"Your time zone: {zone()}",
     )  # fmt: skip
-    if chosen != st.session_state.get(_TIMES, UTC):
-        st.session_state[_TIMES] = chosen
-        st.rerun()
 
 
 def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:

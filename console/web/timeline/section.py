@@ -26,6 +26,7 @@ from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames, freshness, rollouts
 from console.settings.environment import load_settings
 from console.text.counts import counted
+from console.text.listing import records
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
@@ -57,26 +58,16 @@ class PlacedTargets:
     now: float
 
 
-Source = tuple[str, tuple[Any, ...]]
-Query = Callable[..., pd.DataFrame]
-Key = tuple[str, tuple[int, ...], Source, float]
+# What is drawn: the tenant and the id of a rollout, or the id of a run.
+Source = tuple[str, ...]
+Read = Callable[[], pd.DataFrame]
 Kind = Literal["bars", "heatmap"]
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """Identifies the earlier rollouts that define the usual duration: those of a tenant created before this rollout."""
-
-    tenant: str
-    rollout_id: str
-    created_at: float | None
 
 
 # A resource and not data, as nothing changes it: to copy 20,000 targets would take 40 ms at each run.
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
-def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> PlacedTargets:
-    _name, args = source
-    targets = _query(Path(path), *args)
+def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _read: Read) -> PlacedTargets:
+    targets = _read()
     created, started, completed, countdown = (
         targets[name].to_numpy(float) for name in ("created_at", "started_at", "completed_at", "countdown_s")
     )
@@ -85,20 +76,17 @@ def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _qu
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
-def _usual(
-    path: str, stamp: tuple[int, ...], source: Source, now: float, earlier: Earlier, _query: Query
-) -> Usual | None:
+def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, before: float, _read: Read) -> Usual:
     """The usual duration of each target, in a long timeline only of the open targets."""
-    if earlier.created_at is None:
-        return None
-    timeline = _timeline(path, stamp, source, now, _query)
+    timeline = _timeline(path, stamp, source, now, _read)
     instances = timeline.targets["instance_id"]
     asked = instances if len(instances) <= axes.ROWS_MOST else instances[timeline.layout.open]
     ids = tuple(asked.dropna().tolist()[: axes.BARS_MOST])
-    found = durations.usual_runs(Path(path), earlier.tenant, earlier.rollout_id, earlier.created_at, ids)
+    tenant, rollout_id = source
+    found = durations.usual_runs(Path(path), tenant, rollout_id, before, ids)
     known = found.set_index("instance_id")
     own = known.reindex(instances)
-    fleet = lists.records(found[found["instance_id"] == ""])
+    fleet = records(found[found["instance_id"] == ""])
     return Usual(
         own["p50_s"].to_numpy(float),
         own["p95_s"].to_numpy(float),
@@ -114,38 +102,36 @@ def _figure(
     source: Source,
     now: float,
     kind: Kind,
-    earlier: Earlier | None,
+    before: float | None,
     options: DrawOptions,
-    _query: Query,
+    _read: Read,
 ) -> str:
     key = (path, stamp, source, now)
-    timeline = _timeline(*key, _query)
+    timeline = _timeline(*key, _read)
     if kind == "heatmap":
         return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
-    if earlier is not None:
-        options = replace(options, usual=_usual(*key, earlier, _query))
+    if before is not None:
+        options = replace(options, usual=_usual(*key, before, _read))
     return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
-    query: Query,
-    *args: Any,
+    source: Source,
+    read: Read,
     now: float,
-    earlier: Earlier | None = None,
+    *,
+    before: float | None = None,
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
-    read: Query | None = None,
 ) -> tuple[float, float] | None:
-    """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
+    """Draw the timeline of the targets that ``read`` gives; returns the chosen window, None for all.
 
-    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
-    as dashed lines. read: what to call instead of the query, for a page that has
-    read the targets already.
+    now: where open bars end. before: of a rollout, also show the usual end, by the rollouts that were created before
+    this time. selectable: a click changes the page's selection. marks: drawn as dashed lines.
     """
     path = load_settings().database
-    key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
-    query = read or query
-    timeline = _timeline(*key, query)
+    key = (str(path), frames.database_version(path), source, now)
+    timeline = _timeline(*key, read)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
     head = lists.row()
@@ -175,11 +161,11 @@ def show(
         picked: Callable[[str], None] | None = _clicked if selectable else None
         if kind == "heatmap":
             picked = partial(_boxed, take)
-        _chart(_figure(*key, kind, earlier, options, query), alt, name, picked, boxed=kind == "heatmap")
+        _chart(_figure(*key, kind, before, options, read), alt, name, picked, boxed=kind == "heatmap")
 
     # The slider is below the chart, but the chart marks its window.
     chart = st.container()
-    _forget_of_another(key[2])
+    _forget_of_another(source)
     offered = len(timeline.targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
     window = _window(timeline, bounds) if offered else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
@@ -209,7 +195,7 @@ def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ())
     fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
     waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
     now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
-    show(rollouts.targets_of_run, run_id, now=now, marks=marks)
+    show((run_id,), partial(rollouts.targets_of_run, load_settings().database, run_id), now, marks=marks)
 
 
 def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
@@ -217,10 +203,8 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
     # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
     changes = selection.changes()
     figure["layout"]["meta"] = {"changes": changes, **chart_zoom.mark(boxed)}
-    config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
-    if boxed:
-        # The heat map always shows the whole time.
-        config["modeBarButtonsToRemove"] += ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
+    # The heat map always shows the whole time.
+    zooming = ("zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d") if boxed else ()
     # Each figure has its own key, so that a click in the former chart, which the browser shows until it has received
     # this one, is found under its key.
     key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
@@ -231,8 +215,7 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
             "on_select": lambda: picked(key) if selection.changes() == changes else None,
             "selection_mode": "box" if boxed else ("points", "box"),
         }
-    # With an explicit height the layout does not move when the chart has loaded.
-    st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
+    plot.draw(figure, alt, key, without=zooming, **more)
 
 
 def _clicked(key: str) -> None:

@@ -41,8 +41,9 @@ def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_check(ti
 
 def test_a_band_ends_where_no_check_follows() -> None:
     checks = [0.0, 600.0, 1200.0, 90_000.0]
-    assert bands(checks, ["healthy"] * 4, 90_100.0, hold=900.0) == [
-        Band(0.0, 2100.0, "healthy", 3),
+    # Half of the checks follow within 10 minutes: a result counts for at most 20.
+    assert bands(checks, ["healthy"] * 4, 90_100.0) == [
+        Band(0.0, 2400.0, "healthy", 3),
         Band(90_000.0, 90_100.0, "healthy", 1),
     ]
 

@@ -25,7 +25,7 @@ from console.figures.plotly_text import places
 from console.figures.timeline import bars
 from console.figures.timeline.axes import DrawOptions
 from console.figures.timeline.packing import lay_out
-from console.text import time_zone, times
+from console.text import times
 
 # Whole and half hours of summer time, odd offsets, both sides of the date line; Apia left out a whole day in 2011.
 ZONES = (
@@ -74,32 +74,32 @@ def test_around_each_change_of_clocks_it_is_what_the_c_library_says(data: st.Dat
         there, utc = time.localtime(at), time.gmtime(at)
     pattern = "%H:%M:%S" if there[:3] == utc[:3] else "%Y-%m-%d %H:%M:%S"
     expected = f"{time.strftime(pattern, there)} {name}" if there.tm_gmtoff else ""
-    assert time_zone.local(time_zone.known(name), at) == expected
+    assert times.local(times.known_zone(name), at) == expected
     assert times.moment(at, zone=name) == time.strftime("%Y-%m-%d %H:%M:%S", there)
 
 
 def test_the_hour_that_comes_twice_and_the_one_that_never_comes() -> None:
     assert len(changes("Europe/Berlin")) > 60 and len(changes("Asia/Kathmandu")) == 0
     twice = pd.Timestamp("2026-10-25 01:00", tz="UTC").timestamp()
-    assert time_zone.local("Europe/Berlin", twice - 1, twice) == "02:59:59 to 02:00:00 Europe/Berlin"
+    assert times.local("Europe/Berlin", twice - 1, twice) == "02:59:59 to 02:00:00 Europe/Berlin"
     never = pd.Timestamp("2026-03-29 01:00", tz="UTC").timestamp()
-    assert time_zone.local("Europe/Berlin", never - 1, never) == "01:59:59 to 03:00:00 Europe/Berlin"
+    assert times.local("Europe/Berlin", never - 1, never) == "01:59:59 to 03:00:00 Europe/Berlin"
 
 
 def test_a_date_is_written_where_it_is_another_one_and_nothing_where_utc_says_it_all() -> None:
-    assert time_zone.local("Pacific/Auckland", T) == "2026-11-19 00:06:40 Pacific/Auckland"
-    assert time_zone.local("Asia/Tokyo", T, T + 7200) == "20:06:40 to 22:06:40 Asia/Tokyo"
-    span = time_zone.local("Asia/Tokyo", T, T + 6 * 3600)
+    assert times.local("Pacific/Auckland", T) == "2026-11-19 00:06:40 Pacific/Auckland"
+    assert times.local("Asia/Tokyo", T, T + 7200) == "20:06:40 to 22:06:40 Asia/Tokyo"
+    span = times.local("Asia/Tokyo", T, T + 6 * 3600)
     assert span == "2026-11-18 20:06:40 to 2026-11-19 02:06:40 Asia/Tokyo", "one date without the other misleads"
-    assert time_zone.local("Asia/Tokyo", T, None) == time_zone.local("Asia/Tokyo", T)
+    assert times.local("Asia/Tokyo", T, None) == times.local("Asia/Tokyo", T)
     # London's clock is UTC's in winter.
-    assert time_zone.local("Europe/London", T) == ""
-    assert time_zone.local("Europe/London", T - 120 * 86_400) == "12:06:40 Europe/London"
+    assert times.local("Europe/London", T) == ""
+    assert times.local("Europe/London", T - 120 * 86_400) == "12:06:40 Europe/London"
     for nothing in (None, float("nan"), float("inf"), 1e30):
-        assert time_zone.local("Asia/Tokyo", nothing) == ""
+        assert times.local("Asia/Tokyo", nothing) == ""
     # The last second of the year 9999 has no name in the east.
-    assert time_zone.local("Asia/Tokyo", 253_402_300_799) == ""
-    assert time_zone.local("", T) == ""
+    assert times.local("Asia/Tokyo", 253_402_300_799) == ""
+    assert times.local("", T) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_date_is_written_where_it_is_another_one_and_nothing_where_utc_says_it
      "<img src=x onerror=alert(1)>", "[a](javascript:1)", "posix/Europe/Berlin"],
 )  # fmt: skip
 def test_any_other_name_is_no_zone(name: str | None) -> None:
-    assert time_zone.known(name) == ""
+    assert times.known_zone(name) == ""
 
 
 def test_labels_of_charts_name_both_and_the_axis_stays_in_utc() -> None:

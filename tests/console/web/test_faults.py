@@ -22,7 +22,7 @@ import pytest
 import streamlit as st
 
 from console.__main__ import main
-from console.cli import check, lists
+from console.cli import lists, monitoring
 from console.record import opening
 from console.record.opening import DatabaseProblem
 from console.record.write.store import open_store
@@ -61,7 +61,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that stands still for pages and commands, so that what they say twice is the same."""
     moment = time.time()
     clock = SimpleNamespace(time=lambda: moment)
-    for module in (viewer, check, lists):
+    for module in (viewer, monitoring, lists):
         monkeypatch.setattr(module, "time", clock)
 
 

@@ -18,8 +18,8 @@ from console.outcomes.words import CATEGORIES
 from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
-from console.web.instances import declared, tables
-from console.web.operations import comparison, instances, rows
+from console.web.instances import declared, table
+from console.web.operations import comparison, parts, rows
 from console.web.overview import attention
 from console.web.shared import lists, markup, pages
 
@@ -77,10 +77,10 @@ DECLARED = Comparison(HOSTILE, 1e9, check_mode=True, instances={HOSTILE: PAIRS},
 POLICY = json.dumps({"runtime_override": HOSTILE})
 
 PARTS = {
-    "table": markup.table([markup.Column("host", "host")] * 3, [(HOSTILE, HOSTILE, HOSTILE)], HOSTILE),
-    "table of instances": markup.table(tables.COLUMNS, [tables._cells(instance(), DECLARED)], "Instances"),
+    "table": markup.table([markup.text(HOSTILE, "a"), markup.status("b", "a")], [{"a": HOSTILE}], HOSTILE),
+    "table of instances": table.of_instances(pd.DataFrame([instance()]), DECLARED),
     "policy of an instance": declared.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
-    "list of operations": rows.table_of(pd.DataFrame([operation()]), HOSTILE),
+    "list of operations": markup.table(rows.COLUMNS, pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),
     "link": markup.link(HOSTILE, pages.OPERATION, id=HOSTILE, outcome=[HOSTILE, HOSTILE]),
@@ -127,7 +127,7 @@ def test_a_part_of_a_bar_that_is_zero_is_left_out_and_a_screen_reader_hears_the_
 
 
 def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() -> None:
-    columns = [markup.Column("took", "number", "took"), markup.Column("host", "host", "host"), markup.Column("why")]
+    columns = [markup.duration("took", "took", "number", "took"), markup.host("host"), markup.text("why", "why")]
     for order, said, leads in (("took", "ascending", "?-took"), ("-took", "descending", "?took"), ("", None, "?took")):
         found = Parsed(markup.table(columns, [], "Instances", order, "?{}".format))
         heads = [attributes for tag, attributes in found.elements if tag == "th"]
@@ -183,7 +183,7 @@ ARRANGED = [
 def test_the_instances_of_an_operation_are_arranged(
     categories: tuple[str, ...], search: str, sort: str, hosts: str
 ) -> None:
-    assert "".join(instances.arranged(FOUND, categories, search, sort)["host"]) == hosts
+    assert "".join(parts.arranged(FOUND, categories, search, sort)["host"]) == hosts
 
 
 def test_two_operations_are_compared_by_host_worst_first() -> None:
@@ -224,3 +224,13 @@ def test_an_operation_without_instances_is_compared_too() -> None:
 )
 def test_a_title_of_the_records_is_no_markdown(text: str, shown: str) -> None:
     assert lists.literal(text) == shown
+
+
+def test_a_value_that_is_not_known_is_an_empty_cell() -> None:
+    columns = [
+        markup.text("why", "a"), markup.status("status", "a", "none"), markup.count("n", "a"), markup.when("at", "a"),
+        markup.duration("took", "a"),
+    ]  # fmt: skip
+    for nothing in (None, float("nan")):
+        cells = Parsed(markup.table(columns, pd.DataFrame([{"a": nothing}], dtype=object), "x")).text
+        assert cells == "".join(("why", "status", "n", "at", "took", "none"))

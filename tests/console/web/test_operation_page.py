@@ -62,9 +62,9 @@ def test_the_numbers_of_a_stopped_run_are_those_of_its_report(record: Path, monk
 def test_a_category_of_the_bar_leads_to_its_instances(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, record, "operation", id=STOPPED)
     (verdict,) = [part.value for part in app.get("html") if '<p class="fo-verdict' in part.value]
-    for category in ("updated", "failed", "not_touched"):
-        assert f'href="./operation?id={STOPPED}&amp;outcome={category}"' in verdict
-        narrowed = opened(monkeypatch, record, "operation", id=STOPPED, outcome=category)
+    for category, named in (("updated", "updated"), ("failed", "failed"), ("not_touched", "not touched")):
+        assert f'href="./operation?id={STOPPED}&amp;operation_outcome={named.replace(" ", "+")}"' in verdict
+        narrowed = opened(monkeypatch, record, "operation", id=STOPPED, operation_outcome=named)
         assert list(table_of_instances(narrowed)) == sorted(REPORT[category])
         assert f"{len(REPORT[category])} of 8 instances" in words(narrowed)
 

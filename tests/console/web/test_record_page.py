@@ -129,7 +129,7 @@ def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytes
     for element in [*app.markdown, *app.caption, *app.header, *app.title]:
         assert "<img" not in element.value and "](http" not in element.value
     first = next(f.value for f in app.dataframe if "last_error" in f.value)
-    app = opened(monkeypatch, path, "record", troubles_page="2")
+    app = opened(monkeypatch, path, "record", missing_page="2")
     second = next(f.value for f in app.dataframe if "last_error" in f.value)
     assert (len(first), len(second)) == (100, 22)
 

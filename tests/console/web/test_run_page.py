@@ -15,7 +15,7 @@ from console.collect.api.instance_records import action_rows
 from console.record.read import run_grid, same_time
 from console.record.rows import Cursor, InstanceRows, RunRows
 from console.record.write.store import open_store
-from console.web.runs import tables
+from console.web.runs import grid
 from tests.console.support.facts import rows
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
 from tests.console.web.test_pages import opened, words
@@ -100,7 +100,7 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
     assert run_grid.run_grid(rolling, "r", search="100%")[1] == 0
     # In a file the columns of tasks have their names, with a number, as two tasks may have one.
     tasks = run_grid.run_tasks(rolling, "r")
-    titles = list(tables.named(found, tasks).columns)
+    titles = list(grid.named(found, tasks).columns)
     assert titles == ["host", "outcome", *(f"{n} {name or 'no name'}" for n, name in enumerate(tasks["task"], 1))]
 
 

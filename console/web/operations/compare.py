@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from console.record.read import frames, operations
+from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
@@ -24,7 +25,7 @@ def body() -> None:
         messages.head("Compare two operations")
         now = viewer.clock() // 60 * 60
         newest, _dummy = cached.ask(operations.operations, now, None, 1, CHOICES)
-        choices = {record["key"]: record for record in lists.records(newest[newest["kind"] != "act"])}
+        choices = {record["key"]: record for record in records(newest[newest["kind"] != "act"])}
         if not asked("a") and not asked("b") and len(choices) > 1:
             # Put into the URL at once, so that a copied link always compares these two.
             st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
@@ -108,4 +109,4 @@ def swap() -> None:
     st.query_params.update(a=asked("b"), b=asked("a"))
 
 
-auto_refresh.refreshing(body, lambda: any(cached.operation_open(asked(name)) for name in ("a", "b") if asked(name)))
+auto_refresh.refreshing(body, lambda: any(cached.is_open(asked(name)) for name in ("a", "b") if asked(name)))

@@ -1,20 +1,23 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command for monitoring: one line for each figure, exit code 0, 1 or 2, and a Prometheus textfile."""
+"""The commands for monitoring: check (one line for each figure, exit code 0, 1 or 2) and metrics (the fleet and its
+operations), both with a Prometheus textfile."""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import command, format_option, measure, put, write_textfile
+from console.cli.options import command, format_option, measure, put
 from console.monitoring.limits import FIGURES, Limits, in_words
-from console.settings.environment import Settings, path_of
+from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
 
 _CODES = """\
@@ -29,7 +32,7 @@ may be "off"; a single "off" disables the check. The command ends after one chec
 
 
 def register(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add both commands to the parser's."""
     check = command(
         commands,
         "check",
@@ -58,6 +61,25 @@ def register(commands: Any) -> None:
         "--prometheus",
         metavar="FILE",
         help="also write the figures to this file, for node_exporter's textfile collector",
+    )
+
+    metrics = command(
+        commands,
+        "metrics",
+        _metrics,
+        "write the state of the fleet and its operations as metrics of Prometheus",
+        description="Writes the fleet's state and all operations of the record in Prometheus' text format, to standard"
+        " output or to a file for node_exporter's textfile collector. Counters are calculated from data that"
+        " prune never deletes. check --prometheus writes the age of the recorded data, and what is stuck or failed.",
+    )
+    metrics.add_argument(
+        "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
+    )
+    metrics.add_argument(
+        "--mode",
+        choices=("0600", "0640", "0644"),
+        default="0644",
+        help="permissions of the file (default: %(default)s)",
     )
 
 
@@ -104,3 +126,51 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         ]
         put(listing(rows, ["check", "level", "value", "sentence"], options.format))
     return int(worst(checks))
+
+
+def _metrics(options: argparse.Namespace, settings: Settings) -> int:
+    from console.monitoring.metrics import text
+    from console.record.read.fleet import fleets
+    from console.record.read.metrics import operation_totals
+    from console.record.read.record_health import last_maintenance
+
+    now = float(int(time.time()))
+    found = text(
+        fleets(settings.database, now),
+        operation_totals(settings.database),
+        backup_at=last_maintenance(settings.database).backup_at,
+        now=now,
+    )
+    if options.output:
+        write_textfile(path_of(options.output), found, int(options.mode, 8))
+    else:
+        put(found)
+    return 0
+
+
+def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
+    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
+
+    A device or a pipe (``/dev/stdout``) is written to and stays what it is; of a link, the file that it leads to is
+    replaced. ``mode``: the exporter runs under another account. Raises SettingsError.
+    """
+    try:
+        if file.exists() and not file.is_file():
+            with file.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        file = file.resolve()
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+        ) as stream:
+            written = Path(stream.name)
+            try:
+                stream.write(text)
+                stream.flush()
+                written.chmod(mode)
+                written.replace(file)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error
