@@ -148,9 +148,9 @@ def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
 def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFrame:
     """The newest rollouts of more than one instance's scope that began while the window was closed.
 
-    Columns: rollout_id, status, created_at, hours (the window then), assumed (no policy had been seen by then, so the
-    first one seen afterwards is taken), reason and run_id of the playbook run that started it, '' where unknown. The
-    last 5,000 rollouts are looked at.
+    Columns: rollout_id, scope, status, created_at, hours (the window then), assumed (no policy had been seen by then,
+    so the first one seen afterwards is taken), reason and run_id of the playbook run that started it, '' where unknown.
+    The last 5,000 rollouts are looked at.
     """
     seen = [
         (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
@@ -160,7 +160,7 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
     ]
     rollouts = dicts(
         conn,
-        "SELECT rollout_id, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
+        "SELECT rollout_id, scope, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
         " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
         {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
     )
@@ -176,7 +176,7 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
         found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
         if len(found) >= most:
             break
-    columns = ["rollout_id", "status", "created_at", "hours", "assumed", "run_id", "reason"]
+    columns = ["rollout_id", "scope", "status", "created_at", "hours", "assumed", "run_id", "reason"]
     return pd.DataFrame(found, columns=columns)
 
 

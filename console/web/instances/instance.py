@@ -197,12 +197,11 @@ def deploys(known: dict[str, Any]) -> None:
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
     shown = (
-        markup.link_by_id("rollout", pages.ROLLOUT, "rollout_id"),
+        markup.linked("rollout", lists.rollout_title, pages.ROLLOUT, "rollout_id"),
         markup.status("status", "status"),
         markup.moment("started", "began_at"),
         markup.duration("took", "took_s", "number"),
         markup.Column(f"beside {whose} usual", lambda row: beside(row["took_s"], p50, p95)),
-        markup.text("scope", "scope", "rest"),
         markup.text("error", "error"),
         markup.text("bundle", "bundle_hash", "rest"),
     )

@@ -16,7 +16,7 @@ from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared import cached, columns, lists, markup, messages, pages, paging, plot, viewer
 from console.web.shared.export_menu import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
@@ -142,14 +142,14 @@ def overrides(policy: dict[str, Any]) -> None:
     listed.header("Outside the window")
     if len(found):
         st.caption("Rollouts that began while the window was closed, newest first")
-        shown = (
-            markup.Column("operation", operation_of),
+        shown = [
+            markup.Column("operation", operation_of, "host"),
             markup.status("status", "status"),
             markup.moment("started", "created_at"),
             markup.Column("window then", lambda row: row["hours"] + (" (assumed)" if row["assumed"] else "")),
             markup.text("reason given", "reason"),
             markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
-        )
+        ]
         markup.draw(markup.table(shown, found, "Rollouts started outside the maintenance window"))
         if found["assumed"].any():
             st.caption("assumed: no policy was known at that time, so the first one that was read later is used.")
@@ -158,20 +158,19 @@ def overrides(policy: dict[str, Any]) -> None:
     runs = cached.ask(policy_queries.override_runs)
     if len(runs):
         st.caption("Playbook runs that overrode the window with a reason, newest first")
-        shown = (
-            markup.link_by_id("operation", pages.OPERATION, "run_id"),
+        shown = [
+            markup.linked("operation", lambda row: lists.playbook_name(row["playbook"]), pages.OPERATION, "run_id"),
             markup.status("status", "status"),
-            markup.Column("playbook", lambda row: lists.playbook_name(row["playbook"])),
             markup.moment("started", "started_at"),
             markup.text("reason given", "reason"),
             markup.text("user", "user", "rest"),
-        )
+        ]
         markup.draw(markup.table(shown, runs, "Playbook runs that overrode the window"))
 
 
 def operation_of(row: dict[str, Any]) -> Markup:
     """The operation of a rollout: the run that started it, else the rollout itself."""
-    return markup.operation(links.short(row["rollout_id"]), row["run_id"] or row["rollout_id"])
+    return markup.operation(lists.rollout_title(row), row["run_id"] or row["rollout_id"])
 
 
 st.title("Policy and window")

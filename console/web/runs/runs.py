@@ -43,9 +43,8 @@ def body() -> None:
 def table(found: pd.DataFrame) -> None:
     ended = found["ended_at"].fillna(found["heartbeat_at"])
     shown = [
-        markup.link_by_id("run", pages.RUN, "run_id"),
+        markup.linked("playbook", playbook, pages.RUN, "run_id"),
         markup.status("status", "status"),
-        markup.Column("playbook", lambda row: lists.playbook_name(row["playbook"]) + check_mark(row)),
         markup.moment("started", "started_at"),
         markup.duration("took", "took"),
         *(markup.count(name, name, "number fo-rest") for name in ("hosts", "ok", "changed")),
@@ -54,12 +53,13 @@ def table(found: pd.DataFrame) -> None:
     ]
     if found["change"].notna().any():
         shown.append(markup.text("change", "change", "rest"))
+    shown.append(markup.short_id("run_id"))
     took = found.assign(took=ended - found["started_at"])
     markup.draw(markup.table(shown, took, "Playbook runs, newest first"))
 
 
-def check_mark(row: dict[str, Any]) -> str:
-    return " (check)" if row["check_mode"] else ""
+def playbook(row: dict[str, Any]) -> str:
+    return lists.playbook_name(row["playbook"]) + (" (check)" if row["check_mode"] else "")
 
 
 def user_at_controller(row: dict[str, Any]) -> str:

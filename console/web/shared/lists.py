@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from console.record.read.operation_facts import rollout_name
 from console.text.counts import counted
 from console.text.statuses import STYLES, style_of
 
@@ -100,6 +101,11 @@ def counted_of(count: int, total: int, what: str) -> str:
 def playbook_name(path: str | None) -> str:
     """The playbook's file name."""
     return PurePath(path).name if path and pd.notna(path) else "unknown playbook"
+
+
+def rollout_title(row: dict[str, Any]) -> str:
+    """The name of a rollout by its scope, as a row of a frame has it."""
+    return rollout_name(row["scope"] if pd.notna(row["scope"]) else None)
 
 
 def row() -> DeltaGenerator:

@@ -199,9 +199,14 @@ def host(sort: str = "") -> Column:
     return Column("host", lambda row: instance(row["host"], row["instance_id"]), "host", sort)
 
 
-def link_by_id(title: str, page: Page, name: str) -> Column:
-    """A column of links to a page of the ids ``name``, of which each shows the beginning."""
-    return Column(title, lambda row: link(links.short(row[name]), page, id=row[name]), "short")
+def linked(title: str, label: Callable[[Any], str], page: Page, name: str) -> Column:
+    """A column of links to a page of the ids ``name``, each with the label of its row."""
+    return Column(title, lambda row: link(label(row), page, id=row[name]), "host")
+
+
+def short_id(name: str) -> Column:
+    """A column of the beginnings of ids."""
+    return Column("id", lambda row: links.short(row[name]), "short fo-rest")
 
 
 def table(

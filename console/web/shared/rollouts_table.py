@@ -34,11 +34,13 @@ def show(found: pd.DataFrame) -> None:
         ended = fresh.as_of(now, row["tenant"]) if goes_on else row["completed_at"]
         return times.duration(ended - row["created_at"])
 
+    def targets(row: dict[str, Any]) -> str:
+        return row["host"] or counted(row["total"], "target")
+
     shown = (
-        markup.link_by_id("rollout", pages.ROLLOUT, "rollout_id"),
+        markup.linked("targets", targets, pages.ROLLOUT, "rollout_id"),
         markup.status("status", "status"),
         markup.moment("started", "created_at"),
-        markup.Column("targets", lambda row: row["host"] or counted(row["total"], "target")),
         markup.count("succeeded", "succeeded", "number fo-rest"),
         markup.count("failed", "failed"),
         markup.count("uncertain", "uncertain"),
@@ -46,5 +48,6 @@ def show(found: pd.DataFrame) -> None:
         markup.Column("took", took, "number fo-rest"),
         markup.text("scope", "scope", "rest"),
         markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
+        markup.short_id("rollout_id"),
     )
     markup.draw(markup.table(shown, found, "Rollouts, newest first"))

@@ -106,11 +106,10 @@ def _rollouts(found: pd.DataFrame) -> None:
         st.text("No other stored rollout worked on these hosts at that time.")
         return
     shown = (
-        markup.link_by_id("operation", pages.OPERATION, "rollout_id"),
+        markup.linked("operation", lists.rollout_title, pages.OPERATION, "rollout_id"),
         markup.status("status", "status"),
         markup.moment("started", "created_at"),
         markup.moment("ended", "completed_at"),
         markup.count("of its hosts", "hosts"),
-        markup.text("scope", "scope", "rest"),
     )
     markup.draw(markup.table(shown, found, "Other rollouts on these hosts at that time"))

@@ -42,7 +42,7 @@ def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(add
     page = watched
     page.goto(f"{address}/rollouts?rollouts_scope=fleet&rollouts_status=partial")
     page.get_by_text("1 rollout", exact=True).wait_for(timeout=90_000)
-    page.get_by_role("link", name=FLEET[:8]).click()
+    page.get_by_role("link", name="24 targets").click()
     page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
     assert page.url == f"{address}/rollout?id={FLEET}"
 
