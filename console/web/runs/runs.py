@@ -45,10 +45,11 @@ def table(found: pd.DataFrame) -> None:
     shown = [
         markup.linked("playbook", playbook, pages.RUN, "run_id"),
         markup.status("status", "status"),
-        markup.moment("started", "started_at"),
+        markup.when("started", "started_at"),
         markup.duration("took", "took"),
         *(markup.count(name, name, "number fo-rest") for name in ("hosts", "ok", "changed")),
-        *(markup.count(name, name) for name in ("failed", "unreachable")),
+        markup.count("failed", "failed"),
+        markup.count("unreachable", "unreachable", "number fo-rest"),
         markup.Column("user@controller", user_at_controller, "rest"),
     ]
     if found["change"].notna().any():
