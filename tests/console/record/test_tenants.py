@@ -191,7 +191,7 @@ def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest
     said = words(app)
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", said)
     assert not app.exception
-    assert re.search(r"in progress [-0-9: ]+ 50 s ", said)
+    assert re.search(r"in progress [-0-9: ]+ 50 s", said)
 
 
 AGES = st.one_of(st.none(), st.floats(0, 5 * DAY))
