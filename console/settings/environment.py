@@ -81,8 +81,9 @@ class Acting:
     client_id: str = ""
 
 
-def load_acting(env: Mapping[str, str] = os.environ) -> Acting:
+def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
     """The settings of login and acting. Raises SettingsError, also if acting is on and nobody may act."""
+    env = os.environ if environ is None else environ
     enabled = _checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
     login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
     listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
@@ -128,12 +129,13 @@ def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def load_settings(
-    env: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     *,
     database: str | None = None,
     spool_dir: str | None = None,
 ) -> Settings:
     """The settings; ``database`` and ``spool_dir`` take precedence over the environment. Raises SettingsError."""
+    env = os.environ if environ is None else environ
     named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
     named_spool = spool_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
@@ -145,9 +147,10 @@ def load_settings(
     )
 
 
-def load_api(env: Mapping[str, str] = os.environ, *, key_may: str = "read") -> ApiConnection:
+def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
     """The connection to the API; ``key_may``: what a missing key must be allowed to do ("read" or "act"). Raises
     SettingsError, and NotSetError when it is not configured."""
+    env = os.environ if environ is None else environ
     url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
     if url is None:
         raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")

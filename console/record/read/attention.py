@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.connection import dicts
 from console.record.read.failing import Failing, failing_in_runs, failing_targets
-from console.record.read.frames import dicts, framed, query
+from console.record.read.frames import framed, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of

@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, query
+from console.record.connection import dicts
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, query
 
 Grain = Literal["day", "hour"]
 

@@ -12,7 +12,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
-from console.record.read.frames import one, query
+from console.record.connection import one
+from console.record.read.frames import query
 from console.text.json_values import mapping, parsed
 
 STAT = "fleetops_fleet_state_report"

@@ -14,7 +14,7 @@ from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
-from console.record.read.frames import dicts
+from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
 from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
 from console.text.message_fingerprint import fingerprint

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from console.record.read.frames import dicts, query
+from console.record.connection import dicts
+from console.record.read.frames import query
 from console.record.read.freshness import freshness
 from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts

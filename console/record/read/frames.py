@@ -15,8 +15,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
-from console.record.connection import dicts as dicts
-from console.record.connection import one as one
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
 

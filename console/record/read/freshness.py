@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from console.record.connection import dicts, one
 from console.record.file_locks import has_follower
-from console.record.read.frames import dicts, one, query, reading
+from console.record.read.frames import query, reading
 from console.record.retention import retired_at
 
 RUNNING, STOPPED, DIED, HANGS = "running", "stopped", "died", "hangs"

@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, query
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
 from console.record.read.sql import RUN_SECONDS, among, looked_for
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")

@@ -12,7 +12,8 @@ from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, dicts, query
+from console.record.connection import dicts
+from console.record.read.frames import as_frame, query
 from console.record.read.operations import Key, OperationFilter, matching
 from console.record.rows import Notification
 

@@ -40,7 +40,8 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
-from console.record.read.frames import dicts, framed, one, query
+from console.record.connection import dicts, one
+from console.record.read.frames import framed, query
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of

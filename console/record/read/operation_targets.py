@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from console.outcomes.facts import Target
-from console.record.read.frames import dicts
+from console.record.connection import dicts
 from console.record.read.sql import HOST
 
 _TARGET = """

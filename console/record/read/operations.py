@@ -19,7 +19,8 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
-from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, query
+from console.record.connection import dicts, one
+from console.record.read.frames import LIST_PAGE, framed, like, query
 from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,

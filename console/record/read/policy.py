@@ -15,7 +15,8 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.read.frames import dicts, one, query
+from console.record.connection import dicts, one
+from console.record.read.frames import query
 from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.connection import one
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, query
 from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
 
 _HAS_TARGET = f"""EXISTS (

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.connection import one
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, query
 from console.record.read.sql import RESULT_STATUS, among, looked_for
 from console.text.json_values import entries, names
 

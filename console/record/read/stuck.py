@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.record.connection import dicts
 from console.record.read.durations import p95_of_scope
 from console.record.read.failing import NEWEST_BAD
-from console.record.read.frames import dicts, query
+from console.record.read.frames import query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
 from console.record.read.sql import HOST, TARGET_AT, WENT_THROUGH
