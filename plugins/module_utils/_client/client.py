@@ -95,6 +95,13 @@ class FleetClient:
         """The Date header of the latest answer (epoch seconds, UTC); None if no answer had one."""
         return self.transport.server_time
 
+    def seconds_since(self, at: float) -> float | None:
+        """Seconds since ``at`` (epoch seconds by the server's clock), never too many; None if no answer had a Date.
+
+        More exact than server_time, which has whole seconds and does not go on between answers.
+        """
+        return self.transport.seconds_since(at)
+
     # E1 to E8: fleet rollouts
 
     def get_rollout_timeline(self, rollout_id: str) -> Record:

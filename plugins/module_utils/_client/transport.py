@@ -50,6 +50,7 @@ from .endpoints import (
 from .errors import ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
 from .redact import Redactor, spellings
+from .server_clock import ServerClock
 from .settings import Settings, base_url
 from .trust import trust_of
 
@@ -149,6 +150,7 @@ class Transport:
         self.read_only = read_only
         self.trace: list[dict[str, Any]] = []
         self.server_time: float | None = None
+        self.server_clock = ServerClock()
         self._on_repeat = on_repeat
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
         self.answered = threading.Event()
@@ -185,6 +187,10 @@ class Transport:
 
     def close(self) -> None:
         self._session.close()
+
+    def seconds_since(self, at: float) -> float | None:
+        """See FleetClient.seconds_since."""
+        return self.server_clock.seconds_since(at, self._clock())
 
     def request(
         self,
@@ -264,7 +270,9 @@ class Transport:
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
         server_time = http_date(response.headers.get("Date"))
-        self.server_time = server_time if server_time is not None else self.server_time
+        if server_time is not None:
+            self.server_time = server_time
+            self.server_clock.learn(server_time - self._clock())
         # Masked before it is shortened, as below.
         request_id = self._redactor.text(response.headers.get("X-Request-Id") or "")[:_LONGEST_ID] or None
         body, is_json = (None, False) if content is None else parsed(content)

@@ -223,8 +223,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:
         # The agent has just been restarted and needs some time. A live check at once would only load it.
-        now = context.client.server_time
-        since_end = 0.0 if now is None or ended_at is None else max(0.0, now - ended_at)
+        since_end = (None if ended_at is None else context.client.seconds_since(ended_at)) or 0.0
         context.sleep(max(0.0, min(context.params["wait_interval"] - since_end, context.params["healthy_timeout"])))
     prove_health(context, ended_at)
     return target

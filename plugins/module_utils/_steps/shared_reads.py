@@ -101,12 +101,17 @@ class SharedReads:
         return self._now(read, self._content().get(name))
 
     def _now(self, read: Callable[[Record | None], Record], former: Record | None) -> Record:
-        at = self._clock()
-        return {**read(former), "at": at, "server_time": self._client.server_time}
+        at, answer = self._clock(), read(former)
+        ahead = self._client.transport.server_clock.ahead
+        return {**answer, "at": at, "server_time": self._client.server_time, "ahead": ahead}
 
     def _fresh(self, name: str, max_age: float) -> Record | None:
         kept = self._content().get(name)
-        return kept if isinstance(kept, dict) and 0 <= self._clock() - kept["at"] <= max_age else None
+        if not isinstance(kept, dict) or not 0 <= self._clock() - kept["at"] <= max_age:
+            return None
+        if kept.get("ahead") is not None:
+            self._client.transport.server_clock.learn(kept["ahead"])
+        return kept
 
     def _content(self) -> Record:
         """The content of the file for this address, key and headers; empty if it cannot be read."""
