@@ -45,6 +45,10 @@ options:
         description: How many seconds of the maintenance window must be left for this redeploy.
         type: float
         default: 180
+      place:
+        description: The place of the instance in the plan, from 0 on. Of the tasks that wait, the one with the lowest
+          place is admitted first. Without it, the order is not determined.
+        type: int
   wait_timeout:
     description:
       - Seconds to wait for the redeploy to finish after the server has accepted it.

@@ -105,9 +105,14 @@ def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) ->
             "name": name,
             "group": state["group"],
             "usual_seconds": seconds,
-            "stream": {"run": state["run"], "name": name, "needs": (seconds["p90"] or _UNKNOWN_SECONDS) + _PROOF},
+            "stream": {
+                "run": state["run"],
+                "name": name,
+                "needs": (seconds["p90"] or _UNKNOWN_SECONDS) + _PROOF,
+                "place": place,
+            },
         }
-        for name in state["order"]
+        for place, name in enumerate(state["order"])
         for seconds in (usual.get(name, unknown),)
     ]
 

@@ -9,8 +9,8 @@ counted before it sends, several could send at once. So the workers take turns. 
 one file (its seat), and the bytes are counted under a lock. POSIX locks end with the process that holds them, so a
 killed run leaves nothing behind.
 
-Only the first of the processes that wait for a seat counts. A process that gives its seat back sets the time of the
-file, which ends the pause of the first one.
+Only the first of the processes that wait for a seat counts. In a stream it is the one that comes first in the plan, see
+admission_queue.py. A process that gives its seat back sets the time of the file, which ends the pause of the first one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 
 # The bytes that are locked. Byte 0: whose turn it is. 1 to 1022: the seats, one for each redeploy in flight. The byte
 # 1024 further on: the server does not list this redeploy yet. 1023: the first process that waits for a seat. From 2048
@@ -49,11 +50,13 @@ class Admission:
     """The redeploys of this machine that are in flight on one server. Raises SettingsError for an invalid ``api_url``.
 
     After ``enter()`` has returned True, this process counts as one of them until ``leave()`` or its end. ``allowed``:
-    how many there may be, by the last reading. All methods raise AdmissionError.
+    how many there may be, by the last reading. ``queue``: the order of the processes that wait; without it, it is not
+    determined. All methods raise AdmissionError.
     """
 
-    def __init__(self, api_url: str) -> None:
+    def __init__(self, api_url: str, queue: Queue | None = None) -> None:
         self._name = f"{name_of_server(api_url)}.lock"
+        self._queue = queue
         self._descriptor: int | None = None
         self._seat: int | None = None
         self.allowed: int | None = None
@@ -89,6 +92,7 @@ class Admission:
                 free = next((seat for seat in range(1, _FIRST) if seat not in held), None)
                 if free is not None and max(in_flight + hidden, len(held)) < allowed:
                     self._seat = kept = free
+                    self.leave_queue()
                     self.found("")
                     _try_lock(descriptor, _SEATS + free)
             finally:
@@ -116,8 +120,28 @@ class Admission:
         return self._seat is not None
 
     def is_first(self) -> bool:
-        """Whether this process is the first one that waits for a seat. It stays the first until ``give_up_first()``."""
-        return _try_lock(self._open(), _FIRST)
+        """Whether this process is the first one that waits for a seat.
+
+        It stays the first until ``give_up_first()``, or until a process that comes before it in the queue waits too.
+        """
+        try:
+            is_next = self._queue is None or self._queue.is_next()
+        except OSError as failure:
+            raise AdmissionError(f"the order of the waiting tasks cannot be kept: {failure.strerror}") from None
+        if not is_next:
+            self.give_up_first()
+        return is_next and _try_lock(self._open(), _FIRST)
+
+    def join_queue(self) -> None:
+        """Keep the processes that come later in the queue from being the first one."""
+        if self._queue is not None:
+            with contextlib.suppress(OSError):
+                self._queue.join()
+
+    def leave_queue(self) -> None:
+        """Let the processes that come later in the queue be the first one."""
+        if self._queue is not None:
+            self._queue.leave()
 
     def give_up_first(self) -> None:
         """Allow another process to be the first one that waits."""
@@ -144,8 +168,9 @@ class Admission:
             self._wake()
 
     def leave(self) -> None:
-        """Give back the seat and the claims."""
+        """Give back the seat and the claims, and wait no longer."""
         self.give_back()
+        self.leave_queue()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

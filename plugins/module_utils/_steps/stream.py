@@ -45,6 +45,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     AdmissionError,
     lock_folder,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import shared_reads
 
@@ -81,7 +82,17 @@ class Stream:
             return None
         if context.params.get("admission") == "none":
             context.fail("stream and admission=none exclude each other: the rules of a stream hold at its admission.")
+        if (place := context.params["stream"]["place"]) is not None and place < 0:
+            context.fail(f"stream.place is {place}: it must be 0 or more.")
         return None if context.check_mode else cls(context.params["stream"]["run"])
+
+    def queue(self, context: Context) -> Queue | None:
+        """The order in which the tasks that wait are admitted; None if the task has no place in it."""
+        place = context.params["stream"]["place"]
+        try:
+            return None if place is None else Queue(self._path("queue"), place)
+        except AdmissionError as failure:
+            return context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
 
     # Written by the gate
 

@@ -56,6 +56,7 @@ ADMISSION_OPTIONS: Spec = {
             "run": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
             "needs": {"type": "float", "default": 180},
+            "place": {"type": "int"},
         },
     },
 }
@@ -81,7 +82,8 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
     """
     started = context.clock()
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
-    admission, stream = Admission(context.params["api_url"]), Stream.of(context)
+    stream = Stream.of(context)
+    admission = Admission(context.params["api_url"], None if stream is None else stream.queue(context))
     overtaken_by: Record | None = None
     try:
         while True:
@@ -212,7 +214,10 @@ def send_admitted(
 def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
     """Wait for a seat in the stream before the instance is read, unless it may already have a redeploy in progress."""
     stream.look_for_stop()
+    # Before the list is read, for which the tasks wait for each other.
+    admission.join_queue()
     if stream.has_others_open(context, max_age=_WHILE_FULL * fresh_for(context)):
+        admission.leave_queue()
         return
 
     def attempt() -> bool | str:

@@ -62,8 +62,8 @@ def test_the_hosts_of_the_group_are_told_in_the_order_of_the_plan_what_their_tas
     assert {one["group"] for one in told} == {"fleetops_planned"}
     assert [one["usual_seconds"]["p50"] for one in told] == [20.0, None]
     assert [one["stream"] for one in told] == [
-        {"run": "run-1", "name": "agent-003", "needs": 45.0},
-        {"run": "run-1", "name": "agent-001", "needs": 190.0},
+        {"run": "run-1", "name": "agent-003", "needs": 45.0, "place": 0},
+        {"run": "run-1", "name": "agent-001", "needs": 190.0, "place": 1},
     ]
     assert members({**state, "verdict": "deferred"}, {}) == []
 

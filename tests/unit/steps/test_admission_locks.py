@@ -21,6 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     Admission,
     AdmissionError,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 
 # As Ansible makes its workers.
 FORK = multiprocessing.get_context("fork")
@@ -168,6 +169,30 @@ def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callabl
     victim.kill()
     victim.join()
     assert can_enter(lambda _seats: (0, 1))
+
+
+def test_those_that_wait_are_admitted_in_the_order_of_the_plan_whoever_came_first(
+    start: Callable[..., BaseProcess], own_folder: Path
+) -> None:
+    ready, admitted, ended = FORK.Semaphore(0), FORK.Queue(), FORK.Event()
+
+    def wait(place: int) -> None:
+        admission = Admission(URL, Queue(own_folder / "stream-1.queue", place))
+        admission.is_first()
+        ready.release()
+        while not (admission.is_first() and admission.enter(lambda _seats: (0, 1 if ended.is_set() else 0))):
+            admission.pause(0.1, time.sleep)
+        admitted.put(place)
+        admission.leave()
+
+    # The last one of the plan comes first, and one that is killed keeps nobody from being admitted.
+    waiting = {place: start(wait, place) for place in (5, 3, 0, 4, 2)}
+    for _process in waiting:
+        assert ready.acquire(timeout=120)
+    waiting[0].kill()
+    waiting[0].join()
+    ended.set()
+    assert [admitted.get(timeout=120) for _process in range(4)] == [2, 3, 4, 5]
 
 
 def test_what_looking_raises_goes_on_and_leaves_nothing_locked() -> None:

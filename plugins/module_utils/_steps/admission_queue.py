@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The order in which the tasks of a stream are admitted, although all of them wait at the same time.
+
+Each task that waits locks one byte of a file, at its place in the plan. The next one is the task before whose byte no
+other byte is locked. POSIX locks end with the process that holds them, so nobody waits for a task that was killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+
+class Queue:
+    """This process among those that wait. ``place``: its place in the plan, 0 or more. Methods raise OSError."""
+
+    def __init__(self, path: Path, place: int) -> None:
+        self._path, self._place = path, place
+        self._descriptor: int | None = None
+
+    def join(self) -> None:
+        """Wait from now on."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            # Another process may hold this byte for a moment, in is_next().
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, self._place)
+
+    def is_next(self) -> bool:
+        """Whether nobody who waits has a place before this one."""
+        self.join()
+        if self._place == 0 or self._descriptor is None:
+            return True
+        try:
+            # A shared lock, so that two processes that ask do not see each other.
+            fcntl.lockf(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, self._place)
+        except OSError as failure:
+            if failure.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, self._place)
+        return True
+
+    def leave(self) -> None:
+        """Wait no longer, because the process was admitted or needs no admission."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
