@@ -173,7 +173,7 @@ options:
     type: float
     default: 0.05
   audit_min_events:
-    description: With fewer events in one of the groups the verdict is V(inconclusive).
+    description: With fewer events in one of the groups, or without a counter, the verdict is V(inconclusive).
     type: int
     default: 20
   audit_sample:
