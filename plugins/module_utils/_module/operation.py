@@ -39,7 +39,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
 )
 
 Answer = TypeVar("Answer")
-_TOO_LARGE = 10**15
+# As seconds, 31 years: more than that is no time that Python can wait for, or no date.
+_TOO_LARGE = 10**9
 Result = dict[str, Any]
 
 
@@ -222,7 +223,7 @@ def _check_numbers(context: Context) -> None:
     for name, value in context.params.items():
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""
-            context.fail(f"{name}{variable} is {value}: it must be a number of at most 15 digits.")
+            context.fail(f"{name}{variable} is {value}: it must be a number of at most 9 digits.")
 
 
 def _check_times(context: Context) -> None:

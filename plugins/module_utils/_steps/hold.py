@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.probe import ProbeError, status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_timeout
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
@@ -28,11 +29,13 @@ _LONGEST_REASON = 120
 
 
 def check_hold_options(context: Context) -> None:
-    """Fail if the options for the hold are invalid. A blank ``hold`` counts as not given."""
+    """Fail, or raise SettingsError, if the options for the hold are invalid. A blank ``hold`` counts as not given."""
     params = context.params
     params["hold"] = (params["hold"] or "").strip() or None
     if params["hold"] is not None and (problem := hold.problem_of(params["hold"])):
         context.fail(f"hold cannot be used: {problem}.")
+    if params["hold"] is not None and hold.is_address(params["hold"]):
+        check_timeout("request_timeout (FLEETOPS_REQUEST_TIMEOUT)", params["request_timeout"])
     if params["hold_timeout"] < 0:
         context.fail(f"hold_timeout is {params['hold_timeout']}: it must be 0 or more.")
     if not params["hold_interval"] > 0:
