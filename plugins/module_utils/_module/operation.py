@@ -26,6 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     CONNECTION_OPTIONS,
     Spec,
     check_ids,
+    check_numbers,
     connection_spec,
     instance_spec,
     open_client,
@@ -181,8 +182,8 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     """Run an operation and return its result. An expected failure is a result with ``failed`` and ``msg``."""
     outcome: Result = {}
     try:
-        _check_ids(context)
-        _check_numbers(context)
+        _check_types(context, operation)
+        _check_size(context)
         if operation.wait_timeout is not None:
             _check_times(context)
         operation.run(context)
@@ -208,14 +209,15 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     }
 
 
-def _check_ids(context: Context) -> None:
+def _check_types(context: Context, operation: Operation) -> None:
     try:
         check_ids(context.params)
+        check_numbers(context.params, operation.argument_spec())
     except ValueError as problem:
         context.fail(f"{problem}.")
 
 
-def _check_numbers(context: Context) -> None:
+def _check_size(context: Context) -> None:
     """Refuse NaN, infinity and numbers beyond any time or count.
 
     Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.

@@ -127,6 +127,21 @@ def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]
             require_text(options[name], name)
 
 
+def check_numbers(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse booleans as numbers, before Ansible converts them to 1 and 0. Raises ValueError with a sentence.
+
+    ``spec``: the options of the module.
+    """
+    for name, entry in spec.items():
+        value = options.get(name)
+        if entry.get("type") in ("int", "float") and isinstance(value, bool):
+            raise ValueError(
+                f"{name} must be a number, but it is the boolean {value}, as YAML also reads yes, no, on and off"
+            )
+        if isinstance(value, Mapping):
+            check_numbers(value, entry.get("options") or {})
+
+
 def wait_spec(default_timeout: int) -> Spec:
     """The options of a module that waits. Times are in seconds."""
     return {
