@@ -544,8 +544,7 @@ def _stall(context: Context) -> list[gate.Check]:
         timelines = [context.client.get_rollout_timeline(rollout) for rollout in check.facts["rollouts"][:_NAMED]]
     except ApiError as error:
         return [_unreadable(stall.NAME, error)]
-    named = ", ".join(stall.instances_in_flight(timelines))
-    return [gate.Check(check.name, check.verdict, f"{check.reason} In flight: {named}.", check.facts)]
+    return [stall.with_instances(check, timelines)]
 
 
 def _unreadable(name: str, error: ApiError) -> gate.Check:

@@ -74,7 +74,10 @@ def look_at_hold(context: Context, *, wait: bool = True) -> Check:
         check = looks.check(params["hold_timeout"])
         if check.verdict != HOLD:
             return replace(check, facts={**check.facts, "held_seconds": round(looks.seconds, 1)})
-        context.sleep(params["hold_interval"])
+        interval = params["hold_interval"]
+        left = params["hold_timeout"] - looks.waited
+        # What could not be read is read as often as it must be, even if that takes longer.
+        context.sleep(min(interval, left) if looks.reading.held else interval)
 
 
 def _of_file(path: str) -> hold.Reading:
