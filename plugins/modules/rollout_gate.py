@@ -317,7 +317,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
@@ -341,8 +341,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 
-# Kinds of errors that would affect every call, so the task fails.
-_HOPELESS = ("auth", "forbidden")
 _NOT_NEGATIVE = (
     "max_failed",
     "expected_seconds",
@@ -548,7 +546,7 @@ def _stall(context: Context) -> list[gate.Check]:
 
 
 def _unreadable(name: str, error: ApiError) -> gate.Check:
-    if error.kind in _HOPELESS:
+    if error.kind in KEY_REFUSED:
         raise error
     return gate.Check(name, gate.INCONCLUSIVE, str(error))
 
@@ -622,7 +620,7 @@ def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, A
 def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The answers by name, None if there was none. A refused key or role is raised as ApiError."""
     for answer in answers:
-        if isinstance(answer, ApiError) and answer.kind in _HOPELESS:
+        if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
             raise answer
     return {name: answer if isinstance(answer, dict) else None for name, answer in zip(asked, answers, strict=True)}
 
