@@ -14,6 +14,7 @@ module.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar
 
@@ -33,7 +34,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Result,
     execute,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_ids, check_texts
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
+    check_ids,
+    check_numbers,
+    check_texts,
+)
 from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
 
@@ -56,6 +61,7 @@ class ActionModule(ActionBase):
             # Before the options are converted to JSON, in which a date that YAML has read becomes text.
             check_ids(self._task.args)
             check_texts(self._task.args, self.operation.options)
+            check_numbers(self._task.args, self.operation.argument_spec())
         except ValueError as problem:
             return {**result, "changed": False, "failed": True, "msg": f"{problem}."}
         if self._belongs_elsewhere():
@@ -109,11 +115,21 @@ class ActionModule(ActionBase):
 
 def _as_json(options: Any) -> dict[str, Any]:
     """The options as an ordinary module gets them: converted to JSON and back, with a date as text."""
+    return json.loads(json.dumps(_with_plain_keys(options), default=_text))
 
-    def text(value: Any) -> str:
-        return value.isoformat() if isinstance(value, date) else str(value)
 
-    return json.loads(json.dumps(options, default=text))
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _with_plain_keys(value: Any) -> Any:
+    """A copy in which each key of a mapping is one that JSON can have, since json.dumps converts no other one."""
+    if isinstance(value, Mapping):
+        return {
+            key if key is None or isinstance(key, (str, int, float)) else _text(key): _with_plain_keys(inner)
+            for key, inner in value.items()
+        }
+    return [_with_plain_keys(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _complaint(name: str, checked: Any) -> str:

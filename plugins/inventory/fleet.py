@@ -92,6 +92,7 @@ options:
         same name, the first 8 characters of the id are appended. Without a valid name, it is C(instance-) and these 8
         characters.
       - With V(id), it is the id of the instance.
+      - A host that an inventory before this one has given another C(fleetops_instance_id) is an error.
     type: str
     choices: [name, id]
     default: name
@@ -179,6 +180,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
     given_instances,
     groups_of,
     hosts_of,
+    other_instances,
     with_given,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
@@ -221,6 +223,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             self._check_options()
             given = given_instances(self.get_option("instances"))
             hosts = self._hosts(given, use_cache=cache)
+            self._refuse_other_instances(hosts)
         except (SettingsError, ValueError) as bad:
             raise AnsibleParserError(f"The fleet's inventory {path} cannot be used: {bad}") from bad
         except ImportError as missing:
@@ -272,6 +275,15 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
                 f"The fleet's inventory is incomplete, it goes on with {len(hosts)} hosts. {_sentence(problems)}."
             )
         return hosts
+
+    def _refuse_other_instances(self, hosts: list[Host]) -> None:
+        """Refuse a host that another inventory has given another instance, whose id would be replaced."""
+        known = {name: host.vars.get("fleetops_instance_id") for name, host in self.inventory.hosts.items()}
+        if clashes := other_instances(hosts, known):
+            raise ValueError(
+                f"{_sentence(clashes)}. No host of it was added. Use each inventory in a run of its own, or give its "
+                "hosts other names, with hostname: id, or name by name under instances."
+            )
 
     def _instances(self, given: dict[str, Given], *, use_cache: bool) -> tuple[list[Instance], list[str]]:
         """From the cache, or else from the API. Only a complete result is cached."""

@@ -73,9 +73,9 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
     GivenError,
-    is_blank,
     of_inventory,
     typed,
 )

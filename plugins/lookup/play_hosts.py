@@ -106,6 +106,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
@@ -116,7 +117,6 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
     GivenError,
-    is_blank,
     of_inventory,
     text,
 )

@@ -39,7 +39,8 @@ options:
     description:
       - The path of the file. Only its owner can read it, since it contains what customers told the agent. Missing
         folders are created and are accessible only by their owner.
-      - A backup of a different instance, conversation or customer is not replaced.
+      - A file that is not a backup, or is one of a different instance, conversation or customer, is not replaced,
+        unless it is empty.
     type: path
     required: true
   state:
@@ -115,6 +116,7 @@ empty:
   sample: []
 """
 
+import os
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
@@ -171,7 +173,7 @@ def run(context: Context) -> None:
 def _refuse_collection(context: Context, path: Path) -> None:
     """Fail if the path is inside the installed collection, whose next installation would delete the file."""
     installed = _COLLECTION.parts[-3:] == ("ansible_collections", "fleetops", "agents")
-    if installed and path.resolve().is_relative_to(_COLLECTION):
+    if installed and Path(os.path.realpath(path)).is_relative_to(_COLLECTION):
         context.fail(f"{path} lies inside the installed collection, whose next installation would delete it.")
 
 
@@ -191,8 +193,7 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     try:
         former = read_backup(path)
     except BackupError as problem:
-        context.warn(f"{problem}. It is replaced.")
-        former = None
+        context.fail(f"{problem}. Nothing was written. Name another path, or move the file away.")
     if former is not None:
         refuse_other_instance(path, former, instance_id)
         refuse_other_slice(path, former, selection)

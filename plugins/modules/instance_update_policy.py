@@ -140,6 +140,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
     COMPONENTS,
+    INHERIT,
+    MODES,
     auto_refused,
     differing,
     override_of,
@@ -152,7 +154,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
 
-_MODES = ["auto", "notify", "disabled", "inherit"]
+_MODES = [*MODES, INHERIT]
 
 
 def run(context: Context) -> None:

@@ -86,6 +86,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file 
     FileError,
     is_current,
     replace_file,
+    size_of,
 )
 
 
@@ -97,7 +98,7 @@ def run(context: Context) -> None:
     context.result["file"] = str(path)
     if is_current(path, text):
         return
-    former = path.stat().st_size if path.is_file() else None
+    former = size_of(path)
     try:
         context.write(
             lambda: replace_file(path, text),

@@ -173,7 +173,7 @@ options:
     type: float
     default: 0.05
   audit_min_events:
-    description: With fewer events in one of the groups the verdict is V(inconclusive).
+    description: With fewer events in one of the groups, or without a counter, the verdict is V(inconclusive).
     type: int
     default: 20
   audit_sample:
@@ -317,7 +317,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
@@ -341,8 +341,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 
-# Kinds of errors that would affect every call, so the task fails.
-_HOPELESS = ("auth", "forbidden")
 _NOT_NEGATIVE = (
     "max_failed",
     "expected_seconds",
@@ -544,12 +542,11 @@ def _stall(context: Context) -> list[gate.Check]:
         timelines = [context.client.get_rollout_timeline(rollout) for rollout in check.facts["rollouts"][:_NAMED]]
     except ApiError as error:
         return [_unreadable(stall.NAME, error)]
-    named = ", ".join(stall.instances_in_flight(timelines))
-    return [gate.Check(check.name, check.verdict, f"{check.reason} In flight: {named}.", check.facts)]
+    return [stall.with_instances(check, timelines)]
 
 
 def _unreadable(name: str, error: ApiError) -> gate.Check:
-    if error.kind in _HOPELESS:
+    if error.kind in KEY_REFUSED:
         raise error
     return gate.Check(name, gate.INCONCLUSIVE, str(error))
 
@@ -623,7 +620,7 @@ def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, A
 def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The answers by name, None if there was none. A refused key or role is raised as ApiError."""
     for answer in answers:
-        if isinstance(answer, ApiError) and answer.kind in _HOPELESS:
+        if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
             raise answer
     return {name: answer if isinstance(answer, dict) else None for name, answer in zip(asked, answers, strict=True)}
 

@@ -139,8 +139,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
     HOUR_KEYS,
+    MODES,
     TENANT_KEYS,
     opened_by_one_hour,
+    problem_of_tenant,
     tenant_values,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
@@ -148,19 +150,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
 
-_MODES = ["auto", "notify", "disabled"]
+_MODES = list(MODES)
 
 
 def run(context: Context) -> None:
     wanted = {key: context.params[key] for key in TENANT_KEYS if context.params[key] is not None}
-    if wanted.get("max_parallel_rollouts", 1) < 1:
-        context.fail(
-            f"max_parallel_rollouts is {wanted['max_parallel_rollouts']}: it must be 1 or more. "
-            "To stop rollouts, close the maintenance window or disable the components."
-        )
-    for key in HOUR_KEYS:
-        if not 0 <= wanted.get(key, 0) <= 23:
-            context.fail(f"{key} is {wanted[key]}: it must be an hour of the day, from 0 to 23.")
+    if problem := problem_of_tenant(wanted):
+        context.fail(problem)
     client = context.client
     with claimed(context, "policy of the tenant", "changing the tenant's update policy"):
         policy = patch(

@@ -331,6 +331,7 @@ def test_an_inventory_file_with_variables_beside_it_is_refused(
     # The folder is copied as a whole, and other programs copy nothing.
     assert inventory_problem([*program, "-i", str(file.parent)], {}) is None
     assert inventory_problem(["ansible-playbook", "-i", str(file)], {}) is None
+    assert inventory_problem(program, {"ANSIBLE_INVENTORY": "agent-001," * 40}) is None
 
 
 # reports/2026-11 F11

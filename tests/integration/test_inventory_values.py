@@ -194,6 +194,22 @@ def test_one_instance_is_one_host_however_its_id_is_spelled(run: Run, tmp_path: 
         assert "aandbarethesameinstance" in refusal(run, api, tmp_path, twice)
 
 
+def test_a_host_that_another_inventory_file_has_given_another_instance_is_refused(run: Run, tmp_path: Path) -> None:
+    own = '{{plugin: fleetops.agents.fleet, rollouts: 0, instance_rollouts: 0, instances: {{agent-001: "{}"}}}}'
+    sources = [flag for name in ("us.fleet.yml", "eu.fleet.yml") for flag in ("-i", tmp_path / name)]
+    with second_api(instances=0) as api:
+        (tmp_path / "us.fleet.yml").write_text(own.format("one"))
+        (tmp_path / "eu.fleet.yml").write_text(own.format("other"))
+        done = run(api, "ansible-inventory", *sources, "--list")
+        assert done.returncode != 0, done.stdout
+        said = " ".join(done.stderr.split())
+        for words in ("eu.fleet.yml", "agent-001 is the instance one by an inventory that was read before", "other",
+                      "hostname: id"):  # fmt: skip
+            assert words in said
+        (tmp_path / "eu.fleet.yml").write_text(own.format("one"))
+        assert run(api, "ansible-inventory", *sources, "--list").returncode == 0
+
+
 # reports/2026-11 C8
 
 

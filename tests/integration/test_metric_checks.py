@@ -105,6 +105,11 @@ def test_without_data_it_cannot_be_told(
         ),
         ((302, b""), "the server answers with status 302"),
         ((404, TOKEN.encode()), "the server answers with status 404"),
+        # Masked before it is shortened, so that no part of the token remains.
+        (
+            (503, b'{"error": "' + b"x" * 290 + TOKEN.encode() + b'"}'),
+            f"{'x' * 290}******** (status 503)",
+        ),
     ],
 )
 def test_what_is_no_answer_is_asked_for_again_and_is_inconclusive(
@@ -118,6 +123,8 @@ def test_what_is_no_answer_is_asked_for_again_and_is_inconclusive(
 
 
 def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server: Prometheus) -> None:
+    odd = ask(fleet, f"http://{'a' * 70}.example")
+    assert "cannot be read: the server's host name is invalid." in odd.result["reasons"][0], odd.result
     away = ask(fleet, "http://127.0.0.1:9")
     assert away.result["verdict"] == "inconclusive" and "cannot be read" in away.result["reasons"][0], away.result
     server.metrics, server.delay = {"errors": [steady(0.0)]}, 2.0
@@ -135,7 +142,15 @@ def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server:
         ({"metric_url": ""}, "metric_checks need metric_url"),
         ({"metric_url": "prometheus.example.com"}, "metric_url must be an address such as https://"),
         ({"metric_url": "https://me:secret@prometheus.example.com"}, "metric_url holds a user or password"),
+        ({"metric_url": "https://prometheus.example.com:abc"}, "metric_url must be an address such as https://"),
+        ({"metric_url": "https://prometheus.example.com:99999"}, "metric_url must be an address such as https://"),
+        ({"metric_url": "https://prometheus.example.com?q"}, "metric_url must be an address such as https://"),
+        ({"metric_token": f"{TOKEN}\u2014"}, "metric_token (FLEETOPS_METRIC_TOKEN) contains characters that an HTTP"),
+        ({"metric_token": f"{TOKEN}\nX: y"}, "metric_token (FLEETOPS_METRIC_TOKEN) contains a line break"),
         ({"metric_timeout": 0}, "metric_timeout is 0.0: it must be above 0 seconds"),
+        ({"metric_timeout": 86401}, "metric_timeout is 86401.0: it must be above 0 seconds, at most 86400"),
+        ({"request_timeout": 1e8, "hold": "https://127.0.0.1:9/hold"}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is"),
+        ({"request_timeout": 0, "hold": "https://127.0.0.1:9/hold"}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_any_call(fleet: Simulator, options: dict[str, Any], said: str) -> None:

@@ -164,3 +164,12 @@ def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_
     (why,) = [reason for name, reason in report_of(run)["why"].items() if name.startswith("agent-002")]
     assert why.startswith("It is not known whether the instance is healthy. Not done: the server refused the key"), why
     assert "Still not healthy" not in run.output and "the cap of this run" not in run.output, run.output
+
+
+def test_an_instance_whose_reads_are_redirected_is_not_restarted(run_playbook: Run) -> None:
+    moved = [{"operation": "get_deep_health", "status": 302}]
+    with running_simulator(instances=1, speed=SPEED, faults={"plans": moved}) as sim:
+        run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_canary": 0})
+        assert sim.writes() == []
+    assert run.rc == 2 and "the server redirects to" in str(report_of(run)["why"]), run.output
+    assert "Still not healthy" not in run.output, run.output

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from .errors import words_of_html
@@ -19,6 +20,8 @@ _STEP = 16 * 1024
 # How much of a body is searched for secrets before its first words are shown.
 _SHOWN_MOST = 64 * 1024
 _LONGEST_TYPE = 100
+# Levels of lists and mappings within each other.
+_DEEPEST = 100
 
 
 def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
@@ -43,13 +46,37 @@ def too_large(most: int = MOST_BYTES) -> str:
 
 
 def parsed(content: bytes) -> tuple[Any, bool]:
-    """The body, and whether it was JSON. An empty body counts as null."""
+    """The body, and whether it was JSON. An empty body counts as null.
+
+    A number that JSON does not have (NaN, infinity) is null, since it cannot be compared or sent back. A body that is
+    nested too deeply counts as no JSON: functions that call themselves for each level, here and in Ansible, would fail.
+    """
     if not content.strip():
         return None, True
     try:
-        return json.loads(content), True
+        body = json.loads(content, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None, False
+    return (None, False) if _is_too_deep(body) else (body, True)
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _is_too_deep(body: Any) -> bool:
+    level = [body]
+    for _dummy in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def described(content: bytes, content_type: str, redactor: Redactor) -> str:

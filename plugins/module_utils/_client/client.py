@@ -15,7 +15,7 @@ from urllib.parse import quote
 from .._rules.answers import Record, rollout_is_terminal
 from .endpoints import ENDPOINTS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError
-from .paging import OLDEST_FIRST, Listing, newest_page, order_of, read_list
+from .paging import OLDEST_FIRST, newest_page, order_of, read_all
 from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
@@ -122,7 +122,11 @@ class FleetClient:
 
     def all_fleet_rollouts(self, *, most: int | None = None, until: Until | None = None) -> list[Record]:
         """E3: all pages. For ``most`` and ``until``, see paging.read_list."""
-        return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
+
+        def fetch(limit: int, offset: int) -> list[Record]:
+            return self.list_fleet_rollouts(limit=limit, offset=offset)
+
+        return read_all(fetch, page=ROLLOUTS_PAGE, most=most, until=until, times=ROLLOUT_TIMES)
 
     def open_fleet_rollouts(self) -> list[Record]:
         """E3: the rollouts of ``recent_fleet_rollouts()`` that have not ended."""
@@ -237,16 +241,6 @@ class FleetClient:
 
         return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, AUDIT_PAGE, AUDIT_TIMES)
 
-    def all_audit_events(
-        self, instance_id: str, *, most: int | None = None, until: Until | None = None, first: int | None = None
-    ) -> Listing:
-        """E20: all pages. For ``most``, ``until`` and ``first``, see paging.read_list."""
-
-        def fetch(*, limit: int, offset: int) -> list[Record]:
-            return self.list_audit_events(instance_id, limit=limit, offset=offset)
-
-        return self._paged(fetch, AUDIT_PAGE, AUDIT_TIMES, most, until, first)
-
     def get_audit_summary(self, instance_id: str) -> Record:
         """E21: the counts of all audit events ever recorded, by outcome and under ``by_source``."""
         return self._record("get_audit_summary", instance_id=instance_id)
@@ -265,16 +259,6 @@ class FleetClient:
             return self._records("list_instance_rollouts", query=query, instance_id=instance_id)
 
         return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
-
-    def all_instance_rollouts(
-        self, instance_id: str, *, most: int | None = None, until: Until | None = None
-    ) -> list[Record]:
-        """E23: all pages. For ``most`` and ``until``, see paging.read_list."""
-
-        def fetch(*, limit: int, offset: int) -> list[Record]:
-            return self.list_instance_rollouts(instance_id, limit=limit, offset=offset)
-
-        return self._paged(fetch, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def apply_all_updates(self, instance_id: str) -> Record:
         """E24: apply all updates, skills first, runtime last. Returns ``runtime_task_id`` and ``skills_applied``."""
@@ -337,20 +321,6 @@ class FleetClient:
         if not isinstance(body, list):
             raise self._unexpected(name, call, f"a list was expected, but the answer is {_shape(body)}")
         return _rows(body)
-
-    def _paged(
-        self,
-        fetch: Callable[..., list[Record]],
-        page: int,
-        times: tuple[str, ...],
-        most: int | None,
-        until: Until | None,
-        first: int | None = None,
-    ) -> Listing:
-        def read_page(limit: int, offset: int) -> list[Record]:
-            return fetch(limit=limit, offset=offset)
-
-        return read_list(read_page, page=page, most=most, until=until, times=times, first=first)
 
     def _unexpected(self, name: str, call: Mapping[str, Any], detail: str) -> ApiError:
         endpoint = ENDPOINTS[name]

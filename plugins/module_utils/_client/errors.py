@@ -14,6 +14,8 @@ from .._rules.record_words import LONGEST_WORDS
 
 # The path of E9, which works for every tenant.
 KNOWN_PATH = "/v1/instances/fleet/updates/policy"
+# Kinds of errors by which the server refuses the key or its role.
+KEY_REFUSED = frozenset({"auth", "forbidden"})
 # What the user should do next, by the kind of error.
 _NEXT_STEP = {
     "auth": "Check api_key (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant.",

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from .._rules.metric_checks import Answer, MetricCheck, series_of
 from .._rules.plain_values import SettingsError
-from .body import read_body, too_large
+from .body import parsed, read_body, too_large
 from .proxies import proxy_for
 from .redact import Redactor, spellings
 from .transport import CONNECT_TIMEOUT, FAILURES, certificates_in, new_session, reading_of
@@ -71,12 +70,11 @@ def ask(
             content = read_body(response, _MOST)
             if content is None:
                 return Answer(problem=too_large(_MOST))
-            answer = _reading(int(response.status_code), content)
+            return _reading(int(response.status_code), content, redactor)
     except FAILURES as failure:
-        answer = Answer(problem=reading_of(failure)[2])
+        return Answer(problem=redactor.text(reading_of(failure)[2]))
     finally:
         session.close()
-    return Answer(answer.series, redactor.text(answer.problem), answer.refused)
 
 
 def _request(check: MetricCheck, now: float) -> tuple[str, dict[str, str]]:
@@ -86,14 +84,12 @@ def _request(check: MetricCheck, now: float) -> tuple[str, dict[str, str]]:
     return "/api/v1/query_range", {"query": check.query, **times}
 
 
-def _reading(status: int, content: bytes) -> Answer:
+def _reading(status: int, content: bytes, redactor: Redactor) -> Answer:
     """The result of a complete answer. Status 400 and 422 mean that the query is invalid (HTTP API of Prometheus)."""
-    try:
-        body: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        body = None
+    body: Any = parsed(content)[0]
     said = body.get("error") if isinstance(body, Mapping) else None
-    words = f"{str(said)[:_WORDS_MOST]}" if said else f"the server answers with status {status}"
+    # Masked before it is shortened: otherwise a part of a secret could remain.
+    words = redactor.text(str(said))[:_WORDS_MOST] if said else f"the server answers with status {status}"
     if status in (400, 422) and said:
         return Answer(problem=words, refused=True)
     if status in (401, 403):

@@ -130,9 +130,10 @@ def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> li
 
     There is one call, unless the server lists the oldest row first: then the list is read to its end.
     """
-    rows = fetch(limit, 0)
+    # One row tells no order.
+    rows = fetch(max(limit, 2), 0)
     if order_of(rows, times) != OLDEST_FIRST:
-        return rows
+        return rows[:limit]
     return read_all(fetch, page=page, times=times)[:limit]
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from .._rules.plain_values import SettingsError
 
-LONGEST_TIMEOUT = 86400.0
+_LONGEST_TIMEOUT = 86400.0
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -39,21 +39,10 @@ class Settings:
         object.__setattr__(self, "api_url", base_url(self.api_url))
         if not self.api_key or not str(self.api_key).strip():
             raise SettingsError("is empty: set it, or FLEETOPS_API_KEY in the environment", setting="api_key")
-        try:
-            str(self.api_key).encode("latin-1")
-        except UnicodeEncodeError:
-            raise SettingsError("contains characters that an HTTP header cannot have", setting="api_key") from None
-        if any(c in str(self.api_key) for c in "\r\n"):
-            raise SettingsError("contains a line break: remove it (perhaps the end of a file)", setting="api_key")
-        if str(self.api_key) != str(self.api_key).strip():
-            raise SettingsError("begins or ends with a blank: remove it", setting="api_key")
+        check_header_value("api_key", str(self.api_key))
         for name, value in self.headers.items():
             _check_header(name, value)
-        if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
-            raise SettingsError(
-                f"request_timeout (FLEETOPS_REQUEST_TIMEOUT) is {self.request_timeout}: it must be above 0 seconds, "
-                f"at most {LONGEST_TIMEOUT:.0f}"
-            )
+        check_timeout("request_timeout (FLEETOPS_REQUEST_TIMEOUT)", self.request_timeout)
         if self.retries < 0:
             raise SettingsError(f"retries (FLEETOPS_RETRIES) is {self.retries}: it must be 0 or more")
 
@@ -64,17 +53,31 @@ class Settings:
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
+def check_timeout(setting: str, seconds: float) -> None:
+    """Raise SettingsError for a time that no connection can have as its limit."""
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise SettingsError(
+            f"is {seconds}: it must be above 0 seconds, at most {_LONGEST_TIMEOUT:.0f}", setting=setting
+        )
+
+
 def _check_header(name: str, value: str) -> None:
     """Raise SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise SettingsError("extra_headers contains an invalid name of a header: use only letters, digits and dashes")
-    setting = f"extra_headers: {name}"
+    check_header_value(f"extra_headers: {name}", value)
+
+
+def check_header_value(setting: str, value: str) -> None:
+    """Raise SettingsError, without the value, for a text that cannot be sent in a header."""
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
         raise SettingsError("contains characters that an HTTP header cannot have", setting=setting) from None
-    if value != value.strip() or any(c in value for c in "\r\n"):
-        raise SettingsError("contains a line break, or begins or ends with a blank: remove it", setting=setting)
+    if any(c in value for c in "\r\n"):
+        raise SettingsError("contains a line break: remove it (perhaps the end of a file)", setting=setting)
+    if value != value.strip():
+        raise SettingsError("begins or ends with a blank: remove it", setting=setting)
 
 
 def base_url(api_url: Any) -> str:
@@ -90,8 +93,9 @@ def base_url(api_url: Any) -> str:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError as bad:
-        raise SettingsError(f"is not a valid address: {bad}", setting="api_url") from None
+    except ValueError:
+        # The message of the exception contains a part of the address, which may be a password.
+        raise SettingsError("is not a valid address: its host or its port cannot be read", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(
             f"must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}", setting="api_url"

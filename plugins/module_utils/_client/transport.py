@@ -372,7 +372,7 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
         return Outcome.REFUSED, "unreachable", phrase_of(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
-        return Outcome.REFUSED, "unreachable", "the host name in api_url is invalid"
+        return Outcome.REFUSED, "unreachable", "the server's host name is invalid"
     shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return Outcome.REFUSED, "tls", f"no trusted TLS connection: {phrase_of(chain[-1])}"

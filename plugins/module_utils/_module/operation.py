@@ -26,6 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     CONNECTION_OPTIONS,
     Spec,
     check_ids,
+    check_numbers,
     connection_spec,
     instance_spec,
     open_client,
@@ -39,7 +40,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
 )
 
 Answer = TypeVar("Answer")
-_TOO_LARGE = 10**15
+# As seconds, 31 years: more than that is no time that Python can wait for, or no date.
+_TOO_LARGE = 10**9
 Result = dict[str, Any]
 
 
@@ -180,8 +182,8 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     """Run an operation and return its result. An expected failure is a result with ``failed`` and ``msg``."""
     outcome: Result = {}
     try:
-        _check_ids(context)
-        _check_numbers(context)
+        _check_types(context, operation)
+        _check_size(context)
         if operation.wait_timeout is not None:
             _check_times(context)
         operation.run(context)
@@ -207,14 +209,15 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     }
 
 
-def _check_ids(context: Context) -> None:
+def _check_types(context: Context, operation: Operation) -> None:
     try:
         check_ids(context.params)
+        check_numbers(context.params, operation.argument_spec())
     except ValueError as problem:
         context.fail(f"{problem}.")
 
 
-def _check_numbers(context: Context) -> None:
+def _check_size(context: Context) -> None:
     """Refuse NaN, infinity and numbers beyond any time or count.
 
     Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
@@ -222,7 +225,7 @@ def _check_numbers(context: Context) -> None:
     for name, value in context.params.items():
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""
-            context.fail(f"{name}{variable} is {value}: it must be a number of at most 15 digits.")
+            context.fail(f"{name}{variable} is {value}: it must be a number of at most 9 digits.")
 
 
 def _check_times(context: Context) -> None:

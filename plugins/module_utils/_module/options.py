@@ -17,6 +17,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
@@ -77,12 +78,12 @@ def instance_spec() -> Spec:
 
 
 # The options that contain an id, a list of ids, a mapping of names to ids, and a record with ids.
-_IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
+_IDS = ("instance_id", "rollout_id", "target_id", "action_id", *SCOPE)
 # Options with a text of the user's own. Ansible would convert the number 493, which YAML reads in 0755, to other text.
 _TEXTS = ("content", "kind", "change", "override_reason", "plan_hash")
 _ID_LISTS = ("only_if_outdated",)
 _ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
-_ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
+_ID_RECORDS = {"memory": SCOPE}
 
 
 def id_option(*, required: bool = False) -> dict[str, Any]:
@@ -125,6 +126,21 @@ def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]
     for name in _TEXTS:
         if options.get(name) is not None and spec.get(name, {}).get("type") == "str":
             require_text(options[name], name)
+
+
+def check_numbers(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse booleans as numbers, before Ansible converts them to 1 and 0. Raises ValueError with a sentence.
+
+    ``spec``: the options of the module.
+    """
+    for name, entry in spec.items():
+        value = options.get(name)
+        if entry.get("type") in ("int", "float") and isinstance(value, bool):
+            raise ValueError(
+                f"{name} must be a number, but it is the boolean {value}, as YAML also reads yes, no, on and off"
+            )
+        if isinstance(value, Mapping):
+            check_numbers(value, entry.get("options") or {})
 
 
 def wait_spec(default_timeout: int) -> Spec:

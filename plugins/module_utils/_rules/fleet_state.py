@@ -16,19 +16,19 @@ from .ids import id_key
 from .plan import member_of
 from .policy import (
     COMPONENTS,
-    HOUR_KEYS,
+    INHERIT,
+    MODES,
     TENANT_KEYS,
     differing,
     is_value,
     override_of,
     overrides,
+    problem_of_tenant,
     tenant_values,
     untold,
 )
 
 _KEYS = ("tenant_policy", "group_policies", "instance_policies", "runtime_current")
-_MODES = ("auto", "notify", "disabled")
-_INHERIT = "inherit"
 _UNKNOWN = "unknown"
 # A key that is shown in an error, and how many of them.
 _KEY = re.compile(r"[\w.-]{1,60}")
@@ -96,13 +96,11 @@ def _tenant(policy: Mapping[str, Any]) -> Record:
     given = {key: value for key, value in policy.items() if value is not None}
     for key, value in given.items():
         if key.endswith("_default"):
-            _mode("tenant_policy", key, value, _MODES)
+            _mode("tenant_policy", key, value, MODES)
         elif not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"tenant_policy: {key} is {value!r}: it must be a whole number.")
-        elif key in HOUR_KEYS and not 0 <= value <= 23:
-            raise ValueError(f"tenant_policy: {key} is {value}: it must be an hour of the day, from 0 to 23.")
-        elif key not in HOUR_KEYS and value < 1:
-            raise ValueError(f"tenant_policy: {key} is {value}: it must be 1 or more.")
+    if problem := problem_of_tenant(given):
+        raise ValueError(f"tenant_policy: {problem}")
     return given
 
 
@@ -116,7 +114,7 @@ def _policies(where: str, value: Any) -> dict[str, Policy]:
         _only(of_one, policy, COMPONENTS)
         found[name] = {component: mode for component, mode in policy.items() if mode is not None}
         for component, mode in found[name].items():
-            _mode(of_one, component, mode, (*_MODES, _INHERIT))
+            _mode(of_one, component, mode, (*MODES, INHERIT))
     return found
 
 
@@ -197,7 +195,7 @@ def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prun
         policy = policy if isinstance(policy, Mapping) else {}
         now = overrides(policy)
         extra = {c: mode for c, mode in now.items() if mode is not None and c not in wanted[name]}
-        differs = _drift(policy, now, {**wanted[name], **(dict.fromkeys(extra, _INHERIT) if prune else {})})
+        differs = _drift(policy, now, {**wanted[name], **(dict.fromkeys(extra, INHERIT) if prune else {})})
         if differs:
             drifted[name] = differs
         if extra and not prune:
@@ -226,7 +224,7 @@ def _missed(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet) -> list
 def _drift(policy: Mapping[str, Any], now: Record, wanted: Policy) -> Record:
     silent = untold(policy, wanted)
     return {
-        component: {"wanted": mode, "is": _UNKNOWN if component in silent else now[component] or _INHERIT}
+        component: {"wanted": mode, "is": _UNKNOWN if component in silent else now[component] or INHERIT}
         for component, mode in wanted.items()
         if component in silent or not is_value(now[component], override_of(mode))
     }

@@ -71,7 +71,8 @@ class Freeze:
         """
         if start is None:
             return None
-        length = self.end.replace(tzinfo=None) - self.start.replace(tzinfo=None)
+        # For one time zone this is the length in local time, for two different offsets the time that passes.
+        length = self.end - self.start
         return Period(start.timestamp(), (start + length).replace(fold=1).timestamp(), self.reason)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Record, count, is_healthy, is_single_target, iso_time
+from .answers import Record, is_healthy, is_single_target, iso_time, known_count
 from .durations import clock, duration
 from .record_words import text_of, with_status
 from .window import Window
@@ -156,13 +156,17 @@ class Tally:
 
 
 def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | None:
-    """The events that were added between two summaries of one instance; None if a counter decreased (retention)."""
-    grown = {
-        key: count(after.get(key)) - count(before.get(key)) for key in ("total_events", "error_events", "denied_events")
-    }
-    if any(step < 0 for step in grown.values()):
-        return None
-    return Tally(grown["total_events"], grown["error_events"] + grown["denied_events"])
+    """The events that were added between two summaries of one instance.
+
+    None if a counter is not known, or decreased (retention).
+    """
+    grown = []
+    for key in ("total_events", "error_events", "denied_events"):
+        first, last = known_count(before.get(key)), known_count(after.get(key))
+        if first is None or last is None or last < first:
+            return None
+        grown.append(last - first)
+    return Tally(grown[0], grown[1] + grown[2])
 
 
 def audit(

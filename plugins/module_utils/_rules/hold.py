@@ -130,10 +130,14 @@ class Looks:
             seconds=seconds,
         )
 
+    @property
+    def waited(self) -> float:
+        """For how many seconds nothing may be started by now."""
+        return 0.0 if self.since is None else self.at - self.since
+
     def check(self, timeout: float) -> Check:
         """As ``judge``, but an unknown result is inconclusive only after MOST_UNKNOWN consecutive ones."""
-        waited = 0.0 if self.since is None else self.at - self.since
-        check = judge(self.reading, waited=waited, timeout=timeout)
+        check = judge(self.reading, waited=self.waited, timeout=timeout)
         if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:
             return Check(NAME, HOLD, f"{check.reason} It will be checked again.", check.facts)
         return check

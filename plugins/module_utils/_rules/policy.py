@@ -14,6 +14,9 @@ from .answers import Record, normalise, number, whole
 
 COMPONENTS = ("runtime", "skills", "mcp_servers")
 HOUR_KEYS = ("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc")
+MODES = ("auto", "notify", "disabled")
+# The mode by which an instance has that of the tenant.
+INHERIT = "inherit"
 TENANT_KEYS = ("max_parallel_rollouts", *HOUR_KEYS, *(f"{component}_default" for component in COMPONENTS))
 
 
@@ -37,6 +40,19 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str
     return {
         key: {"before": one, "after": other} for key, (one, other) in pairs.items() if key not in sent and one != other
     }
+
+
+def problem_of_tenant(values: Mapping[str, Any]) -> str:
+    """Why numbers of E10 cannot be set, as a sentence; empty if they can."""
+    for key in HOUR_KEYS:
+        if key in values and not 0 <= values[key] <= 23:
+            return f"{key} is {values[key]}: it must be an hour of the day, from 0 to 23."
+    if values.get("max_parallel_rollouts", 1) < 1:
+        return (
+            f"max_parallel_rollouts is {values['max_parallel_rollouts']}: it must be 1 or more. "
+            "To stop rollouts, close the maintenance window or disable the components."
+        )
+    return ""
 
 
 def tenant_values(policy: Mapping[str, Any]) -> Record:
@@ -65,7 +81,7 @@ def _override(policy: Mapping[str, Any], component: str) -> str | None:
     key = f"{component}_override"
     of_instance = "instance" in normalise(policy.get(f"{component}_source"))
     said = policy.get(key, policy.get(component) if of_instance else None)
-    return said if isinstance(said, str) and normalise(said) not in ("", "inherit") else None
+    return said if isinstance(said, str) and normalise(said) not in ("", INHERIT) else None
 
 
 def untold(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
@@ -75,7 +91,7 @@ def untold(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
 
 def override_of(mode: str) -> str | None:
     """The override for a mode; None for ``inherit``."""
-    return None if mode == "inherit" else mode
+    return None if mode == INHERIT else mode
 
 
 def auto_refused(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .answers import in_flight, parse_time, target_is_terminal
 from .durations import clock, duration
 from .gate import FAIL, INCONCLUSIVE, PASS, Check
+from .record_words import text_of
 
 NAME = "stall"
 
@@ -47,12 +49,16 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
     )
 
 
-def instances_in_flight(timelines: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The instances with a target that has not ended, by host name or else by id, from rollout timelines (E1)."""
+def with_instances(check: Check, timelines: Iterable[Mapping[str, Any]]) -> Check:
+    """``check`` with the instances in flight in its reason, or with their rollouts if no instance is known.
+
+    ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id.
+    """
     names: list[str] = []
     for timeline in timelines:
         rows = timeline.get("timeline")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, Mapping) and not target_is_terminal(row):
-                names.append(str(row.get("instance_hostname") or row.get("instance_id")))
-    return names
+                names.append(text_of(row, "instance_hostname", text_of(row, "instance_id", "")))
+    named = ", ".join(filter(None, names)) or f"the rollouts {', '.join(check.facts['rollouts'])}"
+    return replace(check, reason=f"{check.reason} In flight: {named}.")

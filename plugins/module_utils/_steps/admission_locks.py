@@ -38,6 +38,8 @@ _SEATS = 1024
 _CLAIMS = 2 * _SEATS
 # The content of the file: for each seat, this many bytes with the name of its redeploy. Locks do not depend on content.
 _NAME = 64
+# Where systemd makes a folder for each user, which XDG_RUNTIME_DIR names in a login.
+_RUNTIME_FOLDERS = Path("/run/user")
 # Seconds between two checks of the lock file while a process waits. They do not call the server.
 _LOOKS_EVERY = 0.2
 
@@ -255,14 +257,27 @@ def _is_locked(descriptor: int, byte: int) -> bool:
     return False
 
 
-def lock_folder() -> Path:
-    """The folder for lock files: in XDG_RUNTIME_DIR or the folder for temporary files, and only for this user.
+def _is_own(folder: Path) -> bool:
+    """Whether this is a folder of the user, who can make files in it."""
+    try:
+        found = folder.stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and os.access(folder, os.W_OK | os.X_OK)
 
-    Raises AdmissionError.
+
+def lock_folder() -> Path:
+    """The folder for lock files: in the user's folder for the runtime or that for temporary files, only for this user.
+
+    A job of cron has no XDG_RUNTIME_DIR, and must still find the same folder as a login. Raises AdmissionError.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
-    folder = base / f"fleetops-agents-{os.geteuid()}"
+    user = str(os.geteuid())
+    given = [Path(runtime)] if (runtime := os.environ.get("XDG_RUNTIME_DIR")) else []
+    base = next((place for place in (*given, _RUNTIME_FOLDERS / user) if _is_own(place)), None)
+    try:
+        folder = (base or Path(tempfile.gettempdir())) / f"fleetops-agents-{user}"
+    except OSError as failure:
+        raise AdmissionError(f"there is no folder for lock files: {failure.strerror}") from None
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

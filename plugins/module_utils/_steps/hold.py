@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.probe import ProbeError, status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_timeout
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
@@ -28,11 +29,13 @@ _LONGEST_REASON = 120
 
 
 def check_hold_options(context: Context) -> None:
-    """Fail if the options for the hold are invalid. A blank ``hold`` counts as not given."""
+    """Fail, or raise SettingsError, if the options for the hold are invalid. A blank ``hold`` counts as not given."""
     params = context.params
     params["hold"] = (params["hold"] or "").strip() or None
     if params["hold"] is not None and (problem := hold.problem_of(params["hold"])):
         context.fail(f"hold cannot be used: {problem}.")
+    if params["hold"] is not None and hold.is_address(params["hold"]):
+        check_timeout("request_timeout (FLEETOPS_REQUEST_TIMEOUT)", params["request_timeout"])
     if params["hold_timeout"] < 0:
         context.fail(f"hold_timeout is {params['hold_timeout']}: it must be 0 or more.")
     if not params["hold_interval"] > 0:
@@ -71,7 +74,10 @@ def look_at_hold(context: Context, *, wait: bool = True) -> Check:
         check = looks.check(params["hold_timeout"])
         if check.verdict != HOLD:
             return replace(check, facts={**check.facts, "held_seconds": round(looks.seconds, 1)})
-        context.sleep(params["hold_interval"])
+        interval = params["hold_interval"]
+        left = params["hold_timeout"] - looks.waited
+        # What could not be read is read as often as it must be, even if that takes longer.
+        context.sleep(min(interval, left) if looks.reading.held else interval)
 
 
 def _of_file(path: str) -> hold.Reading:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.body import parsed
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
@@ -41,15 +42,19 @@ def text_of(document: Record) -> str:
 
 
 def read_backup(path: Path) -> Record | None:
-    """The content of the backup in a file; None if the file does not exist. Raises BackupError."""
+    """The content of the backup in a file; None if the file is empty or does not exist. Raises BackupError."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise BackupError(f"The backup {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BackupError(f"The backup {path} is damaged: it is not valid JSON ({error})") from error
+    # A path with a null character is a ValueError.
+    except (OSError, ValueError) as error:
+        raise BackupError(f"The backup {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not content.strip():
+        return None
+    document, is_json = parsed(content)
+    if not is_json:
+        raise BackupError(f"The file {path} is not a backup of a memory, or it is damaged: it is not valid JSON")
     memories = document.get("memories") if isinstance(document, dict) else None
     if not isinstance(memories, list) or not all(isinstance(memory, dict) for memory in memories):
         raise BackupError(f"The file {path} is not a backup of a memory: it contains no list of memories")

@@ -7,11 +7,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import env_fallback
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.metrics import ask
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import (
+    check_header_value,
+    check_timeout,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import Check
@@ -29,7 +35,7 @@ _TRIES, _PAUSE = 3, 2.0
 
 
 def metric_checks(context: Context) -> list[MetricCheck]:
-    """The checks from the options. Fails if an option is invalid."""
+    """The checks from the options. Fails, or raises SettingsError, if an option is invalid."""
     params = context.params
     try:
         checks = checks_of(params["metric_checks"])
@@ -41,20 +47,25 @@ def metric_checks(context: Context) -> list[MetricCheck]:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        _port = parts.port
     except ValueError:
         usable = False
     if checks and not usable:
         context.fail("metric_url must be an address such as https://prometheus.example.com, without a query.")
     if checks and "@" in urlsplit(url).netloc:
         context.fail("metric_url holds a user or password, which would be logged. Set FLEETOPS_METRIC_TOKEN instead.")
-    if not params["metric_timeout"] > 0:
-        context.fail(f"metric_timeout is {params['metric_timeout']}: it must be above 0 seconds.")
+    check_timeout("metric_timeout", params["metric_timeout"])
+    check_header_value("metric_token (FLEETOPS_METRIC_TOKEN)", _token(params) or "")
     return checks
 
 
 def judge_metrics(context: Context) -> list[Check]:
     """The verdict of each check. A query without an answer is repeated twice."""
     return [_judge(context, check) for check in metric_checks(context)]
+
+
+def _token(params: Mapping[str, Any]) -> str | None:
+    return (params["metric_token"] or "").strip() or None
 
 
 def _judge(context: Context, check: MetricCheck) -> Check:
@@ -65,7 +76,7 @@ def _judge(context: Context, check: MetricCheck) -> Check:
             params["metric_url"].strip(),
             check,
             now,
-            token=(params["metric_token"] or "").strip() or None,
+            token=_token(params),
             validate_certs=params["validate_certs"],
             ca_path=params["ca_path"],
             timeout=params["metric_timeout"],

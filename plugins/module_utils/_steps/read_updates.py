@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, failures, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
@@ -42,7 +42,7 @@ def read_updates(
             labels.append(f"{name} ({instance_id})")
     if unread:
         first = next((answer for answer in unread if isinstance(answer, ApiError)), None)
-        if first is not None and first.kind in ("auth", "unreachable", "tls"):
+        if first is not None and first.kind in HOPELESS:
             raise first
         phrases = failures(labels, unread)
         more = f"; and {len(phrases) - _NAMED_FAILURES} more" if len(phrases) > _NAMED_FAILURES else ""

@@ -74,7 +74,7 @@ class SharedReads:
 
     def _newest_rollouts(self, former: Record | None) -> Record:
         now = self._clock()
-        if former is not None and now - former["whole_at"] < _WHOLE_EVERY:
+        if former is not None and 0 <= now - former["whole_at"] < _WHOLE_EVERY:
             rows = self._client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
             open_before = {row.get("id") for row in former["rows"] if not rollout_is_terminal(row)}
             in_order = order_of(rows, ROLLOUT_TIMES) == NEWEST_FIRST

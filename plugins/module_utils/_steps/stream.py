@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate, hold
@@ -239,7 +239,7 @@ class Stream:
         calls = [partial(FleetClient.get_deep_health, instance_id=str(i)) for i in sample.values()]
         answers = in_pool(context.client, calls, workers=rules["workers"])
         for answer in answers:
-            if isinstance(answer, ApiError) and answer.kind in ("auth", "forbidden"):
+            if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
                 raise answer
         readings = {
             name: answer if isinstance(answer, dict) else None for name, answer in zip(sample, answers, strict=True)

@@ -29,15 +29,24 @@ def is_current(path: Path, text: str) -> bool:
         return False
 
 
+def size_of(path: Path) -> int | None:
+    """The size of the file in bytes; None if there is none that can be read."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
 def replace_file(path: Path, text: str) -> None:
     """Replace the file with one that has this text, or leave it unchanged.
 
     The text is written to a temporary file beside it, flushed to the disk and read again, before that file is renamed.
     Missing folders are created with mode 0700, and the file has mode 0600. Raises FileError.
     """
-    path = Path(os.path.realpath(path))
     started: Path | None = None
     try:
+        path = Path(os.path.realpath(path))
         _make_folder(path.parent)
         _remove_abandoned(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_STARTED, dir=path.parent)
@@ -51,8 +60,10 @@ def replace_file(path: Path, text: str) -> None:
         started.replace(path)
         started = None
         _bring_to_disk(path.parent)
-    except OSError as error:
-        raise FileError(f"The file {path} cannot be written, so it is as it was: {error.strerror}") from error
+    # A path with a null character is a ValueError.
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise FileError(f"The file {path} cannot be written, so it is as it was: {why}") from error
     finally:
         if started is not None:
             started.unlink(missing_ok=True)

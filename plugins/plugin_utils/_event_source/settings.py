@@ -167,8 +167,11 @@ def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | 
         elif (short := re.fullmatch(r"-v*i(.*)", word)) is not None:
             given = short[1] or next(words, "")
     file = Path(given)
-    beside = [name for name in ("group_vars", "host_vars") if (file.parent / name).is_dir()]
-    if not given or not file.is_file() or not beside:
+    try:
+        beside = [name for name in ("group_vars", "host_vars") if (file.parent / name).is_dir()]
+        if not given or not file.is_file() or not beside:
+            return None
+    except OSError:  # A list of hosts is longer than any name of a file.
         return None
     return (
         f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {' and '.join(beside)}"

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text, same_id
 
 from .discovery import Instance
 
@@ -166,6 +166,16 @@ def host_names(
             names[iid] = _name_with_id(base or "instance", iid, used)
             used.add(names[iid])
     return names, problems
+
+
+def other_instances(hosts: Iterable[Host], known: Mapping[str, Any]) -> list[str]:
+    """A phrase for each host that is another instance in ``known``: the ids in the inventory so far, by host."""
+    return [
+        f"{host.name} is the instance {known[host.name]} by an inventory that was read before, but "
+        f"{host.told['fleetops_instance_id']} by this one"
+        for host in hosts
+        if known.get(host.name) and not same_id(known[host.name], host.told["fleetops_instance_id"])
+    ]
 
 
 def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:

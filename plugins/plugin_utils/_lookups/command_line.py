@@ -21,7 +21,7 @@ from ansible.playbook.task import Task
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import SettingsError, base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS, ENVIRONMENT
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")

@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = re.compile(r"[,\n]")
@@ -21,11 +22,6 @@ _SEPARATOR = re.compile(r"[,\n]")
 
 class GivenError(ValueError):
     """An invalid value. The message is a sentence that names the variable."""
-
-
-def is_blank(value: Any) -> bool:
-    """Whether no value was given: null, or the empty text of a survey question that was not answered."""
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def typed(name: str, value: Any, default: Any) -> Any:

@@ -18,8 +18,8 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import is_group_of_plugin
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
 
 _ID = "fleetops_instance_id"
 _WITHOUT = "the rest"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ def problem_of_task_file(path: str, role: str, loader: Any) -> str:
     by name are read too, and those that they include. One that does not exist (yet) fails only when it is included.
     """
     # A relative path is relative to the folder in which ansible-playbook was started.
-    first = Path(path).resolve()
-    if not first.is_file():
+    first = Path(os.path.realpath(path))
+    if not _is_file(first):
         return "is no file on the controller"
     waiting: list[tuple[Path, tuple[Path, ...]]] = [(first, (first.parent,))]
     seen = {first}
@@ -57,6 +58,11 @@ def _found(action: str, name: str, folders: tuple[Path, ...], role: Path, loader
     # Ansible itself looks into the role first for include_tasks, and last for import_tasks.
     for folder in [str(role), *own] if action == INCLUDE else [*own, str(role)]:
         candidate = Path(loader.path_dwim_relative(folder, _TASKS, name, is_role=action == INCLUDE))
-        if candidate.is_file():
+        if _is_file(candidate):
             return candidate
     return None
+
+
+def _is_file(path: Path) -> bool:
+    # Path.is_file raises an error for a file that cannot be looked for.
+    return os.path.isfile(path)  # noqa: PTH113

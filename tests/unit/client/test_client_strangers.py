@@ -352,3 +352,13 @@ def test_a_handshake_without_an_end_sent_nothing() -> None:
 def test_an_address_is_one_in_all_its_spellings(written: str, read: str) -> None:
     """Locks and notes of what was sent are found by it."""
     assert base_url(written) == read
+
+
+@pytest.mark.parametrize("depth", [90, 150, 500, 900, 50_000])
+def test_an_answer_that_is_nested_too_deeply_is_not_read(server: CrookedServer, depth: int) -> None:
+    server.says(b'{"a": ' * depth + b"[1]" + b"}" * depth)
+    if depth == 90:
+        assert client_for(server.url).get_fleet_update_policy()["a"]
+        return
+    error = refusal(client_for(server.url, retries=0))
+    assert error.kind == "unreadable" and "is not JSON" in str(error)

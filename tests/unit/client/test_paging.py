@@ -189,6 +189,7 @@ def test_a_list_that_begins_with_the_oldest_row_is_given_newest_first(
         assert newest(fetch, most, PAGE, start, ("at",)) == (found, size > start + most)
     # One row tells no order.
     assert cap == 1 or newest_page(fetch, 5, PAGE, ("at",)) == rows[:5]
+    assert cap == 1 or newest_page(fetch, 1, PAGE, ("at",)) == rows[:1]
 
 
 def test_a_known_row_does_not_end_a_list_that_begins_with_the_oldest() -> None:

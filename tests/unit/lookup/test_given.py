@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, typed
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, typed
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "\n"])

@@ -14,8 +14,9 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import STATS
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank, typed
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import typed
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())

@@ -59,6 +59,11 @@ def frozen(freezes: Freezes, text: str) -> str | None:
         (WEEKENDS, "2025-12-26T20:00", None),
         ({**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=FR;UNTIL=20260201T000000Z"}, "2026-11-27T15:00", None),
         ({"from": "2026-11-27T10:00+02:00", "to": "2026-11-27T12:00+02:00"}, "2026-11-27T08:30", "2026-11-27T10:00"),
+        # Offsets that differ: each time is the one that its own offset says.
+        ({"from": "2026-10-24T18:00+02:00", "to": "2026-10-26T08:00+01:00"}, "2026-10-26T06:30", "2026-10-26T07:00"),
+        ({"from": "2026-10-24T18:00+02:00", "to": "2026-12-27T06:00Z"}, "2026-12-27T05:59", "2026-12-27T06:00"),
+        ({"from": "2026-12-24T18:00+05:00", "to": "2026-12-24T15:00Z"}, "2026-12-24T13:00", "2026-12-24T15:00"),
+        ({"from": "2026-12-24T18:00-05:00", "to": "2026-12-26"}, "2026-12-26T23:59", "2026-12-27T00:00"),
     ],
 )
 def test_when_changes_are_frozen(entry: dict[str, str], when: str, until: str | None) -> None:

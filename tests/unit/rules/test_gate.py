@@ -148,9 +148,15 @@ def test_a_summary_counter_that_goes_backwards_is_no_delta(before: dict[str, int
         assert tally.bad >= 0
 
 
-@pytest.mark.parametrize("summary", [{}, {"total_events": None}, {"total_events": "x", "denied_events": None}])
-def test_a_summary_without_numbers_has_no_traffic(summary: dict[str, Any]) -> None:
-    assert audit_delta(summary, summary) == Tally(0, 0)
+@pytest.mark.parametrize("counter", ["total_events", "error_events", "denied_events"])
+@pytest.mark.parametrize("odd", [None, "x", -1, "absent"])
+def test_events_are_not_known_while_a_counter_is_not(counter: str, odd: Any) -> None:
+    known = {"total_events": 100, "error_events": 0, "denied_events": 0}
+    unknown = {**known, "total_events": 300, counter: odd}
+    if odd == "absent":
+        del unknown[counter]
+    for pair in ((known, unknown), (unknown, known)):
+        assert audit_delta(*pair) is None
 
 
 @given(

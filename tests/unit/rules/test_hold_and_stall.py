@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold, stall
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import FAIL, Check
 
 URL = "https://monitor.example/hold?token=s3cret"
 
@@ -95,14 +97,19 @@ def test_a_stall(rows: list[dict[str, Any]], verdict: str, since: str | None) ->
         assert check.facts["rollouts"] == ["r1"]
 
 
-def test_the_instances_in_flight_are_named_by_host_or_by_id() -> None:
+def test_the_instances_in_flight_are_named_by_host_or_by_id_or_else_by_their_rollouts() -> None:
     rows = [
         {"instance_hostname": "agent-001", "instance_id": "1", "status": "in_progress"},
         {"instance_hostname": None, "instance_id": "2", "status": "queued"},
         {"instance_hostname": "agent-003", "instance_id": "3", "status": "succeeded"},
+        {"instance_hostname": None, "status": "queued"},
         "no row",
     ]
-    assert stall.instances_in_flight([{"timeline": rows}, {"timeline": None}]) == ["agent-001", "2"]
+    check = Check(stall.NAME, FAIL, "Nothing has ended.", {"rollouts": ["r1", "r2"]})
+    named = stall.with_instances(check, [{"timeline": rows}, {"timeline": None}])
+    assert named == replace(check, reason="Nothing has ended. In flight: agent-001, 2.")
+    for timelines in ([], [{"timeline": []}], [{"timeline": [rows[3]]}]):
+        assert stall.with_instances(check, timelines).reason == "Nothing has ended. In flight: the rollouts r1, r2."
 
 
 def test_looks_at_a_hold_know_since_when_and_for_how_long_nothing_was_started() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -17,9 +18,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps import admission_locks
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
     Admission,
     AdmissionError,
+    lock_folder,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 
@@ -262,13 +265,42 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(own_folder: Path) -> None:
 
 
 def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own_folder / "gone"))
+    monkeypatch.setattr(admission_locks, "_RUNTIME_FOLDERS", own_folder / "run")
     monkeypatch.setattr("tempfile.tempdir", str(own_folder / "tmp"))
     (own_folder / "tmp").mkdir()
-    admission = Admission(URL)
-    assert admission.enter(lambda _seats: (0, 1))
-    admission.leave()
-    assert [path.name for path in (own_folder / "tmp").iterdir()] == [f"fleetops-agents-{os.geteuid()}"]
+    (own_folder / "file").touch()
+    for name in ("gone", "file", "file/below", "n" * 300):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(own_folder / name))
+        assert lock_folder() == own_folder / "tmp" / f"fleetops-agents-{os.geteuid()}"
+
+
+def test_a_login_and_a_job_of_cron_use_the_same_folder(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = own_folder / "run" / str(os.geteuid())
+    runtime.mkdir(parents=True)
+    monkeypatch.setattr(admission_locks, "_RUNTIME_FOLDERS", own_folder / "run")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    of_login = lock_folder()
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert lock_folder() == of_login == runtime / f"fleetops-agents-{os.geteuid()}"
+    # The folder of somebody else is not used.
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    (own_folder / "run" / "4000000").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(own_folder))
+    with pytest.raises(AdmissionError, match=f"{own_folder}/fleetops-agents-4000000 belongs to another user"):
+        lock_folder()
+
+
+def test_without_any_folder_for_temporary_files_it_is_a_sentence(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(admission_locks, "_RUNTIME_FOLDERS", own_folder / "run")
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    with pytest.raises(AdmissionError, match="no folder for lock files: No usable temporary directory found"):
+        lock_folder()
 
 
 def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Callable[..., BaseProcess]) -> None:

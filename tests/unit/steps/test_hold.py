@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.hold import Reading
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import look_at_hold, read_hold
 from tests.unit.client.crooked_server import crooked_server
 
 SETTINGS: dict[str, Any] = {"validate_certs": True, "ca_path": None, "request_timeout": 5.0}
@@ -74,6 +75,25 @@ def test_an_address_that_does_not_answer_says_nothing_within_the_time_limit() ->
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/hold"
         reading = read_hold(address, {**SETTINGS, "request_timeout": 0.3})
         assert reading.held is None and "no answer within the time limit" in reading.said
+
+
+@pytest.mark.parametrize(("timeout", "interval", "slept"), [(5, 10, [5]), (25, 10, [10, 10, 5]), (0, 10, [])])
+def test_a_held_run_waits_no_longer_than_it_says(
+    tmp_path: Path, timeout: float, interval: float, slept: list[float]
+) -> None:
+    (tmp_path / "hold").touch()
+    pauses: list[float] = []
+    options = {"hold": str(tmp_path / "hold"), "hold_timeout": timeout, "hold_interval": interval}
+    context = Context(options, clock=lambda: sum(pauses), sleep=pauses.append)
+    check = look_at_hold(context)
+    assert (check.verdict, pauses) == ("fail", slept)
+
+
+def test_a_hold_that_cannot_be_read_is_read_four_times_whatever_the_time_limit(tmp_path: Path) -> None:
+    pauses: list[float] = []
+    options = {"hold": str(tmp_path / "gone" / "hold"), "hold_timeout": 5, "hold_interval": 10}
+    check = look_at_hold(Context(options, clock=lambda: sum(pauses), sleep=pauses.append))
+    assert (check.verdict, pauses) == ("inconclusive", [10, 10, 10])
 
 
 def test_an_address_whose_certificate_nobody_trusts_says_nothing(tmp_path: Path) -> None:

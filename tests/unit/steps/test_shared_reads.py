@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ def test_the_file_is_of_this_user_alone_holds_no_key_and_may_be_broken(api: Seco
         assert reads_of(api).policy(30)[0]["max_parallel_rollouts"] == 2
 
 
-def test_one_page_shows_what_is_open_and_an_open_one_below_it_is_not_lost(api: SecondApi) -> None:
+def test_one_page_shows_what_is_open_and_an_open_one_below_it_is_not_lost(api: SecondApi, own_folder: Path) -> None:
     old = api.add_rollout([api.instance("agent-001")], "instance", at=time.time() - 10)
     old["targets"][0]["ends"] = time.time() + 600
     reads = reads_of(api)
@@ -113,3 +114,11 @@ def test_one_page_shows_what_is_open_and_an_open_one_below_it_is_not_lost(api: S
     api.calls.clear()
     assert len(reads.rollouts(0)) == 100
     assert len(api.called("list_fleet_rollouts")) == 1
+    # After a start of the machine its clock begins anew: the list is read as a whole again.
+    (seen,) = own_folder.glob("*/*.seen")
+    kept = json.loads(seen.read_text())
+    kept["rollouts"]["whole_at"] += 1e6
+    seen.write_text(json.dumps(kept))
+    api.calls.clear()
+    reads_of(api).rollouts(0)
+    assert len(api.called("list_fleet_rollouts")) > 1

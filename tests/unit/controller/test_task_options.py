@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of a task before a module gets them: what YAML made of them is refused, or is what JSON makes of it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.action.api_request import _as_json
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_numbers
+from tests.integration.module_task import operation_of
+
+
+def test_a_date_is_text_as_a_value_and_as_a_key() -> None:
+    day = date(2026, 11, 23)
+    given = {"content": {day: [{day: day}], datetime(2026, 11, 23, 8): 1, ("a", 1): 2, 7: True, None: None}}
+    assert _as_json(given) == {
+        "content": {
+            "2026-11-23": [{"2026-11-23": "2026-11-23"}],
+            "2026-11-23T08:00:00": 1, "('a', 1)": 2, "7": True, "null": None,
+        }
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("update_policy", {"max_parallel_rollouts": True}),
+        ("update_policy", {"maintenance_window_start_hour_utc": False}),
+        ("rollout_plan", {"canary": True}),
+        ("rollout_gate", {"soak": False}),
+        ("api_request", {"request_timeout": True}),
+    ],
+)
+def test_a_boolean_is_no_number(module: str, options: dict[str, Any]) -> None:
+    operation = operation_of(module)
+    spec = operation.argument_spec()
+    ((name, value),) = options.items()
+    assert spec[name]["type"] in ("int", "float")
+    with pytest.raises(ValueError, match=f"{name} must be a number, but it is the boolean {value}"):
+        check_numbers(options, spec)
+    # A module that is run without the action plugin; to a float, Ansible has converted it by then.
+    if spec[name]["type"] == "int":
+        said = execute(operation, Context(options))
+        assert said["failed"] and said["msg"].startswith(f"{name} must be a number"), said
+
+
+def test_a_number_in_any_spelling_is_one() -> None:
+    spec = operation_of("update_policy").argument_spec()
+    for value in (1, "1", 0, None, 1.0):
+        check_numbers({"max_parallel_rollouts": value, "retries": value, "validate_certs": True}, spec)
+
+
+def test_a_boolean_within_an_option_is_no_number() -> None:
+    with pytest.raises(ValueError, match="most must be a number"):
+        check_numbers({"stream": {"run": "x", "most": True}}, operation_of("rollout_gate").argument_spec())

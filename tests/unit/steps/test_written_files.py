@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules that write files: what they never replace, and names and values that no file can have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
+from ansible_collections.fleetops.agents.plugins.modules import instance_memory_backup, report_file
+from tests.unit.client.crooked_server import CrookedServer, crooked_server
+
+GOOD = {"id": "m1", "content": "Invoices go out on Fridays."}
+TOO_LONG = "n" * 300
+
+
+@pytest.fixture
+def server() -> Iterator[CrookedServer]:
+    with crooked_server() as room:
+        room.says({"memories": [GOOD], "count": 1})
+        yield room
+
+
+def run(operation: Operation, url: str = "http://127.0.0.1:9", **options: Any) -> dict[str, Any]:
+    given = {"api_url": url, "api_key": "k", "retries": 0, **options}
+    if operation.on_instance:
+        given["instance_id"] = "agent-1"
+    checked = ArgumentSpecValidator(operation.argument_spec()).validate(given)
+    assert not checked.error_messages, checked.error_messages
+    return execute(operation, Context(checked.validated_parameters), diff_mode=True)
+
+
+def backup(server: CrookedServer, path: Path, **options: Any) -> dict[str, Any]:
+    return run(instance_memory_backup.OPERATION, server.url, path=str(path), **options)
+
+
+@pytest.mark.parametrize("odd", [b"NaN", b"-Infinity", b"1e999"])
+def test_a_number_that_json_does_not_have_is_not_known(server: CrookedServer, tmp_path: Path, odd: bytes) -> None:
+    server.says(
+        b'{"memories": [{"id": "m1", "content": "x", "score": ' + odd + b'}, {"id": "m2", "content": ' + odd + b"}]}"
+    )
+    file = tmp_path / "memory.json"
+    saved = backup(server, file)
+    assert saved["changed"] and saved["count"] == 2, saved
+    assert json.loads(file.read_text(), parse_constant=pytest.fail)["memories"][0]["score"] is None
+    assert backup(server, file)["changed"] is False
+    assert backup(server, file, state="compared")["missing"] == []
+    # A file of an earlier version.
+    file.write_bytes(file.read_bytes().replace(b"null", odd))
+    assert backup(server, file, state="compared")["missing"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[defaults]\nforks = 5\n", b'{"instances": []}', b"\xff\xfe\x00", b'{"memories": [1]}', b"[" * 5000],
+    ids=["ini", "other json", "no text", "no memories", "nested"],
+)
+def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "ansible.cfg"
+    file.write_bytes(content)
+    refused = backup(server, file)
+    assert refused["failed"] and not refused["changed"]
+    assert f"{file}" in refused["msg"] and "Nothing was written. Name another path, or move" in refused["msg"]
+    assert file.read_bytes() == content and server.seen == []
+    file.write_bytes(b" \n")
+    assert backup(server, file)["changed"]
+    assert json.loads(file.read_text())["memories"] == [GOOD]
+
+
+def test_a_folder_is_no_backup(server: CrookedServer, tmp_path: Path) -> None:
+    assert "cannot be read: Is a directory. Nothing was written" in backup(server, tmp_path)["msg"]
+
+
+@pytest.mark.parametrize("name", [TOO_LONG, f"{TOO_LONG}/report"])
+def test_a_name_that_no_file_can_have_is_a_sentence(server: CrookedServer, tmp_path: Path, name: str) -> None:
+    for result in (run(report_file.OPERATION, path=str(tmp_path / name), content="x"), backup(server, tmp_path / name)):
+        assert result["failed"] and result["msg"].endswith(".") and "File name too long" in result["msg"], result
