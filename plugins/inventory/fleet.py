@@ -358,9 +358,9 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         groups = groups_of(hosts)
         for group in sorted(groups):
             inventory.add_group(group)
-        for name, told, given in hosts:
+        for name, of_api, given in hosts:
             inventory.add_host(name)
-            for variable, value in printable_values(told).items():
+            for variable, value in printable_values(of_api).items():
                 inventory.set_variable(name, variable, value if inert is None else inert(value))
             for variable, value in given.items():
                 inventory.set_variable(name, variable, value)

@@ -127,7 +127,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     is_healthy,
     normalise,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import flipped
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import changed_subsystems
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
     fail_if_refused,
@@ -146,7 +146,7 @@ def run(context: Context) -> None:
     after = context.write(lambda: _send(context), before=None, after=None)
     if after is None:
         return
-    differences = flipped(before, after)
+    differences = changed_subsystems(before, after)
     context.result["flipped"] = differences
     _remember(context, after)
     context.changed = normalise(before.get("status")) != normalise(after.get("status"))

@@ -203,21 +203,21 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
             f"Instance {instance_id} has more than the {listing.listed} memories{in_words(selection)} that the API "
             "lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
         )
-    if odd := listing.listed - len(listing.memories):
+    if no_objects := listing.listed - len(listing.memories):
         context.fail(
-            f"{odd} of the {listing.listed} memories of instance {instance_id} are not objects, so this would not be a "
-            "backup."
+            f"{no_objects} of the {listing.listed} memories of instance {instance_id} are not objects, so this would "
+            "not be a backup."
         )
-    if halves := broken(listing.memories):
+    if damaged := broken(listing.memories):
         context.warn(
             f"These memories of instance {instance_id} hold half of a character, as of an emoji that was cut in two. "
-            f"They are kept as they are: {', '.join(halves)}."
+            f"They are kept as they are: {', '.join(damaged)}."
         )
-    mute = [name_of(m, n) for n, m in enumerate(listing.memories, 1) if not says_something(body_of(m))]
-    if mute:
+    without_text = [name_of(m, n) for n, m in enumerate(listing.memories, 1) if not says_something(body_of(m))]
+    if without_text:
         context.warn(
             f"These memories of instance {instance_id} have no content, so the API would not store them again: "
-            f"{', '.join(mute)}."
+            f"{', '.join(without_text)}."
         )
     text = text_of(document_of(instance_id, selection, listing.memories))
     context.result["count"] = len(listing.memories)

@@ -123,9 +123,9 @@ def run(context: Context) -> None:
     if not 1 <= limit <= MEMORY_CAP:
         context.fail(f"limit is {limit}: it must be from 1 to {MEMORY_CAP}.")
     listing = read_memories(context, selected(context), limit)
-    if odd := listing.listed - len(listing.memories):
+    if no_objects := listing.listed - len(listing.memories):
         context.warn(
-            f"{odd} of the {listing.listed} memories that the server lists for instance "
+            f"{no_objects} of the {listing.listed} memories that the server lists for instance "
             f"{context.params['instance_id']} are not objects and are left out."
         )
     if listing.listed == DEFAULT_LIMIT < limit and not listing.truncated:

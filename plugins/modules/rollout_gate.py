@@ -598,7 +598,7 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
             soak.take(name, health if health is None or health.get("cached") is False else None)
         waited = context.clock() - started
         over = waited >= params["soak"] and (soak.steady(last) or waited >= longest)
-        if soak.sick or over or soak.unreadable(params["max_errors"]):
+        if soak.unhealthy or over or soak.unreadable(params["max_errors"]):
             return gate.soaked(soak, list(last), waited, params["max_errors"])
         context.sleep(params["soak_interval"])
 

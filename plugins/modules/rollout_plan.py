@@ -487,9 +487,9 @@ def _rules(context: Context) -> Rules:
             share_of(most, 1)
     except ValueError as refusal:
         context.fail(f"There is no plan: {refusal}.")
-    strangers = [str(name) for name in params["canary_hosts"] if str(name) not in names]
-    if strangers:
-        context.fail(f"There is no plan: canary_hosts names {', '.join(strangers)}, which the run does not have.")
+    unknown = [str(name) for name in params["canary_hosts"] if str(name) not in names]
+    if unknown:
+        context.fail(f"There is no plan: canary_hosts names {', '.join(unknown)}, which the run does not have.")
     rules = Rules(
         order=order,
         seed=seed,

@@ -23,7 +23,7 @@ def status_of(subsystem: Any) -> str | None:
     return word if isinstance(word, str) and word else None
 
 
-def flipped(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Record]:
+def changed_subsystems(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Record]:
     """The subsystems whose status differs between two records, sorted by name: ``name``, ``before`` and ``after``.
 
     If one record lacks a subsystem, its status there is None.

@@ -133,13 +133,13 @@ def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float,
         return Check(
             "health", INCONCLUSIVE, f"The health could not be read of any of {asked} instances.", {"asked": asked}
         )
-    sick = [name for name, health in readings.items() if health is None or not is_healthy(health)]
-    healthy = asked - len(sick)
+    unhealthy = [name for name, health in readings.items() if health is None or not is_healthy(health)]
+    healthy = asked - len(unhealthy)
     share = healthy / asked if asked else 1.0
-    facts = {"asked": asked, "of": fleet, "healthy": healthy, "share": round(share, 3), "unhealthy": sick}
+    facts = {"asked": asked, "of": fleet, "healthy": healthy, "share": round(share, 3), "unhealthy": unhealthy}
     said = f"{healthy} of {asked} checked instances are healthy"
     if share < least:
-        return Check("health", FAIL, f"{said}; at least {least:.0%} must be. Not healthy: {listed(sick)}.", facts)
+        return Check("health", FAIL, f"{said}; at least {least:.0%} must be. Not healthy: {listed(unhealthy)}.", facts)
     return Check("health", PASS, f"{said}.", facts)
 
 
@@ -229,13 +229,14 @@ def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
 class Soak:
     """The live health reads of the instances of the last batch.
 
-    ``needed``: how many consecutive healthy reads each instance needs. ``in_a_row``: how many it has. ``sick``: the
-    status of each instance that was not healthy. ``errors_in_a_row``: how many consecutive reads failed.
+    ``needed``: how many consecutive healthy reads each instance needs. ``in_a_row``: how many it has.
+    ``unhealthy``: the status of each instance that was not healthy. ``errors_in_a_row``: how many consecutive reads
+    failed.
     """
 
     needed: int
     in_a_row: dict[str, int] = field(default_factory=dict)
-    sick: dict[str, str] = field(default_factory=dict)
+    unhealthy: dict[str, str] = field(default_factory=dict)
     errors_in_a_row: dict[str, int] = field(default_factory=dict)
 
     def take(self, name: str, health: Mapping[str, Any] | None) -> None:
@@ -249,7 +250,7 @@ class Soak:
             self.in_a_row[name] = self.in_a_row.get(name, 0) + 1
         else:
             self.in_a_row[name] = 0
-            self.sick[name] = text_of(health, "status", "of unknown health")
+            self.unhealthy[name] = text_of(health, "status", "of unknown health")
 
     def unreadable(self, most_errors: int) -> list[str]:
         """The names of instances whose last reads failed, ``most_errors`` or more in a row."""
@@ -261,9 +262,9 @@ class Soak:
 
 def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -> Check:
     """The check of the instances ``names`` after a soak of ``seconds``. ``most_errors``: see Soak.unreadable."""
-    facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.sick)}
-    if soak.sick:
-        named = listed([f"{name} was {status}" for name, status in soak.sick.items()])
+    facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.unhealthy)}
+    if soak.unhealthy:
+        named = listed([f"{name} was {status}" for name, status in soak.unhealthy.items()])
         return Check("soak", FAIL, f"Not healthy in the soak after the redeploy: {named}.", facts)
     unread = soak.unreadable(most_errors) or [name for name in names if not soak.steady([name])]
     if unread:

@@ -155,7 +155,7 @@ def _belongs(row: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
     return all((key in scope and key not in row) or _scope_text(row.get(key)) == scope.get(key) for key in SCOPE)
 
 
-def strangers(memories: Sequence[Mapping[str, Any]], selection: Mapping[str, str]) -> list[Record]:
+def outside_selection(memories: Sequence[Mapping[str, Any]], selection: Mapping[str, str]) -> list[Record]:
     """The memories in a list that do not belong to the selection that was requested.
 
     If there are any, the server has understood the selection differently, and would also clear other memories.

@@ -13,9 +13,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count, number
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
     Listing,
+    outside_selection,
     remains,
     slices,
-    strangers,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
@@ -90,7 +90,7 @@ def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before
 def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
     """Fail unless the list contains all memories that would be cleared, and no others."""
     instance_id, expected = context.params["instance_id"], context.params["expect_count"]
-    foreign = strangers(before.memories, selection)
+    foreign = outside_selection(before.memories, selection)
     if foreign:
         context.fail(
             f"Asked for the memories{in_words(selection)} of instance {instance_id}, the server listed others too "

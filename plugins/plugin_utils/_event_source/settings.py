@@ -78,8 +78,8 @@ class _Reader:
 
     def settings(self) -> Settings:
         kinds = self._words("events", DEFAULT_EVENTS)
-        if strange := sorted(set(kinds) - set(EVENTS)):
-            raise SettingsError(f"events: there is no type {', '.join(strange)}; there are {', '.join(EVENTS)}")
+        if unknown := sorted(set(kinds) - set(EVENTS)):
+            raise SettingsError(f"events: there is no type {', '.join(unknown)}; there are {', '.join(EVENTS)}")
         _name, start = self._value("start_from", "now")
         if start not in ("now", "earliest"):
             raise SettingsError(f"start_from is {start!r}: it must be now or earliest")

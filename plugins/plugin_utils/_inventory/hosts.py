@@ -41,10 +41,10 @@ class Given(NamedTuple):
 
 
 class Host(NamedTuple):
-    """A host. ``told``: variables from the API, which are never templates. ``given``: those from the inventory file."""
+    """A host. ``of_api``: variables from the API, never templates. ``given``: those from the inventory file."""
 
     name: str
-    told: dict[str, Any]
+    of_api: dict[str, Any]
     given: dict[str, Any]
 
 
@@ -172,9 +172,9 @@ def other_instances(hosts: Iterable[Host], known: Mapping[str, Any]) -> list[str
     """A phrase for each host that is another instance in ``known``: the ids in the inventory so far, by host."""
     return [
         f"{host.name} is the instance {known[host.name]} by an inventory that was read before, but "
-        f"{host.told['fleetops_instance_id']} by this one"
+        f"{host.of_api['fleetops_instance_id']} by this one"
         for host in hosts
-        if known.get(host.name) and not same_id(known[host.name], host.told["fleetops_instance_id"])
+        if known.get(host.name) and not same_id(known[host.name], host.of_api["fleetops_instance_id"])
     ]
 
 
@@ -182,18 +182,18 @@ def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
     """The names of the hosts of each group, in the order of ``hosts``."""
     groups: dict[str, list[str]] = defaultdict(list)
     safe: dict[tuple[str, str], str] = {}
-    for name, told, _given in hosts:
+    for name, of_api, _given in hosts:
         groups[ALL_INSTANCES].append(name)
         for kind, of in _GROUPS:
-            value = of(told)
+            value = of(of_api)
             if value:
                 key = (kind, value)
                 if key not in safe:
                     safe[key] = group_name(kind, value)
                 groups[safe[key]].append(name)
-        if told.get("fleetops_update_available"):
+        if of_api.get("fleetops_update_available"):
             groups["fleetops_update_available"].append(name)
-        if told.get("fleetops_gone"):
+        if of_api.get("fleetops_gone"):
             groups["fleetops_gone"].append(name)
     return dict(groups)
 
@@ -204,10 +204,10 @@ def group_name(kind: str, value: str) -> str:
 
 
 _GROUPS: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...] = (
-    ("status", lambda told: told.get("fleetops_status")),
-    ("last_result", lambda told: told.get("fleetops_last_result")),
-    ("bundle", lambda told: _short_hash(told.get("fleetops_bundle_hash"))),
-    ("health", lambda told: told.get("fleetops_health")),
+    ("status", lambda of_api: of_api.get("fleetops_status")),
+    ("last_result", lambda of_api: of_api.get("fleetops_last_result")),
+    ("bundle", lambda of_api: _short_hash(of_api.get("fleetops_bundle_hash"))),
+    ("health", lambda of_api: of_api.get("fleetops_health")),
 )
 
 

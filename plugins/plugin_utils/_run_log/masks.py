@@ -44,9 +44,9 @@ class Masks:
         self.redactor = NameRedactor(self._secrets, self._names, always)
         self.key_redactor = Redactor(always)
         self._host_names = {}
-        spared = [source for source in self.redactor.spared() if source not in self._reported]
-        self._reported.update(spared)
-        return spared
+        unmasked = [source for source in self.redactor.unmasked() if source not in self._reported]
+        self._reported.update(unmasked)
+        return unmasked
 
     def host_name(self, name: str) -> str:
         """The name or address of a host without the API key."""

@@ -21,7 +21,7 @@ class NameRedactor(Redactor):
 
     ``secrets``: values, each with its source in words. ``always``: values that are masked even in names (the API key).
     ``names``: hosts, groups and paths. A password that equals the name of a group is therefore never masked.
-    ``spared()`` returns the sources of such secrets.
+    ``unmasked()`` returns the sources of such secrets.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class NameRedactor(Redactor):
             if places:
                 self._places[secret] = places
 
-    def spared(self) -> list[str]:
+    def unmasked(self) -> list[str]:
         """The sources of the secrets that are a part of a name, and therefore not masked there."""
         return sorted({self._secrets[secret] for secret in self._places})
 

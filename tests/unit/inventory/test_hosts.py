@@ -99,7 +99,7 @@ def test_variables_and_groups_follow_what_was_asked() -> None:
     hosts, _dummy = hosts_of([told], {ID: Given("web", {"owner": "lab"}, ID)}, by_id=False)
     assert hosts[0].name == "web"
     assert hosts[0].given == {"owner": "lab"}
-    assert hosts[0].told == {
+    assert hosts[0].of_api == {
         "fleetops_instance_id": ID,
         "fleetops_hostname": "web-1",
         "fleetops_status": "succeeded",
@@ -117,7 +117,7 @@ def test_variables_and_groups_follow_what_was_asked() -> None:
     enriched, _dummy = hosts_of([told], {}, by_id=True, enriched=["health", "updates"])
     assert enriched[0].name == ID
     assert set(groups_of(enriched)) >= {"fleetops_update_available", "fleetops_health_degraded"}
-    assert enriched[0].told.items() >= {"fleetops_available_version": "2", "fleetops_gone": False}.items()
+    assert enriched[0].of_api.items() >= {"fleetops_available_version": "2", "fleetops_gone": False}.items()
 
 
 def test_instances_come_as_a_mapping_or_as_json() -> None:

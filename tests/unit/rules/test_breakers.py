@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import flipped
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import changed_subsystems
 
 # A busy machine is no finding.
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -111,17 +111,17 @@ SUBSYSTEMS = st.dictionaries(
 @CALM
 @given(before=SUBSYSTEMS, after=SUBSYSTEMS)
 def test_what_flipped_one_way_flips_back_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
-    there = flipped({"subsystems": before}, {"subsystems": after})
-    back = flipped({"subsystems": after}, {"subsystems": before})
+    there = changed_subsystems({"subsystems": before}, {"subsystems": after})
+    back = changed_subsystems({"subsystems": after}, {"subsystems": before})
     assert [(row["name"], row["after"], row["before"]) for row in there] == [
         (row["name"], row["before"], row["after"]) for row in back
     ]
-    assert flipped({"subsystems": before}, {"subsystems": before}) == []
+    assert changed_subsystems({"subsystems": before}, {"subsystems": before}) == []
     assert {*before} ^ {*after} <= {row["name"] for row in there}
 
 
 @CALM
 @given(before=ANYTHING, after=ANYTHING)
 def test_any_two_records_can_be_compared(before: Any, after: Any) -> None:
-    for row in flipped({"subsystems": before}, {"subsystems": after}):
+    for row in changed_subsystems({"subsystems": before}, {"subsystems": after}):
         assert set(row) == {"name", "before", "after"}

@@ -21,12 +21,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
     find,
     listing_of,
     normalised,
+    outside_selection,
     remains,
     same,
     says_something,
     scope_of,
     slices,
-    strangers,
 )
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -142,7 +142,7 @@ def test_an_empty_list_of_a_memory_that_cannot_be_read_is_told() -> None:
 @given(items=ANYTHING, selection=st.fixed_dictionaries({}, optional={key: st.text(min_size=1) for key in SCOPE}))
 def test_strangers_are_those_that_say_so(items: list[Any], selection: dict[str, str]) -> None:
     memories = listing_of({"memories": items}, 200).memories
-    found = strangers(memories, selection)
+    found = outside_selection(memories, selection)
     for row in memories:
         told = {key: str(row[key]) for key in selection if key in row}
         assert (row in found) == any(told[key] != selection[key] for key in told)

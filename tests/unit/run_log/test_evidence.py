@@ -67,7 +67,7 @@ def gate_of(hosts: list[str]) -> dict[str, Any]:
         gate.Check("window", gate.PASS, "There is no maintenance window."),
         gate.foreign_rollout([]),
         gate.health_share({host: {"status": "down"} for host in hosts}, 0.75, len(hosts)),
-        gate.soaked(gate.Soak(3, sick=dict.fromkeys(hosts, "down")), hosts, 60.2, 4),
+        gate.soaked(gate.Soak(3, unhealthy=dict.fromkeys(hosts, "down")), hosts, 60.2, 4),
         gate.audit(dict.fromkeys(hosts), {}, most=0.05, least_events=20),
     ]
     reasons = [check.reason for check in checks if check.verdict != gate.PASS]

@@ -50,4 +50,4 @@ def test_secrets_are_masked_where_they_are_no_part_of_a_name(redactor: NameRedac
 
 
 def test_it_says_where_the_secrets_are_from_that_are_part_of_names(redactor: NameRedactor) -> None:
-    assert redactor.spared() == ["the environment variable APP_PASSWORD", "the vaulted variable region"]
+    assert redactor.unmasked() == ["the environment variable APP_PASSWORD", "the vaulted variable region"]
