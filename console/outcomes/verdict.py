@@ -31,7 +31,7 @@ from console.text.json_values import names
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
 _OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
-_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING}
+_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
 _OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
@@ -114,12 +114,13 @@ def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
 def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
     if facts.kind == ACT:
         return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
+    if name == LOST:
+        lost = facts.status == "lost" and facts.kind != ROLLOUT
+        return "its process ended without a recap" if lost else "how it ended is not known"
     if facts.kind == ROLLOUT:
         return _why_of_rollout(facts, name)
     if name == RUNNING:
         return _progress(facts)
-    if name == LOST:
-        return "its process ended without a recap" if facts.status == "lost" else "how it ended is not known"
     if name == CANCELLED:
         return CANCELLED
     if facts.adopted:

@@ -21,6 +21,7 @@ from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.connection import dicts, one
 from console.record.read.frames import LIST_PAGE, framed, like, query
+from console.record.read.freshness import freshness
 from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,
@@ -31,7 +32,7 @@ from console.record.read.operation_facts import (
 )
 from console.record.read.operation_targets import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -51,7 +52,7 @@ COLUMNS = (
     "verdict",  # of console.outcomes.words.VERDICTS
     "why",  # why it ended, short
     "sentence",  # the verdict as one sentence
-    "seconds",  # how long it took; until now while it runs
+    "seconds",  # how long it took; until its source was last read while it runs
     "rollouts",  # how many rollouts of the server a run started
 )
 
@@ -134,20 +135,21 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
 """  # noqa: S608 - the texts above
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
-_HAS_TARGET = """(r.tenant, r.rollout_id) IN (
+_HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
 _OF_OTHERS = f"""
-SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
-WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
-  AND (:until IS NULL OR r.created_at < :until)
-  AND {looked_for("r.initiated_from_ip", param="who")}
-  AND {looked_for("r.rollout_id", "(r.scope || ' rollout')", param="text", also=_HAS_TARGET)}
-  AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
+SELECT o.tenant, o.rollout_id, o.scope, o.created_at, o.completed_at, o.updated_at, {ROLLOUT_STATUS} AS status
+FROM rollouts o
+WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
+  AND (:until IS NULL OR o.created_at < :until)
+  AND {looked_for("o.initiated_from_ip", param="who")}
+  AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
+  AND o.rollout_id NOT IN (SELECT value FROM json_each(:sent))
   AND NOT EXISTS (
-    SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
+    SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = o.rollout_id
       AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
 """  # noqa: S608 - the texts above
 
@@ -227,8 +229,8 @@ def _hosts_named(conn: Connection, pattern: str) -> list[str]:
 
 
 def _rows(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    stored = ((key, *stored_of(conn, key)) for key in keys)
-    return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
+    fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
+    return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
 
 
 def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
@@ -239,7 +241,8 @@ def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[
 
 
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
-    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category."""
+    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category.
+    now: until when it is known."""
     judged = verdict(facts, counted)
     is_running = judged.word == RUNNING
     until = now if is_running else row["ended_at"]
@@ -317,9 +320,10 @@ def version_of(conn: Connection, run_id: str) -> str | None:
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
-        " WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host"
-        " FROM rollouts r WHERE r.tenant = :tenant AND r.rollout_id = :id",
+        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - texts of ours
+        "SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
+        " WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id LIMIT 1) END AS host"
+        " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
     facts = facts_of_rollout(rollout)
