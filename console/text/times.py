@@ -16,6 +16,11 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 
 
+def is_time(column: str) -> bool:
+    """Whether the column of this name holds times in epoch seconds."""
+    return column in ("at", "since", "until", "gap_from", "gap_to") or column.endswith(("_at", "_ts"))
+
+
 def duration(seconds: float | None) -> str:
     """Seconds for people: '38 s', '7 min 02 s', '5 h 22 min', '3 d 4 h'; '' when unknown."""
     if seconds is None or not np.isfinite(seconds):
