@@ -219,10 +219,11 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
 
 
 def _hosts_named(conn: Connection, pattern: str) -> list[str]:
-    """The names of known instances that a text may mean."""
+    """The names of known instances that a text may mean: itself first, and then the shortest."""
     rows = conn.execute(
         "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
-        " WHERE hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\' LIMIT :most",
+        " WHERE hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'"
+        " ORDER BY length(coalesce(hostname, instance_id)), 1 LIMIT :most",
         {"like": pattern, "most": _HOSTS_LOOKED_FOR},
     )
     return [row[0] for row in rows]

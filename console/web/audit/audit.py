@@ -68,7 +68,7 @@ def held(totals: audit_queries.AuditTotals) -> None:
             "Instances": totals.instances,
         }
     )
-    part = min(1.0, totals.held / totals.total) if totals.total else 1.0
+    part = totals.held / totals.total if totals.total else 1.0
     st.progress(
         part, text=f"{totals.held:,} of {totals.total:,} events ingested. The counts below are of the ingested ones."
     )

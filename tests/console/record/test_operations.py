@@ -296,6 +296,16 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert (acted["category"], acted["message"]) == ("failed", "409: it has ended")
 
 
+def test_a_host_is_found_by_its_name_whatever_others_contain_it(path: Path) -> None:
+    names = [*(f"agent-1{n:03d}" for n in range(60)), "agent-1"]
+    with open_store(path) as store:
+        for n, name in enumerate(names):
+            one = [target(n, ident(1, 0x7700), "succeeded", NOW - 9, NOW - 8, NOW - 7, instance_hostname=name)]
+            store.put_rollouts([rollout_read(ident(n, 0x7700), one, "completed", NOW - 9, NOW - 7)])
+    assert keys(path, text="agent-1050") == [ident(50, 0x7700)]
+    assert ident(60, 0x7700) in keys(path, text="agent-1")
+
+
 def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_one_outcome(path: Path) -> None:
     hosts = [f"agent-{n:05d}" for n in range(20_000)]
     whole = report("fail", updated=hosts[:19_000], failed=hosts[19_000:19_580], not_touched=hosts[19_580:])
