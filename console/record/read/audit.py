@@ -96,8 +96,9 @@ def audit_totals(conn: Connection) -> AuditTotals:
     [row] = dicts(
         conn,
         "SELECT count(*) AS instances, coalesce(sum(min(k.events, k.total)), 0) AS held,"
-        " coalesce(sum(k.total), 0) AS total, coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
-        " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
+        " coalesce(sum(k.total), 0) AS total, coalesce(sum(k.success), 0) AS success,"
+        " coalesce(sum(k.error), 0) AS error, coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps "
+        + _COVERED,
         {},
     )
     return AuditTotals(**row)

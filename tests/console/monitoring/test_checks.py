@@ -176,7 +176,8 @@ def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path)
     # It has recovered: it was asked later, and runs what is published. The overview says the same.
     with sqlite3.connect(path) as conn:
         conn.execute(
-            "INSERT INTO instance_state (tenant, instance_id, runtime_current, runtime_available) VALUES (?, ?, '2', '2')",
+            "INSERT INTO instance_state (tenant, instance_id, runtime_current, runtime_available)"
+            " VALUES (?, ?, '2', '2')",
             (TENANT, ident(1, 0xB0)),
         )
         conn.execute(
