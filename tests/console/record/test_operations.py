@@ -167,6 +167,8 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     found = operation(path, "r", NOW)
     assert found is not None
     assert found.instances.set_index("host")["rollout_id"][B] == mine
+    assert found.rollouts["rollout_id"].tolist() == [mine]
+    assert rollouts.targets_of_run(path, "r")[["host", "status"]].to_numpy().tolist() == [[B, "in_progress"]]
     # Its process was killed: what the server says of the redeploy that it had sent counts.
     put_run(path, "r", 45, hosts=[A, B, C], status="lost", ended_at=None, heartbeat_at=NOW - 40, flying=[B],
             results=[{"host": A, "status": "ok", "changed": 1}], after=1)  # fmt: skip
