@@ -156,12 +156,15 @@ def refuse_other_files(file: Path) -> None:
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
+    """Open a database of this version, as it is now; nothing is written. Raises DatabaseProblem, also for errors in the
+    block."""
     with sentences(file, READ_TIMEOUT, "read"):
         if not file.exists():
             raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
+            # All reads of the block see one state.
+            conn.execute("BEGIN")
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)
             if version is _Version.EMPTY:

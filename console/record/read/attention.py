@@ -41,8 +41,8 @@ GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC,
 """  # noqa: S608 - texts of ours
 
 _DOUBTFUL_RUNS = """
-SELECT run_id, status, playbook, started_at, heartbeat_at, dropped_events FROM runs r
-WHERE started_at >= :since AND ((status = 'running' AND heartbeat_at < :quiet) OR dropped_events > 0)
+SELECT run_id, playbook, started_at, heartbeat_at, dropped_events, status = 'running' AND heartbeat_at < :quiet AS quiet
+FROM runs r WHERE started_at >= :since AND (quiet OR dropped_events > 0)
 ORDER BY started_at DESC LIMIT 500
 """
 
@@ -211,6 +211,6 @@ def _counted(host: str, n: int, what: str) -> str:
 
 def _doubt(row: dict[str, Any], now: float) -> str:
     name = name_of(row["playbook"]) or "a playbook"
-    if row["status"] == "running":
+    if row["quiet"]:
         return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}"
     return f"{name}: {counted(row['dropped_events'], 'event')} of this run could not be read"

@@ -21,7 +21,6 @@ from console.web.runs import grid
 from console.web.shared import (
     cached,
     columns,
-    export_menu,
     links,
     lists,
     messages,
@@ -206,9 +205,9 @@ def hosts_by_tasks() -> None:
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share("grid", found.total, lambda path, most: grid.named(found.every(path, most), tasks_of_run))
+        found.share()
     if found.total:
-        grid.show(found.rows, tasks_of_run)
+        grid.show(found.rows)
         found.pager()
 
 

@@ -413,7 +413,7 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
         2,
         [["agent-01", "in_flight"], ["agent-02", "changed"]],
     )
-    assert found["0"].tolist() == ["in_flight", "changed"]
+    assert found.iloc[:, 2].tolist() == ["in_flight", "changed"]
     assert run_queries.recap(database, run["run_id"])[["host", "in_flight"]].to_numpy().tolist() == [
         ["agent-01", 1],
         ["agent-02", 0],
