@@ -457,6 +457,22 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
     assert "canary" not in str(dump(database))
 
 
+@pytest.mark.parametrize(
+    ("following", "said"),
+    [
+        ("http://[x", "with no address of the next page: Invalid IPv6 URL."),
+        ("/api/v2/jobs/?page=2", "was read before."),
+    ],
+)
+def test_a_list_that_does_not_go_on_is_a_problem_in_one_sentence(
+    awx: FakeAwx, database: Path, following: str, said: str
+) -> None:
+    page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
+    awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
+    (problem,) = load(awx, database).problems
+    assert "answered /jobs/ with" in problem and said in problem
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate of 127.0.0.1 and its key."""
