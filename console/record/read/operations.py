@@ -18,7 +18,7 @@ import pandas as pd
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
-from console.outcomes.words import CATEGORIES, RUNNING
+from console.outcomes.words import CANCELLED, CATEGORIES, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts, one
 from console.record.read.frames import LIST_PAGE, framed, like, query
 from console.record.read.freshness import freshness
@@ -129,6 +129,7 @@ _RUNS = f"""
 SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
+  AND (:ended OR r.status NOT IN ('successful', 'failed'))
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
   AND {looked_for("r.user", param="who", also=_LAUNCHED)}
   AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
@@ -145,6 +146,7 @@ SELECT o.tenant, o.rollout_id, o.scope, o.created_at, o.completed_at, o.updated_
 FROM rollouts o
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
   AND (:until IS NULL OR o.created_at < :until)
+  AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
   AND {looked_for("o.initiated_from_ip", param="who")}
   AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
   AND o.rollout_id NOT IN (SELECT value FROM json_each(:sent))
@@ -184,6 +186,8 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "text": like(wanted.text),
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
+        # What went on to its end is read, with its report, only where a verdict is asked for that it may have.
+        "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
         params["hosts"] = json.dumps(_hosts_named(conn, params["text"]))

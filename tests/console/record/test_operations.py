@@ -23,6 +23,7 @@ from console.outcomes.words import CATEGORIES
 from console.record.read import rollouts, runs
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
+from console.record.read.frames import reading
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.rows import Cursor, Row, RunRows
@@ -296,6 +297,17 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert keys(path, text="100%") == []
     (acted,) = operation(path, "act", NOW).instances.to_dict("records")  # type: ignore[union-attr]
     assert (acted["category"], acted["message"]) == ("failed", "409: it has ended")
+
+
+def test_what_runs_is_found_without_a_look_at_the_reports_of_what_has_ended(path: Path) -> None:
+    put_run(path, "ended-run", 3000, hosts=[A], told=report(updated=[A]))
+    put_run(path, "goes-on", 60, hosts=[A], status="running", ended_at=None)
+    said: list[str] = []
+    with reading(path) as conn:
+        conn.set_trace_callback(said.append)
+        assert running(conn, NOW)["key"].tolist() == ["goes-on"]
+    assert any("goes-on" in sql for sql in said)
+    assert not [sql for sql in said if "ended-run" in sql]
 
 
 def test_a_host_is_found_by_its_name_whatever_others_contain_it(path: Path) -> None:
