@@ -32,6 +32,8 @@ _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
 _OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
 _OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
+_OF_SERVER = {"paused": "paused at the server", "cancelling": "being cancelled", "completed": COMPLETE}
+_OF_SERVER |= {"partial": "with failures", "failed": "no target succeeded"}
 _OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
@@ -117,12 +119,12 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
     if name == LOST:
         lost = facts.status == "lost" and facts.kind != ROLLOUT
         return "its process ended without a recap" if lost else "how it ended is not known"
-    if facts.kind == ROLLOUT:
-        return _why_of_rollout(facts, name)
-    if name == RUNNING:
-        return _progress(facts)
     if name == CANCELLED:
         return CANCELLED
+    if facts.kind == ROLLOUT:
+        return _OF_SERVER.get(facts.status, f"the server says {facts.status!r}" if name == INCONCLUSIVE else "")
+    if name == RUNNING:
+        return _progress(facts)
     if facts.adopted:
         return "it followed a rollout that somebody else started"
     if name in (COMPLETE, CHECK):
@@ -141,18 +143,6 @@ def _reasons(facts: Facts) -> str:
         return facts.first_failure
     more = len(reasons) - _REASONS_NAMED
     return " ".join(reasons[:_REASONS_NAMED]) + (f" And {more} more reasons." if more > 0 else "")
-
-
-def _why_of_rollout(facts: Facts, name: str) -> str:
-    if facts.status == "paused":
-        return "paused at the server"
-    if facts.status == "cancelling":
-        return "being cancelled"
-    if name == CANCELLED:
-        return CANCELLED
-    if name == INCONCLUSIVE:
-        return f"the server says {facts.status!r}"
-    return {"partial": "with failures", "failed": "no target succeeded", "completed": COMPLETE}.get(facts.status, "")
 
 
 def _plan(facts: Facts) -> str:

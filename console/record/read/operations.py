@@ -126,7 +126,8 @@ _LAUNCHED = """EXISTS (
 _NAMED = f"""r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
     SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts)))"""  # noqa: S608
 _RUNS = f"""
-SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
+SELECT coalesce(r.started_at, r.heartbeat_at, 0.0) AS at, r.run_id AS key, NULL AS tenant, r.playbook AS name, r.status,
+       r.ended_at, coalesce(r.ended_at, r.heartbeat_at, r.started_at, 0.0) AS last_at, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:ended OR r.status NOT IN ('successful', 'failed'))
@@ -141,9 +142,10 @@ _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
+# A paused rollout has no end: it counts from when it was seen so.
 _OF_OTHERS = f"""
-SELECT o.tenant, o.rollout_id, o.scope, o.created_at, o.completed_at, o.updated_at, {ROLLOUT_STATUS} AS status
-FROM rollouts o
+SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
+       o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
   AND (:until IS NULL OR o.created_at < :until)
   AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
@@ -169,10 +171,12 @@ FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AN
 WHERE a.phase = 'attempt'
 """
 _ACTS_WANTED = f"""
+SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
+       coalesce(ended_at, at) AS last_at FROM ({ACTS}
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
   AND {looked_for("a.user", param="who")}
-  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")}
-"""
+  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
+"""  # noqa: S608 - the texts above
 _HOSTS_LOOKED_FOR = 50
 
 
@@ -191,34 +195,23 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
     }
     if params["text"]:
         params["hosts"] = json.dumps(_hosts_named(conn, params["text"]))
-    kinds = wanted.kinds or KINDS
+    kinds = {RUN} if wanted.check else {*KINDS}
+    kinds = kinds.intersection(wanted.kinds or KINDS)
+    if ROLLOUT in kinds:
+        params["adopted"] = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
+        params["sent"] = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+    runs = _RUNS.format(stats=", r.stats_json" if judged else "")
+    sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
-    if RUN in kinds:
-        sql = _RUNS.format(stats=", r.stats_json" if judged else "")
-        for row in dicts(conn, sql, params):
+    for kind, sql, named in sources:
+        for row in dicts(conn, sql, params) if kind in kinds else ():
             word = ""
             if judged:
-                report, _cut = report_of_run(conn, row["run_id"], row["stats_json"])
-                word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
-            at, name = row["started_at"] or row["heartbeat_at"] or 0.0, name_of(row["playbook"])
-            last = row["ended_at"] or row["heartbeat_at"] or at
-            found.append(Key(at, RUN, row["run_id"], None, word, name, row["ended_at"], last))
-    if ROLLOUT in kinds and not wanted.check:
-        adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
-        sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
-        for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
-            word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
-            at, name, ended = row["created_at"] or 0.0, rollout_name(row["scope"]), row["completed_at"]
-            # A paused rollout has no end: it counts from when it was seen so.
-            last = ended or row["updated_at"]
-            found.append(Key(at, ROLLOUT, row["rollout_id"], row["tenant"], word, name, ended, last))
-    if ACT in kinds and not wanted.check:
-        for row in dicts(conn, ACTS + _ACTS_WANTED, params):
-            word = verdict_word(Facts(ACT, "", row["outcome"])) if judged else ""
-            at, name, ended = row["at"], row["action"] or "", row["ended_at"]
-            found.append(Key(at, ACT, row["attempt_id"], row["tenant"], word, name, ended, ended or at))
-    if wanted.verdicts:
-        found = [key for key in found if key.verdict in wanted.verdicts]
+                report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
+                word = verdict_word(Facts(kind, "", row["status"], bool(row.get("check_mode")), report))
+            if not wanted.verdicts or word in wanted.verdicts:
+                name, ended = named(row["name"]), row["ended_at"]
+                found.append(Key(row["at"], kind, row["key"], row["tenant"], word, name, ended, row["last_at"]))
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
 
 

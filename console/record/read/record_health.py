@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pandas as pd
 from console.record.read.failing import failing_targets
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
+from console.record.read.sql import RETIRED
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
@@ -150,12 +150,12 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
         found, fresh = stuck(conn, now, chosen), freshness(conn)
-        sql = """
+        sql = f"""
         SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
           ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN (SELECT value FROM json_each(?))
-        """
-        oldest = conn.execute(sql, (json.dumps(fresh.retired, ensure_ascii=False),)).fetchone()[0]
+        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
+        """  # noqa: S608 - a text of ours
+        oldest = conn.execute(sql).fetchone()[0]
         bad = Counter(one.status for one in failing_targets(conn, now - chosen.recent))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
