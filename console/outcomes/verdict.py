@@ -26,7 +26,7 @@ from console.outcomes.words import (
     UPDATED,
     word,
 )
-from console.text.json_values import names
+from console.text.json_values import mapping, names
 
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
@@ -88,16 +88,12 @@ def verdict_word(facts: Facts) -> str:
         return of_run
     of_gate = _OF_GATE.get(str(facts.report.get("verdict") or ""))
     found = of_gate if of_gate is not None and has_report(facts) else of_run
-    if found == COMPLETE and of_run == STOPPED and not _failures_told(facts):
+    told = mapping(facts.report.get("counts"))
+    if found == COMPLETE and of_run == STOPPED and not (told.get(FAILED) or told.get(UNCERTAIN)):
         # A run within its budget of failures ends with a failure of Ansible's all the same, and it went through. Here
         # something else failed.
         found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
-
-
-def _failures_told(facts: Facts) -> bool:
-    told = facts.report.get("counts")
-    return isinstance(told, Mapping) and any(told.get(category) for category in (FAILED, UNCERTAIN))
 
 
 def in_words(facts: Facts, counted: Mapping[str, int]) -> str:

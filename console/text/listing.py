@@ -40,7 +40,8 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -
     if form == "csv":
         cells = [[_cell(value) for value in line] for line in lines]
         return as_csv(pd.DataFrame(cells, columns=list(columns), dtype=object)).decode()
-    shown = [list(columns), *([_printable(value) for value in line] for line in lines)]
+    texts = [["-" if value is None else printable_line(str(value)) for value in line] for line in lines]
+    shown = [list(columns), *texts]
     widths = [max(len(text) for text in column) for column in zip(*shown, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in shown) + "\n"
 
@@ -57,7 +58,3 @@ def _cell(value: Any) -> Any:
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
     return "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)
-
-
-def _printable(value: Any) -> str:
-    return printable_line(str(value)) if value is not None else "-"

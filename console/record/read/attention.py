@@ -103,7 +103,10 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
     doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
     for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
-        title = _doubt(r, runs_at)
+        title = f"{counted(r['dropped_events'], 'event')} of this run could not be read"
+        if r["quiet"]:
+            title = f"running, but without events for {times.rounded(runs_at - r['heartbeat_at'])}"
+        title = f"{name_of(r['playbook']) or 'a playbook'}: {title}"
         rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
     columns = [field.name for field in fields(Entry)]
     return framed(map(astuple, rows + _stale(fresh, now) + _gaps(conn)), columns, whole=("instances", "operations"))
@@ -207,10 +210,3 @@ def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
 
 def _counted(host: str, n: int, what: str) -> str:
     return f"{host if n == 1 else f'{n:,} instances'}: {what}"
-
-
-def _doubt(row: dict[str, Any], now: float) -> str:
-    name = name_of(row["playbook"]) or "a playbook"
-    if row["quiet"]:
-        return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}"
-    return f"{name}: {counted(row['dropped_events'], 'event')} of this run could not be read"

@@ -83,20 +83,21 @@ def operations(
     and is a row of its own.
     """
     keys = matching(conn, wanted or OperationFilter())
-    rows = _rows(conn, keys[(page - 1) * size : page * size], now)
+    rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
 @query
 def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     """Some operations as rows of COLUMNS, in the same order."""
-    return _rows(conn, keys, now)
+    fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
+    return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
 
 
 @query
 def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
-    return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
+    return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 @query
@@ -177,7 +178,12 @@ SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS s
   AND {looked_for("a.user", param="who")}
   AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
 """  # noqa: S608 - the texts above
-_HOSTS_LOOKED_FOR = 50
+# The names of known instances that a text may mean: itself first, and then the shortest.
+_HOSTS = f"""
+SELECT json_group_array(name) FROM (
+  SELECT DISTINCT coalesce(hostname, instance_id) AS name FROM instances
+  WHERE {looked_for("hostname", "instance_id", param="text")} ORDER BY length(name), name LIMIT 50)
+"""  # noqa: S608 - the text of a function
 
 
 def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
@@ -194,7 +200,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
-        params["hosts"] = json.dumps(_hosts_named(conn, params["text"]))
+        params["hosts"] = conn.execute(_HOSTS, params).fetchone()[0]
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
     if ROLLOUT in kinds:
@@ -213,22 +219,6 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
                 name, ended = named(row["name"]), row["ended_at"]
                 found.append(Key(row["at"], kind, row["key"], row["tenant"], word, name, ended, row["last_at"]))
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
-
-
-def _hosts_named(conn: Connection, pattern: str) -> list[str]:
-    """The names of known instances that a text may mean: itself first, and then the shortest."""
-    rows = conn.execute(
-        "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
-        " WHERE hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'"
-        " ORDER BY length(coalesce(hostname, instance_id)), 1 LIMIT :most",
-        {"like": pattern, "most": _HOSTS_LOOKED_FOR},
-    )
-    return [row[0] for row in rows]
-
-
-def _rows(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
-    return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
 
 
 def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:

@@ -81,8 +81,8 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
-    ended = done is not None or not rollout["is_open"]
-    known = created is not None and (done is not None or not ended)
+    goes_on = bool(rollout["is_open"]) and done is None
+    took = times.duration((now if goes_on else done) - created) if created and (done or goes_on) else "unknown"
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
         {
@@ -91,7 +91,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
             "Failed": rollout["failed"],
             "Uncertain": rollout["uncertain"],
             **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
-            "Took" if ended else "Running for": times.duration((done or now) - created) if known else "unknown",
+            "Running for" if goes_on else "Took": took,
         }
     )
     if not rollout["targets_read"]:
