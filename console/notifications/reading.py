@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
@@ -17,6 +16,7 @@ from console.notifications.due import matches, matches_verdict
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
 from console.notifications.rules import LONGEST_AGE, Rule, Rules
 from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
+from console.record.connection import Connection
 from console.record.opening import open_to_read
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets

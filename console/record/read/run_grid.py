@@ -96,6 +96,6 @@ def run_grid(
     worst = cells.sort_values("rank", kind="stable").drop_duplicates(["host", "position"])
     names = shown.drop_duplicates("position").set_index("position")["task"].sort_index()
     grid = worst.pivot(index="host", columns="position", values="status").reindex(columns=names.index)
-    grid.columns = [f"{place + 1} {name or 'no name'}" for place, name in names.items()]
+    grid.columns = [f"{number} {name or 'no name'}" for number, name in enumerate(names, 1)]
     found = hosts.join(grid.astype(object), on="host")
     return found.where(found.notna(), None), total
