@@ -12,6 +12,7 @@ from typing import Any
 
 from console.cli.options import at_least_one, command, days_option, duration, list_options, put, say
 from console.record.read import rollouts, runs
+from console.record.read.frames import reading
 from console.settings.environment import Settings
 from console.text.listing import listing, records
 
@@ -77,13 +78,15 @@ def stuck_rules(options: argparse.Namespace) -> Any:
 def _list(options: argparse.Namespace, settings: Settings) -> int:
     of_runs = options.command == "runs"
     read, columns = (runs.runs, _RUNS) if of_runs else (rollouts.rollouts, _ROLLOUTS)
-    frame, total = read(settings.database, tuple(options.status), size=options.limit)
-    if of_runs:
-        # Imported only here, because it loads more than the other lists need.
-        from console.outcomes.facts import RUN
-        from console.record.read.operations import Key, rows_of
+    with reading(settings.database) as conn:
+        frame, total = read(conn, tuple(options.status), size=options.limit)
+        if of_runs:
+            # Imported only here, because it loads more than the other lists need.
+            from console.outcomes.facts import RUN
+            from console.record.read.operations import Key, rows_of
 
-        judged = rows_of(settings.database, [Key(0.0, RUN, run_id, None) for run_id in frame["run_id"]], time.time())
+            judged = rows_of(conn, [Key(0.0, RUN, run_id, None) for run_id in frame["run_id"]], time.time())
+    if of_runs:
         for word in ("verdict", "why"):
             frame[word] = [row[word] for row in judged]
         # An old run log does not say it.

@@ -16,6 +16,8 @@ from console.notifications.due import matches, matches_verdict
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
 from console.notifications.rules import LONGEST_AGE, Rule, Rules
 from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
+from console.record.connection import Connection
+from console.record.opening import open_to_read
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
@@ -40,25 +42,27 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
     # What was begun and not sent is still due, also when it is older than the rules' max_age by now.
     open_since = [row.at for row in ledger if row.outcome not in (SENT, GAVE_UP) and row.at is not None]
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
-    readers: dict[str, Callable[[], list[Fact]]] = {
-        OPERATIONS: lambda: _operations(database, rules, ledger, since, now),
-        STUCK: lambda: _attention(database, STUCK, now),
-        UNHEALTHY: lambda: _attention(database, UNHEALTHY, now),
-        STALE: lambda: _stale(database, now),
-        DRIFT: lambda: _drift(database, now),
-        POLICY: lambda: _policy(database, since),
-        WINDOW: lambda: _window(database, since),
-    }
-    return [fact for subject in readers if subject in rules.subjects for fact in readers[subject]()]
+    # Without the time limit of a page: nobody waits for it.
+    with open_to_read(database) as conn:
+        readers: dict[str, Callable[[], list[Fact]]] = {
+            OPERATIONS: lambda: _operations(conn, rules, ledger, since, now),
+            STUCK: lambda: _attention(conn, STUCK, now),
+            UNHEALTHY: lambda: _attention(conn, UNHEALTHY, now),
+            STALE: lambda: _stale(conn, now),
+            DRIFT: lambda: _drift(conn, now),
+            POLICY: lambda: _policy(conn, since),
+            WINDOW: lambda: _window(conn, since),
+        }
+        return [fact for subject in readers if subject in rules.subjects for fact in readers[subject]()]
 
 
-def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
+def _operations(conn: Connection, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
     told: dict[tuple[str, str], set[str]] = {}
     for noted in ledger:
         if noted.subject == OPERATIONS and noted.outcome in (SENT, GAVE_UP):
             told.setdefault((noted.key, noted.state), set()).add(noted.destination)
     left: list[tuple[Key, list[Rule]]] = []
-    for one in newest_operations(database, since):
+    for one in newest_operations(conn, since):
         knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
         wanting = [
             # The hosts of an operation are not known before all of it is read.
@@ -69,11 +73,11 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
         if wanting:
             left.append((one, wanting))
     found = []
-    rows = rows_of(database, [one for one, _wanting in left], now)
+    rows = rows_of(conn, [one for one, _wanting in left], now)
     for (one, wanting), row in zip(left, rows, strict=True):
         bare = Fact(OPERATIONS, one.key, one.verdict, one.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
         if any(matches(rule, bare) for rule in wanting):
-            fact = _operation(database, one, now)
+            fact = _operation(conn, one, now)
             found += [fact] if fact is not None else []
     return found
 
@@ -82,8 +86,8 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
-def _operation(database: Path, one: Key, now: float) -> Fact | None:
-    found = operation(database, one.key, now)
+def _operation(conn: Connection, one: Key, now: float) -> Fact | None:
+    found = operation(conn, one.key, now)
     if found is None:
         return None
     row = found.row
@@ -125,9 +129,9 @@ def _causes(failures: Sequence[Failure]) -> list[str]:
     return lines + ([f"And {more:,} more causes."] if more > 0 else [])
 
 
-def _attention(database: Path, subject: str, now: float) -> list[Fact]:
+def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:
     """What is stuck, one fact a rollout; or what is unhealthy, one a cause."""
-    entries = attention(database, now)
+    entries = attention(conn, now)
     found: dict[str, Fact] = {}
     for row in entries.to_dict("records"):
         is_stuck = row["status"] == STUCK
@@ -146,7 +150,7 @@ def _attention(database: Path, subject: str, now: float) -> list[Fact]:
     return list(found.values())
 
 
-def _stale(database: Path, now: float) -> list[Fact]:
+def _stale(conn: Connection, now: float) -> list[Fact]:
     return [
         Fact(
             STALE,
@@ -157,13 +161,13 @@ def _stale(database: Path, now: float) -> list[Fact]:
             "What the record says of its fleet may have changed since. Look why no sync reads it.",
             page="record",
         )
-        for look in freshness(database).stale(now)
+        for look in freshness(conn).stale(now)
     ]
 
 
-def _drift(database: Path, now: float) -> list[Fact]:
+def _drift(conn: Connection, now: float) -> list[Fact]:
     found = []
-    for fleet in fleets(database, now):
+    for fleet in fleets(conn, now):
         others = {version: n for version, n in fleet.versions if version is not None and version != fleet.published}
         if fleet.published is None or not others:
             continue
@@ -184,10 +188,10 @@ def _drift(database: Path, now: float) -> list[Fact]:
     return found
 
 
-def _policy(database: Path, since: float) -> list[Fact]:
+def _policy(conn: Connection, since: float) -> list[Fact]:
     """Changes of the update policy, one fact a read that saw one."""
     found = []
-    for change in policies_since(database, since):
+    for change in policies_since(conn, since):
         # The API does not tell when it was changed: the window counts at the time of the read that saw it.
         window = Window.of_policy(change.before)
         outside = not window.problem and not window.is_open(change.seen_at)
@@ -208,10 +212,10 @@ def _policy(database: Path, since: float) -> list[Fact]:
     return found
 
 
-def _window(database: Path, since: float) -> list[Fact]:
+def _window(conn: Connection, since: float) -> list[Fact]:
     found = []
-    for fleet in freshness(database).looks:
-        for row in outside_window(database, fleet.tenant).to_dict("records"):
+    for fleet in freshness(conn).looks:
+        for row in outside_window(conn, fleet.tenant).to_dict("records"):
             if row["created_at"] < since:
                 continue
             reason = f" The reason that was given: {row['reason']}" if row["reason"] else " No reason was given."

@@ -59,6 +59,8 @@ READS = frozenset(
 # may not have healed it.
 _JUDGED_LATER = frozenset({"recover"})
 _TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "queued": WAITING, "in_progress": RUNNING}
+# The rollouts for which the server has nothing left to do.
+_ENDED = frozenset({"completed", "partial", "failed", "cancelled"})
 _COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
 _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
 _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
@@ -229,32 +231,29 @@ def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
     return found
 
 
-def category_of_target(status: str, ended: bool) -> tuple[str, str]:
-    """The category of a target by its status, and why, '' where the server's message says it. ended: its rollout has
-    ended."""
+def category_of_target(status: str, rollout: str = "") -> tuple[str, str]:
+    """The category of a target by its status, and why, '' where the server's message says it. rollout: the status of
+    its rollout, where the operation is that rollout."""
     category = _TARGETS.get(status, UNCERTAIN)
-    if ended and category == RUNNING:
+    if rollout == "lost" and category in (RUNNING, WAITING):
+        return UNCERTAIN, "It had not ended when its rollout was last read."
+    if rollout in _ENDED and category == RUNNING:
         return UNCERTAIN, "The rollout has ended, and this target has not."
-    return NOT_TOUCHED if ended and category == WAITING else category, ""
+    return NOT_TOUCHED if rollout in _ENDED and category == WAITING else category, ""
 
 
-def has_ended(facts: Facts) -> bool:
-    """Whether the server has nothing left to do for the rollout that the operation is."""
-    return facts.kind == ROLLOUT and facts.status in ("completed", "partial", "failed", "cancelled")
-
-
-def _of_target(target: Target, *, ended: bool = False) -> Outcome:
-    category, why = category_of_target(target.status, ended)
+def _of_target(target: Target, rollout: str = "") -> Outcome:
+    category, why = category_of_target(target.status, rollout)
     since = target.completed_at or target.started_at or target.created_at
-    return Outcome(category, why or target.message, None if ended and target.status == "queued" else since, True)
+    return Outcome(category, why or target.message, None if category == NOT_TOUCHED else since, True)
 
 
 def _of_targets(facts: Facts) -> dict[str, Outcome]:
-    ended = has_ended(facts)
+    rollout = facts.status if facts.kind == ROLLOUT else ""
     verdicts = {str(row.get("target_id")): row for row in _reconciled(facts)}
     found = {}
     for host, target in newest_targets(facts.targets).items():
-        outcome = _of_target(target, ended=ended)
+        outcome = _of_target(target, rollout)
         known = verdicts.get(target.target_id)
         if outcome.category == UNCERTAIN and known is not None:
             category = _RECONCILED.get(str(known.get("verdict")), UNCERTAIN)
@@ -269,8 +268,8 @@ def _of_counters(facts: Facts) -> dict[str, int]:
     told = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
     found = dict.fromkeys(CATEGORIES, 0)
-    for key, category in {**_TARGETS, "uncertain": UNCERTAIN}.items():
-        found[category] += told[key]
+    for key in (*_TARGETS, "uncertain"):
+        found[category_of_target(key, facts.status if facts.kind == ROLLOUT else "")[0]] += told[key]
     for one in _reconciled(facts):
         known = _RECONCILED.get(str(one.get("verdict")))
         if known and found[UNCERTAIN]:

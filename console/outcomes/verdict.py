@@ -26,12 +26,14 @@ from console.outcomes.words import (
     UPDATED,
     word,
 )
-from console.text.json_values import names
+from console.text.json_values import mapping, names
 
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
 _OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
-_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING}
+_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
+_OF_SERVER = {"paused": "paused at the server", "cancelling": "being cancelled", "completed": COMPLETE}
+_OF_SERVER |= {"partial": "with failures", "failed": "no target succeeded"}
 _OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
@@ -86,16 +88,12 @@ def verdict_word(facts: Facts) -> str:
         return of_run
     of_gate = _OF_GATE.get(str(facts.report.get("verdict") or ""))
     found = of_gate if of_gate is not None and has_report(facts) else of_run
-    if found == COMPLETE and of_run == STOPPED and not _failures_told(facts):
+    told = mapping(facts.report.get("counts"))
+    if found == COMPLETE and of_run == STOPPED and not (told.get(FAILED) or told.get(UNCERTAIN)):
         # A run within its budget of failures ends with a failure of Ansible's all the same, and it went through. Here
         # something else failed.
         found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
-
-
-def _failures_told(facts: Facts) -> bool:
-    told = facts.report.get("counts")
-    return isinstance(told, Mapping) and any(told.get(category) for category in (FAILED, UNCERTAIN))
 
 
 def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
@@ -114,14 +112,15 @@ def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
 def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
     if facts.kind == ACT:
         return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
-    if facts.kind == ROLLOUT:
-        return _why_of_rollout(facts, name)
-    if name == RUNNING:
-        return _progress(facts)
     if name == LOST:
-        return "its process ended without a recap" if facts.status == "lost" else "how it ended is not known"
+        lost = facts.status == "lost" and facts.kind != ROLLOUT
+        return "its process ended without a recap" if lost else "how it ended is not known"
     if name == CANCELLED:
         return CANCELLED
+    if facts.kind == ROLLOUT:
+        return _OF_SERVER.get(facts.status, f"the server says {facts.status!r}" if name == INCONCLUSIVE else "")
+    if name == RUNNING:
+        return _progress(facts)
     if facts.adopted:
         return "it followed a rollout that somebody else started"
     if name in (COMPLETE, CHECK):
@@ -140,18 +139,6 @@ def _reasons(facts: Facts) -> str:
         return facts.first_failure
     more = len(reasons) - _REASONS_NAMED
     return " ".join(reasons[:_REASONS_NAMED]) + (f" And {more} more reasons." if more > 0 else "")
-
-
-def _why_of_rollout(facts: Facts, name: str) -> str:
-    if facts.status == "paused":
-        return "paused at the server"
-    if facts.status == "cancelling":
-        return "being cancelled"
-    if name == CANCELLED:
-        return CANCELLED
-    if name == INCONCLUSIVE:
-        return f"the server says {facts.status!r}"
-    return {"partial": "with failures", "failed": "no target succeeded", "completed": COMPLETE}.get(facts.status, "")
 
 
 def _plan(facts: Facts) -> str:

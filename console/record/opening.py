@@ -155,13 +155,16 @@ def refuse_other_files(file: Path) -> None:
 
 
 @contextmanager
-def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
+def open_to_read(file: Path) -> Iterator[Connection]:
+    """Open a database of this version, as it is now; nothing is written. Raises DatabaseProblem, also for errors in the
+    block."""
     with sentences(file, READ_TIMEOUT, "read"):
         if not file.exists():
             raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
+            # All reads of the block see one state.
+            conn.execute("BEGIN")
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)
             if version is _Version.EMPTY:
@@ -174,7 +177,7 @@ def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
             yield conn
 
 
-def connect_to_read(file: Path, busy_timeout: float | None = None) -> sqlite3.Connection:
+def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection:
     """A connection that cannot write, to a database of any version. Raises sqlite3.Error and OSError."""
     seconds = READ_TIMEOUT if busy_timeout is None else busy_timeout
     try:
@@ -189,7 +192,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> sqlite3.Co
         return _connect(file, "immutable=1", seconds)
 
 
-def _connect(file: Path, mode: str, seconds: float) -> sqlite3.Connection:
+def _connect(file: Path, mode: str, seconds: float) -> Connection:
     conn = sqlite3.connect(
         f"{file.resolve().as_uri()}?{mode}",
         uri=True,

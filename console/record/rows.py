@@ -56,15 +56,11 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read.
-
-    ``not_before``: the last time when its targets were known to be as stored (epoch seconds), None if unknown.
-    """
+    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read."""
 
     rollout: Row
     targets: list[Row] | None
     read_at: float
-    not_before: float | None = None
 
 
 @dataclass

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A frame as a file: CSV without formulas, JSON lines, Parquet. Pure.
 
-Columns named ``*_at`` or ``*_ts`` are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in CSV and
-JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the others.
+Columns of times (:func:`times.is_time`) are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in
+CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the others.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Any
 
 import pandas as pd
 
+from console.text.times import is_time
+
 MOST = 100_000
 """Rows in one file at most; the page says so where there are more."""
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     """UTF-8 with a line of column names, texts in quotes. A text that begins like a formula gets a quote before it."""
     plain = _with_times(frame, as_text=True)
     for name in _texts(plain):
-        plain[name] = [no_formula(value) if isinstance(value, str) else value for value in plain[name]]
+        plain[name] = [
+            "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value for value in plain[name]
+        ]
     # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
     text: str = plain.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "replace")
@@ -79,17 +83,12 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
     plain = frame.reset_index(drop=True)
     for name in plain.columns:
-        if str(name).endswith(("_at", "_ts")) and pd.api.types.is_numeric_dtype(plain[name]):
+        if is_time(str(name)) and pd.api.types.is_numeric_dtype(plain[name]):
             # A number that is out of the range of times becomes empty, so that the file can be written.
             times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
     return plain
-
-
-def no_formula(text: str) -> str:
-    """The text of a CSV cell, with a quote before it if a spreadsheet would take it for a formula."""
-    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _text(value: Any) -> Any:

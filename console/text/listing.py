@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -17,7 +15,8 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
-from console.text.file_formats import no_formula
+from console.text.file_formats import as_csv
+from console.text.times import is_time
 
 FORMATS = ("table", "json", "csv")
 
@@ -33,37 +32,29 @@ def as_json(value: Any) -> str:
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
-    """``rows`` as text with a line end. Columns named ``*_at`` are epoch seconds and become ISO 8601 (UTC)."""
+    """``rows`` as text with a line end. Columns of times are epoch seconds and become ISO 8601 (UTC)."""
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
     lines = [["yes" if value is True else "no" if value is False else value for value in row.values()] for row in plain]
     if form == "csv":
-        text = io.StringIO()
-        # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
-        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow(columns)
-        writer.writerows([[_cell(value) for value in line] for line in lines])
-        return text.getvalue()
-    cells = [list(columns), *([_printable(value) for value in line] for line in lines)]
-    widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells) + "\n"
+        cells = [[_cell(value) for value in line] for line in lines]
+        return as_csv(pd.DataFrame(cells, columns=list(columns), dtype=object)).decode()
+    texts = [["-" if value is None else printable_line(str(value)) for value in line] for line in lines]
+    shown = [list(columns), *texts]
+    widths = [max(len(text) for text in column) for column in zip(*shown, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in shown) + "\n"
 
 
 def _plain(column: str, value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     plain = value.item() if hasattr(value, "item") else value
-    return iso_time(parse_time(plain)) if column.endswith("_at") else plain
+    return iso_time(parse_time(plain)) if is_time(column) else plain
 
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
-    text = "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)
-    return no_formula(text)
-
-
-def _printable(value: Any) -> str:
-    return printable_line(str(value)) if value is not None else "-"
+    return "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
 
-Times are in UTC, or in the zone that is given.
+Times are in the zone that the text ends with ('10:00 to 10:10 UTC', '10:00 Europe/Berlin'), or else in the one that is
+given, '' for UTC.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
+
+from console.text.times import known_zone
 
 EXAMPLES = "yesterday, 10:00 to 10:10, 2026-11-02, 2026-11-02 09:30 to 11:00, last 2 h"
 
@@ -31,7 +34,13 @@ def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | 
 
     A single time is the begin of an open period, a single day is the whole day. Raises PeriodError.
     """
-    words = " ".join(_ISO.sub(r"\1 ", text.lower()).split())
+    rest, _space, name = text.rstrip().rpartition(" ")
+    named = known_zone(name)
+    if named or name.lower() == "utc":
+        zone = named
+    else:
+        rest = text
+    words = " ".join(_ISO.sub(r"\1 ", rest.lower()).split())
     if not words:
         return None, None
     begin, to, end = words.partition(" to ")

@@ -9,11 +9,16 @@ A zone is its name in the time zone database, '' for UTC or an unknown zone.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
+
+
+def is_time(column: str) -> bool:
+    """Whether the column of this name holds times in epoch seconds."""
+    return column in ("at", "since", "until", "gap_from", "gap_to") or column.endswith(("_at", "_ts"))
 
 
 def duration(seconds: float | None) -> str:
@@ -69,13 +74,15 @@ def moments(zone: str, *times: float) -> str:
 
 
 def day_and_time(at: float | None, now: float, zone: str = "") -> str:
-    """A time in UTC or in a zone, its day in words if it is today's or yesterday's, its year if that is another:
-    'today 02:14', 'yesterday 22:05', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
+    """A time in UTC or in a zone, its day in words if that is near, its year if that is another: 'today 02:14',
+    'yesterday 22:05', 'tomorrow 06:00', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
     day, today = moment(at, "%Y-%m-%d", zone), moment(now, "%Y-%m-%d", zone)
     if not day:
         return ""
-    name = {today: "today", moment(now - 86400.0, "%Y-%m-%d", zone): "yesterday"}.get(day)
-    return f"{name or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M', zone)}"
+    # Not by 24 hours: the day on which summer time ends has 25.
+    near = {"yesterday": -1, "today": 0, "tomorrow": 1}
+    names = {str(date.fromisoformat(today) + timedelta(days=n)): name for name, n in near.items()}
+    return f"{names.get(day) or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M', zone)}"
 
 
 @cache

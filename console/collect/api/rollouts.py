@@ -76,7 +76,7 @@ def _sync(session: Session) -> None:
     if session.reading.policy:
         _sync_policy(session)
     if not session.hopeless:
-        _sync_rollouts(session, cursor.last_ok_at)
+        _sync_rollouts(session)
     cursor.note(session.now(), session.report.problems)
     cursor.last_ts = session.client.server_time or cursor.last_ts
     store.put_cursor(cursor)
@@ -151,7 +151,7 @@ def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
     return [rows[instance_id] for instance_id in due]
 
 
-def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
+def _sync_rollouts(session: Session) -> None:
     session.progress(0, None, "list of rollouts")
     known, most, until = _Known(session), session.options.rollouts, None
     if not session.reading.whole_list:
@@ -181,7 +181,6 @@ def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
         found = _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.row(rollout_id))
         session.memory.tried_at[rollout_id] = session.now()
         for read in found:
-            read.not_before = session.memory.same_at.get(rollout_id, last_ok_at)
             session.memory.note_read(read)
         reads += found
         session.progress(done, len(now), "rollouts")
@@ -225,11 +224,7 @@ class _Known:
             return False
         if stored["targets_read"] and not tells_progress(record):
             return True
-        if not self.is_waiting(rollout_id):
-            return True
-        if stored["targets_read"]:
-            self._session.memory.same_at[rollout_id] = self._session.now()
-        return False
+        return not self.is_waiting(rollout_id)
 
     def ends_the_list(self, record: Record) -> bool:
         """Whether this listed rollout and those before it show that the ones below have ended and are stored."""

@@ -44,14 +44,13 @@ class Reading:
 class Memory:
     """When things were last read (epoch seconds, by id); empty for a sync that is run once.
 
-    tried_at: when the targets of an open rollout were last asked for. same_at: when a rollout was last seen to be as
-    it is stored. details_at: when the audit and details of an instance were last asked for. ended_at: when a redeploy
-    of an instance was first seen to have ended; removed when its details are asked for. has_more: the latest read
-    listed a full page without reaching a rollout that is stored as ended, so there may be more new ones.
+    tried_at: when the targets of an open rollout were last asked for. details_at: when the audit and details of an
+    instance were last asked for. ended_at: when a redeploy of an instance was first seen to have ended; removed when
+    its details are asked for. has_more: the latest read listed a full page without reaching a rollout that is stored as
+    ended, so there may be more new ones.
     """
 
     tried_at: dict[str, float] = field(default_factory=dict)
-    same_at: dict[str, float] = field(default_factory=dict)
     details_at: dict[str, float] = field(default_factory=dict)
     ended_at: dict[str, float] = field(default_factory=dict)
     has_more: bool = False
@@ -70,14 +69,12 @@ class Memory:
             newly_ended = ended.keys() - self._ended.get(rollout_id, set())
             self.ended_at.update({ended[target_id]: at for target_id in newly_ended if ended[target_id]})
             self._ended[rollout_id] = set(ended)
-            self.same_at[rollout_id] = at
             if not read.rollout["is_open"]:
-                for part in (self._ended, self.tried_at, self.same_at):
-                    part.pop(rollout_id, None)
+                del self._ended[rollout_id], self.tried_at[rollout_id]
 
     def forget_times(self) -> None:
         """Forget when things were read: the clock has been set back, and they would count as just read until then."""
-        for times in (self.tried_at, self.same_at, self.details_at):
+        for times in (self.tried_at, self.details_at):
             times.clear()
 
     def note_details(self, instance_ids: Collection[str], at: float) -> None:

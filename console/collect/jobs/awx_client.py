@@ -142,7 +142,9 @@ class AwxClient:
 
         ``next`` is a path; only its query is used, so that the token goes nowhere else.
         """
-        while True:
+        read: list[dict[str, Any]] = []
+        while query not in read:
+            read.append(query)
             body = self.get(path, **{"page_size": PAGE, **query})
             found = body.get("results")
             if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
@@ -152,7 +154,15 @@ class AwxClient:
             following = body.get("next")
             if not isinstance(following, str) or not found:
                 return
-            query = dict(parse_qsl(urlsplit(following).query))
+            try:
+                query = dict(parse_qsl(urlsplit(following).query))
+            except ValueError as error:
+                raise AwxError(
+                    f"AWX {self.origin} answered {path} with no address of the next page: {error}."
+                ) from error
+        raise AwxError(
+            f"AWX {self.origin} answered {path} with a next page that was read before. {_NEXT['unreadable']}"
+        )
 
     def _sentence(self, error: ApiError) -> str:
         what = f"AWX {self.origin}: GET {error.path} failed"

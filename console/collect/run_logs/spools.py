@@ -6,7 +6,7 @@
 
 A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
 that is not an event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
-while its writer holds the lock on the file, and ``lost`` once that is free.
+while its writer holds the lock on the file, and ``lost`` once that is free or the file is gone.
 
 Other users may be able to put files into the folder, so only regular files of the own user are loaded, no links.
 """
@@ -14,6 +14,7 @@ Other users may be able to put files into the folder, so only regular files of t
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -72,7 +73,7 @@ def sync_spools(
     progress: Progress = silent,
 ) -> SpoolReport:
     """Load what is new in ``folder``. A spool that cannot be read is reported and does not stop the others."""
-    report = SpoolReport()
+    report, cursors = SpoolReport(), store.cursors(SOURCE)
     try:
         names, left_out = _found(folder)
         open_folder = open_to_others(folder)
@@ -90,7 +91,6 @@ def sync_spools(
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
-    cursors = store.cursors(SOURCE)
     step = _Step(progress, names, folder, cursors)
     for name in names:
         match = _NAME.match(name)
@@ -108,6 +108,8 @@ def sync_spools(
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
+    # The cursors are older than the list of files: a log that another sync has found since is not gone.
+    report.lost += store.lose_runs("callback", math.inf, [*cursors.keys() - {*names, *left_out}])
     if left_out:
         named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
         more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""

@@ -20,7 +20,7 @@ from console.record.read.frames import framed, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
-from console.record.read.sql import operation_of
+from console.record.read.sql import GOES_ON, RETIRED, operation_of
 from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
 from console.text.counts import counted
@@ -31,25 +31,25 @@ HOSTS_NAMED = 6
 
 
 # instance_id is of any instance of the group: it is read only where the group has one instance.
-_UNHEALTHY = """
+_UNHEALTHY = f"""
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
        AS hosts
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
-WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', 'gone', '')
+WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', 'gone', '') AND s.tenant NOT IN {RETIRED}
 GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 500
-"""
+"""  # noqa: S608 - texts of ours
 
 _DOUBTFUL_RUNS = """
-SELECT run_id, status, playbook, started_at, heartbeat_at, dropped_events FROM runs r
-WHERE started_at >= :since AND ((status = 'running' AND heartbeat_at < :quiet) OR dropped_events > 0)
+SELECT run_id, playbook, started_at, heartbeat_at, dropped_events, status = 'running' AND heartbeat_at < :quiet AS quiet
+FROM runs r WHERE started_at >= :since AND (quiet OR dropped_events > 0)
 ORDER BY started_at DESC LIMIT 500
 """
 
 
 _PAUSED = f"""
-SELECT r.rollout_id, r.created_at, r.queued, r.total, {operation_of("r.rollout_id")} AS ref
-FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 500
+SELECT o.rollout_id, o.created_at, o.queued, o.total, {operation_of("o.rollout_id")} AS ref
+FROM rollouts o WHERE {GOES_ON} AND o.status = 'paused' ORDER BY o.created_at DESC LIMIT 500
 """  # noqa: S608 - texts of ours
 
 
@@ -103,7 +103,10 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
     doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
     for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
-        title = _doubt(r, runs_at)
+        title = f"{counted(r['dropped_events'], 'event')} of this run could not be read"
+        if r["quiet"]:
+            title = f"running, but without events for {times.rounded(runs_at - r['heartbeat_at'])}"
+        title = f"{name_of(r['playbook']) or 'a playbook'}: {title}"
         rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
     columns = [field.name for field in fields(Entry)]
     return framed(map(astuple, rows + _stale(fresh, now) + _gaps(conn)), columns, whole=("instances", "operations"))
@@ -207,10 +210,3 @@ def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
 
 def _counted(host: str, n: int, what: str) -> str:
     return f"{host if n == 1 else f'{n:,} instances'}: {what}"
-
-
-def _doubt(row: dict[str, Any], now: float) -> str:
-    name = name_of(row["playbook"]) or "a playbook"
-    if row["status"] == "running":
-        return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}"
-    return f"{name}: {counted(row['dropped_events'], 'event')} of this run could not be read"

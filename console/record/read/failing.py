@@ -86,7 +86,7 @@ def _actions(*names: str) -> str:
 _DEPLOYED = _actions("instance_runtime", "instance_update")
 _RESTARTED = _actions("instance_runtime", "instance_power_cycle", "instance_reboot")
 
-NEWEST_BAD = f"""
+_TARGETS = f"""
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
   WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {ROLLOUTS_MOST}
@@ -95,11 +95,7 @@ WITH recent AS (
   WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
     SELECT 1 FROM rollout_targets later
     WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
-)
-"""  # noqa: S608 - a number of this file
-"""The table ``bad``: the failed and uncertain targets since a time that are the newest of their instance."""
-
-_TARGETS = f"""{NEWEST_BAD}, named AS (
+), named AS (
   SELECT t.status, {HOST} AS host, t.tenant, t.instance_id, t.rollout_id,
          substr(coalesce(t.error_message, ''), 1, 600) AS message, coalesce(t.completed_at, t.created_at) AS at
   FROM bad t

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, query
+from console.record.read.frames import as_frame, like, query
 from console.record.read.sql import HOST, TARGET_AT, operation_of, run_of
 from console.text.message_fingerprint import normalised
 
@@ -49,21 +49,25 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS host
        max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
        max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
 FROM ranked GROUP BY msg_fp, fp_version
+HAVING :like = '' OR max(host LIKE :like ESCAPE '\\') OR max(message LIKE :like ESCAPE '\\')
 ORDER BY failures DESC, last_at DESC LIMIT :most
 """  # noqa: S608 - texts of ours
 
 
 @query
 def failures_by_message(
-    conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None
+    conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
-    """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
+    """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results. search:
+    only those of which a message, as it is or normalised, or a host contains this text.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
     many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
     is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
     """
-    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
+    # What stands for a host or a number in a normalised message stands for any text in the pattern.
+    pattern = like(search).replace("<host>", "%").replace("#", "%")
+    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern}
     frame = as_frame(conn, _FAILED, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)

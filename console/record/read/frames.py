@@ -17,13 +17,14 @@ import pandas as pd
 
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
+from console.text.times import is_time
 
 PAGE = 500
 LIST_PAGE = 100
 
 SYNC = f"{COMMAND} sync"
 
-_NUMBERS = frozenset({"at", "since", "until", "gap_from", "gap_to", "seconds", "waited"})
+_SECONDS = frozenset({"seconds", "waited"})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,7 +78,7 @@ def as_frame(
     """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as
     objects.
 
-    Here and below the name of a column says whether it holds times (``at``, ``*_at``, ``*_ts``) or seconds (``*_s``).
+    Here and below the name of a column says whether it holds times (:func:`times.is_time`) or seconds (``*_s``).
     """
     cursor = conn.execute(sql, params or {})
     return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
@@ -90,7 +91,7 @@ def framed(
     by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
     for name, values in zip(columns, by_column, strict=True):
-        if name in numbers or name in _NUMBERS or name.endswith(("_at", "_ts", "_s")):
+        if name in numbers or name in _SECONDS or name.endswith("_s") or is_time(name):
             frame[name] = pd.Series(values, dtype=float)
         elif name in whole or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")

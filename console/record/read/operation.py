@@ -22,7 +22,6 @@ from console.outcomes.outcome import (
     Outcome,
     category_of_target,
     counts,
-    has_ended,
     newest_targets,
     outcomes,
 )
@@ -42,6 +41,7 @@ from console.outcomes.words import (
 )
 from console.record.connection import dicts, one
 from console.record.read.frames import framed, query
+from console.record.read.freshness import freshness
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
@@ -127,11 +127,12 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
     known = _key(conn, key)
     if known is None:
         return None
+    now = freshness(conn).as_of(now, known.tenant)
     stored, facts = stored_of(conn, known, whole=True)
     is_run, timeline = known.kind == RUN, pd.DataFrame()
     if known.kind == ROLLOUT:
         timeline = targets_of(conn, str(known.tenant), key)
-        instances, bad = _of_rollout(timeline, has_ended(facts), now)
+        instances, bad = _of_rollout(timeline, facts.status, now)
         judged, targets = outcomes(replace(facts, targets=bad)), newest_targets(bad)
         numbers = instances["category"].value_counts()
         counted = {one: int(numbers.get(one, 0)) for one in CATEGORIES} if len(instances) else counts(facts)
@@ -189,8 +190,9 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
     return framed(rows, INSTANCE_COLUMNS)
 
 
-def _of_rollout(targets: pd.DataFrame, ended: bool, now: float) -> tuple[pd.DataFrame, list[Target]]:
-    """The instances of a rollout, each by its newest target, and the targets that failed or are uncertain.
+def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
+    """The instances of a rollout of this status, each by its newest target, and the targets that failed or are
+    uncertain.
 
     Computed by column: as objects, 20,000 instances take three times as long.
     """
@@ -198,7 +200,7 @@ def _of_rollout(targets: pd.DataFrame, ended: bool, now: float) -> tuple[pd.Data
         newest_last = targets["created_at"].fillna(0.0).argsort(kind="stable")
         targets = targets.iloc[newest_last].drop_duplicates("host", keep="last")
     codes, statuses = pd.factorize(targets["status"])
-    known = np.array([category_of_target(status, ended) for status in statuses] or [("", "")], dtype=object)
+    known = np.array([category_of_target(status, rollout) for status in statuses] or [("", "")], dtype=object)
     category, why = (pd.Series(part, index=targets.index, dtype=object) for part in known[codes].T)
     runs = category == RUNNING
     created, started, completed = targets["created_at"], targets["started_at"], targets["completed_at"]

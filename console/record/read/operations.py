@@ -18,9 +18,10 @@ import pandas as pd
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
-from console.outcomes.words import CATEGORIES, RUNNING
+from console.outcomes.words import CANCELLED, CATEGORIES, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts, one
 from console.record.read.frames import LIST_PAGE, framed, like, query
+from console.record.read.freshness import freshness
 from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,
@@ -31,7 +32,7 @@ from console.record.read.operation_facts import (
 )
 from console.record.read.operation_targets import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -51,7 +52,7 @@ COLUMNS = (
     "verdict",  # of console.outcomes.words.VERDICTS
     "why",  # why it ended, short
     "sentence",  # the verdict as one sentence
-    "seconds",  # how long it took; until now while it runs
+    "seconds",  # how long it took; until its source was last read while it runs
     "rollouts",  # how many rollouts of the server a run started
 )
 
@@ -82,20 +83,21 @@ def operations(
     and is a row of its own.
     """
     keys = matching(conn, wanted or OperationFilter())
-    rows = _rows(conn, keys[(page - 1) * size : page * size], now)
+    rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
 @query
 def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     """Some operations as rows of COLUMNS, in the same order."""
-    return _rows(conn, keys, now)
+    fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
+    return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
 
 
 @query
 def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
-    return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
+    return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 @query
@@ -125,29 +127,34 @@ _LAUNCHED = """EXISTS (
 _NAMED = f"""r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
     SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts)))"""  # noqa: S608
 _RUNS = f"""
-SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
+SELECT coalesce(r.started_at, r.heartbeat_at, 0.0) AS at, r.run_id AS key, NULL AS tenant, r.playbook AS name, r.status,
+       r.ended_at, coalesce(r.ended_at, r.heartbeat_at, r.started_at, 0.0) AS last_at, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
+  AND (:ended OR r.status NOT IN ('successful', 'failed'))
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
   AND {looked_for("r.user", param="who", also=_LAUNCHED)}
   AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - the texts above
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
-_HAS_TARGET = """(r.tenant, r.rollout_id) IN (
+_HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
+# A paused rollout has no end: it counts from when it was seen so.
 _OF_OTHERS = f"""
-SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
-WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
-  AND (:until IS NULL OR r.created_at < :until)
-  AND {looked_for("r.initiated_from_ip", param="who")}
-  AND {looked_for("r.rollout_id", "(r.scope || ' rollout')", param="text", also=_HAS_TARGET)}
-  AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
+SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
+       o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
+WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
+  AND (:until IS NULL OR o.created_at < :until)
+  AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
+  AND {looked_for("o.initiated_from_ip", param="who")}
+  AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
+  AND o.rollout_id NOT IN (SELECT value FROM json_each(:sent))
   AND NOT EXISTS (
-    SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
+    SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = o.rollout_id
       AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
 """  # noqa: S608 - the texts above
 
@@ -165,11 +172,18 @@ FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AN
 WHERE a.phase = 'attempt'
 """
 _ACTS_WANTED = f"""
+SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
+       coalesce(ended_at, at) AS last_at FROM ({ACTS}
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
   AND {looked_for("a.user", param="who")}
-  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")}
-"""
-_HOSTS_LOOKED_FOR = 50
+  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
+"""  # noqa: S608 - the texts above
+# The names of known instances that a text may mean: itself first, and then the shortest.
+_HOSTS = f"""
+SELECT json_group_array(name) FROM (
+  SELECT DISTINCT coalesce(hostname, instance_id) AS name FROM instances
+  WHERE {looked_for("hostname", "instance_id", param="text")} ORDER BY length(name), name LIMIT 50)
+"""  # noqa: S608 - the text of a function
 
 
 def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
@@ -182,53 +196,29 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "text": like(wanted.text),
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
+        # What went on to its end is read, with its report, only where a verdict is asked for that it may have.
+        "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
-        params["hosts"] = json.dumps(_hosts_named(conn, params["text"]))
-    kinds = wanted.kinds or KINDS
+        params["hosts"] = conn.execute(_HOSTS, params).fetchone()[0]
+    kinds = {RUN} if wanted.check else {*KINDS}
+    kinds = kinds.intersection(wanted.kinds or KINDS)
+    if ROLLOUT in kinds:
+        params["adopted"] = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
+        params["sent"] = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+    runs = _RUNS.format(stats=", r.stats_json" if judged else "")
+    sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
-    if RUN in kinds:
-        sql = _RUNS.format(stats=", r.stats_json" if judged else "")
-        for row in dicts(conn, sql, params):
+    for kind, sql, named in sources:
+        for row in dicts(conn, sql, params) if kind in kinds else ():
             word = ""
             if judged:
-                report, _cut = report_of_run(conn, row["run_id"], row["stats_json"])
-                word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
-            at, name = row["started_at"] or row["heartbeat_at"] or 0.0, name_of(row["playbook"])
-            last = row["ended_at"] or row["heartbeat_at"] or at
-            found.append(Key(at, RUN, row["run_id"], None, word, name, row["ended_at"], last))
-    if ROLLOUT in kinds and not wanted.check:
-        adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
-        sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
-        for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
-            word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
-            at, name, ended = row["created_at"] or 0.0, rollout_name(row["scope"]), row["completed_at"]
-            # A paused rollout has no end: it counts from when it was seen so.
-            last = ended or row["updated_at"]
-            found.append(Key(at, ROLLOUT, row["rollout_id"], row["tenant"], word, name, ended, last))
-    if ACT in kinds and not wanted.check:
-        for row in dicts(conn, ACTS + _ACTS_WANTED, params):
-            word = verdict_word(Facts(ACT, "", row["outcome"])) if judged else ""
-            at, name, ended = row["at"], row["action"] or "", row["ended_at"]
-            found.append(Key(at, ACT, row["attempt_id"], row["tenant"], word, name, ended, ended or at))
-    if wanted.verdicts:
-        found = [key for key in found if key.verdict in wanted.verdicts]
+                report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
+                word = verdict_word(Facts(kind, "", row["status"], bool(row.get("check_mode")), report))
+            if not wanted.verdicts or word in wanted.verdicts:
+                name, ended = named(row["name"]), row["ended_at"]
+                found.append(Key(row["at"], kind, row["key"], row["tenant"], word, name, ended, row["last_at"]))
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
-
-
-def _hosts_named(conn: Connection, pattern: str) -> list[str]:
-    """The names of known instances that a text may mean."""
-    rows = conn.execute(
-        "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
-        " WHERE hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\' LIMIT :most",
-        {"like": pattern, "most": _HOSTS_LOOKED_FOR},
-    )
-    return [row[0] for row in rows]
-
-
-def _rows(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    stored = ((key, *stored_of(conn, key)) for key in keys)
-    return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
 
 
 def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
@@ -239,7 +229,8 @@ def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[
 
 
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
-    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category."""
+    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category.
+    now: until when it is known."""
     judged = verdict(facts, counted)
     is_running = judged.word == RUNNING
     until = now if is_running else row["ended_at"]
@@ -317,9 +308,10 @@ def version_of(conn: Connection, run_id: str) -> str | None:
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
-        " WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host"
-        " FROM rollouts r WHERE r.tenant = :tenant AND r.rollout_id = :id",
+        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - texts of ours
+        "SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
+        " WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id LIMIT 1) END AS host"
+        " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
     facts = facts_of_rollout(rollout)

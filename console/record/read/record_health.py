@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.failing import NEWEST_BAD
+from console.record.read.failing import failing_targets
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
+from console.record.read.sql import RETIRED
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
@@ -125,8 +126,9 @@ class Vitals:
 
     api_at: of the tenant that is behind (Freshness.behind); api_tenant: which, '' where there is only one.
 
-    stuck: targets that make no progress (rules of stuck.py). uncertain, failed: targets of the last 14 days that are
-    the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
+    stuck: targets that make no progress (rules of stuck.py). uncertain, failed: instances whose newest target of the
+    last 14 days ended so, and that have not recovered since. lost: runs of those days without a later success. errors:
+    sources with an error.
     follower: as freshness.follower tells it.
     """
 
@@ -143,21 +145,18 @@ class Vitals:
     follower: Follower | None = None
 
 
-_BAD = f"{NEWEST_BAD} SELECT status, count(*) FROM bad GROUP BY status"  # noqa: S608 - the text above
-
-
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
     """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
         found, fresh = stuck(conn, now, chosen), freshness(conn)
-        sql = """
+        sql = f"""
         SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
           ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN (SELECT value FROM json_each(?))
-        """
-        oldest = conn.execute(sql, (json.dumps(fresh.retired, ensure_ascii=False),)).fetchone()[0]
-        bad = dict(conn.execute(_BAD, {"since": now - chosen.recent}).fetchall())
+        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
+        """  # noqa: S608 - a text of ours
+        oldest = conn.execute(sql).fetchone()[0]
+        bad = Counter(one.status for one in failing_targets(conn, now - chosen.recent))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
     moving = found[found["rule"].isin(["in progress", "queued"])]
@@ -167,8 +166,8 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         runs_at=fresh.runs_at,
         oldest_open_at=oldest,
         stuck=int(moving["targets"].sum()),
-        uncertain=bad.get("uncertain", 0),
-        failed=bad.get("failed", 0),
+        uncertain=bad["uncertain"],
+        failed=bad["failed"],
         lost=int((found["rule"] == "lost").sum()),
         errors=errors,
         backup_at=backup_at,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from console.record.connection import one
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, query
+from console.record.read.operation_targets import sent_by_tasks
 from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
 
 _HAS_TARGET = f"""EXISTS (
@@ -54,16 +55,23 @@ def rollouts(
     return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
+def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataFrame:
+    """The rows of a table that are of the rollouts of a run, those too that no result of it has named yet."""
+    sent = [(one_of.tenant, one_of.rollout_id) for one_of in sent_by_tasks(conn, run_id)]
+    sql = f"""
+    WITH own AS (
+      SELECT k.tenant, l.ref AS rollout_id FROM run_links l CROSS JOIN tenants k
+      WHERE l.run_id = :run AND l.kind = 'rollout'
+      UNION SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:sent))
+    {columns} FROM own CROSS JOIN {table} USING (tenant, rollout_id) ORDER BY created_at
+    """  # noqa: S608 - texts of ours
+    return as_frame(conn, sql, {"run": run_id, "sent": json.dumps(sent)})
+
+
 @query
 def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
-    sql = f"""
-    {_ROLLOUT_COLUMNS}
-    FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
-    WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-    ORDER BY r.created_at
-    """
-    return as_frame(conn, sql, {"run": run_id})
+    return _of_run(conn, run_id, _ROLLOUT_COLUMNS, "rollouts r")
 
 
 @query
@@ -101,17 +109,7 @@ def targets_of(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
 @query
 def targets_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The targets of all rollouts that a playbook run started, in the shape of :func:`targets_of`."""
-    return as_frame(
-        conn,
-        _TARGET_COLUMNS
-        + """
-        , substr(t.error_message, 1, 400) AS error
-        FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-        WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-        ORDER BY t.created_at
-        """,
-        {"run": run_id},
-    )
+    return _of_run(conn, run_id, f"{_TARGET_COLUMNS}, substr(t.error_message, 1, 400) AS error", "rollout_targets t")
 
 
 _TARGET_FILTER = f"""

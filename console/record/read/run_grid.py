@@ -71,7 +71,7 @@ def run_grid(
     """One page of a run's hosts, those in trouble first, with their status at each task; and how many hosts there are.
 
     Columns: host, outcome (failed, unreachable, changed or ok by the recap; in_flight where no result of its last task
-    is known), and one column a task, named by its place in :func:`run_tasks` as text ('0', '1', ..., the first 60): the
+    is known), and one column for each of the first 60 tasks, named by its place and its name ('1 Gather facts'): the
     worst status of the host there, None if it did not come to it. search: part of a host's name.
     """
     outcome = """
@@ -94,8 +94,8 @@ def run_grid(
     cells = cells.merge(shown[["counter", "position"]], on="counter")
     cells["rank"] = cells["status"].map({status: rank for rank, status in enumerate(_WORST_FIRST)})
     worst = cells.sort_values("rank", kind="stable").drop_duplicates(["host", "position"])
-    grid = worst.pivot(index="host", columns="position", values="status").reindex(
-        columns=sorted(set(shown["position"]))
-    )
-    found = hosts.join(grid.rename(columns=str).astype(object), on="host")
+    names = shown.drop_duplicates("position").set_index("position")["task"].sort_index()
+    grid = worst.pivot(index="host", columns="position", values="status").reindex(columns=names.index)
+    grid.columns = [f"{number} {name or 'no name'}" for number, name in enumerate(names, 1)]
+    found = hosts.join(grid.astype(object), on="host")
     return found.where(found.notna(), None), total

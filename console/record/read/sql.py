@@ -2,9 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts of SQL that several queries share. They name the tables as ``t`` rollout_targets, ``h`` host_results, ``l``
-run_links and ``r`` runs."""
+run_links, ``r`` runs and ``o`` rollouts."""
 
 from __future__ import annotations
+
+from console.record.retention import retired_at
+
+RETIRED = f"""(SELECT k.tenant FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
+  WHERE {retired_at("k.tenant", "c.last_ok_at")} IS NOT NULL)"""  # noqa: S608 - texts of ours
+"""The tenants whose API is no longer read."""
 
 HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
 """How a target's instance is called."""
@@ -14,6 +20,13 @@ TARGET_AT = "coalesce(t.completed_at, t.started_at, t.created_at)"
 
 RUN_SECONDS = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
 """How long a target ran; until ``:now`` while it is open."""
+
+GOES_ON = f"(o.is_open = 1 AND o.tenant NOT IN {RETIRED})"
+"""Whether a rollout ``o`` is open, and still read."""
+
+ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 'cancelling') AND NOT {GOES_ON}
+  THEN 'lost' ELSE o.status END"""
+"""The status of a rollout ``o``, 'lost' for one of which no end will be read."""
 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 """The status of a result, 'changed' for one that is ok and has changed something."""

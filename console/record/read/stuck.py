@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.outcomes.words import UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.durations import p95_of_scope
-from console.record.read.failing import NEWEST_BAD
+from console.record.read.failing import failing_targets
 from console.record.read.frames import query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
-from console.record.read.sql import HOST, TARGET_AT, WENT_THROUGH
+from console.record.read.sql import HOST, WENT_THROUGH
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -33,7 +34,7 @@ class StuckRules:
 
     In progress: longer than ``slower`` times the 95th percentile of its scope, and than ``at_least``. Queued: more than
     ``grace`` after its countdown, while the window is open and a slot is free. Uncertain targets and lost runs count if
-    they are at most ``recent`` old and nothing newer has replaced them.
+    they are at most ``recent`` old, and the instance has not recovered since or the playbook gone through.
     """
 
     slower: float = 3.0
@@ -81,11 +82,6 @@ _WAITING = (
     " GROUP BY t.rollout_id ORDER BY at LIMIT 20"
 )
 
-_UNCERTAIN = f"""{NEWEST_BAD}
-SELECT {HOST} AS host, {TARGET_AT} AS at, t.rollout_id, t.error_message
-FROM bad t WHERE t.status = 'uncertain' ORDER BY at DESC LIMIT 500
-"""  # noqa: S608 - texts of ours
-
 _LOST = f"""
 SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r
 WHERE status = 'lost' AND started_at >= :since AND NOT {WENT_THROUGH} ORDER BY at DESC LIMIT 500
@@ -97,7 +93,8 @@ def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.D
     """What is stuck as of the last read of its tenant's API, at most 500 of each rule.
 
     Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
-    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
+    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id, of an uncertain target that
+    of its operation.
     """
     rules = rules or StuckRules()
     found = unmoved(conn, freshness(conn), now, rules)
@@ -105,9 +102,10 @@ def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.D
     for r in dicts(conn, _LOST, {"since": since}):
         why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
         found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
-    for r in dicts(conn, _UNCERTAIN, {"since": since}):
-        why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
-        found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
+    doubt = [one for one in failing_targets(conn, since) if one.status == UNCERTAIN]
+    for one in sorted(doubt, key=lambda one: -(one.at or 0.0))[:500]:
+        why = " ".join((one.message or "The server does not know how it ended.").split())[:200]
+        found.append(_row("uncertain", 1, one.host, one.at, now, why, **{f"{one.kind}_id": one.key}))
     return pd.DataFrame(found, columns=COLUMNS)
 
 

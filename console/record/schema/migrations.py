@@ -63,6 +63,8 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0014_run_evidence": _by(runs.EVIDENCE),
     "0015_follower": _by(upkeep.FOLLOWER),
     "0016_notifications": _by(notifications.STATEMENTS),
+    # Nothing reads it.
+    "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
 }
 for _name, _migrate in _MIGRATIONS.items():
     migrations(name=_name)(_migrate)

@@ -14,7 +14,6 @@ from console.record.write.tables import Part
 _OWN_TIMES = {
     "rollouts": ("first_seen", "updated_at"),
     "rollout_targets": ("first_seen", "updated_at"),
-    "target_changes": ("at", "not_before"),
     "instances": ("first_seen", "updated_at"),
     "instance_versions": ("taken_at",),
     "policies": ("taken_at",),

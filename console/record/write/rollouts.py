@@ -13,7 +13,7 @@ from console.record.write.tables import Part
 
 
 class Rollouts(Part):
-    """Tables rollouts, rollout_targets, target_changes, instances."""
+    """Tables rollouts, rollout_targets, instances."""
 
     def one(self, tenant: str, rollout_id: str) -> Row | None:
         """A stored rollout, all columns of the table; None if it is not stored."""
@@ -28,8 +28,7 @@ class Rollouts(Part):
     def put(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written.
 
-        A status that differs from the stored one becomes a row of target_changes. A read older than what is stored
-        (another sync was quicker) is left out.
+        A read older than what is stored (another sync was quicker) is left out.
         """
         written = 0
         instances: dict[tuple[str, str], float] = {}
@@ -41,7 +40,6 @@ class Rollouts(Part):
             row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
             written += self._tables.upsert("rollouts", [row])
             if read.targets:
-                self._note_changes(key, read)
                 written += self._tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
                 instances.update(
                     {(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]}
@@ -56,27 +54,6 @@ class Rollouts(Part):
             {"t": key[0], "r": key[1]},
         ).fetchone()[0]
         return float(newest) if newest is not None else 0.0
-
-    def _note_changes(self, key: tuple[str, str], read: RolloutRead) -> None:
-        stored = dict(
-            self._tables.conn.execute(
-                "SELECT target_id, status FROM rollout_targets WHERE tenant = ? AND rollout_id = ?", key
-            ).fetchall()
-        )
-        changes = [
-            {
-                "tenant": key[0],
-                "rollout_id": key[1],
-                "target_id": target["target_id"],
-                "at": read.read_at,
-                "not_before": read.not_before,
-                "old_status": stored[target["target_id"]],
-                "new_status": target["status"],
-            }
-            for target in read.targets or ()
-            if stored.get(target["target_id"], target["status"]) != target["status"]
-        ]
-        self._tables.upsert("target_changes", changes)
 
     def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
         rows = []

@@ -122,6 +122,17 @@ class Store(OpenedDatabase):
             self.put_cursor(cursor)
         return True
 
+    def lose_runs(self, source: str, quiet_since: float, refs: Sequence[str] | None = None) -> int:
+        """Store the running runs of a source as lost that were last heard of before; returns how many. refs: only those
+        with one of these source_ref."""
+        with self._tables.transaction():
+            return self._tables.conn.execute(
+                "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = ?"
+                " AND coalesce(heartbeat_at, started_at, 0) < ?"
+                " AND (?3 IS NULL OR source_ref IN (SELECT value FROM json_each(?3)))",
+                (source, quiet_since, None if refs is None else to_json(refs)),
+            ).rowcount
+
     def put_tenant(self, tenant: str, at: float) -> None:
         """Remember a tenant; ``tenant`` is the API's base URL."""
         row = {"tenant": tenant, "base_url": tenant, "first_seen": at}

@@ -68,7 +68,7 @@ def held(totals: audit_queries.AuditTotals) -> None:
             "Instances": totals.instances,
         }
     )
-    part = min(1.0, totals.held / totals.total) if totals.total else 1.0
+    part = totals.held / totals.total if totals.total else 1.0
     st.progress(
         part, text=f"{totals.held:,} of {totals.total:,} events ingested. The counts below are of the ingested ones."
     )
@@ -175,14 +175,13 @@ def instances() -> None:
     found = paging.asked("coverage", audit_queries.audit_coverage)
     found.header("By instance")
     rows = found.rows
-    gaps = zip(columns.in_words(rows["gap_from"]), columns.in_words(rows["gap_to"]), strict=True)
     shown = [
         columns.text(rows["host"], "instance", 260),
         columns.percentage((rows["ours"] / rows["total"].where(rows["total"] > 0)).clip(upper=1.0), "coverage"),
         columns.count(rows["ours"], "held"),
         columns.count(rows["total"], "events"),
         *(columns.count(rows[outcome], outcome) for outcome in ("success", "error", "denied")),
-        columns.text([f"{a} to {b or 'now'}" if a else "" for a, b in gaps], columns.in_zone("missing between"), 320),
+        columns.periods(rows["gap_from"], rows["gap_to"], "missing between"),
         columns.moments(rows["taken_at"], "API figures of"),
     ]
     columns.show("Audit coverage by instance", shown, "coverage", 12)

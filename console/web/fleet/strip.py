@@ -116,9 +116,9 @@ def _window(fleet: Fleet, frozen: Frozen, now: float) -> Markup:
 
 def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Markup | str]:
     if (ends := frozen.at(now)) is not None:
-        return link(f"frozen until {_day(ends.end, now)}", pages.POLICY), ends.reason or "by fleetops_freezes"
+        return link(f"frozen until {viewer.when(ends.end)}", pages.POLICY), ends.reason or "by fleetops_freezes"
     begins = frozen.next_after(now)
-    following = f"frozen from {_day(begins.start, now)}" if begins is not None else ""
+    following = f"frozen from {viewer.when(begins.start)}" if begins is not None else ""
     window = fleet.window
     if window is None:
         return "not read", following
@@ -130,11 +130,6 @@ def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup |
     state = "open until" if window.is_open else "closed until"
     figure = link(f"{state} {viewer.moment(change, '%H:%M')}", pages.POLICY)
     return figure, joined((f"{times.rounded(change - now)} left", following), " · ")
-
-
-def _day(at: float, now: float) -> str:
-    """A time within a day as the hour, a later one with its date."""
-    return viewer.clock_time(at, "%H:%M" if at - now < 86400.0 else "%a %d %b %H:%M")
 
 
 def _last_day(fleet: Fleet, title: str) -> Markup:

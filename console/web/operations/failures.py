@@ -26,8 +26,7 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             since, until = period.chosen("failures")
             search = lists.search_box("failures", "Message or host contains")
-        known = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until)
-        found = lists.containing(known, search, "message", "newest_host")
+        found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until, search)
         if not len(found):
             everything = since is None and until is None and not search
             st.text("No failure is recorded." if everything else "No failure matches these filters.")

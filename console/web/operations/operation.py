@@ -64,10 +64,12 @@ def header(found: queries.Operation) -> None:
             lists.status_badge(words.CHECK)
         messages.data_as_of(row["tenant"] or "")
         export_menu.share("operation")
-    ended = viewer.when(row["ended_at"]) or "now"
+    goes_on = found.facts.runs or found.facts.status == "paused"
+    ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")
+    took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
-        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {times.duration(row['seconds'])}",
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}{took}",
         f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]

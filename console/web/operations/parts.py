@@ -70,7 +70,7 @@ def gates(found: Operation) -> None:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}; the others are in the raw plan and report.")
     columns = (
         markup.Column("before batch", lambda gate: _number(gate.batch)),
-        markup.Column("at", lambda gate: viewer.clock_time(gate.at), "time"),
+        markup.Column("at", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
         markup.Column("figures", lambda gate: gate.figures),
     )
@@ -158,7 +158,7 @@ def instances(found: Operation) -> None:
             "outcome", lambda one: markup.badge(one["category"], word(one["category"], row["name"])), sort="outcome"
         ),
         markup.host(sort="host"),
-        markup.Column("started", lambda one: viewer.clock_time(one["started_at"]), "time fo-rest", "started"),
+        markup.moment("started", "started_at", "time fo-rest", "started"),
         markup.duration("took", "seconds", "number", "took"),
         markup.duration("waited", "waited", sort="waited"),
         markup.text("message", "message", "rest"),

@@ -43,7 +43,7 @@ def show(entries: list[dict[str, Any]]) -> None:
 
 def exported(path: Path, most: int, now: float) -> pd.DataFrame:
     """The entries as rows of a file."""
-    found = queries.attention(path, now).head(most).rename(columns={"at": "since_at"})
+    found = queries.attention(path, now).head(most)
     return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
 
 

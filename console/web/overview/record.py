@@ -11,7 +11,6 @@ import time
 
 import pandas as pd
 import streamlit as st
-from markupsafe import Markup
 
 from console.monitoring.backlog import Backlog, backlog
 from console.notifications.facts import OPERATIONS
@@ -147,15 +146,11 @@ def troubles() -> None:
     parts = [
         host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
     ]
-    gaps = [
-        viewer.period(a, b) if known else ""
-        for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
-    ]
     shown = [
         columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 180),
         columns.text(parts, "part", 240),
         columns.text(found["last_error"], "last error", 420),
-        columns.text(gaps, columns.in_zone("no events between"), 300),
+        columns.periods(found["gap_from"], found["gap_to"], "no events between"),
         columns.count(found["bad_lines"], "lines skipped", 100),
         columns.moments(found["last_ok_at"], "last read successfully", 170),
     ]
@@ -192,7 +187,9 @@ def notifications_sent() -> None:
         return
     shown = (
         markup.Column("when", lambda row: viewer.when(row.ended_at or row.begun_at or row.since), "time"),
-        markup.Column("what", notification_title),
+        markup.Column(
+            "what", lambda row: markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
+        ),
         markup.Column("to", lambda row: row.destination),
         # Whether an attempt that has no end has arrived, nobody knows.
         markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
@@ -200,10 +197,6 @@ def notifications_sent() -> None:
         markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
     )
     markup.draw(markup.table(shown, found, "Notifications, newest first"))
-
-
-def notification_title(row: Notification) -> Markup | str:
-    return markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
 
 
 def notification_attempts(row: Notification) -> str:

@@ -69,7 +69,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     created, done = rollout["created_at"], rollout["completed_at"]
     lists.line(
         f"scope {rollout['scope'] or 'unknown'}",
-        viewer.period(created, done) if created else "",
+        viewer.period(created, done, goes_on=bool(rollout["is_open"])),
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
     )
@@ -81,6 +81,8 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
+    goes_on = bool(rollout["is_open"]) and done is None
+    took = times.duration((now if goes_on else done) - created) if created and (done or goes_on) else "unknown"
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
         {
@@ -89,7 +91,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
             "Failed": rollout["failed"],
             "Uncertain": rollout["uncertain"],
             **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
-            "Took" if done else "Running for": times.duration((done or now) - created) if created else "unknown",
+            "Running for" if goes_on else "Took": took,
         }
     )
     if not rollout["targets_read"]:

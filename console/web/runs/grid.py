@@ -16,20 +16,12 @@ IN_FLIGHT = "in_flight"
 OF_A_HOST = (*STATUSES, IN_FLIGHT)
 
 
-def show(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
-    """One row for each host, one column for each task. ``found`` names the columns by the position of the task in
-    ``tasks``."""
-    titles = {n: tasks["task"].iloc[int(n)] or "no name" for n in map(str, found.columns) if n.isdecimal()}
+def show(found: pd.DataFrame) -> None:
+    """One row for each host, one column for each task: a page of ``run_grid``."""
     shown = [
         columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
         columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
-        # Named by place, since several tasks can have one name.
-        *(columns.statuses(found[n], title, 120, OF_A_HOST)._replace(name=n) for n, title in titles.items()),
+        # Several tasks can have one name: the column keeps its number, its title has only the name.
+        *(columns.statuses(found[n], n.partition(" ")[2], 120, OF_A_HOST)._replace(name=n) for n in found.columns[2:]),
     ]
     columns.show("Status of each host at each task, hosts in trouble first", shown, "grid", 25)
-
-
-def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """The grid for an export: each column has the number and name of its task, since names can repeat."""
-    names = {place: f"{int(place) + 1} {tasks['task'].iloc[int(place)] or 'no name'}" for place in found.columns[2:]}
-    return found.rename(columns=names)

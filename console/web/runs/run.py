@@ -21,7 +21,6 @@ from console.web.runs import grid
 from console.web.shared import (
     cached,
     columns,
-    export_menu,
     links,
     lists,
     messages,
@@ -67,13 +66,13 @@ def header(run: dict[str, Any]) -> None:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
     links.to(pages.OPERATION, "The operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
-    ended = run["ended_at"] or run["heartbeat_at"]
+    goes_on, ended = run["status"] == "running", run["ended_at"] or run["heartbeat_at"]
     lists.line(
         run["playbook"] or "playbook unknown",
         f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
         f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
-        viewer.period(run["started_at"], run["ended_at"]),
+        viewer.period(run["started_at"], None if goes_on else ended, goes_on=goes_on),
         ID,
     )
     if run["status"] == "lost":
@@ -89,7 +88,7 @@ def header(run: dict[str, Any]) -> None:
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)
-    lists.metrics({**figures, "Took" if run["ended_at"] else "So far": times.duration(took)})
+    lists.metrics({**figures, "So far" if goes_on else "Took": times.duration(took)})
 
 
 def jobs(run_id: str) -> None:
@@ -206,9 +205,9 @@ def hosts_by_tasks() -> None:
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share("grid", found.total, lambda path, most: grid.named(found.every(path, most), tasks_of_run))
+        found.share()
     if found.total:
-        grid.show(found.rows, tasks_of_run)
+        grid.show(found.rows)
         found.pager()
 
 

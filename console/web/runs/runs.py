@@ -13,7 +13,7 @@ import streamlit as st
 from console.record.read import frames, runs
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, markup, messages, pages, paging, viewer
+from console.web.shared import cached, lists, markup, messages, pages, paging
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
@@ -45,7 +45,7 @@ def table(found: pd.DataFrame) -> None:
     shown = [
         markup.linked("playbook", playbook, pages.RUN, "run_id"),
         markup.status("status", "status"),
-        markup.when(f"started ({viewer.zone_word()})", "started_at"),
+        markup.when("started", "started_at"),
         markup.duration("took", "took"),
         *(markup.count(name, name, "number fo-rest") for name in ("hosts", "ok", "changed")),
         markup.count("failed", "failed"),

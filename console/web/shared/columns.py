@@ -67,6 +67,12 @@ def moments(values: Iterable[float | None], title: str, width: Any = 160) -> Col
     return text(in_words(values), in_zone(title), width)
 
 
+def periods(first: Iterable[float | None], last: Iterable[float | None], title: str, width: Any = 300) -> Column:
+    """Periods as text in the shown zone, which the header names; without an end they last until now."""
+    pairs = zip(in_words(first), in_words(last), strict=True)
+    return text([f"{begin} to {end or 'now'}" if begin else "" for begin, end in pairs], in_zone(title), width)
+
+
 def in_words(values: Iterable[float | None]) -> list[str]:
     """Times as text in the shown zone."""
     zone = viewer.shown_zone()

@@ -155,7 +155,8 @@ def _linked(text: str | Markup, href: str) -> Markup:
 @dataclass(frozen=True)
 class Column:
     """A column of a table. cell: from a row to its text or markup. kind: '' for text, 'number' to align right, 'wide'
-    for the one that takes the space, 'rest' for one that a narrow screen leaves out. sort: the word of its order in the
+    for the one that takes the space, 'time' for times in the shown zone, which its header names, 'rest' for one that a
+    narrow screen leaves out. sort: the word of its order in the
     address, '' for none."""
 
     title: str
@@ -180,13 +181,13 @@ def duration(title: str, name: str, kind: str = "number fo-rest", sort: str = ""
 
 
 def when(title: str, name: str, kind: str = "time") -> Column:
-    """A column of times in the shown zone, a day that is near in words."""
+    """A column of times, a day that is near in words."""
     return Column(title, lambda row: viewer.when(row[name]), kind)
 
 
-def moment(title: str, name: str) -> Column:
-    """A column of times in the shown zone, with day and seconds. Its title names the zone at the time of the call."""
-    return Column(f"{title} ({viewer.zone_word()})", lambda row: viewer.clock_time(row[name], SECONDS), "time")
+def moment(title: str, name: str, kind: str = "time", sort: str = "") -> Column:
+    """A column of times, with day and seconds."""
+    return Column(title, lambda row: viewer.clock_time(row[name], SECONDS), kind, sort)
 
 
 def status(title: str, name: str, missing: Markup | str = "", kind: str = "") -> Column:
@@ -235,13 +236,14 @@ def table(
 
 
 def _header(column: Column, sorted_by: str, sorts: Any) -> Markup:
-    title: Markup | str = column.title
+    name = f"{column.title} ({viewer.zone_word()})" if "time" in column.kind.split() else column.title
+    title: Markup | str = name
     order = ""
     if column.sort and sorts is not None:
         down = sorted_by == column.sort
         order = {column.sort: "ascending", f"-{column.sort}": "descending"}.get(sorted_by, "")
         sign = {"ascending": " ↑", "descending": " ↓"}.get(order, "")
-        title = _linked(column.title + sign, sorts(f"-{column.sort}" if down else column.sort))
+        title = _linked(name + sign, sorts(f"-{column.sort}" if down else column.sort))
     return Markup('<th scope="col" class="fo-{}"{}>{}</th>').format(
         column.kind or "text", Markup(' aria-sort="{}"').format(order) if order else NOTHING, title
     )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from console.text import times
@@ -16,9 +18,17 @@ AROUND = 60.0
 
 
 def around(at: float) -> str:
-    """The minutes around a time, as :func:`chosen` reads them."""
-    first, last = (times.moment(edge, "%Y-%m-%d %H:%M", viewer.shown_zone()) for edge in (at - AROUND, at + AROUND))
-    return f"{first} to {last}"
+    """The minutes around a time, as :func:`chosen` reads them, for every reader of a link."""
+    first, last = (times.moment(edge, "%Y-%m-%d %H:%M") for edge in (at - AROUND, at + AROUND))
+    return f"{first} to {last} UTC"
+
+
+def _name_zone(key: str) -> None:
+    """Add the zone to a text that means something else in UTC: whoever opens the link may have another one."""
+    text, now = st.session_state[key] or "", viewer.clock()
+    with suppress(PeriodError):
+        if parse(text, now, viewer.shown_zone()) != parse(text, now):
+            st.session_state[key] = f"{text.strip()} {viewer.shown_zone()}"
 
 
 def chosen(of: str) -> tuple[float | None, float | None]:
@@ -27,6 +37,8 @@ def chosen(of: str) -> tuple[float | None, float | None]:
         f"When ({viewer.zone_word()})",
         key=f"{of}_when",
         bind="query-params",
+        on_change=_name_zone,
+        args=(f"{of}_when",),
         placeholder="yesterday",
         help=EXAMPLES,
         width=190,

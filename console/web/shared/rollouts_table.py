@@ -40,7 +40,7 @@ def show(found: pd.DataFrame) -> None:
     shown = (
         markup.linked("targets", targets, pages.ROLLOUT, "rollout_id"),
         markup.status("status", "status"),
-        markup.when(f"started ({viewer.zone_word()})", "created_at"),
+        markup.when("started", "created_at"),
         *(markup.count(name, name, "number fo-rest") for name in ("succeeded", "failed", "uncertain")),
         markup.Column("open", lambda row: f"{row['queued'] + row['in_progress']:,}", "number fo-rest"),
         markup.Column("took", took, "number fo-rest"),

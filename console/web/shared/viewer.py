@@ -56,10 +56,12 @@ def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
     return f"{text} {zone_word()}" if text else ""
 
 
-def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """Two times in the shown zone, followed by its name: 'A to B UTC', with 'now' for an unknown end."""
+def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", *, goes_on: bool = True) -> str:
+    """Two times in the shown zone, with its name: 'A to B UTC'; without an end 'A UTC to now', or, where it does not go
+    on, 'A UTC to an unknown time'."""
     begin, end = times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone())
-    return f"{begin} to {end or 'now'} {zone_word()}" if begin else ""
+    open_end = f"{begin} {zone_word()} to {'now' if goes_on else 'an unknown time'}"
+    return "" if not begin else f"{begin} to {end} {zone_word()}" if end else open_end
 
 
 def theme() -> str:
@@ -68,7 +70,7 @@ def theme() -> str:
 
 
 def when(at: float | None) -> str:
-    """A time in the shown zone for lists, a day that is near in words: 'today 02:14', 'yesterday 22:05'."""
+    """A time in the shown zone for lists, a day that is near in words: 'today 02:14', 'tomorrow 22:05'."""
     return times.day_and_time(at, time.time(), shown_zone())
 
 

@@ -413,7 +413,7 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
         2,
         [["agent-01", "in_flight"], ["agent-02", "changed"]],
     )
-    assert found["0"].tolist() == ["in_flight", "changed"]
+    assert found.iloc[:, 2].tolist() == ["in_flight", "changed"]
     assert run_queries.recap(database, run["run_id"])[["host", "in_flight"]].to_numpy().tolist() == [
         ["agent-01", 1],
         ["agent-02", 0],
@@ -455,6 +455,22 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
     assert (last.jobs, last.events) == (2, 26)
     assert last.problems == ["Job 2 of AWX: 1 record(s) are not events (it has no event name); the rest is stored."]
     assert "canary" not in str(dump(database))
+
+
+@pytest.mark.parametrize(
+    ("following", "said"),
+    [
+        ("http://[x", "with no address of the next page: Invalid IPv6 URL."),
+        ("/api/v2/jobs/?page=2", "was read before."),
+    ],
+)
+def test_a_list_that_does_not_go_on_is_a_problem_in_one_sentence(
+    awx: FakeAwx, database: Path, following: str, said: str
+) -> None:
+    page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
+    awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
+    (problem,) = load(awx, database).problems
+    assert "answered /jobs/ with" in problem and said in problem
 
 
 @pytest.fixture(scope="module")

@@ -229,6 +229,17 @@ def test_a_run_that_goes_on_is_followed_and_nothing_is_lost(made: Made, whole: P
     assert content(database) == content(whole)
 
 
+def test_a_run_whose_folder_is_gone_is_lost_after_as_long_as_one_that_is_silent(made: Made, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    copy, _files = copy_of(made, tmp_path, 40)
+    assert load(database, tmp_path / "data").events
+    shutil.rmtree(copy)
+    load(database, tmp_path / "data")
+    assert rows(database, "SELECT status FROM runs") == [{"status": "running"}]
+    load(database, tmp_path / "data", at=time.time() + LOST_AFTER_S + 60)
+    assert rows(database, "SELECT status FROM runs") == [{"status": "lost"}]
+
+
 def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_whole(
     made: Made, whole: Path, tmp_path: Path
 ) -> None:

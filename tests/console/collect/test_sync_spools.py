@@ -182,6 +182,21 @@ def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+def test_a_running_run_whose_log_is_gone_is_lost_until_the_log_is_there_again(
+    spool: Path, tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    database, aside = tmp_path / "console.db", tmp_path / NAME
+    (spool / NAME).write_bytes(b"".join(lines()[:5]))
+    assert load(database, spool).running == 1
+    (spool / NAME).rename(aside)
+    report = load(database, spool)
+    assert (report.running, report.lost, load(database, spool).lost) == (0, 1, 0)
+    assert rows(database, "SELECT status, events FROM runs") == [{"status": "lost", "events": 5}]
+    aside.rename(spool / NAME)
+    assert load(database, spool).running == 1
+    assert rows(database, "SELECT status, events FROM runs") == [{"status": "running", "events": 5}]
+
+
 def test_the_lock_alone_tells_running_from_lost(spool: Path, tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     database = tmp_path / "console.db"
     status = "SELECT status, started_at FROM runs"

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import stat
 import time
 from dataclasses import replace
@@ -171,6 +172,19 @@ def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path)
         store.put_run(RunRows({**run, "started_at": NOW - 900}), Cursor("spool", "f", position=1), after=None)
     assert stuck(path) == [("lost", 0, "c1"), ("uncertain", 1, host_name(1))]
     assert stuck(path, NOW + 15 * DAY) == []
+    assert (vitals(path, NOW).uncertain, vitals(path, NOW).lost) == (1, 1)
+    # It has recovered: it was asked later, and runs what is published. The overview says the same.
+    with sqlite3.connect(path) as conn:
+        conn.execute(
+            "INSERT INTO instance_state (tenant, instance_id, runtime_current, runtime_available)"
+            " VALUES (?, ?, '2', '2')",
+            (TENANT, ident(1, 0xB0)),
+        )
+        conn.execute(
+            "INSERT INTO ingest_cursors (source, scope, last_ok_at) VALUES ('updates', ?, ?)",
+            (f"{TENANT}|{ident(1, 0xB0)}", NOW - 50),
+        )
+    assert (stuck(path), vitals(path, NOW).uncertain) == ([("lost", 0, "c1")], 0)
     two = ident(2, 0xA2)
     good = target(1, two, "succeeded", NOW - 100, NOW - 90, NOW - 50)
     put(path, rollout_read(two, [good], "completed", NOW - 100, NOW - 50))
@@ -208,6 +222,10 @@ def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_
     recent = failures_by_message(path, since=NOW - DAY)
     assert recent["failures"].tolist() == [4, 1]
     assert len(failures_by_message(path, most=1)) == 1
+    # What is looked for is found in any of the failures, whatever others of the same message say.
+    texts = {host_name(1): [4], "WITHIN 102 s": [4], "within # s": [4], host_name(7): [1], "%": []}
+    for search, hosts in texts.items():
+        assert failures_by_message(path, most=1, search=search)["hosts"].tolist() == hosts, search
 
 
 # Judging

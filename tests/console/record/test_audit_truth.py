@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 from unittest.mock import patch
 
@@ -212,7 +213,10 @@ def test_the_page_counts_as_a_plain_count_does(
         assert listed(path, cell) == plain(path, cell)
         newest = rows(path, "SELECT instance_id, total, max(taken_at) AS at FROM audit_summaries GROUP BY instance_id")
         totals = audit_queries.audit_totals(path)
-        assert (totals.instances, totals.held) == (len(newest), len(known))
+        mine = Counter(ident(number) for number, _id in known)
+        # What is held beyond what the API still counts makes up for nothing.
+        held = sum(min(mine[row["instance_id"]], row["total"]) for row in newest)
+        assert (totals.instances, totals.held) == (len(newest), held)
         assert totals.total == sum(row["total"] for row in newest)
         assert totals.gaps == len([row for row in newest if row["instance_id"] == ident(1)])
         covered, count = audit_queries.audit_coverage(path)

@@ -23,6 +23,7 @@ from console.outcomes.words import CATEGORIES
 from console.record.read import rollouts, runs
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
+from console.record.read.frames import reading
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.rows import Cursor, Row, RunRows
@@ -167,6 +168,8 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     found = operation(path, "r", NOW)
     assert found is not None
     assert found.instances.set_index("host")["rollout_id"][B] == mine
+    assert found.rollouts["rollout_id"].tolist() == [mine]
+    assert rollouts.targets_of_run(path, "r")[["host", "status"]].to_numpy().tolist() == [[B, "in_progress"]]
     # Its process was killed: what the server says of the redeploy that it had sent counts.
     put_run(path, "r", 45, hosts=[A, B, C], status="lost", ended_at=None, heartbeat_at=NOW - 40, flying=[B],
             results=[{"host": A, "status": "ok", "changed": 1}], after=1)  # fmt: skip
@@ -294,6 +297,27 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert keys(path, text="100%") == []
     (acted,) = operation(path, "act", NOW).instances.to_dict("records")  # type: ignore[union-attr]
     assert (acted["category"], acted["message"]) == ("failed", "409: it has ended")
+
+
+def test_what_runs_is_found_without_a_look_at_the_reports_of_what_has_ended(path: Path) -> None:
+    put_run(path, "ended-run", 3000, hosts=[A], told=report(updated=[A]))
+    put_run(path, "goes-on", 60, hosts=[A], status="running", ended_at=None)
+    said: list[str] = []
+    with reading(path) as conn:
+        conn.set_trace_callback(said.append)
+        assert running(conn, NOW)["key"].tolist() == ["goes-on"]
+    assert any("goes-on" in sql for sql in said)
+    assert not [sql for sql in said if "ended-run" in sql]
+
+
+def test_a_host_is_found_by_its_name_whatever_others_contain_it(path: Path) -> None:
+    names = [*(f"agent-1{n:03d}" for n in range(60)), "agent-1"]
+    with open_store(path) as store:
+        for n, name in enumerate(names):
+            one = [target(n, ident(1, 0x7700), "succeeded", NOW - 9, NOW - 8, NOW - 7, instance_hostname=name)]
+            store.put_rollouts([rollout_read(ident(n, 0x7700), one, "completed", NOW - 9, NOW - 7)])
+    assert keys(path, text="agent-1050") == [ident(50, 0x7700)]
+    assert ident(60, 0x7700) in keys(path, text="agent-1")
 
 
 def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_one_outcome(path: Path) -> None:

@@ -143,6 +143,32 @@ def titles(path: Path, now: float = NOW) -> list[str]:
     return attention.attention(path, now)["title"].tolist()
 
 
+def test_all_reads_of_one_connection_see_one_state(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seed_small(path, tmp_path / "runs", NOW)
+    with frames.reading(path) as conn:
+        _frame, before = runs.runs(conn)
+        with sqlite3.connect(path) as other:
+            other.execute("DELETE FROM runs")
+        assert (runs.runs(conn)[1], runs.runs(path)[1]) == (before, 0)
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "said"),
+    [(None, "2 events of this run could not be read"), (NOW - 2, "2 events of this run could not be read"),
+     (NOW - 700, "running, but without events for 700 s")],
+)  # fmt: skip
+def test_a_run_that_goes_on_is_said_to_have_lost_events_or_to_be_silent(
+    tmp_path: Path, heartbeat: float | None, said: str
+) -> None:
+    path = tmp_path / "console.db"
+    row = {"run_id": "r", "source": "callback", "playbook": "reboot.yml", "status": "running", "started_at": NOW - 900,
+           "heartbeat_at": heartbeat, "dropped_events": 2}  # fmt: skip
+    with open_store(path) as store:
+        store.put_run(RunRows(row), Cursor("spool", "f", position=1, last_ok_at=NOW), after=None)
+    assert attention.attention(path, NOW)["title"].tolist() == [f"reboot: {said.replace('700 s', '12 min')}"]
+
+
 def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     one, created = ident(1, 0xAA), NOW - 4000

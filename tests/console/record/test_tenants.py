@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
+from console.record.read.metrics import operation_totals
+from console.record.read.operation import operation
+from console.record.read.operations import OperationFilter, operations, running
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
@@ -98,6 +102,33 @@ def test_what_nobody_looked_at_is_not_stuck_but_stale_and_its_tenant_is_named(tw
     titles = attention.attention(two, NOW)["title"].tolist()
     assert not [title for title in titles if "last read" in title]
     assert len(stuck.stuck(two, NOW)) == 4
+
+
+def test_a_rollout_has_run_until_its_tenant_was_last_read_and_one_that_is_read_no_more_is_lost(two: Path) -> None:
+    assert running(two, NOW).set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
+    found = operation(two, SLOW, NOW)
+    assert found is not None and found.instances["seconds"].tolist()[0] == 7200
+    with sqlite3.connect(two) as conn:
+        conn.executemany(
+            "INSERT INTO instance_state (tenant, instance_id, health, checked_at) VALUES (?, ?, 'unhealthy', ?)",
+            [(tenant, ident(number, 0xB0), NOW) for tenant, number in ((TENANT, 10), (OTHER, 20))],
+        )
+        # A rollout that is gone from the API is stored so.
+        conn.execute("UPDATE rollouts SET is_open = 0 WHERE rollout_id = ?", (HERE,))
+    assert running(two, NOW)["key"].tolist() == [THERE, SLOW]
+    assert main(["retire", OTHER, "--db", str(two)]) == 0
+    assert len(running(two, NOW)) == 0
+    assert not sum(totals.running for totals in operation_totals(two).values())
+    frame, total = operations(two, NOW, OperationFilter(verdicts=("lost",)))
+    assert total == 3
+    assert frame[["running", "waiting", "uncertain"]].to_numpy().tolist() == [[0, 0, 2]] * 3
+    assert set(frame["sentence"]) == {"Lost: how it ended is not known. 2 uncertain."}
+    found = operation(two, SLOW, NOW)
+    assert found is not None and found.instances["category"].tolist() == ["uncertain"] * 2
+    assert operations(two, NOW, OperationFilter(since=NOW - DAY))[0]["key"].tolist() == [HERE]
+    titles = attention.attention(two, NOW)["title"].tolist()
+    assert f"{host_name(10)} is unhealthy" in titles
+    assert not [title for title in titles if host_name(20) in title]
 
 
 def test_check_names_the_tenant_that_is_behind(two: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,6 +172,7 @@ def test_an_older_database_has_its_times_read_again_from_what_was_sent(tmp_path:
             " FROM audit_fleet_daily"
         )
         conn.execute("DROP TABLE audit_fleet_daily")
+        conn.execute("CREATE TABLE target_changes (at REAL)")
         for table in ("run_evidence", "follower", "notifications"):
             conn.execute(f"DROP TABLE {table}")
         conn.execute(f"DELETE FROM {migrations.migrations_table} WHERE name >= '0012'")

@@ -19,7 +19,9 @@ from console.text.file_formats import FORMATS, as_csv, as_json_lines, as_parquet
 
 # What a JSON answer can carry into the database; half characters are replaced before they are stored.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
-FORMULAS = st.sampled_from(["=", "+", "-", "@", "\t", "\r"]).flatmap(lambda sign: TEXTS.map(lambda rest: sign + rest))
+FORMULAS = st.sampled_from(["=", "+", "-", "@", "\t", "\r", "\n"]).flatmap(
+    lambda sign: TEXTS.map(lambda rest: sign + rest)
+)
 
 
 def read_csv(data: bytes) -> list[dict[str, str]]:
@@ -31,7 +33,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_no_text_is_lost(texts: list[str | Non
     frame = pd.DataFrame({"host": pd.Series(texts, dtype=object), "n": range(len(texts))})
     cells = [row["host"] for row in read_csv(as_csv(frame))]
     for text, cell in zip(texts, cells, strict=True):
-        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
         assert cell.removeprefix("'") == (text or "").removeprefix("'")
 
 
@@ -44,25 +46,26 @@ def test_json_lines_and_parquet_hold_the_texts_as_they_are(texts: list[str | Non
     assert [value if isinstance(value, str) else None for value in back] == texts
 
 
-def test_times_are_utc_and_what_is_unknown_is_empty() -> None:
+@pytest.mark.parametrize("name", ["started_at", "event_ts", "at", "since", "gap_from", "gap_to"])
+def test_times_are_utc_and_what_is_unknown_is_empty(name: str) -> None:
     frame = pd.DataFrame(
         {
-            "started_at": [1_795_500_000.25, float("nan"), 9e99],
+            name: [1_795_500_000.25, float("nan"), 9e99],
             "took_s": [-1.5, float("nan"), 2.0],
             "batch": pd.Series([1, None, "odd"], dtype=object),
             "nothing": pd.Series([None, None, None], dtype=object),
         }
     )
     rows = read_csv(as_csv(frame))
-    assert [row["started_at"] for row in rows] == ["2026-11-24T06:00:00Z", "", ""]
+    assert [row[name] for row in rows] == ["2026-11-24T06:00:00Z", "", ""]
     # A negative number is a number, not a formula.
     assert [row["took_s"] for row in rows] == ["-1.5", "", "2.0"]
     told = [json.loads(line) for line in as_json_lines(frame).splitlines()]
-    assert [row["started_at"] for row in told] == ["2026-11-24T06:00:00Z", None, None]
-    assert told[1] == {"started_at": None, "took_s": None, "batch": None, "nothing": None}
+    assert [row[name] for row in told] == ["2026-11-24T06:00:00Z", None, None]
+    assert told[1] == {name: None, "took_s": None, "batch": None, "nothing": None}
     back = pd.read_parquet(io.BytesIO(as_parquet(frame)))
-    assert back["started_at"][0] == pd.Timestamp("2026-11-24T06:00:00.25Z")
-    assert back["started_at"].isna().tolist() == [False, True, True]
+    assert back[name][0] == pd.Timestamp("2026-11-24T06:00:00.25Z")
+    assert back[name].isna().tolist() == [False, True, True]
     assert back["batch"].tolist()[::2] == ["1", "odd"]
     assert back["nothing"].isna().all()
 

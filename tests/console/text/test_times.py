@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from console.text import times
@@ -17,6 +20,16 @@ from console.text import times
 )
 def test_a_rounded_duration_has_one_unit(seconds: float, text: str) -> None:
     assert times.rounded(seconds) == text
+
+
+@pytest.mark.parametrize("clock", [time(0, 30), time(23, 30)])
+@pytest.mark.parametrize("day", [date(2026, 10, 25), date(2026, 3, 29)])
+def test_yesterday_is_the_day_before_also_where_a_day_has_23_or_25_hours(clock: time, day: date) -> None:
+    zone = "Europe/Berlin"
+    now, before = (datetime.combine(one, clock, ZoneInfo(zone)).timestamp() for one in (day, day - timedelta(days=1)))
+    assert times.day_and_time(now, now, zone) == f"today {clock:%H:%M}"
+    assert times.day_and_time(before, now, zone) == f"yesterday {clock:%H:%M}"
+    assert times.day_and_time(now, before, zone) == f"tomorrow {clock:%H:%M}"
 
 
 @pytest.mark.parametrize(

@@ -233,4 +233,4 @@ def test_a_value_that_is_not_known_is_an_empty_cell() -> None:
     ]  # fmt: skip
     for nothing in (None, float("nan")):
         cells = Parsed(markup.table(columns, pd.DataFrame([{"a": nothing}], dtype=object), "x")).text
-        assert cells == "".join(("why", "status", "n", "at", "took", "none"))
+        assert cells == "".join(("why", "status", "n", "at (UTC)", "took", "none"))

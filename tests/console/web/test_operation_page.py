@@ -12,7 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.outcomes.words import word
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
+from tests.console.support.seeded import TENANT, ident, rollout_read, target
 from tests.console.support.seeded_operations import BAD, HOSTS, REASON, REPORT, STOPPED, UNDER_WAY, WHY, seed_operations
 from tests.console.web.test_pages import drawn, opened, words
 
@@ -114,3 +116,15 @@ def test_a_period_that_is_none_is_said_and_hides_nothing(record: Path, monkeypat
     assert not app.exception
     assert "'soon <b>' is no time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
+
+
+def test_what_was_cancelled_at_an_unknown_time_does_not_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path, rollout_id, began = tmp_path / "console.db", ident(1, 0xA1), time.time() - 7200
+    targets = [target(1, rollout_id, "cancelled", began, None, None)]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, began)
+        store.put_rollouts([rollout_read(rollout_id, targets, "cancelled", began, None)])
+    for page in ("operation", "rollout"):
+        said = words(opened(monkeypatch, path, page, id=rollout_id))
+        assert " to an unknown time" in said and "to now" not in said, page
+    assert "Took unknown" in said

@@ -97,7 +97,7 @@ def test_what_was_told_to_whom_is_listed_newest_first(monkeypatch: pytest.Monkey
         ledger.give_up([fact(9, "given up")], now)
     app = opened(monkeypatch, path, "record")
     assert not app.exception
-    (table,) = [part for part in drawn(app) if part.startswith("when what to")]
+    (table,) = [part for part in drawn(app) if part.startswith("when (UTC) what to")]
     rows = [" ".join(line.split()[2:]) for line in table.splitlines()[1:]]
     assert rows == [
         f"{HOSTILE} ops-chat ✓ sent 1",
