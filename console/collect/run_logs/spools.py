@@ -109,7 +109,8 @@ def sync_spools(
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
     # The cursors are older than the list of files: a log that another sync has found since is not gone.
-    report.lost += store.lose_runs("callback", math.inf, [*cursors.keys() - {*names, *left_out}])
+    here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
+    report.lost += store.lose_runs("callback", math.inf, [*here - {*names, *left_out}])
     if left_out:
         named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
         more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""
@@ -294,6 +295,7 @@ class _Spool:
             run["started_at"] = reader.right(self._named_at)
         if not reader.ended:
             run["status"] = "running" if alive else "lost"
+        reader.state["folder"] = os.path.realpath(self._path.parent)
         next_cursor.position, next_cursor.state = position, reader.state
         if not self._store.put_run(reader.take(), next_cursor, after=after):
             return True, None

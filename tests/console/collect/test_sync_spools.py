@@ -188,6 +188,8 @@ def test_a_running_run_whose_log_is_gone_is_lost_until_the_log_is_there_again(
     database, aside = tmp_path / "console.db", tmp_path / NAME
     (spool / NAME).write_bytes(b"".join(lines()[:5]))
     assert load(database, spool).running == 1
+    (tmp_path / "of another user").mkdir()
+    assert load(database, tmp_path / "of another user").lost == 0
     (spool / NAME).rename(aside)
     report = load(database, spool)
     assert (report.running, report.lost, load(database, spool).lost) == (0, 1, 0)
