@@ -196,16 +196,15 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     ends,
     in_words,
     instance_in_words,
-    refusal_of_rollout,
     selected,
     was_reopened,
     why_not_retried,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
     closed_window,
     fail_if_refused,
-    fail_refused,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
@@ -213,6 +212,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     read_until,
     settle_uncertain,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import send_until_it_shows
 
 
 def run(context: Context) -> None:
@@ -301,8 +301,20 @@ def _retry_each(context: Context, chosen: list[Record]) -> None:
 
 def _retry_one(context: Context, row: Record) -> None:
     """Retry one target, and wait until E4 shows it as queued again. If somebody else has changed it, it is skipped."""
+    rollout_id, name = context.params["rollout_id"], f"{named('target', row)} ({named('instance', row, 'instance_id')})"
+
+    def shows(detail: Record) -> bool:
+        context.result["rollout"] = detail["rollout"]
+        return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
+
     try:
-        reopened = _send_until_it_shows(context, row)
+        send_until_it_shows(
+            context,
+            rollout_id,
+            f"The retry of {name}",
+            lambda: context.client.retry_rollout_target(rollout_id, str(row["id"])),
+            shows,
+        )
     except ApiError as error:
         fail_if_refused(context, error)
         if error.kind != "conflict":
@@ -315,55 +327,14 @@ def _retry_one(context: Context, row: Record) -> None:
         return
     context.changed = True
     context.result["retried"].append(_told(row))
+    interval = min(1.0, context.params["wait_interval"])
+    with looking_up(context):
+        reopened = read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN, interval=interval).done
     if not reopened:
         context.fail(
-            f"The server accepted the retry of {named('target', row)} ({named('instance', row, 'instance_id')}), but "
-            f"within {SHOWS_WITHIN:.0f} s its status is {text_of(row, 'status')}. Look at it with rollout_info."
+            f"The server accepted the retry of {name}, but within {SHOWS_WITHIN:.0f} s its status is "
+            f"{text_of(row, 'status')}. Look at it with rollout_info."
         )
-
-
-def _send_until_it_shows(context: Context, row: Record) -> bool:
-    """Call E8. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
-
-    Returns whether E4 shows the target as queued again. Raises ApiError if the outcome remains unknown.
-    """
-    unknown: ApiError | None = None
-    for _attempt in range(2):
-        try:
-            answer = context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
-            said = refusal_of_rollout(answer)
-            if said is not None and not was_reopened(row, _look(context, row)):
-                what = f"The retry of {named('target', row)} ({named('instance', row, 'instance_id')})"
-                fail_refused(context, what, said)
-            unknown = None
-        except ApiError as error:
-            if not error.ambiguous:
-                # The first call may have been carried out after E4 was read and before the second call.
-                if unknown is not None and error.kind == "conflict" and was_reopened(row, _look(context, row)):
-                    return True
-                raise
-            unknown = error
-        if _shows(context, row):
-            return True
-        if unknown is None:
-            return False
-    if unknown is not None:
-        raise unknown
-    return False
-
-
-def _shows(context: Context, row: Record) -> bool:
-    def reopened(detail: Record) -> bool:
-        context.result["rollout"] = detail["rollout"]
-        return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
-
-    return read_until(
-        context,
-        context.params["rollout_id"],
-        reopened,
-        timeout=SHOWS_WITHIN,
-        interval=min(1.0, context.params["wait_interval"]),
-    ).done
 
 
 def _look(context: Context, row: Record) -> Record:

@@ -29,6 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     started_rollout,
     tally,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
@@ -69,15 +70,16 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
             not evidence.strings and (found.match is not None or len(found.candidates) > 1)
         )
 
-    found = wait_until(
-        lambda: look_for_started(context, evidence),
-        settled,
-        timeout=within,
-        interval=min(1.0, context.params["wait_interval"]),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
-    ).state
+    with looking_up(context, ambiguous, unresolved=True):
+        found = wait_until(
+            lambda: look_for_started(context, evidence),
+            settled,
+            timeout=within,
+            interval=min(1.0, context.params["wait_interval"]),
+            longest_interval=2.0,
+            clock=context.clock,
+            sleep=context.sleep,
+        ).state
     if found.detail is not None:
         context.result["match"] = found.match
         remember(context, found.detail)

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+    facts_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     number,
@@ -363,17 +368,15 @@ def _stop(context: Context, detail: Record) -> None:
             before={"fleet_rollout": before},
             after={"fleet_rollout": state},
         )
-    except ApiError as error:
-        remember(context, context.client.get_rollout(rollout_id))
+    except (ApiError, OperationFailed) as error:
+        facts = error.facts if isinstance(error, OperationFailed) else facts_of(error)
+        with suppress(ApiError):
+            remember(context, context.client.get_rollout(rollout_id))
         if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
             return
-        context.fail(
-            f"{told()}, but it could not be {state}: {error}",
-            too_many=True,
-            error=error.as_dict(),
-            **({"ambiguous": True} if error.ambiguous else {}),
-        )
-    remember(context, context.client.get_rollout(rollout_id))
+        context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
+    with suppress(ApiError):
+        remember(context, context.client.get_rollout(rollout_id))
     step = "" if cancels else " Resume it with state running, or cancel it."
     context.fail(
         f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
