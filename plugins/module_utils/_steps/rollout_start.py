@@ -41,7 +41,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     grace_left,
     in_words,
     is_quiet,
-    tally,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
@@ -61,6 +60,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     FLEET,
     SHOWS_WITHIN,
     evidence_of,
+    fail_if_too_many,
     find_started,
     follow,
     look_for_started,
@@ -308,19 +308,7 @@ def _follow_to_end(context: Context) -> None:
         detail = follow(context, rollout_id)
     detail, verdicts = settle_uncertain(context, detail)
     remember(context, detail)
-    rollout, targets = detail["rollout"], detail["targets"]
-    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
-    counted = tally(rollout, targets)
-    bad = len(found.bad) if targets else counted.failed + counted.uncertain
-    too_many = bad > context.params["max_failed"]
-    name = f"Fleet rollout {rollout_id}"
-    if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
-        context.fail(f"{name} was cancelled: {in_words(found, names_of(context, rollout_id))}.", too_many=too_many)
-    if too_many:
-        told = f"{counted.failed} failed, {counted.uncertain} uncertain"
-        if targets:
-            told = in_words(found, names_of(context, rollout_id))
-        context.fail(f"{name} {ended_as(rollout)}: {told}.", too_many=True)
+    fail_if_too_many(context, detail, verdicts)
 
 
 class _TooMany:
