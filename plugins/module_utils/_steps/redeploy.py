@@ -227,6 +227,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
+    context.result["redeployed"] = True
     ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:
         # The agent has just been restarted and needs some time. A live check at once would only load it.
