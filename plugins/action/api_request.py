@@ -72,9 +72,9 @@ class ActionModule(ActionBase):
             return result
         if REQUESTS_IMPORT_ERROR is not None:
             return {**result, "failed": True, "msg": missing_required_lib("requests")}
-        return {**result, **self._run_here(self.operation)}
+        return {**result, **self._run_here(self.operation, str(task_vars.get("inventory_hostname")))}
 
-    def _run_here(self, operation: Operation) -> Result:
+    def _run_here(self, operation: Operation, host: str) -> Result:
         spec = operation.argument_spec()
         try:
             checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
@@ -86,23 +86,27 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
-            result = self._run_unless_key_is_refused(operation, params, warnings)
+            result = self._run_unless_key_is_refused(operation, host, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
 
-    def _run_unless_key_is_refused(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
-        """The operation's result. The task is skipped without a call if the server has refused the key to another one.
+    def _run_unless_key_is_refused(
+        self, operation: Operation, host: str, params: dict[str, Any], warnings: list[str]
+    ) -> Result:
+        """The operation's result. The task is skipped without a call if the server has refused the key to another host.
 
-        A task whose key is refused after it has changed something fails, since the state of its instance is unknown.
+        A further task of the host that failed fails too, since it may be a second try, which must not end well. So does
+        a task whose key is refused after it has changed something, since the state of its instance is unknown.
         """
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
-        if key.known and not operation.offline:
-            return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
+        failed_host = key.host
+        if failed_host is not None and not operation.offline:
+            return {"changed": False, "failed" if failed_host == host else "skipped": True, "msg": _NOT_TRIED}
         context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
         result = execute(operation, context, diff_mode=self._task.diff)
         refused = result.get("failed") and (result.get("error") or {}).get("kind") == "auth"
-        if refused and not key.tell() and not result["changed"] and not result.get("adopted"):
+        if refused and not key.tell(host) and not result["changed"] and not result.get("adopted"):
             return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
         return result
 

@@ -28,8 +28,8 @@ description:
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
-    the lookup fails in the same way. The same applies to C(--start-at-task), because each task needs the results of the
-    ones before it.
+    the lookup fails in the same way. The same applies to C(--start-at-task) and C(--step), because each task needs the
+    results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
@@ -39,8 +39,8 @@ description:
     of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
     command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
     inventory, the first host and all groups are checked.
-  - Tags, C(--start-at-task) and extra variables are not checked if the playbook is imported into another one, which may
-    have other tasks and variables.
+  - Tags, C(--start-at-task), C(--step) and extra variables are not checked if the playbook is imported into another
+    one, which may have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:

@@ -95,6 +95,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, whole
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import is_action
 
 
@@ -119,7 +120,7 @@ def run(context: Context) -> None:
 def _wanted(row: Record, kinds: list[str] | None, wanted_id: str | None) -> bool:
     if kinds and not is_action(row, *map(normalise, kinds)):
         return False
-    return wanted_id is None or wanted_id in (str(row.get("action_id")), str(row.get("id")))
+    return wanted_id is None or any(same_id(wanted_id, row.get(key)) for key in ("action_id", "id"))
 
 
 OPERATION = Operation(

@@ -135,6 +135,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
     started_action,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN
 
@@ -194,10 +195,8 @@ def _send(context: Context, known: set[str]) -> bool:
         fail_if_refused(context, error)
         if not error.ambiguous:
             raise
-        try:
+        with looking_up(context, error):
             row = started_action(_actions(context), "clear_circuit_breakers", known, None)
-        except ApiError:
-            row = None
         if row is None:
             raise
         answer = row

@@ -225,6 +225,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
@@ -359,8 +360,9 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
 
 def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refused: str) -> None:
     """Fail because the answer is a refusal, unless the memory exists nevertheless."""
+    with looking_up(context, refused=refused):
+        held = find(read_memories(context, scope_of(body)).memories, body)
     notes.end(key)
-    held = find(read_memories(context, scope_of(body)).memories, body)
     if held is None:
         context.changed, context.diff = False, None
         context.result.pop("memory", None)

@@ -140,6 +140,11 @@ bundle_hash:
   returned: when the redeploy ended
   type: str
   sample: 8d1f0a
+redeployed:
+  description: Whether a redeploy that was followed has succeeded, also if the instance was not healthy after it.
+  returned: when this is the case
+  type: bool
+  sample: true
 health:
   description: The last live health record read after the redeploy.
   returned: when health checks were requested

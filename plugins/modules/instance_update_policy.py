@@ -121,6 +121,11 @@ not_taken:
   returned: when the task failed for this reason
   type: dict
   sample: {skills: {wanted: disabled, is: null}}
+ambiguous:
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
+  type: bool
+  sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
   returned: when this is the case
@@ -151,6 +156,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
 
@@ -224,8 +230,9 @@ def _send_raw(
     context.result["changed_keys"] = sorted(map(str, body))
     answer = context.write(lambda: [send(body)], before={name: held.get(name) for name in body}, after=dict(body))
     if answer is not None:
-        context.result["policy"] = read()
         said = refusal_in(answer[0])
+        with looking_up(context, refused=said):
+            context.result["policy"] = read()
         if said is not None:
             context.changed = context.result["policy"] != before
             fail_refused(context, f"The change of the update policy of instance {context.params['instance_id']}", said)

@@ -267,6 +267,11 @@ too_many:
   returned: when the task failed because of its targets
   type: bool
   sample: true
+ended_badly:
+  description: Whether too many targets of a rollout failed that has ended and was not cancelled. They may be retried.
+  returned: when this is the case
+  type: bool
+  sample: true
 stopped:
   description: Whether the rollout was paused or cancelled because too many targets failed (O(on_too_many)).
   returned: when this is the case

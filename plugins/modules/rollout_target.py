@@ -68,10 +68,18 @@ options:
     default: 60
   max_failed:
     description:
-      - How many of the retried targets may fail again without failing the task.
+      - How many targets may fail without failing the task.
       - An V(uncertain) target counts as failed unless the evidence shows that it succeeded.
     type: int
     default: 0
+  max_failed_of:
+    description:
+      - Which targets are counted against O(max_failed), those that were V(retried), or all of the V(rollout).
+      - With V(rollout), the task also fails if nothing could be retried, and if the rollout was cancelled.
+      - Without effect in check mode, and if O(wait) is V(false).
+    type: str
+    choices: [retried, rollout]
+    default: retried
   wait_timeout:
     description:
       - Seconds to wait until the retried targets have finished.
@@ -156,6 +164,16 @@ reconciled:
       instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
       verdict: not_applied
       evidence: "restarted since: no, version is current: no"
+too_many:
+  description: Whether more targets of the rollout than O(max_failed) did not succeed.
+  returned: when the task failed because of all targets of the rollout (O(max_failed_of))
+  type: bool
+  sample: true
+ended_badly:
+  description: Whether RV(too_many) is true of a rollout that was not cancelled.
+  returned: when this is the case
+  type: bool
+  sample: true
 timed_out:
   description: Whether the wait timed out before all retried targets had finished.
   returned: when this is the case
@@ -196,23 +214,24 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     ends,
     in_words,
     instance_in_words,
-    refusal_of_rollout,
     selected,
     was_reopened,
     why_not_retried,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
     closed_window,
     fail_if_refused,
-    fail_refused,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
+    fail_if_too_many,
     names_of,
     read_until,
     settle_uncertain,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import send_until_it_shows
 
 
 def run(context: Context) -> None:
@@ -230,8 +249,12 @@ def _retry(context: Context) -> None:
     rollout_id = context.params["rollout_id"]
     with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
         _retry_chosen(context)
-    if context.params["wait"] and context.changed and not context.check_mode:
+    if not context.params["wait"] or context.check_mode:
+        return
+    if context.changed:
         _follow_to_end(context)
+    if context.params["max_failed_of"] == "rollout":
+        fail_if_too_many(context, *settle_uncertain(context, context.client.get_rollout(rollout_id)))
 
 
 def _retry_chosen(context: Context) -> None:
@@ -301,8 +324,20 @@ def _retry_each(context: Context, chosen: list[Record]) -> None:
 
 def _retry_one(context: Context, row: Record) -> None:
     """Retry one target, and wait until E4 shows it as queued again. If somebody else has changed it, it is skipped."""
+    rollout_id, name = context.params["rollout_id"], f"{named('target', row)} ({named('instance', row, 'instance_id')})"
+
+    def shows(detail: Record) -> bool:
+        context.result["rollout"] = detail["rollout"]
+        return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
+
     try:
-        reopened = _send_until_it_shows(context, row)
+        send_until_it_shows(
+            context,
+            rollout_id,
+            f"The retry of {name}",
+            lambda: context.client.retry_rollout_target(rollout_id, str(row["id"])),
+            shows,
+        )
     except ApiError as error:
         fail_if_refused(context, error)
         if error.kind != "conflict":
@@ -315,55 +350,14 @@ def _retry_one(context: Context, row: Record) -> None:
         return
     context.changed = True
     context.result["retried"].append(_told(row))
+    interval = min(1.0, context.params["wait_interval"])
+    with looking_up(context):
+        reopened = read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN, interval=interval).done
     if not reopened:
         context.fail(
-            f"The server accepted the retry of {named('target', row)} ({named('instance', row, 'instance_id')}), but "
-            f"within {SHOWS_WITHIN:.0f} s its status is {text_of(row, 'status')}. Look at it with rollout_info."
+            f"The server accepted the retry of {name}, but within {SHOWS_WITHIN:.0f} s its status is "
+            f"{text_of(row, 'status')}. Look at it with rollout_info."
         )
-
-
-def _send_until_it_shows(context: Context, row: Record) -> bool:
-    """Call E8. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
-
-    Returns whether E4 shows the target as queued again. Raises ApiError if the outcome remains unknown.
-    """
-    unknown: ApiError | None = None
-    for _attempt in range(2):
-        try:
-            answer = context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
-            said = refusal_of_rollout(answer)
-            if said is not None and not was_reopened(row, _look(context, row)):
-                what = f"The retry of {named('target', row)} ({named('instance', row, 'instance_id')})"
-                fail_refused(context, what, said)
-            unknown = None
-        except ApiError as error:
-            if not error.ambiguous:
-                # The first call may have been carried out after E4 was read and before the second call.
-                if unknown is not None and error.kind == "conflict" and was_reopened(row, _look(context, row)):
-                    return True
-                raise
-            unknown = error
-        if _shows(context, row):
-            return True
-        if unknown is None:
-            return False
-    if unknown is not None:
-        raise unknown
-    return False
-
-
-def _shows(context: Context, row: Record) -> bool:
-    def reopened(detail: Record) -> bool:
-        context.result["rollout"] = detail["rollout"]
-        return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
-
-    return read_until(
-        context,
-        context.params["rollout_id"],
-        reopened,
-        timeout=SHOWS_WITHIN,
-        interval=min(1.0, context.params["wait_interval"]),
-    ).done
 
 
 def _look(context: Context, row: Record) -> Record:
@@ -380,19 +374,23 @@ def _follow_to_end(context: Context) -> None:
     def at_rest(detail: Record) -> bool:
         targets = [row for row in detail["targets"] if row.get("id") in ids]
         context.result.update(rollout=detail["rollout"], targets=targets)
-        return all(target_is_terminal(row) for row in targets)
+        return {row["id"] for row in targets} == ids and all(target_is_terminal(row) for row in targets)
 
     waited = read_until(context, rollout_id, at_rest, timeout=context.params["wait_timeout"])
     if not waited.done:
         left = [row for row in context.result["targets"] if not target_is_terminal(row)]
+        gone = len(ids - {row["id"] for row in context.result["targets"]})
         queued = any(target_status(row.get("status")) == "queued" for row in left)
-        first = instance_in_words(left[0], names_of(context, rollout_id))
+        told = [f"{instance_in_words(row, names_of(context, rollout_id))} {is_status(row)}" for row in left[:1]]
+        told += [f"the server no longer lists {gone} of them"] if gone else []
         context.fail(
-            f"{len(left)} of {len(ids)} retried targets of rollout {rollout_id} did not end within "
-            f"{context.params['wait_timeout']} s ({first} {is_status(left[0])}). "
+            f"{len(left) + gone} of {len(ids)} retried targets of rollout {rollout_id} did not end within "
+            f"{context.params['wait_timeout']} s ({'; '.join(told)}). "
             f"They were left running. {closed_window(context) if queued else ''}".strip(),
             timed_out=True,
         )
+    if context.params["max_failed_of"] == "rollout":
+        return
     detail, verdicts = settle_uncertain(context, waited.state, among=ids)
     at_rest(detail)
     found = ends(context.result["targets"], {one for one, verdict in verdicts.items() if verdict == "succeeded"})
@@ -412,6 +410,7 @@ OPERATION = Operation(
         "retry_unknown": {"type": "bool", "default": False},
         "uncertain_grace": {"type": "int", "default": 60},
         "max_failed": {"type": "int", "default": 0},
+        "max_failed_of": {"type": "str", "choices": ["retried", "rollout"], "default": "retried"},
     },
     wait_timeout=900,
     rules={

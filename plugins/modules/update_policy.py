@@ -123,6 +123,11 @@ not_taken:
   returned: when the task failed for this reason
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
+ambiguous:
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
+  type: bool
+  sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
   returned: when this is the case

@@ -169,7 +169,11 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
         ("api_key", "", "api_key is empty: set it, or FLEETOPS_API_KEY in the environment."),
         ("api_url", "fleet.example.com", "api_url must look like https://fleet.example.com,"),
         ("api_url", "https://me:secret@fleet.example.com", "api_url must not hold a user name or a password"),
-        ("ca_path", "/nowhere.pem", f"GET {ROLLOUTS} failed: ca_path /nowhere.pem does not exist. Nothing was sent."),
+        (
+            "ca_path",
+            "/nowhere.pem",
+            f"GET {ROLLOUTS} failed: ca_path /nowhere.pem does not exist. This call was not sent.",
+        ),
         ("intervall", 3, "There is no option intervall; there are api_url,"),
     ],
 )

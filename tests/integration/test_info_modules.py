@@ -153,7 +153,7 @@ def test_actions_are_the_newest_and_can_be_chosen(sim: Simulator) -> None:
     for spelled in ("power-cycle", "power_cycle", "Power Cycle"):
         assert ids(limit=3, action=[spelled]) == [cycle]
     assert ids(limit=3, action=["power-cycle", BREAKERS]) == [last, cycle, first]
-    assert ids(action_id=cycle) == [cycle]
+    assert ids(action_id=cycle) == ids(action_id=cycle.upper()) == [cycle]
     assert ids(action_id=cycle, action=[BREAKERS]) == []
     assert ids(limit=1, action=["power-cycle"]) == [], "the limit is how many are looked through"
 

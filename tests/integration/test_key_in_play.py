@@ -60,3 +60,37 @@ def test_the_readme_warns_of_the_key_in_a_plays_environment() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     assert "Never set the key with `environment:` in a play" in " ".join(readme.split())
     assert "-i inventories/production.example" not in readme.partition("### The other playbooks")[0]
+
+
+AGAIN = """
+- name: Try again after the key was refused
+  hosts: fleetops_instances
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Try and try again
+      block:
+        - name: Ask several times
+          fleetops.agents.instance_health_info: &ask
+            instance_id: "{{ fleetops_instance_id }}"
+          register: asked
+          until: asked is success
+          retries: 2
+          delay: 0
+      rescue:
+        - name: Ask once more
+          fleetops.agents.instance_health_info: *ask
+"""
+
+
+def test_further_tries_of_the_host_whose_key_was_refused_fail_and_those_of_others_are_skipped(
+    simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    (tmp_path / "again.yml").write_text(AGAIN)
+    simulator.fault(operation="get_deep_health", status=401)
+    run = run_playbook(simulator, tmp_path / "again.yml", "--limit", "agent-00[12]*")
+    assert run.rc == 2, run.output
+    ends = sorted((row["failed"], row["rescued"]) for row in run.recap.values())
+    assert ends == [(0, 0), (1, 1)], run.output
+    asked = [row for row in simulator.journal() if row["operation_id"] == "get_deep_health"]
+    assert len(asked) <= 2, "a refused key is not used again"

@@ -95,6 +95,18 @@ def test_what_failed_is_tried_once_more_if_that_is_wanted(run_playbook: Run) -> 
         # The one that had worked all the same is not tried again.
         assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target", "retry_rollout_target"]
         assert {row["runtime"] for row in sim.state()["instances"]} == {sim.state()["newest_runtime"]}
+        assert artifact(run, "fleetops_report")["changed"] is True
+
+
+def test_a_rollout_with_a_target_that_cannot_be_tried_again_fails(run_playbook: Run) -> None:
+    outcomes = {"agent-001": ["failed"], "agent-002": ["uncertain_not_applied"]}
+    plans = [{"operation": "get_available_updates", "instance": "agent-002", "status": 404}]
+    with running_simulator(instances=3, speed=40.0, faults={"outcomes": outcomes, "plans": plans}) as sim:
+        settings = {**QUICK, "fleetops_retry_failed": True, "fleetops_on_too_many": "none"}
+        run = run_playbook(sim, ROLLOUT, e=settings | {"fleetops_uncertain_grace": 0})
+        assert run.rc == 2, run.output
+        assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target"]
+        assert "of 3 targets 1 uncertain" in artifact(run, "fleetops_report")["why"]
 
 
 def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook: Run) -> None:

@@ -155,6 +155,24 @@ def test_a_healed_instance_whose_version_was_not_checked_does_not_count_as_updat
     assert "the server refused the key to an earlier task of this run" in why
 
 
+@pytest.mark.parametrize(
+    ("state", "outcome", "category"), [("latest", "stuck", "uncertain"), ("redeployed", "failed", "failed")]
+)
+def test_a_healthy_instance_whose_redeploy_has_not_succeeded_does_not_count_as_updated(
+    run_playbook: Run, state: str, outcome: str, category: str
+) -> None:
+    with running_simulator(instances=1, speed=SPEED, faults={"outcomes": {"agent-001": [outcome]}}) as sim:
+        if state == "redeployed":
+            # The version is the published one, whatever becomes of the redeploy.
+            sim.knobs(publish=sim.state()["instances"][0]["runtime"])
+        settings = {**QUICK, "fleetops_repair": True, "fleetops_state": state, "fleetops_wait_timeout": 4}
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
+        assert touched(sim) == [("redeploy_runtime", "agent-001")]
+    assert run.rc == 2, run.output
+    report = report_of(run)
+    assert short(report[category]) == ["agent-001"] and report["updated"] == [], report
+
+
 def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
     refused = [{"operation": "power_cycle", "instance": "agent-001", "status": 401}]
     faults = {"disease": {"agent-001": "process", "agent-002": "process"}, "plans": refused}

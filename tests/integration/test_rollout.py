@@ -287,7 +287,7 @@ def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -
     assert done.result["failed"] and done.result["changed"] and done.result["rollout"]["status"] == "partial"
     told = "of 4 targets 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
     assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
-    assert done.result["too_many"] and "stopped" not in done.result
+    assert done.result["too_many"] and done.result["ended_badly"] and "stopped" not in done.result
 
 
 def test_so_many_may_fail(sim: Simulator) -> None:
@@ -334,7 +334,7 @@ def test_one_that_cannot_be_stopped_says_so(sim: Simulator) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-001": "failed"})
     sim.fault(operation="pause_rollout", status=403)
     done = run_task(sim, on_too_many="pause")
-    assert done.result["failed"] and done.result["too_many"] and "stopped" not in done.result
+    assert done.result["failed"] and done.result["too_many"] and "ended_badly" not in done.result
     assert "but it could not be paused: POST" in done.msg and done.result["error"]["kind"] == "forbidden"
 
 
@@ -346,6 +346,7 @@ def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
 
     done = run_task(sim, during=during, max_failed=4)
     assert done.result["failed"] and "was cancelled: of 4 targets 2 cancelled." in done.msg
+    assert "ended_badly" not in done.result, "a retry would not mend it"
 
 
 # behaviour 3.5, row 6

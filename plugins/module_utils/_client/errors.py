@@ -22,12 +22,12 @@ _NEXT_STEP = {
     "forbidden": "The key's role does not allow this, or the maintenance window is closed.",
     "not_found": "The id is unknown to this tenant, or the object is gone.",
     "wrong_path": f"The path in api_url (FLEETOPS_API_URL) may be wrong: the server does not know {KNOWN_PATH} either.",
-    "unreachable": "Nothing was sent. Check api_url (FLEETOPS_API_URL), the name, the port and the route to it.",
-    "tls": "Nothing was sent. Check the server's certificate, ca_path or validate_certs.",
+    "unreachable": "This call was not sent. Check api_url (FLEETOPS_API_URL), the name, the port and the route to it.",
+    "tls": "This call was not sent. Check the server's certificate, ca_path or validate_certs.",
     "redirected": "Nothing was followed, so that the key goes to no other server. Set api_url to the final address.",
     "rate_limited": "The call was not executed. Lower the concurrency, or raise retries.",
 }
-_AMBIGUOUS = "Whether the server carried it out is unknown; it was not sent again."
+_AMBIGUOUS = "Whether the server carried it out is unknown."
 
 
 class ApiError(Exception):

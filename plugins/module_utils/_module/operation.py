@@ -53,6 +53,11 @@ class OperationFailed(Exception):
         self.facts = facts
 
 
+def facts_of(error: ApiError) -> Result:
+    """The return values about a failed call, in addition to ``msg``."""
+    return {"error": error.as_dict(), **({"ambiguous": True} if error.ambiguous else {})}
+
+
 class Context:
     """What a running operation uses: its parameters, the client, the clock, and its result.
 
@@ -188,9 +193,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
             _check_times(context)
         operation.run(context)
     except ApiError as error:
-        outcome = {"failed": True, "msg": str(error), "error": error.as_dict()}
-        if error.ambiguous:
-            outcome["ambiguous"] = True
+        outcome = {"failed": True, "msg": str(error), **facts_of(error)}
     except SettingsError as error:
         outcome = {"failed": True, "msg": f"{error}."}
     except OperationFailed as failure:

@@ -146,7 +146,7 @@ def reconcile(
     None if there was no answer.
     """
     newest = next(iter(newest_first(targets)), None)
-    if newest is not None and newest.get("id") not in (None, target.get("id")):
+    if newest is not None and newest.get("id") is not None and not same_id(newest["id"], target.get("id")):
         return "superseded", f"a later target exists ({text_of(newest, 'id')})"
     started = parse_time(target.get("started_at"))
     booted = boot_time(health) if health else None

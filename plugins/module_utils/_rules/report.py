@@ -30,17 +30,16 @@ def category_of(result: Mapping[str, Any] | None) -> str:
     if result is None or result.get("skipped"):
         return "not_touched"
     if result.get("failed") or result.get("unreachable"):
-        unknown = result.get("ambiguous") or result.get("reconciled") in ("still_unknown", "superseded")
+        unknown = result.get("ambiguous") or result.get("unresolved")
+        unknown = unknown or result.get("reconciled") in ("still_unknown", "superseded")
         return "uncertain" if unknown or _still_runs(result) else "failed"
     return "updated" if result.get("changed") or result.get("adopted") else "current"
 
 
 def _still_runs(result: Mapping[str, Any]) -> bool:
-    """Whether a failed task left a redeploy that has not ended, or that was accepted but has not appeared."""
+    """Whether a failed task left a redeploy that has not ended."""
     target = result.get("target")
-    if isinstance(target, Mapping):
-        return not target_is_terminal(target)
-    return bool(result.get("changed")) and "task_id" in result
+    return isinstance(target, Mapping) and not target_is_terminal(target)
 
 
 def make_report(

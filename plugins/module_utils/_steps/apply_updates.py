@@ -22,6 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates imp
     versions,
     waiting,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     APPEARS_WITHIN,
     Sent,
@@ -57,8 +58,10 @@ def send_apply(context: Context, history: list[Record], updates: Record) -> Sent
         sent.found()
     said = refusal_in(sent.answer)
     if said is not None and sent.task_id is None and not context.result["skills_applied"]:
-        seen = context.client.get_available_updates(context.params["instance_id"])
-        if still_waits(updates, seen) and look_for(context, sent) is None:
+        with looking_up(context, refused=said, unresolved=True):
+            seen = context.client.get_available_updates(context.params["instance_id"])
+            absent = still_waits(updates, seen) and look_for(context, sent) is None
+        if absent:
             _refused(context, sent, seen, said)
     return sent
 
@@ -102,7 +105,8 @@ def find_applied(context: Context, sent: Sent, updates: Record, *, may_retry: bo
     if sent.ambiguous is None and not runtime_waits(updates):
         if nothing:
             context.changed, context.diff = False, None
-            seen = context.client.get_available_updates(context.params["instance_id"])
+            with looking_up(context):
+                seen = context.client.get_available_updates(context.params["instance_id"])
             if still_waits(updates, seen):
                 _refused(context, sent, seen, None)
         return None
@@ -122,15 +126,16 @@ def find_applied(context: Context, sent: Sent, updates: Record, *, may_retry: bo
 def _trace(context: Context, sent: Sent) -> tuple[Record | None, Record]:
     """The new target of the call, or None, and E25 at that time. Waits for up to 30 s."""
     client, instance_id = context.client, context.params["instance_id"]
-    waited = wait_until(
-        lambda: (look_for(context, sent), client.get_available_updates(instance_id)),
-        lambda seen: seen[0] is not None or waiting(seen[1]) == 0,
-        timeout=APPEARS_WITHIN,
-        interval=min(1.0, context.params["wait_interval"]),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
-    )
+    with looking_up(context, sent.ambiguous, unresolved=True):
+        waited = wait_until(
+            lambda: (look_for(context, sent), client.get_available_updates(instance_id)),
+            lambda seen: seen[0] is not None or waiting(seen[1]) == 0,
+            timeout=APPEARS_WITHIN,
+            interval=min(1.0, context.params["wait_interval"]),
+            longest_interval=2.0,
+            clock=context.clock,
+            sleep=context.sleep,
+        )
     found, seen = waited.state
     if found is None:
         return None, seen
@@ -147,7 +152,8 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
         return None
     if may_retry and not moved and context.params["retry_if_absent"]:
         context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
-        again = send_apply(context, context.client.list_instance_rollouts(instance_id), updates)
+        with looking_up(context, sent.ambiguous, doing="Sending it once more", unresolved=True):
+            again = send_apply(context, context.client.list_instance_rollouts(instance_id), updates)
         return find_applied(context, again, updates, may_retry=False)
     found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
     step = "Run this task again to look for it, or set retry_if_absent to send it again."

@@ -18,6 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
     slices,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
     in_words,
@@ -78,7 +79,9 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
 
 def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before: Listing, refused: str) -> None:
     """Fail because the answer is a refusal, unless the list shows that memories were cleared nevertheless."""
-    if remains(before, read_memories(context, selection))[0] < before.listed:
+    with looking_up(context, refused=refused):
+        now = read_memories(context, selection)
+    if remains(before, now)[0] < before.listed:
         return
     context.changed, context.diff = False, None
     context.result.update(deleted=0, deleted_ids=[], remaining=before.listed)

@@ -12,6 +12,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
 
 # Seconds within which the effect of a write must be visible in the list.
@@ -71,7 +72,7 @@ def read_until(
 
     ``since``: the error of the write, if its outcome is unknown. Fails if the memories cannot be read.
     """
-    try:
+    with looking_up(context, since):
         return wait_until(
             lambda: read_memories(context, selection),
             done,
@@ -80,12 +81,4 @@ def read_until(
             longest_interval=2.0,
             clock=context.clock,
             sleep=context.sleep,
-        )
-    except ApiError as failure:
-        if since is None:
-            return context.fail(
-                f"The server accepted the change, but that could not be verified: {failure}", error=failure.as_dict()
-            )
-        return context.fail(
-            f"{since} Looking for what it did failed too: {failure}", ambiguous=True, error=since.as_dict()
         )

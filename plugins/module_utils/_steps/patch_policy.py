@@ -14,6 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import differing, moved
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 
 
 def patch(
@@ -54,23 +55,10 @@ def patch(
         if answer is None:
             context.result["changed_keys"] = sorted(changes)
             return context.result["policy"]
-    after = _read_back(context, what, read, lost)
-    _compare(context, what, held, values(after), wanted, changes, lost, refusal_in(answer))
-    return after
-
-
-def _read_back(context: Context, what: str, read: Callable[[], Record], lost: ApiError | None) -> Record:
-    try:
-        after = read()
-    except ApiError as error:
-        if lost is not None:
-            context.changed = True
-            raise lost from error
-        context.fail(
-            f"The server accepted the change of {what}, but it could not be read back: {error}",
-            error=error.as_dict(),
-        )
-    context.result["policy"] = after
+    refused = refusal_in(answer)
+    with looking_up(context, lost, refused):
+        after = context.result["policy"] = read()
+    _compare(context, what, held, values(after), wanted, changes, lost, refused)
     return after
 
 

@@ -36,6 +36,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy im
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
     ANSWERED,
     KEPT_FOR,
@@ -126,7 +127,11 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     """Send E22 once. Fails if the answer is a refusal, unless the history shows that it was carried out."""
     sent = send_once(context, history, context.client.redeploy_runtime)
     said = refusal_in(sent.answer)
-    if said is not None and look_for(context, sent) is None:
+    if said is None:
+        return sent
+    with looking_up(context, refused=said, unresolved=True):
+        found = look_for(context, sent)
+    if found is None:
         sent.found()
         fail_refused(context, f"The redeploy of instance {context.params['instance_id']}", said)
     return sent
@@ -160,16 +165,17 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     With ``once_more``, a call with an unknown outcome of which nothing has appeared is sent a second time.
     """
     instance_id = context.params["instance_id"]
-    waited = wait_until(
-        lambda: look_for(context, sent),
-        # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
-        lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
-        timeout=APPEARS_WITHIN,
-        interval=min(1.0, context.params["wait_interval"]),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
-    )
+    with looking_up(context, sent.ambiguous, unresolved=True):
+        waited = wait_until(
+            lambda: look_for(context, sent),
+            # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
+            lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
+            timeout=APPEARS_WITHIN,
+            interval=min(1.0, context.params["wait_interval"]),
+            longest_interval=2.0,
+            clock=context.clock,
+            sleep=context.sleep,
+        )
     if waited.state is not None:
         return take(context, sent, waited.state)
     if sent.ambiguous is None:
@@ -182,7 +188,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         )
     if once_more:
         context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
-        again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
+        with looking_up(context, sent.ambiguous, doing="Sending it once more", unresolved=True):
+            again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
         return find(context, again, once_more=False)
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
@@ -220,6 +227,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
+    context.result["redeployed"] = True
     ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:
         # The agent has just been restarted and needs some time. A live check at once would only load it.

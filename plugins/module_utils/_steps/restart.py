@@ -30,6 +30,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
     restarted_ago,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
     FOUND,
     LOST,
@@ -239,7 +240,8 @@ def _send(
         if said is not None:
             context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.", refused=said)
         return course
-    context.result["reconciled"] = reconcile(context, restart, course)
+    with looking_up(context, course.ambiguous, unresolved=True):
+        context.result["reconciled"] = reconcile(context, restart, course)
     if context.result["reconciled"] == "executed":
         notes.end(restart.action)
     if context.result["reconciled"] != "not_executed":

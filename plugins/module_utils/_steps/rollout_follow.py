@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
@@ -15,20 +15,29 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     Record,
     is_single_target,
     rollout_is_terminal,
+    rollout_status,
     target_status,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, origin, text_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    ended_as,
+    is_status,
+    origin,
+    text_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
     Found,
+    ends,
     grace_left,
     host_names,
+    in_words,
     is_quiet,
     new_fleet_rollouts,
     started_rollout,
     tally,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
@@ -69,15 +78,16 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
             not evidence.strings and (found.match is not None or len(found.candidates) > 1)
         )
 
-    found = wait_until(
-        lambda: look_for_started(context, evidence),
-        settled,
-        timeout=within,
-        interval=min(1.0, context.params["wait_interval"]),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
-    ).state
+    with looking_up(context, ambiguous, unresolved=True):
+        found = wait_until(
+            lambda: look_for_started(context, evidence),
+            settled,
+            timeout=within,
+            interval=min(1.0, context.params["wait_interval"]),
+            longest_interval=2.0,
+            clock=context.clock,
+            sleep=context.sleep,
+        ).state
     if found.detail is not None:
         context.result["match"] = found.match
         remember(context, found.detail)
@@ -205,6 +215,29 @@ def settle_uncertain(
         }
         context.result["reconciled"] = list(told.values())
     return detail, verdicts
+
+
+def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, str]) -> None:
+    """Fail if more targets of a rollout (E4 body) than ``max_failed`` did not succeed, or if it was cancelled.
+
+    ``verdicts``: see settle_uncertain. ``ended_badly`` is set if a retry of the targets may mend it.
+    """
+    rollout, targets = detail["rollout"], detail["targets"]
+    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
+    counted = tally(rollout, targets)
+    bad = len(found.bad) if targets else counted.failed + counted.uncertain
+    too_many = bad > context.params["max_failed"]
+    name = f"Rollout {rollout.get('id')}" if is_single_target(rollout) else f"Fleet rollout {rollout.get('id')}"
+
+    def told() -> str:
+        if not targets:
+            return f"{counted.failed} failed, {counted.uncertain} uncertain"
+        return in_words(found, names_of(context, str(rollout.get("id"))))
+
+    if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
+        context.fail(f"{name} was cancelled: {told()}.", too_many=too_many)
+    if too_many:
+        context.fail(f"{name} {ended_as(rollout)}: {told()}.", too_many=True, ended_badly=True)
 
 
 def evidence_of(context: Context, target: Record) -> tuple[str, str]:

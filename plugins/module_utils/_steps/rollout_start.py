@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+    facts_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     number,
@@ -36,7 +41,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     grace_left,
     in_words,
     is_quiet,
-    tally,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
@@ -56,6 +60,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     FLEET,
     SHOWS_WITHIN,
     evidence_of,
+    fail_if_too_many,
     find_started,
     follow,
     look_for_started,
@@ -303,19 +308,7 @@ def _follow_to_end(context: Context) -> None:
         detail = follow(context, rollout_id)
     detail, verdicts = settle_uncertain(context, detail)
     remember(context, detail)
-    rollout, targets = detail["rollout"], detail["targets"]
-    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
-    counted = tally(rollout, targets)
-    bad = len(found.bad) if targets else counted.failed + counted.uncertain
-    too_many = bad > context.params["max_failed"]
-    name = f"Fleet rollout {rollout_id}"
-    if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
-        context.fail(f"{name} was cancelled: {in_words(found, names_of(context, rollout_id))}.", too_many=too_many)
-    if too_many:
-        told = f"{counted.failed} failed, {counted.uncertain} uncertain"
-        if targets:
-            told = in_words(found, names_of(context, rollout_id))
-        context.fail(f"{name} {ended_as(rollout)}: {told}.", too_many=True)
+    fail_if_too_many(context, detail, verdicts)
 
 
 class _TooMany:
@@ -363,17 +356,15 @@ def _stop(context: Context, detail: Record) -> None:
             before={"fleet_rollout": before},
             after={"fleet_rollout": state},
         )
-    except ApiError as error:
-        remember(context, context.client.get_rollout(rollout_id))
+    except (ApiError, OperationFailed) as error:
+        facts = error.facts if isinstance(error, OperationFailed) else facts_of(error)
+        with suppress(ApiError):
+            remember(context, context.client.get_rollout(rollout_id))
         if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
             return
-        context.fail(
-            f"{told()}, but it could not be {state}: {error}",
-            too_many=True,
-            error=error.as_dict(),
-            **({"ambiguous": True} if error.ambiguous else {}),
-        )
-    remember(context, context.client.get_rollout(rollout_id))
+        context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
+    with suppress(ApiError):
+        remember(context, context.client.get_rollout(rollout_id))
     step = "" if cancels else " Resume it with state running, or cancel it."
     context.fail(
         f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_status
@@ -23,6 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     transition,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
     fail_if_refused,
     fail_refused,
@@ -103,44 +107,58 @@ def _takes_a_call(context: Context, detail: Record) -> bool:
 
 
 def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bool = False) -> None:
-    """Call E5, E6 or E7. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
+    """Call E5, E6 or E7 (see send_until_it_shows)."""
+    client = context.client
 
-    Raises ApiError if the call is refused, or if the outcome remains unknown.
-    """
+    def send() -> Any:
+        if state == "paused":
+            return client.pause_rollout(rollout_id)
+        if state == "running":
+            return client.resume_rollout(rollout_id)
+        return client.cancel_rollout(rollout_id, force=force)
 
     def shows(detail: Record) -> bool:
         remember(context, detail)
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
-    unknown: ApiError | None = None
+    send_until_it_shows(context, rollout_id, f"Bringing rollout {rollout_id} to {state}", send, shows)
+
+
+def send_until_it_shows(
+    context: Context, rollout_id: str, what: str, send: Callable[[], Any], shows: Callable[[Record], bool]
+) -> None:
+    """Call E5, E6, E7 or E8. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
+
+    ``what``: the beginning of a sentence about a refusal. ``shows(detail)``: whether E4 shows the effect. Returns when
+    it does, or when the server has accepted the call. Raises ApiError if the call is refused, or if the outcome remains
+    unknown.
+    """
+    lost: ApiError | None = None
     for _attempt in range(2):
         try:
-            said = _send_call(context, rollout_id, state, force)
-            if said is not None and not shows(context.client.get_rollout(rollout_id)):
-                fail_refused(context, f"Bringing rollout {rollout_id} to {state}", said)
-            return
+            said = refusal_of_rollout(send())
         except ApiError as error:
-            # The first call may have been carried out after E4 was read and before the second call.
-            if unknown is not None and error.kind == "conflict" and shows(context.client.get_rollout(rollout_id)):
-                return
-            if not error.ambiguous:
+            if not error.ambiguous and lost is None:
                 raise
-            unknown = error
-        if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
+            if not error.ambiguous:
+                with looking_up(context, lost, doing="Sending it once more"):
+                    # The first call may have been carried out after E4 was read and before the second call.
+                    if error.kind == "conflict" and shows(context.client.get_rollout(rollout_id)):
+                        return
+                    raise
+            lost = error
+        else:
+            if said is not None:
+                with looking_up(context, lost, said):
+                    shown = shows(context.client.get_rollout(rollout_id))
+                if not shown:
+                    fail_refused(context, what, said)
             return
-    if unknown is not None:
-        raise unknown
-
-
-def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> str | None:
-    """Make the call. Returns the server's words if its answer with status 200 is a refusal, otherwise None."""
-    if state == "paused":
-        answer = context.client.pause_rollout(rollout_id)
-    elif state == "running":
-        answer = context.client.resume_rollout(rollout_id)
-    else:
-        answer = context.client.cancel_rollout(rollout_id, force=force)
-    return refusal_of_rollout(answer)
+        with looking_up(context, lost):
+            if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
+                return
+    if lost is not None:
+        raise lost
 
 
 def _wait_for_status(context: Context, rollout_id: str) -> None:

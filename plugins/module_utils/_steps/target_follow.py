@@ -62,10 +62,10 @@ def own_target(context: Context, target: Record) -> Record:
         except ApiError as error:
             if error.kind not in ("not_found", "unexpected"):
                 raise
-    seen = next((row for row in rows if row.get("id") == target.get("id")), None)
+    seen = next((row for row in rows if same_id(row.get("id"), target.get("id"))), None)
     if seen is None:
         rows = client.list_instance_rollouts(context.params["instance_id"])
-        seen = next((row for row in rows if row.get("id") == target.get("id")), target)
+        seen = next((row for row in rows if same_id(row.get("id"), target.get("id"))), target)
     remember(context, seen)
     return seen
 

@@ -4,12 +4,14 @@
 
 """A key that the server has refused is not used again in the same run, so there is one failure, not one per instance.
 
-The workers of a run share only its folder for temporary files, so an empty file there records the refusal.
+The workers of a run share only its folder for temporary files, so a file there records the refusal. It contains the
+name of the host whose task failed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,19 @@ class RefusedKey:
         self._file = Path(constants.DEFAULT_LOCAL_TMP) / f"fleetops-key-refused-{identity[:32]}"
 
     @property
-    def known(self) -> bool:
-        """Whether an earlier task has recorded the refusal."""
-        return self._file.exists()
+    def host(self) -> str | None:
+        """The host whose task has recorded the refusal; None if none has. Empty while it is being recorded."""
+        try:
+            return self._file.read_text(encoding="utf-8")
+        except OSError:
+            return None
 
-    def tell(self) -> bool:
+    def tell(self, host: str) -> bool:
         """Record that the key was refused. Returns whether this task is the first one that does so."""
         try:
-            self._file.touch(mode=0o600, exist_ok=False)
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(host)
         except FileExistsError:
             return False
         except OSError:

@@ -4,8 +4,8 @@
 
 """What on the command line of Ansible a playbook of this collection cannot be started with.
 
-Tags and --start-at-task that leave out tasks, and extra variables that no playbook reads. A playbook of the user's own
-is never refused: it may import those of the collection with tags, and have other tasks and variables.
+Tags, --step and --start-at-task that leave out tasks, and extra variables that no playbook reads. A playbook of the
+user's own is never refused: it may import those of the collection with tags, and have other tasks and variables.
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ STATS = frozenset(
 )
 # Options of roles that have another value for each host. As an extra variable, one value would be that of all hosts.
 _OF_ONE_HOST = frozenset({"fleetops_result"})
+# Options of roles that say what a playbook is for. Each playbook sets them in its plays, so that the inventory cannot.
+SET_BY_PLAYBOOKS = frozenset({"fleetops_acted", "fleetops_compare_versions", "fleetops_end_here", "fleetops_plan_for"})
 
 
 def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
     """Why the run would do nothing, or not what it checks first, as a sentence; empty if all tasks are left.
 
-    ``arguments``: the command line of Ansible, with ``args`` (the playbooks), ``tags``, ``skip_tags`` and
-    ``start_at_task``. ``root``: the folder of the collection. Its playbooks have no tags, so either all of their tasks
-    run or none. Each of their tasks needs the results of the ones before it.
+    ``arguments``: the command line of Ansible, with ``args`` (the playbooks), ``tags``, ``skip_tags``, ``step``
+    and ``start_at_task``. ``root``: the folder of the collection. Its playbooks have no tags, so either all of their
+    tasks run or none. Each of their tasks needs the results of the ones before it.
     """
     if not is_all_of_collection(arguments, root):
         return ""
@@ -56,6 +58,11 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
         return (
             f"This playbook cannot be started at a task (--start-at-task {first}): its tasks need the results of the "
             "ones before them. Start it without that option. Nothing was done."
+        )
+    if arguments.get("step"):
+        return (
+            "This playbook cannot be run step by step (--step): its tasks need the results of the ones before them, "
+            "and a task that is left out may be the check of a batch. Start it without that option. Nothing was done."
         )
     tags, skipped = list(arguments.get("tags") or ()), list(arguments.get("skip_tags") or ())
     if Task().evaluate_tags(tags, skipped, {}):
@@ -76,11 +83,17 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
     ``extra``: the names of the extra variables.
     """
     given = sorted({name for name in map(str, extra) if name.startswith(_PREFIX)})
-    if not given or not is_all_of_collection(arguments, root):
+    if not is_all_of_collection(arguments, root):
+        # The other names may be those of the user's playbook.
+        given = [name for name in given if name in SET_BY_PLAYBOOKS]
+    if not given:
         return ""
     names = sorted(variables_of(root))
     told = []
     for name in (name for name in given if name not in names):
+        if name in SET_BY_PLAYBOOKS:
+            told.append(f"{name} cannot be given: each playbook sets it itself.")
+            continue
         near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
         told.append(f"No playbook reads {name}." + (f" Is {near[0]} meant?" if near else ""))
     if not told:
@@ -131,7 +144,7 @@ def variables_of(root: Path) -> set[str]:
     for path in sorted(root.glob("playbooks/*.yml")):
         for play in _read(path):
             names.update((play.get("vars") or {}).get("fleetops_defaults") or {})
-    return (names | STATS) - _OF_ONE_HOST
+    return (names | STATS) - _OF_ONE_HOST - SET_BY_PLAYBOOKS
 
 
 def is_all_of_collection(arguments: Mapping[str, Any], root: Path) -> bool:

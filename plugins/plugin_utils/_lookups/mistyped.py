@@ -17,7 +17,11 @@ from ansible.errors import AnsibleError
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import STATS, variables_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    SET_BY_PLAYBOOKS,
+    STATS,
+    variables_of,
+)
 
 _PREFIX = "fleetops_"
 _WORD = re.compile(rf"\b{_PREFIX}\w+")
@@ -64,16 +68,16 @@ def _words_of(root: Path) -> frozenset[str]:
 
 
 def warning_of(what: str, names: Iterable[str], root: Path) -> str:
-    """A warning about names that are like one that can be set, as one line; empty if there is none.
+    """A warning about names that have no effect, or are like one that can be set, as one line; empty if there is none.
 
     A name that is like none of them is a variable of the user. ``what`` sets them. ``root``: the folder of the
     collection, whose files are read only if there is a name that the inventory plugin does not give.
     """
     unknown = sorted({name for name in names if name.startswith(_PREFIX)} - _OF_HOSTS)
+    told = [f"{name} (each of them sets it itself)" for name in unknown if name in SET_BY_PLAYBOOKS]
     unknown = [name for name in unknown if name not in _words_of(root)]
     settable = variables_of(root) if unknown else set()
     spelled = {name.removeprefix(_PREFIX): name for name in sorted(settable - STATS)}
-    told = []
     for name in (name for name in unknown if name not in settable):
         if near := difflib.get_close_matches(name.removeprefix(_PREFIX), spelled, n=1, cutoff=_ALIKE):
             told.append(f"{name} (is {spelled[near[0]]} meant?)")

@@ -133,7 +133,7 @@ def test_a_ca_path_without_a_certificate_means_that_nothing_was_sent(
         with pytest.raises(TimeoutError):
             silent.accept()
     assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 1)
-    assert f"{by} {path}" in str(error) and "Nothing was sent" in str(error)
+    assert f"{by} {path}" in str(error) and "This call was not sent" in str(error)
 
 
 def test_a_ca_path_is_not_needed_without_tls(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_failure_while_connecting_leaves_no_doubt(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("urllib3.connection.create_urllib3_context", refuse)
     error = failure(client_for("https://127.0.0.1:1", validate_certs=False), "redeploy_runtime", ONE)
-    assert not error.ambiguous and "Nothing was sent" in str(error)
+    assert not error.ambiguous and "This call was not sent" in str(error)
 
 
 # The path: reports/2026-11 E4

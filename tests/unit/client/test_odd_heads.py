@@ -75,7 +75,7 @@ def test_what_precedes_the_answer_is_skipped(serve: Serve, status: bytes) -> Non
 def test_a_write_that_was_sent_is_ambiguous_and_not_sent_again(serve: Serve, answer: bytes) -> None:
     url, seen = serve(answer)
     error = failure(client_for(url, retries=3), "redeploy_runtime", ONE)
-    assert error.ambiguous and "Nothing was sent" not in str(error), str(error)
+    assert error.ambiguous and "This call was not sent" not in str(error), str(error)
     assert len(seen) == 1
 
 

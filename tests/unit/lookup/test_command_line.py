@@ -59,6 +59,14 @@ def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], ref
 
 
 @pytest.mark.parametrize(
+    ("playbooks", "refused"), [(OURS, True), (BY_PATH, True), (PATTERN, True), (("site.yml",), False)]
+)
+def test_a_playbook_is_not_run_step_by_step(playbooks: tuple[str, ...], refused: bool) -> None:
+    assert ("(--step)" in refusal_by_tasks({"args": playbooks, "tags": ["all"], "step": True}, CHECKOUT)) is refused
+    assert refusal_by_tasks({"args": playbooks, "tags": ["all"], "step": False}, CHECKOUT) == ""
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({}, ""),
@@ -74,12 +82,15 @@ def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], ref
         ({"fleetops_group": "eu"}, "No playbook reads fleetops_group."),
         ({"fleetops_run": {}, "fleetops_instance_id": "x"}, "fleetops_instance_id. No playbook reads fleetops_run."),
         ({"fleetops_result": {"changed": False}}, "No playbook reads fleetops_result."),
+        # The plan would be for restarts, and the run would redeploy.
+        ({"fleetops_plan_for": "restart"}, "fleetops_plan_for cannot be given: each playbook sets it itself."),
     ],
 )  # fmt: skip
 def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], said: str) -> None:
     found = refusal_by_variables({"args": OURS}, CHECKOUT, given)
     assert said in found and bool(found) is bool(said)
-    assert refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given) == ""
+    imported = refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given)
+    assert imported == (found if "fleetops_plan_for" in given else "")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ from tests.conftest import CHECKOUT
         # What the playbooks keep themselves, and what hosts have.
         ("fleetops_run", ""),
         ("fleetops_asked", ""),
-        ("fleetops_end_here", ""),
         ("fleetops_report_asked", ""),
         *((f"fleetops_{field}", "") for field in Instance._fields),
         ("inventory_hostname", ""),
@@ -46,6 +45,11 @@ def test_a_name_that_is_like_a_known_one_is_warned_about(name: str, meant: str) 
     said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (is {meant} meant?)."
     found = warning_of("The run", [name], CHECKOUT)
     assert found == (said if meant else "")
+
+
+def test_a_name_that_each_playbook_sets_itself_is_warned_about() -> None:
+    found = warning_of("The inventory", ["fleetops_plan_for", "fleetops_soak"], CHECKOUT)
+    assert found.endswith("reads: fleetops_plan_for (each of them sets it itself).")
 
 
 def test_several_are_one_line_and_without_any_nothing_is_read() -> None:

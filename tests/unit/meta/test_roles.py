@@ -15,7 +15,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import STATS
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import SET_BY_PLAYBOOKS, STATS
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import typed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,7 +101,6 @@ def test_a_role_reads_its_variables_as_they_were_asked_for(role: str) -> None:
 
 # What a caller may give to a playbook: what it reads with a default, and the variables of its roles but for those that
 # it sets itself so that the role does what this playbook is for.
-SET_BY_PLAYBOOKS = {"fleetops_plan_for", "fleetops_compare_versions", "fleetops_acted", "fleetops_end_here"}
 # Of no use where nothing is planned by the runtime's version alone.
 ONLY_FOR = {"fleetops_state": {"rolling_redeploy"}}
 
@@ -112,6 +111,15 @@ def asked(playbook: str) -> dict[str, Any]:
     for play in load(ROOT / "playbooks" / f"{playbook}.yml"):
         found |= play.get("vars", {}).get("fleetops_defaults", {})
     return found
+
+
+def test_a_variable_of_the_inventory_changes_none_that_a_playbook_sets_itself() -> None:
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        for play in load(path):
+            parts = [task.get("ansible.builtin.import_role", {}) for task in play.get("tasks", ())]
+            roles = [part["name"].rpartition(".")[2] for part in parts if part and "tasks_from" not in part]
+            read = {name for role in roles for name in defaults(role)}
+            assert set(play.get("vars", ())) >= read & SET_BY_PLAYBOOKS, (path.name, play["name"])
 
 
 def variables(playbook: str) -> set[str]:

@@ -160,10 +160,12 @@ def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
      (T1, "1", True, "still_unknown"), (T0, "2", True, "still_unknown")],
 )  # fmt: skip
 def test_uncertain_is_decided_by_evidence(booted: str, version: str, healthy: bool, verdict: str) -> None:
-    target = {"id": "t", "status": "uncertain", "created_at": T0, "started_at": "2026-11-24T10:00:30+00:00"}
+    target = {"id": "1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", "status": "uncertain", "created_at": T0}
+    target["started_at"] = "2026-11-24T10:00:30+00:00"
     uptime = answers.parse_time(T2) - answers.parse_time(booted)
     health = {"checked_at": T2, "uptime_seconds": uptime, "status": "healthy" if healthy else "degraded"}
     updates = {"versions_reported_at": T2, "runtime": {"current_version": version, "available_version": "2"}}
     assert reconcile(target, [target], updates, health)[0] == verdict
     later = {"id": "later", "created_at": T2}
+    assert reconcile(target, [{**target, "id": target["id"].upper()}], updates, health)[0] == verdict
     assert reconcile(target, [target, later], updates, health)[0] == "superseded"

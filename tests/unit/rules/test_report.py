@@ -89,8 +89,8 @@ def test_each_instance_is_in_exactly_one_category(
         ({"failed": True, "timed_out": True, "target": {"status": "succeeded"}}, "failed"),
         ({"failed": True, "changed": True, "target": {"status": "failed"}}, "failed"),
         # Accepted, but nothing of it appeared.
-        ({"failed": True, "changed": True, "task_id": None}, "uncertain"),
-        ({"failed": True, "changed": False, "task_id": "1"}, "failed"),
+        ({"failed": True, "changed": True, "unresolved": True}, "uncertain"),
+        ({"failed": True, "changed": True, "task_id": "1"}, "failed"),
         ({"failed": True, "timed_out": True}, "failed"),
     ],
 )

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A write after which nothing can be read: the task says what is known of it, and never that nothing was sent."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import category_of
+from tests.integration.module_task import ModuleTask
+from tests.integration.second_task import run_second
+from tests.second_api.api import ROUTES, SecondApi, second_api
+
+READS = [name for name, (method, _path) in ROUTES.items() if method == "GET"]
+Case: TypeAlias = tuple[str, dict[str, Any], str]
+
+MEMORY = {"content": "Invoices go out on Fridays."}
+QUOTA = {"status": "rejected", "message": "quota exceeded"}
+# Module, what it is told, and the operation that it sends.
+REDEPLOYS = [("instance_runtime", {}, "redeploy_runtime"), ("instance_update", {}, "apply_all_updates")]
+# The answer of these is not the last word: what became of them is looked up.
+LOOKED_UP = [
+    *REDEPLOYS,
+    ("rollout_target", {"select": "failed"}, "retry_rollout_target"),
+    ("instance_memory", MEMORY, "store_memory"),
+    ("instance_memory", {"state": "absent", "all": True}, "clear_memories"),
+    ("update_policy", {"max_parallel_rollouts": 3}, "set_fleet_update_policy"),
+    ("instance_update_policy", {"raw_body": {"skills_override": "disabled"}}, "set_instance_update_policy"),
+    ("rollout", {"state": "paused"}, "pause_rollout"),
+    ("rollout", {"state": "cancelled"}, "cancel_rollout"),
+]
+RESTARTS = [
+    ("instance_power_cycle", {"wait_timeout": 10}, "power_cycle"),
+    ("instance_circuit_breakers", {}, "clear_circuit_breakers"),
+]
+STARTED = ("rollout", {}, "start_fleet_rollout")
+
+
+def run_blind(api: SecondApi, case: Case, answer: Any, status: int = 403) -> ModuleTask:
+    """The task, which gets ``answer`` for its write, and this status for each read after it."""
+    module, options, write = case
+    if module.startswith("rollout") and write != "start_fleet_rollout":
+        options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}
+    if write == "clear_memories":
+        api.instance("agent-001").memories.append({"id": "m1", **MEMORY})
+
+    def answer_and_go_dark(usual: Any) -> Any:
+        api.quirks.status.update(dict.fromkeys(READS, status))
+        return usual if answer is None else answer
+
+    api.quirks.answers[write] = answer_and_go_dark
+    done = run_second(api, module, retries=0, **options)
+    assert done.result["failed"] and done.result["changed"], done.result
+    assert api.writes() == [write]
+    return done
+
+
+def fleet_for(write: str) -> Any:
+    """A second API in which the write has something to do."""
+    if write == "retry_rollout_target":
+        return second_api(outcomes={"agent-001": "failed"}, deploy_seconds=0)
+    return second_api(deploy_seconds=10**6)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+@pytest.mark.parametrize("case", [*LOOKED_UP, *RESTARTS, STARTED], ids=lambda case: case[2])
+def test_a_lost_write_stays_unknown_if_it_cannot_be_looked_up(case: Case, status: int) -> None:
+    with fleet_for(case[2]) as api:
+        done = run_blind(api, case, b"this is no answer", status)
+        assert done.result["ambiguous"] and done.result["error"]["ambiguous"] is True
+        assert done.msg.split()[0] in ("POST", "PATCH", "DELETE") and "is unknown" in done.msg
+        assert category_of(done.result) == "uncertain"
+
+
+@pytest.mark.parametrize("case", LOOKED_UP, ids=lambda case: case[2])
+def test_a_refused_write_is_unknown_if_it_cannot_be_looked_up(case: Case) -> None:
+    with fleet_for(case[2]) as api:
+        done = run_blind(api, case, QUOTA)
+        assert done.result["ambiguous"] and done.result["refused"] == "rejected: quota exceeded"
+        assert "quota exceeded" in done.msg and "is unknown" in done.msg
+
+
+# A stored memory is in the answer to its write, so that nothing needs to be looked up.
+ACCEPTED = [case for case in [*LOOKED_UP, *RESTARTS, STARTED] if case[2] != "store_memory"]
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case[2])
+def test_an_accepted_write_that_cannot_be_looked_up_has_changed_something(
+    case: Case,
+) -> None:
+    with fleet_for(case[2]) as api:
+        done = run_blind(api, case, None)
+        assert case not in REDEPLOYS or category_of(done.result) == "uncertain"
+
+
+@pytest.mark.parametrize("case", [LOOKED_UP[2], *LOOKED_UP[-2:]], ids=lambda case: case[2])
+def test_a_lost_write_whose_repetition_fails_stays_unknown(case: Case) -> None:
+    module, options, write = case
+    with fleet_for(write) as api:
+        options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}
+
+        def refuse_from_now_on(_usual: Any) -> Any:
+            api.quirks.status[write] = 403
+            return b"this is no answer"
+
+        api.quirks.answers |= {write: refuse_from_now_on, "get_rollout": api.get_rollout(options["rollout_id"])}
+        done = run_second(api, module, retries=0, **options)
+        assert done.result["failed"] and done.result["changed"] and done.result["ambiguous"], done.result
+        assert (
+            "is unknown" in done.msg and "Sending it once more failed too" in done.msg and api.writes() == [write] * 2
+        )

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What rollout_target says of a rollout after its retries: by all of its targets, and only if they are all shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.second_task import run_second, sound
+from tests.second_api.api import second_api
+
+HOSTS = [f"agent-{number:03d}" for number in (1, 2, 3)]
+WHOLE: dict[str, Any] = {"select": "all", "max_failed_of": "rollout", "uncertain_grace": 0, "retries": 0}
+
+
+@pytest.mark.parametrize(
+    ("words", "retries", "told"),
+    [
+        # Nothing could be retried.
+        (["uncertain", "succeeded", "succeeded"], 0, "1 uncertain"),
+        # The one that could be retried succeeds.
+        (["failed", "uncertain", "uncertain"], 1, "2 uncertain"),
+        # A status that nobody knows is never selected.
+        (["melted", "succeeded", "succeeded"], 0, "1 of unknown end"),
+        (["failed", "cancelled", "succeeded"], 1, "1 cancelled"),
+        (["failed", "failed", "succeeded"], 2, ""),
+    ],
+)
+def test_after_the_retries_the_whole_rollout_is_judged(words: list[str], retries: int, told: str) -> None:
+    with second_api(outcomes=dict(zip(HOSTS, words, strict=True)), deploy_seconds=0) as api:
+        rollout_id = api.add_rollout(api.instances, "fleet")["id"]
+        # Nothing says whether an uncertain target was applied.
+        api.quirks.status["get_available_updates"] = 404
+        done = run_second(api, "rollout_target", rollout_id=rollout_id, **WHOLE)
+        assert len(api.writes()) == retries
+        assert bool(done.result.get("failed")) == bool(told), done.result
+        assert told in done.msg and (not told or rollout_id in done.msg)
+        allowed = run_second(api, "rollout_target", rollout_id=rollout_id, **WHOLE, max_failed=2)
+        assert bool(allowed.result.get("failed")) == ("cancelled" in words), "a cancelled rollout has failed"
+
+
+@pytest.mark.parametrize("targets", [None, [], {}])
+def test_retried_targets_that_are_no_longer_shown_have_not_ended(targets: Any) -> None:
+    with second_api(outcomes={"agent-001": "failed"}, deploy_seconds=0) as api:
+        rollout_id = api.add_rollout(api.instances, "fleet")["id"]
+        looks: list[int] = []
+
+        def hide_after_the_retry(usual: Any) -> Any:
+            looks.append(len(api.writes()))
+            return {**usual, "targets": targets} if looks.count(1) > 1 else usual
+
+        api.quirks.answers["get_rollout"] = hide_after_the_retry
+        done = run_second(api, "rollout_target", rollout_id=rollout_id, select="failed", wait_timeout=30)
+        assert done.result["failed"] and done.result["changed"] and done.result["timed_out"]
+        assert "1 of 1 retried targets" in done.msg and "no longer lists" in done.msg
+        del api.quirks.answers["get_rollout"]
+        assert not sound(run_second(api, "rollout_target", rollout_id=rollout_id, select="failed"))["changed"]
