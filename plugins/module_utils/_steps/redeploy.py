@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
@@ -289,7 +289,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
             health = client.get_deep_health(instance_id, force=True)
         except ApiError as error:
             # An agent that restarts does not answer. That is not a failure.
-            if error.kind in ("auth", "forbidden"):
+            if error.kind in KEY_REFUSED:
                 raise
             last = str(error)
             return False
