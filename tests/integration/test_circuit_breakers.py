@@ -67,6 +67,15 @@ def test_a_breaker_that_opens_again_is_named(sim: Simulator) -> None:
     assert "anthropic is still open" in done.msg
 
 
+# behaviour 2.4: E12 may answer before its effect.
+def test_a_breaker_that_closes_shortly_after_the_answer_is_waited_for(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    sim.fault(operation="clear_circuit_breakers", status=200, detail="accepted")
+    done = clear(sim, during=lambda pause: sim.knobs(disease={HOST: "none" if pause > 1 else "breakers"}))
+    assert not done.result.get("failed") and done.result["cleared"] == ["anthropic"], done.result
+    assert len(done.pauses) == 2
+
+
 # behaviour 3.5, row 24
 def test_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)

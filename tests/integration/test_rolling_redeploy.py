@@ -265,3 +265,15 @@ def test_too_few_forks_are_refused_before_anything_is_sent(simulator: Simulator,
     assert run.rc != 0
     assert "Add --forks 2" in run.output
     assert simulator.writes() == []
+
+
+def test_a_policy_that_cannot_be_read_while_a_batch_is_queued_slows_it_down_and_ends_nothing(run_playbook: Run) -> None:
+    # The plan and the gate read it before, the module's admission after. The lookup of throttle asks twice.
+    plans = [{"operation": "get_fleet_update_policy", "skip": 2, "times": 2, "status": 503}]
+    with running_simulator(instances=2, speed=40.0, faults={"plans": plans}) as sim:
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_canary": 0})
+        asked = [row["status"] for row in sim.journal() if row["operation_id"] == "get_fleet_update_policy"]
+    assert asked[:5] == [200, 200, 503, 503, 200], asked
+    assert run.rc == 0, run.output
+    assert "Updated (2): agent-001" in run.stdout
+    assert "The update policy cannot be read" in run.output
