@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 from tests.integration.module_task import ModuleTask
 from tests.integration.second_task import run_at_once, run_second, sound
@@ -40,11 +41,11 @@ def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None =
 
 def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0, **options: Any) -> list[ModuleTask]:
     """All instances at once; the stream lets them in one after the other."""
-    streams = [{"run": run, "name": one.hostname, "needs": needs} for one in api.instances]
-    hosts = [one.hostname for one in api.instances]
+    names = [one.hostname for one in api.instances]
+    streams = [{"run": run, "name": name, "needs": needs, "place": place} for place, name in enumerate(names)]
     return run_at_once(
         api,
-        [("instance_runtime", host, {**QUICK, **options, "stream": s}) for host, s in zip(hosts, streams, strict=True)],
+        [("instance_runtime", name, {**QUICK, **options, "stream": s}) for name, s in zip(names, streams, strict=True)],
     )
 
 
@@ -108,6 +109,19 @@ def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_
         late = [call["at"] - spent for call in api.called("redeploy_runtime") if call["at"] > spent + 1.5]
         assert late == []
         assert all(row["target"]["status"] == "succeeded" for row in updated)
+
+
+def test_an_instance_that_another_task_has_claimed_keeps_no_seat_and_no_place_from_the_others() -> None:
+    """The other task may itself be waiting for that seat, so that both would wait for each other."""
+    with second_api(instances=3, deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}) as api:
+        begin(api)
+        other = Admission(api.url)
+        assert other.claim(api.instance("agent-001").id)
+        thread = later(lambda: len(api.called("redeploy_runtime")) >= 2, other.leave)
+        results = [sound(done) for done in roll(api, admission_timeout=8)]
+        thread.join()
+        assert all(row["changed"] and not row["adopted"] for row in results)
+        assert most_at_once(api) == 1
 
 
 def test_an_uncertain_redeploy_is_waited_for_before_the_next_one_is_sent() -> None:

@@ -175,6 +175,8 @@ def send_admitted(
         nonlocal resolved
         try:
             if not admission.claim(instance_id):
+                # The other task may itself be waiting for a seat.
+                leave()
                 rows_now()
                 return "another task on this machine is redeploying it"
             if not resolved:
