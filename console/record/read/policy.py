@@ -167,8 +167,6 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
     )
     found = []
     for rollout in rollouts if seen else ():
-        if rollout["created_at"] is None:
-            continue
         window, assumed = in_force(seen, rollout["created_at"])
         if window.problem or window.is_open(rollout["created_at"]):
             continue

@@ -123,15 +123,21 @@ class Store(OpenedDatabase):
         return True
 
     def lose_runs(self, source: str, quiet_since: float, refs: Sequence[str] | None = None) -> int:
-        """Store the running runs of a source as lost that were last heard of before; returns how many. refs: only those
-        with one of these source_ref."""
+        """Store the running runs of a source as lost that were last heard of before, with their jobs; returns how many
+        runs. refs: only those with one of these source_ref."""
         with self._tables.transaction():
-            return self._tables.conn.execute(
+            lost = self._tables.conn.execute(
                 "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = ?"
                 " AND coalesce(heartbeat_at, started_at, 0) < ?"
                 " AND (?3 IS NULL OR source_ref IN (SELECT value FROM json_each(?3)))",
                 (source, quiet_since, None if refs is None else to_json(refs)),
             ).rowcount
+            self._tables.conn.execute(
+                "UPDATE run_jobs SET status = 'lost' WHERE status = 'running'"
+                " AND run_id IN (SELECT run_id FROM runs WHERE status = 'lost' AND source = ?)",
+                (source,),
+            )
+        return lost
 
     def put_tenant(self, tenant: str, at: float) -> None:
         """Remember a tenant; ``tenant`` is the API's base URL."""

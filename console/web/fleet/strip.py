@@ -116,9 +116,9 @@ def _window(fleet: Fleet, frozen: Frozen, now: float) -> Markup:
 
 def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Markup | str]:
     if (ends := frozen.at(now)) is not None:
-        return link(f"frozen until {viewer.when(ends.end)}", pages.POLICY), ends.reason or "by fleetops_freezes"
+        return link(f"frozen until {viewer.day_moment(ends.end)}", pages.POLICY), ends.reason or "by fleetops_freezes"
     begins = frozen.next_after(now)
-    following = f"frozen from {viewer.when(begins.start)}" if begins is not None else ""
+    following = f"frozen from {viewer.day_moment(begins.start)}" if begins is not None else ""
     window = fleet.window
     if window is None:
         return "not read", following

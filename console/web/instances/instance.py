@@ -91,7 +91,7 @@ def header(known: dict[str, Any]) -> None:
         ("Runtime", known["runtime_current"] or "not read"),
         ("Available", known["runtime_available"] or "not read"),
         ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
-        ("Last deploy", viewer.when(known["deployed_at"]) or "no success is known"),
+        ("Last deploy", viewer.day_moment(known["deployed_at"]) or "no success is known"),
         ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
         ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
     ]

@@ -86,7 +86,7 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
         markup.badge(RUNNING),
         markup.operation(title(row), row["key"]),
         markup.small(
-            f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"
+            f"{by_whom(row)}, started {viewer.day_moment(row['started_at'])} ({times.duration(row['seconds'])} ago)"
         ),
         Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else markup.NOTHING,
     )

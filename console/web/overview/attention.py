@@ -65,7 +65,7 @@ def entry(item: dict[str, Any]) -> Markup:
     if item["page"]:
         target, label, key = LINKS[item["page"]]
         act = Markup('<span class="fo-end">{}</span>').format(markup.link(label, target, **{key: item["id"]}))
-    since = viewer.when(item["at"])
+    since = viewer.day_moment(item["at"])
     when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
     # The title of one instance names it.

@@ -81,8 +81,10 @@ def is_open(key: str) -> bool:
     """Whether a rollout or a run may still change: it is open, it runs, or a rollout that the run started is open."""
     with suppress(DatabaseProblem):
         rollout, run = ask(rollouts.rollout, key), ask(runs.run, key)
+        retired = ask(freshness_queries.freshness).retired
         if rollout is not None:
-            return bool(rollout["is_open"]) and rollout["tenant"] not in ask(freshness_queries.freshness).retired
+            return bool(rollout["is_open"]) and rollout["tenant"] not in retired
         started = ask(rollouts.rollouts_of_run, key)
-        return bool((started["is_open"] != 0).any()) or (run is not None and run["status"] == "running")
+        is_open = (started["is_open"] != 0) & ~started["tenant"].isin(retired)
+        return bool(is_open.any()) or (run is not None and run["status"] == "running")
     return False

@@ -74,6 +74,12 @@ def when(at: float | None) -> str:
     return times.day_and_time(at, time.time(), shown_zone())
 
 
+def day_moment(at: float | None) -> str:
+    """As :func:`when`, followed by the zone's name, for sentences: 'today 02:14 UTC'."""
+    text = when(at)
+    return f"{text} {zone_word()}" if text else ""
+
+
 def clock_time(at: float | None, pattern: str = "%H:%M:%S") -> str:
     """The time of day in the shown zone; '' when unknown."""
     return times.moment(at, pattern, shown_zone())

@@ -280,7 +280,7 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
     # Always shown, so that the layout below does not move.
-    st.caption(f"{viewer.clock_time(window[0], '%Y-%m-%d %H:%M:%S')} to {viewer.moment(window[1], '%H:%M:%S')}")
+    st.caption(viewer.period(*window))
     return None if (first, last) == (0, most) else window
 
 

@@ -237,7 +237,8 @@ def test_a_run_whose_folder_is_gone_is_lost_after_as_long_as_one_that_is_silent(
     load(database, tmp_path / "data")
     assert rows(database, "SELECT status FROM runs") == [{"status": "running"}]
     load(database, tmp_path / "data", at=time.time() + LOST_AFTER_S + 60)
-    assert rows(database, "SELECT status FROM runs") == [{"status": "lost"}]
+    for table in ("runs", "run_jobs"):
+        assert rows(database, f"SELECT status FROM {table}") == [{"status": "lost"}]
 
 
 def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_whole(

@@ -171,6 +171,11 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     assert "Running for 50 s" in words(app) and "3 d" in words(app)
     assert not cached.is_open(THERE)
     assert cached.is_open(HERE)
+    with sqlite3.connect(two) as conn:
+        conn.executemany(
+            "INSERT INTO run_links (run_id, kind, ref) VALUES (?, 'rollout', ?)", [("over", THERE), ("on", HERE)]
+        )
+    assert (cached.is_open("over"), cached.is_open("on")) == (False, True)
     assert "oldest of" not in words(opened(monkeypatch, two, "overview"))
     app = opened(monkeypatch, two, "record")
     assert states_of(app)[OTHER].startswith("retired 20")

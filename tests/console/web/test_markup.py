@@ -109,6 +109,17 @@ def test_hostile_text_stays_text(part: str) -> None:
             assert (attributes["href"] or "").startswith(("./", "?"))
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("needs attention", "since 2001-09-09 01:46 UTC"),
+        ("card of a running operation", "started 2001-09-09 01:46 UTC (9.0 s ago)"),
+    ],
+)
+def test_a_time_within_a_sentence_has_its_zone(part: str, said: str) -> None:
+    assert said in Parsed(PARTS[part]).text
+
+
 def test_the_parameters_of_a_link_come_back_as_they_were() -> None:
     (_tag, attributes) = Parsed(markup.link("x", pages.OPERATION, id=HOSTILE, outcome=["a", "b"], none=None)).elements[
         0

@@ -154,6 +154,8 @@ def test_a_window_in_the_address_narrows_the_table_and_shows_bars(big: Path, mon
     assert not app.exception
     assert len(app.get("plotly_chart")) == 2
     said = words(app)
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert any(re.fullmatch(f"{moment} to {moment} UTC", caption.value) for caption in app.caption)
     shown = int(said.partition(" of 20,000 targets in the window")[0].rpartition("\n")[2].replace(",", ""))
     assert 300 < shown == len(app.dataframe[-1].value) < 500
 
