@@ -22,6 +22,7 @@ options:
     description:
       - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
         ends the task immediately.
+      - In a O(stream), the time for which the run is held, or a task with a lower place waits too, does not count.
     type: int
     default: 3600
   stream:

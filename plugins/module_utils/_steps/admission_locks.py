@@ -62,6 +62,8 @@ class Admission:
         self._descriptor: int | None = None
         self._seat: int | None = None
         self.allowed: int | None = None
+        # Whether a process that comes earlier in the queue was waiting too, by the last is_first().
+        self.is_behind = False
 
     def claim(self, name: str) -> bool:
         """Prevent other tasks of this machine from claiming ``name`` until ``leave()``; False if another one has it.
@@ -130,7 +132,8 @@ class Admission:
             is_next = self._queue is None or self._queue.is_next()
         except OSError as failure:
             raise AdmissionError(f"the order of the waiting tasks cannot be kept: {failure.strerror}") from None
-        if not is_next:
+        self.is_behind = not is_next
+        if self.is_behind:
             self.give_up_first()
         return is_next and _try_lock(self._open(), _FIRST)
 

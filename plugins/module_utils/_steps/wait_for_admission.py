@@ -234,11 +234,12 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
 def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
     """The result of ``attempt()``, which is repeated while it returns why to wait. Fails after admission_timeout."""
     outcome: Outcome | str = ""
-    stream = Stream.of(context)
+    stream, seconds_behind = Stream.of(context), 0.0
 
     def clock() -> float:
-        """The task's clock without the time for which the run was held, which hold_timeout limits."""
-        return context.clock() - (0.0 if stream is None else stream.seconds_held())
+        """The task's clock without the time for which the run was held, which hold_timeout limits, and without the time
+        behind others of the stream, each of which has its own deadline."""
+        return context.clock() - (0.0 if stream is None else stream.seconds_held()) - seconds_behind
 
     def attempt_again() -> Outcome | str:
         nonlocal outcome
@@ -248,10 +249,14 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
         return outcome
 
     def pause(seconds: float) -> None:
-        if outcome == FULL:
-            admission.pause(seconds, context.sleep)
-        else:
+        nonlocal seconds_behind
+        if outcome != FULL:
             context.sleep(seconds)
+            return
+        was_behind, before = admission.is_behind, clock()
+        admission.pause(seconds, context.sleep)
+        if was_behind:
+            seconds_behind += clock() - before
 
     waited = wait_until(
         attempt_again,
