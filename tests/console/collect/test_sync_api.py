@@ -290,7 +290,7 @@ def test_nobody_listens(sim: Simulator, database: Path) -> None:
     assert report.api is not None
     assert report.spools is not None
     assert len(report.api.problems) == 1
-    assert "Nothing was sent" in report.api.problems[0]
+    assert "This call was not sent" in report.api.problems[0]
 
 
 def test_events_between_two_syncs_that_were_not_read_are_a_gap_until_they_are(sim: Simulator, database: Path) -> None:
