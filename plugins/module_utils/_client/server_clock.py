@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-# A Date has whole seconds, and an answer may take a second. What is further behind shows another clock.
+# A Date has whole seconds, and an answer may take a second. A Date that is further behind comes from another clock.
 _FURTHEST_BEHIND = 2.0
 
 
 class ServerClock:
     """Learns from Date headers. None of them is later than the server's clock, so the latest one is the most exact.
 
-    ``ahead``: how many seconds the server's clock (epoch seconds) is ahead of a local one that only counts, at least;
+    ``ahead``: how many seconds, at least, the server's clock (epoch seconds) is ahead of the local monotonic clock;
     None if no answer had a Date.
     """
 

@@ -23,30 +23,36 @@ class Queue:
         self._path, self._place = path, place
         self._descriptor: int | None = None
 
-    def join(self) -> None:
-        """Wait from now on."""
+    def join(self) -> bool:
+        """Wait from now on. Returns whether this process has its place, which another one may hold for a moment."""
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            # Another process may hold this byte for a moment, in is_next().
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, self._place)
+        return _lock(self._descriptor, fcntl.LOCK_EX, 1, self._place)
 
     def is_next(self) -> bool:
-        """Whether nobody who waits has a place before this one."""
-        self.join()
-        if self._place == 0 or self._descriptor is None:
+        """Whether this process waits, and nobody who waits has a place before it."""
+        if not self.join() or self._descriptor is None:
+            return False
+        if self._place == 0:
             return True
-        try:
-            # A shared lock, so that two processes that ask do not see each other.
-            fcntl.lockf(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, self._place)
-        except OSError as failure:
-            if failure.errno in (errno.EACCES, errno.EAGAIN):
-                return False
-            raise
+        # A shared lock, so that two processes that ask do not see each other.
+        is_free = _lock(self._descriptor, fcntl.LOCK_SH, self._place, 0)
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, self._place)
-        return True
+        return is_free
 
     def leave(self) -> None:
         """Wait no longer, because the process was admitted or needs no admission."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int, kind: int, length: int, first: int) -> bool:
+    """Lock ``length`` bytes from ``first`` on; False if another process holds one of them."""
+    try:
+        fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, length, first)
+    except OSError as failure:
+        if failure.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
+    return True

@@ -254,7 +254,10 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
             context.sleep(seconds)
             return
         was_behind, before = admission.is_behind, clock()
-        admission.pause(seconds, context.sleep)
+        try:
+            admission.pause(seconds, context.sleep)
+        except AdmissionError as failure:
+            context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
         if was_behind:
             seconds_behind += clock() - before
 

@@ -73,7 +73,7 @@ def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
     try:
         policy = client.get_fleet_update_policy()
     except ApiError as failure:
-        raise PolicyError(f"The update policy cannot be read, so its limit is not known. {failure}") from failure
+        raise PolicyError(f"The update policy cannot be read. {failure}") from failure
     # Ansible shows the value of a lookup unchanged.
     policy = printable_values(policy)
     _policies[identity] = (clock(), policy)
