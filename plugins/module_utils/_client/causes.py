@@ -19,20 +19,19 @@ def causes_of(failure: BaseException) -> list[BaseException]:
         if cause is None or cause in seen:
             continue
         seen.append(cause)
-        todo += [a for a in cause.args if isinstance(a, BaseException)]
-        todo += [getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else None]
+        todo += [a for a in (*cause.args, getattr(cause, "reason", None)) if isinstance(a, BaseException)]
         todo += [cause.__cause__, cause.__context__]
     return seen
 
 
 def is_raised_in(cause: BaseException, function: str) -> bool:
-    """Whether the exception was raised in this function: in connect or do_handshake, nothing was sent yet."""
+    """Whether the exception was raised in this function. In connect or do_handshake, nothing was sent yet."""
     frames = traceback.walk_tb(cause.__traceback__)
     return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
 
 
 def phrase_of(cause: BaseException) -> str:
-    """What the operating system says of the failure, or else the exception's own text."""
+    """The operating system's text for the failure, or else the exception's own text."""
     with contextlib.suppress(AttributeError):
         if isinstance(cause, OSError) and cause.strerror:
             return str(cause.strerror)

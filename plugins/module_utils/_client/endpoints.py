@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The table of all endpoints, and which call may be sent again after which failure (behaviour 2.1, 2.3, 2.5)."""
+"""The table of all endpoints, and which calls may be sent again after which failures (behaviour 2.1, 2.3, 2.5)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Repeat(Enum):
 
     READ = "read"  # a GET: up to the number of retries
     READ_ONCE_MORE = "read_once_more"  # a forced health read: once, because it loads the agent
-    ABSOLUTE = "absolute"  # a write whose effect is the same if it is sent twice: up to the number of retries
+    ABSOLUTE = "absolute"  # a write that has the same effect if it is sent twice: up to the number of retries
     NEVER = "never"  # its effect is looked up instead
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation. ``number``: of E1 to E26, 0 for any other call. ``path``: with parameters in braces.
+    """One operation. ``number``: 1 to 26 for E1 to E26, 0 for any other call. ``path``: with parameters in braces.
 
-    ``read_timeout``: the least number of seconds to wait for the answer; None for the setting request_timeout alone.
+    ``read_timeout``: wait at least this many seconds for the answer; None: only the setting request_timeout applies.
     """
 
     number: int
@@ -99,7 +99,7 @@ def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
         return None
     if status == 429 or (status == 503 and has_retry_after):
         return Outcome.NOT_EXECUTED
-    # Below 200, the answer itself is missing.
+    # After a status below 200, the answer itself is missing.
     if status >= 500 or status < 200:
         return Outcome.UNKNOWN
     return Outcome.REFUSED
@@ -131,7 +131,7 @@ def retry_after_seconds(header: str | None, server_now: float | None) -> float |
     if header is None:
         return None
     text = header.strip()
-    # A number of any length, since one that is too large for a time also means the longest pause.
+    # A number that is too large for a time also means the longest pause.
     seconds = LONGEST_RETRY_AFTER if _ENDLESS.fullmatch(text) else number(text)
     if seconds is None:
         when = http_date(text)
@@ -154,9 +154,8 @@ def http_date(text: str | None) -> float | None:
 def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) -> float:
     """Seconds to wait after attempt number ``attempt``. ``jitter``: a random number from 0 to 1.
 
-    The pauses are 0.5, 1, 2 ... 8 s, half of it random. If the server asks for a longer pause, it is that pause and a
-    small random part. If it asks for a shorter one, that is ignored, since all attempts would be used up before the
-    server has recovered.
+    The pauses are 0.5, 1, 2 ... 8 s, half of each random. If the server asks for a longer pause, it is that pause plus
+    a small random part. A shorter one is ignored, since all attempts would be used up before the server has recovered.
     """
     full = min(_FIRST_PAUSE * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE)
     ordinary = full * (0.5 + 0.5 * jitter)

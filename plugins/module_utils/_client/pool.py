@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .client import FleetClient
 from .errors import ApiError
 
-# Kinds of errors with which every further call would fail too. A wrong key is thus reported once, not 100 times.
+# Kinds of errors after which every further call would fail too. So a wrong key is reported once, not 100 times.
 HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected", "wrong_path"})
 
 Call = Callable[[FleetClient], Any]
@@ -27,10 +27,10 @@ class NotCalled(NamedTuple):
 
 
 class Pool:
-    """Threads that call with clones of one client.
+    """Threads that make calls, each with its own clone of one client.
 
-    A context manager: at its end, calls that have not begun are dropped. ``hopeless``: a call has failed with a
-    HOPELESS error; the answers of all further calls are NotCalled.
+    A context manager: at its end, calls that have not begun are dropped. ``hopeless``: whether a call has failed with a
+    HOPELESS error. The answer of each further call is then NotCalled.
     """
 
     def __init__(self, client: FleetClient, workers: int) -> None:

@@ -17,14 +17,14 @@ from .trust import trust_of
 
 
 class ProbeError(Exception):
-    """There was no answer. The message is a phrase that says why."""
+    """There was no answer. The message is a phrase with the reason."""
 
 
 def status_of(url: str, *, validate_certs: bool, ca_path: str | None, timeout: float) -> int:
     """The status of the answer to a GET of ``url`` within ``timeout`` seconds. Redirects are not followed.
 
-    No key, no extra headers and no cookies are sent. Proxy and certificates are the same as for the calls of the API.
-    Raises ProbeError.
+    No key, extra headers or cookies are sent. Proxy and certificates are the same as for calls to the API. Raises
+    ProbeError.
     """
     try:
         proxy = proxy_for(url, os.environ)

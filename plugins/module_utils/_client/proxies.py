@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Which proxy is used for a server, by the environment variables alone. Pure.
+"""Which proxy is used for a server, according to environment variables alone. Pure.
 
 requests would also ask the operating system. On macOS, that lookup crashes a forked process, and Ansible's workers are
 forked.
@@ -25,7 +25,7 @@ class Proxy(NamedTuple):
     variable: str
 
     def secrets(self) -> tuple[str, ...]:
-        """The password, as it is written in the address and decoded."""
+        """The password, both as written in the address and decoded."""
         password = urlsplit(self.url).password
         return (password, unquote(password)) if password else ()
 
@@ -51,7 +51,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def _named(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """The variable and its text. As in curl, an empty variable in lower case disables the one in upper case."""
+    """The variable and its value. As in curl, an empty variable in lower case disables the one in upper case."""
     variable = name if name in environ else name.upper()
     return variable, environ.get(variable, "").strip()
 
@@ -84,5 +84,5 @@ def _fits(entry: str, host: str, port: int | None) -> bool:
     except (ValueError, TypeError):
         pass
     name = entry.removeprefix("*").lstrip(".")
-    ending = host if ":" in host else host.rstrip(".")
-    return any(whole == name or whole.endswith("." + name) for whole in (ending, f"{ending}:{port}"))
+    plain = host if ":" in host else host.rstrip(".")
+    return any(known == name or known.endswith("." + name) for known in (plain, f"{plain}:{port}"))

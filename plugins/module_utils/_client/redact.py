@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 
-# The value under a key that ends in one of these words is a secret, whatever it is.
+# Any value under a key that ends in one of these words is a secret.
 _SECRET_KEY = re.compile(
     r"(?:^|[_\-. ])(?:api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|bearer|passw(?:or)?d"
     r"|passphrase|authorization|credentials?|cookie)$",
@@ -30,13 +30,13 @@ class Redactor:
     """Replaces secrets with ``********`` in plain data.
 
     ``secrets``: known values, such as the API key. They are masked wherever they occur, also inside longer strings and
-    in keys of mappings. A value of fewer than 4 characters is ignored. Values under keys that name a secret are masked
-    whatever they are.
+    in keys of mappings. A value of fewer than 4 characters is ignored. All values under keys that name a secret are
+    masked.
     """
 
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         known = {str(s) for s in secrets if s and len(str(s)) >= _SHORTEST_SECRET}
-        # The longest first: otherwise a part of a secret that contains another one would remain.
+        # The longest first: otherwise the rest of a secret that contains another one would remain.
         ordered = sorted(known, key=lambda s: (-len(s), s))
         self._pattern = re.compile("|".join(re.escape(s) for s in ordered)) if ordered else None
 
@@ -74,7 +74,7 @@ class Redactor:
         return MASK
 
     def _hides_value(self, key: Any) -> bool:
-        """Whether the value under ``key`` of a mapping is masked, whatever it is."""
+        """Whether any value under ``key`` of a mapping is masked."""
         return is_secret_key(key)
 
 

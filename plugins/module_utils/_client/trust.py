@@ -17,7 +17,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 class Trust(NamedTuple):
-    """``verify``: the value for requests, which is false, true (its own certificates), or a file or folder.
+    """``verify``: the value for requests: false, true (its own certificates), or a file or folder.
 
     ``name``: the option or the environment variable that the value comes from.
     """
@@ -53,7 +53,7 @@ class Trust(NamedTuple):
 
 
 def trust_of(validate_certs: bool, ca_path: str | None, environ: Mapping[str, str]) -> Trust:
-    """The certificates of ``ca_path``, else of the variables that requests reads, else those that requests contains."""
+    """The certificates of ``ca_path``, else of the variables of requests, else those that come with requests."""
     if not validate_certs:
         return Trust(False, "validate_certs")
     if ca_path:
