@@ -317,7 +317,7 @@ def test_unhealthy_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) 
 def test_a_record_from_the_cache_is_no_proof_of_health(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)
     done = run_task(sim, healthy_timeout=30)
-    assert done.result["failed"] and "by an old record" in done.msg
+    assert done.result["failed"] and "according to an old record" in done.msg
 
 
 @pytest.mark.parametrize("down", [404, 502, 503, 504])

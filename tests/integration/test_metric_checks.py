@@ -68,8 +68,8 @@ def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulat
     done = ask(fleet, server.url, {**CHECK, "for": 300}, {**CHECK, "name": "typo", "query": "sum("})
     assert done.result["verdict"] == "fail"
     assert done.result["reasons"] == [
-        'failed calls is 0.5 (host="b"), and must be < 0.01 for 5 min.',
-        f"The query of typo is refused: {PARSE_ERROR}. Correct it.",
+        'failed calls is 0.5 (host="b"), but must be < 0.01 for 5 min.',
+        f"Prometheus refused the query of typo: {PARSE_ERROR}. Correct it.",
     ]
     assert done.pauses == [] and len(server.seen) == 2
 
@@ -79,7 +79,7 @@ def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulat
     [
         (lambda at: None, 0, "failed calls has no data, so it is not known whether it is < 0.01."),
         (lambda at: float("nan"), 0, "failed calls has no data"),
-        (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are only values of the last "),
+        (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are only values for the last "),
     ],
 )
 def test_without_data_it_cannot_be_told(
@@ -170,5 +170,5 @@ def test_a_rolling_run_stops_by_a_metric_before_its_first_batch(
     with running_simulator(instances=2, speed=40.0) as sim:
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=asked, env={"FLEETOPS_METRIC_TOKEN": TOKEN})
         assert run.rc == 2 and sim.writes() == [], run.output
-    assert "errors is 0.2, and must be < 0.01." in run.output and TOKEN not in run.output
+    assert "errors is 0.2, but must be < 0.01." in run.output and TOKEN not in run.output
     assert {headers["Authorization"] for _path, _form, headers in server.seen} == {f"Bearer {TOKEN}"}

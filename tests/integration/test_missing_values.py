@@ -120,7 +120,7 @@ def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_aske
         done = run_second(api, "rollout", state="started")
         assert api.called("start_fleet_rollout") and done.result["rollout_id"] == api.rollouts[-1]["id"]
     assert (
-        f"Fleet rollout {done.result['rollout_id']} ended without a status: of 2 targets 1 failed: agent-001"
+        f"Fleet rollout {done.result['rollout_id']} ended without a status: of 2 targets, 1 failed: agent-001"
         in done.msg
     )
     assert "None" not in sentence_of(done)

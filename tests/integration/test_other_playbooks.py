@@ -106,7 +106,7 @@ def test_a_rollout_with_a_target_that_cannot_be_tried_again_fails(run_playbook: 
         run = run_playbook(sim, ROLLOUT, e=settings | {"fleetops_uncertain_grace": 0})
         assert run.rc == 2, run.output
         assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target"]
-        assert "of 3 targets 1 uncertain" in artifact(run, "fleetops_report")["why"]
+        assert "of 3 targets, 1 uncertain" in artifact(run, "fleetops_report")["why"]
 
 
 def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook: Run) -> None:

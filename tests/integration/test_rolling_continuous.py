@@ -232,17 +232,17 @@ def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instanc
 
 # What else is refused is in tests/unit/rules/test_pace.py.
 REFUSED = [
-    ({"fleetops_soak": 60}, "fleetops_soak does not go with fleetops_pace=continuous, which has no batches"),
+    ({"fleetops_soak": 60}, "fleetops_soak cannot be used with fleetops_pace=continuous, which has no batches"),
     (
         {"fleetops_metric_checks": [{"query": "up", "must_be": "== 1"}]},
-        "fleetops_metric_checks does not go with fleetops_pace=continuous",
+        "fleetops_metric_checks cannot be used with fleetops_pace=continuous",
     ),
-    ({"fleetops_quarantine": 2}, "fleetops_quarantine does not go with fleetops_pace=continuous"),
+    ({"fleetops_quarantine": 2}, "fleetops_quarantine cannot be used with fleetops_pace=continuous"),
     (
         {"fleetops_waves": [{"hosts": "all", "soak": 60}]},
-        "waves (all) does not go with pace=continuous",
+        "waves (all) cannot be used with pace=continuous",
     ),
-    ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair does not go with fleetops_pace=continuous"),
+    ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair cannot be used with fleetops_pace=continuous"),
     ({}, "The redeploys in flight, and the proof of health after each of them, take 5 workers"),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
 ]

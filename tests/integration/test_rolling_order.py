@@ -148,7 +148,7 @@ def test_restarts_take_the_same_order_and_refuse_what_looks_at_redeploys(run_pla
         refused = run_playbook(sim, POWER_CYCLE, e={**rules, "fleetops_order": "slowest_first"})
         assert refused.rc == 2, refused.output
         assert report_of(refused)["reasons"] == [
-            "There is no plan: order slowest_first looks at past redeploys, and this run makes none."
+            "There is no plan: order slowest_first looks at past redeploys, and this run does not redeploy."
         ]
         checked = run_playbook(sim, POWER_CYCLE, "--check", e=rules)
         assert checked.rc == 0, checked.output

@@ -285,7 +285,7 @@ def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -
     sim.knobs(outcomes={"agent-002": "failed"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"] and done.result["rollout"]["status"] == "partial"
-    told = "of 4 targets 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
+    told = "of 4 targets, 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
     assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
     assert done.result["too_many"] and done.result["ended_badly"] and "stopped" not in done.result
 
@@ -345,7 +345,7 @@ def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
             sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{newest}/cancel")
 
     done = run_task(sim, during=during, max_failed=4)
-    assert done.result["failed"] and "was cancelled: of 4 targets 2 cancelled." in done.msg
+    assert done.result["failed"] and "was cancelled: of 4 targets, 2 cancelled." in done.msg
     assert "ended_badly" not in done.result, "a retry would not mend it"
 
 
@@ -378,7 +378,7 @@ def test_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulato
 def test_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
-    assert done.result["failed"] and "of 4 targets 1 uncertain: agent-001.fra1.fleet.example (" in done.msg
+    assert done.result["failed"] and "of 4 targets, 1 uncertain: agent-001.fra1.fleet.example (" in done.msg
     assert [told["verdict"] for told in done.result["reconciled"]] == ["not_applied"]
     assert posts(sim) == ["start_fleet_rollout"]
 

@@ -25,7 +25,7 @@ WHOLE: dict[str, Any] = {"select": "all", "max_failed_of": "rollout", "uncertain
         # The one that could be retried succeeds.
         (["failed", "uncertain", "uncertain"], 1, "2 uncertain"),
         # A status that nobody knows is never selected.
-        (["melted", "succeeded", "succeeded"], 0, "1 of unknown end"),
+        (["melted", "succeeded", "succeeded"], 0, "1 with an unknown end"),
         (["failed", "cancelled", "succeeded"], 1, "1 cancelled"),
         (["failed", "failed", "succeeded"], 2, ""),
     ],

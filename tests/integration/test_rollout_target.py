@@ -142,7 +142,7 @@ def test_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> No
     result = run_task(sim, rollout_id, select="uncertain", retry_unknown=True, check=check).result
     assert not result["changed"] and not result.get("failed"), result
     assert result["reconciled"][0]["verdict"] == "succeeded"
-    assert "the evidence says that it succeeded" in result["skipped_targets"][0]["reason"]
+    assert "the evidence shows that it succeeded" in result["skipped_targets"][0]["reason"]
     assert posts(sim) == [], "no E8"
 
 
@@ -234,7 +234,7 @@ def test_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simu
 def test_one_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": ["failed", "failed", "failed"], "agent-002": "failed"})
     done = run_task(sim, rollout_id, select="failed")
-    told = "of 2 targets 1 failed: agent-001.fra1.fleet.example (bundle checksum mismatch on the agent)."
+    told = "of 2 targets, 1 failed: agent-001.fra1.fleet.example (bundle checksum mismatch on the agent)."
     assert done.result["failed"] and done.result["changed"]
     assert done.msg == f"Retried in rollout {rollout_id}: {told}"
     assert not run_task(sim, rollout_id, select="failed", max_failed=1).result.get("failed")

@@ -252,13 +252,13 @@ def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"soak": 10}, "soak does not go with stream, which has no batches: there is no next batch that waits for it."),
-        ({"audit": True, "soak": 10}, "soak does not go with stream"),
+        ({"soak": 10}, "soak cannot be used with stream, which has no batches: it is the time between two batches."),
+        ({"audit": True, "soak": 10}, "soak cannot be used with stream"),
         (
             {"metric_checks": [{"query": "up", "must_be": "== 1"}], "metric_url": "http://x"},
-            "metric_checks does not go with stream",
+            "metric_checks cannot be used with stream",
         ),
-        ({"on_bundle_change": "stop"}, "on_bundle_change=stop does not go with stream"),
+        ({"on_bundle_change": "stop"}, "on_bundle_change=stop cannot be used with stream"),
         ({"stream": {"run": "../x"}}, "it must be 1 to 64 letters, digits and dashes"),
         ({"stream": {"run": "x", "most": 0}}, "stream.most is 0: it must be 1 or more"),
         ({"stream": {"run": "x", "health_interval": 0}}, "it must be above 0 seconds"),

@@ -27,10 +27,10 @@ class Facts:
 
     ``policy``: the answer of E9, and ``now``, the server's time of that answer (epoch seconds). ``rollouts``: the
     newest rows of E3, and all rollouts that have not ended. ``most``: the run's own limit of redeploys in flight, or
-    None. ``in_flight``: redeploys in flight, whoever started them. ``names``: the run's host names, by the rollout
-    (id_key) of their redeploy. ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended
+    None. ``in_flight``: redeploys in flight, whoever started them. ``names``: the run's host names by rollout
+    (id_key). ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended
     as uncertain and is still being checked. ``max_failed``: how many may fail. ``needs`` and ``margin``: the seconds
-    that the redeploy takes, and the seconds of the window that must be left after it. ``started``: the run has already
+    that the redeploy takes, and the seconds that must be left in the window after it. ``started``: the run has already
     sent a redeploy. ``override``: the reason for ignoring window and freezes, or empty. ``stall_timeout``: seconds, 0
     for no check. ``health``: the check of the newest health sample, and ``hold``, the check of the hold; None if the
     run has no such check.
@@ -59,8 +59,8 @@ class Facts:
 class Verdict:
     """``word``: go, wait or stop. ``allowed``: how many redeploys may be in flight, 0 if none may be started now.
 
-    ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences. Only when
-    the checks pass and the stream waits nevertheless, they are phrases that complete "for 10 s ...".
+    ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences, but
+    phrases that can follow "for 10 s" if the checks pass and the stream waits.
     """
 
     word: str
@@ -155,10 +155,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
-    """Whether one more redeploy may be sent now (go) or perhaps later (wait), or the run sends no more (stop).
+    """Whether one more redeploy may be sent now (go), perhaps later (wait), or not any more in this run (stop).
 
-    ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold`` the stream
-    waits; if it is anything else but ``pass`` the stream stops.
+    ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold``, the stream
+    waits. If it is neither ``hold`` nor ``pass``, the stream stops.
     """
     checks = [check for rule in rules if (check := rule(facts)) is not None]
     worst = gate.worst(checks)
@@ -170,7 +170,7 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
     allowed = limit if facts.most is None else min(limit, facts.most)
     if facts.unsure and len(facts.failed) + len(facts.unsure) > facts.max_failed:
         named = gate.listed(facts.unsure)
-        return Verdict(WAIT, allowed, reasons=[f"it is uncertain to the server whether the redeploy of {named} worked"])
+        return Verdict(WAIT, allowed, reasons=[f"the server does not know whether the redeploy of {named} worked"])
     if facts.in_flight >= allowed:
         return Verdict(WAIT, allowed, reasons=[FULL])
     return Verdict(GO, allowed)
@@ -181,8 +181,7 @@ class Marks:
     """What the tasks of a stream have recorded for each other, by host name.
 
     ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
-    succeeded, and those whose task has failed. ``changed``: whether one of the tasks in ``done`` has changed its
-    instance.
+    succeeded or failed. ``changed``: whether one of the tasks in ``done`` has changed its instance.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@
 
 """Reading the API's answers: status words, counters, times, versions. Pure functions on plain data.
 
-In the reference every status is a plain string without a list of values (behaviour 2.4). Words are therefore
+In the reference every status is a plain string without a list of values (behaviour 2.4). So words are
 normalised and synonyms are mapped. An unknown word is kept, and the counters and completed_at decide instead.
 """
 
@@ -130,7 +130,7 @@ def parse_time(text: Any) -> float | None:
     moment = number(text)
     if moment is None:
         return None
-    # Milliseconds or an even smaller unit: as seconds, such a number would be after the year 5000.
+    # Milliseconds or an even smaller unit: as seconds, such a number would be a time after the year 5000.
     while moment >= _FINER_THAN_SECONDS:
         moment /= 1000
     return _in_range(moment)
@@ -162,7 +162,7 @@ def text_or_none(value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Counters:
-    """The numbers of targets of a rollout by status. ``cancelled`` is calculated, as the API has no counter for it."""
+    """How many targets of a rollout have each status. ``cancelled`` is calculated, as the API has no counter for it."""
 
     total: int
     queued: int
@@ -205,7 +205,7 @@ def counters(rollout: Mapping[str, Any]) -> Counters:
 
 
 def counters_of_targets(targets: Iterable[Mapping[str, Any]]) -> Counters:
-    """The counters by the target rows. They take precedence over those of the rollout record (behaviour 2.4)."""
+    """The counters according to the target rows. They take precedence over the rollout record (behaviour 2.4)."""
     words = [target_status(t.get("status")) for t in targets]
     known = {word: words.count(word) for word in ("queued", "in_progress", "succeeded", "failed", "uncertain")}
     return Counters(total=len(words), **known)
@@ -225,7 +225,7 @@ def rollout_is_terminal(rollout: Mapping[str, Any], targets: Sequence[Mapping[st
     """Whether a rollout has ended.
 
     A known status decides, unless the counters or the target rows show that something is still queued or in progress.
-    If the status is unknown, these and completed_at decide.
+    If the status is unknown, the counters or rows and completed_at decide.
     """
     word = rollout_status(rollout.get("status"))
     tally = counters_of_targets(targets) if targets else counters(rollout)
@@ -251,7 +251,7 @@ def in_flight(rollouts: Iterable[Mapping[str, Any]]) -> int:
     """The number of targets of all given rollouts that are in progress or may start, whoever started the rollouts.
 
     Queued targets count, since the server may start them at any time, but not those of a paused rollout. If a rollout
-    that has not ended lacks these counters, all of its targets count that are not known to have ended.
+    that has not ended lacks these counters, each target that is not known to have ended counts.
     """
     return sum(map(_in_flight, rollouts))
 

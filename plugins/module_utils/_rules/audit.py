@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Audit events (E20): which of them match filters, and where reading the list may end; the report. Pure functions.
+"""Audit events (E20): which match filters, where reading the list may end, and the report. Pure functions.
 
 The API has no time filter and no documented order of events, and events are recorded some time after they happened.
 """
@@ -28,29 +28,29 @@ def report_of(
     *,
     since: str = "",
 ) -> Record:
-    """The report of the audit of several instances, by name.
+    """The audit report of several instances, by name.
 
     ``summaries`` and ``events``: the results of instance_audit_info, by name; ``events`` is None if none were to be
     read. ``names``: all instances of the report. Those without a result are listed under ``unread``.
 
-    ``instances``: the summaries as the server gave them. ``counts``: their counts, None for one that is not known.
-    ``totals``: the sums of the known counts, None if none is known. ``incomplete``: the names of the instances whose
-    count a total lacks. ``cut_off``: those that may have more events since ``since`` than were read.
+    ``instances``: the summaries as the server gave them. ``counts``: their counts, None if unknown. ``totals``: the
+    sums of the known counts, None if none is known. ``incomplete``: for each total, the names of the instances whose
+    count is unknown. ``cut_off``: those that may have more events since ``since`` than were read.
     """
-    told = {name: summaries[name]["summary"] for name in names if "summary" in summaries.get(name, {})}
+    read = {name: summaries[name]["summary"] for name in names if "summary" in summaries.get(name, {})}
     if events is not None:
-        told = {name: summary for name, summary in told.items() if "events" in events.get(name, {})}
-    counts = {name: {key: known_count(summary.get(key)) for key in _COUNTS} for name, summary in told.items()}
+        read = {name: summary for name, summary in read.items() if "events" in events.get(name, {})}
+    counts = {name: {key: known_count(summary.get(key)) for key in _COUNTS} for name, summary in read.items()}
     known = {key: [row[key] for row in counts.values() if row[key] is not None] for key in _COUNTS}
     listed = events or {}
     return {
-        "instances": told,
+        "instances": read,
         "counts": counts,
         "totals": {key: sum(found) if found else None for key, found in known.items()},
         "incomplete": {key: [name for name, row in counts.items() if row[key] is None] for key in _COUNTS},
-        "events": {name: listed[name]["events"] if name in listed else [] for name in told},
-        "cut_off": [name for name in told if listed.get(name, {}).get("reaches_since") is False],
-        "unread": [name for name in names if name not in told],
+        "events": {name: listed[name]["events"] if name in listed else [] for name in read},
+        "cut_off": [name for name in read if listed.get(name, {}).get("reaches_since") is False],
+        "unread": [name for name in names if name not in read],
         "since": since,
     }
 
@@ -58,8 +58,8 @@ def report_of(
 def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Collection[str]]) -> bool:
     """Whether an event happened at ``start`` (epoch seconds; None for any time) or later, and matches ``words``.
 
-    ``words``: the values that are accepted, by key; any value for an empty entry. An event without a valid time counts
-    as later than ``start``, so that no event gets lost.
+    ``words``: the values that are accepted, by key. An empty entry accepts any value. An event without a valid time
+    counts as later than ``start``, so that no event is lost.
     """
     at = parse_time(event.get("event_ts"))
     if start is not None and at is not None and at < start:
@@ -73,8 +73,8 @@ def end_of_walk(page: Sequence[Mapping[str, Any]], start: float) -> Callable[[Ma
     """A function that is true for an event after which all further rows happened before ``start`` (epoch seconds).
 
     None if no event can show that. ``page``: the first page of the list. If one of its times falls from row to row, the
-    list is ordered by that time, and ends at an event that is well before ``start``. If both times fall, the list may
-    be ordered by either, so both must be before ``start``.
+    list is ordered by that time, so an event that is well before ``start`` shows it. If both times fall, the list may
+    be ordered by either, so both must be well before ``start``.
     """
     falling = [name for name in _TIMES if _falls([parse_time(row.get(name)) for row in page])]
     if not falling:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""How the members of a plan are divided into batches: the sizes of the batches, and their members. Pure functions."""
+"""How the members of a plan are divided into batches: their sizes and their members. Pure functions."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def cut(
 ) -> list[tuple[Part, list[Member]]]:
     """The batches of all parts, each with its part. A batch never contains members of two parts.
 
-    ``sizes``: of the first batch, the second one, and so on over all parts; the last size is repeated. Each batch of
-    the part named ``canary`` has the first size. ``caps``: the maximum number of members of a group in one batch.
-    ``groups``: the group of each member. A member beyond the maximum waits for the next batch.
+    ``sizes``: the sizes of the first batch, the second one, and so on over all parts; the last size is repeated. Each
+    batch of the part named ``canary`` has the first size. ``caps``: the maximum number of members of a group in one
+    batch. ``groups``: the group of each member. A member beyond the maximum waits for the next batch.
     """
     caps, groups = caps or {}, groups or {}
     batches: list[tuple[Part, list[Member]]] = []

@@ -28,7 +28,7 @@ class Breakers:
 
 
 def breakers_of(subsystems: Any) -> Breakers:
-    """The breakers below any key, at any depth, whose name contains "breaker". A half-open breaker counts as open.
+    """The breakers below each key that contains "breaker", at any depth. A half-open breaker counts as open.
 
     Accepted shapes are ``{"openai": "open"}``, ``{"openai": {"state": "open"}}``,
     ``[{"name": "openai", "state": "open"}]``, ``{"openai": {"open": true}}`` and ``{"open_breakers": ["openai"]}``.
@@ -61,7 +61,7 @@ def _named_by_key(key: str, value: Any, owner: str) -> Iterator[tuple[str, bool]
 
 
 def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    """The same for a value that is known to contain breakers."""
+    """As _search, for a value that is known to contain breakers."""
     state = _state(node)
     if state is not None:
         yield _name(node, owner), state
@@ -74,7 +74,7 @@ def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
 
 
 def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
-    """The same for a list of open breakers. An empty list means that the breaker of ``owner`` is closed."""
+    """As _search, for a list of open breakers. An empty list means that the breaker of ``owner`` is closed."""
     yield from ((_name(item, str(item)), True) for item in names)
     if not names:
         yield owner, False

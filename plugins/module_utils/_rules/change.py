@@ -12,10 +12,10 @@ import re
 def change_problem(change: str, pattern: str) -> str:
     """Why a run may not be made under ``change``, as a sentence; empty if it may.
 
-    ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, and no text.
+    ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, or none.
     """
     if "\n" in change.strip():
-        return "fleetops_change has more than one line. Give the number of the change alone. Nothing was done."
+        return "fleetops_change has more than one line. Give only the number of the change. Nothing was done."
     if not pattern:
         return ""
     try:

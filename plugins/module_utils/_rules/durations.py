@@ -48,15 +48,15 @@ def pause_before_look(waited: float, expected: float | None, shortest: float, lo
     """Seconds until the next check of work that has taken ``waited`` seconds and usually takes ``expected`` (or None).
 
     This is a quarter of the time that is usually left, and later a tenth of the time by which the work is overdue.
-    Without ``expected`` it is a fortieth of ``waited``. So the delay until the end is noticed is small compared with
-    the work. The result is from ``shortest`` to ``longest`` seconds.
+    Without ``expected``, it is a fortieth of ``waited``. So the end is noticed with a delay that is short compared
+    with the work. The result is from ``shortest`` to ``longest`` seconds.
     """
     usual = waited / 40 if expected is None else max((expected - waited) / 4, (waited - expected) / 10)
     return min(max(usual, shortest), longest)
 
 
 class Usual:
-    """How long the redeploy of an instance usually takes: by its own past redeploys, else by those of the fleet.
+    """How long the redeploy of an instance usually takes, from its own past redeploys, or else from those of the fleet.
 
     ``known``: the seconds of past redeploys by instance (id_key). ``fallback``: the seconds if there are none at all.
     """
@@ -72,6 +72,6 @@ class Usual:
         return self._fleet[percent] if own is None else own
 
     def of(self, instance_id: str, percent: int) -> float:
-        """As ``known_seconds``, but the fallback if there are no redeploys."""
+        """As ``known_seconds``, but the fallback if there are no past redeploys."""
         known = self.known_seconds(instance_id, percent)
         return self._fallback if known is None else known

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Whether a file of the user's own tasks can be run around a run, and which files it includes. Pure."""
+"""Whether a file of the user's own tasks can be run before or after a run, and which files it includes. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hook_problem(content: Any) -> str:
     if not isinstance(content, list) or not all(isinstance(task, Mapping) for task in content):
         return "is not a list of tasks"
     if any(key in task for task in content for key in _PLAY_KEYS):
-        return "holds plays, and a list of tasks was expected"
+        return "contains plays, but a list of tasks was expected"
     for task in _tasks_in(content):
         words = str(_arguments(task, "meta") or "").split()
         if words and words[0] in _ENDS:
@@ -53,7 +53,7 @@ def included_files(content: Any) -> list[tuple[str, str]]:
 
 
 def _arguments(task: Mapping[str, Any], action: str) -> Any:
-    """What a task gives to an action, which is also written as ``action: name arguments``; None if it has another."""
+    """The arguments of a task's action, also in the form ``action: name arguments``; None if it has another action."""
     for prefix in _PREFIXES:
         if prefix + action in task:
             return task[prefix + action] or ""

@@ -25,10 +25,10 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 
 
 def require_text(value: Any, name: str, *, of: str = "") -> str:
-    """``value``, which must be text. The error names ``name``, its key, and ``of``, the option that contains that key.
+    """``value``, which must be text. ``name``: its key. ``of``: the option that contains that key, if any.
 
-    Raises ValueError for any other type. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a boolean, so the
-    original text can no longer be known.
+    Raises ValueError with a phrase for any other type. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a
+    boolean, so the original text can no longer be known.
     """
     if isinstance(value, str):
         return value
@@ -41,7 +41,7 @@ def require_text(value: Any, name: str, *, of: str = "") -> str:
 
 
 def id_key(value: Any) -> str:
-    """The key by which ids are compared: a UUID in its standard form, any other id without outer blanks."""
+    """The key by which ids are compared: a UUID in its standard form, any other id without surrounding blanks."""
     return "" if value is None else _key_of(str(value))
 
 

@@ -35,14 +35,15 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-# A range is read in 60 steps, but in none shorter than the usual scrape interval of Prometheus (in seconds).
+# A range is read in 60 steps, none of them shorter than the usual scrape interval of Prometheus (in seconds).
 _STEPS, _FINEST_STEP = 60, 15.0
+# How many series a reason names.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class MetricCheck:
-    """One check. ``seconds``: for how long the condition must have been met; 0 checks only the newest value."""
+    """One check. ``seconds``: how long the condition must have been met. 0 checks only the newest value."""
 
     name: str
     query: str
@@ -70,7 +71,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of Prometheus. ``problem``: why there is none, as a phrase; ``refused`` if the query is invalid."""
+    """An answer of Prometheus. ``problem``: why there is none, as a phrase. ``refused``: the query is invalid."""
 
     series: Sequence[Series] = field(default_factory=tuple)
     problem: str = ""
@@ -108,7 +109,7 @@ def _check(entry: Any, place: int) -> MetricCheck:
     except ValueError:
         signs = ", ".join(_OPERATORS)
         raise ValueError(
-            f"{where}: must_be is {must_be!r}: it must be one of {signs} and a number, '< 0.01'."
+            f"{where}: must_be is {must_be!r}: it must be one of {signs} and a number, such as '< 0.01'."
         ) from None
     seconds = 0.0 if is_blank(entry.get("for")) else number(entry["for"])
     if seconds is None or seconds < 0:
@@ -159,14 +160,14 @@ def _values(pairs: Any) -> list[tuple[float, float]]:
 
 
 def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
-    """The verdict of one check. ``now``: the time of the query (epoch seconds), from which the values must reach back.
+    """The verdict of one check. ``now``: the time of the query (epoch seconds). The values must reach back from then.
 
     pass: every value of every series meets the condition. fail: a value does not, or the query is invalid.
     inconclusive: there is no value, the values do not reach back far enough or have gaps, or there was no answer.
     """
     facts = {"metric": check.name, "query": check.query, "must_be": check.must_be, "for": check.seconds}
     if answer.refused:
-        return Check(NAME, FAIL, f"The query of {check.name} is refused: {answer.problem}. Correct it.", facts)
+        return Check(NAME, FAIL, f"Prometheus refused the query of {check.name}: {answer.problem}. Correct it.", facts)
     if answer.problem:
         return Check(NAME, INCONCLUSIVE, f"{check.name} cannot be read: {answer.problem}.", facts)
     series = [one for one in answer.series if one.values]
@@ -180,9 +181,9 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
     facts |= {"series": len(series), "lowest": _json(min(newest)), "highest": _json(max(newest))}
     if bad:
         first = {id(one): (one, value) for one, value in reversed(bad)}
-        told = ", ".join(f"{value:g}{_of(one)}" for one, value in list(first.values())[::-1][:_NAMED])
+        named = ", ".join(f"{value:g}{_of(one)}" for one, value in list(first.values())[::-1][:_NAMED])
         more = f" and {len(first) - _NAMED} more series" if len(first) > _NAMED else ""
-        return Check(NAME, FAIL, f"{check.name} is {told}{more}, and must be {check.must_be}{over}.", facts)
+        return Check(NAME, FAIL, f"{check.name} is {named}{more}, but must be {check.must_be}{over}.", facts)
     # The values of the first two steps may be missing.
     late = [one for one in series if one.values[0][0] > now - check.seconds + 2 * check.step]
     if check.seconds and late:
@@ -190,7 +191,8 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
         return Check(
             NAME,
             INCONCLUSIVE,
-            f"{check.name} must be {check.must_be}{over}, but there are only values of the last {since}{_of(late[0])}.",
+            f"{check.name} must be {check.must_be}{over}, but there are only values for the last {since}"
+            f"{_of(late[0])}.",
             facts,
         )
     missing = next((one for one in series if check.seconds and _has_gap(one, now, 2.5 * check.step)), None)
@@ -198,7 +200,7 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
         return Check(
             NAME,
             INCONCLUSIVE,
-            f"{check.name} must be {check.must_be}{over}, and values are missing in this time{_of(missing)}.",
+            f"{check.name} must be {check.must_be}{over}, but values of this time are missing{_of(missing)}.",
             facts,
         )
     value = f"{newest[0]:g}" if len(newest) == 1 else f"{min(newest):g} to {max(newest):g} in {len(newest)} series"

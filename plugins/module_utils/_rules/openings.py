@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""When something may be started: within the maintenance window and outside of the freezes. Pure arithmetic in UTC."""
+"""When something may be started: within the maintenance window and outside of the freezes. Pure, in UTC."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from .freezes import NO_FREEZES, Freezes
 from .window import DAY, Window
 
-# For how many seconds ahead the next opening is searched for.
+# How far ahead the next opening is searched for, in seconds.
 _AHEAD = 400 * DAY
 
 
 @dataclass(frozen=True)
 class Openings:
-    """The window without the freezes. ``problem``: a sentence if one of both is invalid, which counts as closed."""
+    """The window without the freezes. ``problem``: a sentence if either is invalid, which counts as closed."""
 
     window: Window
     freezes: Freezes = NO_FREEZES

@@ -65,7 +65,7 @@ class Rules:
     """The rules for the order of a plan and for its share of the fleet.
 
     ``order`` and ``seed``: see order_of. ``most``: the share, a number or a percentage as text. It applies to each
-    group in ``groups`` (host name to group), and to the whole run or to a batch, by ``scope``. ``quarantine``: after
+    group in ``groups`` (host name to group), either in the whole run or in a batch (``scope``). ``quarantine``: after
     how many consecutive failures an instance is in quarantine. ``defer_busy``: for how many seconds after a
     conversation an instance is busy. 0 disables these two.
     """
@@ -82,7 +82,7 @@ class Rules:
 
     @property
     def hashed(self) -> Record:
-        """The part of the plan's hash: the rules that were given, without the order that results from them now."""
+        """The rules for the plan's hash, as they were given. The order that results from them now is not part of it."""
         waves = [[wave.name, sorted(wave.hosts), wave.limit, wave.settings] for wave in self.waves]
         rules = {
             "order": "" if self.order == "name" else self.order,
@@ -120,7 +120,7 @@ def order_of(text: str) -> tuple[str, str]:
     if match:
         return "random", match[1].strip()
     if text == "random":
-        raise ValueError("order is random without a seed, so that no plan could be repeated. Write random(7)")
+        raise ValueError("order is random without a seed, so the plan could not be repeated. Write random(7)")
     if text not in ORDERS:
         raise ValueError(f"order is {text!r}; it must be name, inventory, sickest, slowest_first or random(seed)")
     return text, ""
@@ -141,8 +141,8 @@ def share_of(text: str, group: int) -> int:
 def waves_of(given: Any, hosts_of: Callable[[str], Iterable[str]] | None = None) -> list[Wave]:
     """The waves in a list of mappings or patterns. Raises ValueError.
 
-    ``hosts`` of a mapping are names, or a pattern. ``hosts_of(pattern)`` returns the names that a pattern matches, also
-    of a list of names with commas between them.
+    ``hosts`` of a mapping are names, or a pattern. ``hosts_of(pattern)`` returns the names that match a pattern, which
+    may also be names separated by commas.
     """
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"waves must be a list of patterns or mappings, not {given!r}")
@@ -163,7 +163,7 @@ def _wave(number: int, entry: Any, hosts_of: Callable[[str], Iterable[str]] | No
     name = str(entry.get("name") or pattern or number)
     unknown = sorted(str(key) for key in entry if key not in _WAVE_KEYS)
     if unknown:
-        raise ValueError(f"wave {name} has {', '.join(unknown)}; there are {', '.join(_WAVE_KEYS)}")
+        raise ValueError(f"wave {name} has the unknown key {', '.join(unknown)}; it may have {', '.join(_WAVE_KEYS)}")
     if pattern and hosts_of is not None:
         names = tuple(hosts_of(pattern))
     elif isinstance(hosts, (list, tuple)):
@@ -192,25 +192,24 @@ def refusal_of(
     """Why the rules cannot be used together, as a phrase; empty if they can.
 
     ``canary``: the number of canaries. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were given.
-    ``of_redeploys``: whether the run redeploys instances. ``soak``: the soak in seconds of waves without one of their
-    own.
+    ``of_redeploys``: whether the run redeploys instances. ``soak``: the soak (seconds) of waves without their own.
     """
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts names some"
-    unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
-    if unsoaked:
-        return f"the audit of wave {unsoaked[0]} needs a soak, and this wave has none"
+    without_soak = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
+    if without_soak:
+        return f"the audit of wave {without_soak[0]} needs a soak, and this wave has none"
     if not rules.most and (scope_asked or rules.groups):
         return "share_scope and share_by apply to max_share, which is not given"
     if not of_redeploys and rules.order == "slowest_first":
-        return "order slowest_first looks at past redeploys, and this run makes none"
+        return "order slowest_first looks at past redeploys, and this run does not redeploy"
     if not of_redeploys and rules.quarantine:
-        return "quarantine looks at past redeploys, and this run makes none"
+        return "quarantine looks at past redeploys, and this run does not redeploy"
     return ""
 
 
 def options_of(rules: Rules) -> Record:
-    """The rules as options for pace.refusal_of. ``waves`` has the names of the waves with settings of their own."""
+    """The rules as options for pace.refusal_of. ``waves`` has the names of the waves with their own settings."""
     return {
         "waves": tuple(wave.name for wave in rules.waves if wave.limit is not None or wave.settings),
         "share_scope": rules.scope if rules.most else "",
@@ -225,7 +224,9 @@ def _gate(name: str, given: Any) -> Record:
         raise ValueError(f"the gate of wave {name} is {given!r}; it must be a mapping")
     unknown = sorted(str(key) for key in given if key not in GATE_KEYS)
     if unknown:
-        raise ValueError(f"the gate of wave {name} has {', '.join(unknown)}; there are {', '.join(GATE_KEYS)}")
+        raise ValueError(
+            f"the gate of wave {name} has the unknown key {', '.join(unknown)}; it may have {', '.join(GATE_KEYS)}"
+        )
     found: Record = {}
     for key, value in given.items():
         if key == "audit":
@@ -279,15 +280,15 @@ def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Memb
     if rules.order == "sickest":
         return sorted(members, key=lambda member: _HEALTH.get(normalise(facts.health.get(member.name)), 0))
     if rules.order == "slowest_first":
-        everything = percentile([seconds for past in facts.past.values() for seconds in past], 50) or 0.0
+        median_of_all = percentile([seconds for past in facts.past.values() for seconds in past], 50) or 0.0
 
         def seconds_of(member: Member) -> float:
             own = percentile(facts.past.get(id_key(member.instance_id), ()), 50)
-            return everything if own is None else own
+            return median_of_all if own is None else own
 
         return sorted(members, key=lambda member: -seconds_of(member))
     if rules.order == "random":
-        # By the name and not by the position, so that one more or one less instance does not move the others.
+        # By the name, not the position, so that adding or removing an instance does not reorder the others.
         return sorted(members, key=lambda member: hashlib.sha256(f"{rules.seed}:{member.name}".encode()).digest())
     return list(members)
 
@@ -301,7 +302,7 @@ def caps_of(members: Iterable[Member], rules: Rules) -> dict[str, int]:
 
 
 def _within_share(parts: list[Part], members: Sequence[Member], rules: Rules) -> tuple[list[Part], dict[str, str]]:
-    """The parts without the members beyond the share of the run, and the reasons for these by name."""
+    """The parts without the members that exceed the share of the run, and the reasons for those by name."""
     caps = caps_of(members, rules) if rules.scope == "run" else {}
     if not caps:
         return parts, {}
@@ -329,8 +330,8 @@ def why_busy(events: Sequence[Mapping[str, Any]] | None, now: float, within: flo
     """Why an instance counts as busy, as a phrase; an empty text if it does not.
 
     ``events``: its newest audit events, None if they cannot be read. ``now``: epoch seconds. ``within``: for how many
-    seconds after a conversation it is busy. ``most``: how many events were requested. If there are that many, all of
-    this time and none of a conversation, an older one may belong to a conversation, so the instance counts as busy.
+    seconds after a conversation it is busy. ``most``: how many events were requested. If there are that many, all
+    within that time and none from a conversation, an older one may be from one, so the instance counts as busy.
     """
     if events is None:
         return "its audit cannot be read"
@@ -338,7 +339,7 @@ def why_busy(events: Sequence[Mapping[str, Any]] | None, now: float, within: flo
     if newest is None and most is not None and len(events) >= most:
         times = [at for event in events if (at := parse_time(event.get("event_ts"))) is not None]
         if not times or now - min(times) < within:
-            return f"its {most} newest audit events are of no conversation, and older ones may be"
+            return f"none of its {most} newest audit events is from a conversation, but older ones may be"
     if newest is None or now - newest >= within:
         return ""
     return f"its newest conversation was {duration(max(0.0, now - newest))} ago"

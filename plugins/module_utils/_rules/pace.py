@@ -19,21 +19,21 @@ BATCHES, CONTINUOUS = "batches", "continuous"
 PACES = (BATCHES, CONTINUOUS)
 
 
-# The settings that need batches, by the names of the modules' options, and of the playbooks' variables without
-# fleetops_. Each has the values for which batches are needed (an empty tuple: any value except an empty one, 0 and
-# false), and the reason.
+# The settings that need batches, by the name of the module's option, which is that of the playbooks' variable without
+# fleetops_. Each has the values that need batches (an empty tuple: all except an empty value, 0 and false), and the
+# reason.
 _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
-    "growth": (("doubling", "percent"), "nothing grows"),
-    "soak": ((), "there is no next batch that waits for it"),
+    "growth": (("doubling", "percent"), "there is nothing to grow"),
+    "soak": ((), "it is the time between two batches"),
     "audit": ((), "it compares the time before a batch with the time after it"),
     "audit_gate": ((), "it compares the time before a batch with the time after it"),
-    "metric_checks": ((), "they are asked before a batch"),
-    "on_bundle_change": (("stop",), "the bundles are compared before a batch"),
+    "metric_checks": ((), "they are made before each batch"),
+    "on_bundle_change": (("stop",), "the bundles are compared before each batch"),
     "repair": ((), "an instance is healed before the next batch (fleetops.agents.recover can follow the run)"),
-    "waves": ((), "the limit, the soak and the gate of a wave are those of its batches"),
+    "waves": ((), "the limit, the soak and the gate of a wave apply to its batches"),
     "share_scope": (("at_once",), "it is the share of a batch"),
     "quarantine": ((), "each instance in quarantine has a batch of its own"),
-    "defer_busy": ((), "who is busy is looked at again before a batch"),
+    "defer_busy": ((), "busy instances are checked again before each batch"),
 }
 
 
@@ -42,13 +42,13 @@ def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
 
     Empty if all of them can. ``without``: the setting that makes it such a run, for example ``pace=continuous``.
     ``prefix``: the prefix of the names of the options. The value of ``waves`` is a tuple with the names of the waves
-    that have settings of their own.
+    that have their own settings.
     """
     for option, (words, why) in _NEEDS_BATCHES.items():
         value = asked.get(prefix + option)
         if value in words or (value and not words):
             shown = f"={value}" if words else f" ({', '.join(value)})" if isinstance(value, tuple) else ""
-            said = f"{prefix}{option}{shown} does not go with {without}, which has no batches: {why}."
+            said = f"{prefix}{option}{shown} cannot be used with {without}, which has no batches: {why}."
             return f"{said} Leave out one of them."
     return ""
 
@@ -62,13 +62,13 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
         return ""
     if asked.get("fleetops_plan_for", "redeploy") not in ("redeploy", "updates"):
         return "fleetops_pace is continuous, which is for redeploys and updates only. Leave it out here."
-    # The plan checks the waves: here it is not known yet which of them have settings of their own.
+    # The waves are checked with the plan: it is not known here which of them have their own settings.
     known = {name: value for name, value in asked.items() if name != "fleetops_waves"}
     return refusal_of(known, "fleetops_pace=continuous", "fleetops_")
 
 
 def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -> Iterator[tuple[float, float]]:
-    """Start and end of each item in order, if the next one begins as soon as one of ``most`` has ended.
+    """Start and end of each item in order, if at most ``most`` run at once and the next one begins as soon as one ends.
 
     ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds.
     """

@@ -24,7 +24,7 @@ class SettingsError(ValueError):
     """A setting that cannot be used. The message says which one, and what it should be.
 
     ``setting``: the name of the setting if the message begins with it, else empty. ``problem``: the rest of the
-    message, which a caller can use with its own name of the setting.
+    message, which a caller can use with its own name for the setting.
     """
 
     def __init__(self, problem: str, *, setting: str = "") -> None:

@@ -19,6 +19,7 @@ from .freezes import NO_FREEZES, Freezes
 from .ids import id_key
 from .openings import Openings
 from .pace import BATCHES, CONTINUOUS, follow_each_other, forks_needed
+from .updates import RUNTIME, component_of
 from .window import Window
 
 # The assumed duration of a redeploy if there is no history.
@@ -28,18 +29,12 @@ FALLBACK_SECONDS = 180.0
 def member_of(
     name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
 ) -> Member:
-    """The member for an instance, by its available updates (E25). It is planned if the server does not say enough.
+    """The member for an instance, from its available updates (E25). It is planned if the server does not say enough.
 
-    ``redeploy_all``: plan it whatever its version is. ``any_component``: skills and MCP servers count too, and not only
-    the runtime.
+    ``redeploy_all``: plan it whatever its version is. ``any_component``: updates of skills and MCP servers count too.
     """
-    runtime = runtime_component(updates)
-    said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
-    current, available = (None if v is None else str(v) for v in (current, available))
-    if isinstance(said, bool):
-        outdated: bool | None = said
-    else:
-        outdated = current != available if current and available else None
+    runtime = component_of(RUNTIME, runtime_component(updates))
+    current, available, outdated = runtime.current, runtime.available, runtime.outdated
     if any_component:
         waiting = number(updates.get("total_available"))
         why = "the server does not say how many updates there are" if waiting is None else f"{waiting:.0f} updates"
@@ -139,9 +134,9 @@ class Fit:
 
 
 def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """The fit of batches that follow each other from ``now`` (epoch seconds) on, or from the next opening.
+    """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening.
 
-    A batch fits if its end by p90 is at least ``margin`` seconds before the window closes.
+    A batch fits if it ends, by p90, at least ``margin`` seconds before the window closes.
     """
     opening = openings.next_opening(now)
     known = not openings.problem
@@ -177,7 +172,7 @@ def fit_stream(
     extra: float,
     margin: float,
 ) -> Fit:
-    """As ``fit``, for a stream: the number of its instances that can be sent before the window becomes too short.
+    """As ``fit``, for a stream. Also counts the instances that can be sent before the time in the window is too short.
 
     ``seconds``: how long the redeploy of each member of the last batch takes, in order. ``most``: how many may be in
     flight at once. ``extra``: the seconds of the health checks after each redeploy.
@@ -216,7 +211,7 @@ def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Ma
 
 
 def moved(expected: str, found: str) -> list[str]:
-    """Which parts of a plan differ from the ``expected`` hash: fleet, policy, versions. All if that is not a hash."""
+    """Which parts of a plan differ from the ``expected`` hash: fleet, policy, versions. All if that is not valid."""
     wanted, have = expected.strip().split("-"), found.split("-")
     if len(wanted) != len(have):
         return list(_PARTS)
@@ -230,8 +225,8 @@ class Plan:
     ``samples``: the number of past redeploys that the durations are calculated from. ``gone``: names of instances that
     the server does not know. ``parts``: the part of each batch. ``left``: the instances that are left for a later run,
     with the reasons. ``forks``: how many of Ansible's workers are needed. ``usual``: by name, the p50 (None if nothing
-    is known) and the p90 of the seconds of an instance's redeploys. ``needs``: for each batch, the seconds of the
-    window that must be left when it begins.
+    is known) and the p90 of the seconds of an instance's redeploys. ``needs``: for each batch, the seconds that
+    must be left in the window when it begins.
     """
 
     members: list[Member]
@@ -283,9 +278,8 @@ def make_plan(
 
     ``sizes`` and ``batching``: see batch_sizes and plan_hash. ``known``, ``fallback`` and ``extra``: see expect.
     ``now``: epoch seconds. ``margin``: see fit. ``parts`` and ``left``: see order.sequence. ``canary``, ``caps`` and
-    ``groups``: see cut. ``soak``: the soak in seconds of parts without one of their own. ``most``: with pace
-    ``continuous`` in ``batching``, how many redeploys may be in flight at once. All parts after the canary are then
-    one.
+    ``groups``: see cut. ``soak``: the soak (seconds) of parts without their own. ``most``: with pace ``continuous``
+    in ``batching``, how many redeploys may be in flight at once. All parts after the canary then form one.
     """
     if parts is None:
         parts = [Part("", [member for member in members if member.planned])]
@@ -302,8 +296,8 @@ def make_plan(
         expected = expect_stream(batches, known, most, fallback=fallback, extra=extra)
         stream = [usual.of(member.instance_id, 90) for member in batches[-1]]
         fitting = fit_stream(openings, now, batches, expected, stream, most, extra, margin)
-        half = percentile([usual.of(member.instance_id, 50) for member in batches[-1]], 50) or 0.0
-        forks = max(forks_needed(most, len(batches[-1]), half, extra), *(len(batch) for batch in batches[:-1]), 1)
+        median = percentile([usual.of(member.instance_id, 50) for member in batches[-1]], 50) or 0.0
+        forks = max(forks_needed(most, len(batches[-1]), median, extra), *(len(batch) for batch in batches[:-1]), 1)
     else:
         expected = slowest
         fitting = fit(openings, now, expected, margin)

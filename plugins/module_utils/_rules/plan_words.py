@@ -76,8 +76,8 @@ def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
         lines.append(f"Waves without an instance in this run: {', '.join(empty)}.")
     if rules.most and rules.scope == "at_once":
         caps = caps_of(plan.members, rules)
-        told = ", ".join(f"{most} of {group or 'the fleet'}" for group, most in sorted(caps.items()))
-        lines.append(f"At once at most {told} (max_share {rules.most}).")
+        shares = ", ".join(f"{most} of {group or 'the fleet'}" for group, most in sorted(caps.items()))
+        lines.append(f"At most {shares} at once (max_share {rules.most}).")
     busy = [f"{name} ({why})" for name, why in facts.busy.items() if name in names]
     if busy:
         lines.append(

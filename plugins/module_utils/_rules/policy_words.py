@@ -16,7 +16,7 @@ from .window import Window
 def in_words(policy: Mapping[str, Any], at: float, *, predicted: bool = False) -> list[str]:
     """A sentence about the number of redeploys at once, and one about the window at ``at`` (epoch seconds).
 
-    ``predicted``: whether the policy would be so, and is not yet. Another sentence then says so first.
+    ``predicted``: whether a task in check mode would set this policy. A first sentence then says so.
     """
     try:
         limit = max_parallel_rollouts(policy)

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Control characters of both sets except the line feed and the tab, the Unicode separators of lines and paragraphs, the
-# characters that change the direction of text, and halves of surrogate pairs, which cannot be encoded.
+# C0 and C1 control characters except the line feed and the tab, the Unicode line and paragraph separators, characters
+# that change the direction of text, and halves of surrogate pairs, which cannot be encoded.
 _NOT_FOR_A_TERMINAL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -33,7 +33,7 @@ def printable_line(text: str) -> str:
 
 
 def printable_json(document: str) -> str:
-    """An equivalent JSON document in which these characters are escaped."""
+    """An equivalent JSON document in which all characters that could control a terminal are escaped."""
     return _NOT_FOR_A_TERMINAL.sub(lambda found: f"\\u{ord(found.group()):04x}", document)
 
 

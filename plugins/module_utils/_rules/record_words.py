@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 UNKNOWN = "unknown"
-# Characters of the server's words that a message repeats.
+# How many characters of the server's text a message repeats.
 LONGEST_WORDS = 600
 
 
@@ -25,7 +25,7 @@ def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> st
 
 
 def in_one_line(words: str, most: int = LONGEST_WORDS) -> str:
-    """Words of the server for a message: in one line without a full stop, and shortened to ``most`` characters."""
+    """A text of the server for a message: on one line, without a full stop, and shortened to ``most`` characters."""
     line = " ".join(words.split()).removesuffix(".")
     return line if len(line) <= most else line[: most - 3] + "..."
 

@@ -34,7 +34,7 @@ _REFUSED = (
     r"|can ?not|can't|could not|may not|must not|unable to|window (?:is )?(?:now )?closed|closed window"
     r"|outside (?:of )?(?:the |its |your )?(?:maintenance )?window|only (?:admins?|administrators?)"
 )
-# Words that mean a refusal, unless the status says that the call was accepted.
+# Words that mean a refusal unless the status says that the call was accepted.
 _HINDERED = (
     r"skipped|skipping|ignored|failed|aborted|disabled|unsupported|unavailable|suspended|stopped|locked|offline"
     r"|unreachable|not (?:running|available|found|reachable|ready)|nothing was"
@@ -42,8 +42,8 @@ _HINDERED = (
 _WORDS = rf"{_REFUSED}|{_HINDERED}"
 _STRONG = re.compile(rf"\b(?:{_REFUSED})\b", re.IGNORECASE)
 _ANY = re.compile(rf"\b(?:{_WORDS})\b", re.IGNORECASE)
-# "0 failed", "no update was skipped", "failed: 0", "the previous redeploy failed": here these words are not a refusal.
-_DENIED = re.compile(
+# "0 failed", "no update was skipped", "failed: 0", "the previous redeploy failed": here these words mean no refusal.
+_NEGATED = re.compile(
     rf"\b(?:0|no|none|without)\s+(?:\w+\s+){{0,2}}?(?:{_WORDS})\b(?!\s*:)|\bnothing was (?:skipped|refused|rejected)\b"
     r"|\b(?:not|never)\s+(?:stopped|blocked|failed|skipped|rejected|refused|denied|disabled|locked|ignored)\b"
     r"|\b(?:skipped|failed|rejected|blocked|denied)\W{0,3}0\b"
@@ -61,14 +61,14 @@ def says_no(status: Any) -> bool:
 def refusal_in(answer: Any, *, status: bool = True, skips: bool = True) -> str | None:
     """The server's words if its answer to a write is a refusal by its ``status`` or ``message``; otherwise None.
 
-    ``answer``: any parsed body. ``status`` false ignores the status, if it means something else (the health, in E15).
-    ``skips`` false ignores "skipped" in the message, if a part may be skipped (E2).
+    ``answer``: any parsed body. ``status``: false ignores the status, where it means something else (the health, in
+    E15). ``skips``: false ignores "skipped" in the message, where a part may be skipped (E2).
     """
     if not isinstance(answer, Mapping):
         return None
     word = answer.get("status") if status else None
     message = next((text for key in ("message", "detail", "error") if isinstance(text := answer.get(key), str)), "")
-    text = _DENIED.sub(" ", message if skips else _SKIPS.sub(" ", message))
+    text = _NEGATED.sub(" ", message if skips else _SKIPS.sub(" ", message))
     by_status = says_no(word)
     by_message = (_STRONG if _ACCEPTED.match(normalise(word)) else _ANY).search(text)
     if not by_status and not by_message:

@@ -15,11 +15,11 @@ from .ids import task_keys
 from .record_words import text_of
 from .refusals import says_no
 
-# By how many seconds a boot time may vary, since checked_at and uptime_seconds are rounded separately.
+# Seconds by which a boot time may vary, since checked_at and uptime_seconds are rounded separately.
 BOOT_SLACK = 1.5
-# By how many seconds the time of a row may differ from the Date of an answer, which has whole seconds.
+# Seconds by which the time of a row may differ from the Date of an answer, which has whole seconds.
 CLOCK_SLACK = 5.0
-# How many seconds after the end of an action the agent may start.
+# Seconds after the end of an action within which the agent may start.
 _STARTS_WITHIN = 60.0
 
 _COMPLETED = frozenset({"completed", "complete", "succeeded", "success", "done", "finished", "ok"})
@@ -30,9 +30,9 @@ class Watch:
     """What the health records after a restart call have shown so far. ``see`` returns the next state.
 
     ``boot_before``: the boot time before the call (epoch seconds by the server's clock), None if unknown.
-    ``newer_than``: a live record counts only if it was checked after this time (server's clock); None: each one counts.
-    ``moved``: the evidence of a new boot time, or None. ``down``: whether the agent has not answered at least once.
-    ``back``: whether it has answered after that. ``answering``: whether the newest record counts. ``healthy``: the
+    ``newer_than``: a live record counts only if it was checked after this time (server's clock); None: all count.
+    ``moved``: the evidence of a new boot time, or None. ``down``: whether the agent failed to answer at least once.
+    ``back``: whether it answered after that. ``answering``: whether the newest record counts. ``healthy``: the
     number of consecutive healthy records since the restart. ``last``: the newest record in words.
     """
 
@@ -55,10 +55,10 @@ class Watch:
             return replace(self, down=True, answering=False, healthy=0, last=said)
         status = f"its health is {text_of(health, 'status')}"
         if not is_live(health):
-            return replace(self, down=True, answering=False, healthy=0, last=f"{status} by an old record")
+            return replace(self, down=True, answering=False, healthy=0, last=f"{status} according to an old record")
         checked = parse_time(health.get("checked_at"))
         if self.newer_than is not None and (checked is None or checked <= self.newer_than):
-            return replace(self, healthy=0, last=f"{status} by a record from before the call")
+            return replace(self, healthy=0, last=f"{status} according to a record from before the call")
         boot, uptime = boot_time(health), number(health.get("uptime_seconds"))
         moved = self.moved or _moved(self.boot_before, boot, uptime, since_call)
         # Healthy records from before the restart do not count.
@@ -95,11 +95,11 @@ class Watch:
         if self.moved:
             start = "it restarted"
         elif self.back:
-            start = "it did not answer for a while, but its start time did not move"
+            start = "it did not answer for a while, but its start time did not change"
         elif self.down:
             start = "it does not answer with a live record"
         else:
-            start = "its start time did not move and it answered all the time"
+            start = "its start time did not change and it always answered"
         return f"{start}; {self.last}"
 
 

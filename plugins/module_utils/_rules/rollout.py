@@ -79,7 +79,7 @@ def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) ->
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
     """The rows of E3 that the call may have created: new fleet rollouts.
 
-    A rollout that is older than the newest one before the call is left out, unless the answer had ids, which decide.
+    A rollout that is older than the newest one before the call is left out, unless the answer had ids to decide by.
     """
     return [
         dict(row)
@@ -92,10 +92,10 @@ def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence
 
 
 def started_rollout(details: Sequence[Mapping[str, Any]], evidence: Evidence) -> Found:
-    """Which of the candidates (E4 bodies) the call has created. If two match equally well, neither is chosen.
+    """The candidate (E4 body) that the call has created. If two match equally well, neither is chosen.
 
-    Without a match of ids or instances, the result is a rollout only if it is the single candidate, is not older than
-    the rollouts before the call, and its number of targets does not contradict the answer.
+    Without a match of ids or instances, a rollout is chosen only if it is the single candidate, is not older than the
+    rollouts before the call, and its number of targets does not contradict the answer.
     """
     keys = task_keys(evidence.strings)
     scored = [(_fits(detail, evidence, keys), detail) for detail in details]
@@ -162,7 +162,7 @@ def refusal_of_rollout(answer: Any) -> str | None:
 
 
 def after_transition(state: str, before: Counters, force: bool = False) -> Record:
-    """The status and the counters after E5 (cancelled), E6 (paused) or E7 (running), by the reference."""
+    """The status and the counters after E5 (cancelled), E6 (paused) or E7 (running), according to the reference."""
     after = before.as_dict()
     if state == "running":
         after["queued"], after["cancelled"] = before.queued + before.cancelled, 0
@@ -176,7 +176,7 @@ def after_transition(state: str, before: Counters, force: bool = False) -> Recor
 
 
 def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> Counters:
-    """The counters of a rollout by its target rows or, if there are none, by its own counters."""
+    """The counters of a rollout from its target rows or, if there are none, from its own record."""
     return counters_of_targets(targets) if targets else counters(rollout)
 
 
@@ -215,7 +215,7 @@ class Ends:
 
 
 def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, finished: bool = True) -> Ends:
-    """The targets by how they ended. ``proved``: the ids of uncertain targets that succeeded by the evidence.
+    """The targets by how they ended. ``proved``: the ids of uncertain targets for which there is evidence of success.
 
     If the rollout is not ``finished``, targets that have not ended are left out.
     """
@@ -253,27 +253,27 @@ def in_words(found: Ends, names: Mapping[str, str]) -> str:
 
     ``names``: see host_names.
     """
-    kinds = {"failed": found.failed, "uncertain": found.uncertain, "of unknown end": found.unknown}
+    kinds = {"failed": found.failed, "uncertain": found.uncertain, "with an unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
     numbers = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
-    return f"of {found.total} targets {numbers}{_reasons(found.bad, names)}"
+    return f"of {found.total} targets, {numbers}{_reasons(found.bad, names)}"
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: int = 5) -> str:
     if not rows:
         return ""
-    told = []
+    phrases = []
     for row in rows[:most]:
         reason = reason_of(row)
-        told.append(f"{instance_in_words(row, names)}{f' ({reason})' if reason else ''}")
+        phrases.append(f"{instance_in_words(row, names)}{f' ({reason})' if reason else ''}")
     more = f" and {len(rows) - most} more" if len(rows) > most else ""
-    return ": " + "; ".join(told) + more
+    return ": " + "; ".join(phrases) + more
 
 
 def grace_left(targets: Iterable[Mapping[str, Any]], now: float | None, grace: float) -> float:
-    """For how many more seconds a late result of the uncertain targets is waited for, from the end of each target.
+    """How many more seconds to wait for late results of the uncertain targets, counted from the end of each target.
 
-    ``now``: epoch seconds by the server's clock. Without it, or without a time of the end, this is all of ``grace``.
+    ``now``: epoch seconds by the server's clock. Without it, or if an end has no time, this is all of ``grace``.
     """
     lost = [parse_time(t.get("completed_at")) for t in targets if target_status(t.get("status")) == "uncertain"]
     if not lost:
@@ -307,8 +307,8 @@ def selected(
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
     """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones).
 
-    For an uncertain target, ``verdict`` (see reconcile) decides. It is retried only if it was certainly not applied, or
-    with ``retry_unknown`` also if that is unknown.
+    For an uncertain target, ``verdict`` (see reconcile) decides. It is retried only if it certainly was not applied or,
+    with ``retry_unknown``, if that is unknown.
     """
     word = target_status(target.get("status"))
     if word == "failed":
@@ -317,9 +317,9 @@ def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry
         if verdict == "not_applied" or (retry_unknown and verdict in (None, "still_unknown")):
             return None
         return {
-            "succeeded": "it is uncertain to the server, but the evidence says that it succeeded",
+            "succeeded": "the server reports it as uncertain, but the evidence shows that it succeeded",
             "superseded": "a later redeploy of the instance exists",
-        }.get(verdict or "", "whether it was applied is still unknown; set retry_unknown to send it again all the same")
+        }.get(verdict or "", "whether it was applied is still unknown; set retry_unknown to send it again anyway")
     if word == "succeeded":
         return "it has succeeded"
     if word == "cancelled":
@@ -331,11 +331,11 @@ def was_reopened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether a target was queued again between two reads of the same row, so E8 was carried out (behaviour 2.5)."""
     if target_status(after.get("status")) in ("queued", "in_progress"):
         return True
-    return any(before.get(key) != after.get(key) for key in ("celery_task_id", "completed_at")) or count(
-        _attempts(after)
-    ) > count(_attempts(before))
+    if any(before.get(key) != after.get(key) for key in ("celery_task_id", "completed_at")):
+        return True
+    return _attempts(after) > _attempts(before)
 
 
-def _attempts(target: Mapping[str, Any]) -> Any:
+def _attempts(target: Mapping[str, Any]) -> int:
     detail = target.get("detail_json")
-    return detail.get("attempts") if isinstance(detail, Mapping) else None
+    return count(detail.get("attempts")) if isinstance(detail, Mapping) else 0

@@ -15,6 +15,7 @@ from .answers import number, parse_time, text_or_none
 RUNTIME = "runtime"
 # In the order in which E24 applies them. The runtime comes last.
 _LISTS = ("skills", "mcp_servers")
+_VERSIONS = ("current_version", "available_version")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,15 @@ def components_of(updates: Mapping[str, Any]) -> list[Component]:
     """Skills, MCP servers and, at the end, the runtime. Items that are not mappings are left out."""
     rows = [(kind, row) for kind in _LISTS for row in _list(updates.get(kind))]
     rows.append((RUNTIME, updates.get(RUNTIME)))
-    return [_component(kind, row) for kind, row in rows if isinstance(row, Mapping) and row]
+    return [component_of(kind, row) for kind, row in rows if isinstance(row, Mapping) and row]
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _component(kind: str, row: Mapping[str, Any]) -> Component:
+def component_of(kind: str, row: Mapping[str, Any]) -> Component:
+    """One row of E25. If the server does not say whether it has an update, two different versions count as one."""
     current, available = (None if row.get(key) is None else str(row[key]) for key in _VERSIONS)
     said = row.get("has_update")
     outdated: bool | None = None
@@ -55,21 +57,18 @@ def _component(kind: str, row: Mapping[str, Any]) -> Component:
     return Component(kind, text_or_none(row.get("slug")), current, available, outdated)
 
 
-_VERSIONS = ("current_version", "available_version")
-
-
 def versions(updates: Mapping[str, Any], *, updated: bool = False) -> dict[str, str | None]:
     """The version of each component by name. With ``updated``, the version after all updates are applied."""
     return {c.name: c.available if updated and c.outdated else c.current for c in components_of(updates)}
 
 
 def waiting(updates: Mapping[str, Any]) -> int | None:
-    """The number of waiting updates: ``total_available``, or else counted; None if the server does not say enough."""
+    """The number of waiting updates: ``total_available``, or else counted. None if the server does not say enough."""
     total = number(updates.get("total_available"))
     if total is not None:
         return max(0, int(total))
-    said = [component.outdated for component in components_of(updates)]
-    return sum(bool(word) for word in said) if said and (any(said) or None not in said) else None
+    found = [component.outdated for component in components_of(updates)]
+    return sum(map(bool, found)) if found and (any(found) or None not in found) else None
 
 
 def outdated(updates: Mapping[str, Any]) -> list[Component]:
@@ -78,12 +77,12 @@ def outdated(updates: Mapping[str, Any]) -> list[Component]:
 
 
 def runtime_waits(updates: Mapping[str, Any]) -> bool:
-    """Whether applying all updates may redeploy the runtime, which is so unless the server says that it is current."""
+    """Whether applying all updates may redeploy the runtime: true unless the server says that it is current."""
     return not any(c.kind == RUNTIME and c.outdated is False for c in components_of(updates))
 
 
 def without_runtime(updates: Mapping[str, Any]) -> dict[str, Any]:
-    """``updates`` as they will be after the runtime was updated."""
+    """``updates`` as they will be after the runtime has been updated."""
     runtime = updates.get(RUNTIME)
     left = dict(updates)
     if isinstance(runtime, Mapping) and any(c.kind == RUNTIME and c.outdated for c in components_of(updates)):
@@ -103,6 +102,6 @@ def skills_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def reported_after(updates: Mapping[str, Any], moment: float | None) -> bool:
-    """Whether the versions were reported after ``moment`` (epoch seconds), by more than the second it is rounded to."""
+    """Whether the versions were reported more than a second after ``moment`` (epoch seconds, rounded to seconds)."""
     reported = parse_time(updates.get("versions_reported_at"))
     return reported is not None and moment is not None and reported > moment + 1

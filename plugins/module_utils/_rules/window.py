@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The maintenance window: whether it is open and when it opens next. Pure arithmetic in UTC (behaviour 2.7, Window)."""
+"""The maintenance window: whether it is open and when it opens next. Pure, in UTC (behaviour 2.7, Window)."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))
         fresh = is_live(health) and (since is None or checked is None or checked >= since)
-        last = f"its health is {text_of(health, 'status')}" + ("" if fresh else " by an old record")
+        last = f"its health is {text_of(health, 'status')}" + ("" if fresh else " according to an old record")
         return fresh and is_healthy(health)
 
     def is_well_each_time() -> bool:

@@ -102,7 +102,7 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
         ({"waves": "eu,uk"}, "waves is 'uk', which matches no host of the inventory"),
         ({"waves": "[eu]"}, "waves begins like JSON, but is not valid JSON"),
         ({"waves": 3}, "waves must be a list"),
-        ({"waves": [{"hosts": "eu", "limits": 3}]}, "wave eu has limits"),
+        ({"waves": [{"hosts": "eu", "limits": 3}]}, "wave eu has the unknown key limits"),
         ({"share_by": "continent"}, "neither a variable of the hosts nor names of groups"),
     ],
 )

@@ -56,7 +56,7 @@ def test_what_cannot_be_read_or_holds_no_tasks_is_named_with_its_path(tmp_path: 
     assert broken.startswith(f"includes {tmp_path}/one.yml, which cannot be read: ")
     # Ansible looks for the file beside the playbook first.
     found = problem(tmp_path, first="- include_tasks: one.yml", one="- debug:", playbooks__one="- hosts: all")
-    assert found.startswith(f"includes {tmp_path}/playbooks/one.yml, which holds plays")
+    assert found.startswith(f"includes {tmp_path}/playbooks/one.yml, which contains plays")
 
 
 def test_a_name_for_which_ansible_takes_a_file_of_the_role_needs_the_whole_path(tmp_path: Path) -> None:

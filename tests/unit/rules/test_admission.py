@@ -70,7 +70,7 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
             {"unsure": ["agent-005"]},
             WAIT,
             gate.PASS,
-            "uncertain to the server whether the redeploy of agent-005 worked",
+            "the server does not know whether the redeploy of agent-005 worked",
         ),
         ({"unsure": ["agent-005"], "max_failed": 1}, GO, gate.PASS, ""),
         ({"unsure": ["agent-005"], "failed": ["agent-004"], "max_failed": 1}, WAIT, gate.PASS, "agent-005"),

@@ -60,21 +60,21 @@ def test_checks_are_a_list_its_json_text_or_none() -> None:
     ("must_be", "seconds", "answer", "verdict", "said"),
     [
         ("< 0.01", 0, [series(0.002)], "pass", "errors is 0.002, and must be < 0.01."),
-        ("< 0.01", 0, [series(0.01)], "fail", "errors is 0.01, and must be < 0.01."),
+        ("< 0.01", 0, [series(0.01)], "fail", "errors is 0.01, but must be < 0.01."),
         ("<= 0.01", 0, [series(0.01)], "pass", ""),
         (">= 3", 0, [series(3), series(7)], "pass", "errors is 3 to 7 in 2 series, and must be >= 3."),
         ("!= 0", 0, [series(0)], "fail", ""),
         # Every series counts, and the reason names the one.
-        ("< 1", 0, [series(0, host="a"), series(2, host="b")], "fail", 'errors is 2 (host="b"), and must be < 1.'),
-        ("< 1", 0, [series(5, n=str(n)) for n in range(5)], "fail", '(n="2") and 2 more series, and must be < 1.'),
+        ("< 1", 0, [series(0, host="a"), series(2, host="b")], "fail", 'errors is 2 (host="b"), but must be < 1.'),
+        ("< 1", 0, [series(5, n=str(n)) for n in range(5)], "fail", '(n="2") and 2 more series, but must be < 1.'),
         ("< 1", 0, [series(float("inf"))], "fail", "errors is inf"),
         # No data, and NaN of 0 divided by 0, which is no value.
         ("< 1", 0, [], "inconclusive", "errors has no data, so it is not known whether it is < 1."),
         ("< 1", 0, [series()], "inconclusive", "errors has no data"),
         # For some time: one value in the past that was not is enough, and the values must reach back.
         ("< 1", 60, [series(0, 0, 0, 0, 0)], "pass", "errors is 0, and must be < 1 for 60 s."),
-        ("< 1", 60, [series(0, 2, 0, 0, 0)], "fail", "errors is 2, and must be < 1 for 60 s."),
-        ("< 1", 60, [series(0, 0)], "inconclusive", "but there are only values of the last 15 s."),
+        ("< 1", 60, [series(0, 2, 0, 0, 0)], "fail", "errors is 2, but must be < 1 for 60 s."),
+        ("< 1", 60, [series(0, 0)], "inconclusive", "but there are only values for the last 15 s."),
         ("< 1", 60, [series(0, 0, 0, 0), series(0, host="new")], "inconclusive", '(host="new")'),
         ("< 1", 60, [series(3)], "fail", "errors is 3"),
     ],
@@ -94,7 +94,7 @@ def test_what_was_not_answered_is_inconclusive_and_a_wrong_query_is_a_failure() 
     away = judge(check, Answer(problem="connection refused"), NOW)
     assert (away.verdict, away.reason) == ("inconclusive", "errors cannot be read: connection refused.")
     wrong = judge(check, Answer(problem="parse error", refused=True), NOW)
-    assert (wrong.verdict, wrong.reason) == ("fail", "The query of errors is refused: parse error. Correct it.")
+    assert (wrong.verdict, wrong.reason) == ("fail", "Prometheus refused the query of errors: parse error. Correct it.")
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_share_of_the_run_or_at_once(rules: Rules, expected: list[list[str]], 
     assert len(plan.left) == left
     said = text(plan, rules)
     assert (f"Left for a later run ({left})" in said) or left in (0, 4)
-    assert ("At once at most" in said) is (rules.scope == "at_once")
+    assert ("at once (max_share" in said) is (rules.scope == "at_once")
     # What is left is neither planned nor called current.
     assert {member.name for member in plan.planned} | set(plan.left) == set(NAMES)
     assert "Already current" not in said
@@ -295,11 +295,11 @@ def test_a_share_that_is_none_is_refused(share: str) -> None:
         ("eu", "must be a list"),
         ([3], "wave 1 is 3"),
         ([{"limit": 2}], "wave 1 names no hosts"),
-        ([{"hosts": "eu", "Limit": 2}], "wave eu has Limit"),
+        ([{"hosts": "eu", "Limit": 2}], "wave eu has the unknown key Limit"),
         ([{"hosts": "eu", "limit": 0}], "limit of wave eu is 0"),
         ([{"hosts": "eu", "limit": True}], "limit of wave eu is True"),
         ([{"hosts": "eu", "soak": "long"}], "soak of wave eu is 'long'"),
-        ([{"hosts": "eu", "gate": {"health": 1}}], "gate of wave eu has health"),
+        ([{"hosts": "eu", "gate": {"health": 1}}], "gate of wave eu has the unknown key health"),
         ([{"hosts": "eu", "gate": {"min_healthy_share": 2}}], "min_healthy_share of wave eu is 2"),
         ([{"hosts": "eu", "gate": {"max_failed": 1.5}}], "max_failed of wave eu is 1.5"),
         ([{"hosts": "eu", "gate": {"audit": "maybe"}}], "audit of wave eu is 'maybe'"),

@@ -195,14 +195,14 @@ def test_what_is_under_way_has_no_end_yet() -> None:
     rows = [{"id": "1", "status": "queued"}, {"id": "2", "status": "brewing"}, {"id": "3", "status": "failed"}]
     found = ends(rows, finished=False)
     assert [row["id"] for row in found.bad] == ["3"] and found.total == 3
-    assert in_words(found, {}) == "of 3 targets 1 failed: an instance without an id"
+    assert in_words(found, {}) == "of 3 targets, 1 failed: an instance without an id"
 
 
 def test_ends_are_told_with_the_first_five_instances_and_their_reasons() -> None:
     rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
     names = host_names([{"instance_id": "i1", "instance_hostname": "host-1"}, {"instance_id": "i2"}, None])
     said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
-    assert said.startswith("of 8 targets 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
+    assert said.startswith("of 8 targets, 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
     assert said.endswith(" and 2 more")
 
 
