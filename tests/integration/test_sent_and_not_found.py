@@ -259,7 +259,7 @@ def test_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one(
         finally:
             FleetClient.redeploy_runtime = kept  # type: ignore[method-assign]
         done = run_second(api, "instance_runtime", **QUICK)
-        assert sound(done)["changed"] and any("taken as never sent" in text for text in done.warnings), done.warnings
+        assert sound(done)["changed"] and any("counts as never sent" in text for text in done.warnings), done.warnings
         assert sum(done.pauses) >= notes_of_sent.SETTLES_WITHIN - 10, "a call that had left may still show"
         assert api.writes() == ["redeploy_runtime"]
 

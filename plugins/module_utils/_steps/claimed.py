@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Reading and then writing, without another task of this machine doing the same at the same time."""
+"""A claim for reading and then writing, so that no other task on this machine does the same at the same time."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Notes of the calls that this machine has sent and whose effect was not found yet, so that they are not sent again.
+"""Notes about calls that this machine has sent and whose effect is not known yet, so that they are not sent again.
 
 The notes are in the user's state folder. A note is written just before the call is sent, and removed when the effect of
 the call is known. A killed process leaves its note behind. Notes are read and written only while the subject is claimed
@@ -26,7 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, number
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 
-# For how many seconds a call whose effect was not found is not sent again.
+# Seconds for which a call whose effect was not found is not sent again.
 KEPT_FOR = 3600.0
 # Seconds within which the effect of a call appears in the server's lists. If a process was killed while it was sending
 # a call, and nothing has appeared by then, the call was never sent.
@@ -108,12 +108,12 @@ class Notes:
             self._keep(key, {**entry, "stage": stage, "facts": {**(entry.get("facts") or {}), **facts}})
 
     def found(self, key: str, **facts: Any) -> None:
-        """Write a note that the effect of the call is known, for another task that waits for this one."""
+        """Write a note that the effect of the call is known, for another task that is waiting for this one."""
         self.sending(key, **facts)
         self.set_stage(key, FOUND)
 
     def end(self, *keys: str) -> None:
-        """Remove the notes of these calls, or without a key all notes about the subject."""
+        """Remove the notes of these calls or, without a key, all notes about the subject."""
         entries = self._load()
         left = {key: entry for key, entry in entries.items() if keys and key not in keys}
         if left != entries:
@@ -188,8 +188,8 @@ class Notes:
         self._context.warn_once(
             "notes",
             f"Sent calls cannot be recorded on this machine: {self._name} in {_folder_in_words()}: {said}. "
-            "If it is not found afterwards, a later run may send it again. Set XDG_STATE_HOME to a folder that is "
-            "kept.",
+            "If the effect of this call is not found, a later run may send it again. Set XDG_STATE_HOME to a writable "
+            "folder that is kept.",
         )
 
 

@@ -17,9 +17,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
 
-# In how many audit events of an instance the newest conversation is searched for.
+# How many of an instance's newest audit events are searched for a conversation.
 _EVENTS = 100
+# How many of an instance's newest redeploys are read, at least.
 _HISTORY = 20
+# How many failures a message names.
 _NAMED = 5
 
 

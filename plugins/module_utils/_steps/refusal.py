@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Messages about a refusal by the server, with its words and, if the maintenance window is closed, the next opening."""
+"""Messages about a refusal by the server, with its words and, if the maintenance window is closed, its next opening."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 
 
 def fail_if_refused(context: Context, error: ApiError) -> None:
-    """Fail if ``error`` means that the call was not allowed, by the role of the key or by a closed window.
+    """Fail if ``error`` means that the call was not allowed, because of the key's role or a closed window.
 
     Any refusal may mean a closed window, but a conflict only if its text says so (behaviour 2.7, Window).
     """
@@ -39,12 +39,12 @@ def fail_if_window_is_unknown(context: Context) -> None:
 
 
 def fail_refused(context: Context, what: str, said: str) -> NoReturn:
-    """Fail for a refusal in an answer with status 200. ``what``: the beginning of the sentence. ``said``: its words."""
+    """Fail for a refusal in an answer with status 200. ``what``: begins the sentence. ``said``: the server's words."""
     context.fail(f"{what} was refused by the server: {said}. {closed_window(context)}".strip(), refused=said)
 
 
 def closed_window(context: Context) -> str:
-    """A sentence about the maintenance window if it is closed, so that work may not start; otherwise empty."""
+    """A sentence about the maintenance window if it is closed; otherwise empty."""
     try:
         window = Window.of_policy(context.client.get_fleet_update_policy())
     except ApiError:

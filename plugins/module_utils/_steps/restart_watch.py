@@ -22,7 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
-# The kinds of errors that calls may end with while an agent is restarting.
+# The kinds of errors with which calls may fail while an agent is restarting.
 DOWN = frozenset(
     {
         "not_found",
@@ -42,9 +42,9 @@ DOWN = frozenset(
 class Restart:
     """One kind of restart. ``action``: its name in E11 and its operationId. ``words``: its name in messages.
 
-    ``over_after``: seconds after which a restart is usually over. ``absent_after``: a call with an unknown outcome was
-    not carried out if, for this time, the agent has answered with its old boot time and E11 has no row. ``send``:
-    the call, with the client and the instance's id.
+    ``over_after``: seconds after which a restart is usually over. ``absent_after``: seconds after which a call with an
+    unknown outcome counts as not carried out, if the agent still answers with its old boot time and E11 has no row.
+    ``send``: the call, with the client and the instance's id.
     """
 
     action: str
@@ -59,8 +59,8 @@ class Course:
     """The course of a restart after the call.
 
     ``known``: the rows of E11 before the call (action_key). ``watch``: what the health records have shown. ``sent_at``:
-    when it was sent (local clock). ``action_id``: from the answer. ``ambiguous``: the error if the outcome is unknown.
-    ``row``: its row in E11, if it was found. ``listed``: whether E11 could be read the last time.
+    when it was sent (context.clock). ``action_id``: from the answer. ``ambiguous``: the error if the outcome is
+    unknown. ``row``: its row in E11, if it was found. ``listed``: whether the last read of E11 succeeded.
     """
 
     known: frozenset[str]
@@ -107,7 +107,7 @@ def look(context: Context, client: FleetClient, course: Course) -> None:
 
 def _answer_in_words(error: ApiError) -> str:
     status = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
-    return f"the last look at its health ended with {status}{f' ({error.detail})' if error.detail else ''}"
+    return f"its last health check ended with {status}{f' ({error.detail})' if error.detail else ''}"
 
 
 def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:

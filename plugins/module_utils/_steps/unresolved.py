@@ -48,9 +48,9 @@ def resolve(
     """The effect of a call that an earlier run sent, as ``look(note)`` finds it; None if the call may be sent now.
 
     ``what``: the call and its subject, as the beginning of a sentence. ``looks_for``: seconds to look for the effect.
-    Fails, and keeps the note, while the outcome is unknown. If the process was killed while it was sending, and nothing
-    has appeared for 120 s, the call counts as never sent. If the answer alone showed the effect, and it is not listed
-    now, it counts as undone since.
+    Fails, and keeps the note, while the outcome is unknown. If the process was killed while it was sending, and no
+    effect has appeared for 120 s, the call counts as never sent. If an earlier task knew the effect (FOUND) and it is
+    not listed now, it counts as undone since.
     """
     note = notes.read(key)
     if note is None:
@@ -72,29 +72,29 @@ def resolve(
     sent = f"{what} was sent from this machine at {note.sent_in_words}"
     if note.stage == FOUND:
         notes.end(key)
-        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent again.")
+        context.warn(f"{sent} and was carried out, but its effect is gone, so it is sent again.")
         return None
     if note.stage == SENDING:
         notes.end(key)
         context.warn(
-            f"{what} was about to be sent from this machine at {note.sent_in_words} when its run ended. Nothing of it "
-            "has appeared since, so it is taken as never sent."
+            f"{what} was about to be sent from this machine at {note.sent_in_words} when its run ended. No effect "
+            "has appeared since, so it counts as never sent."
         )
         return None
     if retry:
         notes.end(key)
-        context.warn(f"{sent}, and no trace of it was found, so it is sent once more (retry_if_absent).")
+        context.warn(f"{sent}, and no effect was found, so it is sent once more (retry_if_absent).")
         return None
     return context.fail(
-        f"{sent}; {note.outcome_in_words}, and nothing of it has appeared since. It is unresolved, so nothing was sent "
-        f"now. Run this task again to look once more, or set retry_if_absent to send it again. From "
-        f"{note.ends_in_words} on it is forgotten.",
+        f"{sent}; {note.outcome_in_words}, and no effect has appeared since. It is unresolved, so nothing was sent "
+        f"now. Run this task again to look once more, or set retry_if_absent to send it again. After "
+        f"{note.ends_in_words} this machine no longer remembers it.",
         unresolved=True,
     )
 
 
 def resolve_update(context: Context, *, skills_too: bool = False) -> Record | None:
-    """The target (E23) of a redeploy that an earlier run sent and did not find; None if there is none.
+    """The target (E23) of a redeploy that an earlier run sent without finding its target; None if there is none.
 
     ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target.
     """

@@ -16,7 +16,7 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Waited(Generic[State]):
-    """How a wait ended. ``done``: whether the state was reached. ``state``: the last one. ``reads``: how many reads."""
+    """How a wait ended. ``done``: whether the state was reached. ``state``: the last one. ``reads``: their number."""
 
     done: bool
     state: State
@@ -37,8 +37,8 @@ def wait_until(
     """Read until ``done(state)`` is true, or until ``timeout`` seconds have passed.
 
     Pauses start at ``interval`` seconds and grow by half each time, up to ``longest_interval`` (default: 5 times
-    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts. What
-    ``read`` raises goes to the caller.
+    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts.
+    Exceptions of ``read`` are not caught.
     """
     start = clock()
     longest = interval * 5 if longest_interval is None else longest_interval
