@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sends any call to the API: the escape hatch, and the home of the action plugin that runs all modules."""
+"""Sends any call to the API. The action plugin of the same name is the base of those of all modules."""
 
 from __future__ import annotations
 
@@ -100,7 +100,10 @@ def run(context: Context) -> None:
     method, path = context.params["method"], context.params["path"]
     # The server decodes the path, so an escaped dot is also refused.
     if not path.startswith("/v1/") or "?" in path or "#" in path or {".", ".."} & set(unquote(path).split("/")):
-        context.fail(f"path must begin with /v1/ and hold no query, it is {path!r}; query parameters go into query.")
+        context.fail(
+            f"path is {path!r}: it must begin with /v1/ and have no part . or .. in it. Query parameters go into the "
+            "option query."
+        )
 
     def send() -> Reply:
         return context.client.raw(method, path, query=context.params["query"], body=context.params["body"])

@@ -13,13 +13,14 @@ module: fleet_state_info
 short_description: Compare the fleet with a declared state
 version_added: 0.2.0
 description:
-  - Compares the tenant's update policy, the overrides of the instances, and optionally their runtimes with a state that
-    is declared as data, and reports each difference.
+  - Compares the tenant's update policy, the overrides of the instances and optionally their runtimes with a declared
+    state, and reports each difference.
   - Nothing is written. The role C(fleet_state) brings the fleet to the state.
-  - The policy of an instance is the one declared for it, otherwise that of its groups, for each component. If two
-    groups of an instance declare different modes for a component and the instance declares none, the task fails with
-    the names of both.
-  - The API has no list of instances. Those that the inventory does not have are found in the history of rollouts.
+  - For each component, the policy of an instance is the one declared for it, or else that of its groups. If two groups
+    of an instance declare different modes for a component and the instance declares none, the task fails and names
+    both.
+  - The API has no list of instances. Instances that are missing from the inventory are looked for in the history of
+    rollouts.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -31,7 +32,7 @@ options:
   state:
     description:
       - The declared state. Unknown keys and values are an error, and so is a state that declares nothing.
-      - C(tenant_policy), the keys of M(fleetops.agents.update_policy) and their values.
+      - C(tenant_policy), options of M(fleetops.agents.update_policy) with their values.
       - C(group_policies), the names of inventory groups, each with V(auto), V(notify), V(disabled) or V(inherit) for
         C(runtime), C(skills) and C(mcp_servers). V(inherit) means no override.
       - C(instance_policies), the same by the names of hosts.
@@ -50,12 +51,12 @@ options:
     type: dict
     default: {}
   prune:
-    description: Whether overrides that the state does not name are differences, to be removed.
+    description: Whether overrides that the state does not name count as differences, to be removed.
     type: bool
     default: false
   history:
     description:
-      - How many of the newest rollouts are searched for instances that the inventory does not have. V(0) for none.
+      - How many of the newest rollouts are searched for instances that are missing from the inventory. V(0) for none.
       - Up to five of them are rollouts of the fleet, the others of single instances.
     type: int
     default: 20
@@ -95,11 +96,11 @@ report:
     - C(in_sync), whether the fleet is as declared.
     - C(tenant), the keys of the tenant's policy that differ, and C(instances), the components that differ by host, each
       with C(wanted) and C(is). V(inherit) means no override, V(unknown) that the server does not report it.
-    - C(undeclared), the overrides that the state does not name and that are left without O(prune), by host.
+    - C(undeclared), the overrides that the state does not name and that remain without O(prune), by host.
     - C(behind), the hosts whose runtime is not current, if the state wants that.
-    - C(unmanaged), instances that no policy of the state covers, or that the inventory does not have, and why.
-    - C(unknown), C(instances) and C(groups) that the state names and the inventory does not have.
-    - C(gone), hosts whose instance the server does not know any more.
+    - C(unmanaged), instances that no policy of the state covers or that are missing from the inventory, and why.
+    - C(unknown), C(instances) and C(groups) that the state names but that are missing from the inventory.
+    - C(gone), hosts whose instance the server no longer knows.
   returned: success
   type: dict
   sample:
@@ -143,7 +144,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
+# How many fleet rollouts are read for instances that are missing from the inventory.
 _FLEET_ROLLOUTS = 5
+# How many failures a warning names.
 _NAMED_FAILURES = 5
 
 
@@ -186,7 +189,7 @@ def _seen(context: Context) -> dict[str, str | None]:
     except ApiError as error:
         if error.kind == "auth":
             raise
-        context.warn(f"Instances that the inventory does not have are unknown, since no rollout can be read: {error}")
+        context.warn(f"Instances that are missing from the inventory cannot be found: no rollout can be read: {error}")
         return {}
     rows = [row for row in rows if row.get("id")]
     of_fleet = [row for row in rows if not is_single_target(row)][: min(most, _FLEET_ROLLOUTS)]
@@ -197,7 +200,7 @@ def _seen(context: Context) -> dict[str, str | None]:
     unread = failures([f"the timeline of rollout {i}" for i in ids], answers)
     if unread:
         context.warn(
-            f"Instances that the inventory does not have may be missing: {'; '.join(unread[:_NAMED_FAILURES])}"
+            f"Instances that are missing from the inventory may not be found: {'; '.join(unread[:_NAMED_FAILURES])}"
         )
     found: dict[str, str | None] = {}
     for answer in answers:

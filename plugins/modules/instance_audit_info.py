@@ -35,11 +35,11 @@ options:
     default: [events, summary]
   since:
     description:
-      - Return only events of this time or later, in ISO 8601, UTC if no time zone is given. Events without a valid time
-        are also returned.
+      - Return only events from this time on, in ISO 8601, UTC if no time zone is given. Events without a valid time are
+        also returned.
       - The API cannot filter by time, does not specify the order of events, and may record an event late. So this
-        option filters the events that were read according to O(limit) or O(all). RV(reaches_since) shows whether they
-        go back that far.
+        option filters the events that are read because of O(limit) or O(all). RV(reaches_since) shows whether they go
+        back that far.
       - With O(all), reading stops at an event that is more than five minutes older than this time, if the first page
         lists the newest events first, by the time of the event or of its arrival. Otherwise the whole history is read.
     type: str

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reboots the server of one instance once, and proves it (E14; E11, E16, E23)."""
+"""Reboots the server of one instance once, and verifies it (E14; E11, E16, E23)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ action_id:
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 duration_ms:
-  description: The duration of the action as reported by the server, which may be before the restart takes effect.
+  description: The duration of the action as reported by the server. The action may end before the restart takes effect.
   returned: when the action was accepted
   type: int
   sample: 12
@@ -143,7 +143,7 @@ restart_evidence:
     - V(gap_only) means that the agent did not respond for some time and the server reports the action as completed, but
       the start time has not changed. This is the evidence for a power-cycle if the server reports the uptime of the
       host.
-  returned: when this is the case waited for
+  returned: when the module waited for the restart
   type: str
   sample: boot_time
 reconciled:
@@ -170,7 +170,7 @@ waited_seconds:
   sample: 6.0
 unresolved:
   description:
-    - Whether it is unknown if a call that was sent from this machine, by this task or an earlier one, was executed.
+    - Whether it is unknown if a call that this task or an earlier one sent from this machine was executed.
   returned: when this is the case
   type: bool
   sample: true

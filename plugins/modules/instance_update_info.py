@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads which updates wait for one instance, and its update policy (E25)."""
+"""Reads the available updates of one instance, and its update policy (E25)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends a run with the exit code that its verdict asks for. Makes no call."""
+"""Ends a run with the exit code of its verdict. Makes no call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ version_added: 0.2.0
 description:
   - With O(verdict=fail), the task fails and C(ansible-playbook) ends with exit code 2.
   - With O(verdict=inconclusive), the task ends as unreachable and C(ansible-playbook) ends with exit code 4, so that a
-    caller can distinguish a failure from an unknown state. Ansible has no other means to set a third exit code.
+    caller can distinguish a failure from an unknown state. Ansible offers no other way to a third exit code.
   - With V(pass) and V(deferred), nothing happens.
   - Run it as the last task, for one host, after the report. Ansible runs no more tasks on an unreachable host.
   - Run it on C(localhost) if possible, so that no instance counts as failed because the run failed.
@@ -32,7 +32,7 @@ options:
     choices: [pass, deferred, inconclusive, fail]
     required: true
   reasons:
-    description: The reasons for the verdict, which are used as the message.
+    description: The reasons for the verdict, which become the message.
     type: list
     elements: str
     default: []
@@ -75,12 +75,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 
 def run(context: Context) -> None:
     verdict = context.params["verdict"]
-    said = " ".join(context.params["reasons"]) or "No reason was given."
+    reasons = " ".join(context.params["reasons"]) or "No reason was given."
     context.result["verdict"] = verdict
     if verdict == "fail":
-        context.fail(said)
+        context.fail(reasons)
     if verdict == "inconclusive":
-        context.result.update(unreachable=True, msg=f"It could not be determined whether to continue. {said}")
+        context.result.update(unreachable=True, msg=f"It could not be determined whether to continue. {reasons}")
 
 
 OPERATION = Operation(

@@ -63,7 +63,7 @@ RETURN = r"""
 ---
 rollouts:
   description:
-    - The rollouts as returned by the server, newest first; one if O(rollout_id) was given.
+    - The rollouts as returned by the server, newest first. Only one if O(rollout_id) was given.
     - C(canonical_status) is added, one of V(pending), V(in_progress), V(paused), V(cancelling), V(completed),
       V(partial), V(failed), V(cancelled), or the server's own status if none of these applies. C(finished)
       shows whether the rollout has finished. C(cancelled_targets) is computed from the other counters.
@@ -125,7 +125,7 @@ def run(context: Context) -> None:
     if rollout_id:
         _one(context, rollout_id, gather)
     elif gather:
-        context.fail("gather reads one rollout: give rollout_id too.")
+        context.fail("gather is only for one rollout: set rollout_id too.")
     else:
         _list(context)
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Says what a run did to each instance, checked against the server (E25)."""
+"""Reports what a run did to each instance, checked against the server (E25)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ short_description: Report what a run did to each instance
 version_added: 0.2.0
 description:
   - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
-    its runtime is current now. Contradictions are listed. An instance is not asked about again if its task
-    has read after the redeploy that it is current.
-  - Ansible's own recap cannot do that. It knows no instance that was deferred or whose outcome is uncertain.
+    its runtime is current now. Contradictions are listed. The server is not asked again about an
+    instance whose task has already found, after the redeploy, that it is current.
+  - Ansible's own recap cannot do that, as it knows neither deferred instances nor uncertain outcomes.
   - Nothing is written.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -35,7 +35,7 @@ options:
     type: list
     elements: str
   outcomes:
-    description: The registered result of each instance's task, by name, for those whose task ran.
+    description: The registered results of the instances' tasks, by name, for those whose task ran.
     type: dict
     default: {}
   gone:
@@ -50,7 +50,7 @@ options:
     type: dict
     default: {}
   verdict:
-    description: The verdict of the gate that ended the run, V(pass) if none did.
+    description: The verdict of the gate that ended the run. V(pass) if none did.
     type: str
     choices: [pass, deferred, inconclusive, fail]
     default: pass
@@ -63,11 +63,12 @@ options:
     description: The change (a ticket of change management) under which the run was made. It is in the report.
     type: str
   compare_versions:
-    description: Whether to ask the server for each instance's version. Not for runs that change no version.
+    description: Whether to ask the server for each instance's version. Set it to V(false) for runs that change no
+      version.
     type: bool
     default: true
   acted:
-    description: What the run did to the instances under C(updated), as a word for the report.
+    description: What the run did to the instances under C(updated), as a participle for the report.
     type: str
     default: updated
 seealso:
@@ -85,7 +86,7 @@ EXAMPLES = r"""
   run_once: true
   register: done
 
-- name: Say it
+- name: Show the report
   ansible.builtin.debug:
     msg: "{{ done.text }}"
   run_once: true
@@ -103,11 +104,11 @@ RETURN = r"""
 report:
   description:
     - The names of the instances under C(failed), C(uncertain), C(updated), C(current), C(deferred), C(not_touched) and
-      C(gone); each stands in exactly one of them.
-    - C(bundles) has the names of updated instances by the hash of the bundle that was deployed, C(left_out) why
-      instances were not touched.
-    - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) what the
-      server says otherwise, C(verdict) and C(reasons) why the run ended, C(change) the O(change) if one is given.
+      C(gone). Each is in exactly one of them.
+    - C(bundles) has the names of updated instances by the hash of the deployed bundle, C(left_out) why instances were
+      not touched.
+    - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) where the
+      server contradicts, C(verdict) and C(reasons) why the run ended, C(change) the O(change) if one is given.
   returned: success
   type: dict
   sample:
@@ -170,9 +171,9 @@ def run(context: Context) -> None:
 
 
 def _versions(context: Context) -> dict[str, str]:
-    """By name, whether the runtime is current by the server's versions. If they cannot be read, there is a warning."""
+    """``current``, ``outdated`` or ``unknown`` by name, from the server's versions. Warns if some cannot be read."""
     seen = [name for name, outcome in context.params["outcomes"].items() if (outcome or {}).get("is_current") is True]
-    told: dict[str, str] = dict.fromkeys(seen, "current")
+    found: dict[str, str] = dict.fromkeys(seen, "current")
     left_out = {*context.params["gone"], *seen}
     known = {name: str(i) for name, i in context.params["instances"].items() if name not in left_out}
     workers = max(1, context.params["workers"])
@@ -189,8 +190,8 @@ def _versions(context: Context) -> dict[str, str]:
     for (name, instance_id), answer in zip(known.items(), answers, strict=True):
         if isinstance(answer, dict):
             member = member_of(name, instance_id, answer, redeploy_all=False)
-            told[name] = member.why if member.why in ("current", "outdated") else "unknown"
-    return told
+            found[name] = member.why if member.why in ("current", "outdated") else "unknown"
+    return found
 
 
 OPERATION = Operation(
