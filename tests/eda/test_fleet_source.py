@@ -334,7 +334,7 @@ def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
     assert rows[refused + 1]["status"] == 503
     assert "HTTP 429; all calls wait for 1 s" in said
     assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", said)
-    assert "the answer is not JSON but text/html" in said and "The rest goes on." in said
+    assert "the answer is not JSON but text/html" in said and "Polling continues." in said
     assert "The API answers again after" in said
     assert args["api_key"] not in said
 
@@ -365,7 +365,7 @@ def test_what_fails_for_one_instance_alone_is_logged_once(
 
     sim.clear_journal()
     follow(arguments(sim, tmp_path / "mark", events=["fleetops.instance.unhealthy"]), script)
-    assert caplog.text.count("no worker. The rest goes on.") == 1
+    assert caplog.text.count("no worker. Polling continues.") == 1
 
 
 def test_the_past_is_told_when_asked_for(sim: Simulator, tmp_path: Path) -> None:

@@ -222,7 +222,8 @@ def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path
     assert "its format is not known to this version" in refusal()
     mark.write_text('{"format": 1, "api_url": "https://there", "known": {}, "outbox": []}')
     assert refusal() == (
-        f"The watermark file {mark} belongs to https://there, not to https://here; name another (watermark)."
+        f"The watermark file {mark} belongs to https://there, not to https://here; name another file "
+        "(option watermark)."
     )
     with Watermark(mark, "https://there"):
         assert "is in use by another ansible-rulebook; give each its own" in refusal()

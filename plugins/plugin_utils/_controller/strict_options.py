@@ -4,9 +4,9 @@
 
 """Options of plugins, checked as strictly as those of modules.
 
-For a plugin, Ansible converts any unknown text to "false", so a typing error would disable the check of certificates.
-It converts an empty path to the current folder. Here an empty value means "not set", and an invalid one is an error
-that names the option.
+For a plugin, Ansible converts any unknown text to "false", so a typing error would disable the verification of
+certificates. It converts an empty path to the current folder. Here an empty value means "not set", and an invalid
+one is an error that names the option.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Definitions = Mapping[str, Mapping[str, Any]]
 
 
 class StrictOptions:
-    """A base class for plugins, before that of Ansible. ``set_options`` raises AnsibleOptionsError with a sentence."""
+    """A base class for plugins, listed before Ansible's. ``set_options`` raises AnsibleOptionsError with a sentence."""
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
         definitions = C.config.get_configuration_definitions(plugin_type=self.plugin_type, name=self._load_name)
@@ -47,9 +47,9 @@ class StrictOptions:
 def read_options(
     definitions: Definitions, direct: Mapping[str, Any], variables: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The options that were given directly, without empty ones, and the converted booleans, numbers and mappings.
+    """The direct options without empty ones, and the converted booleans, numbers and mappings of all sources.
 
-    The sources, in Ansible's order of precedence, are direct options, variables and the environment. Raises
+    The sources, from the highest precedence to the lowest, are direct options, variables and the environment. Raises
     SettingsError for an invalid value, unless a source with a higher precedence overrides it.
     """
     given = dict(direct)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection's client for an event loop: each call runs in a thread, and their number and rate are limited."""
+"""The collection's client for an event loop: calls run in threads, and their number and rate are limited."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ log = logging.getLogger("fleetops.agents.eda.fleet")
 T = TypeVar("T")
 Fetch = Callable[[FleetClient, int, int], list[Record]]
 
+# How many calls are made in parallel.
 AT_ONCE = 4
-# How many times a call is sent while the server asks to wait, and the longest pause in seconds if it names no time.
+# How many times a call is sent while the server asks to wait, and the longest pause (seconds) if it names no time.
 ATTEMPTS, LONGEST_PAUSE = 6, 60.0
+# How many pages of a list are read.
 MOST_PAGES = 500
-# How many consecutive pages may contain only known rows, because new rows above have moved these down.
+# How many consecutive pages may contain only known rows, which new rows above have moved down.
 MOST_IDLE_PAGES = 20
 # No list has this many rows. A server that returns rows at this offset ignores the offset.
 FAR = 100_000
@@ -93,7 +95,7 @@ class Api:
         """The rows of a list from offset ``start`` to its end, page by page, each row once.
 
         ``fetch(client, limit, offset)`` reads one page. A page without a new row is the end, unless rows that were
-        added above have moved known ones into it.
+        added above have moved known ones onto it.
         """
         offset, seen, idle = start, set[str](), 0
         for _page in range(MOST_PAGES):
@@ -111,7 +113,7 @@ class Api:
                 return
             if idle == 1 and await self.call(lambda client: bool(fetch(client, size, FAR))):
                 return
-        self.warn_once(f"A list has more than {MOST_PAGES} pages of {size} rows; the rest of it is not read.")
+        self.warn_once(f"A list has more than {MOST_PAGES} pages of {size} rows; the further ones are not read.")
 
     async def end_of(self, fetch: Fetch, size: int, known: int) -> int:
         """An offset at most ``size`` rows beyond the end of a list of at least ``known`` rows, found by bisection."""
@@ -129,14 +131,14 @@ class Api:
         return high
 
     def warn_once(self, problem: ApiError | str) -> None:
-        """Log a failure that concerns only one instance or rollout, once while the failure is the same."""
+        """Log a failure that concerns only one instance or rollout, once as long as it is the same."""
         # The full message of an error contains the id of the request, which is different each time.
         same = str((problem.path, problem.status, problem.detail)) if isinstance(problem, ApiError) else problem
         if same not in self._warned:
             if len(self._warned) > 1000:
                 self._warned.clear()
             self._warned.add(same)
-            log.warning("%s The rest goes on.", as_sentence(problem))
+            log.warning("%s Polling continues.", as_sentence(problem))
 
     async def _wait_for_turn(self) -> None:
         while (wait := self._next_call - time.monotonic()) > 0:
@@ -192,7 +194,7 @@ def is_oldest_first(rows: Iterable[Record], *times: str) -> bool:
 
 
 async def for_each(items: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
-    """Call for each item, four at a time. The first exception ends all calls."""
+    """Call for each item, four at a time. The first exception ends all calls and is raised."""
     todo = iter(items)
 
     async def work() -> None:

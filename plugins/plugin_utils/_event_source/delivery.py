@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending the events to ansible-rulebook. Each one is noted in the watermark file before and after it is sent."""
+"""Sending the events to ansible-rulebook. Each is noted in the watermark's log before and after it is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEEDBACK_TIMEOUT = 60.0
 
 
 class Delivery:
-    """``queue``: of ansible-rulebook, with an asynchronous ``put``. ``feedback``: its queue of confirmations, or None.
+    """``queue``: ansible-rulebook's queue, with an async ``put``. ``feedback``: its queue of confirmations, or None.
 
     ``known`` is the known state of the fleet, which is stored in the watermark file: rollouts, floor, past_read, health
     and audit (see rollout_steps.py and instance_steps.py), and names, which are the API's host names by instance id, or
@@ -40,7 +40,7 @@ class Delivery:
         return self._mark.known
 
     def names(self) -> dict[str, str]:
-        """The names in the inventory by id, for all instances of the API and of the option ``instances``."""
+        """The names in the inventory, by instance id, of all instances of the API and of the option ``instances``."""
         hostnames = {i: None if name == i else name for i, name in self.known["names"].items()}
         return names_by_id(hostnames, self._settings.instances)
 
@@ -68,7 +68,7 @@ class Delivery:
                 try:
                     self._mark.note("back", row["id"])
                 except SourceError as error:
-                    # ansible-rulebook ends anyway. Without the note the event is sent again later as repeated.
+                    # ansible-rulebook ends anyway. Without the note, the event is later sent again as repeated.
                     log.warning("%s", error)
                 raise
             if self._feedback is not None:

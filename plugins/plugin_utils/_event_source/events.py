@@ -27,6 +27,7 @@ AUDIT_EVENT = "fleetops.audit.event"
 EVENTS = (*ROLLOUT_EVENTS, *TARGET_EVENTS, *HEALTH_EVENTS, AUDIT_EVENT)
 DEFAULT_EVENTS = tuple(kind for kind in EVENTS if kind not in ("fleetops.target.succeeded", AUDIT_EVENT))
 
+# Characters of a text of the API in an event.
 LONGEST_TEXT = 2000
 
 
@@ -38,7 +39,7 @@ class Step(NamedTuple):
 
 
 def event(kind: str, at: str | None, occurrence: Iterable[Any], **fields: Any) -> Record:
-    """One event of type ``kind``. ``at``: ISO 8601 in UTC, or None. Equal values of ``occurrence`` give the same id."""
+    """One event of type ``kind``. ``at``: ISO 8601 in UTC, or None. Equal ``occurrence`` gives the same id."""
     name = json.dumps([kind, *occurrence], default=str)
     return {"type": kind, "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "at": at, "repeated": False, **fields}
 

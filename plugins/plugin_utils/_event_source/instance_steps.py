@@ -19,9 +19,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from .events import AUDIT_EVENT, GONE, HEALTHY, UNHEALTHY, Step, bounded_text, event, in_utc
 
 NEVER_CHECKED = {"state": None, "streak": 0, "checked_at": None}
-# Seconds: an audit event that appears later than this after a newer one is not noticed.
+# An audit event that appears more than this many seconds after a newer one is missed.
 AUDIT_LATENESS = 600.0
-# The time of an audit event without one. Such an event stays known, and does not make other events old.
+# Stands for the time of an audit event that has none. It stays known, and does not make other events old.
 NO_TIME = 9e15
 _AUDIT_FIELDS = (
     "event_type", "outcome", "role", "source", "server_slug", "tool_name", "conversation_id", "request_id",

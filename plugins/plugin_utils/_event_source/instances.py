@@ -20,7 +20,7 @@ from .events import AUDIT_EVENT, HEALTH_EVENTS, Step
 from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
 from .settings import Settings
 
-# How many rows a page has.
+# How many audit events a page has.
 AUDIT_PAGE = 100
 # At the first poll of an instance, at least this many of its newest audit events are read.
 AUDIT_FIRST = 500
@@ -124,7 +124,7 @@ class Instances:
             start, step = max(0, start - step), step * 2
 
     async def _audit_from(self, fetch: Fetch, past: Record, start: int) -> tuple[list[Record], int]:
-        """The rows from an offset to the end of the list or, if the newest row is first, down to known ones."""
+        """The rows from an offset to the end of the list or, if the newest row is first, down to known rows."""
         rows, floor = list[Record](), past["floor"]
         async with aclosing(self._api.pages(fetch, AUDIT_PAGE, start)) as pages:
             async for page in pages:

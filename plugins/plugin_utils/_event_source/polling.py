@@ -27,6 +27,7 @@ from .watermark import Watermark
 
 log = logging.getLogger("fleetops.agents.eda.fleet")
 
+# Seconds.
 LONGEST_PAUSE = 60.0
 
 
@@ -53,7 +54,7 @@ async def follow(queue: Any, args: Mapping[str, Any]) -> None:
 
 
 async def _poll(settings: Settings, api: Api, delivery: Delivery) -> None:
-    """Poll forever. After each further failure that concerns all calls, wait longer."""
+    """Poll forever. Wait longer after each consecutive failure that concerns all calls."""
     rollouts = Rollouts(settings, api, delivery)
     instances = Instances(settings, api, delivery, rollouts.excused)
     failures, down_since, next_instances = 0, 0.0, 0.0

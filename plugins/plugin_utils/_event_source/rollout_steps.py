@@ -23,12 +23,12 @@ from .events import FINISHED, PAUSED, RESUMED, STARTED, Step, bounded_text, even
 # How many finished rollouts are kept in the watermark.
 FINISHED_KEPT = 100
 _COUNTED = ("queued", "in_progress", "succeeded", "failed", "uncertain", "cancelled")
-# A deployment makes an agent unhealthy. This is not reported within these seconds after its start, and after its end.
+# A deployment makes an agent unhealthy. That is not reported within these seconds after its start or end.
 DEPLOYING, SETTLING = 900.0, 60.0
 
 
 def list_mark(row: Mapping[str, Any]) -> list[Any]:
-    """The fields of a row (E3). If one of them changes, the rollout must be read again."""
+    """The fields of a row (E3) that show a change. If one of them differs, the rollout must be read again."""
     return [row.get("status"), row.get("completed_at"), *(row.get(f"{word}_targets") for word in _COUNTED[:-1])]
 
 
@@ -43,7 +43,7 @@ def is_known_or_past(row: Mapping[str, Any], rollouts: Mapping[str, Record], flo
 
 
 def unread_rollout(row: Mapping[str, Any], phase: str) -> Record:
-    """The known state of a rollout of which only the row of the list was read. Its first timeline causes no events."""
+    """The known state of a rollout whose timeline was not read, only its row. Its first timeline causes no events."""
     created, mark = parse_time(row.get("created_at")), list_mark(row)
     return {"created": created, "phase": phase, "mark": mark, "result": None, "targets": {}, "turn": 0, "unread": True}
 
@@ -152,7 +152,7 @@ def _target_event(
 
 
 def prune(rollouts: Mapping[str, Record], floor: float | None) -> tuple[dict[str, Record], float | None]:
-    """The rollouts to keep, and the floor: an unknown rollout that was created by then (epoch seconds) is of the past.
+    """The rollouts to keep, and the floor: unknown rollouts that were created until then (epoch seconds) are past.
 
     All unfinished rollouts are kept, and the newest 100 finished ones.
     """

@@ -36,7 +36,7 @@ from .settings import Settings
 
 log = logging.getLogger("fleetops.agents.eda.fleet")
 
-# How many finished rollouts are read at the first start for the names of the instances.
+# How many finished rollouts are read at the first start to learn the names of the instances.
 FLEET_ROLLOUTS_READ, SINGLE_ROLLOUTS_READ = 5, 45
 
 
@@ -97,7 +97,7 @@ class Rollouts:
         self._rest = None if ends_in_past and self._delivery.known.get("past_read", True) else listed
 
     async def poll_other_pages(self) -> None:
-        """Poll the pages after the first one, down to known rollouts or, at the first start, to those of the past."""
+        """Poll the pages after the first one, down to known rollouts or, at the first start, to past ones."""
         listed, self._rest = self._rest, None
         if listed is None:
             return
@@ -107,7 +107,7 @@ class Rollouts:
             found += rows
             new = [row for row in rows if not is_known_or_past(row, known["rollouts"], known["floor"])]
             if is_first_poll and listed.fleet_rollouts >= FLEET_ROLLOUTS_READ:
-                # Until then finished ones are read too, because fleet rollouts have the names of the instances.
+                # Before that, finished ones are read too, because fleet rollouts contain the names of the instances.
                 new = [row for row in new if not rollout_is_terminal(row)]
             if not new and len(listed.rows) >= ROLLOUTS_PAGE and listed.newest_first:
                 is_whole = False
@@ -146,7 +146,7 @@ class Rollouts:
                     steps[rollout_id] = step
                 return
             if not isinstance(timeline.get("timeline"), list):
-                self._api.warn_once(f"The timeline of rollout {rollout_id} holds no list of targets.")
+                self._api.warn_once(f"The timeline of rollout {rollout_id} contains no list of targets.")
                 if is_first_poll and self._settings.start_from == "now":
                     steps[rollout_id] = Step(unread_rollout(row, "open"), [])
                 return
@@ -158,7 +158,7 @@ class Rollouts:
         events = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
         rollouts = {**rollouts, **{i: step.known for i, step in steps.items()}}
         if is_first_poll and not is_first_page and not is_whole:
-            # Rollouts that are older than those on the pages that were read are of the past.
+            # Rollouts that are older than those on the pages that were read are past.
             floor = min((old["created"] for old in rollouts.values() if old["created"] is not None), default=floor)
         rollouts, floor = prune(rollouts, floor)
         fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
@@ -176,7 +176,7 @@ class Rollouts:
         Raises ``error`` if it concerns other calls too.
         """
         if error.kind == "not_found":
-            log.warning("Rollout %s is gone from the API; it is no longer followed.", rollout_id)
+            log.warning("The server no longer knows rollout %s, so it is no longer followed.", rollout_id)
             gone = unread_rollout(row, "finished")
             return Step({**gone, "created": old["created"] if old else gone["created"]}, [])
         if not concerns_this_call_only(error):

@@ -49,7 +49,8 @@ class Watermark:
         except BlockingIOError:
             self.__exit__()
             raise SourceError(
-                f"The watermark file {self.path} is in use by another ansible-rulebook; give each its own (watermark)."
+                f"The watermark file {self.path} is in use by another ansible-rulebook; give each its own file "
+                "(option watermark)."
             ) from None
         except OSError as problem:
             self.__exit__()
@@ -77,7 +78,8 @@ class Watermark:
             ) from None
         if api_url != self.api_url:
             raise SourceError(
-                f"The watermark file {self.path} belongs to {api_url}, not to {self.api_url}; name another (watermark)."
+                f"The watermark file {self.path} belongs to {api_url}, not to {self.api_url}; name another file "
+                "(option watermark)."
             )
         noted: dict[str, str] = {}
         if self._log_path.exists():

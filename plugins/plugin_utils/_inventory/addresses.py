@@ -23,7 +23,7 @@ def note_address(path: str, api_url: str) -> None:
 def warning_of_addresses(api_url: str) -> str:
     """A warning about the inventory files that were read from another server than ``api_url``; empty if there is none.
 
-    ``api_url``: of FLEETOPS_API_URL. If it is empty or invalid, the tasks fail because of it.
+    ``api_url``: the value of FLEETOPS_API_URL. If it is empty or invalid, there is no warning, since the tasks fail.
     """
     try:
         own = base_url(api_url)

@@ -21,10 +21,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 
 
 class Instance(NamedTuple):
-    """One instance by the API. The names of the fields are those of the host variables without their prefix.
+    """One instance as the API reports it. The fields are named like the host variables, without their prefix.
 
-    Status, result, bundle, rollout and time are those of the instance's newest target. The last five are known only
-    with the option ``enrich``.
+    Status, result, bundle, rollout and time are those of the instance's newest target. The last five fields are known
+    only with the option ``enrich``.
     """
 
     instance_id: str
@@ -83,7 +83,7 @@ def instances_of(readings: Iterable[RolloutReading]) -> tuple[list[Instance], li
     """The instances in the rollouts, sorted by id, and a phrase for each missing or contradictory record.
 
     The status of an instance is that of its newest target. Its host name and bundle hash are those of the newest target
-    that has them. ``readings``: newest first, which decides if times are missing.
+    that has them. ``readings``: newest first. Where times are missing, this order decides.
     """
     sightings: dict[str, list[_Sighting]] = {}
     problems: list[str] = []
@@ -127,7 +127,7 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
     sightings: list[_Sighting] = []
     names: dict[str, str] = {}
     for row, target in pairs:
-        # If E1 and E4 have different spellings, that of E4 is used.
+        # If E1 and E4 spell the id differently, E4 decides.
         instance_id = _text(target.get("instance_id")) or _text(row.get("instance_id"))
         target_id = _text(row.get("target_id")) or _text(target.get("id")) or "without an id"
         if instance_id is None:

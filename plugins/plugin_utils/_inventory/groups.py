@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables and groups that the user defines (compose, groups, keyed_groups). Unknown values create no groups."""
+"""The variables and groups that the user defines (compose, groups, keyed_groups). Missing values create no groups."""
 
 from __future__ import annotations
 

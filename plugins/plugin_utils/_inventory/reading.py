@@ -30,7 +30,7 @@ from .discovery import Instance, RolloutReading, choose_rollouts, instances_of
 
 
 class Depth(NamedTuple):
-    """How many rollouts are read: newest fleet rollouts, and in addition newest rollouts of single instances."""
+    """How many rollouts are read: the newest fleet rollouts, and also the newest rollouts of single instances."""
 
     fleet: int
     single: int
@@ -109,16 +109,16 @@ def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool,
         [label for label, left in zip(labels, gone, strict=True) if not left],
         [answer for answer, left in zip(answers, gone, strict=True) if not left],
     )
-    told: dict[str, dict[str, Any]] = {i: {"gone": False} for i in ids}
+    found: dict[str, dict[str, Any]] = {i: {"gone": False} for i in ids}
     position = 0
     for what, _read in reads:
         for i in ids:
             answer = answers[position]
-            told[i]["gone"] = told[i]["gone"] or gone[position]
+            found[i]["gone"] = found[i]["gone"] or gone[position]
             if _record(answer) is not None:
-                told[i].update(_updates(answer) if what == "updates" else _health(answer))
+                found[i].update(_updates(answer) if what == "updates" else _health(answer))
             position += 1
-    return Fleet([instance._replace(**told[instance.instance_id]) for instance in instances], problems)
+    return Fleet([instance._replace(**found[instance.instance_id]) for instance in instances], problems)
 
 
 def _record(answer: Any) -> Record | None:

@@ -20,7 +20,7 @@ _why: dict[str, str] = {}
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Record a failure to read the file ``path`` and raise it again; a success removes an earlier record."""
+    """Record a failure to read the file ``path`` and raise it again. A success removes an earlier record."""
     try:
         yield
     except Exception as error:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import dump
 
-# A mapping with more members is a table (an entry for each host), not a record with fields.
+# A mapping with more entries is a table (an entry for each host), not a record with fields.
 _MOST_FIELDS = 64
 _NO_LIMIT = 1 << 31
 # Tried in this order until the artifacts fit: the maximum number of entries of a list or a table, and of characters of

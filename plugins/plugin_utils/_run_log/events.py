@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of an event: its time, what it has in common with others, what it says of its task, the recap."""
+"""The parts of an event: its time, what it shares with others, the description of its task, and the recap."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Parent(NamedTuple):
-    """What the events below one playbook, play or task have in common: ``parent_uuid``, and members of their data.
+    """What the events below one playbook, play or task have in common: ``parent_uuid``, and a part of their data.
 
     ``loop`` is a task's ``loop_with``.
     """
@@ -66,7 +66,7 @@ def recap_of(stats: Any) -> Recap:
 
 
 def recap_since(before: Mapping[str, Mapping[str, int]], now: Recap) -> Recap:
-    """The counts of one playbook: Ansible adds them up over all playbooks of a command. ``processed`` is 1 a host."""
+    """The counts of one playbook: Ansible adds up those of all playbooks in a command. ``processed``: 1 per host."""
 
     def added(name: str) -> dict[str, int]:
         old = before.get(name, {})

@@ -68,7 +68,7 @@ def _plan(result: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(batches, list):
         return {}
     counts = {"batches": len(batches)}
-    # Who is left out is counted only: the key left_out of a document has the lengths of lists that were cut.
+    # Instances that were left out are only counted, since left_out of a document has the lengths of shortened lists.
     counts |= {name: len(result[name]) for name in _COUNTED if _has_length(result.get(name))}
     document = {name: result[name] for name in _PLAN if name in result}
     return {**document, "counts": counts, "batches": [_batch(batch) for batch in batches]}

@@ -58,5 +58,5 @@ def collection_version() -> str | None:
 def _user() -> str | None:
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # In a container, the user may be a number without a name.
+    except (KeyError, OSError, ImportError):  # In a container, a user may have no name.
         return str(os.getuid())

@@ -39,8 +39,8 @@ _IDS = (
     "total",
 )
 _CORE = frozenset(_STATUS + _IDS)
-# Stored in addition if the effect was looked up on the server, or the operation was begun by somebody else. Such a
-# result may be unchanged.
+# Also stored if the effect was looked up on the server, or if somebody else had begun the operation. Such a result may
+# be unchanged.
 _OUTCOME = ("reconciled", "evidence", "before", "after")
 _LONGEST_ID = 256
 
@@ -52,7 +52,7 @@ _FULL_EVENTS = frozenset(("runner_on_failed", "runner_on_unreachable", "runner_i
 # ansible-core 2.21 removes "failed" from the items of a loop. The other keys then show a failure.
 _NOT_JUST_OK = ("changed", "failed", "unreachable", "failed_when_result", "exception")
 
-# What is stored of a result that is too long, in addition to the status and ids. The most useful keys come first.
+# What is stored of a result that is too long, besides the status and ids. The most useful keys come first.
 _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_stderr", "module_stdout")
 # A text is masked this many characters beyond the point where it is cut, so that no secret is cut in two and missed.
 _MARGIN = 16384
@@ -97,7 +97,7 @@ def storable_result(
 
 
 def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """Only the status and ids, for results that cannot be stored otherwise."""
+    """Only the status and ids, for results that cannot be stored in any other way."""
     return _censored(result) if is_censored(result) else _core(result, redactor)
 
 
@@ -202,7 +202,7 @@ def _cut_down(result: Mapping[str, Any], core: dict[str, Any], limit: int, redac
         value = result.get(key)
         if value is None or value == "":
             continue
-        # Half of the remaining room, so that a long message leaves room for the error. 8 bytes are for punctuation.
+        # Half of the remaining room, so that a long message leaves room for the error. The 8 bytes are punctuation.
         share = room // 2 - len(key) - 8
         if share < 16:
             break

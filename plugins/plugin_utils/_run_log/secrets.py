@@ -22,7 +22,6 @@ _DEEPEST = 8
 # Large variables of Ansible, which contain the same hosts again, or facts.
 _SKIPPED = frozenset(("ansible_facts", "hostvars", "groups", "vars", "group_names", "play_hosts"))
 
-
 # Secrets, each with its source in words.
 Secrets = dict[str, str]
 

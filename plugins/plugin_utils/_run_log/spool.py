@@ -49,7 +49,7 @@ def open_to_others(folder: Path) -> str | None:
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return (
             f"the run log folder {folder} has mode {stat.S_IMODE(found.st_mode):04o}: other users can add and remove"
-            f" files there; chmod 700 {folder} ends that"
+            f" files there; run chmod 700 {folder} to prevent that"
         )
     return None
 
@@ -61,7 +61,7 @@ class Spool:
     is held until ``close`` or the end of the process. Forked workers do not inherit it. The lock would end if the
     process closed any other descriptor of the file, so the file is opened only here.
 
-    For ``append_last``, bytes are reserved on the disk by a second file without a name. ``remark``: a sentence about
+    For ``append_last``, a second file without a name reserves bytes on the disk. ``remark``: a sentence about
     the folder that its owner should know, or None. ``lock_error``: why the file could not be locked, or None.
     """
 
@@ -91,7 +91,7 @@ class Spool:
         return self._fd >= 0
 
     def check_name(self) -> None:
-        """Close the file and raise FileNotFoundError if it was removed, since nobody could ever read it."""
+        """Close the file and raise FileNotFoundError if it was removed, since nobody could read it later."""
         if os.fstat(self._fd).st_nlink == 0:
             self.close()
             raise FileNotFoundError(2, "the file was removed during the run", str(self.path))
@@ -108,7 +108,7 @@ class Spool:
 
     def append(self, line: bytes) -> None:
         """Write ``line`` (without its newline). Raises OSError; the file then still ends with a complete line."""
-        # A limit on the size of files applies to each file separately, so this file stays below it by the reserve.
+        # A limit on the size of files applies to each file separately, so this file leaves room for the reserve.
         if self._longest is not None and self._size + len(line) + 2 + self._reserved > self._longest:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         self._write(line)
@@ -137,7 +137,7 @@ class Spool:
         self._torn = False
 
     def _cut_back(self, written: int) -> None:
-        """Remove the beginning of a line of which the rest could not be written."""
+        """Remove the beginning of a line whose end could not be written."""
         if not written:
             return
         try:

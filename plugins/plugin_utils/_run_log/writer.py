@@ -31,7 +31,7 @@ class EventWriter:
         self._spool, self._masks, self._clock = spool, masks, clock
         self._of_run = {"pid": os.getpid(), "runner_ident": run_id}
         self._counter = 0
-        # A random number takes a system call. One for the whole run, combined with the counter, is also unique.
+        # A random number takes a system call. A single one for the run, combined with the counter, is also unique.
         self._uuid_start = str(uuid.uuid4())[:24]
         self._recap_room: dict[str, int] = {}
 

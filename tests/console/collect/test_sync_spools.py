@@ -499,8 +499,8 @@ def test_only_regular_files_of_the_own_user_are_loaded(
     report = load(database, spool)
     assert (report.runs, report.problems) == (0, [])
     assert report.notes == [
-        f"The run log folder {spool} has mode 0777: other users can add and remove files there; chmod 700 {spool} ends"
-        " that.",
+        f"The run log folder {spool} has mode 0777: other users can add and remove files there; run chmod 700 {spool}"
+        " to prevent that.",
         f"Not loaded from {spool}: {names[0]} (a link), {names[1]} (not a regular file), {names[2]} (a link). Only"
         " regular files that belong to the user who runs the console are loaded.",
     ]
