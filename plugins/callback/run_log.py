@@ -22,12 +22,13 @@ description:
   - While the run is alive, its file has an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event belongs to a run that was interrupted. Only a run that was refused before it
     had a host ends with C(fleetops_refused) instead, with the reason as C(msg).
-  - For results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
+  - For results that are not failed, unreachable or changed, only the status and the ids, durations and outcomes of
     this collection's modules are stored. Arguments, extra variables and facts are never stored, and results with
     C(no_log) stay censored.
   - For M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report), the plan
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
-    stored too. They are in C(fleetops_evidence) of the event, so an interrupted run has those of its completed steps.
+    stored too. They are under C(fleetops_evidence) in the event, so an interrupted run has those of its completed
+    steps.
   - If the folder is not writable, full, missing, or removed during the run, there is one warning. The play never fails
     because of it.
 notes:
@@ -36,15 +37,15 @@ notes:
     connection and become passwords. Values under a key that names a secret are masked too.
   - Values in a vars file that is encrypted as a whole are recognized only by their names (for example C(api_key),
     C(db_password), C(vault_anything)). Set C(no_log) on tasks that print other secrets.
-  - The names of the inventory's hosts and groups and the paths of the run are not masked, also inside messages, even if
-    a secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
+  - The names of the inventory's hosts and groups and the paths of the run are not masked, not even inside messages or
+    if a secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
   - Each playbook of an C(ansible-playbook) command has its own file.
   - Written lines survive the end of the process, but not a power failure, because they are not flushed to the disk.
-  - If the disk is full, events are left out. The next event that can be written has their number in C(dropped_events).
-    Counters have no gaps. Room for the recap is reserved from the start, so a run that ends on a full disk does not
-    look like one that was interrupted.
+  - If the disk is full, events are left out. The next event that can be written has their number in C(dropped_events),
+    and the counters have no gaps. Room for the recap is reserved from the start, so a run that ends on a full disk does
+    not look like one that was interrupted.
   - Custom stats (C(set_stats)) and C(fleetops_evidence) are also reduced to O(result_limit). Their scalars are kept,
-    their lists and tables become shorter, and C(left_out) contains the full lengths.
+    their lists and tables are shortened, and C(left_out) contains the full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
@@ -129,6 +130,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import LEAST_ARTIFACTS, EventWriter
 
 _LEAST_RESULT_LIMIT = 1024
+_CHECK_FOLDER = " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."
 
 
 def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
@@ -201,7 +203,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._batches: dict[str, int] = {}
         self._playbook_uuid = str(uuid.uuid4())
         name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
-        # Fields in the data of each event: those of the playbook, and those of the playbook and the play.
+        # The fields that every event of the playbook has in its data, and those that every event of the play has.
         self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
         self._of_play: dict[str, Any] = self._of_playbook
         self._task = Parent(None, self._of_playbook)
@@ -235,7 +237,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         try:
             self._learn(play_secrets(play, hosts))
         except Exception as error:  # noqa: BLE001 - Ansible itself reports an unreadable vars file
-            self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
+            self._warn(error, "The play's variables cannot all be read, so secrets in them may not be masked", "")
         pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
         name = play.get_name().strip() or pattern
         # ansible-runner's own callback, if it runs too, has already appended its suffix to the uuid.
@@ -432,8 +434,8 @@ class CallbackModule(StrictOptions, CallbackBase):
         for source in self._masks.learn(secrets, names):
             self._display.warning(
                 f"Run log: the value of {source} is part of the name of a host or a group, or of a path of this run."
-                " It is not masked there, since the names would not be recognised any more. If it is a secret, choose"
-                " another one."
+                " It is not masked there, since the names would no longer be recognizable. If it is a secret, choose"
+                " another value."
             )
 
     # Errors
@@ -451,11 +453,13 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._writer.close()
             self._writer = None
 
-    def _warn(self, error: Exception, what: str = "This run is not recorded, or not completely") -> None:
+    def _warn(
+        self,
+        error: Exception,
+        what: str = "This run is not recorded, or not completely",
+        advice: str = _CHECK_FOLDER,
+    ) -> None:
         if not self._warned:
             self._warned = True
             reason = self._masks.redactor.text(str(error)) or type(error).__name__
-            self._display.warning(
-                f"Run log: {what}: {reason}. The play goes on."
-                " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."
-            )
+            self._display.warning(f"Run log: {what}: {reason}. The play goes on.{advice}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of the attributes: how far a module supports check mode, diff, in-process running and action groups."""
+"""Documentation of the attributes: how far a module supports check mode, diff mode, idempotence and action groups."""
 
 from __future__ import annotations
 

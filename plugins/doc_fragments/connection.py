@@ -27,7 +27,7 @@ options:
     required: true
   validate_certs:
     description:
-      - Whether the server's TLS certificate must be trusted.
+      - Whether to verify the server's TLS certificate.
       - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used. As for the other variables, an
         empty value counts as not set, and an invalid value is an error.
     type: bool
@@ -50,7 +50,7 @@ options:
     default: 30
   retries:
     description:
-      - How many times to retry a call that was certainly not executed, or that can safely be executed twice.
+      - How many times to retry a call that certainly was not executed, or that can safely be executed twice.
       - The pauses are about 0.5, 1, 2 ... 8 seconds. A C(Retry-After) header of the server can only make them longer,
         up to 120 seconds.
       - A write whose outcome is unknown is never sent again. Its effect is looked up instead.
@@ -72,7 +72,7 @@ requirements:
   - requests
 """
 
-    # The same options for inventory and lookup plugins, which also take variables where there are any.
+    # The same options for inventory and lookup plugins. Where Ansible has variables, these can also set them.
     PLUGINS = r"""
 options:
   api_url:
@@ -96,7 +96,7 @@ options:
       - name: fleetops_api_key
   validate_certs:
     description:
-      - Whether the server's TLS certificate must be trusted.
+      - Whether to verify the server's TLS certificate.
       - For this option and the others, an empty value counts as not set, and an invalid value is an error.
     type: bool
     default: true

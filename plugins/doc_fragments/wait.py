@@ -16,7 +16,7 @@ options:
     default: true
   wait_interval:
     description:
-      - Seconds between the first two checks of the state. Each pause is half as long again as the one before, up to 5
+      - Seconds between the first two checks of the state. Each pause is 1.5 times as long as the one before, up to 5
         times this value.
     type: float
     default: 2

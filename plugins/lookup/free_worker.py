@@ -13,11 +13,11 @@ author:
 version_added: 0.2.0
 short_description: Wait until one of Ansible's workers is free
 description:
-  - For C(throttle) of a task that takes long and has more hosts than C(forks). Returns 0, which sets no limit.
+  - Use it as the C(throttle) of a long task with more hosts than C(forks). It returns 0, which sets no limit.
   - Ansible evaluates C(throttle) before it gives a host's task to a worker. If no worker is free, it then checks
-    thousands of times per second whether one has ended. Over a long run these checks take more processor time than the
-    tasks do. This lookup waits before them, and the operating system wakes it as soon as a worker ends.
-  - The order of the hosts and the number of tasks at once do not change.
+    thousands of times per second whether one is. Over a long run these checks take more processor time than the
+    tasks do. This lookup waits first, and the operating system wakes it as soon as a worker ends.
+  - The order of the hosts and the number of parallel tasks do not change.
 """
 
 EXAMPLES = r"""
@@ -43,7 +43,7 @@ from typing import Any
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.lookup import LookupBase
 
-# Seconds between two checks of the workers: the minimum, and the maximum if none ends in the meantime.
+# Seconds between two checks of the workers: at least, and at most if none ends in the meantime.
 _SHORTEST = 0.005
 _LONGEST = 1.0
 

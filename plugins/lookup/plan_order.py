@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: the names of the hosts for the patterns that order a plan."""
+"""Lookup: the names of the hosts that match the patterns that order a plan."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ name: plan_order
 author:
   - The fleetops.agents contributors (@fleetops)
 version_added: 0.2.0
-short_description: The hosts of the patterns that order a plan
+short_description: The hosts that match the patterns that order a plan
 description:
   - Resolves the patterns of C(fleetops_canary_hosts), C(fleetops_waves) and C(fleetops_share_by) to the names of hosts
     of the play, as needed by M(fleetops.agents.rollout_plan). The server is not called.
-  - If a pattern matches no host of the inventory, the result names this problem. If the pattern of a wave matches hosts
-    of the inventory, but none of the play, this is not a problem.
+  - If a pattern matches no host of the inventory, C(problem) in the result says so. A wave whose pattern matches hosts
+    of the inventory, but none of the play, is not a problem.
 options:
   canary_hosts:
     description: A hosts pattern.
@@ -25,13 +25,13 @@ options:
   waves:
     description:
       - A list of hosts patterns, or of mappings with C(hosts) (a pattern), and optionally C(name), C(limit), C(soak)
-        and C(gate), see C(waves) of M(fleetops.agents.rollout_plan). Also its JSON text, or patterns with commas
-        between them.
+        and C(gate), see C(waves) of M(fleetops.agents.rollout_plan). Also as JSON text, or as patterns separated
+        by commas.
     type: raw
   share_by:
     description:
-      - The name of a host variable, each value of which is a group, or names of inventory groups separated by commas.
-        The other hosts are one more group.
+      - The name of a host variable, each value of which is a group, or the names of inventory groups separated by
+        commas. All other hosts form one more group.
     type: str
     default: ""
 """
@@ -47,9 +47,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - C(instances), the hosts of the play in the order of the inventory, names to ids. C(canary_hosts), names.
-      C(waves), with names as C(hosts). C(share_groups), the group of each host. C(problem), a sentence, or an empty
-      text.
+    - C(instances) maps the names of the play's hosts to their ids, in the order of the inventory. C(canary_hosts) is a
+      list of names. C(waves) has names as C(hosts). C(share_groups) maps each name to its group. C(problem) is a
+      sentence, or empty.
   type: list
   elements: dict
   sample:

@@ -29,13 +29,13 @@ options:
       - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
         it may.
       - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names, or a file that it includes
-        by name, cannot be run. Empty if each of them can.
+        by name, cannot be run. Empty if all of them can.
       - V(started), the state before the gate is asked about the first batch.
-      - V(refused), the state of a run that ends before that.
+      - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
       - V(judged), the state with the verdict of the gate.
       - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
-      - V(reported), the state with what the report says of the run as a whole.
+      - V(reported), the state with what the report says about the run as a whole.
       - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
         C(fleetops_pace). Empty if they can.
       - V(audits), the report of the role C(audit_report), from the C(fleetops_audit_read) and C(fleetops_audit_events)
@@ -50,7 +50,7 @@ options:
     default: {}
     version_added: 0.2.0
   since:
-    description: With V(audits), the time from which on events were read. Empty if none were read.
+    description: With V(audits), the time since which events were read. Empty if none were read.
     type: str
     default: ""
     version_added: 0.2.0
@@ -61,7 +61,8 @@ options:
     type: dict
     default: {}
   expected_seconds:
-    description: With V(started) and V(batch_started), how many seconds a batch takes if no plan says so.
+    description: With V(started) and V(batch_started), how many seconds a batch takes if the plan does not
+      say so.
     type: float
     default: 180
   override_reason:
@@ -107,7 +108,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One mapping, which is the state, or which maps the names of hosts to their ids or results.
+  description: One mapping. It is the state, or maps the names of hosts to their ids or results, or is as described
+    above for the term.
   returned: always
   type: list
   elements: dict
@@ -139,7 +141,7 @@ class LookupModule(LookupBase):
         self._variables = variables or {}
         if len(terms) != 1 or terms[0] not in _TERMS:
             raise AnsibleLookupError(
-                f"The lookup fleetops.agents.run_state takes one of {', '.join(_TERMS)}, and not {terms}."
+                f"The lookup fleetops.agents.run_state takes one of {', '.join(_TERMS)}, not {terms}."
             )
         try:
             return [_TERMS[terms[0]](self)]
@@ -163,7 +165,7 @@ class LookupModule(LookupBase):
 
     def audits(self) -> dict[str, Any]:
         since, names = self.get_option("since"), self._variables["ansible_play_hosts"]
-        # The result of a host that has failed may be that of an earlier run of this process.
+        # Hosts that have failed are left out: their result may be from an earlier run of this process.
         summaries = self._of_hosts(names, "fleetops_audit_read")
         events = self._of_hosts(names, "fleetops_audit_events") if since else None
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)

@@ -25,10 +25,10 @@ def in_maintenance_window(value: Any, policy: Any = None, at: Any = None) -> boo
     """
     if isinstance(value, Mapping):
         if policy is not None:
-            raise AnsibleFilterError("in_maintenance_window got two policies: ask a policy about a time with at=.")
+            raise AnsibleFilterError("in_maintenance_window got two policies. If its input is a policy, give only at.")
         return _is_open(value, time.time() if at is None else _moment(at))
     if at is not None:
-        raise AnsibleFilterError(f"in_maintenance_window got two times, {value!r} and {at!r}: leave at away.")
+        raise AnsibleFilterError(f"in_maintenance_window got two times, {value!r} and {at!r}. Leave out at.")
     return _is_open(policy, _moment(value))
 
 
@@ -36,7 +36,7 @@ def _is_open(policy: Any, at: float) -> bool:
     if not isinstance(policy, Mapping) or not any(key in policy for key in HOUR_KEYS):
         raise AnsibleFilterError(
             "in_maintenance_window needs an update policy with maintenance_window_start_hour_utc and "
-            f"maintenance_window_end_hour_utc, for example of update_policy_info; it got {_shown(policy)}."
+            f"maintenance_window_end_hour_utc, for example from update_policy_info; it got {_shown(policy)}."
         )
     window = Window.of_policy(policy)
     if window.problem:
