@@ -48,7 +48,9 @@ def claimed(context: Context, name: str, what: str) -> Iterator[float | None]:
             context.fail(f"Nothing was sent: {failure}.")
         if not waited.done:
             context.fail(
-                f"Nothing was sent: for {waited.seconds:.0f} s another task on this machine was {what}.", timed_out=True
+                f"Nothing was sent: for {waited.seconds:.0f} s another task on this machine was {what}. Run this "
+                "task again when that one has ended.",
+                timed_out=True,
             )
         yield started if waited.reads > 1 else None
     finally:

@@ -43,7 +43,10 @@ def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozen
     answers = _each(context, instances, partial(FleetClient.list_instance_rollouts, limit=limit))
     unread = failures(list(instances), answers)
     if unread:
-        context.fail(f"It is not known which instances are in quarantine, since {'; '.join(unread[:_NAMED])}")
+        context.fail(
+            "It is not known which instances are in quarantine. Plan again, or set quarantine to 0. This failed: "
+            + "; ".join(unread[:_NAMED])
+        )
     return frozenset(name for name, history in zip(instances, answers, strict=True) if is_failing(history, rows))
 
 

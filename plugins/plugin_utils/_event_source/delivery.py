@@ -85,4 +85,8 @@ class Delivery:
                 if answer.get("meta", {}).get("uuid") == event_id:
                     return
         except TimeoutError:
-            log.warning("ansible-rulebook did not confirm the event %s within %.0f s.", event_id, FEEDBACK_TIMEOUT)
+            log.warning(
+                "ansible-rulebook did not confirm the event %s within %.0f s. It counts as sent.",
+                event_id,
+                FEEDBACK_TIMEOUT,
+            )
