@@ -99,7 +99,7 @@ def show(sim: Simulator, scratch: Path, first: Path, second: Path) -> None:
         wait_for("both are healed", process, lambda: all(sim.instance(n)["disease"] == "none" for n in SICK))
         wait_for("the run of recover is over", process, lambda: first.read_text().count("PLAY RECAP") == 1)
         text = first.read_text()
-        expect("one run of the playbook did it", text.count("PLAY [Check before the repair]") == 1)
+        expect("one run of the playbook did it", text.count("PLAY [Check before the recovery]") == 1)
         writes = sorted(row["path"] for row in sim.writes())
         wanted = sorted(f"/v1/instances/{i}/actions/power-cycle" for i in ids.values())
         expect("it power-cycled these two and nobody else", writes == wanted)

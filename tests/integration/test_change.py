@@ -121,7 +121,7 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         for name, path, said in (
             ("before", tmp_path / "none.yml", "which is no file on the controller. Nothing was done."),
             ("after", named, f"which includes {end}, which has the task meta: end_play"),
-            ("before", hidden, "The tasks of fleetops_before_tasks did not come to their end"),
+            ("before", hidden, "The tasks of fleetops_before_tasks did not finish"),
             (
                 "before",
                 absent,
@@ -138,5 +138,5 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         ended = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
         assert ended.rc == 2 and len(sim.writes()) == 1, ended.output
         assert (
-            "fleetops_after_tasks did not come to their end. agent-001.fra1.fleet.example: The redeploy" in ended.output
+            "fleetops_after_tasks did not finish. agent-001.fra1.fleet.example: The redeploy" in ended.output
         )

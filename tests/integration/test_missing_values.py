@@ -189,7 +189,7 @@ def test_a_health_without_a_status_is_no_agent_that_does_not_answer(run_playbook
         api.add_rollout(api.instances, "fleet", ended=True)
         run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
         assert run.rc == 2, run.output
-        assert "Still not healthy after breakers: it gives no status" in run.stdout
+        assert "Still not healthy after breakers: the server gives no status" in run.stdout
         api.quirks.answers, api.quirks.status["get_deep_health"] = {}, 503
         run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
         assert run.rc == 2 and "no attribute" not in run.output, run.output

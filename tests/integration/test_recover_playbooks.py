@@ -79,12 +79,12 @@ def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> Non
         told = report_of(foretold)
         assert (told["counts"]["updated"], told["counts"]["not_touched"], told["counts"]["current"]) == (2, 3, 0), told
         assert "Would be acted on (2)" in foretold.stdout and "Would be healed" not in foretold.stdout
-        assert foretold.stdout.count("no action would be taken: the cap of this run for power_cycle is reached") == 3
+        assert foretold.stdout.count("no action would be taken: the maximum number of power_cycle actions in this run is reached") == 3
         run = run_playbook(sim, "playbooks/recover.yml", e=settings)
         done = touched(sim)
     assert run.rc == 2, run.output
     assert [operation for operation, _host in done if operation != "clear_circuit_breakers"] == ["power_cycle"] * 2
-    assert "the cap of this run for power_cycle is reached" in run.stdout
+    assert "the maximum number of power_cycle actions in this run is reached" in run.stdout
 
 
 def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
@@ -93,7 +93,7 @@ def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
         done = touched(sim)
         again = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_recover_min_uptime": 7200})
         assert again.rc == 2, again.output
-        assert "power-cycle was left out. It restarted" in again.stdout
+        assert "power-cycle was skipped. It restarted" in again.stdout
         assert touched(sim) == done
         # What a power-cycle did not heal, the playbook that is named for it does.
         rebooted = run_playbook(sim, "playbooks/reboot.yml", e={"fleetops_min_uptime": 0, **QUICK})
@@ -181,7 +181,7 @@ def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_
     assert run.rc == 2, run.output
     (why,) = [reason for name, reason in report_of(run)["why"].items() if name.startswith("agent-002")]
     assert why.startswith("It is not known whether the instance is healthy. Not done: the server refused the key"), why
-    assert "Still not healthy" not in run.output and "the cap of this run" not in run.output, run.output
+    assert "Still not healthy" not in run.output and "the maximum number of" not in run.output, run.output
 
 
 def test_an_instance_whose_reads_are_redirected_is_not_restarted(run_playbook: Run) -> None:
