@@ -1,28 +1,28 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The front door: make demo, make test, make lint, make docs. `make` alone lists them.
-# Needs python3.11 or newer (on Debian with python3-venv), make and git; everything else is set up in .venv inside the
-# checkout, but a browser for `make test`: tests/commands/browser.py finds or installs it.
+# The commands of the project. `make` without arguments lists them.
+# Python 3.11 or newer (on Debian with python3-venv), make and git are needed. Everything else is set up in .venv inside the
+# checkout, except a browser for `make test`, which tests/commands/browser.py finds or installs.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# The first that starts: pyenv's shim of a version that is not active does not.
+# The first Python that starts. pyenv's shim of an inactive version does not start.
 PYTHON ?= $(shell for name in python3.11 python3.13 python3.12 python3.14 python3; do \
   if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then command -v $$name; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 COLLECTION := $(VENV)/collections/ansible_collections/fleetops/agents
-# --no-compile: what is imported is compiled then; compiling everything takes a third of an installation's time.
+# With --no-compile, modules are compiled when they are imported. Compiling everything takes a third of the installation time.
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 PIP := $(BIN)/python $(PIP_INSTALL) -c tests/constraints.txt
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Whoever runs this file trusts the checkout, also where another user owns it, as in a container of a CI.
+# Somebody who runs this file trusts the checkout, even if another user owns it, as in a CI container.
 export GIT_CONFIG_COUNT := 1
 export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := $(CURDIR)
-# Containers often set it. The commands start many short processes, and each would compile everything anew.
+# Containers often set this variable. The commands start many short processes, and each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
 
@@ -32,15 +32,15 @@ help:  ## List the commands
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
-	  echo "Python 3.11 or newer is needed, and there is none on the path; name one with make PYTHON=/path/to/python3.11" >&2; exit 2; \
+	  echo "Python 3.11 or newer is needed, and none was found on the path; name one with make PYTHON=/path/to/python3.11" >&2; exit 2; \
 	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	  echo "Python 3.11 or newer is needed, and $(PYTHON) is none; name another with make PYTHON=/path/to/python3.11" >&2; exit 2; \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is not; name another one with make PYTHON=/path/to/python3.11" >&2; exit 2; \
 	elif ! $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null; then \
-	  echo "$(PYTHON) cannot make virtual environments; install what it lacks (Debian: apt-get install python3-venv)" >&2; exit 2; \
+	  echo "$(PYTHON) cannot create virtual environments; install the missing package (Debian: apt-get install python3-venv)" >&2; exit 2; \
 	fi
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
-# A checkout in a folder of any name is the collection fleetops.agents: a link tree, on Python's path by a .pth file.
+# Makes a checkout in a folder of any name available as the collection fleetops.agents, with links and a .pth file.
 $(COLLECTION): | $(BIN)/python
 	@mkdir -p $(dir $(COLLECTION))
 	@ln -sfn "$(CURDIR)" $(COLLECTION)
@@ -55,22 +55,22 @@ $(VENV)/.dev-ready: tests/requirements.txt tests/constraints.txt $(VENV)/.demo-r
 	@touch $@
 
 .PHONY: setup
-setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands do it when needed)
+setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands do this when needed)
 
 .PHONY: demo
 demo: $(VENV)/.demo-ready  ## A fleet of 24, and the console that shows its rolling redeploy (CONSOLE=0: end after the recap)
 	@$(BIN)/python -m tests.commands.demo
 
 .PHONY: browser
-browser: $(VENV)/.dev-ready  ## Find, or install, the Chrome or Chromium of the tests (CHROMIUM=/path/to/it names one)
+browser: $(VENV)/.dev-ready  ## Find or install the Chrome or Chromium for the tests (CHROMIUM=/path/to/it names one)
 	@$(BIN)/python -m tests.commands.browser $(ARGS) $(TESTS)
 
 .PHONY: test
-test: browser  ## Every test, four at a time (TESTS=path and ARGS=-x narrow it down; BROWSER=0 needs no browser)
+test: browser  ## Every test, four at a time (TESTS=path and ARGS=-x select tests; BROWSER=0 skips those that need a browser)
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: molecule
-molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each against a fleet of its own (SCENARIOS="rolling recover")
+molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each with a fleet of its own (SCENARIOS="rolling recover")
 	$(BIN)/python -m tests.commands.molecule $(SCENARIOS)
 
 .PHONY: lint
@@ -86,10 +86,10 @@ lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-do
 	$(BIN)/ansible-lint --profile production --offline --strict
 
 .PHONY: sanity
-sanity: $(VENV)/.dev-ready  ## ansible-test sanity, without containers (ARGS="--test pylint" narrows it down)
+sanity: $(VENV)/.dev-ready  ## ansible-test sanity, without containers (ARGS="--test pylint" selects a test)
 	@.ci/sanity $(ARGS)
 
-# In an environment of its own: beside the other tools pip silently takes an old galaxy-importer.
+# In an environment of its own: together with the other tools, pip silently installs an old galaxy-importer.
 $(VENV)/.importer-ready: tests/requirements-importer.txt tests/constraints-importer.txt | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)/importer
 	$(VENV)/importer/bin/python $(PIP_INSTALL) \
@@ -105,7 +105,7 @@ docs: $(VENV)/.dev-ready  ## The HTML reference of all modules and plugins, in d
 	@.ci/docs
 
 .PHONY: ee
-ee: $(VENV)/.dev-ready  ## The execution environment's files, and everything in clean environments made from them alone
+ee: $(VENV)/.dev-ready  ## The files of the execution environment, and everything in clean environments made only from them
 	@.ci/ee
 
 # In an environment of its own: ansible-rulebook brings a rule engine that needs Java.
@@ -120,13 +120,13 @@ rulebook: $(VENV)/.dev-ready $(VENV)/.rulebook-ready  ## The sample rulebook in 
 	@.ci/rulebook
 
 .PHONY: shots
-shots: browser  ## The console's pages as pictures for the documentation, light and dark
+shots: browser  ## Screenshots of the console's pages for the documentation, light and dark
 	$(BIN)/python -m tests.commands.shots
 
 .PHONY: bench
-bench: browser  ## Measure: module against uri, inventory, run log, rolling redeploys (half an hour), and the console's pages and sessions
+bench: browser  ## Measure modules compared with uri, inventory, run log, rolling redeploys (half an hour), and the console's pages and sessions
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean
-clean:  ## Remove what the other commands made
+clean:  ## Remove what the other commands have created
 	rm -rf $(VENV) .demo .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/output docs/_build

@@ -120,7 +120,7 @@ rollout_id:
   sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 rollout:
   description: The last known state of the rollout, as returned by the server.
-  returned: when this is the case read
+  returned: when it was read
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, status: completed, total_targets: 24, failed_targets: 0}
 retried:

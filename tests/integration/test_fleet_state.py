@@ -134,6 +134,6 @@ def test_a_state_that_cannot_be_meant_changes_nothing(sim: Simulator, run_playbo
     assert "runtime by canaries (auto) and fleetops_instances (notify) for agent-001" in told(disagree)["problem"]
     assert {name for name, row in disagree.recap.items() if row["failed"]} == {"localhost"}
     folder = play(run_playbook, sim, fleetops_fleet_state_file=str(CHECKOUT))
-    assert folder.rc == 2 and told(folder)["problem"].endswith("which is not a file on the controller. Nothing was done.")
+    assert folder.rc == 2 and told(folder)["problem"].endswith("is not a file on the controller. Nothing was done.")
     none = play(run_playbook, sim, "--limit", "agent-002*")
     assert none.rc == 2 and "No state is declared: set either fleetops_fleet_state" in none.output, none.output
