@@ -111,7 +111,7 @@ flipped:
   sample: [{name: llm, before: healthy, after: degraded}]
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "rejected: quota exceeded"
 """

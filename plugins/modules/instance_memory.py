@@ -189,17 +189,17 @@ status:
 unresolved:
   description:
     - Whether the memory was sent from this machine, by this task or an earlier one, but is not in the list.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "rejected: quota exceeded"
 ambiguous:
   description: Whether it is unknown if the server executed the call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 """

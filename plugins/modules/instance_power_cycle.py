@@ -152,12 +152,12 @@ reconciled:
   sample: executed
 timed_out:
   description: Whether the wait timed out.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server executed the call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 waited_seconds:
@@ -168,12 +168,12 @@ waited_seconds:
 unresolved:
   description:
     - Whether it is unknown if a call that this task or an earlier one sent from this machine was executed.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "rejected: quota exceeded"
 """

@@ -141,7 +141,7 @@ bundle_hash:
   sample: 8d1f0a
 redeployed:
   description: Whether a redeploy that was followed has succeeded, also if the instance was not healthy after it.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 health:
@@ -170,23 +170,23 @@ evidence:
   sample: "restarted since: yes, version is current: yes"
 timed_out:
   description: Whether a wait timed out.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server accepted the call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 unresolved:
   description:
     - Whether a call was sent from this machine, by this task or an earlier one, but its effect has not appeared.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 refused:
   description: The server's reason, if its response had a success status but applied no update.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "blocked: maintenance window closed"
 in_flight_excess:

@@ -269,33 +269,33 @@ too_many:
   sample: true
 ended_badly:
   description: Whether too many targets of a rollout failed that has ended and was not cancelled. They may be retried.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 stopped:
   description: Whether the rollout was paused or cancelled because too many targets failed (O(on_too_many)).
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 timed_out:
   description: Whether a wait timed out.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server executed the call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 unresolved:
   description:
     - Whether a rollout that was sent from this machine, by this task or an earlier one, cannot be found.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "blocked: maintenance window closed"
 waited_seconds:

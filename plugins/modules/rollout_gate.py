@@ -214,7 +214,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Ask whether the next batch may start
+- name: Check whether the next batch may start
   fleetops.agents.rollout_gate:
     next_batch: "{{ dict(ansible_play_batch | zip(ansible_play_batch
                          | map('extract', hostvars, 'fleetops_instance_id'))) }}"

@@ -171,17 +171,17 @@ too_many:
   sample: true
 ended_badly:
   description: Whether RV(too_many) is true of a rollout that was not cancelled.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 timed_out:
   description: Whether the wait timed out before all retried targets had finished.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server executed a call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 waited_seconds:
@@ -191,7 +191,7 @@ waited_seconds:
   sample: 42.0
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "rejected: quota exceeded"
 """

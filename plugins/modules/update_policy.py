@@ -125,12 +125,12 @@ not_taken:
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
 ambiguous:
   description: Whether it is unknown if the server executed the call.
-  returned: when this is the case
+  returned: when true
   type: bool
   sample: true
 refused:
   description: The server's reason, if its response had a success status but refused the request.
-  returned: when this is the case
+  returned: when the server refused the request
   type: str
   sample: "rejected: quota exceeded"
 """
