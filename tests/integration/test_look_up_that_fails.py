@@ -97,14 +97,18 @@ def test_an_accepted_write_that_cannot_be_looked_up_has_changed_something(
         assert case not in REDEPLOYS or category_of(done.result) == "uncertain"
 
 
+@pytest.mark.parametrize("refused_with", [403, 200])
 @pytest.mark.parametrize("case", [LOOKED_UP[2], *LOOKED_UP[-2:]], ids=lambda case: case[2])
-def test_a_lost_write_whose_repetition_fails_stays_unknown(case: Case) -> None:
+def test_a_lost_write_whose_repetition_fails_stays_unknown(case: Case, refused_with: int) -> None:
     module, options, write = case
     with fleet_for(write) as api:
         options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}
 
         def refuse_from_now_on(_usual: Any) -> Any:
-            api.quirks.status[write] = 403
+            if refused_with == 200:
+                api.quirks.refused[write] = QUOTA
+            else:
+                api.quirks.status[write] = refused_with
             return b"this is no answer"
 
         api.quirks.answers |= {write: refuse_from_now_on, "get_rollout": api.get_rollout(options["rollout_id"])}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import category_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps import notes_of_sent
 from tests.integration.second_task import killed_at, run_second, sound
 from tests.second_api.api import NEW, SecondApi, second_api
@@ -176,6 +177,30 @@ def test_what_stays_absent_is_sent_once_more_if_told_to_or_after_an_hour(
             api.quirks.date_skew = notes_of_sent.KEPT_FOR + 10
         result = sound(run_second(api, module, **QUICK, **options, retry_if_absent=way == "retry_if_absent"))
         assert result["changed"] and api.writes() == [operation] * 2 and set(stages()) <= {"found"}
+
+
+@pytest.mark.parametrize("refusal", [403, {"status": "rejected", "message": "quota exceeded"}], ids=["403", "200"])
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS[:3:2])
+def test_a_repetition_that_is_refused_leaves_the_first_call_unknown(
+    module: str, options: dict[str, Any], operation: str, refusal: Any
+) -> None:
+    with second_api(refused={operation: b"this is no answer"}) as api:
+
+        def refuse_the_next_one(rows: Any) -> Any:
+            if api.writes() == [operation] and isinstance(refusal, int):
+                api.quirks.status[operation] = refusal
+            elif api.writes() == [operation]:
+                api.quirks.refused[operation] = refusal
+            return rows
+
+        api.quirks.answers["list_instance_rollouts"] = refuse_the_next_one
+        done = run_second(api, module, **QUICK, **options, retry_if_absent=True)
+        assert done.result["failed"] and done.result["changed"] and done.result["ambiguous"], done.result
+        assert "is unknown" in done.msg and "Sending it once more failed too" in done.msg
+        assert done.result.get("refused") == (None if refusal == 403 else "rejected: quota exceeded")
+        assert category_of(done.result) == "uncertain" and stages() == ["lost"]
+        later = run_second(api, module, **QUICK, **options)
+        assert later.result["unresolved"] and api.writes() == [operation] * 2
 
 
 def test_a_refused_call_leaves_no_note() -> None:

@@ -29,6 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy im
     find,
     look_for,
     send_once,
+    send_once_more,
     take,
     until_manifest,
 )
@@ -151,10 +152,12 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
         sent.found()
         return None
     if may_retry and not moved and context.params["retry_if_absent"]:
-        context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
-        with looking_up(context, sent.ambiguous, doing="Sending it once more", unresolved=True):
-            again = send_apply(context, context.client.list_instance_rollouts(instance_id), updates)
-        return find_applied(context, again, updates, may_retry=False)
+
+        def again() -> Record | None:
+            second = send_apply(context, context.client.list_instance_rollouts(instance_id), updates)
+            return find_applied(context, second, updates, may_retry=False)
+
+        return send_once_more(context, sent, again)
     found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
     step = "Run this task again to look for it, or set retry_if_absent to send it again."
     return context.fail(

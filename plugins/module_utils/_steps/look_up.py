@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+)
 
 
 @contextmanager
@@ -25,22 +28,26 @@ def looking_up(
 ) -> Iterator[None]:
     """Read, in the block, what a write did. If the block raises ApiError, fail with what is known of the write.
 
+    If the outcome of the write is unknown, it also remains unknown if the block fails in another way.
+
     ``lost``: the error of the write, if its outcome is unknown. ``refused``: the server's words, if its answer is a
     refusal, which may be wrong. Without either, the server accepted the write. ``doing``: what the block does.
     ``facts``: further return values.
     """
     try:
         yield
-    except ApiError as failure:
-        context.changed = True
+    except (ApiError, OperationFailed) as failure:
         if lost is not None:
+            context.changed = True
+            known = failure.facts if isinstance(failure, OperationFailed) else {}
             # A refusal after several attempts counts as unknown too, since an earlier one may have been carried out.
             context.fail(
                 f"{lost} {doing} failed too: {failure}",
-                ambiguous=True,
-                error={**lost.as_dict(), "ambiguous": True},
-                **facts,
+                **{**known, "ambiguous": True, "error": {**lost.as_dict(), "ambiguous": True}, **facts},
             )
+        if isinstance(failure, OperationFailed):
+            raise
+        context.changed = True
         if refused is not None:
             context.fail(
                 f"The server answered: {refused}. Whether it carried out the call nevertheless is unknown. "

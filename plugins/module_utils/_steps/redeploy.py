@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -60,6 +63,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 APPEARS_WITHIN = 30.0
 # For how many seconds the version manifest may still show the state before an update (behaviour 2.1, E25).
 _MANIFEST_WITHIN = 60.0
+
+Outcome = TypeVar("Outcome")
 
 # The options of a module that sends a redeploy and checks the health after it. Times are in seconds.
 SENT_OPTIONS: Spec = {
@@ -187,10 +192,12 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
             unresolved=True,
         )
     if once_more:
-        context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
-        with looking_up(context, sent.ambiguous, doing="Sending it once more", unresolved=True):
-            again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
-        return find(context, again, once_more=False)
+
+        def again() -> Record:
+            second = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
+            return find(context, second, once_more=False)
+
+        return send_once_more(context, sent, again)
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
         f"{instance_id}. Run this task again to look for it, or set retry_if_absent to send it again.",
@@ -198,6 +205,23 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         unresolved=True,
         error=sent.ambiguous.as_dict(),
     )
+
+
+def send_once_more(context: Context, sent: Sent, again: Callable[[], Outcome]) -> Outcome:
+    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect.
+
+    If that fails, the outcome of the first call is still unknown, so it keeps a note.
+    """
+    context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
+    first = sent.notes.read(sent.key)
+    try:
+        with looking_up(context, sent.ambiguous, doing="Sending it once more", unresolved=True):
+            return again()
+    except OperationFailed:
+        if first is not None and sent.notes.read(sent.key) is None:
+            sent.notes.sending(sent.key, **first.facts)
+            sent.notes.set_stage(sent.key, LOST)
+        raise
 
 
 def follow(context: Context, target: Record, admission: Admission | None = None) -> Record:

@@ -152,7 +152,8 @@ def send_until_it_shows(
                 with looking_up(context, lost, said):
                     shown = shows(context.client.get_rollout(rollout_id))
                 if not shown:
-                    fail_refused(context, what, said)
+                    with looking_up(context, lost, doing="Sending it once more"):
+                        fail_refused(context, what, said)
             return
         with looking_up(context, lost):
             if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
