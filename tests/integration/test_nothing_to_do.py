@@ -226,7 +226,7 @@ def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbo
 def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simulator, run_playbook: Run) -> None:
     """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
     typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
-    refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
+    refused(typed, simulator, "No playbook reads fleetops_host. Did you mean fleetops_hosts?")
     # The inventory would be of that server, and the task would change the one of the environment.
     asked = {"fleetops_api_url": "http://127.0.0.1:9", "fleetops_max_parallel_rollouts": 4}
     typed = play(run_playbook, simulator, "update_policy", e=asked, inventory="localhost,")
@@ -262,6 +262,6 @@ def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playb
     run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
     assert run.rc == 0 and "agent-002" not in run.stdout, run.output
     told = " ".join(run.output.split())
-    assert told.count("fleetops_batchmax (is fleetops_batch_max meant?).") == 1 and "fleetops_team" not in told, (
+    assert told.count("fleetops_batchmax (did you mean fleetops_batch_max?).") == 1 and "fleetops_team" not in told, (
         run.output
     )

@@ -66,6 +66,7 @@ def test_the_whole_fleet_in_batches_of_the_policy_and_a_second_run_that_changes_
     assert second.rc == 0, second.output
     assert second.total("changed") == 0
     assert simulator.writes() == []
+    assert "WARNING" not in first.output + second.output
 
 
 def test_check_predicts_the_run_and_sends_no_write(simulator: Simulator, run_playbook: Run) -> None:

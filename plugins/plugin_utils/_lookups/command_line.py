@@ -95,10 +95,10 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
             told.append(f"{name} cannot be given: each playbook sets it itself.")
             continue
         near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
-        told.append(f"No playbook reads {name}." + (f" Is {near[0]} meant?" if near else ""))
+        told.append(f"No playbook reads {name}." + (f" Did you mean {near[0]}?" if near else ""))
     if not told:
         return ""
-    return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are those of the collection."])
+    return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are reserved for the collection."])
 
 
 def refusal_by_connection(

@@ -74,11 +74,11 @@ def warning_of(what: str, names: Iterable[str], root: Path) -> str:
     collection, whose files are read only if there is a name that the inventory plugin does not give.
     """
     unknown = sorted({name for name in names if name.startswith(_PREFIX)} - _OF_HOSTS)
-    told = [f"{name} (each of them sets it itself)" for name in unknown if name in SET_BY_PLAYBOOKS]
+    told = [f"{name} (each playbook sets it itself)" for name in unknown if name in SET_BY_PLAYBOOKS]
     unknown = [name for name in unknown if name not in _words_of(root)]
     settable = variables_of(root) if unknown else set()
     spelled = {name.removeprefix(_PREFIX): name for name in sorted(settable - STATS)}
     for name in (name for name in unknown if name not in settable):
         if near := difflib.get_close_matches(name.removeprefix(_PREFIX), spelled, n=1, cutoff=_ALIKE):
-            told.append(f"{name} (is {spelled[near[0]]} meant?)")
+            told.append(f"{name} (did you mean {spelled[near[0]]}?)")
     return f"{what} sets variables that no playbook of fleetops.agents reads: {', '.join(told)}." if told else ""

@@ -75,8 +75,8 @@ def test_a_playbook_is_not_run_step_by_step(playbooks: tuple[str, ...], refused:
         # As a workflow of AWX passes what an earlier node has published.
         ({"fleetops_report": {}, "fleetops_plan_text": [], "fleetops_policy": {}}, ""),
         # It would take the whole fleet.
-        ({"fleetops_host": "agent-001*"}, "No playbook reads fleetops_host. Is fleetops_hosts meant?"),
-        ({"fleetops_batchmax": 1}, "fleetops_batchmax. Is fleetops_batch_max meant?"),
+        ({"fleetops_host": "agent-001*"}, "No playbook reads fleetops_host. Did you mean fleetops_hosts?"),
+        ({"fleetops_batchmax": 1}, "fleetops_batchmax. Did you mean fleetops_batch_max?"),
         ({"fleetops_max_parallel": 4}, "No playbook reads fleetops_max_parallel."),
         # Variables of the run itself, and of one host.
         ({"fleetops_group": "eu"}, "No playbook reads fleetops_group."),

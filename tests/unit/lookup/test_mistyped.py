@@ -42,20 +42,20 @@ from tests.conftest import CHECKOUT
     ],
 )
 def test_a_name_that_is_like_a_known_one_is_warned_about(name: str, meant: str) -> None:
-    said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (is {meant} meant?)."
+    said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (did you mean {meant}?)."
     found = warning_of("The run", [name], CHECKOUT)
     assert found == (said if meant else "")
 
 
 def test_a_name_that_each_playbook_sets_itself_is_warned_about() -> None:
     found = warning_of("The inventory", ["fleetops_plan_for", "fleetops_soak"], CHECKOUT)
-    assert found.endswith("reads: fleetops_plan_for (each of them sets it itself).")
+    assert found.endswith("reads: fleetops_plan_for (each playbook sets it itself).")
 
 
 def test_several_are_one_line_and_without_any_nothing_is_read() -> None:
     found = warning_of("It", ["fleetops_soaks", "fleetops_batchmax", "fleetops_soaks"], CHECKOUT)
     assert found.endswith(
-        "reads: fleetops_batchmax (is fleetops_batch_max meant?), fleetops_soaks (is fleetops_soak meant?)."
+        "reads: fleetops_batchmax (did you mean fleetops_batch_max?), fleetops_soaks (did you mean fleetops_soak?)."
     )
     assert warning_of("It", ["fleetops_instance_id"], Path("/nowhere")) == ""
 
