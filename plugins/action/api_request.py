@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar
 
+from ansible import constants as C
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
@@ -39,6 +40,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_numbers,
     check_texts,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
 
@@ -72,9 +74,9 @@ class ActionModule(ActionBase):
             return result
         if REQUESTS_IMPORT_ERROR is not None:
             return {**result, "failed": True, "msg": missing_required_lib("requests")}
-        return {**result, **self._run_here(self.operation, str(task_vars.get("inventory_hostname")))}
+        return {**result, **self._run_here(self.operation, task_vars)}
 
-    def _run_here(self, operation: Operation, host: str) -> Result:
+    def _run_here(self, operation: Operation, task_vars: Mapping[str, Any]) -> Result:
         spec = operation.argument_spec()
         try:
             checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
@@ -86,24 +88,27 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
-            result = self._run_unless_key_is_refused(operation, host, params, warnings)
+            result = self._run_unless_key_is_refused(operation, task_vars, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
 
     def _run_unless_key_is_refused(
-        self, operation: Operation, host: str, params: dict[str, Any], warnings: list[str]
+        self, operation: Operation, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
     ) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another host.
 
         A further task of the host that failed fails too, since it may be a second try, which must not end well. So does
         a task whose key is refused after it has changed something, since the state of its instance is unknown.
         """
+        host = str(task_vars.get("inventory_hostname"))
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
         failed_host = key.host
         if failed_host is not None and not operation.offline:
             return {"changed": False, "failed" if failed_host == host else "skipped": True, "msg": _NOT_TRIED}
-        context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
+        context = Context(
+            params, check_mode=self._task.check_mode, host=_host_of(params, task_vars), warn=warnings.append
+        )
         result = execute(operation, context, diff_mode=self._task.diff)
         refused = result.get("failed") and (result.get("error") or {}).get("kind") == "auth"
         if refused and not key.tell(host) and not result["changed"] and not result.get("adopted"):
@@ -115,6 +120,17 @@ class ActionModule(ActionBase):
         if self._task.async_val or any(self._task.environment or []):
             return True
         return bool(self._task.delegate_to) and self._connection.transport != "local"
+
+
+def _host_of(params: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
+    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty.
+
+    A template in the variable counts as another id. On this machine, the variable may be one of the play.
+    """
+    host, known = task_vars.get("inventory_hostname"), task_vars.get("fleetops_instance_id")
+    if host in C.LOCALHOST or not isinstance(known, str) or not same_id(known, params.get("instance_id")):
+        return ""
+    return str(host)
 
 
 def _as_json(options: Any) -> dict[str, Any]:

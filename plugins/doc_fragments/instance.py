@@ -14,6 +14,8 @@ options:
     description:
       - The id of the instance (a UUID). The inventory plugin P(fleetops.agents.fleet#inventory) sets it for each host
         as C(fleetops_instance_id).
+      - If C(fleetops_instance_id) of the host that the task runs for is this id, messages name the host and
+        not the id. With C(async), C(environment) or a delegation to another machine, they name the id.
       - An id must be text. Write it in quotes, since YAML reads some ids as a number, a date or a boolean, which are
         refused.
     type: raw

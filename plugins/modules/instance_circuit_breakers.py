@@ -149,7 +149,7 @@ def run(context: Context) -> None:
     """Read the breakers and clear them, while no other task of this machine does that."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
-    with claimed(context, f"breakers {id_key(instance_id)}", f"clearing the circuit breakers of {instance_id}"):
+    with claimed(context, f"breakers {id_key(instance_id)}", f"clearing the circuit breakers of {context.instance}"):
         _clear(context)
 
 
@@ -185,7 +185,7 @@ def _live_health(context: Context) -> Record:
             raise
         said = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
         return context.fail(
-            f"Instance {instance_id} does not answer its live health check ({said}: {error.detail}), so which of its "
+            f"{context.instance_first} does not answer its live health check ({said}: {error.detail}), so which of its "
             "circuit breakers are open is unknown. Try again, or restart the agent (instance_power_cycle)."
         )
 
@@ -208,15 +208,12 @@ def _send(context: Context, known: set[str]) -> bool:
     context.result.update(action_id=answer.get("action_id"), detail=answer.get("detail"))
     said = refusal_in(answer)
     if said is not None:
-        context.fail(
-            f"Clearing the circuit breakers of instance {instance_id} failed on the server: {said}.", refused=said
-        )
+        context.fail(f"Clearing the circuit breakers of {context.instance} failed on the server: {said}.", refused=said)
     return True
 
 
 def _verify(context: Context, before: Breakers) -> None:
     """Read the health until no breaker is open, for at most 10 s, and fail if any is still open then."""
-    instance_id = context.params["instance_id"]
     health = wait_until(
         lambda: _live_health(context),
         lambda seen: not is_live(seen) or not breakers_of(seen.get("subsystems")).open,
@@ -229,7 +226,7 @@ def _verify(context: Context, before: Breakers) -> None:
     context.result["health"] = health
     if not is_live(health):
         context.warn(
-            f"Instance {instance_id} gave no live health record after its circuit breakers were cleared, so whether "
+            f"{context.instance_first} gave no live health record after its circuit breakers were cleared, so whether "
             "they are closed is not verified."
         )
         context.result["cleared"] = list(before.open)
@@ -238,7 +235,7 @@ def _verify(context: Context, before: Breakers) -> None:
     context.result.update(still_open=still_open, cleared=[name for name in before.open if name not in still_open])
     if still_open:
         context.fail(
-            f"The circuit breakers of instance {instance_id} were cleared, but {', '.join(still_open)} "
+            f"The circuit breakers of {context.instance} were cleared, but {', '.join(still_open)} "
             f"{'is' if len(still_open) == 1 else 'are'} still open. Look at the provider, or restart the agent "
             "(instance_power_cycle)."
         )

@@ -169,7 +169,7 @@ def _send(context: Context) -> Record:
     # In a health record the status is the health of the agent, and not that of the call.
     said = refusal_in(answer, status="checked_at" not in answer)
     if said is not None:
-        fail_refused(context, f"Running the diagnostics of instance {instance_id}", said)
+        fail_refused(context, f"Running the diagnostics of {context.instance}", said)
     return answer
 
 

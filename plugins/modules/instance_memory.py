@@ -251,7 +251,7 @@ def run(context: Context) -> None:
         _store(context, _wanted(context))
         return
     selection, instance_id = _selection(context), context.params["instance_id"]
-    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of instance {instance_id}"):
+    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of {context.instance}"):
         clear(context, selection)
 
 
@@ -275,7 +275,7 @@ def _wanted(context: Context) -> Record:
 def _store(context: Context, body: Record) -> None:
     """Store the memory unless it exists, while no other task of this machine writes to the instance's memory."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
-    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of instance {instance_id}"):
+    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of {context.instance}"):
         before = read_for_change(context, scope)
         held = find(before.memories, body)
         notes, key = Notes(context, "memory", instance_id), key_of(body)
@@ -287,7 +287,7 @@ def _store(context: Context, body: Record) -> None:
             return
         if before.truncated:
             unknown = (
-                f"The server lists only {before.listed} memories{in_words(scope)} of instance {instance_id}, and the "
+                f"The server lists only {before.listed} memories{in_words(scope)} of {context.instance}, and the "
                 "one to store is not among them; it may be there nevertheless."
             )
             if context.params["on_truncated"] == "fail":
@@ -304,13 +304,13 @@ def _sent_before(context: Context, notes: Notes, key: str, scope: dict[str, str]
     def look(_note: Note) -> Record | None:
         return find(read_memories(context, scope).memories, body)
 
-    what = f"This memory of instance {context.params['instance_id']}"
+    what = f"This memory of {context.instance}"
     return resolve(context, notes, key, what, look, looks_for=SHOWS_WITHIN)
 
 
 def _send(context: Context, notes: Notes, key: str, body: Record, before: Listing) -> None:
     """Send the memory once, and check whether it is listed."""
-    instance_id, scope = context.params["instance_id"], scope_of(body)
+    scope = scope_of(body)
     lost: ApiError | None = None
     answer: Record | None = None
     try:
@@ -344,7 +344,7 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
         context.result["memory"] = held
     elif lost is not None:
         context.fail(
-            f"{lost} For {SHOWS_WITHIN:.0f} s the memory did not appear in the list of instance {instance_id}. "
+            f"{lost} For {SHOWS_WITHIN:.0f} s the memory did not appear in the list of {context.instance}. "
             "Run this task again to look once more, or set retry_if_absent to store it if it is still not there.",
             ambiguous=True,
             unresolved=True,
@@ -353,7 +353,7 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
     elif not before.truncated:
         notes.set_stage(key, ANSWERED)
         context.warn(
-            f"The server stored a memory of instance {instance_id}, but lists none that says what was given. "
+            f"The server stored a memory of {context.instance}, but lists none that says what was given. "
             "A run after the next hour may store it again."
         )
 
@@ -366,7 +366,7 @@ def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refu
     if held is None:
         context.changed, context.diff = False, None
         context.result.pop("memory", None)
-        fail_refused(context, f"Storing a memory of instance {context.params['instance_id']}", refused)
+        fail_refused(context, f"Storing a memory of {context.instance}", refused)
     context.result["memory"] = held
 
 

@@ -179,10 +179,10 @@ def _refuse_collection(context: Context, path: Path) -> None:
 
 def _listed(context: Context, selection: dict[str, str]) -> Listing:
     """The current memories. Fails if the server says that they cannot be read now."""
-    listing, instance_id = read_memories(context, selection), context.params["instance_id"]
+    listing = read_memories(context, selection)
     if not listing.available:
         context.fail(
-            f"The server says that the memory of instance {instance_id} is not available, so its list proves nothing. "
+            f"The server says that the memory of {context.instance} is not available, so its list proves nothing. "
             "Look at the instance's health."
         )
     return listing
@@ -200,23 +200,23 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     listing = _listed(context, selection)
     if listing.truncated:
         context.fail(
-            f"Instance {instance_id} has more than the {listing.listed} memories{in_words(selection)} that the API "
+            f"{context.instance_first} has more than the {listing.listed} memories{in_words(selection)} that the API "
             "lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
         )
     if no_objects := listing.listed - len(listing.memories):
         context.fail(
-            f"{no_objects} of the {listing.listed} memories of instance {instance_id} are not objects, so this would "
+            f"{no_objects} of the {listing.listed} memories of {context.instance} are not objects, so this would "
             "not be a backup."
         )
     if damaged := broken(listing.memories):
         context.warn(
-            f"These memories of instance {instance_id} hold half of a character, as of an emoji that was cut in two. "
+            f"These memories of {context.instance} hold half of a character, as of an emoji that was cut in two. "
             f"They are kept as they are: {', '.join(damaged)}."
         )
     without_text = [name_of(m, n) for n, m in enumerate(listing.memories, 1) if not says_something(body_of(m))]
     if without_text:
         context.warn(
-            f"These memories of instance {instance_id} have no content, so the API would not store them again: "
+            f"These memories of {context.instance} have no content, so the API would not store them again: "
             f"{', '.join(without_text)}."
         )
     text = text_of(document_of(instance_id, selection, listing.memories))
@@ -243,7 +243,7 @@ def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
     if missing and listing.truncated:
         context.fail(
             f"{len(missing)} memories of the backup {path} are not among the {listing.listed} that the API lists at "
-            f"once of instance {instance_id}, but there may be more than these. Compare it in slices, by "
+            f"once of {context.instance}, but there may be more than these. Compare it in slices, by "
             "conversation_id or customer_id."
         )
     context.result.update(count=len(document["memories"]), missing=missing, empty=empty)

@@ -125,12 +125,12 @@ def run(context: Context) -> None:
     listing = read_memories(context, selected(context), limit)
     if no_objects := listing.listed - len(listing.memories):
         context.warn(
-            f"{no_objects} of the {listing.listed} memories that the server lists for instance "
-            f"{context.params['instance_id']} are not objects and are left out."
+            f"{no_objects} of the {listing.listed} memories that the server lists for "
+            f"{context.instance} are not objects and are left out."
         )
     if listing.listed == DEFAULT_LIMIT < limit and not listing.truncated:
         context.warn(
-            f"The server lists just {DEFAULT_LIMIT} memories for instance {context.params['instance_id']}, which is "
+            f"The server lists just {DEFAULT_LIMIT} memories for {context.instance}, which is "
             f"the API's default limit, though {limit} were asked for. There may be more that it does not list."
         )
     context.result.update(

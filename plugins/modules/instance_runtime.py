@@ -251,9 +251,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     instance_id = context.params["instance_id"]
     runtime = runtime_component(updates)
     if not runtime:
-        context.fail(
-            f"The server names no runtime for instance {instance_id}, so nothing can be said about its version."
-        )
+        context.fail(f"The server names no runtime for {context.instance}, so nothing can be said about its version.")
     before, available = runtime.get("current_version"), runtime.get("available_version")
     context.result.update(version_before=before, version_after=before)
     if context.params["state"] == "latest" and not _outdated(context, runtime):
@@ -310,7 +308,7 @@ def _outdated(context: Context, runtime: Record) -> bool:
     if current and available:
         return bool(current != available)
     return context.fail(
-        f"The server does not say whether instance {context.params['instance_id']} has the published runtime: "
+        f"The server does not say whether {context.instance} has the published runtime: "
         f"has_update is {text_of(runtime, 'has_update')}, current_version is {text_of(runtime, 'current_version')}, "
         f"available_version is {text_of(runtime, 'available_version')}."
     )
@@ -331,7 +329,7 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
         if is_stale(updates) is None or not done:
             return updates
         context.warn(
-            f"The server's version report of instance {context.params['instance_id']} is older than its last "
+            f"The server's version report of {context.instance} is older than its last "
             f"successful redeploy ({text_of(stale, 'completed_at')}); the redeploy is taken as done and not repeated."
         )
     if not done:

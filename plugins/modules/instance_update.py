@@ -287,7 +287,7 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
             updates = client.get_available_updates(instance_id)
         else:
             context.warn(
-                f"A redeploy of instance {instance_id} is under way, and wait is false, so no further update was "
+                f"A redeploy of {context.instance} is under way, and wait is false, so no further update was "
                 "applied. Run this task again once it has ended."
             )
             return
@@ -303,7 +303,7 @@ def _waiting(context: Context, updates: Record) -> int:
     number = waiting(updates)
     if number is None:
         context.fail(
-            f"The server does not say whether instance {context.params['instance_id']} has updates: it gives no "
+            f"The server does not say whether {context.instance} has updates: it gives no "
             "total_available and no versions that could be compared."
         )
     return number
@@ -330,7 +330,7 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
     if not done:
         return updates
     context.warn(
-        f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
+        f"The server's version report of {context.instance} is older than its last successful "
         f"redeploy ({text_of(older, 'completed_at')}), so what it lists was taken as done and not applied: "
         f"{updates_in_words(updates)}. Run this task again once the report is newer."
     )

@@ -166,7 +166,7 @@ _MODES = [*MODES, INHERIT]
 def run(context: Context) -> None:
     """Read the policy and change it, while no other task of this machine does that."""
     instance_id = context.params["instance_id"]
-    with claimed(context, f"policy {id_key(instance_id)}", f"changing the update policy of instance {instance_id}"):
+    with claimed(context, f"policy {id_key(instance_id)}", f"changing the update policy of {context.instance}"):
         _change(context)
 
 
@@ -189,18 +189,18 @@ def _change(context: Context) -> None:
     cannot = auto_refused(before, differing(overrides(before), wanted))
     if cannot:
         context.fail(
-            f"The server does not support automatic updates of {' and '.join(cannot)} for instance {instance_id}; "
+            f"The server does not support automatic updates of {' and '.join(cannot)} for {context.instance}; "
             "nothing was sent. Use notify or disabled."
         )
     silent = without_mode(before, wanted)
     if silent:
         context.fail(
-            f"The server does not say whether instance {instance_id} overrides {' and '.join(silent)}; nothing was "
+            f"The server does not say whether {context.instance} overrides {' and '.join(silent)}; nothing was "
             "sent. raw_body sends without a comparison."
         )
     patch(
         context,
-        f"the update policy of instance {instance_id}",
+        f"the update policy of {context.instance}",
         before,
         wanted,
         read=read,
@@ -235,7 +235,7 @@ def _send_raw(
             context.result["policy"] = read()
         if said is not None:
             context.changed = context.result["policy"] != before
-            fail_refused(context, f"The change of the update policy of instance {context.params['instance_id']}", said)
+            fail_refused(context, f"The change of the update policy of {context.instance}", said)
 
 
 OPERATION = Operation(

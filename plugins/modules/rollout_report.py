@@ -120,7 +120,7 @@ report:
     not_touched: [agent-005]
     gone: []
     counts: {failed: 1, uncertain: 0, updated: 3, current: 0, deferred: 0, not_touched: 1, gone: 0}
-    why: {agent-004: "The redeploy of instance 4f0c7c2e failed: bundle checksum mismatch."}
+    why: {agent-004: "The redeploy of agent-004 failed: bundle checksum mismatch."}
     bundles: {8d1f0a: [agent-001, agent-002, agent-003]}
     left_out: {}
     disagreements: {}

@@ -279,7 +279,7 @@ def _chosen(context: Context) -> list[Record]:
     context.result["rollout"] = detail["rollout"]
     meant = selected(detail["targets"], **wanted)
     if not meant and not params["select"]:
-        what = f"target {params['target_id']}" if params["target_id"] else f"target of instance {params['instance_id']}"
+        what = f"target {params['target_id']}" if params["target_id"] else f"target of {context.instance}"
         context.fail(f"Rollout {params['rollout_id']} has no {what}.")
     nameless = [row for row in meant if not row.get("id")]
     if nameless:

@@ -90,11 +90,13 @@ def run_module(
     *,
     check: bool = False,
     key: str | None = None,
+    inventory_host: str = "",
     during: Callable[[int], None] | None = None,
     **options: Any,
 ) -> ModuleTask:
     """One task of ``module``, with --diff; an instance_* module acts on ``host`` unless ``instance_id`` is given.
 
+    ``inventory_host``: the name of the instance in messages, instead of its id.
     ``during(n)`` is called in its n-th pause (1, 2, ...). Options that do not fit the spec are an AssertionError.
     """
     operation = operation_of(module)
@@ -114,6 +116,7 @@ def run_module(
     context = Context(
         checked.validated_parameters,
         check_mode=check,
+        host=inventory_host,
         warn=done.warnings.append,
         clock=lambda: sum(done.pauses),
         sleep=sleep,

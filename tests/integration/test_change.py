@@ -137,4 +137,5 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         tasks = {"fleetops_after_tasks": str(hidden), "fleetops_change": "CHG0031337", "fleetops_max_failed": 1}
         ended = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
         assert ended.rc == 2 and len(sim.writes()) == 1, ended.output
-        assert "fleetops_after_tasks did not finish. agent-001.fra1.fleet.example: The redeploy" in ended.output
+        name = "agent-001.fra1.fleet.example"
+        assert f"fleetops_after_tasks did not finish. {name}: The redeploy of {name} failed" in ended.output

@@ -238,13 +238,16 @@ def test_without_a_task_id_it_is_told_by_its_time(sim: Simulator) -> None:
 # How it ends
 
 
-@pytest.mark.parametrize("said", ["bundle checksum mismatch", "wanted 1..3, see ../log.", "{{ 7 * 6 }}"])
-def test_a_failed_redeploy_names_the_instance_and_the_servers_reason(sim: Simulator, said: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "host"),
+    [("bundle checksum mismatch", ""), ("wanted 1..3, see ../log.", "agent-001.fra1"), ("{{ 7 * 6 }}", "")],
+)
+def test_a_failed_redeploy_names_the_instance_and_the_servers_reason(sim: Simulator, said: str, host: str) -> None:
     sim.knobs(outcomes={"agent-001": {"outcome": "failed", "error_message": said}})
-    done = run_task(sim)
+    done = run_task(sim, inventory_host=host)
     assert done.result["failed"] and done.result["changed"] and done.result["target"]["status"] == "failed"
-    identity = sim.instance("agent-001")["id"]
-    assert done.msg == f"The redeploy of instance {identity} failed: {said.removesuffix('.')}."
+    named = host or f"instance {sim.instance('agent-001')['id']}"
+    assert done.msg == f"The redeploy of {named} failed: {said.removesuffix('.')}."
     assert posts(sim) == ["redeploy_runtime"]
 
 

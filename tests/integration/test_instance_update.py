@@ -271,9 +271,8 @@ def test_without_a_task_id_the_redeploy_is_told_by_its_time(sim: Simulator, host
 
 def test_a_failed_runtime_names_the_reason_and_the_skills_that_stay(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: {"outcome": "failed", "error_message": "bundle checksum mismatch"}})
-    done = run_task(sim, host)
-    identity = sim.instance(host)["id"]
-    assert done.msg == f"The redeploy of instance {identity} failed: bundle checksum mismatch."
+    done = run_task(sim, host, inventory_host="agent-001.fra1")
+    assert done.msg == "The redeploy of agent-001.fra1 failed: bundle checksum mismatch."
     assert done.result["changed"] and done.result["skills_applied"] == ["calendar", "mail-triage"]
     assert posts(sim) == ONCE
 

@@ -62,7 +62,8 @@ class Context:
     """What a running operation uses: its parameters, the client, the clock, and its result.
 
     ``result`` is filled as the operation proceeds, so that a failure returns the last known state. ``changed`` and
-    ``diff`` are set by ``write``. ``warn`` shows a warning. ``clock`` and ``sleep`` are in seconds.
+    ``diff`` are set by ``write``. ``warn`` shows a warning. ``clock`` and ``sleep`` are in seconds. ``host``: the name
+    of the inventory host that is the instance of the option instance_id; empty if that is not known.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class Context:
         params: Mapping[str, Any],
         *,
         check_mode: bool = False,
+        host: str = "",
         warn: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.params = dict(params)
         self.check_mode = check_mode
+        self.host = host
         self.clock, self.sleep = clock, sleep
         tell = warn or (lambda message: None)
         self.warn: Callable[[str], None] = lambda message: tell(printable(message))
@@ -90,6 +93,16 @@ class Context:
         if about not in self._said:
             self._said.add(about)
             self.warn(message)
+
+    @property
+    def instance(self) -> str:
+        """The instance of the option instance_id in a message: the name of its host, or else its id."""
+        return self.host or f"instance {self.params['instance_id']}"
+
+    @property
+    def instance_first(self) -> str:
+        """The same at the beginning of a sentence."""
+        return self.host or f"Instance {self.params['instance_id']}"
 
     @property
     def client(self) -> FleetClient:

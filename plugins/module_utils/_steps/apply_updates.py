@@ -88,7 +88,7 @@ def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> No
     context.result["after"] = versions(seen)
     fail_refused(
         context,
-        f"Nothing was applied to instance {context.params['instance_id']}, and updates still wait. The call",
+        f"Nothing was applied to {context.instance}, and updates still wait. The call",
         said or str(sent.answer.get("message") or "it gave no reason").removesuffix("."),
     )
 
@@ -161,8 +161,8 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
     found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
     step = "Run this task again to look for it, or set retry_if_absent to send it again."
     return context.fail(
-        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s {found} in the history and the versions of instance "
-        f"{instance_id}. {step}",
+        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s {found} in the history and the versions of "
+        f"{context.instance}. {step}",
         ambiguous=True,
         unresolved=True,
         error=sent.ambiguous.as_dict() if sent.ambiguous else None,
@@ -191,9 +191,8 @@ def check_nothing_waits(context: Context, updates: Record, applied_at: float | N
 
     ``updates``: E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown.
     """
-    instance_id = context.params["instance_id"]
     applied = "target_id" in context.result or bool(context.result["skills_applied"])
-    done = f"{'All updates were' if applied else 'Nothing was'} applied to instance {instance_id}"
+    done = f"{'All updates were' if applied else 'Nothing was'} applied to {context.instance}"
     seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))
     if waiting(seen) == 0:
         context.result["after"] = versions(seen)

@@ -66,7 +66,7 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     _verify_cleared(context, selection, before, lost)
     if context.result["deleted"] > before.listed:
         surplus = (
-            f"The server cleared {context.result['deleted']} memories of instance {instance_id}, but only "
+            f"The server cleared {context.result['deleted']} memories of {context.instance}, but only "
             f"{before.listed}{in_words(selection)} had been listed."
         )
         if selection:
@@ -85,30 +85,28 @@ def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before
         return
     context.changed, context.diff = False, None
     context.result.update(deleted=0, deleted_ids=[], remaining=before.listed)
-    fail_refused(
-        context, f"Clearing the memories{in_words(selection)} of instance {context.params['instance_id']}", refused
-    )
+    fail_refused(context, f"Clearing the memories{in_words(selection)} of {context.instance}", refused)
 
 
 def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
     """Fail unless the list contains all memories that would be cleared, and no others."""
-    instance_id, expected = context.params["instance_id"], context.params["expect_count"]
+    expected = context.params["expect_count"]
     foreign = outside_selection(before.memories, selection)
     if foreign:
         context.fail(
-            f"Asked for the memories{in_words(selection)} of instance {instance_id}, the server listed others too "
+            f"Asked for the memories{in_words(selection)} of {context.instance}, the server listed others too "
             f"({len(foreign)} of {before.listed}), so it would clear others too. Nothing was cleared."
         )
     if before.truncated:
         context.result["slices"] = slices(before.memories)
         context.fail(
-            f"The server lists only {before.listed} memories{in_words(selection)} of instance {instance_id} and there "
+            f"The server lists only {before.listed} memories{in_words(selection)} of {context.instance} and there "
             "may be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or "
             "customer_id; those that were seen are in slices."
         )
     if expected is not None and before.listed not in (0, expected):
         context.fail(
-            f"The memories{in_words(selection)} of instance {instance_id} are {before.listed}, but expect_count is "
+            f"The memories{in_words(selection)} of {context.instance} are {before.listed}, but expect_count is "
             f"{expected}. Nothing was cleared. Back them up anew."
         )
 
@@ -118,7 +116,6 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
 
     ``lost``: the error of a call with an unknown outcome, otherwise None.
     """
-    instance_id = context.params["instance_id"]
 
     def gone(now: Listing) -> bool:
         return now.available and not now.truncated and remains(before, now)[0] == 0
@@ -129,7 +126,7 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
     if waited.done:
         if since:
             context.warn(
-                f"Memories{in_words(selection)} of instance {instance_id} that were stored since are kept: {since}."
+                f"Memories{in_words(selection)} of {context.instance} that were stored since are kept: {since}."
             )
         return
     still = set(waited.state.ids)
@@ -143,6 +140,6 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
     # If the server says that it has cleared none, and all are still listed, nothing has changed.
     context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
     context.fail(
-        f"The server says that it cleared {context.result['deleted']} memories of instance {instance_id}, but: "
+        f"The server says that it cleared {context.result['deleted']} memories of {context.instance}, but: "
         f"{shown}. Look at them, then run this task again."
     )

@@ -50,7 +50,7 @@ def read_memories(context: Context, selection: Mapping[str, str], limit: int = M
     try:
         return listing_of(answer, limit)
     except ValueError as problem:
-        return context.fail(f"The memories of instance {instance_id} cannot be read: {problem}.")
+        return context.fail(f"The memories of {context.instance} cannot be read: {problem}.")
 
 
 def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
@@ -59,7 +59,7 @@ def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
     context.result.update(status=before.status, truncated=before.truncated)
     if not before.available:
         context.fail(
-            f"The server says that the memory of instance {context.params['instance_id']} is not available, so its "
+            f"The server says that the memory of {context.instance} is not available, so its "
             "list proves nothing. Nothing was changed. Look at the instance's health."
         )
     return before

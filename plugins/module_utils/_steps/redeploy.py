@@ -138,7 +138,7 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
         found = look_for(context, sent)
     if found is None:
         sent.found()
-        fail_refused(context, f"The redeploy of instance {context.params['instance_id']}", said)
+        fail_refused(context, f"The redeploy of {context.instance}", said)
     return sent
 
 
@@ -156,7 +156,7 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
     context.result["match"] = match
     if match == "weak":
         context.warn(
-            f"The redeploy of instance {context.params['instance_id']} was identified without its id, as the only new "
+            f"The redeploy of {context.instance} was identified without its id, as the only new "
             f"one in the instance's history ({named('target', target)}, created at "
             f"{text_of(target, 'created_at', 'an unknown time')})."
         )
@@ -186,7 +186,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     if sent.ambiguous is None:
         said = f" The server said: {sent.answer['message']}." if sent.answer.get("message") else ""
         return context.fail(
-            f"The redeploy of instance {instance_id} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
+            f"The redeploy of {context.instance} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
             f"appeared in the instance's history.{said} It may still run. Run this task again to look for it; it is "
             f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
             unresolved=True,
@@ -199,8 +199,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
         return send_once_more(context, sent, again)
     return context.fail(
-        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
-        f"{instance_id}. Run this task again to look for it, or set retry_if_absent to send it again.",
+        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of "
+        f"{context.instance}. Run this task again to look for it, or set retry_if_absent to send it again.",
         ambiguous=True,
         unresolved=True,
         error=sent.ambiguous.as_dict(),
@@ -230,7 +230,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
     redeploy fails or does not end in time, or if the instance does not become healthy.
     """
-    name = f"The redeploy of instance {context.params['instance_id']}"
+    name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
     target = until_ended(context, target, admission)
     if admission is not None and target_is_terminal(target):
@@ -291,7 +291,7 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
         return verdict, target
     reason = f" ({said})" if (said := reason_of(target)) else ""
     return context.fail(
-        f"Whether the redeploy of instance {instance_id} worked is uncertain to the server{reason}. "
+        f"Whether the redeploy of {context.instance} worked is uncertain to the server{reason}. "
         f"By the evidence: {verdict} ({evidence}). It was not sent again."
     )
 
@@ -342,7 +342,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
     )
     if not waited.done:
         context.fail(
-            f"Instance {instance_id} was {done} but was not healthy {needed} times in a row within "
+            f"{context.instance_first} was {done} but was not healthy {needed} times in a row within "
             f"{context.params['healthy_timeout']} s: {last}.",
             timed_out=True,
         )

@@ -76,7 +76,7 @@ def _restart(context: Context, restart: Restart) -> None:
     """Check, send and wait for evidence, while no other task of this machine restarts the instance."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
-    with claimed(context, f"restart {id_key(instance_id)}", f"restarting instance {instance_id}") as waited_from:
+    with claimed(context, f"restart {id_key(instance_id)}", f"restarting {context.instance}") as waited_from:
         # E11 is read first, because it works while the agent is down.
         rows = actions_of(context)
         notes = Notes(context, "restart", instance_id)
@@ -95,14 +95,14 @@ def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -
 
     Returns whether it was carried out. Fails, and keeps the note, if that is still unknown.
     """
-    instance_id, facts = context.params["instance_id"], note.facts
+    facts = note.facts
     course = Course(
         known=frozenset(facts.get("known") or ()),
         watch=Watch(boot_before=number(facts.get("boot_before"))),
         sent_at=context.clock() - note.age,
     )
     context.result["reconciled"] = reconcile(context, restart, course)
-    said = f"A {restart.words} of instance {instance_id} that was sent from this machine at {note.sent_in_words}"
+    said = f"A {restart.words} of {context.instance} that was sent from this machine at {note.sent_in_words}"
     if context.result["reconciled"] == "executed":
         notes.end(restart.action)
         context.warn(f"{said} was carried out, so none was sent now.")
@@ -122,7 +122,6 @@ def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -
 
 
 def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes: Notes) -> None:
-    instance_id = context.params["instance_id"]
     health = _health_before(context)
     reason = _reason_to_skip(context, restart, health, rows)
     if reason:
@@ -139,7 +138,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
         return
     if course.ambiguous is not None and context.result["reconciled"] == "unknown":
         context.fail(
-            f"{course.ambiguous} It is not known whether instance {instance_id} was restarted: within "
+            f"{course.ambiguous} It is not known whether {context.instance} was restarted: within "
             f"{context.params['wait_timeout']} s {course.watch.in_words()}. Look at it before you repeat the task.",
             ambiguous=True,
             unresolved=True,
@@ -190,14 +189,14 @@ def _refuse(context: Context, restart: Restart, health: Record | None, rows: lis
         within = context.params["after_power_cycle_within"]
         if completed_ago(rows, _now(context, health), within, "power_cycle") is None:
             context.fail(
-                f"Instance {instance_id} was not rebooted: its actions show no completed power-cycle within the last "
+                f"{context.instance_first} was not rebooted: its actions show no completed power-cycle within the last "
                 f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
             )
     if not context.params["during_rollout"]:
         target = open_target(context.client.list_instance_rollouts(instance_id))
         if target is not None:
             context.fail(
-                f"Instance {instance_id} was not restarted: it is being redeployed by "
+                f"{context.instance_first} was not restarted: it is being redeployed by "
                 f"{named('rollout', target, 'rollout_id')} ({named('target', target)} {is_status(target)}). Wait for "
                 "its end, or set during_rollout."
             )
@@ -238,7 +237,7 @@ def _send(
         context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
         said = refusal_in(answer)
         if said is not None:
-            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.", refused=said)
+            context.fail(f"The {restart.words} of {context.instance} failed on the server: {said}.", refused=said)
         return course
     with looking_up(context, course.ambiguous, unresolved=True):
         context.result["reconciled"] = reconcile(context, restart, course)
@@ -251,7 +250,7 @@ def _send(
         context.warn(f"{course.ambiguous} It was not carried out, so it is sent once more (retry_if_absent).")
         return _send(context, restart, health, rows, notes, once_more=False)
     return context.fail(
-        f"{course.ambiguous} It was not carried out: within {restart.absent_after:.0f} s instance {instance_id} "
+        f"{course.ambiguous} It was not carried out: within {restart.absent_after:.0f} s {context.instance} "
         "answered all the time without a restart, and its actions show none. Run this task again.",
         error=course.ambiguous.as_dict(),
     )
@@ -264,10 +263,9 @@ def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -
         return
     if error.kind != "conflict":
         raise error
-    instance_id = context.params["instance_id"]
     said = str(error.detail or error).removesuffix(".")
     context.fail(
-        f"Instance {instance_id} was not restarted, because the server refused the {restart.words}: {said}. "
+        f"{context.instance_first} was not restarted, because the server refused the {restart.words}: {said}. "
         "Run this task again when that is over.",
         error=error.as_dict(),
     )
@@ -275,7 +273,7 @@ def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -
 
 def _prove(context: Context, restart: Restart, course: Course) -> None:
     """Wait until there is evidence of the restart and the instance is healthy. Fails after wait_timeout."""
-    instance_id, timeout = context.params["instance_id"], context.params["wait_timeout"]
+    timeout = context.params["wait_timeout"]
     needed = context.params["healthy_reads"] if context.params["require_healthy"] else 0
 
     def proved() -> bool:
@@ -304,12 +302,12 @@ def _prove(context: Context, restart: Restart, course: Course) -> None:
         return
     if context.result["restart_evidence"] is None:
         context.fail(
-            f"The {restart.words} of instance {instance_id} was accepted, but within {timeout} s nothing proved a "
+            f"The {restart.words} of {context.instance} was accepted, but within {timeout} s nothing proved a "
             f"restart: {course.watch.in_words()}. It was not sent again.",
             timed_out=True,
         )
     context.fail(
-        f"Instance {instance_id} restarted but was not healthy {needed} times in a row within {timeout} s: "
+        f"{context.instance_first} restarted but was not healthy {needed} times in a row within {timeout} s: "
         f"{course.watch.last}.",
         timed_out=True,
     )

@@ -128,7 +128,7 @@ def look_for_row(context: Context, restart: Restart, client: FleetClient, course
     )
     if has_failed(course.row):
         said = course.row.get("message") or course.row.get("status")
-        context.fail(f"The {restart.words} of instance {context.params['instance_id']} failed on the server: {said}.")
+        context.fail(f"The {restart.words} of {context.instance} failed on the server: {said}.")
 
 
 def reconcile(context: Context, restart: Restart, course: Course) -> str:

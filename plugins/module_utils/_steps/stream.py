@@ -92,7 +92,7 @@ class Stream:
         try:
             return None if place is None else Queue(self._path("queue"), place)
         except AdmissionError as failure:
-            return context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+            return context.fail(f"{context.instance_first} was not redeployed: {failure}.")
 
     # Written by the gate
 

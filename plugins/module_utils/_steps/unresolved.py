@@ -108,7 +108,7 @@ def resolve_update(context: Context, *, skills_too: bool = False) -> Record | No
         found = started_target(rows, facts.get("known_ids") or (), facts.get("task_id"), newest, instance_id)
         if found is not None and found[1] == "weak":
             context.warn(
-                f"The redeploy of instance {instance_id} that was sent from this machine at {note.sent_in_words} was "
+                f"The redeploy of {context.instance} that was sent from this machine at {note.sent_in_words} was "
                 f"identified without its id, as the only new one ({named('target', found[0])})."
             )
         return found[0] if found is not None else None
@@ -118,5 +118,5 @@ def resolve_update(context: Context, *, skills_too: bool = False) -> Record | No
         return True if now != note.facts.get("versions") else None
 
     if skills_too:
-        resolve(context, notes, SKILLS, f"An update of the skills of instance {instance_id}", moved)
-    return resolve(context, notes, REDEPLOY, f"A redeploy of instance {instance_id}", target)
+        resolve(context, notes, SKILLS, f"An update of the skills of {context.instance}", moved)
+    return resolve(context, notes, REDEPLOY, f"A redeploy of {context.instance}", target)

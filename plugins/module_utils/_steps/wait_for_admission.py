@@ -195,7 +195,7 @@ def send_admitted(
                 leave()
                 return why
         except (AdmissionError, ValueError) as failure:
-            context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
+            context.fail(f"{context.instance_first} was not redeployed: {failure}.")
         try:
             return send()
         except ApiError as error:
@@ -226,7 +226,7 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
         try:
             return _why_not(context, admission) or True
         except (AdmissionError, ValueError) as failure:
-            return context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+            return context.fail(f"{context.instance_first} was not redeployed: {failure}.")
 
     _wait(context, admission, attempt)
 
@@ -257,7 +257,7 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
         try:
             admission.pause(seconds, context.sleep)
         except AdmissionError as failure:
-            context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+            context.fail(f"{context.instance_first} was not redeployed: {failure}.")
         if was_behind:
             seconds_behind += clock() - before
 
@@ -273,7 +273,7 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
     if not isinstance(waited.state, str):
         return waited.state
     return context.fail(
-        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        f"{context.instance_first} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
         f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )

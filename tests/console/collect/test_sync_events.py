@@ -332,3 +332,6 @@ def test_fingerprints_gather_one_failure_over_hosts_and_times() -> None:
     assert fingerprint(one.replace("12.5", "12"), "agent-01.fra1") == fingerprint(two, "agent-02.ams3")
     assert fingerprint("the facade is down") != fingerprint("the decade is down")
     assert normalised("agent-1 and agent-11", "agent-1") == "<host> and agent-#"
+    # Of a task that names its instance by its host.
+    said = "The redeploy of {} failed: no space left.".format
+    assert {normalised(said(host), host) for host in ("agent-01.fra1", "agent-2")} == {said("<host>")}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.action.api_request import _as_json
+from ansible_collections.fleetops.agents.plugins.action.api_request import _as_json, _host_of
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_numbers
 from tests.integration.module_task import operation_of
@@ -26,6 +26,36 @@ def test_a_date_is_text_as_a_value_and_as_a_key() -> None:
             "2026-11-23T08:00:00": 1, "('a', 1)": 2, "7": True, "null": None,
         }
     }  # fmt: skip
+
+
+ID = "d3580219-2889-4c0a-9f3e-5b1a7c2d4e6f"
+
+
+@pytest.mark.parametrize(
+    ("variables", "host"),
+    [
+        ({"fleetops_instance_id": ID}, "agent-007.nyc3"),
+        ({"fleetops_instance_id": f" {{{ID.upper()}}} "}, "agent-007.nyc3"),
+        ({}, ""),
+        ({"fleetops_instance_id": ID.replace("d", "e")}, ""),
+        ({"fleetops_instance_id": "{{ id_of_the_instance }}"}, ""),
+        ({"fleetops_instance_id": [ID]}, ""),
+        ({"fleetops_instance_id": ID, "inventory_hostname": "localhost"}, ""),
+    ],
+    ids=["same", "other spelling", "no variable", "other instance", "template", "no text", "this machine"],
+)
+def test_only_the_host_that_is_the_instance_names_it(variables: dict[str, Any], host: str) -> None:
+    of_task = {"inventory_hostname": "agent-007.nyc3", **variables}
+    assert _host_of({"instance_id": ID}, of_task) == host
+    assert _host_of({}, of_task) == ""
+
+
+def test_a_message_names_the_instance_by_its_host_or_else_by_the_id_as_the_server_writes_it() -> None:
+    context = Context({"instance_id": ID.upper()})
+    context.use_spelling_of({"instance_id": ID})
+    assert (context.instance, context.instance_first) == (f"instance {ID}", f"Instance {ID}")
+    context = Context({"instance_id": ID}, host="agent-007.nyc3")
+    assert context.instance == context.instance_first == "agent-007.nyc3"
 
 
 @pytest.mark.parametrize(
