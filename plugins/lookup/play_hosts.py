@@ -110,6 +110,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    SET_BY_PLAYBOOKS,
     is_all_of_collection,
     refusal_by_connection,
     refusal_by_tasks,
@@ -158,7 +159,7 @@ class LookupModule(LookupBase):
             return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
             # There is no host yet: these are extra variables and those of the play, and of import_playbook.
-            _warn_of("The run", map(str, self._variables))
+            _warn_of("The run", set(map(str, self._variables)) - SET_BY_PLAYBOOKS)
             _warn_of_another_server()
             _load_what_tasks_use()
             return [pattern]
