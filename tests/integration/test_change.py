@@ -119,7 +119,7 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
     absent.write_text("- ansible.builtin.include_tasks: none.yml\n")
     with running_simulator(instances=1, speed=40.0) as sim:
         for name, path, said in (
-            ("before", tmp_path / "none.yml", "which is no file on the controller. Nothing was done."),
+            ("before", tmp_path / "none.yml", "which is not a file on the controller. Nothing was done."),
             ("after", named, f"which includes {end}, which has the task meta: end_play"),
             ("before", hidden, "The tasks of fleetops_before_tasks did not come to their end"),
             (

@@ -28,7 +28,7 @@ def problem_of_task_file(path: str, role: str, loader: Any) -> str:
     # A relative path is relative to the folder in which ansible-playbook was started.
     first = Path(os.path.realpath(path))
     if not _is_file(first):
-        return "is no file on the controller"
+        return "is not a file on the controller"
     waiting: list[tuple[Path, tuple[Path, ...]]] = [(first, (first.parent,))]
     seen = {first}
     while waiting:
