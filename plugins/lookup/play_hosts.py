@@ -158,7 +158,7 @@ class LookupModule(LookupBase):
         if self.get_option("refusal"):
             return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
-            # There is no host yet: these are extra variables, and those of import_playbook and of the play itself.
+            # There is no host yet: these are extra variables and those of the play, and of import_playbook.
             _warn_of("The run", set(map(str, self._variables)) - SET_BY_PLAYBOOKS)
             _warn_of_another_server()
             _load_what_tasks_use()
