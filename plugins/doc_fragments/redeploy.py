@@ -22,7 +22,8 @@ options:
     description:
       - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
         ends the task immediately.
-      - In a O(stream), the time for which the run is held, or a task with a lower place waits too, does not count.
+      - With O(stream), the time while the run is held does not count, nor does the time while a task with a lower
+        O(stream.place) waits too.
     type: int
     default: 3600
   stream:
@@ -47,8 +48,8 @@ options:
         type: float
         default: 180
       place:
-        description: The place of the instance in the plan, from 0 on. Of the tasks that wait, the one with the lowest
-          place is admitted first. Without it, the order is not determined.
+        description: The position of the instance in the plan, counted from 0. Of the tasks that wait, the one with the
+          lowest position is admitted first. Without it, the order is not determined.
         type: int
   wait_timeout:
     description:

@@ -92,7 +92,8 @@ options:
         same name, the first 8 characters of the id are appended. Without a valid name, it is C(instance-) and these 8
         characters.
       - With V(id), it is the id of the instance.
-      - A host that an inventory before this one has given another C(fleetops_instance_id) is an error.
+      - It is an error if an inventory that was read before this one has a host of the same name with another
+        C(fleetops_instance_id).
     type: str
     choices: [name, id]
     default: name
@@ -277,12 +278,12 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         return hosts
 
     def _refuse_other_instances(self, hosts: list[Host]) -> None:
-        """Refuse a host that another inventory has given another instance, whose id would be replaced."""
+        """Refuse a host that is another instance in an inventory that was read before, whose id would be replaced."""
         known = {name: host.vars.get("fleetops_instance_id") for name, host in self.inventory.hosts.items()}
         if clashes := other_instances(hosts, known):
             raise ValueError(
-                f"{_sentence(clashes)}. No host of it was added. Use each inventory in a run of its own, or give its "
-                "hosts other names, with hostname: id, or name by name under instances."
+                f"{_sentence(clashes)}. No host of this inventory was added. Use the inventories in separate runs, "
+                "or give its hosts other names, with hostname: id, or one by one under instances."
             )
 
     def _instances(self, given: dict[str, Given], *, use_cache: bool) -> tuple[list[Instance], list[str]]:

@@ -36,9 +36,9 @@ description:
     to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use. An inventory file that was
     read from another address is warned about.
   - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
-    of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
-    command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
-    inventory, the first host and all groups are checked.
+    of the play anyway. A variable whose name no playbook and no role has, but that is similar to one of theirs, causes
+    a warning if it is set in the inventory, in a playbook that imports those of this collection, or on its command
+    line. In the inventory, the first host and all groups are checked.
   - Tags, C(--start-at-task), C(--step) and extra variables are not checked if the playbook is imported into another
     one, which may have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
@@ -158,7 +158,7 @@ class LookupModule(LookupBase):
         if self.get_option("refusal"):
             return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
-            # There is no host yet: these are extra variables, and those of import_playbook and of the play itself.
+            # There is no host yet: these are extra variables and those of the play, and of import_playbook.
             _warn_of("The run", set(map(str, self._variables)) - SET_BY_PLAYBOOKS)
             _warn_of_another_server()
             _load_what_tasks_use()

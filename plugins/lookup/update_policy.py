@@ -61,7 +61,7 @@ EXAMPLES = r"""
 - name: Respect the limit of the policy, even if it changes during the task
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
-  # An error of a throttle ends the whole run, so without the policy the instances are redeployed one after the other.
+  # An error in throttle would end the whole run. If the policy cannot be read, the instances are redeployed one by one.
   throttle: "{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts', errors='warn') | default(1, true) }}"
 
 - name: Show when the maintenance window opens

@@ -203,7 +203,7 @@ def test_a_host_that_another_inventory_file_has_given_another_instance_is_refuse
         done = run(api, "ansible-inventory", *sources, "--list")
         assert done.returncode != 0, done.stdout
         said = " ".join(done.stderr.split())
-        for words in ("eu.fleet.yml", "agent-001 is the instance one by an inventory that was read before", "other",
+        for words in ("eu.fleet.yml", "agent-001 is instance one in an inventory that was read before", "other",
                       "hostname: id"):  # fmt: skip
             assert words in said
         (tmp_path / "eu.fleet.yml").write_text(own.format("one"))

@@ -20,8 +20,8 @@ _STEP = 16 * 1024
 # How much of a body is searched for secrets before its first words are shown.
 _SHOWN_MOST = 64 * 1024
 _LONGEST_TYPE = 100
-# Levels of lists and mappings within each other.
-_DEEPEST = 100
+# How many levels of nested lists and mappings a body may have.
+_MOST_LEVELS = 100
 
 
 def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
@@ -48,8 +48,8 @@ def too_large(most: int = MOST_BYTES) -> str:
 def parsed(content: bytes) -> tuple[Any, bool]:
     """The body, and whether it was JSON. An empty body counts as null.
 
-    A number that JSON does not have (NaN, infinity) is null, since it cannot be compared or sent back. A body that is
-    nested too deeply counts as no JSON: functions that call themselves for each level, here and in Ansible, would fail.
+    NaN and infinity are no JSON and become null, since they cannot be compared or sent back. A body that is nested too
+    deeply counts as invalid: recursive functions, here and in Ansible, would fail on it.
     """
     if not content.strip():
         return None, True
@@ -67,7 +67,7 @@ def _finite(text: str) -> float | None:
 
 def _is_too_deep(body: Any) -> bool:
     level = [body]
-    for _dummy in range(_DEEPEST):
+    for _dummy in range(_MOST_LEVELS):
         level = [
             inner
             for outer in level

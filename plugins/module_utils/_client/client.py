@@ -96,9 +96,10 @@ class FleetClient:
         return self.transport.server_time
 
     def seconds_since(self, at: float) -> float | None:
-        """Seconds since ``at`` (epoch seconds by the server's clock), never too many; None if no answer had a Date.
+        """How many seconds, at least, have passed since ``at`` (epoch seconds by the server's clock).
 
-        More exact than server_time, which has whole seconds and does not go on between answers.
+        None if no answer had a Date. More exact than server_time, which has whole seconds and stands still between
+        answers.
         """
         return self.transport.seconds_since(at)
 

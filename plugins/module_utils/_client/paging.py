@@ -130,7 +130,7 @@ def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> li
 
     There is one call, unless the server lists the oldest row first: then the list is read to its end.
     """
-    # One row tells no order.
+    # The order of a list is unknown if it has only one row.
     rows = fetch(max(limit, 2), 0)
     if order_of(rows, times) != OLDEST_FIRST:
         return rows[:limit]

@@ -54,7 +54,7 @@ class Settings:
 
 
 def check_timeout(setting: str, seconds: float) -> None:
-    """Raise SettingsError for a time that no connection can have as its limit."""
+    """Raise SettingsError unless a connection can have this timeout."""
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise SettingsError(
             f"is {seconds}: it must be above 0 seconds, at most {_LONGEST_TIMEOUT:.0f}", setting=setting
@@ -64,7 +64,7 @@ def check_timeout(setting: str, seconds: float) -> None:
 def _check_header(name: str, value: str) -> None:
     """Raise SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise SettingsError("extra_headers contains an invalid name of a header: use only letters, digits and dashes")
+        raise SettingsError("extra_headers contains an invalid header name: use only letters, digits and dashes")
     check_header_value(f"extra_headers: {name}", value)
 
 
@@ -98,7 +98,7 @@ def base_url(api_url: Any) -> str:
         raise SettingsError("is not a valid address: its host or its port cannot be read", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(
-            f"must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}", setting="api_url"
+            f"must look like https://fleet.example.com, but it is {text.rpartition('@')[2]!r}", setting="api_url"
         )
     if parts.username is not None or parts.password is not None:
         raise SettingsError(

@@ -137,7 +137,7 @@ def check_numbers(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, An
         value = options.get(name)
         if entry.get("type") in ("int", "float") and isinstance(value, bool):
             raise ValueError(
-                f"{name} must be a number, but it is the boolean {value}, as YAML also reads yes, no, on and off"
+                f"{name} must be a number, but it is the boolean {value}. In YAML, yes, no, on and off are booleans too"
             )
         if isinstance(value, Mapping):
             check_numbers(value, entry.get("options") or {})

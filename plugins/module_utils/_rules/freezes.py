@@ -71,7 +71,7 @@ class Freeze:
         """
         if start is None:
             return None
-        # For one time zone this is the length in local time, for two different offsets the time that passes.
+        # If both have the same time zone, this is the difference in local time, else the time that passes.
         length = self.end - self.start
         return Period(start.timestamp(), (start + length).replace(fold=1).timestamp(), self.reason)
 

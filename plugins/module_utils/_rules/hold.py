@@ -89,7 +89,7 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
             NAME,
             FAIL,
             f"The run was held for {duration(waited)} by {reading.said}, and it waits for {duration(timeout)} at most. "
-            "What was not started is not touched. Lift the hold, and start the run again.",
+            "The remaining instances are not changed. Lift the hold, and start the run again.",
             facts,
         )
     return Check(
@@ -132,7 +132,7 @@ class Looks:
 
     @property
     def waited(self) -> float:
-        """For how many seconds nothing may be started by now."""
+        """For how many seconds nothing could be started, up to the latest read."""
         return 0.0 if self.since is None else self.at - self.since
 
     def check(self, timeout: float) -> Check:

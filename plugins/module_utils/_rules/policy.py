@@ -15,7 +15,7 @@ from .answers import Record, normalise, number, whole
 COMPONENTS = ("runtime", "skills", "mcp_servers")
 HOUR_KEYS = ("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc")
 MODES = ("auto", "notify", "disabled")
-# The mode by which an instance has that of the tenant.
+# With this mode an instance uses the mode of the tenant.
 INHERIT = "inherit"
 TENANT_KEYS = ("max_parallel_rollouts", *HOUR_KEYS, *(f"{component}_default" for component in COMPONENTS))
 
@@ -34,7 +34,7 @@ def differing(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> Record:
     return {key: value for key, value in wanted.items() if not is_value(values.get(key), value)}
 
 
-def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str, Any]) -> Record:
+def changed_unasked(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str, Any]) -> Record:
     """The values that changed although they were not sent: key -> ``before`` and ``after``."""
     pairs = {key: (_known(before.get(key)), _known(after.get(key))) for key in sorted(before.keys() | after.keys())}
     return {
@@ -43,7 +43,7 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str
 
 
 def problem_of_tenant(values: Mapping[str, Any]) -> str:
-    """Why numbers of E10 cannot be set, as a sentence; empty if they can."""
+    """Why these values of the tenant's policy (E10) cannot be set, as a sentence; empty if they can."""
     for key in HOUR_KEYS:
         if key in values and not 0 <= values[key] <= 23:
             return f"{key} is {values[key]}: it must be an hour of the day, from 0 to 23."

@@ -38,7 +38,7 @@ _SEATS = 1024
 _CLAIMS = 2 * _SEATS
 # The content of the file: for each seat, this many bytes with the name of its redeploy. Locks do not depend on content.
 _NAME = 64
-# Where systemd makes a folder for each user, which XDG_RUNTIME_DIR names in a login.
+# Here systemd creates a folder for each user. In a login session, XDG_RUNTIME_DIR names it.
 _RUNTIME_FOLDERS = Path("/run/user")
 # Seconds between two checks of the lock file while a process waits. They do not call the server.
 _LOOKS_EVERY = 0.2
@@ -158,9 +158,9 @@ class Admission:
         descriptor = self._open()
         before, was_first, left = os.fstat(descriptor).st_mtime_ns, self.is_first(), seconds
         while left > 0:
-            slice_of = min(left, _LOOKS_EVERY, seconds / 4)
-            sleep(slice_of)
-            left -= slice_of
+            step = min(left, _LOOKS_EVERY, seconds / 4)
+            sleep(step)
+            left -= step
             if self.is_first() and (not was_first or os.fstat(descriptor).st_mtime_ns != before):
                 return
 
@@ -206,7 +206,7 @@ def _turn(descriptor: int) -> Iterator[None]:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _TURN)
     except OSError as failure:
-        raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
+        raise AdmissionError(f"the file system of the lock file supports no locks: {failure.strerror}") from None
     try:
         yield
     finally:
@@ -241,7 +241,7 @@ def _try_lock(descriptor: int, first: int, length: int = 1) -> bool:
     except OSError as failure:
         if failure.errno in (errno.EACCES, errno.EAGAIN):
             return False
-        raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
+        raise AdmissionError(f"the file system of the lock file supports no locks: {failure.strerror}") from None
     return True
 
 
@@ -261,7 +261,7 @@ def _is_locked(descriptor: int, byte: int) -> bool:
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether this is a folder of the user, who can make files in it."""
+    """Whether this folder belongs to the user and the user can create files in it."""
     try:
         found = folder.stat()
     except (OSError, ValueError):
@@ -270,9 +270,10 @@ def _is_own(folder: Path) -> bool:
 
 
 def lock_folder() -> Path:
-    """The folder for lock files: in the user's folder for the runtime or that for temporary files, only for this user.
+    """The folder for lock files, which only this user can access. It is created if it does not exist.
 
-    A job of cron has no XDG_RUNTIME_DIR, and must still find the same folder as a login. Raises AdmissionError.
+    It is in the user's runtime folder, or else in the folder for temporary files. A job of cron has no XDG_RUNTIME_DIR,
+    but must find the same folder as a login session. Raises AdmissionError.
     """
     user = str(os.geteuid())
     given = [Path(runtime)] if (runtime := os.environ.get("XDG_RUNTIME_DIR")) else []
@@ -285,7 +286,7 @@ def lock_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as failure:
-        raise AdmissionError(f"the folder {folder} for lock files cannot be made: {failure.strerror}") from None
+        raise AdmissionError(f"the folder {folder} for lock files cannot be created: {failure.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise AdmissionError(f"{folder} belongs to another user; remove it or set TMPDIR to a folder of your own")
     return folder

@@ -24,18 +24,18 @@ class Queue:
         self._descriptor: int | None = None
 
     def join(self) -> bool:
-        """Wait from now on. Returns whether this process has its place, which another one may hold for a moment."""
+        """Wait from now on. Returns whether this process has its place, which another one may lock for a moment."""
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         return _lock(self._descriptor, fcntl.LOCK_EX, 1, self._place)
 
     def is_next(self) -> bool:
-        """Whether this process waits, and nobody who waits has a place before it."""
+        """Whether this process waits, and no other process that waits has a lower place."""
         if not self.join() or self._descriptor is None:
             return False
         if self._place == 0:
             return True
-        # A shared lock, so that two processes that ask do not see each other.
+        # A shared lock, so that two processes that check at the same moment do not take each other for waiting ones.
         is_free = _lock(self._descriptor, fcntl.LOCK_SH, self._place, 0)
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, self._place)
         return is_free

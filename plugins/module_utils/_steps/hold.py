@@ -76,7 +76,7 @@ def look_at_hold(context: Context, *, wait: bool = True) -> Check:
             return replace(check, facts={**check.facts, "held_seconds": round(looks.seconds, 1)})
         interval = params["hold_interval"]
         left = params["hold_timeout"] - looks.waited
-        # What could not be read is read as often as it must be, even if that takes longer.
+        # A hold that could not be read is read MOST_UNKNOWN times, even if that takes longer than hold_timeout.
         context.sleep(min(interval, left) if looks.reading.held else interval)
 
 

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a task says of a write that it sent, if it cannot find out afterwards what the write did."""
+"""How a task fails if it sent a write and cannot find out afterwards what the write did."""
 
 from __future__ import annotations
 

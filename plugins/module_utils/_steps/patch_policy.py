@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import differing, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import changed_unasked, differing
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 
@@ -80,7 +80,7 @@ def _compare(
     # All wanted values are compared: somebody else may have changed one that was not sent.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
-    drift = moved(held, now, changes)
+    drift = changed_unasked(held, now, changes)
     context.changed = bool(changed)
     context.diff = {
         "before": {key: held.get(key) for key in changed},

@@ -220,7 +220,7 @@ def settle_uncertain(
 def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, str]) -> None:
     """Fail if more targets of a rollout (E4 body) than ``max_failed`` did not succeed, or if it was cancelled.
 
-    ``verdicts``: see settle_uncertain. ``ended_badly`` is set if a retry of the targets may mend it.
+    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help.
     """
     rollout, targets = detail["rollout"], detail["targets"]
     found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
@@ -255,7 +255,7 @@ def evidence_of(context: Context, target: Record) -> tuple[str, str]:
     except ApiError as error:
         if error.kind == "auth":
             raise
-        return "still_unknown", f"the instance could not be looked at: {error}"
+        return "still_unknown", f"the instance could not be read: {error}"
     return reconcile(target, history, updates, health)
 
 

@@ -53,7 +53,7 @@ def _steer(context: Context, rollout_id: str) -> None:
     state, force = context.params["state"], context.params["force"]
     detail = context.client.get_rollout(rollout_id)
     remember(context, detail)
-    if not _takes_a_call(context, detail):
+    if not _needs_call(context, detail):
         return
     before = tally(detail["rollout"], detail["targets"])
     try:
@@ -69,7 +69,7 @@ def _steer(context: Context, rollout_id: str) -> None:
         # The rollout may have changed since it was read, by itself or because of somebody else.
         detail = context.client.get_rollout(rollout_id)
         remember(context, detail)
-        if not _takes_a_call(context, detail):
+        if not _needs_call(context, detail):
             return
         raise
     if context.check_mode or not context.params["wait"]:
@@ -93,7 +93,7 @@ def _only_one(context: Context) -> str:
     return context.fail(f"Several fleet rollouts are under way: {told}. Give rollout_id to name one.")
 
 
-def _takes_a_call(context: Context, detail: Record) -> bool:
+def _needs_call(context: Context, detail: Record) -> bool:
     """Whether a call is needed. Fails if the rollout has ended and cannot be brought to that state."""
     state, rollout = context.params["state"], detail["rollout"]
     step = transition(state, rollout, detail["targets"], context.params["force"])
@@ -167,13 +167,13 @@ def _wait_for_status(context: Context, rollout_id: str) -> None:
     state, force = context.params["state"], context.params["force"]
     limit = min(_CHANGES_WITHIN, context.params["wait_timeout"])
 
-    def there(detail: Record) -> bool:
+    def has_changed(detail: Record) -> bool:
         remember(context, detail)
         if state == "cancelled" and rollout_status(detail["rollout"].get("status")) == "cancelling":
             return False
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
-    waited = read_until(context, rollout_id, there, timeout=limit)
+    waited = read_until(context, rollout_id, has_changed, timeout=limit)
     rollout, targets = waited.state["rollout"], waited.state["targets"]
     if waited.done:
         return

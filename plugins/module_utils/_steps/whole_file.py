@@ -56,14 +56,14 @@ def replace_file(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         if started.read_text(encoding="utf-8") != text:
-            raise FileError(f"What was written to {started} is not what the file holds. {path} is as it was")
+            raise FileError(f"{started} does not contain what was written to it. {path} was not changed")
         started.replace(path)
         started = None
-        _bring_to_disk(path.parent)
+        _flush_folder(path.parent)
     # A path with a null character is a ValueError.
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise FileError(f"The file {path} cannot be written, so it is as it was: {why}") from error
+        raise FileError(f"The file {path} cannot be written, so it was not changed: {why}") from error
     finally:
         if started is not None:
             started.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def _without_patterns(name: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 
-def _bring_to_disk(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     """Flush the folder to the disk, so that the new name survives a power failure, if the file system supports that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

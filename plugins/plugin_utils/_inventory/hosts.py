@@ -169,10 +169,10 @@ def host_names(
 
 
 def other_instances(hosts: Iterable[Host], known: Mapping[str, Any]) -> list[str]:
-    """A phrase for each host that is another instance in ``known``: the ids in the inventory so far, by host."""
+    """A phrase for each host that is another instance in ``known``: the ids of the inventories read so far, by host."""
     return [
-        f"{host.name} is the instance {known[host.name]} by an inventory that was read before, but "
-        f"{host.of_api['fleetops_instance_id']} by this one"
+        f"{host.name} is instance {known[host.name]} in an inventory that was read before, but "
+        f"{host.of_api['fleetops_instance_id']} in this one"
         for host in hosts
         if known.get(host.name) and not same_id(known[host.name], host.of_api["fleetops_instance_id"])
     ]

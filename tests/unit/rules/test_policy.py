@@ -18,9 +18,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     HOUR_KEYS,
     TENANT_KEYS,
     auto_refused,
+    changed_unasked,
     differing,
     is_value,
-    moved,
     opened_by_one_hour,
     override_of,
     overrides,
@@ -63,9 +63,9 @@ def test_the_foretold_policy_has_the_overrides_and_nothing_else_moves(
 def test_drift_is_what_moved_without_being_sent(
     before: dict[str, Any], after: dict[str, Any], sent: dict[str, Any]
 ) -> None:
-    drift = moved(tenant_values(before), tenant_values(after), sent)
+    drift = changed_unasked(tenant_values(before), tenant_values(after), sent)
     assert not drift.keys() & sent.keys()
-    assert moved(tenant_values(before), tenant_values(before), sent) == {}
+    assert changed_unasked(tenant_values(before), tenant_values(before), sent) == {}
     for key in set(TENANT_KEYS) - set(sent) - set(drift):
         assert tenant_values(before)[key] == tenant_values(after)[key]
 
@@ -74,9 +74,9 @@ def test_a_value_that_is_no_number_is_no_drift() -> None:
     # reports/2026-11 D17
     nan, infinite = {"max_parallel_rollouts": float("nan")}, {"max_parallel_rollouts": [float("inf")]}
     for before in (nan, infinite):
-        assert moved(tenant_values(before), tenant_values(json.loads(json.dumps(before))), {}) == {}
-    assert moved(nan, {"max_parallel_rollouts": float("nan")}, {}) == {}
-    drift = moved(nan, {"max_parallel_rollouts": 2}, {})
+        assert changed_unasked(tenant_values(before), tenant_values(json.loads(json.dumps(before))), {}) == {}
+    assert changed_unasked(nan, {"max_parallel_rollouts": float("nan")}, {}) == {}
+    drift = changed_unasked(nan, {"max_parallel_rollouts": 2}, {})
     assert drift == {"max_parallel_rollouts": {"before": None, "after": 2}}
 
 
