@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from console.cli.options import at_least_one, command, days_option, duration, list_options, put, say
+from console.cli.options import at_least_one, command, days_option, duration, list_options, option, put, repeated, say
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
 from console.settings.environment import Settings
@@ -29,7 +29,7 @@ def register(commands: Any) -> None:
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
         lister = command(commands, name, _list, f"list {what}, newest first")
         list_options(lister)
-        lister.add_argument("--status", action="append", default=[], help="only with this status (may be repeated)")
+        repeated(lister, "--status", "only with this status (may be repeated)")
 
     failures = command(
         commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
@@ -44,28 +44,11 @@ def register(commands: Any) -> None:
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what counts as stuck."""
-    parser.add_argument(
-        "--slower",
-        type=at_least_one,
-        default=3,
-        metavar="N",
-        help="a target in progress is stuck after N times the 95th percentile of its scope (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--at-least",
-        type=duration,
-        default="10min",
-        metavar="TIME",
-        help="but not before this time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--grace",
-        type=duration,
-        default="60s",
-        metavar="TIME",
-        help="a queued target is stuck this long after its countdown, while the window is open and a slot is free "
-        "(default: %(default)s)",
-    )
+    slower = "a target in progress is stuck after N times the 95th percentile of its scope"
+    option(parser, "--slower", at_least_one, 3, "N", slower)
+    option(parser, "--at-least", duration, "10min", "TIME", "but not before this time")
+    grace = "a queued target is stuck this long after its countdown, while the window is open and a slot is free"
+    option(parser, "--grace", duration, "60s", "TIME", grace)
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from console.cli.options import command, days_option, format_option, list_options, put, say
+from console.cli.options import command, days_option, format_option, list_options, put, repeated, say
 from console.outcomes.words import CATEGORIES, VERDICTS
 from console.settings.environment import Settings
 from console.settings.invocation import COMMAND
@@ -43,19 +43,12 @@ def register(commands: Any) -> None:
     )
     list_options(lister)
     days_option(lister, "operations")
-    lister.add_argument(
-        "--verdict",
-        action="append",
-        default=[],
-        choices=VERDICTS,
-        help="only operations that ended so (may be repeated): %(choices)s",
-    )
-    lister.add_argument(
-        "--who", default="", metavar="TEXT", help="only operations of users whose name or address contains TEXT"
-    )
-    lister.add_argument(
-        "--text", default="", metavar="TEXT", help="only operations with TEXT in the title, the id or a host name"
-    )
+    repeated(lister, "--verdict", "only operations that ended so (may be repeated): %(choices)s", choices=VERDICTS)
+    for name, what in (
+        ("--who", "of users whose name or address contains TEXT"),
+        ("--text", "with TEXT in the title, the id or a host name"),
+    ):
+        lister.add_argument(name, default="", metavar="TEXT", help=f"only operations {what}")
 
 
 def _operations(options: argparse.Namespace, settings: Settings) -> int:
