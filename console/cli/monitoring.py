@@ -121,7 +121,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
     from console.monitoring.metrics import text
     from console.record.read.fleet import fleets
-    from console.record.read.metrics import operation_totals
+    from console.record.read.operations import operation_totals
     from console.record.read.record_health import last_maintenance
 
     now = float(int(time.time()))

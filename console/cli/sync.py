@@ -38,7 +38,7 @@ from console.text.times import moment
 
 if TYPE_CHECKING:
     from console.collect.progress import Progress
-    from console.collect.report import Report as ReadReport
+    from console.collect.progress import Report as ReadReport
     from console.notifications.once import Report
     from console.record.write.store import Store
 
@@ -141,7 +141,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
 
 def _api_options(options: argparse.Namespace) -> Any:
     # Imported here and below: serve and --help need neither requests nor the collection.
-    from console.collect.api.options import ApiOptions
+    from console.collect.api.session import ApiOptions
 
     return ApiOptions(
         rollouts=options.rollouts,
@@ -225,7 +225,7 @@ def _notifications(
     settings: Settings, send: Callable[..., Report]
 ) -> Callable[[Store, float | None, Progress], ReadReport]:
     """Notifications as something that is done again and again, after what is read."""
-    from console.collect.report import Report as ReadReport
+    from console.collect.progress import Report as ReadReport
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         # Progress reports that the follower is alive, and ends the read when somebody stops it.

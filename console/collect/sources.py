@@ -10,9 +10,8 @@ import time
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.rollouts import sync_api, tenant_of
-from console.collect.api.session import Memory, Reading
+from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
 from console.collect.follow import FollowError
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
@@ -27,8 +26,7 @@ from console.collect.pace import (
     is_final,
     rollouts_at_once,
 )
-from console.collect.progress import Progress
-from console.collect.report import Report
+from console.collect.progress import Progress, Report
 from console.record.write.store import Store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish, plain
 from console.text.statuses import BAD
 from console.text.times import moment
 

@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from console.outcomes.evidence import together
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
-from console.outcomes.reports import together
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.operation_targets import sent_by_tasks, targets_of_run

@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import audit
+from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.audit.pivot import pivot
 from console.web.shared import audit_events, cached, columns, lists, messages, paging, plot, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}

@@ -13,10 +13,10 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.figures import health_bands, instance
+from console.figures import instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
-from console.record.read import durations, frames, freshness, history, instances
+from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
@@ -47,7 +47,7 @@ HISTORY_DAYS, HISTORY_MOST = 7.0, 200
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
 def health_figure(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
-    bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
+    bands = instance.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
     inside = [band for band in bands if band.end > span[0]]
     return plot.to_json(instance.health_strip(inside, span, theme, zone))
 
@@ -124,12 +124,12 @@ def happened(known: dict[str, Any]) -> None:
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
-    found = cached.ask(history.history, *key, HISTORY_MOST)
+    found = cached.ask(instances.history, *key, HISTORY_MOST)
     more = f", the newest {HISTORY_MOST}" if len(found) == HISTORY_MOST else ""
     end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     with head:
         st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
-        share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
+        share("instance-history", len(found), lambda path, most: instances.history(path, *key, most))
     if not len(found):
         st.text("Nothing is recorded in this time.")
         return
@@ -159,13 +159,13 @@ def health(known: dict[str, Any]) -> None:
     # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
     since = now - SPANS[span] * 86400
-    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
+    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - instance.HOLD_MOST)
     figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
     plot.chart(figure, "Health of the instance over time", "health")
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
         f"{counted(shown, 'check')} in this time. A result counts until the next check, "
-        f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
+        f"for at most {times.duration(instance.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )
     lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))

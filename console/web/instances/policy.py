@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from console.figures import policy as figures
 from console.record.read import frames
-from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
@@ -36,7 +35,7 @@ def body() -> None:
             return
         policy = chosen(policies)
         now = viewer.clock() // 60 * 60
-        frozen = cached.ask(freeze_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
+        frozen = cached.ask(policy_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
         window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
         freezes(frozen)
         limits(policy)
@@ -52,7 +51,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
     return by_tenant.get(tenant or "", policies[0])
 
 
-def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: float) -> None:
+def window(state: policy_queries.WindowNow, frozen: policy_queries.Frozen, now: float) -> None:
     st.header("Maintenance window")
     with lists.row():
         lists.status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
@@ -73,7 +72,7 @@ def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: 
     )
 
 
-def freezes(frozen: freeze_queries.Frozen) -> None:
+def freezes(frozen: policy_queries.Frozen) -> None:
     st.header("Freezes")
     if not frozen.plans:
         st.text(
@@ -100,7 +99,7 @@ def freezes(frozen: freeze_queries.Frozen) -> None:
         )
 
 
-def told_to(one: freeze_queries.FrozenTime) -> Markup:
+def told_to(one: policy_queries.FrozenTime) -> Markup:
     """The plan that says so."""
     return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.when(one.told_at))), " ")
 

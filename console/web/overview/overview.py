@@ -16,7 +16,7 @@ from console.outcomes.words import RUNNING
 from console.record.opening import DatabaseProblem
 from console.record.read import attention as attention_queries
 from console.record.read import fleet as fleet_queries
-from console.record.read import frames, freezes, freshness
+from console.record.read import frames, freshness, policy
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
@@ -48,7 +48,7 @@ def body() -> None:
             return
         for fleet in fleets:
             tenant = fleet.tenant if len(fleets) > 1 else ""
-            markup.draw(strip(fleet, now, tenant, cached.ask(freezes.frozen, now, tenant)))
+            markup.draw(strip(fleet, now, tenant, cached.ask(policy.frozen, now, tenant)))
         running(now)
         needs_attention(now)
         operations(newest, total)

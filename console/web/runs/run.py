@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.record.read import frames, run_grid, runs
+from console.record.read import frames, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
@@ -196,10 +196,10 @@ def details(batches: pd.DataFrame) -> None:
 
 def hosts_by_tasks() -> None:
     search = lists.search_box("grid", "Host contains")
-    tasks_of_run = cached.ask(run_grid.run_tasks, ID)
-    found = paging.asked("grid", run_grid.run_grid, ID, search)
+    tasks_of_run = cached.ask(runs.run_tasks, ID)
+    found = paging.asked("grid", runs.run_grid, ID, search)
     with lists.row():
-        more = len(tasks_of_run) - run_grid.TASKS_MOST
+        more = len(tasks_of_run) - runs.TASKS_MOST
         st.caption(
             f"{counted(found.total, 'host')}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
@@ -213,7 +213,7 @@ def hosts_by_tasks() -> None:
 
 def task_table() -> None:
     """The tasks in their order, with their hosts counted by status."""
-    found = cached.ask(run_grid.run_tasks, ID)
+    found = cached.ask(runs.run_tasks, ID)
     paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
     if not len(found):
         return

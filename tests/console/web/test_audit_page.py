@@ -14,10 +14,10 @@ import pytest
 
 from console.collect.api.records import audit_row
 from console.figures import audit
+from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
 from console.record.rows import Cursor
 from console.record.write.store import open_store
-from console.web.audit.pivot import pivot
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, ident
 from tests.console.support.seeded_audit import seed_audit
