@@ -32,7 +32,7 @@ _MODULES = (
     "figures.phases",
     "figures.instance",
     "web.instances.table",
-    "web.shared.export_menu",
+    "web.shared.paging",
 )
 
 

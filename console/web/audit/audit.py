@@ -14,7 +14,7 @@ from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import audit_events, cached, columns, lists, messages, paging, plot, viewer
+from console.web.shared import cached, columns, lists, messages, paging, plot, tables, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
@@ -159,7 +159,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         st.text("These events are no longer stored, only their counts." if not found.total else "This page is empty.")
         return
     st.caption(f"{counted(found.total, 'event')}, newest first; a time leads to the operations of that time")
-    audit_events.show(found.rows)
+    tables.audit_events(found.rows)
     found.pager()
 
 

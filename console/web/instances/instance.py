@@ -24,7 +24,6 @@ from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import declared
 from console.web.shared import (
-    audit_events,
     cached,
     columns,
     links,
@@ -35,9 +34,10 @@ from console.web.shared import (
     paging,
     period,
     plot,
+    tables,
     viewer,
 )
-from console.web.shared.export_menu import Listed, share
+from console.web.shared.paging import Listed, share
 
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
@@ -277,7 +277,7 @@ def audit(known: dict[str, Any]) -> None:
     if total:
         listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
         listed.head(f"The newest {len(found):,} that were not a success")
-        audit_events.show(found)
+        tables.audit_events(found)
     else:
         st.text("Every ingested event was a success.")
 

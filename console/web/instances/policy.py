@@ -16,7 +16,7 @@ from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, lists, markup, messages, pages, paging, plot, viewer
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
 

@@ -15,7 +15,7 @@ from console.record.read import failures as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, markup, messages, pages, paging, period
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
 

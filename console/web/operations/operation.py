@@ -18,13 +18,13 @@ from console.web.browser import auto_refresh
 from console.web.operations import parts, rows
 from console.web.shared import (
     cached,
-    export_menu,
     links,
     lists,
     markup,
     messages,
     pages,
-    rollouts_table,
+    paging,
+    tables,
     viewer,
 )
 from console.web.timeline import section
@@ -63,7 +63,7 @@ def header(found: queries.Operation) -> None:
         if row["check"] is True and row["verdict"] != words.CHECK:
             lists.status_badge(words.CHECK)
         messages.data_as_of(row["tenant"] or "")
-        export_menu.share("operation")
+        paging.share("operation")
     goes_on = found.facts.runs or found.facts.status == "paused"
     ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")
     took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
@@ -130,7 +130,7 @@ def closed(found: queries.Operation) -> None:
         links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
-        rollouts_table.of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
+        tables.rollouts_of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:

@@ -27,7 +27,7 @@ from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
 from console.web.shared import cached, links, lists, markup, messages, pages, viewer
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 

@@ -10,7 +10,7 @@ import streamlit as st
 from console.record.read import frames, rollouts
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, messages, paging, rollouts_table
+from console.web.shared import cached, lists, messages, paging, tables
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
 
@@ -32,7 +32,7 @@ def body() -> None:
                 messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
             return
         found.head(counted(found.total, "rollout"))
-        rollouts_table.show(found.rows)
+        tables.rollouts(found.rows)
         found.pager()
 
 

@@ -27,7 +27,7 @@ from console.record.read.frames import reading
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.rows import Cursor, Row, RunRows
-from console.record.write.console_actions import open_ledger
+from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.facts import rows as rows_of
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, rollout_read, target
