@@ -23,6 +23,12 @@ from console.text.statuses import style_of
 from console.text.times import duration, moments
 
 
+def health_over_time(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> go.Figure:
+    """:func:`health_strip` of health checks (checked_at, status) in time order, of ``span`` and some before it."""
+    found = bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
+    return health_strip([band for band in found if band.end > span[0]], span, theme, zone)
+
+
 def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
     """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
 

@@ -32,8 +32,8 @@ def calendar(
     open_hours: Sequence[bool],
     frozen: Sequence[tuple[float, float, str]],
     now: float,
-    days: int = 7,
     theme: str = "light",
+    days: int = 7,
 ) -> go.Figure:
     """The days from today on in UTC, one row each: when the window is open, and when changes are frozen.
 

@@ -24,11 +24,6 @@ NONE = "(none)"
 
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
-def figure(counts: pd.DataFrame, theme: str, zone: str) -> str:
-    return plot.to_json(audit.over_time(counts, theme, zone))
-
-
-@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
 def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
     return pivot(counts)
 
@@ -105,8 +100,9 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
     st.header(f"By {span.grain} and outcome")
     # Only hours have the viewer's zone in their labels, so that all viewers share the figure of days.
-    drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
-    plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
+    zone = viewer.zone() if span.grain == "hour" else ""
+    alt = f"Audit events by {span.grain} and outcome"
+    plot.chart(alt, "audit_over_time", audit.over_time, counts, viewer.theme(), zone)
     pivot_table(counts, by, name)
 
 

@@ -45,31 +45,18 @@ OUTCOMES = ("success", "error", "denied")
 HISTORY_DAYS, HISTORY_MOST = 7.0, 200
 
 
-@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def health_figure(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
-    bands = instance.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
-    inside = [band for band in bands if band.end > span[0]]
-    return plot.to_json(instance.health_strip(inside, span, theme, zone))
-
-
-@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def deploys_figure(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
-    return plot.to_json(instance.deploy_times(targets, (p50, p95), theme, zone))
-
-
 def body() -> None:
-    with messages.database():
-        known = cached.ask(instances.instance, ID) if ID else None
-        if known is None:
-            messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
-            return
-        header(known)
-        happened(known)
-        health(known)
-        deploys(known)
-        actions(known)
-        audit(known)
-        versions(known)
+    known = cached.ask(instances.instance, ID) if ID else None
+    if known is None:
+        messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
+        return
+    header(known)
+    happened(known)
+    health(known)
+    deploys(known)
+    actions(known)
+    audit(known)
+    versions(known)
 
 
 def header(known: dict[str, Any]) -> None:
@@ -160,8 +147,8 @@ def health(known: dict[str, Any]) -> None:
     now = viewer.clock() // 60 * 60
     since = now - SPANS[span] * 86400
     checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - instance.HOLD_MOST)
-    figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
-    plot.chart(figure, "Health of the instance over time", "health")
+    alt = "Health of the instance over time"
+    plot.chart(alt, "health", instance.health_over_time, checks, (since, now), viewer.theme(), viewer.zone())
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
         f"{counted(shown, 'check')} in this time. A result counts until the next check, "
@@ -193,9 +180,8 @@ def deploys(known: dict[str, Any]) -> None:
         p95, whose = fleet, "the fleet's"
     st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
-        plot.chart(
-            deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
-        )
+        alt = "Duration of its deploys over time"
+        plot.chart(alt, "times", instance.deploy_times, found, (p50, p95), viewer.theme(), viewer.zone())
     shown = (
         markup.linked("rollout", lists.rollout_title, pages.ROLLOUT, "rollout_id"),
         markup.status("status", "status"),

@@ -29,34 +29,33 @@ ONLY = {
 
 
 def body() -> None:
-    with messages.database():
-        head = messages.head("Instances")
-        tally = cached.ask(instances.instance_tally)
-        if not tally.get("total"):
-            messages.empty(
-                "No instances yet",
-                "The API has no list of instances: an instance appears here after a rollout that names it was read.",
-                [frames.SYNC],
-            )
-            return
-        now = viewer.clock() // 60 * 60
-        fleets = cached.ask(fleet.fleets, now)
-        for one in fleets:
-            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
-        compared = cached.ask(declared_queries.comparison)
-        declared.line(tally, compared)
-        wanted = filters(compared)
-        found = paging.asked("instances", instances.instance_page, wanted)
-        with head:
-            st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
-            found.share()
-        if found.total:
-            markup.draw(table.of_instances(found.rows, compared))
-            found.pager()
-        else:
-            st.text("No instance matches these filters.")
-        declared.details(compared)
-        unread(tally)
+    head = messages.head("Instances")
+    tally = cached.ask(instances.instance_tally)
+    if not tally.get("total"):
+        messages.empty(
+            "No instances yet",
+            "The API has no list of instances: an instance appears here after a rollout that names it was read.",
+            [frames.SYNC],
+        )
+        return
+    now = viewer.clock() // 60 * 60
+    fleets = cached.ask(fleet.fleets, now)
+    for one in fleets:
+        markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
+    compared = cached.ask(declared_queries.comparison)
+    declared.line(tally, compared)
+    wanted = filters(compared)
+    found = paging.asked("instances", instances.instance_page, wanted)
+    with head:
+        st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
+        found.share()
+    if found.total:
+        markup.draw(table.of_instances(found.rows, compared))
+        found.pager()
+    else:
+        st.text("No instance matches these filters.")
+    declared.details(compared)
+    unread(tally)
 
 
 def unread(tally: dict[str, int]) -> None:

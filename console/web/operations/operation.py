@@ -33,26 +33,25 @@ ID = links.resolved("run", "rollout")
 
 
 def body() -> None:
-    with messages.database():
-        now = viewer.clock() // 10 * 10
-        found = cached.operation(ID, now) if ID else None
-        if found is None:
-            messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
-            return
-        header(found)
-        verdict(found)
-        left, right = st.columns([11, 9], gap="medium")
-        with left:
-            if found.failures:
-                st.header("What failed")
-                parts.failures(found)
-            parts.gates(found)
-        with right:
-            parts.plan_and_result(found)
-            following(found)
-        timeline(found, now)
-        parts.instances(found)
-        closed(found)
+    now = viewer.clock() // 10 * 10
+    found = cached.operation(ID, now) if ID else None
+    if found is None:
+        messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
+        return
+    header(found)
+    verdict(found)
+    left, right = st.columns([11, 9], gap="medium")
+    with left:
+        if found.failures:
+            st.header("What failed")
+            parts.failures(found)
+        parts.gates(found)
+    with right:
+        parts.plan_and_result(found)
+        following(found)
+    timeline(found, now)
+    parts.instances(found)
+    closed(found)
 
 
 def header(found: queries.Operation) -> None:

@@ -21,28 +21,27 @@ REAL, CHECKS = "Real", "Check mode"
 
 
 def body() -> None:
-    with messages.database():
-        head = messages.head("Operations")
-        wanted = filters()
-        now = viewer.clock() // 5 * 5
-        found = paging.asked("operations", queries.operations, now, wanted)
-        if not found.total:
-            if wanted == queries.OperationFilter():
-                when = "Playbook runs and rollouts appear here after a sync:"
-                messages.empty("No operations yet", when, [frames.SYNC])
-            else:
-                st.text("No operation matches these filters.")
-            return
-        with head:
-            st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
-            found.share()
-        markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
-        found.pager()
-        with lists.row():
-            links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
-            links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
-            links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
-            links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
+    head = messages.head("Operations")
+    wanted = filters()
+    now = viewer.clock() // 5 * 5
+    found = paging.asked("operations", queries.operations, now, wanted)
+    if not found.total:
+        if wanted == queries.OperationFilter():
+            when = "Playbook runs and rollouts appear here after a sync:"
+            messages.empty("No operations yet", when, [frames.SYNC])
+        else:
+            st.text("No operation matches these filters.")
+        return
+    with head:
+        st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
+        found.share()
+    markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
+    found.pager()
+    with lists.row():
+        links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
+        links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
+        links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
+        links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
 
 
 def filters() -> queries.OperationFilter:

@@ -33,25 +33,24 @@ NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
 
 def body() -> None:
-    with messages.database():
-        now = viewer.clock() // 10 * 10
-        fresh = cached.ask(freshness.freshness)
-        newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
-        fleets = cached.ask(fleet_queries.fleets, now)
-        if fresh.never and not total:
-            messages.empty(
-                "Nothing was ever synced",
-                "Load run logs and the API's rollouts with the button above or with the first command; "
-                "the second command fills the console from a simulated fleet.",
-                [frames.SYNC, "make demo"],
-            )
-            return
-        for fleet in fleets:
-            tenant = fleet.tenant if len(fleets) > 1 else ""
-            markup.draw(strip(fleet, now, tenant, cached.ask(policy.frozen, now, tenant)))
-        running(now)
-        needs_attention(now)
-        operations(newest, total)
+    now = viewer.clock() // 10 * 10
+    fresh = cached.ask(freshness.freshness)
+    newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
+    fleets = cached.ask(fleet_queries.fleets, now)
+    if fresh.never and not total:
+        messages.empty(
+            "Nothing was ever synced",
+            "Load run logs and the API's rollouts with the button above or with the first command; "
+            "the second command fills the console from a simulated fleet.",
+            [frames.SYNC, "make demo"],
+        )
+        return
+    for fleet in fleets:
+        tenant = fleet.tenant if len(fleets) > 1 else ""
+        markup.draw(strip(fleet, now, tenant, cached.ask(policy.frozen, now, tenant)))
+    running(now)
+    needs_attention(now)
+    operations(newest, total)
 
 
 def running(now: float) -> None:

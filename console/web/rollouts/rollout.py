@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -30,31 +29,25 @@ FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 ID = links.resolved("rollout")
 
 
-@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
-def phases_figure(slowest: pd.DataFrame, theme: str, first: str) -> str:
-    return plot.to_json(phases.phase_bars(slowest, theme, first))
-
-
 def body() -> None:
-    with messages.database():
-        rollout = cached.ask(rollouts.rollout, ID) if ID else None
-        if rollout is None:
-            messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
-            return
-        seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
-        now = seen if rollout["is_open"] else rollout["completed_at"] or seen
-        found = cached.operation(ID, now)
-        if found is None:
-            return
-        badge = header(rollout, now)
-        drift(rollout)
-        key, before = (rollout["tenant"], ID), rollout["created_at"]
-        window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
-        # The page is refreshed all the time, but there is no new data unless somebody syncs.
-        if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
-            badge.badge("live", icon=":material/autorenew:", color="blue")
-        why(rollout, found, now)
-        targets(rollout, window, now)
+    rollout = cached.ask(rollouts.rollout, ID) if ID else None
+    if rollout is None:
+        messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
+        return
+    seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
+    now = seen if rollout["is_open"] else rollout["completed_at"] or seen
+    found = cached.operation(ID, now)
+    if found is None:
+        return
+    badge = header(rollout, now)
+    drift(rollout)
+    key, before = (rollout["tenant"], ID), rollout["created_at"]
+    window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
+    # The page is refreshed all the time, but there is no new data unless somebody syncs.
+    if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
+        badge.badge("live", icon=":material/autorenew:", color="blue")
+    why(rollout, found, now)
+    targets(rollout, window, now)
 
 
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
@@ -170,8 +163,8 @@ def time_spent(rollout: dict[str, Any], now: float) -> None:
         by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
     slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
     if len(slowest):
-        figure = phases_figure(slowest, viewer.theme(), by.lower())
-        plot.chart(figure, f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        alt = f"The {len(slowest)} slowest targets by phase"
+        plot.chart(alt, "slowest_targets", phases.phase_bars, slowest, viewer.theme(), by.lower())
         st.caption(
             "Queue is the wait beyond the scheduled countdown. "
             + (

@@ -16,24 +16,21 @@ STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled"
 
 
 def body() -> None:
-    with messages.database():
-        messages.data_as_of()
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = lists.status_filter("rollouts", STATUSES)
-            scope = (
-                st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
-            )
-            search = lists.search_box("rollouts", "Host or id contains")
-        found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
-        if not found.total:
-            if statuses or scope or search:
-                st.text("No rollout matches these filters.")
-            else:
-                messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
-            return
-        found.head(counted(found.total, "rollout"))
-        tables.rollouts(found.rows)
-        found.pager()
+    messages.data_as_of()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = lists.status_filter("rollouts", STATUSES)
+        scope = st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
+        search = lists.search_box("rollouts", "Host or id contains")
+    found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
+    if not found.total:
+        if statuses or scope or search:
+            st.text("No rollout matches these filters.")
+        else:
+            messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
+        return
+    found.head(counted(found.total, "rollout"))
+    tables.rollouts(found.rows)
+    found.pager()
 
 
 st.title("Rollouts")

@@ -45,19 +45,18 @@ ID = links.resolved("run")
 
 
 def body() -> None:
-    with messages.database():
-        run = cached.ask(runs.run, ID) if ID else None
-        if run is None:
-            messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
-            return
-        header(run)
-        jobs(ID)
-        failures(run)
-        batches = cached.ask(runs.batches, ID)
-        rollouts(run)
-        batch_table(batches)
-        details(batches)
-        same_time.of_run(run, viewer.clock() // 60 * 60)
+    run = cached.ask(runs.run, ID) if ID else None
+    if run is None:
+        messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
+        return
+    header(run)
+    jobs(ID)
+    failures(run)
+    batches = cached.ask(runs.batches, ID)
+    rollouts(run)
+    batch_table(batches)
+    details(batches)
+    same_time.of_run(run, viewer.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
