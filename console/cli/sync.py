@@ -170,8 +170,9 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     from console.collect.follow import Follower, FollowError, Source
     from console.collect.jobs.awx import JobFilter
     from console.collect.jobs.awx_client import load_awx
+    from console.collect.once import load_run_logs
     from console.collect.progress import TerminalProgress, silent
-    from console.collect.sources import Api, Awx, RunLogs
+    from console.collect.sources import Api, Awx
 
     pace = Pace(**{name: value for name in _PACE if (value := getattr(options, name)) is not None})
     if problem := pace.problem():
@@ -188,10 +189,13 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
         line.close()
         say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
+    def run_logs(store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
+        return load_run_logs(store, settings, secrets, progress)
+
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(line))
         if not options.no_spools:
-            sources.append(Source("The folder of the run logs", RunLogs(settings, secrets).read))
+            sources.append(Source("The folder of the run logs", run_logs))
         if connection is not None:
             api = opened.enter_context(contextlib.closing(Api(connection, _api_options(options), pace)))
             tenant = api.tenant

@@ -106,7 +106,7 @@ def _operation(conn: Connection, one: Key, now: float) -> Fact | None:
         state=row["verdict"],
         at=one.at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
-        sentence=found.verdict.sentence,
+        sentence=row["sentence"],
         details=(*_causes(found.failures), begun),
         counts=_counts(row),
         hosts=hosts,

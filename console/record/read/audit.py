@@ -75,24 +75,14 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 """
 
 
-@dataclass(frozen=True)
-class AuditTotals:
-    """Sums over the instances: the API's own figures, and held: how many of its total are held, none of an instance
-    more than its total, so that what the API has no longer fills no gap of another. gaps: instances with a hole in what
-    is held."""
-
-    instances: int
-    held: int
-    total: int
-    success: int
-    error: int
-    denied: int
-    gaps: int
-
-
 @query
-def audit_totals(conn: Connection) -> AuditTotals:
-    """The fleet's figures; an instance counts once it has events or figures of the API."""
+def audit_totals(conn: Connection) -> dict[str, int]:
+    """Sums over the instances that have events or figures of the API: instances (how many), the API's own figures
+    total, success, error and denied, held and gaps.
+
+    held: how many of the total are held, none of an instance more than its total, so that what the API has no longer
+    fills no gap of another. gaps: instances with a hole in what is held.
+    """
     [row] = dicts(
         conn,
         "SELECT count(*) AS instances, coalesce(sum(min(k.events, k.total)), 0) AS held,"
@@ -101,7 +91,7 @@ def audit_totals(conn: Connection) -> AuditTotals:
         + _COVERED,
         {},
     )
-    return AuditTotals(**row)
+    return row
 
 
 @query

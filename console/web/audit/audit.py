@@ -32,7 +32,7 @@ def body() -> None:
     with messages.database():
         messages.data_as_of()
         totals = cached.ask(audit_queries.audit_totals)
-        if not totals.instances:
+        if not totals["instances"]:
             every = "They are read from the API for every instance that a rollout has named:"
             messages.empty("No audit events yet", every, [frames.SYNC])
             return
@@ -52,26 +52,25 @@ def word(value: str) -> str:
     return value or NONE
 
 
-def held(totals: audit_queries.AuditTotals) -> None:
+def held(totals: dict[str, int]) -> None:
     """The API's totals, and which fraction of them is stored."""
     lists.metrics(
         {
-            "Events, by the API": totals.total,
-            "Success": totals.success,
-            "Error": totals.error,
-            "Denied": totals.denied,
-            "Instances": totals.instances,
+            "Events, by the API": totals["total"],
+            "Success": totals["success"],
+            "Error": totals["error"],
+            "Denied": totals["denied"],
+            "Instances": totals["instances"],
         }
     )
-    part = totals.held / totals.total if totals.total else 1.0
-    st.progress(
-        part, text=f"{totals.held:,} of {totals.total:,} events ingested. The counts below are of the ingested ones."
-    )
-    if totals.gaps:
+    part = totals["held"] / totals["total"] if totals["total"] else 1.0
+    ingested = f"{totals['held']:,} of {totals['total']:,} events ingested"
+    st.progress(part, text=f"{ingested}. The counts below are of the ingested ones.")
+    if totals["gaps"]:
         with lists.row():
             st.badge("gaps", icon=":material/warning:", color="orange")
             st.text(
-                f"Of {counted(totals.gaps, 'instance')} events are missing between two syncs; By instance lists them"
+                f"Of {counted(totals['gaps'], 'instance')} events are missing between two syncs; By instance lists them"
                 " first."
             )
 

@@ -52,7 +52,7 @@ def _told(one: Operation) -> Markup:
         (
             markup.operation(rows.title(one.row), one.row["key"]),
             markup.badge(one.row["verdict"]),
-            one.verdict.sentence,
+            one.row["sentence"],
         ),
         " ",
     )

@@ -84,7 +84,7 @@ def verdict(found: queries.Operation) -> None:
     markup.draw(
         markup.card(
             row["verdict"],
-            Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
+            Markup('<p class="fo-verdict">{}</p>').format(row["sentence"]),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),
             markup.small(note),

@@ -116,7 +116,7 @@ def test_the_pivot_keeps_every_count_and_the_gap_stands_first(audited: Path) -> 
     assert len(pivot(counts, 5)) == 5
     covered, total = audit_queries.audit_coverage(audited, 1, 5)
     assert (total, covered["instance_id"][0], covered["gap_to"][0]) == (12, ident(4, 0xB0), NOW - 3600)
-    assert audit_queries.audit_totals(audited).gaps == 1
+    assert audit_queries.audit_totals(audited)["gaps"] == 1
 
 
 def test_the_page_names_gaps_and_an_address_restores_the_cell(audited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
