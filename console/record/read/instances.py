@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
@@ -112,14 +111,7 @@ def instance_page(
     components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full,
     overrides (the modes of its own update policy in words, '' where it inherits all, None where it was not read).
     """
-    params = {
-        "statuses": json.dumps(wanted.statuses),
-        "health": json.dumps(wanted.health),
-        "only": wanted.only,
-        "runtime": wanted.runtime,
-        "differing": json.dumps(wanted.differing),
-        "like": like(wanted.search),
-    }
+    params = {**vars(wanted), "like": like(wanted.search)}
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
     columns = """
     SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
@@ -172,7 +164,7 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors
     WHERE source IN (SELECT value FROM json_each(:kinds)) AND scope = :scope
     """
-    params = {"kinds": json.dumps(kinds), "scope": f"{key['tenant']}|{key['instance_id']}"}
+    params = {"kinds": kinds, "scope": f"{key['tenant']}|{key['instance_id']}"}
     cursors = {row["source"]: row for row in dicts(conn, sql, params)}
     read_at = {f"{kind}_at": cursors.get(kind, {}).get("last_ok_at") for kind in kinds}
     gap = {name: cursors.get("actions", {}).get(name) for name in ("gap_from", "gap_to")}

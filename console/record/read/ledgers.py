@@ -6,7 +6,6 @@ lately, of which notifications tell."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
@@ -39,7 +38,7 @@ def console_actions(
     at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (of OUTCOMES), detail,
     targets (as found just before sending, or else as confirmed), http_status, request_id, ended_at, attempt_id.
     """
-    params = {"outcomes": json.dumps(list(outcomes)), "like": like(search)}
+    params = {"outcomes": outcomes, "like": like(search)}
     columns = f"""
     SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,
            coalesce(o.outcome, '{NO_OUTCOME}') AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
@@ -62,7 +61,7 @@ def ledger(conn: Connection, now: float, lasting: Collection[str]) -> list[Notif
         "SELECT * FROM notifications WHERE since >= :since"
         " UNION SELECT * FROM notifications"
         " WHERE over_at IS NULL AND subject IN (SELECT value FROM json_each(:lasting))",
-        {"since": now - LEDGER_SECONDS, "lasting": json.dumps(sorted(lasting))},
+        {"since": now - LEDGER_SECONDS, "lasting": sorted(lasting)},
     )
     return [Notification(**row) for row in rows]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -263,7 +262,7 @@ def _planned(
     number = conn.execute(
         "SELECT count(*) FROM host_results WHERE run_id = ? AND kind = 'item' AND task_counter IN"
         " (SELECT value FROM json_each(?)) AND counter BETWEEN ? AND ?",
-        (run_id, json.dumps(grouping), min(grouping), max(grouping) + len(hosts) + 1),
+        (run_id, grouping, min(grouping), max(grouping) + len(hosts) + 1),
     ).fetchone()[0]
     if number == len(hosts):
         return hosts
@@ -290,7 +289,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     }
     found = []
-    rows = dicts(conn, _RESULTS, {"id": run_id, "ours": json.dumps(ours), "for_all": json.dumps(for_all)})
+    rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
     for row in rows:
         task = tasks.get(row["task_counter"] or 0)
         action = task.action if task else ""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -35,7 +34,7 @@ def targets_of_run(conn: Connection, run_id: str, only: Iterable[str] | None = N
 
     only: of the rollouts that results name, those of these hosts.
     """
-    found = _targets(conn, _OF_RUN, {"id": run_id, "only": None if only is None else json.dumps(sorted(only))})
+    found = _targets(conn, _OF_RUN, {"id": run_id, "only": None if only is None else sorted(only)})
     for sent in sent_by_tasks(conn, run_id):
         found += _targets(
             conn,

@@ -7,7 +7,6 @@ of them in numbers."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -207,8 +206,8 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
     if ROLLOUT in kinds:
-        params["adopted"] = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
-        params["sent"] = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+        params["adopted"] = [row[0] for row in conn.execute(_ADOPTED) if row[0]]
+        params["sent"] = [one_of.rollout_id for one_of in sent_by_tasks(conn)]
     runs = _RUNS.format(stats=", r.stats_json" if judged else "")
     sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -50,7 +49,7 @@ def rollouts(
 
     host is set for rollouts of one target; run_id is the playbook run that started it, where known.
     """
-    params = {"statuses": json.dumps(list(statuses)), "scope": scope, "like": like(search)}
+    params = {"statuses": statuses, "scope": scope, "like": like(search)}
     order = "ORDER BY r.created_at DESC, r.rollout_id"
     return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
@@ -65,7 +64,7 @@ def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataF
       UNION SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:sent))
     {columns} FROM own CROSS JOIN {table} USING (tenant, rollout_id) ORDER BY created_at
     """  # noqa: S608 - texts of ours
-    return as_frame(conn, sql, {"run": run_id, "sent": json.dumps(sent)})
+    return as_frame(conn, sql, {"run": run_id, "sent": sent})
 
 
 @query
@@ -156,16 +155,8 @@ def target_page(
     that are no times), instance_id, bundle_hash, last_result_status.
     """
     first, last = wanted.window or (None, None)
-    params = {
-        "tenant": tenant,
-        "id": rollout_id,
-        "statuses": json.dumps(wanted.statuses),
-        "like": like(wanted.search),
-        "first": first,
-        "last": last,
-        "now": now,
-        "only": None if wanted.only is None else json.dumps(wanted.only),
-    }
+    key = {"tenant": tenant, "id": rollout_id, "now": now}
+    params = {**vars(wanted), **key, "like": like(wanted.search), "first": first, "last": last}
     columns = f"""
     {_TARGET_COLUMNS}, substr(t.error_message, 1, 400) AS error, {RUN_SECONDS} AS took_s,
     max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,

@@ -6,7 +6,6 @@ that ran them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
@@ -55,7 +54,7 @@ def runs(
         FROM runs r WHERE {among("status", "statuses")}
           AND {looked_for("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
     """
-    params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
+    params = {"statuses": statuses, "like": like(search)}
     columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
         limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
         {CHANGE_OF_RUN} AS change"""
@@ -133,7 +132,7 @@ def results(
 
     status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
     """
-    params = {"id": run_id, "statuses": json.dumps(list(statuses)), "like": like(search), "play": play}
+    params = {"id": run_id, "statuses": statuses, "like": like(search), "play": play}
     columns = f"""
     SELECT h.counter, {RESULT_STATUS} AS status, h.host,
            coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at, h.ended_at,
@@ -269,7 +268,7 @@ def run_grid(
     UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
     WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))
     """  # noqa: S608 - the text above
-    cells = as_frame(conn, sql, {"id": run_id, "hosts": json.dumps(hosts["host"].tolist())})
+    cells = as_frame(conn, sql, {"id": run_id, "hosts": hosts["host"].tolist()})
     shown = tasks[tasks["position"] < TASKS_MOST]
     cells = cells.merge(shown[["counter", "position"]], on="counter")
     cells["rank"] = cells["status"].map({status: rank for rank, status in enumerate(_WORST_FIRST)})

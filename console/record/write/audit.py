@@ -10,7 +10,6 @@ and of the fleet, and stay when the raw events are pruned.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ class Audit(Part):
             return 0
         key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
         by_id = {storable(e["id"]): e for e in events}
-        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": json.dumps(list(by_id))})
+        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
         known = {row["id"] for row in found}
         # Pruned events are not stored again: their day has counted them.
         floor = self._floor(key)
@@ -54,7 +53,7 @@ class Audit(Part):
         }
         self._tables.upsert("audit_events", list(new.values()))
         for statement in _COUNT:
-            self._tables.conn.execute(statement, {**key, "ids": json.dumps(list(new))})
+            self._tables.conn.execute(statement, {**key, "ids": list(new)})
         return len(new)
 
     def _floor(self, key: Row) -> float:
