@@ -31,7 +31,7 @@ _MODULES = (
     "web.operations.parts",
     "figures.phases",
     "figures.instance",
-    "web.instances.table",
+    "web.instances.parts",
     "web.shared.paging",
 )
 

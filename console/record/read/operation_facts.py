@@ -16,7 +16,7 @@ from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Resu
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
-from console.record.read.operation_targets import sent_by_tasks, targets_of_run
+from console.record.read.rollouts import sent_by_tasks, target_facts
 from console.record.read.sql import WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
@@ -103,7 +103,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
     # For numbers alone the targets are read only of the hosts that failed: of the others the results say enough.
     is_whole = whole or pruned or of_rollout(facts)
     in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
-    targets = targets_of_run(conn, run_id, in_doubt)
+    targets = target_facts(conn, run_id, in_doubt)
     planned, gone = _of_plan(plan_of(conn, run_id), hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)

@@ -32,7 +32,7 @@ from console.record.read.operation_facts import (
     report_of_run,
     rollout_name,
 )
-from console.record.read.operation_targets import sent_by_tasks
+from console.record.read.rollouts import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
 from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
 

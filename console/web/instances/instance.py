@@ -22,7 +22,7 @@ from console.text.counts import counted
 from console.text.json_values import entries, parsed
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import declared
+from console.web.instances import parts
 from console.web.shared import (
     cached,
     columns,
@@ -32,7 +32,6 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    period,
     plot,
     tables,
     viewer,
@@ -82,7 +81,7 @@ def header(known: dict[str, Any]) -> None:
         ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
         ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
     ]
-    markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
+    markup.draw(markup.strip(figures), parts.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
@@ -106,7 +105,7 @@ def happened(known: dict[str, Any]) -> None:
     head = lists.row()
     with head:
         st.header("What happened", width="content")
-    since, until = period.chosen("happened")
+    since, until = lists.period("happened")
     now = viewer.clock() // 60 * 60
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from console.record.read import failures as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, markup, messages, pages, paging, period
+from console.web.shared import cached, lists, markup, messages, pages, paging
 from console.web.shared.paging import Listed
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
@@ -23,7 +23,7 @@ CLUSTERS, HOSTS_SHOWN = 500, 200
 def body() -> None:
     head = messages.head("Failures")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        since, until = period.chosen("failures")
+        since, until = lists.period("failures")
         search = lists.search_box("failures", "Message or host contains")
     found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until, search)
     if not len(found):

@@ -13,7 +13,7 @@ from console.record.read import operations as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, viewer
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
@@ -47,7 +47,7 @@ def body() -> None:
 def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        since, until = period.chosen("operations")
+        since, until = lists.period("operations")
         verdicts = lists.status_filter("operations", VERDICTS, "Verdict", narrow=True)
         kinds = lists.several_of("Started by", KINDS, "operations_kind", 190)
         mode = lists.one_of("Mode", (REAL, CHECKS), "operations_mode", 130)

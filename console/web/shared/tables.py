@@ -15,12 +15,12 @@ from markupsafe import Markup
 from console.record.read.freshness import freshness
 from console.text import times
 from console.text.counts import counted
-from console.web.shared import cached, links, markup, pages, paging, period, viewer
+from console.web.shared import cached, links, lists, markup, pages, paging, viewer
 
 
 def _time(row: dict[str, Any]) -> Markup | str:
     time = viewer.clock_time(row["event_ts"], markup.SECONDS)
-    return markup.link(time, pages.OPERATIONS, operations_when=period.around(row["event_ts"])) if time else ""
+    return markup.link(time, pages.OPERATIONS, operations_when=lists.around(row["event_ts"])) if time else ""
 
 
 EVENTS = (
