@@ -19,7 +19,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.record.connection import dicts
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query
 
 Grain = Literal["day", "hour"]
 
@@ -95,7 +95,7 @@ def audit_totals(conn: Connection) -> dict[str, int]:
 
 
 @query
-def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of the instances, those with gaps and those held least first; and how many there are.
 
     Columns: host, instance_id, ours (events held), the figures of the API total, success, error, denied at taken_at,
@@ -168,7 +168,7 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 
 @query
-def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,

@@ -14,7 +14,7 @@ import pandas as pd
 from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
@@ -102,9 +102,7 @@ class InstanceFilter:
 
 
 @query
-def instance_page(
-    conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
@@ -183,9 +181,7 @@ def health_checks(conn: Connection, tenant: str, instance_id: str, since: float 
 
 
 @query
-def instance_actions(
-    conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+def instance_actions(conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of an instance's actions, newest first, and how many are stored."""
     columns = """
     SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw, completed_at,
@@ -200,7 +196,7 @@ def instance_actions(
 @query
 def instance_targets(
     conn: Connection, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of an instance's rollout targets, newest first, and how many there are.
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
@@ -231,7 +227,7 @@ def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int
 
 
 @query
-def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
+def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> OnePage:
     """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
     how many such are stored."""
     found = """

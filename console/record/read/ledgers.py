@@ -13,7 +13,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.connection import dicts
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.operations import Key, OperationFilter, matching
 from console.record.read.sql import among, looked_for
 from console.record.rows import Notification
@@ -32,7 +32,7 @@ WHERE a.phase = 'attempt'
 @query
 def console_actions(
     conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of what was tried, newest first, and how many match.
 
     at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (of OUTCOMES), detail,

@@ -271,9 +271,9 @@ def _planned(
 
 
 _RESULTS = f"""
-SELECT h.host, h.task_counter, h.status, h.changed, h.ended_at, h.started_at, substr(h.msg, 1, 2000) AS message,
-       CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json,
-       {WAS_SENT} AS was_sent, h.counter
+SELECT h.host, h.status, h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
+       {WAS_SENT} AS was_sent, h.counter, h.task_counter,
+       CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
 WHERE h.run_id = :id AND h.kind = 'result'
   AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
@@ -291,30 +291,16 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
     for row in rows:
-        task = tasks.get(row["task_counter"] or 0)
+        counter, task, values = row.pop("counter"), tasks.get(row.pop("task_counter") or 0), row.pop("result_json")
         action = task.action if task else ""
-        host = row["host"]
-        if host == "localhost":
+        if row["host"] == "localhost":
             if action != "update_policy":
                 # A run that found no hosts to work on, or a task for all of them: no instance's.
                 continue
-            host = POLICY
-        values: dict[str, Any] = parsed(row["result_json"])
-        if row["counter"] in adopted:
-            values["adopted"] = True
-        found.append(
-            Result(
-                host=host,
-                action=action,
-                status=row["status"],
-                changed=bool(row["changed"]),
-                at=row["ended_at"],
-                values=values,
-                message=row["message"] or "",
-                started_at=row["started_at"],
-                was_sent=bool(row["was_sent"]),
-            )
-        )
+            row["host"] = POLICY
+        row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
+        is_adopted = {"adopted": True} if counter in adopted else {}
+        found.append(Result(**row, action=action, values=parsed(values) | is_adopted))
     return found
 
 

@@ -22,7 +22,7 @@ from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts, one
 from console.record.opening import open_to_read
-from console.record.read.frames import LIST_PAGE, framed, like, query
+from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import (
     facts_of_act,
@@ -78,7 +78,7 @@ class OperationFilter:
 @query
 def operations(
     conn: Connection, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of operations, newest first, in COLUMNS, and how many match.
 
     A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.failing import failing_targets
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
 from console.record.read.stuck import StuckRules, stuck
@@ -37,7 +37,7 @@ def sources(conn: Connection) -> pd.DataFrame:
 
 
 @query
-def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of what could not be read: source, scope, host, last_error, gap_from, gap_to, bad_lines, last_ok_at."""
     where = """
         FROM ingest_cursors c LEFT JOIN instances i

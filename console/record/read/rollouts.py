@@ -14,7 +14,7 @@ import pandas as pd
 
 from console.outcomes.facts import Target
 from console.record.connection import dicts, one
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, query
+from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
 
 _HAS_TARGET = f"""EXISTS (
@@ -44,7 +44,7 @@ def rollouts(
     search: str = "",
     page: int = 1,
     size: int = LIST_PAGE,
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
     host is set for rollouts of one target; run_id is the playbook run that started it, where known.
@@ -148,7 +148,7 @@ class TargetFilter:
 @query
 def target_page(
     conn: Connection, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of a rollout's targets for the table, and how many match.
 
     Beside the columns of :func:`targets_of`: took_s (to ``now`` while running), waited_s, unread (times the API sent

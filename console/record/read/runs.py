@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.connection import one
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, query
+from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import RESULT_STATUS, among, looked_for
 from console.text.json_values import entries, names
 
@@ -44,7 +44,7 @@ WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = 
 @query
 def runs(
     conn: Connection, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of playbook runs, newest first, and how many match.
 
     search: part of the playbook, the user, the controller, the id or the change. change: the ticket under which the run
@@ -127,7 +127,7 @@ def results(
     play: int | None = None,
     page: int = 1,
     size: int = PAGE,
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of task x host results, failures first, then in the order of the run; and how many match.
 
     status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
@@ -244,9 +244,7 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 
 
 @query
-def run_grid(
-    conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of a run's hosts, those in trouble first, with their status at each task; and how many hosts there are.
 
     Columns: host, outcome (failed, unreachable, changed or ok by the recap; in_flight where no result of its last task

@@ -17,7 +17,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console.record.read.frames import LIST_PAGE
+from console.record.read.frames import LIST_PAGE, OnePage
 from console.settings.environment import load_settings
 from console.text import file_formats
 from console.text.counts import counted
@@ -116,7 +116,7 @@ class Paged(Listed):
             st.pagination(count, key=f"{self.of}_page", bind="query-params")
 
 
-def asked(of: str, query: Callable[..., tuple[pd.DataFrame, int]], *args: Any, size: int = LIST_PAGE) -> Paged:
+def asked(of: str, query: Callable[..., OnePage], *args: Any, size: int = LIST_PAGE) -> Paged:
     """A list that a function of ``console.record.read`` returns page by page. of: as of :class:`Paged`."""
     rows, total = _page(of, lambda page: cached.ask(query, *args, page=page, size=size), size)
     return Paged(of, total, lambda path, most: query(path, *args, page=1, size=most)[0], rows, size)
@@ -128,7 +128,7 @@ def of_frame(of: str, frame: pd.DataFrame) -> Paged:
     return Paged(of, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
 
 
-def _page(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
+def _page(of: str, fetch: Callable[[int], OnePage], size: int) -> OnePage:
     wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
     # Nine digits are more pages than any list has, and fit into SQLite's integers.
     page = int(wanted[:9]) if wanted.isdecimal() else 1

@@ -15,8 +15,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
-from console.collect.api.instance_records import health_rows, update_rows
-from console.collect.api.records import policy_row
+from console.collect.api.records import health_rows, policy_row, update_rows
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES

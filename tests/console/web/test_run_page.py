@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.collect.api.instance_records import action_rows
+from console.collect.api.records import action_rows
 from console.record.read import runs, same_time
 from console.record.rows import Cursor, InstanceRows, RunRows
 from console.record.write.store import open_store
