@@ -269,7 +269,8 @@ def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
     ORDER BY e.at DESC, e.counter DESC
     """
     rows = conn.execute(sql, {"since": now - PLANS_SECONDS})
-    hosts = _hosts_of(conn, tenant) if tenant else None
+    named = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
+    hosts = {host for (host,) in named} if tenant else None
     newest: dict[str, tuple[str, float | None, Any]] = {}
     for run_id, playbook, at, document in rows:
         name = name_of(playbook)
@@ -287,11 +288,6 @@ def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
                     found.setdefault((start, end, reason), FrozenTime(start, end, reason, run_id, name, at))
     unnamed = sum(not isinstance(entries, list) for _run_id, _at, entries in newest.values())
     return Frozen(tuple(found[key] for key in sorted(found)), len(newest), unnamed)
-
-
-def _hosts_of(conn: Connection, tenant: str) -> frozenset[str]:
-    found = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
-    return frozenset(host for (host,) in found)
 
 
 def _instances(plan: Mapping[str, Any]) -> set[str]:

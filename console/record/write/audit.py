@@ -47,7 +47,8 @@ class Audit(Part):
         found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
         known = {row["id"] for row in found}
         # Pruned events are not stored again: their day has counted them.
-        floor = self._floor(key)
+        floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
+        floor = (self._tables.one(floors, key) or {"floor": -math.inf})["floor"]
         new = {
             id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
         }
@@ -55,12 +56,6 @@ class Audit(Part):
         for statement in _COUNT:
             self._tables.conn.execute(statement, {**key, "ids": list(new)})
         return len(new)
-
-    def _floor(self, key: Row) -> float:
-        found = self._tables.one(
-            "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id", key
-        )
-        return float(found["floor"]) if found else -math.inf
 
 
 # Of one instance the events with some ids.
