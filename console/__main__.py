@@ -41,7 +41,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import lists, maintenance, monitoring, notify, operations, serve, sync
+    from console.cli import lists, maintenance, monitoring, notify, serve, sync
     from console.cli.options import OutputError, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
@@ -159,7 +159,6 @@ def _parser() -> argparse.ArgumentParser:
 
     sync.register(commands, _Parser)
     serve.register(commands)
-    operations.register(commands)
     lists.register(commands)
     monitoring.register(commands)
     notify.register(commands)

@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row, storable
-from console.record.write.console_actions import Ledger, open_ledger
+from console.record.write.ledgers import Ledger, open_ledger
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity

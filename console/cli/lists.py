@@ -1,20 +1,43 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that read: runs, rollouts, failures and stuck, as a table, JSON or CSV."""
+"""Commands that read: the state of the fleet, and operations, runs, rollouts, failures and what is stuck as lists."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import time
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from console.cli.options import at_least_one, command, days_option, duration, list_options, put, say
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from console.cli.options import (
+    at_least_one,
+    command,
+    days_option,
+    duration,
+    format_option,
+    list_options,
+    option,
+    put,
+    repeated,
+    say,
+)
+from console.outcomes.words import CATEGORIES, VERDICTS
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
 from console.settings.environment import Settings
-from console.text.listing import listing, records
+from console.settings.invocation import COMMAND
+from console.text import times
+from console.text.counts import counted
+from console.text.listing import as_json, listing, records
+
+if TYPE_CHECKING:
+    from console.record.read.fleet import Fleet
+
 
 _RUNS = "run_id playbook status verdict check_mode started_at ended_at user hosts ok changed failed unreachable"
 _RUNS += " skipped why"
@@ -22,14 +45,37 @@ _ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded fai
 _ROLLOUTS += " in_progress queued cancelled"
 _FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
 _STUCK = "rule targets host since_at for_s why rollout_id run_id"
+_OPERATIONS = ("started_at", "title", "check", "to_version", "who", *CATEGORIES, "verdict", "why", "seconds", "kind",
+               "key")  # fmt: skip
+_TIMES = ("health_at", "api_at", "runs_at")
 
 
 def register(commands: Any) -> None:
     """Add the commands to the parser's."""
+    fleet = command(
+        commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
+    )
+    format_option(fleet, ("text", "json"))
+
+    lister = command(
+        commands,
+        "operations",
+        _operations,
+        "list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
+    )
+    list_options(lister)
+    days_option(lister, "operations")
+    repeated(lister, "--verdict", "only operations that ended so (may be repeated): %(choices)s", choices=VERDICTS)
+    for name, what in (
+        ("--who", "of users whose name or address contains TEXT"),
+        ("--text", "with TEXT in the title, the id or a host name"),
+    ):
+        lister.add_argument(name, default="", metavar="TEXT", help=f"only operations {what}")
+
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
         lister = command(commands, name, _list, f"list {what}, newest first")
         list_options(lister)
-        lister.add_argument("--status", action="append", default=[], help="only with this status (may be repeated)")
+        repeated(lister, "--status", "only with this status (may be repeated)")
 
     failures = command(
         commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
@@ -44,28 +90,11 @@ def register(commands: Any) -> None:
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what counts as stuck."""
-    parser.add_argument(
-        "--slower",
-        type=at_least_one,
-        default=3,
-        metavar="N",
-        help="a target in progress is stuck after N times the 95th percentile of its scope (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--at-least",
-        type=duration,
-        default="10min",
-        metavar="TIME",
-        help="but not before this time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--grace",
-        type=duration,
-        default="60s",
-        metavar="TIME",
-        help="a queued target is stuck this long after its countdown, while the window is open and a slot is free "
-        "(default: %(default)s)",
-    )
+    slower = "a target in progress is stuck after N times the 95th percentile of its scope"
+    option(parser, "--slower", at_least_one, 3, "N", slower)
+    option(parser, "--at-least", duration, "10min", "TIME", "but not before this time")
+    grace = "a queued target is stuck this long after its countdown, while the window is open and a slot is free"
+    option(parser, "--grace", duration, "60s", "TIME", grace)
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:
@@ -91,7 +120,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
             frame[word] = [row[word] for row in judged]
         # An old run log does not say it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
-    code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
+    code = _put(records(frame), columns.split(), options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
         there = f"known: {', '.join(known)}" if known else "none is stored"
@@ -105,18 +134,121 @@ def _failures(options: argparse.Namespace, settings: Settings) -> int:
     since = time.time() - options.days * 86400.0 if options.days else 0.0
     # One more than is shown tells whether there are more.
     frame = failures_by_message(settings.database, since, options.limit + 1)
-    return _put(frame.head(options.limit), _FAILURES, options, "more" if len(frame) > options.limit else "")
+    return _put(
+        records(frame.head(options.limit)), _FAILURES.split(), options, "more" if len(frame) > options.limit else ""
+    )
 
 
 def _stuck(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.read.stuck import stuck
 
     frame = stuck(settings.database, float(int(time.time())), stuck_rules(options))
-    return _put(frame.head(options.limit), _STUCK, options, f"{len(frame):,}" if len(frame) > options.limit else "")
+    more = f"{len(frame):,}" if len(frame) > options.limit else ""
+    return _put(records(frame.head(options.limit)), _STUCK.split(), options, more)
 
 
-def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
+def _put(rows: list[dict[str, Any]], columns: Sequence[str], options: argparse.Namespace, of: str) -> int:
     """Write the rows; ``of``: how many there are, if there are more than these rows, else ''."""
-    rows = records(frame)
-    put(listing(rows, columns.split(), options.format))
+    put(listing(rows, columns, options.format))
     return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0
+
+
+def _operations(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported only here and in _fleet, because pandas takes a second to load.
+    from console.record.read.operations import OperationFilter, operations
+
+    now = float(int(time.time()))
+    wanted = OperationFilter(
+        since=now - options.days * 86400.0 if options.days else None,
+        verdicts=tuple(options.verdict),
+        who=options.who,
+        text=options.text,
+    )
+    frame, total = operations(settings.database, now, wanted, size=options.limit)
+    rows = records(frame)
+    for row in rows:
+        # NaN, where the duration is not known, is not equal to itself.
+        row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
+    return _put(rows, _OPERATIONS, options, f"{total:,}" if total > len(rows) else "")
+
+
+def _fleet(options: argparse.Namespace, settings: Settings) -> int:
+    from console.record.read.fleet import fleets
+
+    now = float(int(time.time()))
+    found = fleets(settings.database, now)
+    if options.format == "json":
+        put(as_json([_plain(fleet) for fleet in found]))
+    elif found:
+        told = (map(printable_line, in_words(fleet, now, several=len(found) > 1)) for fleet in found)
+        put("\n".join("\n".join(lines) + "\n" for lines in told))
+    return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
+
+
+def _plain(fleet: Fleet) -> dict[str, Any]:
+    """The state of a fleet as plain data for JSON, with times as ISO 8601 text in UTC."""
+    document = asdict(fleet)
+    for name in _TIMES:
+        document[name] = iso_time(document[name])
+    if document["window"] is not None:
+        document["window"] |= {name: iso_time(document["window"][name]) for name in ("opens_at", "closes_at")}
+    document["versions"] = [{"version": version, "instances": n} for version, n in fleet.versions]
+    document["published_others"] = [
+        {"version": version, "instances": n, "one_of_them": host} for version, n, host in fleet.published_others
+    ]
+    return document
+
+
+def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
+    """The state of a fleet as lines for a terminal; ``several``: it is one of several."""
+    rows = [
+        ("Health", _health(fleet, now)),
+        ("Runtime", _runtime(fleet)),
+        ("Updates", _updates(fleet)),
+        ("In flight", _in_flight(fleet)),
+        ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
+        ("Last 24 h", _last_day(fleet, " of all tenants" if several else "")),
+        ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
+    ]
+    return [f"{fleet.tenant}: {counted(fleet.instances, 'instance')}", *(f"  {name:<10} {text}" for name, text in rows)]
+
+
+def _health(fleet: Fleet, now: float) -> str:
+    parts = [f"{n:,} {word}" for word, n in fleet.health.items() if n or word == "healthy"]
+    since = f"; the oldest check {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
+    return f"{', '.join(parts)}{since}."
+
+
+def _runtime(fleet: Fleet) -> str:
+    if fleet.published is None:
+        return "Not read, so the published version is not known."
+    others = [f"{version or 'not read'} {n:,}" for version, n in fleet.versions if version != fleet.published]
+    text = f"{fleet.on_published:,} of {fleet.instances:,} run the published version {fleet.published}"
+    text += f" (others: {', '.join(others)})." if others else "."
+    for version, n, host in fleet.published_others:
+        of = f"that of {host} reports" if n == 1 else f"those of {n:,} instances, {host} among them, report"
+        text += f" Of the version reports, {of} {version} as published."
+    return text
+
+
+def _updates(fleet: Fleet) -> str:
+    if not fleet.updates_read:
+        return "Not read."
+    waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
+    missing = fleet.instances - fleet.updates_read
+    return f"{', '.join(waiting) or 'No update waits'}{f'; {missing:,} not read' if missing else ''}."
+
+
+def _in_flight(fleet: Fleet) -> str:
+    if fleet.limit is None:
+        return f"{fleet.in_flight:,}; the limit is not known."
+    return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
+
+
+def _last_day(fleet: Fleet, of: str) -> str:
+    words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
+    return f"{counted(sum(fleet.operations.values()), 'operation')}{of}{': ' if words else ''}{', '.join(words)}."
+
+
+def _ago(at: float | None, now: float) -> str:
+    return "never" if at is None else times.ago(max(0.0, now - at))

@@ -9,7 +9,7 @@ import argparse
 import time
 from typing import Any
 
-from console.cli.options import command, days, format_option, progress_line, put, say
+from console.cli.options import command, days, flag, format_option, option, progress_line, put, say
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
@@ -34,8 +34,8 @@ def register(commands: Any) -> None:
         " earlier: a clock that is ahead deletes nothing too early.",
     )
     sure = prune.add_mutually_exclusive_group(required=True)
-    sure.add_argument("--dry-run", action="store_true", help="only count the rows that would be deleted")
-    sure.add_argument("--yes", action="store_true", help="delete the rows")
+    flag(sure, "--dry-run", "only count the rows that would be deleted")
+    flag(sure, "--yes", "delete the rows")
     for name, default, what in (
         ("--results", usual.results, "task results of runs that went well"),
         ("--failed-results", usual.failed_results, "task results of all other ended runs"),
@@ -44,15 +44,9 @@ def register(commands: Any) -> None:
         ("--actions", usual.actions, "actions of instances"),
         ("--versions", usual.versions, "former versions of instances"),
     ):
-        prune.add_argument(
-            name,
-            type=days,
-            default=default,
-            metavar="DAYS",
-            help=f"days to keep {what}; never: delete none (default: %(default)s)",
-        )
+        option(prune, name, days, default, "DAYS", f"days to keep {what}; never: delete none")
     format_option(prune)
-    prune.add_argument("--quiet", action="store_true", help="show no progress")
+    flag(prune, "--quiet", "show no progress")
 
     backup = command(
         commands,
@@ -78,9 +72,7 @@ def register(commands: Any) -> None:
     restore.add_argument("file", metavar="FILE", help="the backup; it is not changed")
 
     migrate = command(commands, "migrate", _migrate, "migrate an older database to this version")
-    migrate.add_argument(
-        "--adopt", action="store_true", help="turn a copy for review into a database that syncs write to"
-    )
+    flag(migrate, "--adopt", "turn a copy for review into a database that syncs write to")
 
     retire = command(
         commands,

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import command, format_option, measure, put
+from console.cli.options import command, format_option, measure, put, spool_option
 from console.monitoring.limits import FIGURES, Limits, in_words
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
@@ -42,26 +42,20 @@ def register(commands: Any) -> None:
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+    spool_option(check)
     format_option(check)
     for figure in FIGURES:
         usual = ",".join(
             "off" if at is None else in_words(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
+        told = f"{figure.what} (default: {usual})"
         check.add_argument(
-            f"--{figure.name}",
-            type=_limits(figure.unit),
-            default=figure.limits,
-            metavar="W,C",
-            help=f"{figure.what} (default: {usual})",
+            f"--{figure.name}", type=_limits(figure.unit), default=figure.limits, metavar="W,C", help=told
         )
     stuck_options(check)
-    check.add_argument(
-        "--prometheus",
-        metavar="FILE",
-        help="also write the figures to this file, for node_exporter's textfile collector",
-    )
+    textfile = "also write the figures to this file, for node_exporter's textfile collector"
+    check.add_argument("--prometheus", metavar="FILE", help=textfile)
 
     metrics = command(
         commands,
@@ -75,12 +69,8 @@ def register(commands: Any) -> None:
     metrics.add_argument(
         "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
     )
-    metrics.add_argument(
-        "--mode",
-        choices=("0600", "0640", "0644"),
-        default="0644",
-        help="permissions of the file (default: %(default)s)",
-    )
+    permissions = "permissions of the file (default: %(default)s)"
+    metrics.add_argument("--mode", choices=("0600", "0640", "0644"), default="0644", help=permissions)
 
 
 def _limits(unit: str) -> Callable[[str], Limits]:
@@ -131,7 +121,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
     from console.monitoring.metrics import text
     from console.record.read.fleet import fleets
-    from console.record.read.metrics import operation_totals
+    from console.record.read.operations import operation_totals
     from console.record.read.record_health import last_maintenance
 
     now = float(int(time.time()))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
-from console.cli.options import command, format_option, put, say
+from console.cli.options import Options, command, flag, format_option, put, repeated, say
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.counts import counted
 from console.text.listing import as_json
@@ -49,14 +49,12 @@ def register(commands: Any) -> None:
     )
     rules_option(notify)
     notify.add_argument("what", nargs="?", choices=("test",), help="send a test message to each destination")
-    notify.add_argument(
-        "--to", action="append", default=[], metavar="NAME", help="with test: send only to this destination"
-    )
-    notify.add_argument("--dry-run", action="store_true", help="show what would be sent, and send and record nothing")
+    repeated(notify, "--to", "with test: send only to this destination", metavar="NAME")
+    flag(notify, "--dry-run", "show what would be sent, and send and record nothing")
     format_option(notify, ("text", "json"), " of --dry-run")
 
 
-def rules_option(parser: argparse._ActionsContainer) -> None:
+def rules_option(parser: Options) -> None:
     """--rules."""
     parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 

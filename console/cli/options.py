@@ -19,6 +19,9 @@ from console.text.listing import FORMATS
 if TYPE_CHECKING:
     from console.collect.progress import Progress
 
+Options = argparse._ActionsContainer
+"""What an option is added to: a parser, or a group of one."""
+
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
@@ -53,6 +56,26 @@ def command(commands: Any, name: str, run: Callable[..., int], what: str, **more
     return parser
 
 
+def option(parser: Options, name: str, kind: Callable[[str], Any], usual: Any, metavar: str | None, what: str) -> None:
+    """An option with a value that ``kind`` reads; its help, ``what``, ends with the default, ``usual``."""
+    parser.add_argument(name, type=kind, default=usual, metavar=metavar, help=f"{what} (default: %(default)s)")
+
+
+def flag(parser: Options, name: str, what: str) -> None:
+    """An option without a value."""
+    parser.add_argument(name, action="store_true", help=what)
+
+
+def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
+    """An option that may be given several times: a list of texts."""
+    parser.add_argument(name, action="append", default=[], help=what, **more)
+
+
+def spool_option(parser: argparse.ArgumentParser) -> None:
+    """--spool."""
+    parser.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+
+
 def format_option(parser: argparse.ArgumentParser, choices: Sequence[str] = FORMATS, of: str = "") -> None:
     """--format; the first choice is the default. ``of``: what it formats, where that is not all of the output."""
     told = f"output format{of} (default: %(default)s)"
@@ -67,9 +90,7 @@ def days_option(parser: argparse.ArgumentParser, of: str) -> None:
 def list_options(parser: argparse.ArgumentParser) -> None:
     """--format and --limit."""
     format_option(parser)
-    parser.add_argument(
-        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
-    )
+    option(parser, "--limit", at_least_one, 20, "N", "show at most N")
 
 
 @contextmanager

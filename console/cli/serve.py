@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import command, put
+from console.cli.options import command, option, put
 from console.record.opening import BUSY_TIMEOUT, DatabaseProblem, is_copy, is_current, sentences
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
@@ -31,14 +31,9 @@ _APP = Path(__file__).parents[1] / "app.py"
 def register(commands: Any) -> None:
     """Add the command."""
     serve = command(commands, "serve", run, "serve the pages on this machine")
-    serve.add_argument("--port", type=_port, default=8501, help="port; 0 for any free port (default: %(default)s)")
-    serve.add_argument(
-        "--address",
-        type=_address,
-        default=LOOPBACK,
-        help="address to listen on; one that other machines can reach requires a login, FLEETOPS_CONSOLE_LOGIN "
-        "(default: %(default)s)",
-    )
+    option(serve, "--port", _port, 8501, None, "port; 0 for any free port")
+    where = "address to listen on; one that other machines can reach requires a login, FLEETOPS_CONSOLE_LOGIN"
+    option(serve, "--address", _address, LOOPBACK, None, where)
 
 
 def _port(text: str) -> int:

@@ -19,14 +19,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, command, days_option, duration, progress_line, put_report, say
+from console.cli.options import (
+    at_least_one,
+    command,
+    days_option,
+    duration,
+    flag,
+    option,
+    progress_line,
+    put_report,
+    repeated,
+    say,
+    spool_option,
+)
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
 from console.text.times import moment
 
 if TYPE_CHECKING:
     from console.collect.progress import Progress
-    from console.collect.report import Report as ReadReport
+    from console.collect.progress import Report as ReadReport
     from console.notifications.once import Report
     from console.record.write.store import Store
 
@@ -55,57 +67,29 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     """Add the command and its sources."""
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
-    sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
-    sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
-    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is then needed")
-    sync.add_argument(
-        "--no-audit",
-        action="store_true",
-        help="do not read the audit (one call for each instance, two if there are new events)",
-    )
-    sync.add_argument(
-        "--rollouts",
-        type=at_least_one,
-        default=1000,
-        metavar="N",
-        help="how many of the newest rollouts to read (default: %(default)s)",
-    )
-    sync.add_argument(
-        "--audit-events",
-        type=at_least_one,
-        default=500,
-        metavar="N",
-        help="how many of the newest audit events of each instance to read (default: %(default)s)",
-    )
-    sync.add_argument(
-        "--instance",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="read the audit and the details of this instance only (host name or id; may be repeated)",
-    )
+    spool_option(sync)
+    flag(sync, "--no-spools", "do not read the run logs")
+    flag(sync, "--no-api", "do not read the API; no key is then needed")
+    flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
+    option(sync, "--rollouts", at_least_one, 1000, "N", "how many of the newest rollouts to read")
+    events = "how many of the newest audit events of each instance to read"
+    option(sync, "--audit-events", at_least_one, 500, "N", events)
+    only = "read the audit and the details of this instance only (host name or id; may be repeated)"
+    repeated(sync, "--instance", only, metavar="NAME")
     for kind, what in _DETAILS.items():
-        sync.add_argument(f"--{kind}", action="store_true", help=f"also read {what} (one call for each instance)")
-    sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
-    sync.add_argument(
-        "--remove-loaded",
-        action="store_true",
-        help="delete the run log of a run that has ended, once all of it is stored",
-    )
-    sync.add_argument("--quiet", action="store_true", help="show no progress")
+        flag(sync, f"--{kind}", f"also read {what} (one call for each instance)")
+    flag(sync, "--details", "all of these: " + ", ".join(f"--{kind}" for kind in _DETAILS))
+    flag(sync, "--remove-loaded", "delete the run log of a run that has ended, once all of it is stored")
+    flag(sync, "--quiet", "show no progress")
     following = sync.add_argument_group("following")
-    following.add_argument(
-        "--follow",
-        action="store_true",
-        help="keep reading until SIGTERM or Ctrl-C, AWX too if FLEETOPS_AWX_URL is set",
-    )
+    flag(following, "--follow", "keep reading until SIGTERM or Ctrl-C, AWX too if FLEETOPS_AWX_URL is set")
     for name, what in _PACE.items():
         usual = f"{getattr(Pace, name):g}s"
-        option = "--" + name.replace("_", "-")
-        following.add_argument(option, type=duration, metavar="TIME", help=f"{what} (default: {usual})")
-    following.add_argument("--notify", action="store_true", help="also send notifications, like the command notify")
+        given = "--" + name.replace("_", "-")
+        following.add_argument(given, type=duration, metavar="TIME", help=f"{what} (default: {usual})")
+    flag(following, "--notify", "also send notifications, like the command notify")
     rules_option(following)
-    following.add_argument("--no-awx", action="store_true", help="do not read AWX")
+    flag(following, "--no-awx", "do not read AWX")
     for name, what in _FILTERS.items():
         following.add_argument(f"--awx-{name}", metavar="NAME", help=f"from AWX, only jobs {what}")
     _register_sources(sync, parser_class)
@@ -157,7 +141,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
 
 def _api_options(options: argparse.Namespace) -> Any:
     # Imported here and below: serve and --help need neither requests nor the collection.
-    from console.collect.api.options import ApiOptions
+    from console.collect.api.session import ApiOptions
 
     return ApiOptions(
         rollouts=options.rollouts,
@@ -186,8 +170,9 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     from console.collect.follow import Follower, FollowError, Source
     from console.collect.jobs.awx import JobFilter
     from console.collect.jobs.awx_client import load_awx
+    from console.collect.once import load_run_logs
     from console.collect.progress import TerminalProgress, silent
-    from console.collect.sources import Api, Awx, RunLogs
+    from console.collect.sources import Api, Awx
 
     pace = Pace(**{name: value for name in _PACE if (value := getattr(options, name)) is not None})
     if problem := pace.problem():
@@ -204,10 +189,13 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
         line.close()
         say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
+    def run_logs(store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
+        return load_run_logs(store, settings, secrets, progress)
+
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(line))
         if not options.no_spools:
-            sources.append(Source("The folder of the run logs", RunLogs(settings, secrets).read))
+            sources.append(Source("The folder of the run logs", run_logs))
         if connection is not None:
             api = opened.enter_context(contextlib.closing(Api(connection, _api_options(options), pace)))
             tenant = api.tenant
@@ -241,7 +229,7 @@ def _notifications(
     settings: Settings, send: Callable[..., Report]
 ) -> Callable[[Store, float | None, Progress], ReadReport]:
     """Notifications as something that is done again and again, after what is read."""
-    from console.collect.report import Report as ReadReport
+    from console.collect.progress import Report as ReadReport
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         # Progress reports that the follower is alive, and ends the read when somebody stops it.

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
-from console.collect.progress import Progress
-from console.collect.report import Report
+from console.collect.progress import Progress, Report
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row

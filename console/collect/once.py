@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.rollouts import sync_api
+from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.progress import Progress, silent
 from console.collect.run_logs.spools import SpoolReport, sync_spools
 from console.record.write.store import Store, open_store

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a sync reports its progress: the protocol, and its form in a terminal."""
+"""How a sync tells its progress, as a protocol and in a terminal; and what each read of a source reports at its end."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 
@@ -80,3 +81,15 @@ class TerminalProgress:
 
 def _figure(done: int, total: int | None) -> str:
     return f"{done:,}" if total is None else f"{done:,} of {total:,}"
+
+
+@dataclass(kw_only=True)
+class Report:
+    """``problems``: sentences about what could not be read; ``notes``: about what is not a failure but worth knowing.
+
+    ``away``: why the source could not be read at all, '' if it could.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    away: str = ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be followed: the run logs, the API and AWX, each read as a sync reads it, but only what may have moved."""
+"""The API and AWX as sources that are followed: each is read as a sync reads it, but only what may have moved."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import time
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.rollouts import sync_api, tenant_of
-from console.collect.api.session import Memory, Reading
+from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
 from console.collect.follow import FollowError
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
-from console.collect.once import load_run_logs
 from console.collect.pace import (
     POLICY_EVERY,
     WHOLE_LIST_EVERY,
@@ -27,25 +25,13 @@ from console.collect.pace import (
     is_final,
     rollouts_at_once,
 )
-from console.collect.progress import Progress
-from console.collect.report import Report
+from console.collect.progress import Progress, Report
 from console.record.write.store import Store
 from console.settings.api_client import open_client
-from console.settings.environment import ApiConnection, Settings
+from console.settings.environment import ApiConnection
 
 # The follower itself tries again; one repeat is left for a connection that the server had closed meanwhile.
 _RETRIES = 1
-
-
-class RunLogs:
-    """The folder of the run logs. ``secrets``: texts that must not be stored."""
-
-    def __init__(self, settings: Settings, secrets: list[str]) -> None:
-        self._settings, self._secrets = settings, secrets
-
-    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
-        """Load what is new."""
-        return load_run_logs(store, self._settings, self._secrets, progress)
 
 
 class Api:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figure of audit counts. Pure: frames in, figures out."""
+"""The figure of audit counts, and their pivot: a row for each value, a column for each outcome. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import plain
-from console.figures.theme import GRID, finish
+from console.figures.theme import GRID, finish, plain
 from console.text.statuses import style_of
 from console.text.times import local
 
@@ -62,3 +61,24 @@ def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
     return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
+
+
+SPARK_MOST = 120
+"""Bars in the small chart of a row; the newest ones."""
+
+
+def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
+    """One row a value, the biggest first and at most ``most``: value, events, over_time (a list of counts a bucket,
+    oldest first), not_success (share of events that were no success), and a column ``o:WORD`` for each outcome."""
+    outcomes = sorted(counts["outcome"].unique(), key=outcome_order)
+    wide = counts.pivot_table(index="value", columns="outcome", values="events", aggfunc="sum", fill_value=0)
+    wide = wide.reindex(columns=outcomes, fill_value=0)
+    total = wide.sum(axis=1)
+    good = wide["success"] if "success" in outcomes else 0
+    table = wide.add_prefix("o:").assign(events=total, not_success=1 - good / total)
+    table = table.sort_values("events", ascending=False).head(most)
+    named = counts[(counts["bucket"] != "") & counts["value"].isin(table.index)]
+    lines = named.pivot_table(index="value", columns="bucket", values="events", aggfunc="sum", fill_value=0)
+    newest = lines.sort_index(axis=1).iloc[:, -SPARK_MOST:].reindex(table.index, fill_value=0)
+    table["over_time"] = newest.to_numpy().tolist()
+    return table.reset_index()

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import axis_unit, plain
-from console.figures.theme import ACCENT, FAINT, GRID, add_spans, finish
+from console.figures.theme import ACCENT, FAINT, GRID, add_spans, axis_unit, finish, plain
 from console.text.statuses import DOUBT, style_of
 from console.text.times import duration
 

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish, plain
 from console.text.statuses import BAD
 from console.text.times import moment
 
@@ -33,8 +32,8 @@ def calendar(
     open_hours: Sequence[bool],
     frozen: Sequence[tuple[float, float, str]],
     now: float,
-    days: int = 7,
     theme: str = "light",
+    days: int = 7,
 ) -> go.Figure:
     """The days from today on in UTC, one row each: when the window is open, and when changes are frozen.
 

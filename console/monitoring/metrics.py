@@ -19,7 +19,7 @@ from console.settings.environment import SettingsError
 
 if TYPE_CHECKING:
     from console.record.read.fleet import Fleet
-    from console.record.read.metrics import OperationTotals
+    from console.record.read.operations import OperationTotals
 
 BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)
 """Upper bounds of the histogram of durations, in seconds."""

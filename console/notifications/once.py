@@ -17,9 +17,9 @@ from console.notifications.reading import facts
 from console.notifications.rules import Rules
 from console.notifications.send import NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
-from console.record.read.notifications import ledger
+from console.record.read.ledgers import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
-from console.record.write.notifications import Notifications, open_notifications
+from console.record.write.ledgers import Notifications, open_notifications
 from console.text.counts import counted
 
 

@@ -21,7 +21,7 @@ from console.record.opening import open_to_read
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.notifications import newest_operations
+from console.record.read.ledgers import newest_operations
 from console.record.read.operation import Failure, operation
 from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
@@ -106,7 +106,7 @@ def _operation(conn: Connection, one: Key, now: float) -> Fact | None:
         state=row["verdict"],
         at=one.at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
-        sentence=found.verdict.sentence,
+        sentence=row["sentence"],
         details=(*_causes(found.failures), begun),
         counts=_counts(row),
         hosts=hosts,

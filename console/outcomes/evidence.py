@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan and the gates of a run, as the run log keeps them, in words. Pure."""
+"""The plan and the gates of a run, as the run log keeps them, in words; and several reports of one run as one. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.text.json_values import mapping
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES
+from console.text.json_values import listed, mapping
 
 GATE_WORDS = {"fail": "stop", "deferred": "defer"}
 """A gate's verdict as it is shown, where that is another word than the module's."""
@@ -67,3 +68,34 @@ def _between(first: Any, last: Any) -> float | None:
     """Seconds between two ISO 8601 times; None where one is missing."""
     begin, end = parse_time(first), parse_time(last)
     return None if begin is None or end is None else end - begin
+
+
+# What a report has by the name of an instance.
+_BY_NAME = ("why", "disagreements", "bundles", "left_out")
+_WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
+
+
+def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The reports as one: an instance that several name is in the category of the last one, and the verdict is the
+    worst. Their lists must be whole."""
+    category_of: dict[str, str] = {}
+    by_name: dict[str, dict[str, Any]] = {key: {} for key in _BY_NAME}
+    for report in reports:
+        for category in CATEGORIES:
+            for name in map(str, listed(report.get(category))):
+                category_of[name] = category
+                by_name["why"].pop(name, None)
+                by_name["disagreements"].pop(name, None)
+        for key, known in by_name.items():
+            known |= mapping(report.get(key))
+    found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
+    for name, category in sorted(category_of.items()):
+        found[category].append(name)
+    verdicts = [report.get("verdict") for report in reports]
+    return {
+        **found,
+        "counts": {category: len(names) for category, names in found.items()},
+        **by_name,
+        "verdict": next((word for word in _WORST_FIRST if word in verdicts), "fail"),
+        "reasons": [str(reason) for report in reports for reason in listed(report.get("reasons"))],
+    }

@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from console.record.rows import storable
+
+# A list among the parameters becomes JSON, for json_each.
+sqlite3.register_adapter(list, json.dumps)
+sqlite3.register_adapter(tuple, json.dumps)
 
 
 class Connection(sqlite3.Connection):

@@ -17,7 +17,7 @@ from console.settings.environment import Acting, ApiConnection, SettingsError, l
 from console.settings.identity import Identity, identity
 from console.settings.invocation import COMMAND
 from console.settings.login_file import bound_to_login, is_loopback
-from console.web.browser import return_after_login
+from console.web.browser import navigation
 from console.web.own_origin import FAILED
 from console.web.shared import links, messages
 
@@ -62,7 +62,7 @@ def run(shown: list[StreamlitPage]) -> None:
     account = re.sub(r"[^\w.@+ -]", "", who.name) or "Account"
     page = st.navigation({"": shown, account: [leave]}, position="top")
     _run(page)
-    return_after_login.open_kept(page.url_path)
+    navigation.open_kept(page.url_path)
 
 
 def _run(page: StreamlitPage) -> None:
@@ -95,7 +95,7 @@ def _ask(page: str) -> None:
             "The last sign-in did not succeed: the login provider refused it, or sent an answer that the console cannot"
             " use. See the console's log. If you are in very many groups, let the provider send fewer claims."
         )
-    return_after_login.keep(page)
+    navigation.keep(page)
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 

@@ -31,8 +31,8 @@ _MODULES = (
     "web.operations.parts",
     "figures.phases",
     "figures.instance",
-    "web.instances.table",
-    "web.shared.export_menu",
+    "web.instances.parts",
+    "web.shared.paging",
 )
 
 

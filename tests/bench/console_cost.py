@@ -47,9 +47,9 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from console.record import read
-from console.web.shared.pages import SCRIPTS
 from tests.commands.browser import FLAGS, NoBrowser
 from tests.commands.browser import browser as find_browser
+from tests.console.support.every_page import SCRIPTS
 from tests.console.support.seeded import BIG, TENANT, fleet_rollout
 from tests.console.support.seeded_audit import seed_audit
 from tests.console.support.served import Served, serving

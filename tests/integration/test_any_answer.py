@@ -38,8 +38,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy im
     readable_window,
     update_policy,
 )
-from console.collect.api.options import ApiOptions
 from console.collect.api.records import rollout_row, target_rows
+from console.collect.api.session import ApiOptions
 from console.collect.once import sync_once
 from console.record.read import attention, audit, instances, stuck
 from console.record.read import policy as policy_queries

@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
-from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import BIN, CHECKOUT

@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count
-from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
+from console.collect.api.records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import Session
 from console.record.rows import Cursor, InstanceRows, Row
 

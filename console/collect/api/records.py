@@ -4,23 +4,29 @@
 
 """The API's records become rows: pure. Times are parsed, and the text the API sent is kept beside them.
 
-Shapes: console/record/schema/migrations.py for rows, the endpoints E1, E3, E4, E9, E20, E21 for records. A field that
-is absent, null or of another type becomes NULL or 0; what was sent is never guessed at.
+Shapes: console/record/schema/migrations.py for rows, the endpoints E1, E3, E4, E9, E20, E21 for records, and of single
+instances health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of another type
+becomes NULL or 0; what was sent is never guessed at. Of memories only their number is taken; no content gets any
+further than this file.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     amount,
     count,
     counters,
     counters_of_targets,
+    is_healthy,
     known_count,
+    normalise,
     parse_time,
     rollout_is_terminal,
     rollout_status,
@@ -28,7 +34,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_status,
     whole,
 )
-from console.record.rows import Row, storable, to_json
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import may_be_cut
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
+from console.record.rows import InstanceRows, Row, storable, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
@@ -179,3 +190,127 @@ def _times(record: Mapping[str, Any], *names: str) -> Row:
 
 def _json(value: Any) -> str | None:
     return to_json(value) if value else None
+
+
+_TROUBLE_MOST = 400
+
+
+def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
+    """A deep health record, read at ``at``."""
+    key = {"tenant": tenant, "instance_id": instance_id}
+    checked = parse_time(record.get("checked_at"))
+    status = "healthy" if is_healthy(record) else normalise(record.get("status")) or "unknown"
+    cached, uptime, trouble = record.get("cached"), amount(record.get("uptime_seconds")), trouble_of(record)
+    check: Row = {
+        **key,
+        "checked_at": checked if checked is not None else at,
+        "checked_raw": text(record.get("checked_at")),
+        "status": text(status) or "unknown",
+        "status_raw": text(record.get("status")),
+        "cached": int(cached) if isinstance(cached, bool) else None,
+        "uptime_s": uptime,
+        "trouble": trouble,
+        "subsystems_json": _json(record.get("subsystems")),
+    }
+    state: Row = {
+        **key,
+        "health": check["status"],
+        "checked_at": checked,
+        "uptime_s": uptime,
+        "trouble": trouble,
+    }
+    return InstanceRows(state=state, health=check)
+
+
+def trouble_of(record: Mapping[str, Any]) -> str | None:
+    """Sick subsystems and open circuit breakers in words: ``database: unhealthy; breakers open: openai``."""
+    parts = record.get("subsystems")
+    said = []
+    for name, part in parts.items() if isinstance(parts, Mapping) else ():
+        word = status_of(part)
+        if word is not None and not is_healthy({"status": word}):
+            said.append(f"{name}: {word}")
+    breakers = breakers_of(parts).open
+    if breakers:
+        said.append(f"breakers open: {', '.join(breakers)}")
+    whole_text = text("; ".join(said))
+    if whole_text is not None and len(whole_text) > _TROUBLE_MOST:
+        return whole_text[: _TROUBLE_MOST - 4] + " ..."
+    return whole_text
+
+
+def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
+    """The available updates, read at ``at``."""
+    key = {"tenant": tenant, "instance_id": instance_id}
+    components = components_of(record)
+    runtime = next((c for c in components if c.kind == "runtime"), None)
+    listed = [
+        {"name": c.name, "current": c.current, "available": c.available, "outdated": c.outdated} for c in components
+    ]
+    policy = record.get("update_policy")
+    current = text(runtime.current) if runtime else None
+    state: Row = {
+        **key,
+        "runtime_current": current,
+        "runtime_available": text(runtime.available) if runtime else None,
+        "outdated": waiting(record),
+        "components_json": _json(listed),
+        "policy_json": _json(policy if isinstance(policy, Mapping) else None),
+    }
+    versions: Row = {
+        **key,
+        "taken_at": at,
+        "runtime": current,
+        "versions_json": to_json({c.name: c.current for c in components}),
+    }
+    return InstanceRows(state=state, versions=versions if components else None)
+
+
+def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
+    """How many memories there are; the list is read with the API's largest limit."""
+    listed = record.get("memories")
+    length = len(listed) if isinstance(listed, list) else 0
+    count = max(known_count(record.get("count")) or 0, length)
+    state: Row = {
+        "tenant": tenant,
+        "instance_id": instance_id,
+        "memories": count,
+        "memories_full": int(may_be_cut(length, record, MEMORY_CAP) and count <= length),
+    }
+    return InstanceRows(state=state)
+
+
+def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:
+    """The rows of an answer of E11, newest first, each id once."""
+    rows = (_action_row(tenant, instance_id, record) for record in rows_of(answer))
+    return list({row["action_id"]: row for row in reversed(list(rows))}.values())[::-1]
+
+
+def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
+    word = _first(record, ("action", "action_type", "type"))
+    created, completed = record.get("created_at"), record.get("completed_at")
+    identity = _first(record, ("action_id", "id"))
+    if identity is None:
+        # Not over the whole record: its status will change.
+        told = to_json([word, text(created)])
+        identity = "sha1:" + hashlib.sha1(told.encode(), usedforsecurity=False).hexdigest()[:20]
+    return {
+        "tenant": tenant,
+        "instance_id": instance_id,
+        "action_id": identity,
+        "action": word,
+        "status": text(normalise(record.get("status"))) or "unknown",
+        "status_raw": text(record.get("status")),
+        "message": text(record.get("message")),
+        "actor": _first(record, ("actor", "initiated_by", "requested_by", "user", "source")),
+        "created_at": parse_time(created),
+        "created_raw": text(created),
+        "completed_at": parse_time(completed),
+        "completed_raw": text(completed),
+        "duration_ms": amount(record.get("duration_ms")),
+        "detail_json": _json(record.get("detail")),
+    }
+
+
+def _first(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    return next((found for name in names if (found := text(record.get(name))) is not None), None)

@@ -22,9 +22,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
-from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, tells_progress, text
-from console.collect.api.session import Memory, Reading, Session
+from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
 from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, RolloutRead, Row

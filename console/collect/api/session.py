@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of one tenant: how much it reads, where from, where it stores, and what a follower remembers of it."""
+"""One sync of one tenant: what it reads and reports, where from, where it stores, and what a follower remembers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,37 @@ from dataclasses import dataclass, field
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, Pool
-from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.progress import Progress
+from console.collect.progress import Progress, Report
 from console.record.rows import RolloutRead
 from console.record.write.store import Store
+
+
+@dataclass(frozen=True)
+class ApiOptions:
+    """What is read of one tenant.
+
+    rollouts: how many of the newest are listed. audit_events: how many events back the audit of each instance is read;
+    known ones are not read again. details: what else is read of each instance, words of ``instances.KINDS``, one call
+    each. instances: ids or host names whose audit and details are read, all known ones if empty.
+    """
+
+    rollouts: int = 1000
+    audit: bool = True
+    audit_events: int = 500
+    details: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+
+
+@dataclass
+class ApiReport(Report):
+    """What one sync with the API did. ``ended_by``: the error after which nothing more could be read."""
+
+    rollouts: int = 0
+    targets: int = 0
+    instances: int = 0
+    audit_events: int = 0
+    details: int = 0
+    ended_by: ApiError | None = None
 
 
 @dataclass(frozen=True)

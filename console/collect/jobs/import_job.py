@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.jobs.events import JobReader
 from console.collect.jobs.facts import Job
-from console.collect.report import Report
+from console.collect.progress import Report
 from console.collect.run_events import EventError
 from console.record.rows import Cursor
 from console.record.write.store import Store

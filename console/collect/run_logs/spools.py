@@ -27,8 +27,7 @@ from typing import BinaryIO
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
-from console.collect.progress import Progress, silent
-from console.collect.report import Report
+from console.collect.progress import Progress, Report, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import axis_unit, place, places, plain
-from console.figures.theme import GRID, INK, MARGIN, finish
+from console.figures.theme import GRID, INK, MARGIN, axis_unit, finish, place, places, plain
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, see_through
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, plain, see_through
 from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Bools, Floats, Ints, Layout, Usual, in_window
 from console.text.statuses import StatusStyle, style_of

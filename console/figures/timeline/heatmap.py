@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT
+from console.figures.theme import ACCENT, plain
 from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Layout, worst_image
 from console.text.statuses import style_of

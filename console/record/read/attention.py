@@ -173,17 +173,12 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
 
 
 def _gaps(conn: Connection) -> list[Entry]:
-    return [
-        Entry(
-            "unknown",
-            "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing",
-            f"Between two syncs there were more than could be read: {r['scope']}",
-            r["gap_from"],
-        )
-        for r in dicts(
-            conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
-        )
-    ]
+    found = []
+    for r in dicts(conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5"):
+        title = "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing"
+        why = f"Between two syncs there were more than could be read: {r['scope']}"
+        found.append(Entry("unknown", title, why, r["gap_from"]))
+    return found
 
 
 def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
@@ -193,19 +188,12 @@ def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
         entry = found.setdefault((row["rollout_id"], row["rule"]), {**row, "n": 0})
         entry["n"] += row["targets"]
     said = {"in progress": "in progress for", "queued": "due and not started for"}
-    return [
-        Entry(
-            "stuck",
-            _counted(e["host"], e["n"], f"{said[rule]} {times.rounded(e['for_s'] or 0)}"),
-            f"It may be stuck. {e['why']}",
-            e["since_at"],
-            "rollout",
-            rollout_id,
-            e["n"],
-            (e["host"],),
-        )
-        for (rollout_id, rule), e in found.items()
-    ]
+    entries = []
+    for (rollout_id, rule), e in found.items():
+        title = _counted(e["host"], e["n"], f"{said[rule]} {times.rounded(e['for_s'] or 0)}")
+        why = f"It may be stuck. {e['why']}"
+        entries.append(Entry("stuck", title, why, e["since_at"], "rollout", rollout_id, e["n"], (e["host"],)))
+    return entries
 
 
 def _counted(host: str, n: int, what: str) -> str:

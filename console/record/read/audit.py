@@ -19,7 +19,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.record.connection import dicts
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query
 
 Grain = Literal["day", "hour"]
 
@@ -75,24 +75,14 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 """
 
 
-@dataclass(frozen=True)
-class AuditTotals:
-    """Sums over the instances: the API's own figures, and held: how many of its total are held, none of an instance
-    more than its total, so that what the API has no longer fills no gap of another. gaps: instances with a hole in what
-    is held."""
-
-    instances: int
-    held: int
-    total: int
-    success: int
-    error: int
-    denied: int
-    gaps: int
-
-
 @query
-def audit_totals(conn: Connection) -> AuditTotals:
-    """The fleet's figures; an instance counts once it has events or figures of the API."""
+def audit_totals(conn: Connection) -> dict[str, int]:
+    """Sums over the instances that have events or figures of the API: instances (how many), the API's own figures
+    total, success, error and denied, held and gaps.
+
+    held: how many of the total are held, none of an instance more than its total, so that what the API has no longer
+    fills no gap of another. gaps: instances with a hole in what is held.
+    """
     [row] = dicts(
         conn,
         "SELECT count(*) AS instances, coalesce(sum(min(k.events, k.total)), 0) AS held,"
@@ -101,11 +91,11 @@ def audit_totals(conn: Connection) -> AuditTotals:
         + _COVERED,
         {},
     )
-    return AuditTotals(**row)
+    return row
 
 
 @query
-def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of the instances, those with gaps and those held least first; and how many there are.
 
     Columns: host, instance_id, ours (events held), the figures of the API total, success, error, denied at taken_at,
@@ -178,7 +168,7 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 
 @query
-def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,

@@ -9,7 +9,6 @@ Each is NULL while it is not known. An open phase runs to ``:now``.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from sqlite3 import Connection
@@ -108,7 +107,7 @@ def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[s
       WHERE h.instance_id = i.value AND {_EARLIER})
     WHERE age <= :history ORDER BY instance_id
     """  # noqa: S608 - the fragment above
-    rows = conn.execute(sql, {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": HISTORY})
+    rows = conn.execute(sql, {**key, "ids": sorted(set(instance_ids)), "history": HISTORY})
     for instance_id, seconds in rows:
         found.setdefault(instance_id, []).append(seconds)
     return found

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -207,7 +206,7 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
     found: set[str] = set()
     for way in ways:
         left = [(host, *known) for host, known in hosts.items() if host not in found]
-        params = {"hosts": json.dumps(left), "at": at, "playbook": playbook}
+        params = {"hosts": left, "at": at, "playbook": playbook}
         if left:
             found |= {row[0] for row in conn.execute(_HOSTS + way, params)}
     return found
@@ -229,6 +228,6 @@ def _instances_of(conn: Connection, run_id: str, hosts: Sequence[str]) -> dict[s
     SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
     WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
     """
-    rows = conn.execute(sql, {"run": run_id, "hosts": json.dumps(hosts)})
+    rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})
     found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
     return {host: found.get(host, (None, None)) for host in hosts}

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from console.record.connection import dicts
 from console.record.read.frames import query
-from console.record.read.freshness import freshness
+from console.record.read.freshness import TenantFreshness, freshness
 from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
@@ -59,7 +59,7 @@ def fleets(conn: Connection, now: float) -> list[Fleet]:
     """The state of each tenant's fleet that is still read, in the order of their addresses; of an empty record []."""
     told, fresh = verdict_counts(conn, now - DAY), freshness(conn)
     tenants = [look for look in fresh.looks if look.retired_at is None]
-    return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
+    return [_fleet(conn, look, fresh.runs_at, told, now) for look in tenants]
 
 
 _HEALTH = f"""
@@ -95,15 +95,8 @@ GROUP BY kind
 """
 
 
-def _fleet(
-    conn: Connection,
-    tenant: str,
-    api_at: float | None,
-    runs_at: float | None,
-    told: dict[str, int],
-    now: float,
-) -> Fleet:
-    key = {"tenant": tenant}
+def _fleet(conn: Connection, look: TenantFreshness, runs_at: float | None, told: dict[str, int], now: float) -> Fleet:
+    key = {"tenant": look.tenant}
     words = dicts(conn, _HEALTH, key)
     health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
@@ -117,10 +110,10 @@ def _fleet(
         "SELECT count(*) FROM instance_state WHERE tenant = :tenant AND outdated IS NOT NULL", key
     ).fetchone()[0]
     has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
-    window, slots = tenant_policy(conn, tenant)
+    window, slots = tenant_policy(conn, look.tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
     return Fleet(
-        tenant=tenant,
+        tenant=look.tenant,
         instances=sum(health.values()),
         health=health,
         health_at=min(known, default=None),
@@ -130,10 +123,10 @@ def _fleet(
         on_published=sum(n for version, n in versions if published is not None and version == published),
         updates=updates,
         updates_read=updates_read,
-        in_flight=in_flight(conn, tenant),
+        in_flight=in_flight(conn, look.tenant),
         limit=slots if has_policy else None,
         window=state_of(window, now) if has_policy else None,
         operations=told,
-        api_at=api_at,
+        api_at=look.at,
         runs_at=runs_at,
     )

@@ -26,6 +26,9 @@ SYNC = f"{COMMAND} sync"
 
 _SECONDS = frozenset({"seconds", "waited"})
 
+OnePage = tuple[pd.DataFrame, int]
+"""One page of the rows that match, and how many match."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -112,7 +115,7 @@ def as_page(
     numbers: Sequence[str] = (),
     *,
     tables: str = "",
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """Page ``page`` (1, 2, ...) of the rows that ``found`` (FROM and WHERE) finds, and how many rows that are.
 
     ``tables``: a WITH clause for both queries.

@@ -1,11 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: the list with the newest facts of each, and one instance's history."""
+"""Instances: the list with the newest facts of each, what was read of one, and what happened on it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
@@ -15,8 +14,8 @@ import pandas as pd
 from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
-from console.record.read.sql import RUN_SECONDS, among, looked_for
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
+from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -103,23 +102,14 @@ class InstanceFilter:
 
 
 @query
-def instance_page(
-    conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
     components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full,
     overrides (the modes of its own update policy in words, '' where it inherits all, None where it was not read).
     """
-    params = {
-        "statuses": json.dumps(wanted.statuses),
-        "health": json.dumps(wanted.health),
-        "only": wanted.only,
-        "runtime": wanted.runtime,
-        "differing": json.dumps(wanted.differing),
-        "like": like(wanted.search),
-    }
+    params = {**vars(wanted), "like": like(wanted.search)}
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
     columns = """
     SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
@@ -172,7 +162,7 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors
     WHERE source IN (SELECT value FROM json_each(:kinds)) AND scope = :scope
     """
-    params = {"kinds": json.dumps(kinds), "scope": f"{key['tenant']}|{key['instance_id']}"}
+    params = {"kinds": kinds, "scope": f"{key['tenant']}|{key['instance_id']}"}
     cursors = {row["source"]: row for row in dicts(conn, sql, params)}
     read_at = {f"{kind}_at": cursors.get(kind, {}).get("last_ok_at") for kind in kinds}
     gap = {name: cursors.get("actions", {}).get(name) for name in ("gap_from", "gap_to")}
@@ -191,9 +181,7 @@ def health_checks(conn: Connection, tenant: str, instance_id: str, since: float 
 
 
 @query
-def instance_actions(
-    conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+def instance_actions(conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of an instance's actions, newest first, and how many are stored."""
     columns = """
     SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw, completed_at,
@@ -208,7 +196,7 @@ def instance_actions(
 @query
 def instance_targets(
     conn: Connection, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of an instance's rollout targets, newest first, and how many there are.
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
@@ -239,7 +227,7 @@ def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int
 
 
 @query
-def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
+def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> OnePage:
     """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
     how many such are stored."""
     found = """
@@ -247,3 +235,60 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
     """
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
+
+
+# Each part is read newest first and cut, so that a wide period stays quick.
+_HISTORY = f"""
+SELECT * FROM (
+  SELECT {TARGET_AT} AS at, 'rollout' AS kind,
+         coalesce(r.scope, '') || ' rollout' AS what, t.status, substr(coalesce(t.error_message, ''), 1, 300) AS detail,
+         {operation_of("t.rollout_id")} AS operation
+  FROM rollout_targets t INDEXED BY rollout_targets_instance
+  LEFT JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+  WHERE t.tenant = :tenant AND t.instance_id = :id AND t.created_at < :until
+    AND coalesce(t.completed_at, t.created_at) >= :since
+  ORDER BY t.created_at DESC LIMIT :most)
+UNION ALL SELECT * FROM (
+  SELECT a.created_at, 'action', coalesce(a.action, 'action'), a.status,
+         substr(coalesce(a.message, ''), 1, 300) || CASE WHEN a.actor IS NULL THEN '' ELSE ' by ' || a.actor END, NULL
+  FROM instance_actions a
+  WHERE a.tenant = :tenant AND a.instance_id = :id AND a.created_at >= :since AND a.created_at < :until
+  ORDER BY a.created_at DESC LIMIT :most)
+UNION ALL SELECT * FROM (
+  SELECT h.checked_at, 'health', 'health check', h.status, coalesce(h.trouble, ''), NULL
+  FROM (SELECT *, lag(status) OVER (ORDER BY checked_at) AS before FROM health_checks
+        WHERE tenant = :tenant AND instance_id = :id AND checked_at < :until AND checked_at >= :since - 86400.0) h
+  WHERE h.status IS NOT h.before AND h.checked_at >= :since
+  ORDER BY h.checked_at DESC LIMIT :most)
+UNION ALL SELECT * FROM (
+  SELECT e.event_ts, 'audit', coalesce(e.event_type, e.source, 'event'), coalesce(e.outcome, ''),
+         coalesce(e.tool_name, e.server_slug, ''), NULL
+  FROM audit_events e INDEXED BY audit_events_time
+  WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
+    AND e.event_ts >= :since AND e.event_ts < :until
+  ORDER BY e.event_ts DESC LIMIT :most)
+UNION ALL SELECT * FROM (
+  SELECT r.started_at, 'playbook',
+         coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
+         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.failed + h.unreachable > 0 THEN 'failed'
+              ELSE 'took part' END,
+         'by ' || coalesce(r.user, 'someone'), r.run_id
+  FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
+  WHERE h.host = :host AND r.started_at < :until AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
+  ORDER BY r.started_at DESC LIMIT :most)
+ORDER BY at DESC LIMIT :most
+"""  # noqa: S608 - texts of ours
+
+
+@query
+def history(
+    conn: Connection, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
+) -> pd.DataFrame:
+    """The newest events of an instance in a period (epoch seconds), newest first.
+
+    Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, None where
+    there is none). Of health only the changes, of audit events those without success; ``took part`` says of a
+    playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
+    """
+    params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
+    return as_frame(conn, _HISTORY, params)

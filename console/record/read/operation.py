@@ -25,7 +25,6 @@ from console.outcomes.outcome import (
     newest_targets,
     outcomes,
 )
-from console.outcomes.verdict import Verdict
 from console.outcomes.words import (
     CATEGORIES,
     CURRENT,
@@ -107,7 +106,6 @@ class Operation:
 
     row: dict[str, Any]
     facts: Facts
-    verdict: Verdict
     instances: pd.DataFrame
     failures: tuple[Failure, ...]
     rollouts: pd.DataFrame
@@ -143,7 +141,6 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
     return Operation(
         row=row,
         facts=facts,
-        verdict=Verdict(row["verdict"], row["why"], row["sentence"]),
         instances=instances,
         failures=_failures(conn, known, judged, targets),
         rollouts=rollouts_of_run(conn, key) if is_run else pd.DataFrame(),
@@ -249,48 +246,34 @@ def _spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | N
     return found
 
 
-@dataclass
-class _Cluster:
-    status: str
-    message: str
-    pattern: str
-    hosts: list[str]
-    times: list[float]
-    prints: set[str]
-
-
 def _failures(
     conn: Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
 ) -> tuple[Failure, ...]:
     """Each failure once. What the server says of the target is the cause; the task that waited for it repeats it."""
-    clusters: dict[tuple[str, str], _Cluster] = {}
+    clusters: dict[tuple[str, str], list[tuple[str, str, Outcome]]] = {}
     for host, outcome in judged.items():
-        if outcome.category not in PROBLEMS:
-            continue
-        message = cause_of(outcome, targets.get(host))
-        pattern = normalised(message, host)
-        cluster = clusters.setdefault(
-            (outcome.category, pattern), _Cluster(outcome.category, message, pattern, [], [], set())
-        )
-        cluster.hosts.append(host)
-        cluster.times += [outcome.since] if outcome.since is not None else []
-        # Those of the causes of one cluster are the same.
-        if message and not cluster.prints:
-            cluster.prints.add(fingerprint(message, host))
-        if outcome.message not in ("", message) and len(cluster.prints) < _PRINTS_MOST:
-            cluster.prints.add(fingerprint(outcome.message, host))
-    return tuple(
-        Failure(
-            cluster.status,
-            cluster.message,
-            cluster.pattern,
-            tuple(sorted(cluster.hosts)),
-            min(cluster.times, default=None),
-            max(cluster.times, default=None),
-            *_elsewhere(conn, key, cluster.prints),
-        )
-        for cluster in sorted(clusters.values(), key=lambda one_of: -len(one_of.hosts))
-    )
+        if outcome.category in PROBLEMS:
+            message = cause_of(outcome, targets.get(host))
+            clusters.setdefault((outcome.category, normalised(message, host)), []).append((host, message, outcome))
+    found = []
+    for (status, pattern), alike in sorted(clusters.items(), key=lambda cluster: -len(cluster[1])):
+        times = [outcome.since for _host, _message, outcome in alike if outcome.since is not None]
+        hosts = tuple(sorted(host for host, _message, _outcome in alike))
+        first, last = min(times, default=None), max(times, default=None)
+        elsewhere = _elsewhere(conn, key, _prints(alike))
+        found.append(Failure(status, alike[0][1], pattern, hosts, first, last, *elsewhere))
+    return tuple(found)
+
+
+def _prints(alike: Sequence[tuple[str, str, Outcome]]) -> set[str]:
+    """The fingerprints of one failure at several hosts: of the cause, and of what the tasks said, at most so many."""
+    # Those of the causes are the same.
+    host, message, _outcome = alike[0]
+    found = {fingerprint(message, host)} if message else set()
+    for host, message, outcome in alike:
+        if outcome.message not in ("", message) and len(found) < _PRINTS_MOST:
+            found.add(fingerprint(outcome.message, host))
+    return found
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
@@ -372,3 +355,25 @@ def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
     if facts.adopted and told and told not in found:
         found.append(str(told))
     return tuple(found)
+
+
+PREFIX_LEAST = 4
+_IDS = {
+    "run": "SELECT run_id FROM runs WHERE run_id >= :prefix AND run_id < :end LIMIT :most",
+    "rollout": "SELECT DISTINCT r.rollout_id FROM tenants t CROSS JOIN rollouts r ON r.tenant = t.tenant"
+    " WHERE r.rollout_id >= :prefix AND r.rollout_id < :end LIMIT :most",
+    "instance": "SELECT DISTINCT i.instance_id FROM tenants t CROSS JOIN instances i ON i.tenant = t.tenant"
+    " WHERE (i.instance_id >= :prefix AND i.instance_id < :end) OR (i.hostname >= :prefix AND i.hostname < :end)"
+    " LIMIT :most",
+}
+
+
+@query
+def whole_id(conn: Connection, prefix: str, *kinds: str) -> str | None:
+    """The one id of those kinds (run, rollout, instance) that begins so, or the one instance whose host name does; None
+    if there is none or more than one, or the prefix is shorter than PREFIX_LEAST."""
+    if len(prefix) < PREFIX_LEAST:
+        return None
+    wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
+    found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
+    return found.pop() if len(found) == 1 else None

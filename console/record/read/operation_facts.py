@@ -5,19 +5,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from console.outcomes.evidence import together
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
-from console.outcomes.reports import together
 from console.record.connection import dicts
 from console.record.read import rollouts
-from console.record.read.operation_targets import sent_by_tasks, targets_of_run
+from console.record.read.rollouts import sent_by_tasks, target_facts
 from console.record.read.sql import WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
@@ -104,7 +103,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
     # For numbers alone the targets are read only of the hosts that failed: of the others the results say enough.
     is_whole = whole or pruned or of_rollout(facts)
     in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
-    targets = targets_of_run(conn, run_id, in_doubt)
+    targets = target_facts(conn, run_id, in_doubt)
     planned, gone = _of_plan(plan_of(conn, run_id), hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
@@ -263,7 +262,7 @@ def _planned(
     number = conn.execute(
         "SELECT count(*) FROM host_results WHERE run_id = ? AND kind = 'item' AND task_counter IN"
         " (SELECT value FROM json_each(?)) AND counter BETWEEN ? AND ?",
-        (run_id, json.dumps(grouping), min(grouping), max(grouping) + len(hosts) + 1),
+        (run_id, grouping, min(grouping), max(grouping) + len(hosts) + 1),
     ).fetchone()[0]
     if number == len(hosts):
         return hosts
@@ -272,9 +271,9 @@ def _planned(
 
 
 _RESULTS = f"""
-SELECT h.host, h.task_counter, h.status, h.changed, h.ended_at, h.started_at, substr(h.msg, 1, 2000) AS message,
-       CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json,
-       {WAS_SENT} AS was_sent, h.counter
+SELECT h.host, h.status, h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
+       {WAS_SENT} AS was_sent, h.counter, h.task_counter,
+       CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
 WHERE h.run_id = :id AND h.kind = 'result'
   AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
@@ -290,32 +289,18 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     }
     found = []
-    rows = dicts(conn, _RESULTS, {"id": run_id, "ours": json.dumps(ours), "for_all": json.dumps(for_all)})
+    rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
     for row in rows:
-        task = tasks.get(row["task_counter"] or 0)
+        counter, task, values = row.pop("counter"), tasks.get(row.pop("task_counter") or 0), row.pop("result_json")
         action = task.action if task else ""
-        host = row["host"]
-        if host == "localhost":
+        if row["host"] == "localhost":
             if action != "update_policy":
                 # A run that found no hosts to work on, or a task for all of them: no instance's.
                 continue
-            host = POLICY
-        values: dict[str, Any] = parsed(row["result_json"])
-        if row["counter"] in adopted:
-            values["adopted"] = True
-        found.append(
-            Result(
-                host=host,
-                action=action,
-                status=row["status"],
-                changed=bool(row["changed"]),
-                at=row["ended_at"],
-                values=values,
-                message=row["message"] or "",
-                started_at=row["started_at"],
-                was_sent=bool(row["was_sent"]),
-            )
-        )
+            row["host"] = POLICY
+        row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
+        is_adopted = {"adopted": True} if counter in adopted else {}
+        found.append(Result(**row, action=action, values=parsed(values) | is_adopted))
     return found
 
 

@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Operations, newest first: what somebody did to the fleet, one row each, with its outcome in numbers."""
+"""Operations, newest first: what somebody did to the fleet, one row each, with its outcome in numbers; and all
+of them in numbers."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
@@ -18,9 +19,10 @@ import pandas as pd
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
-from console.outcomes.words import CANCELLED, CATEGORIES, COMPLETE, LOST, RUNNING
+from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts, one
-from console.record.read.frames import LIST_PAGE, framed, like, query
+from console.record.opening import open_to_read
+from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import (
     facts_of_act,
@@ -30,7 +32,7 @@ from console.record.read.operation_facts import (
     report_of_run,
     rollout_name,
 )
-from console.record.read.operation_targets import sent_by_tasks
+from console.record.read.rollouts import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
 from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
 
@@ -76,7 +78,7 @@ class OperationFilter:
 @query
 def operations(
     conn: Connection, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
-) -> tuple[pd.DataFrame, int]:
+) -> OnePage:
     """One page of operations, newest first, in COLUMNS, and how many match.
 
     A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it
@@ -204,8 +206,8 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
     if ROLLOUT in kinds:
-        params["adopted"] = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
-        params["sent"] = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+        params["adopted"] = [row[0] for row in conn.execute(_ADOPTED) if row[0]]
+        params["sent"] = [one_of.rollout_id for one_of in sent_by_tasks(conn)]
     runs = _RUNS.format(stats=", r.stats_json" if judged else "")
     sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
@@ -340,3 +342,39 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
     return framed((tuple(row.values()) for row in rows), COLUMNS, whole=(*CATEGORIES, "instances", "rollouts"))
+
+
+@dataclass
+class OperationTotals:
+    """The operations of one kind and name (as in outcomes.facts.Facts).
+
+    verdicts: how many ended, by verdict. running: how many run. seconds: how long each took that has an end, except
+    predictions and acts. last_at: when the newest one ended (epoch seconds, UTC), None for none.
+    """
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    running: int = 0
+    seconds: list[float] = field(default_factory=list)
+    last_at: float | None = None
+
+
+def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
+    """The operations of all time by kind and name. Raises DatabaseProblem.
+
+    Runs with their reports, rollouts and acts are never pruned, so the numbers only grow, with one exception: a run
+    that counted as lost and turns out to have ended moves to its verdict.
+    """
+    found: dict[tuple[str, str], OperationTotals] = {}
+    # Without the time limit of a page: nobody waits for it.
+    with open_to_read(path) as conn:
+        for key in matching(conn, OperationFilter(), judged=True):
+            totals = found.setdefault((key.kind, key.name), OperationTotals())
+            if key.verdict == RUNNING:
+                totals.running += 1
+                continue
+            totals.verdicts[key.verdict] += 1
+            if key.ended_at is not None:
+                totals.last_at = max(totals.last_at or 0.0, key.ended_at)
+                if key.at and key.kind != ACT and key.verdict not in (CHECK, LOST):
+                    totals.seconds.append(max(0.0, key.ended_at - key.at))
+    return found

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.failing import failing_targets
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
-from console.record.read.stuck import StuckRules, stuck
+from console.record.read.stuck import StuckRules, lost_runs, unmoved
 from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
 
@@ -37,7 +37,7 @@ def sources(conn: Connection) -> pd.DataFrame:
 
 
 @query
-def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of what could not be read: source, scope, host, last_error, gap_from, gap_to, bad_lines, last_ok_at."""
     where = """
         FROM ingest_cursors c LEFT JOIN instances i
@@ -149,26 +149,26 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
-        found, fresh = stuck(conn, now, chosen), freshness(conn)
+        fresh, since = freshness(conn), now - chosen.recent
+        moving, lost = unmoved(conn, fresh, now, chosen), lost_runs(conn, since)
         sql = f"""
         SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
           ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
         WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
         """  # noqa: S608 - a text of ours
         oldest = conn.execute(sql).fetchone()[0]
-        bad = Counter(one.status for one in failing_targets(conn, now - chosen.recent))
+        bad = Counter(one.status for one in failing_targets(conn, since))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
-    moving = found[found["rule"].isin(["in progress", "queued"])]
     behind = fresh.behind(now)
     return Vitals(
         api_at=behind.at if behind else None,
         runs_at=fresh.runs_at,
         oldest_open_at=oldest,
-        stuck=int(moving["targets"].sum()),
+        stuck=sum(row["targets"] for row in moving),
         uncertain=bad["uncertain"],
         failed=bad["failed"],
-        lost=int((found["rule"] == "lost").sum()),
+        lost=len(lost),
         errors=errors,
         backup_at=backup_at,
         api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",

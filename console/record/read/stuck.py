@@ -99,7 +99,7 @@ def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.D
     rules = rules or StuckRules()
     found = unmoved(conn, freshness(conn), now, rules)
     since = now - rules.recent
-    for r in dicts(conn, _LOST, {"since": since}):
+    for r in lost_runs(conn, since):
         why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
         found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
     doubt = [one for one in failing_targets(conn, since) if one.status == UNCERTAIN]
@@ -107,6 +107,11 @@ def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.D
         why = " ".join((one.message or "The server does not know how it ended.").split())[:200]
         found.append(_row("uncertain", 1, one.host, one.at, now, why, **{f"{one.kind}_id": one.key}))
     return pd.DataFrame(found, columns=COLUMNS)
+
+
+def lost_runs(conn: Connection, since: float) -> list[dict[str, Any]]:
+    """The lost runs since a time whose playbook has not gone through since: run_id, playbook, controller, hosts, at."""
+    return dicts(conn, _LOST, {"since": since})
 
 
 def unmoved(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:

@@ -17,17 +17,7 @@ from collections.abc import Callable, Sequence
 
 from sqlite_utils import Database, Migrations
 
-from console.record.schema import (
-    audit,
-    console_audit,
-    instances,
-    jobs,
-    notifications,
-    rollouts,
-    runs,
-    times,
-    upkeep,
-)
+from console.record.schema import audit, instances, jobs, rollouts, runs, times, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -53,7 +43,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0004_instances": _by(instances.STATEMENTS),
     "0005_upkeep": _by(upkeep.STATEMENTS),
     "0006_messages": _by(rollouts.MESSAGES),
-    "0007_console_audit": _by(console_audit.STATEMENTS),
+    "0007_console_audit": _by(upkeep.ACTIONS),
     "0008_audit_counts": _by(audit.COUNTS),
     "0009_run_jobs": _by(jobs.STATEMENTS),
     "0010_audit_newest": _by(audit.NEWEST),
@@ -62,7 +52,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0013_audit_fleet_daily": _by(audit.FLEET_DAILY),
     "0014_run_evidence": _by(runs.EVIDENCE),
     "0015_follower": _by(upkeep.FOLLOWER),
-    "0016_notifications": _by(notifications.STATEMENTS),
+    "0016_notifications": _by(upkeep.NOTIFICATIONS),
     # Nothing reads it.
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
 }

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was done to keep the database: backups, prunings, where pruned audits begin, and who keeps it up to date."""
+"""What the console notes of itself: what was done to keep the database and who keeps it up to date, what was tried from
+it, and what it told to whom."""
 
 from __future__ import annotations
 
@@ -46,4 +47,81 @@ FOLLOWER = (
       trouble_at REAL
     )
     """,
+)
+
+# Who tried what from the console, why, and what the outcome was. Rows are only added.
+ACTIONS = (
+    # Two rows an attempt: phase 'attempt', stored before anything is sent, and 'outcome', stored after. An attempt
+    # without an outcome was cut off in between. issuer and subject: the login's iss and sub; user: its name for people.
+    # targets: how many were confirmed (attempt) or found just before sending (outcome).
+    # outcome: done, refused (nothing was sent), failed (the server did not do it), unknown.
+    """
+    CREATE TABLE console_audit (
+      attempt_id TEXT NOT NULL,
+      phase TEXT NOT NULL CHECK (phase IN ('attempt', 'outcome')),
+      at REAL NOT NULL,
+      issuer TEXT,
+      subject TEXT,
+      user TEXT,
+      role TEXT,
+      tenant TEXT,
+      action TEXT,
+      rollout_id TEXT,
+      target_id TEXT,
+      instance_id TEXT,
+      name TEXT,
+      force INTEGER,
+      reason TEXT,
+      targets INTEGER,
+      outcome TEXT,
+      detail TEXT,
+      http_status INTEGER,
+      request_id TEXT,
+      PRIMARY KEY (attempt_id, phase)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX console_audit_time ON console_audit (phase, at)",
+    """
+    CREATE TRIGGER console_audit_no_update BEFORE UPDATE ON console_audit
+    BEGIN SELECT RAISE(ABORT, 'console_audit is append only'); END
+    """,
+    """
+    CREATE TRIGGER console_audit_no_delete BEFORE DELETE ON console_audit
+    BEGIN SELECT RAISE(ABORT, 'console_audit is append only'); END
+    """,
+    # INSERT OR REPLACE removes the old row without asking the trigger on DELETE.
+    """
+    CREATE TRIGGER console_audit_no_replace BEFORE INSERT ON console_audit
+    WHEN EXISTS (SELECT 1 FROM console_audit WHERE attempt_id = NEW.attempt_id AND phase = NEW.phase)
+    BEGIN SELECT RAISE(ABORT, 'console_audit is append only'); END
+    """,
+)
+
+# Which fact was told to which destination of notifications, and how that ended.
+NOTIFICATIONS = (
+    # One row a fact and destination, written before anything is sent, and never with an address or a text but the
+    # title. destination: its name in the rules. subject, key, state: what the fact is, as "operations", "run ID" and
+    # "stopped". at: of the fact. since: when it was first to be sent. outcome: sending, sent, failed or gave up; it is
+    # sending until the end of the attempt is noted. attempts: how many were begun, interrupted: how many of those had
+    # no end when the next one began. over_at: when a condition was over; it is sent again when it comes back.
+    """
+    CREATE TABLE notifications (
+      destination TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      key TEXT NOT NULL,
+      state TEXT NOT NULL,
+      at REAL,
+      title TEXT NOT NULL,
+      since REAL NOT NULL,
+      outcome TEXT NOT NULL,
+      attempts INTEGER NOT NULL,
+      interrupted INTEGER NOT NULL,
+      begun_at REAL NOT NULL,
+      ended_at REAL,
+      error TEXT,
+      over_at REAL,
+      PRIMARY KEY (destination, subject, key, state)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX notifications_since ON notifications (since)",
 )

@@ -10,7 +10,6 @@ and of the fleet, and stay when the raw events are pruned.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -45,23 +44,18 @@ class Audit(Part):
             return 0
         key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
         by_id = {storable(e["id"]): e for e in events}
-        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": json.dumps(list(by_id))})
+        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
         known = {row["id"] for row in found}
         # Pruned events are not stored again: their day has counted them.
-        floor = self._floor(key)
+        floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
+        floor = (self._tables.one(floors, key) or {"floor": -math.inf})["floor"]
         new = {
             id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
         }
         self._tables.upsert("audit_events", list(new.values()))
         for statement in _COUNT:
-            self._tables.conn.execute(statement, {**key, "ids": json.dumps(list(new))})
+            self._tables.conn.execute(statement, {**key, "ids": list(new)})
         return len(new)
-
-    def _floor(self, key: Row) -> float:
-        found = self._tables.one(
-            "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id", key
-        )
-        return float(found["floor"]) if found else -math.inf
 
 
 # Of one instance the events with some ids.

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from console.record.rows import InstanceRows, Row
@@ -35,7 +34,7 @@ class Instances(Part):
         found = self._tables.rows(
             "SELECT action_id FROM instance_actions WHERE tenant = ? AND instance_id = ?"
             " AND action_id IN (SELECT value FROM json_each(?))",
-            (tenant, instance_id, json.dumps(ids)),
+            (tenant, instance_id, list(ids)),
         )
         return {row["action_id"] for row in found}
 

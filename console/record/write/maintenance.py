@@ -29,7 +29,7 @@ from console.record.opening import (
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule, retired_at
 from console.record.rows import to_json
-from console.record.write.tables import OpenedDatabase, Tables
+from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
 # Rows removed in one transaction: a sync that waits for it waits well under a second.
@@ -49,10 +49,10 @@ class Copy:
 
 def open_maintenance(path: Path) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
-    return Maintenance(Tables(*open_to_write(path, create=False, into_copy=True)))
+    return Maintenance(*open_to_write(path, create=False, into_copy=True))
 
 
-class Maintenance(OpenedDatabase):
+class Maintenance(Tables):
     """The open database. A pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
 
     def prune(self, rules: Sequence[Rule], now: float, told: Told, totals: Sequence[int]) -> dict[str, int]:
@@ -60,7 +60,7 @@ class Maintenance(OpenedDatabase):
         gone = {}
         for rule, total in zip(rules, totals, strict=True):
             done = 0
-            for scope in self._tables.rows(rule.scopes, rule.params):
+            for scope in self.rows(rule.scopes, rule.params):
                 if rule.floors:
                     self._raise_floor(scope)
                 while count := self._remove(rule, scope):
@@ -75,14 +75,14 @@ class Maintenance(OpenedDatabase):
         return gone
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
-        with self._tables.transaction():
-            return self._tables.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
+        with self.transaction():
+            return self.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
         # pruning may have kept less.
-        with self._tables.transaction():
-            self._tables.conn.execute(
+        with self.transaction():
+            self.conn.execute(
                 "INSERT INTO audit_floors (tenant, instance_id, floor) VALUES (:tenant, :instance_id, :edge)"
                 " ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
                 scope,
@@ -91,37 +91,37 @@ class Maintenance(OpenedDatabase):
     def _give_back(self) -> None:
         # Gives free pages back to the file system. A reader may prevent it; the next pruning tries again.
         with suppress(sqlite3.Error):
-            self._tables.conn.execute("PRAGMA incremental_vacuum").fetchall()
-            self._tables.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.conn.execute("PRAGMA incremental_vacuum").fetchall()
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
         """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
-        with self._tables.transaction():
-            self._tables.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+        with self.transaction():
+            self.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
         """Turn a copy for review into a database of its own; False if it was not a copy."""
-        with self._tables.transaction():
-            mark = self._tables.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
+        with self.transaction():
+            mark = self.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
                 return False
-            self._tables.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
+            self.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
             # It follows the database that was copied.
-            self._tables.conn.execute("DELETE FROM follower")
+            self.conn.execute("DELETE FROM follower")
             self.record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
     def tenants(self) -> list[str]:
         """The addresses of the APIs that were ever read."""
-        return [row["tenant"] for row in self._tables.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
+        return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
         """Record that a tenant's API is no longer read; False if that is known and no sync has read it since.
 
         Its data stays. The errors of its syncs are removed, since no later sync would.
         """
-        with self._tables.transaction():
-            if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
+        with self.transaction():
+            if self.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
             self._forget_errors(tenant)
             self.record("retire", now, {"tenant": tenant})
@@ -129,21 +129,21 @@ class Maintenance(OpenedDatabase):
 
     def import_sources(self) -> list[str]:
         """The addresses of AWX and the folders of ansible-runner that a sync was ever given."""
-        return [row["scope"] for row in self._tables.rows(_IMPORTED, {})]
+        return [row["scope"] for row in self.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
         """Remove the sync errors of an AWX or a folder that is no longer read; False if there are none.
 
         The jobs that were imported from there stay.
         """
-        with self._tables.transaction():
+        with self.transaction():
             if not self._forget_errors(source):
                 return False
             self.record("retire", now, {"import": source})
         return True
 
     def _forget_errors(self, source: str) -> bool:
-        return self._tables.conn.execute(_FORGET_ERRORS, {"t": source}).rowcount > 0
+        return self.conn.execute(_FORGET_ERRORS, {"t": source}).rowcount > 0
 
 
 _READ_AT = "(SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t)"
@@ -235,7 +235,7 @@ def _mark(path: Path, target: Path, now: float) -> None:
         # The first versions have no table for it.
         has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
         if has_table and copied_at(conn) is None:
-            Maintenance(Tables(conn, target)).record("copy", now, {"file": str(path.absolute())})
+            Maintenance(conn, target).record("copy", now, {"file": str(path.absolute())})
 
 
 def _note(path: Path, target: Path, size: int, now: float) -> str:

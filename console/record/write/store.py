@@ -11,7 +11,9 @@ nothing. Each method that writes is one transaction. Errors are DatabaseProblem,
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from console.record.opening import BUSY_TIMEOUT, open_to_write
@@ -22,7 +24,7 @@ from console.record.write.instances import Instances
 from console.record.write.jobs import Jobs
 from console.record.write.rollouts import Rollouts
 from console.record.write.runs import Runs
-from console.record.write.tables import OpenedDatabase, Tables
+from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
 
@@ -37,64 +39,63 @@ def open_store(
 
     Raises DatabaseProblem, as ``opening.open_to_write`` says; among others for a copy for review, unless ``into_copy``.
     """
-    opened = open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy)
-    return Store(Tables(*opened, busy_timeout))
+    return Store(*open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy), busy_timeout)
 
 
-class Store(OpenedDatabase):
+class Store(Tables):
     """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already, and
     ``clock`` whether the times are right."""
 
-    def __init__(self, tables: Tables) -> None:
-        super().__init__(tables)
-        self.audit = Audit(tables)
-        self.instances = Instances(tables)
-        self.jobs = Jobs(tables)
-        self.rollouts = Rollouts(tables)
-        self._runs = Runs(tables)
-        self.clock = Clock(tables)
+    def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float) -> None:
+        super().__init__(conn, path, busy_timeout)
+        self.audit = Audit(self)
+        self.instances = Instances(self)
+        self.jobs = Jobs(self)
+        self.rollouts = Rollouts(self)
+        self._runs = Runs(self)
+        self.clock = Clock(self)
 
     # Cursors
 
     def cursor(self, source: str, scope: str) -> Cursor | None:
         """The cursor of one source and scope, None if it was never read."""
-        found = self._tables.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
+        found = self.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
         return _cursor(found) if found else None
 
     def cursors(self, source: str) -> dict[str, Cursor]:
         """All cursors of a source, by scope."""
-        found = self._tables.rows("SELECT * FROM ingest_cursors WHERE source = ?", (source,))
+        found = self.rows("SELECT * FROM ingest_cursors WHERE source = ?", (source,))
         return {row["scope"]: _cursor(row) for row in found}
 
     def put_cursor(self, cursor: Cursor) -> None:
         """Store a cursor as it is."""
         row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
         del row["state"]
-        with self._tables.transaction():
-            self._tables.upsert("ingest_cursors", [row])
+        with self.transaction():
+            self.upsert("ingest_cursors", [row])
 
     def note_read(self, source: str, scope: str, at: float, problems: Sequence[str]) -> None:
         """Note how reading a source as a whole ended at ``at``: with these problems, or well if there are none."""
-        with self._tables.transaction():
+        with self.transaction():
             cursor = self.cursor(source, scope) or Cursor(source, scope)
             cursor.note(at, problems)
             self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
         """Forget a cursor."""
-        with self._tables.transaction():
-            self._tables.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
+        with self.transaction():
+            self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
     # The follower
 
     def put_beat(self, row: Row) -> None:
         """Store what the follower reports of itself, a row of its table, in place of the report before."""
-        with self._tables.transaction():
-            self._tables.upsert("follower", [{"only": 1, **row}])
+        with self.transaction():
+            self.upsert("follower", [{"only": 1, **row}])
 
     def has_open_work(self, tenant: str) -> bool:
         """Whether a rollout of the tenant is open, or a playbook run is in progress."""
-        [found] = self._tables.rows(
+        [found] = self.rows(
             "SELECT EXISTS (SELECT 1 FROM rollouts WHERE tenant = ? AND is_open = 1)"
             " OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS there",
             (tenant,),
@@ -111,7 +112,7 @@ class Store(OpenedDatabase):
         ``job``: the row of run_jobs that these events are of. If the callback has recorded the same run, its row stays
         the only one (``jobs.shown_by`` returns it) and the events are left out.
         """
-        with self._tables.transaction():
+        with self.transaction():
             stored = self.cursor(cursor.source, cursor.scope)
             if (stored.position if stored else None) != after:
                 return False
@@ -125,14 +126,14 @@ class Store(OpenedDatabase):
     def lose_runs(self, source: str, quiet_since: float, refs: Sequence[str] | None = None) -> int:
         """Store the running runs of a source as lost that were last heard of before, with their jobs; returns how many
         runs. refs: only those with one of these source_ref."""
-        with self._tables.transaction():
-            lost = self._tables.conn.execute(
+        with self.transaction():
+            lost = self.conn.execute(
                 "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = ?"
                 " AND coalesce(heartbeat_at, started_at, 0) < ?"
                 " AND (?3 IS NULL OR source_ref IN (SELECT value FROM json_each(?3)))",
                 (source, quiet_since, None if refs is None else to_json(refs)),
             ).rowcount
-            self._tables.conn.execute(
+            self.conn.execute(
                 "UPDATE run_jobs SET status = 'lost' WHERE status = 'running'"
                 " AND run_id IN (SELECT run_id FROM runs WHERE status = 'lost' AND source = ?)",
                 (source,),
@@ -142,22 +143,22 @@ class Store(OpenedDatabase):
     def put_tenant(self, tenant: str, at: float) -> None:
         """Remember a tenant; ``tenant`` is the API's base URL."""
         row = {"tenant": tenant, "base_url": tenant, "first_seen": at}
-        with self._tables.transaction():
-            self._tables.upsert("tenants", [row])
+        with self.transaction():
+            self.upsert("tenants", [row])
 
     def put_policy(self, row: Row) -> bool:
         """Add a policy as it is now if it differs from the newest one. Returns whether it did."""
-        with self._tables.transaction():
-            return self._tables.add_if_new("policies", row)
+        with self.transaction():
+            return self.add_if_new("policies", row)
 
     def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written."""
-        with self._tables.transaction():
+        with self.transaction():
             return self.rollouts.put(reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
         """Store what was read of an instance, and its cursor; returns how many rows were written."""
-        with self._tables.transaction():
+        with self.transaction():
             written = self.instances.put(rows)
             self.put_cursor(cursor)
         return written
@@ -167,10 +168,10 @@ class Store(OpenedDatabase):
 
         Returns how many events are new.
         """
-        with self._tables.transaction():
+        with self.transaction():
             added = self.audit.add(events)
             if summary is not None:
-                self._tables.add_if_new("audit_summaries", summary)
+                self.add_if_new("audit_summaries", summary)
             self.put_cursor(cursor)
         return added
 

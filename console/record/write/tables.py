@@ -18,11 +18,20 @@ from console.record.rows import Row
 
 
 class Tables:
-    """The open database. ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``."""
+    """A database that is open for writing. Use it from one thread, and as a context manager.
+
+    ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``.
+    """
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
         self._keys: dict[str, tuple[str, ...]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the database."""
@@ -117,17 +126,3 @@ class Part:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-
-
-class OpenedDatabase(Part):
-    """A database that is open for writing. Use it from one thread, and as a context manager."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._tables.close()
-
-    def close(self) -> None:
-        """Close the database."""
-        self._tables.close()

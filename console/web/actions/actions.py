@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console.record.read import console_actions
+from console.record.read import ledgers
 from console.text.counts import counted
 from console.web.shared import columns, lists, messages, paging
 
@@ -16,9 +16,9 @@ from console.web.shared import columns, lists, messages, paging
 def body() -> None:
     with messages.database():
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            outcomes = lists.status_filter("acted", console_actions.OUTCOMES, "Outcome")
+            outcomes = lists.status_filter("acted", ledgers.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
-        found = paging.asked("acted", console_actions.console_actions, tuple(outcomes), search)
+        found = paging.asked("acted", ledgers.console_actions, tuple(outcomes), search)
         if not found.total:
             if outcomes or search:
                 st.text("No action matches these filters.")

@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.errors imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Verdict, as_stored, judge
 from console.act.send import Attempt, Outcome, act, read_state
-from console.collect.api.options import ApiOptions
+from console.collect.api.session import ApiOptions
 from console.collect.once import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries

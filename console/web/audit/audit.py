@@ -9,23 +9,18 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import audit
+from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.audit.pivot import pivot
-from console.web.shared import audit_events, cached, columns, lists, messages, paging, plot, viewer
+from console.web.shared import cached, columns, lists, messages, paging, plot, tables, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
 BUCKETS_MOST = 200
 # Shown for an empty value, such as the server of a tool event.
 NONE = "(none)"
-
-
-@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
-def figure(counts: pd.DataFrame, theme: str, zone: str) -> str:
-    return plot.to_json(audit.over_time(counts, theme, zone))
 
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
@@ -37,7 +32,7 @@ def body() -> None:
     with messages.database():
         messages.data_as_of()
         totals = cached.ask(audit_queries.audit_totals)
-        if not totals.instances:
+        if not totals["instances"]:
             every = "They are read from the API for every instance that a rollout has named:"
             messages.empty("No audit events yet", every, [frames.SYNC])
             return
@@ -57,26 +52,25 @@ def word(value: str) -> str:
     return value or NONE
 
 
-def held(totals: audit_queries.AuditTotals) -> None:
+def held(totals: dict[str, int]) -> None:
     """The API's totals, and which fraction of them is stored."""
     lists.metrics(
         {
-            "Events, by the API": totals.total,
-            "Success": totals.success,
-            "Error": totals.error,
-            "Denied": totals.denied,
-            "Instances": totals.instances,
+            "Events, by the API": totals["total"],
+            "Success": totals["success"],
+            "Error": totals["error"],
+            "Denied": totals["denied"],
+            "Instances": totals["instances"],
         }
     )
-    part = totals.held / totals.total if totals.total else 1.0
-    st.progress(
-        part, text=f"{totals.held:,} of {totals.total:,} events ingested. The counts below are of the ingested ones."
-    )
-    if totals.gaps:
+    part = totals["held"] / totals["total"] if totals["total"] else 1.0
+    ingested = f"{totals['held']:,} of {totals['total']:,} events ingested"
+    st.progress(part, text=f"{ingested}. The counts below are of the ingested ones.")
+    if totals["gaps"]:
         with lists.row():
             st.badge("gaps", icon=":material/warning:", color="orange")
             st.text(
-                f"Of {counted(totals.gaps, 'instance')} events are missing between two syncs; By instance lists them"
+                f"Of {counted(totals['gaps'], 'instance')} events are missing between two syncs; By instance lists them"
                 " first."
             )
 
@@ -105,8 +99,9 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
     st.header(f"By {span.grain} and outcome")
     # Only hours have the viewer's zone in their labels, so that all viewers share the figure of days.
-    drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
-    plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
+    zone = viewer.zone() if span.grain == "hour" else ""
+    alt = f"Audit events by {span.grain} and outcome"
+    plot.chart(alt, "audit_over_time", audit.over_time, counts, viewer.theme(), zone)
     pivot_table(counts, by, name)
 
 
@@ -159,7 +154,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         st.text("These events are no longer stored, only their counts." if not found.total else "This page is empty.")
         return
     st.caption(f"{counted(found.total, 'event')}, newest first; a time leads to the operations of that time")
-    audit_events.show(found.rows)
+    tables.audit_events(found.rows)
     found.pager()
 
 

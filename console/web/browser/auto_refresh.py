@@ -17,6 +17,7 @@ import streamlit as st
 
 from console.record.read import frames
 from console.settings.environment import load_settings
+from console.web.shared import messages
 
 REFRESH_SECONDS = 3.0
 
@@ -25,15 +26,16 @@ _JS = Path(__file__).with_name("tab_visibility.js").read_text(encoding="utf-8")
 
 
 def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
-    """Draw ``body`` as a fragment, and refresh the whole page every few seconds while ``is_open()``, the tab is visible
-    and ``body`` has not called :func:`hold`."""
+    """Draw ``body``, in which an error of the database becomes a message, as a fragment; and refresh the whole page
+    every few seconds while ``is_open()``, the tab is visible and ``body`` has not called :func:`hold`."""
 
     def drawn() -> None:
         hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
         st.session_state[_TIMER] = REFRESH_SECONDS if is_open() and not hidden else None
         st.session_state[_HELD] = False
         st.session_state[_DATABASE] = _database()
-        body()
+        with messages.database():
+            body()
         if st.session_state[_TIMER] and not st.session_state[_HELD]:
             calls = itertools.count()
             # Streamlit calls it at once, and then at every interval.

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from console.outcomes.words import VERDICTS
 from console.record.read.fleet import Fleet
-from console.record.read.freezes import Frozen
+from console.record.read.policy import Frozen
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of

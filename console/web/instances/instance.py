@@ -13,18 +13,17 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.figures import health_bands, instance
+from console.figures import instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
-from console.record.read import durations, frames, freshness, history, instances
+from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import declared
+from console.web.instances import parts
 from console.web.shared import (
-    audit_events,
     cached,
     columns,
     links,
@@ -33,11 +32,11 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    period,
     plot,
+    tables,
     viewer,
 )
-from console.web.shared.export_menu import Listed, share
+from console.web.shared.paging import Listed, share
 
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
@@ -45,31 +44,18 @@ OUTCOMES = ("success", "error", "denied")
 HISTORY_DAYS, HISTORY_MOST = 7.0, 200
 
 
-@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def health_figure(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
-    bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
-    inside = [band for band in bands if band.end > span[0]]
-    return plot.to_json(instance.health_strip(inside, span, theme, zone))
-
-
-@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def deploys_figure(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
-    return plot.to_json(instance.deploy_times(targets, (p50, p95), theme, zone))
-
-
 def body() -> None:
-    with messages.database():
-        known = cached.ask(instances.instance, ID) if ID else None
-        if known is None:
-            messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
-            return
-        header(known)
-        happened(known)
-        health(known)
-        deploys(known)
-        actions(known)
-        audit(known)
-        versions(known)
+    known = cached.ask(instances.instance, ID) if ID else None
+    if known is None:
+        messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
+        return
+    header(known)
+    happened(known)
+    health(known)
+    deploys(known)
+    actions(known)
+    audit(known)
+    versions(known)
 
 
 def header(known: dict[str, Any]) -> None:
@@ -95,7 +81,7 @@ def header(known: dict[str, Any]) -> None:
         ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
         ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
     ]
-    markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
+    markup.draw(markup.strip(figures), parts.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
@@ -119,17 +105,17 @@ def happened(known: dict[str, Any]) -> None:
     head = lists.row()
     with head:
         st.header("What happened", width="content")
-    since, until = period.chosen("happened")
+    since, until = lists.period("happened")
     now = viewer.clock() // 60 * 60
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
-    found = cached.ask(history.history, *key, HISTORY_MOST)
+    found = cached.ask(instances.history, *key, HISTORY_MOST)
     more = f", the newest {HISTORY_MOST}" if len(found) == HISTORY_MOST else ""
     end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     with head:
         st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
-        share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
+        share("instance-history", len(found), lambda path, most: instances.history(path, *key, most))
     if not len(found):
         st.text("Nothing is recorded in this time.")
         return
@@ -159,13 +145,13 @@ def health(known: dict[str, Any]) -> None:
     # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
     since = now - SPANS[span] * 86400
-    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
-    figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
-    plot.chart(figure, "Health of the instance over time", "health")
+    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - instance.HOLD_MOST)
+    alt = "Health of the instance over time"
+    plot.chart(alt, "health", instance.health_over_time, checks, (since, now), viewer.theme(), viewer.zone())
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
         f"{counted(shown, 'check')} in this time. A result counts until the next check, "
-        f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
+        f"for at most {times.duration(instance.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )
     lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))
@@ -193,9 +179,8 @@ def deploys(known: dict[str, Any]) -> None:
         p95, whose = fleet, "the fleet's"
     st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
-        plot.chart(
-            deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
-        )
+        alt = "Duration of its deploys over time"
+        plot.chart(alt, "times", instance.deploy_times, found, (p50, p95), viewer.theme(), viewer.zone())
     shown = (
         markup.linked("rollout", lists.rollout_title, pages.ROLLOUT, "rollout_id"),
         markup.status("status", "status"),
@@ -277,7 +262,7 @@ def audit(known: dict[str, Any]) -> None:
     if total:
         listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
         listed.head(f"The newest {len(found):,} that were not a success")
-        audit_events.show(found)
+        tables.audit_events(found)
     else:
         st.text("Every ingested event was a success.")
 

@@ -11,7 +11,7 @@ from console.record.read import declared as declared_queries
 from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
-from console.web.instances import declared, table
+from console.web.instances import parts
 from console.web.shared import cached, lists, markup, messages, paging, viewer
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
@@ -23,40 +23,39 @@ ONLY = {
     "Update waiting: runtime": "runtime",
     "Update waiting: skills": "skills",
     "Update waiting: servers": "mcp_servers",
-    declared.OVERRIDES: "overrides",
-    declared.DIFFERS: "differs",
+    parts.OVERRIDES: "overrides",
+    parts.DIFFERS: "differs",
 }
 
 
 def body() -> None:
-    with messages.database():
-        head = messages.head("Instances")
-        tally = cached.ask(instances.instance_tally)
-        if not tally.get("total"):
-            messages.empty(
-                "No instances yet",
-                "The API has no list of instances: an instance appears here after a rollout that names it was read.",
-                [frames.SYNC],
-            )
-            return
-        now = viewer.clock() // 60 * 60
-        fleets = cached.ask(fleet.fleets, now)
-        for one in fleets:
-            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
-        compared = cached.ask(declared_queries.comparison)
-        declared.line(tally, compared)
-        wanted = filters(compared)
-        found = paging.asked("instances", instances.instance_page, wanted)
-        with head:
-            st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
-            found.share()
-        if found.total:
-            markup.draw(table.of_instances(found.rows, compared))
-            found.pager()
-        else:
-            st.text("No instance matches these filters.")
-        declared.details(compared)
-        unread(tally)
+    head = messages.head("Instances")
+    tally = cached.ask(instances.instance_tally)
+    if not tally.get("total"):
+        messages.empty(
+            "No instances yet",
+            "The API has no list of instances: an instance appears here after a rollout that names it was read.",
+            [frames.SYNC],
+        )
+        return
+    now = viewer.clock() // 60 * 60
+    fleets = cached.ask(fleet.fleets, now)
+    for one in fleets:
+        markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
+    compared = cached.ask(declared_queries.comparison)
+    parts.declared(tally, compared)
+    wanted = filters(compared)
+    found = paging.asked("instances", instances.instance_page, wanted)
+    with head:
+        st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
+        found.share()
+    if found.total:
+        markup.draw(parts.table(found.rows, compared))
+        found.pager()
+    else:
+        st.text("No instance matches these filters.")
+    parts.comparison(compared)
+    unread(tally)
 
 
 def unread(tally: dict[str, int]) -> None:

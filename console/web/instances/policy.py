@@ -12,36 +12,29 @@ from markupsafe import Markup
 
 from console.figures import policy as figures
 from console.record.read import frames
-from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, lists, markup, messages, pages, paging, plot, viewer
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
 
 
-@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
-def calendar(open_hours: tuple[bool, ...], frozen: tuple[tuple[float, float, str], ...], now: float, theme: str) -> str:
-    return plot.to_json(figures.calendar(open_hours, frozen, now, theme=theme))
-
-
 def body() -> None:
-    with messages.database():
-        messages.data_as_of()
-        policies = cached.ask(policy_queries.policies)
-        if not policies:
-            messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:", [frames.SYNC])
-            return
-        policy = chosen(policies)
-        now = viewer.clock() // 60 * 60
-        frozen = cached.ask(freeze_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
-        window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
-        freezes(frozen)
-        limits(policy)
-        changes(policy)
-        overrides(policy)
+    messages.data_as_of()
+    policies = cached.ask(policy_queries.policies)
+    if not policies:
+        messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:", [frames.SYNC])
+        return
+    policy = chosen(policies)
+    now = viewer.clock() // 60 * 60
+    frozen = cached.ask(policy_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
+    window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
+    freezes(frozen)
+    limits(policy)
+    changes(policy)
+    overrides(policy)
 
 
 def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
@@ -52,7 +45,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
     return by_tenant.get(tenant or "", policies[0])
 
 
-def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: float) -> None:
+def window(state: policy_queries.WindowNow, frozen: policy_queries.Frozen, now: float) -> None:
     st.header("Maintenance window")
     with lists.row():
         lists.status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
@@ -67,13 +60,13 @@ def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: 
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
     times_of = tuple((one.start, one.end, one.reason) for one in frozen.times)
     alt = "The maintenance window and the freezes of the next 7 days, in UTC"
-    plot.chart(calendar(state.open_hours, times_of, now, viewer.theme()), alt, "window")
+    plot.chart(alt, "window", figures.calendar, state.open_hours, times_of, now, viewer.theme())
     st.caption(
         "According to the API reference, the window applies to fleet rollouts, not to the redeploy of one instance."
     )
 
 
-def freezes(frozen: freeze_queries.Frozen) -> None:
+def freezes(frozen: policy_queries.Frozen) -> None:
     st.header("Freezes")
     if not frozen.plans:
         st.text(
@@ -100,7 +93,7 @@ def freezes(frozen: freeze_queries.Frozen) -> None:
         )
 
 
-def told_to(one: freeze_queries.FrozenTime) -> Markup:
+def told_to(one: policy_queries.FrozenTime) -> Markup:
     """The plan that says so."""
     return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.when(one.told_at))), " ")
 

@@ -21,30 +21,29 @@ Row = dict[str, Any]
 
 
 def body() -> None:
-    with messages.database():
-        messages.head("Compare two operations")
-        now = viewer.clock() // 60 * 60
-        newest, _dummy = cached.ask(operations.operations, now, None, 1, CHOICES)
-        choices = {record["key"]: record for record in records(newest[newest["kind"] != "act"])}
-        if not asked("a") and not asked("b") and len(choices) > 1:
-            # Put into the URL at once, so that a copied link always compares these two.
-            st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
-        left, right = st.columns(2)
-        with left:
-            a = side("a", "Before", choices, now)
-        with right:
-            b = side("b", "Now", choices, now)
-        if a is None or b is None:
-            missing(a, b, bool(choices))
-            return
-        if a["key"] == b["key"]:
-            st.text("Both are the same operation. Choose another one to compare it with.")
-            return
-        before, after = (cached.operation(one["key"], now) for one in (a, b))
-        if before is not None and after is not None:
-            with lists.row():
-                st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
-            comparison.show(before, after)
+    messages.head("Compare two operations")
+    now = viewer.clock() // 60 * 60
+    newest, _dummy = cached.ask(operations.operations, now, None, 1, CHOICES)
+    choices = {record["key"]: record for record in records(newest[newest["kind"] != "act"])}
+    if not asked("a") and not asked("b") and len(choices) > 1:
+        # Put into the URL at once, so that a copied link always compares these two.
+        st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
+    left, right = st.columns(2)
+    with left:
+        a = side("a", "Before", choices, now)
+    with right:
+        b = side("b", "Now", choices, now)
+    if a is None or b is None:
+        missing(a, b, bool(choices))
+        return
+    if a["key"] == b["key"]:
+        st.text("Both are the same operation. Choose another one to compare it with.")
+        return
+    before, after = (cached.operation(one["key"], now) for one in (a, b))
+    if before is not None and after is not None:
+        with lists.row():
+            st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
+        comparison.show(before, after)
 
 
 def before_it(listed: list[Row]) -> str:

@@ -9,8 +9,7 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.outcomes.comparison import KINDS, kind_of
-from console.outcomes.words import RUNNING, UPDATED, word
+from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, word
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
@@ -31,7 +30,7 @@ def show(before: Operation, now: Operation) -> None:
     markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
-    lists.metrics({kind.capitalize(): numbers[kind] for kind in KINDS if kind in numbers})
+    lists.metrics({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers})
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):
@@ -52,7 +51,7 @@ def _told(one: Operation) -> Markup:
         (
             markup.operation(rows.title(one.row), one.row["key"]),
             markup.badge(one.row["verdict"]),
-            one.verdict.sentence,
+            one.row["sentence"],
         ),
         " ",
     )
@@ -60,8 +59,8 @@ def _told(one: Operation) -> Markup:
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-        kinds = lists.pills("Then and now", KINDS, "compare_kind", meanings=meanings)
+        meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
+        kinds = lists.pills("Then and now", CHANGES, "compare_kind", meanings=meanings)
         search = lists.search_box("compare", "Host or message contains")
         column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:
@@ -117,12 +116,12 @@ def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
         found[name] = either.astype(object).where(either.notna(), None)
     found = found.rename(columns={"category_before": "before", "category_now": "now"})
     found["kind"] = [
-        kind_of(*(word if isinstance(word, str) else None for word in pair))
+        change_of(*(word if isinstance(word, str) else None for word in pair))
         for pair in zip(found["before"], found["now"], strict=True)
     ]
     found["more"] = found["seconds_now"] - found["seconds_before"]
     found["more_waited"] = found["waited_now"] - found["waited_before"]
     shown = ["host", "instance_id", "kind", "before", "now", "seconds_before", "seconds_now", "more", "waited_before",
              "waited_now", "more_waited", "message"]  # fmt: skip
-    place = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    place = found["kind"].map({kind: place for place, kind in enumerate(CHANGES)})
     return found.assign(place=place).sort_values(["place", "host"], ignore_index=True)[shown]

@@ -14,31 +14,30 @@ from markupsafe import Markup
 from console.record.read import failures as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, markup, messages, pages, paging, period
-from console.web.shared.export_menu import Listed
+from console.web.shared import cached, lists, markup, messages, pages, paging
+from console.web.shared.paging import Listed
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
 
 
 def body() -> None:
-    with messages.database():
-        head = messages.head("Failures")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            since, until = period.chosen("failures")
-            search = lists.search_box("failures", "Message or host contains")
-        found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until, search)
-        if not len(found):
-            everything = since is None and until is None and not search
-            st.text("No failure is recorded." if everything else "No failure matches these filters.")
-            return
-        listed = paging.of_frame("failures", found)
-        with head:
-            said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
-            st.caption(f"{said}, most frequent first", width="content")
-            listed.share()
-        markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
-        listed.pager()
-        chosen(found)
+    head = messages.head("Failures")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        since, until = lists.period("failures")
+        search = lists.search_box("failures", "Message or host contains")
+    found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until, search)
+    if not len(found):
+        everything = since is None and until is None and not search
+        st.text("No failure is recorded." if everything else "No failure matches these filters.")
+        return
+    listed = paging.of_frame("failures", found)
+    with head:
+        said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
+        st.caption(f"{said}, most frequent first", width="content")
+        listed.share()
+    markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
+    listed.pager()
+    chosen(found)
 
 
 def _message(row: dict[str, Any]) -> Markup:

@@ -18,13 +18,13 @@ from console.web.browser import auto_refresh
 from console.web.operations import parts, rows
 from console.web.shared import (
     cached,
-    export_menu,
     links,
     lists,
     markup,
     messages,
     pages,
-    rollouts_table,
+    paging,
+    tables,
     viewer,
 )
 from console.web.timeline import section
@@ -33,26 +33,25 @@ ID = links.resolved("run", "rollout")
 
 
 def body() -> None:
-    with messages.database():
-        now = viewer.clock() // 10 * 10
-        found = cached.operation(ID, now) if ID else None
-        if found is None:
-            messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
-            return
-        header(found)
-        verdict(found)
-        left, right = st.columns([11, 9], gap="medium")
-        with left:
-            if found.failures:
-                st.header("What failed")
-                parts.failures(found)
-            parts.gates(found)
-        with right:
-            parts.plan_and_result(found)
-            following(found)
-        timeline(found, now)
-        parts.instances(found)
-        closed(found)
+    now = viewer.clock() // 10 * 10
+    found = cached.operation(ID, now) if ID else None
+    if found is None:
+        messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
+        return
+    header(found)
+    verdict(found)
+    left, right = st.columns([11, 9], gap="medium")
+    with left:
+        if found.failures:
+            st.header("What failed")
+            parts.failures(found)
+        parts.gates(found)
+    with right:
+        parts.plan_and_result(found)
+        following(found)
+    timeline(found, now)
+    parts.instances(found)
+    closed(found)
 
 
 def header(found: queries.Operation) -> None:
@@ -63,7 +62,7 @@ def header(found: queries.Operation) -> None:
         if row["check"] is True and row["verdict"] != words.CHECK:
             lists.status_badge(words.CHECK)
         messages.data_as_of(row["tenant"] or "")
-        export_menu.share("operation")
+        paging.share("operation")
     goes_on = found.facts.runs or found.facts.status == "paused"
     ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")
     took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
@@ -85,7 +84,7 @@ def verdict(found: queries.Operation) -> None:
     markup.draw(
         markup.card(
             row["verdict"],
-            Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
+            Markup('<p class="fo-verdict">{}</p>').format(row["sentence"]),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),
             markup.small(note),
@@ -130,7 +129,7 @@ def closed(found: queries.Operation) -> None:
         links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
-        rollouts_table.of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
+        tables.rollouts_of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:

@@ -13,7 +13,7 @@ from console.record.read import operations as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, viewer
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
@@ -21,34 +21,33 @@ REAL, CHECKS = "Real", "Check mode"
 
 
 def body() -> None:
-    with messages.database():
-        head = messages.head("Operations")
-        wanted = filters()
-        now = viewer.clock() // 5 * 5
-        found = paging.asked("operations", queries.operations, now, wanted)
-        if not found.total:
-            if wanted == queries.OperationFilter():
-                when = "Playbook runs and rollouts appear here after a sync:"
-                messages.empty("No operations yet", when, [frames.SYNC])
-            else:
-                st.text("No operation matches these filters.")
-            return
-        with head:
-            st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
-            found.share()
-        markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
-        found.pager()
-        with lists.row():
-            links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
-            links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
-            links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
-            links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
+    head = messages.head("Operations")
+    wanted = filters()
+    now = viewer.clock() // 5 * 5
+    found = paging.asked("operations", queries.operations, now, wanted)
+    if not found.total:
+        if wanted == queries.OperationFilter():
+            when = "Playbook runs and rollouts appear here after a sync:"
+            messages.empty("No operations yet", when, [frames.SYNC])
+        else:
+            st.text("No operation matches these filters.")
+        return
+    with head:
+        st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
+        found.share()
+    markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
+    found.pager()
+    with lists.row():
+        links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
+        links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
+        links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
+        links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
 
 
 def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        since, until = period.chosen("operations")
+        since, until = lists.period("operations")
         verdicts = lists.status_filter("operations", VERDICTS, "Verdict", narrow=True)
         kinds = lists.several_of("Started by", KINDS, "operations_kind", 190)
         mode = lists.one_of("Mode", (REAL, CHECKS), "operations_mode", 130)

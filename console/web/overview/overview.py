@@ -16,7 +16,7 @@ from console.outcomes.words import RUNNING
 from console.record.opening import DatabaseProblem
 from console.record.read import attention as attention_queries
 from console.record.read import fleet as fleet_queries
-from console.record.read import frames, freezes, freshness
+from console.record.read import frames, freshness, policy
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
@@ -27,31 +27,30 @@ from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
 from console.web.shared import cached, links, lists, markup, messages, pages, viewer
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
 
 def body() -> None:
-    with messages.database():
-        now = viewer.clock() // 10 * 10
-        fresh = cached.ask(freshness.freshness)
-        newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
-        fleets = cached.ask(fleet_queries.fleets, now)
-        if fresh.never and not total:
-            messages.empty(
-                "Nothing was ever synced",
-                "Load run logs and the API's rollouts with the button above or with the first command; "
-                "the second command fills the console from a simulated fleet.",
-                [frames.SYNC, "make demo"],
-            )
-            return
-        for fleet in fleets:
-            tenant = fleet.tenant if len(fleets) > 1 else ""
-            markup.draw(strip(fleet, now, tenant, cached.ask(freezes.frozen, now, tenant)))
-        running(now)
-        needs_attention(now)
-        operations(newest, total)
+    now = viewer.clock() // 10 * 10
+    fresh = cached.ask(freshness.freshness)
+    newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
+    fleets = cached.ask(fleet_queries.fleets, now)
+    if fresh.never and not total:
+        messages.empty(
+            "Nothing was ever synced",
+            "Load run logs and the API's rollouts with the button above or with the first command; "
+            "the second command fills the console from a simulated fleet.",
+            [frames.SYNC, "make demo"],
+        )
+        return
+    for fleet in fleets:
+        tenant = fleet.tenant if len(fleets) > 1 else ""
+        markup.draw(strip(fleet, now, tenant, cached.ask(policy.frozen, now, tenant)))
+    running(now)
+    needs_attention(now)
+    operations(newest, total)
 
 
 def running(now: float) -> None:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from console.monitoring.backlog import Backlog, backlog
 from console.notifications.facts import OPERATIONS
-from console.record.read import frames, freshness, notifications, record_health
+from console.record.read import frames, freshness, ledgers, record_health
 from console.record.retention import Retention
 from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
 from console.settings.environment import load_settings
@@ -23,7 +23,7 @@ from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
 from console.web.shared import cached, columns, lists, markup, messages, paging, viewer
-from console.web.shared.export_menu import Listed
+from console.web.shared.paging import Listed
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
@@ -177,9 +177,9 @@ def spools(waiting: Backlog) -> None:
 
 def notifications_sent() -> None:
     """The newest rows of the ledger of notifications, which names destinations and never an address."""
-    found, total = cached.ask(notifications.newest, NOTIFICATIONS_SHOWN)
+    found, total = cached.ask(ledgers.newest_notifications, NOTIFICATIONS_SHOWN)
     count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
-    Listed("notifications", total, notifications.newest_frame).header("Notifications", count)
+    Listed("notifications", total, ledgers.notifications_frame).header("Notifications", count)
     if not total:
         st.text("None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody.")
         if not cached.is_copy():

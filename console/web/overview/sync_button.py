@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.collect.api.instances import KINDS
-from console.collect.api.options import ApiOptions
+from console.collect.api.session import ApiOptions
 from console.collect.once import SyncReport, sync_once
 from console.record.opening import DatabaseProblem
 from console.settings.environment import SettingsError, load_settings

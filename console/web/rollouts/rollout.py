@@ -18,9 +18,8 @@ from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
 from console.web.actions import buttons
-from console.web.browser import auto_refresh
+from console.web.browser import auto_refresh, navigation
 from console.web.operations import parts
-from console.web.rollouts import targets_table
 from console.web.shared import cached, columns, links, lists, messages, pages, paging, plot, same_time, viewer
 from console.web.timeline import section, selection
 
@@ -28,33 +27,30 @@ STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succee
 LIVE_SECONDS = 120.0
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 ID = links.resolved("rollout")
-
-
-@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
-def phases_figure(slowest: pd.DataFrame, theme: str, first: str) -> str:
-    return plot.to_json(phases.phase_bars(slowest, theme, first))
+# The number of the present table in its key, and whether its checkboxes were set by the page and not by the user.
+_NUMBER, _PRESET = "targets_table", "targets_table_preset"
+_BUTTONS = "targets_open"
 
 
 def body() -> None:
-    with messages.database():
-        rollout = cached.ask(rollouts.rollout, ID) if ID else None
-        if rollout is None:
-            messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
-            return
-        seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
-        now = seen if rollout["is_open"] else rollout["completed_at"] or seen
-        found = cached.operation(ID, now)
-        if found is None:
-            return
-        badge = header(rollout, now)
-        drift(rollout)
-        key, before = (rollout["tenant"], ID), rollout["created_at"]
-        window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
-        # The page is refreshed all the time, but there is no new data unless somebody syncs.
-        if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
-            badge.badge("live", icon=":material/autorenew:", color="blue")
-        why(rollout, found, now)
-        targets(rollout, window, now)
+    rollout = cached.ask(rollouts.rollout, ID) if ID else None
+    if rollout is None:
+        messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
+        return
+    seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
+    now = seen if rollout["is_open"] else rollout["completed_at"] or seen
+    found = cached.operation(ID, now)
+    if found is None:
+        return
+    badge = header(rollout, now)
+    drift(rollout)
+    key, before = (rollout["tenant"], ID), rollout["created_at"]
+    window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
+    # The page is refreshed all the time, but there is no new data unless somebody syncs.
+    if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
+        badge.badge("live", icon=":material/autorenew:", color="blue")
+    why(rollout, found, now)
+    targets(rollout, window, now)
 
 
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
@@ -170,8 +166,8 @@ def time_spent(rollout: dict[str, Any], now: float) -> None:
         by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
     slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
     if len(slowest):
-        figure = phases_figure(slowest, viewer.theme(), by.lower())
-        plot.chart(figure, f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        alt = f"The {len(slowest)} slowest targets by phase"
+        plot.chart(alt, "slowest_targets", phases.phase_bars, slowest, viewer.theme(), by.lower())
         st.caption(
             "Queue is the wait beyond the scheduled countdown. "
             + (
@@ -193,9 +189,9 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
     with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
-        targets_table.go_to(found.rows)
+        go_to(found.rows)
     if found.total:
-        targets_table.show(found.rows)
+        targets_table(found.rows)
         found.pager()
     elif statuses or search or window or only:
         st.text("No target matches these filters.")
@@ -214,6 +210,86 @@ def selected_ones() -> tuple[str, ...] | None:
         alone = st.toggle("Selected only", key="selected_only", bind="query-params")
         st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)
     return chosen if alone else None
+
+
+def targets_table(found: pd.DataFrame) -> None:
+    """One page of ``rollouts.target_page``. A checkbox selects a target, the instance's button opens its page."""
+    ids = found["target_id"].tolist()
+    key = _key(ids)
+    longest = found["took_s"].max()
+    full = float(longest) if longest and longest > 0 else 1.0
+    not_read = "not a time: " + found["unread"].fillna("").astype(str)
+    took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
+    button = st.column_config.ButtonColumn("instance", type="tertiary", key=_BUTTONS, alignment="left")
+    shown = [
+        columns.Column("open", [links.short(one) if one else "" for one in found["instance_id"]], button),
+        columns.text(found["host"], "host", 240),
+        columns.statuses(found["status"], width=120),
+        columns.moments(found["started_at"], "started"),
+        columns.Column("took_s", found["took_s"], took),
+        columns.durations(found["waited_s"], "waited", 90),
+        columns.text(found["error"].where(found["unread"].isna(), not_read), "error", 420),
+        columns.text(found["last_result_status"], "last result", 100),
+        columns.text(found["bundle_hash"], "bundle", 110),
+        columns.text(found["instance_id"], "instance id", 280),
+    ]
+    columns.show(
+        "Targets of the rollout",
+        shown,
+        key,
+        on_select=lambda: _ticked(key, ids),
+        selection_mode="multi-row",
+    )
+    click = st.session_state.get(_BUTTONS)
+    if click is not None and 0 <= click.row < len(found) and found["instance_id"].iloc[click.row]:
+        navigation.go(pages.INSTANCE, found["instance_id"].iloc[click.row], _BUTTONS)
+
+
+def go_to(found: pd.DataFrame) -> None:
+    """A select box that opens the page of an instance. Unlike the buttons of the table it works with the keyboard."""
+    known = found[found["instance_id"].notna()]
+    hosts = dict(zip(known["instance_id"], known["host"], strict=True))
+    chosen = st.selectbox(
+        "Open an instance of this list",
+        list(hosts),
+        format_func=lambda one: hosts[one],
+        index=None,
+        placeholder="Open an instance",
+        label_visibility="collapsed",
+        key="go_to_instance",
+        width=230,
+    )
+    if chosen is not None:
+        navigation.go(pages.INSTANCE, chosen, "go_to_instance")
+
+
+def _key(ids: list[str]) -> str:
+    """The table's key: a new one, with its checkboxes set, if those of the present table differ from the selection.
+
+    A table knows its rows by number only. While the user ticks rows the table stays, with its keyboard focus.
+    """
+    chosen = set(selection.selected())
+    rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
+    number = int(st.session_state.get(_NUMBER, 0))
+    if _rows(f"targets_{number}") != rows:
+        number += 1
+        st.session_state[_NUMBER], st.session_state[_PRESET] = number, True
+    key = f"targets_{number}"
+    if st.session_state.get(_PRESET):
+        # At each draw until the user ticks a row: of two draws in quick succession the browser may get only the second.
+        st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    return key
+
+
+def _ticked(key: str, ids: list[str]) -> None:
+    st.session_state[_PRESET] = False
+    ticked = [ids[row] for row in _rows(key) if row < len(ids)]
+    selection.select(selection.after_boxes(selection.selected(), ids, ticked))
+
+
+def _rows(key: str) -> list[int]:
+    state = st.session_state.get(key) or {}
+    return list(state.get("selection", {}).get("rows", []))
 
 
 # A refresh would redraw the dialog in which somebody writes.

@@ -10,30 +10,27 @@ import streamlit as st
 from console.record.read import frames, rollouts
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, messages, paging, rollouts_table
+from console.web.shared import cached, lists, messages, paging, tables
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
 
 
 def body() -> None:
-    with messages.database():
-        messages.data_as_of()
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = lists.status_filter("rollouts", STATUSES)
-            scope = (
-                st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
-            )
-            search = lists.search_box("rollouts", "Host or id contains")
-        found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
-        if not found.total:
-            if statuses or scope or search:
-                st.text("No rollout matches these filters.")
-            else:
-                messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
-            return
-        found.head(counted(found.total, "rollout"))
-        rollouts_table.show(found.rows)
-        found.pager()
+    messages.data_as_of()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = lists.status_filter("rollouts", STATUSES)
+        scope = st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
+        search = lists.search_box("rollouts", "Host or id contains")
+    found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
+    if not found.total:
+        if statuses or scope or search:
+            st.text("No rollout matches these filters.")
+        else:
+            messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
+        return
+    found.head(counted(found.total, "rollout"))
+    tables.rollouts(found.rows)
+    found.pager()
 
 
 st.title("Rollouts")

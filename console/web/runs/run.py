@@ -10,14 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.record.read import frames, run_grid, runs
+from console.record.read import frames, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.runs import grid
 from console.web.shared import (
     cached,
     columns,
@@ -26,13 +25,17 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    rollouts_table,
     same_time,
+    tables,
     viewer,
 )
 from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
+OF_A_RESULT = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
+# A host can also have this status, a result cannot.
+IN_FLIGHT = "in_flight"
+OF_A_HOST = (*OF_A_RESULT, IN_FLIGHT)
 GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 # The heading of the tasks without a result, by the status of the run; a successful run has none.
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
@@ -42,19 +45,18 @@ ID = links.resolved("run")
 
 
 def body() -> None:
-    with messages.database():
-        run = cached.ask(runs.run, ID) if ID else None
-        if run is None:
-            messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
-            return
-        header(run)
-        jobs(ID)
-        failures(run)
-        batches = cached.ask(runs.batches, ID)
-        rollouts(run)
-        batch_table(batches)
-        details(batches)
-        same_time.of_run(run, viewer.clock() // 60 * 60)
+    run = cached.ask(runs.run, ID) if ID else None
+    if run is None:
+        messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
+        return
+    header(run)
+    jobs(ID)
+    failures(run)
+    batches = cached.ask(runs.batches, ID)
+    rollouts(run)
+    batch_table(batches)
+    details(batches)
+    same_time.of_run(run, viewer.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
@@ -154,7 +156,7 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     section.show_of_run(ID, linked)
-    rollouts_table.of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
+    tables.rollouts_of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
 
 
 def batch_table(batches: pd.DataFrame) -> None:
@@ -196,10 +198,10 @@ def details(batches: pd.DataFrame) -> None:
 
 def hosts_by_tasks() -> None:
     search = lists.search_box("grid", "Host contains")
-    tasks_of_run = cached.ask(run_grid.run_tasks, ID)
-    found = paging.asked("grid", run_grid.run_grid, ID, search)
+    tasks_of_run = cached.ask(runs.run_tasks, ID)
+    found = paging.asked("grid", runs.run_grid, ID, search)
     with lists.row():
-        more = len(tasks_of_run) - run_grid.TASKS_MOST
+        more = len(tasks_of_run) - runs.TASKS_MOST
         st.caption(
             f"{counted(found.total, 'host')}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
@@ -207,20 +209,31 @@ def hosts_by_tasks() -> None:
         )
         found.share()
     if found.total:
-        grid.show(found.rows)
+        grid(found.rows)
         found.pager()
+
+
+def grid(found: pd.DataFrame) -> None:
+    """One row for each host, one column for each task: a page of ``runs.run_grid``."""
+    shown = [
+        columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
+        columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
+        # Several tasks can have one name: the column keeps its number, its title has only the name.
+        *(columns.statuses(found[n], n.partition(" ")[2], 120, OF_A_HOST)._replace(name=n) for n in found.columns[2:]),
+    ]
+    columns.show("Status of each host at each task, hosts in trouble first", shown, "grid", 25)
 
 
 def task_table() -> None:
     """The tasks in their order, with their hosts counted by status."""
-    found = cached.ask(run_grid.run_tasks, ID)
+    found = cached.ask(runs.run_tasks, ID)
     paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
     if not len(found):
         return
     shown = [
         columns.count(found["play"], "play", 60),
         columns.text(found["task"], "task", 300),
-        *(columns.count(found[word], style_of(word).label, 110) for word in reversed(grid.STATUSES)),
+        *(columns.count(found[word], style_of(word).label, 110) for word in reversed(OF_A_RESULT)),
         columns.durations(found["longest_s"], "longest", 90),
         columns.text(found["longest_host"], "on", 220),
         columns.text(found["role"], "role", 130),
@@ -234,12 +247,12 @@ def recap() -> None:
     listed = paging.of_frame("recap", cached.ask(runs.recap, ID))
     listed.head(f"{counted(listed.total, 'host')}, problems first")
     found = listed.rows
-    worst_first = ("failed", "unreachable", grid.IN_FLIGHT, "changed")
+    worst_first = ("failed", "unreachable", IN_FLIGHT, "changed")
     words = [next((word for word in worst_first if row[word]), "ok") for row in records(found)]
     numbers = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
     shown = [
         columns.text(found["host"], "host", 260),
-        columns.statuses(words, "outcome", 120, grid.OF_A_HOST),
+        columns.statuses(words, "outcome", 120, OF_A_HOST),
         *(columns.count(found[name], name) for name in numbers),
     ]
     columns.show("Recap by host", shown, "recap", 9)

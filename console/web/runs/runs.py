@@ -19,25 +19,24 @@ STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
 
 def body() -> None:
-    with messages.database():
-        messages.data_as_of()
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = lists.status_filter("runs", STATUSES)
-            search = lists.search_box("runs", "Playbook, user, controller or change contains")
-        found = paging.asked("runs", runs.runs, tuple(statuses), search)
-        if not found.total:
-            if statuses or search:
-                st.text("No run matches these filters.")
-            else:
-                messages.empty(
-                    "No playbook runs yet",
-                    "Enable the callback fleetops.agents.run_log, run a playbook, then load its run log:",
-                    ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
-                )
-            return
-        found.head(counted(found.total, "run"))
-        table(found.rows)
-        found.pager()
+    messages.data_as_of()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = lists.status_filter("runs", STATUSES)
+        search = lists.search_box("runs", "Playbook, user, controller or change contains")
+    found = paging.asked("runs", runs.runs, tuple(statuses), search)
+    if not found.total:
+        if statuses or search:
+            st.text("No run matches these filters.")
+        else:
+            messages.empty(
+                "No playbook runs yet",
+                "Enable the callback fleetops.agents.run_log, run a playbook, then load its run log:",
+                ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
+            )
+        return
+    found.head(counted(found.total, "run"))
+    table(found.rows)
+    found.pager()
 
 
 def table(found: pd.DataFrame) -> None:

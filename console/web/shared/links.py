@@ -10,7 +10,7 @@ import re
 import streamlit as st
 
 from console.record.opening import DatabaseProblem
-from console.record.read import ids
+from console.record.read import operation
 from console.web.shared import cached
 from console.web.shared.pages import Page
 
@@ -30,7 +30,7 @@ def resolved(*kinds: str) -> str:
     kinds: run, rollout, instance."""
     identifier = wanted_id()
     try:
-        return cached.ask(ids.whole_id, identifier, *kinds) or identifier
+        return cached.ask(operation.whole_id, identifier, *kinds) or identifier
     except DatabaseProblem:
         # The body of the page shows this error.
         return identifier

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -15,8 +16,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.record.read.operation_facts import rollout_name
+from console.text import times
 from console.text.counts import counted
+from console.text.period import EXAMPLES, PeriodError, parse
 from console.text.statuses import STYLES, style_of
+from console.web.shared import viewer
 
 Shown = Callable[[str], str]
 
@@ -138,3 +142,41 @@ def metrics(values: Mapping[str, str | int]) -> None:
         for name, value in values.items():
             text = value if isinstance(value, str) else f"{value:,}"
             st.metric(name, literal(text), border=True, width=max(150, 40 + 12 * len(text)))
+
+
+AROUND = 60.0
+"""Seconds before and after a time that :func:`around` gives."""
+
+
+def around(at: float) -> str:
+    """The minutes around a time, as :func:`period` reads them, for every reader of a link."""
+    first, last = (times.moment(edge, "%Y-%m-%d %H:%M") for edge in (at - AROUND, at + AROUND))
+    return f"{first} to {last} UTC"
+
+
+def _name_zone(key: str) -> None:
+    """Add the zone to a text that means something else in UTC: whoever opens the link may have another one."""
+    text, now = st.session_state[key] or "", viewer.clock()
+    with suppress(PeriodError):
+        if parse(text, now, viewer.shown_zone()) != parse(text, now):
+            st.session_state[key] = f"{text.strip()} {viewer.shown_zone()}"
+
+
+def period(of: str) -> tuple[float | None, float | None]:
+    """The period that the viewer wrote, in epoch seconds, None for an open end. A text that is none shows why."""
+    text = st.text_input(
+        f"When ({viewer.zone_word()})",
+        key=f"{of}_when",
+        bind="query-params",
+        on_change=_name_zone,
+        args=(f"{of}_when",),
+        placeholder="yesterday",
+        help=EXAMPLES,
+        width=190,
+    )
+    try:
+        # In whole minutes, so that "last 2 h" asks the database anew once a minute only.
+        return parse(text or "", viewer.clock() // 60 * 60, viewer.shown_zone())
+    except PeriodError as error:
+        st.text(str(error))
+        return None, None

@@ -42,5 +42,3 @@ ACTIONS = Page("web/actions/actions.py", "Console actions")
 PAGES = (OVERVIEW, OPERATIONS, INSTANCES, FAILURES, AUDIT, POLICY, RECORD, OPERATION, INSTANCE, COMPARE, ROLLOUTS,
          ROLLOUT, RUNS, RUN, ACTIONS)  # fmt: skip
 """In the order of the menu. The first one is the page without a name in the address."""
-
-SCRIPTS = {page.name: page.script for page in PAGES}

@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 
-def chart(figure_json: str, alt: str, key: str) -> None:
-    """Draw a figure given as JSON. A figure object from a cache would be sent again on every run."""
-    draw(json.loads(figure_json), alt, key, without=("select2d",))
+@st.cache_data(max_entries=200, ttl=3600, show_spinner=False)
+def _drawn(name: str, args: tuple[Any, ...], _figure: Callable[..., go.Figure]) -> str:
+    return to_json(_figure(*args))
+
+
+def chart(alt: str, key: str, figure: Callable[..., go.Figure], *args: Any) -> None:
+    """Draw what a function of ``console.figures`` returns for these arguments, by which it is kept."""
+    # As JSON: a figure object from a cache would be sent again on every run.
+    drawn = _drawn(f"{figure.__module__}.{figure.__qualname__}", args, figure)
+    draw(json.loads(drawn), alt, key, without=("select2d",))
 
 
 def draw(figure: dict[str, Any], alt: str, key: str, *, without: Iterable[str], **more: Any) -> None:

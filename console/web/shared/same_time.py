@@ -14,7 +14,7 @@ import streamlit as st
 from console.record.read import rollouts, same_time
 from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.shared import audit_events, cached, columns, links, lists, markup, pages, viewer
+from console.web.shared import cached, columns, links, lists, markup, pages, tables, viewer
 
 
 def of_run(run: dict[str, Any], now: float) -> None:
@@ -85,7 +85,7 @@ def _section(
             *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
         )
         if len(found.events):
-            audit_events.show(found.events)
+            tables.audit_events(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")

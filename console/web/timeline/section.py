@@ -29,7 +29,7 @@ from console.text.counts import counted
 from console.text.listing import records
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, plot, viewer
-from console.web.timeline import chart_zoom, selection
+from console.web.timeline import selection
 
 HELP = (
     "A thick bar is the run of a target, the thin bar before it is its wait: the countdown, then the queue. "
@@ -44,7 +44,8 @@ PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
 BARS, WINDOW_BARS, HEATMAP = "timeline", "timeline_window", "timeline_heatmap"
 
-WINDOW, _WINDOW_OF = "window", "window_of"
+WINDOW, _WINDOW_OF, _ZOOM = "window", "window_of", "zoom"
+_ZOOM_JS = Path(__file__).with_name("chart_zoom.js").read_text(encoding="utf-8")
 WINDOW_FROM = 11
 """With so many targets or more the slider of the window is always shown, with fewer only after a zoom."""
 
@@ -150,7 +151,7 @@ def show(
     chosen = tuple(np.flatnonzero(timeline.targets["target_id"].isin(ids).to_numpy()).tolist())
     take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
     with head:
-        chart_zoom.listen(take)
+        _listen(take)
 
     def draw(kind: Kind, name: str, alt: str) -> None:
         # The heat map has no times in its labels, so that all viewers share one figure.
@@ -202,7 +203,7 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
     figure = json.loads(figure_json)
     # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
     changes = selection.changes()
-    figure["layout"]["meta"] = {"changes": changes, **chart_zoom.mark(boxed)}
+    figure["layout"]["meta"] = {"changes": changes, "zoom": "boxed" if boxed else "dragged"}
     # The heat map always shows the whole time.
     zooming = ("zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d") if boxed else ()
     # Each figure has its own key, so that a click in the former chart, which the browser shows until it has received
@@ -216,6 +217,21 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
             "selection_mode": "box" if boxed else ("points", "box"),
         }
     plot.draw(figure, alt, key, without=zooming, **more)
+
+
+def _listen(zoomed: Callable[[list[Any]], None]) -> None:
+    """Call ``zoomed`` after a zoom in a chart with "zoom" in its ``layout.meta``: with both ends of the x axis as the
+    browser writes them, or with an empty list after the axis was reset. To be called once for each page.
+
+    Streamlit reports selections only, and a changed figure is a new chart without the zoom of the former one. So a
+    component in the browser listens to Plotly's events, and the page keeps the zoom in the address.
+    """
+
+    def report() -> None:
+        zoomed(list(st.session_state[_ZOOM].range))
+
+    # It shows nothing, but Streamlit takes no height of 0.
+    st.components.v2.component("fleetops_zoom", js=_ZOOM_JS)(key=_ZOOM, width=1, height=1, on_range_change=report)
 
 
 def _clicked(key: str) -> None:

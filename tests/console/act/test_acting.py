@@ -20,8 +20,8 @@ from streamlit.testing.v1 import AppTest
 from console.act.decision import Intent, Seen, judge, why_more, why_refused
 from console.act.send import Attempt, Outcome, act, read_state
 from console.record.opening import DatabaseProblem
-from console.record.read import console_actions
-from console.record.write.console_actions import open_ledger
+from console.record.read import ledgers
+from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting
 from console.settings.identity import FRESH_SECONDS, LEEWAY_SECONDS, Identity, identity
@@ -420,7 +420,7 @@ def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: S
     with pytest.raises(DatabaseProblem, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
         send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
     assert len(fleet.writes()) == 1
-    assert list(console_actions.console_actions(database)[0]["outcome"]) == [console_actions.NO_OUTCOME]
+    assert list(ledgers.console_actions(database)[0]["outcome"]) == [ledgers.NO_OUTCOME]
 
 
 # The record
@@ -432,13 +432,13 @@ def test_the_record_of_actions_joins_both_rows(database: Path) -> None:
         kept.begin({"attempt_id": "a", "at": now - 9, "user": "ops", "action": "pause", "name": "r", "reason": "why"})
         kept.end({"attempt_id": "a", "at": now - 8, "outcome": "done", "detail": "It is paused.", "targets": 3})
         kept.begin({"attempt_id": "b", "at": now - 5, "user": "ops", "action": "cancel", "name": "r", "reason": "why"})
-    found, total = console_actions.console_actions(database)
+    found, total = ledgers.console_actions(database)
     assert total == 2
     assert list(found["outcome"]) == ["no outcome", "done"]
     assert list(found["targets"])[1] == 3
-    assert console_actions.console_actions(database, ("done",))[1] == 1
-    assert console_actions.console_actions(database, search="CANCEL")[1] == 1
-    assert console_actions.console_actions(database, search="%")[1] == 0
+    assert ledgers.console_actions(database, ("done",))[1] == 1
+    assert ledgers.console_actions(database, search="CANCEL")[1] == 1
+    assert ledgers.console_actions(database, search="%")[1] == 0
 
 
 @pytest.mark.usefixtures("environment")
@@ -459,7 +459,7 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
     app = opened(database)
     (frame,) = app.dataframe
     assert list(frame.value["reason"]) == [hostile]
-    assert [list(cell) for cell in frame.value["outcome"]] == [[f"✕ {console_actions.NO_OUTCOME}"]]
+    assert [list(cell) for cell in frame.value["outcome"]] == [[f"✕ {ledgers.NO_OUTCOME}"]]
     others = [*app.markdown, *app.caption, *app.title]
     assert not [said.value for said in others if "203.0.113.9" in said.value]
 

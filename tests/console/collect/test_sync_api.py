@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.record.read.record_health import vitals
 from console.settings.environment import ApiConnection, Settings

@@ -24,7 +24,6 @@ from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
 from console.collect.jobs.import_job import ImportReport
 from console.collect.run_logs.spools import sync_spools
-from console.record.read import run_grid
 from console.record.read import runs as run_queries
 from console.record.read.record_health import vitals
 from console.record.write.store import open_store
@@ -408,7 +407,7 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
     assert load(awx, database).problems == []
     (run,) = rows(database, run_of(5))
     assert [r["host"] for r in rows(database, "SELECT host FROM run_in_flight")] == ["agent-01"]
-    found, total = run_grid.run_grid(database, run["run_id"])
+    found, total = run_queries.run_grid(database, run["run_id"])
     assert (total, found[["host", "outcome"]].to_numpy().tolist()) == (
         2,
         [["agent-01", "in_flight"], ["agent-02", "changed"]],

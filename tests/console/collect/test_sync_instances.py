@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.__main__ import main
-from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.instances import KINDS
-from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.records import action_rows, health_rows, memory_rows, update_rows
+from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures import audit
-from console.figures.plotly_text import plain
+from console.figures.theme import plain
 from console.figures.timeline import bars as timeline_chart
 from console.figures.timeline import heatmap
 from console.figures.timeline.axes import Axis, DrawOptions

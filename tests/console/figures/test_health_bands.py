@@ -12,8 +12,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.figures.health_bands import HOLD_LEAST, HOLD_MOST, Band, bands, usual_hold
-from console.figures.instance import deploy_times, health_strip
+from console.figures.instance import HOLD_LEAST, HOLD_MOST, Band, bands, deploy_times, health_strip, usual_hold
 from console.figures.policy import calendar
 from tests.console.support.seeded import HOSTILE
 

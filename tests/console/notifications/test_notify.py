@@ -29,9 +29,9 @@ from console.notifications.send import Address, load_addresses, sender
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
-from console.web.shared import pages
 from tests.console.collect.test_follow import Following, until
 from tests.console.support.certificates import self_signed
+from tests.console.support.every_page import SCRIPTS
 from tests.console.support.facts import dump, rows
 from tests.console.support.receivers import MailServer, WebhookServer, mail_server, text_of, webhook_server
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, rolling_run, rollout_read, seed_small, target
@@ -385,7 +385,7 @@ def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_p
     by_subject: dict[str, list[str]] = {}
     for fact in found:
         by_subject.setdefault(fact.subject, []).append(fact.title)
-        assert fact.page in pages.SCRIPTS, fact
+        assert fact.page in SCRIPTS, fact
     assert set(by_subject) == set(SUBJECTS)
     assert {"rolling_redeploy: stopped, 1 failed", "reboot: lost, 1 uncertain"} <= set(by_subject["operations"])
     assert by_subject["stuck"][0].startswith("3 instances: in progress for")

@@ -9,8 +9,8 @@ import itertools
 
 import pytest
 
-from console.outcomes.comparison import KINDS, kind_of
-from console.outcomes.words import CATEGORIES
+from console.outcomes.words import CATEGORIES, change_of
+from console.outcomes.words import CHANGES as KINDS
 
 CHANGES = [
     ("updated", "failed", "new failure"),
@@ -32,11 +32,11 @@ CHANGES = [
 
 @pytest.mark.parametrize(("before", "now", "kind"), CHANGES)
 def test_the_kind_of_a_change(before: str | None, now: str | None, kind: str) -> None:
-    assert kind_of(before, now) == kind
+    assert change_of(before, now) == kind
 
 
 def test_every_pair_of_categories_has_a_kind_and_only_an_equal_one_is_the_same() -> None:
     for before, now in itertools.product(CATEGORIES, repeat=2):
-        kind = kind_of(before, now)
+        kind = change_of(before, now)
         assert kind in KINDS
         assert kind != "same" or before == now

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES as REPORTED
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
+from console.outcomes.evidence import together
 from console.outcomes.facts import Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import counts, outcomes
-from console.outcomes.reports import together
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CATEGORIES, VERDICTS, word
 

@@ -216,9 +216,9 @@ def test_the_page_counts_as_a_plain_count_does(
         mine = Counter(ident(number) for number, _id in known)
         # What is held beyond what the API still counts makes up for nothing.
         held = sum(min(mine[row["instance_id"]], row["total"]) for row in newest)
-        assert (totals.instances, totals.held) == (len(newest), held)
-        assert totals.total == sum(row["total"] for row in newest)
-        assert totals.gaps == len([row for row in newest if row["instance_id"] == ident(1)])
+        assert (totals["instances"], totals["held"]) == (len(newest), held)
+        assert totals["total"] == sum(row["total"] for row in newest)
+        assert totals["gaps"] == len([row for row in newest if row["instance_id"] == ident(1)])
         covered, count = audit_queries.audit_coverage(path)
         assert count == len(newest)
         assert dict(zip(covered["instance_id"], covered["total"], strict=True)) == {

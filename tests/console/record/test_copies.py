@@ -17,7 +17,7 @@ from console.__main__ import main
 from console.record.opening import DatabaseProblem
 from console.record.read import frames, freshness, record_health
 from console.record.schema.migrations import known_names, migrations
-from console.record.write.console_actions import open_ledger
+from console.record.write.ledgers import open_ledger
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.settings.environment import Acting

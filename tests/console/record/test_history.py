@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from console.collect.api.instance_records import action_rows, health_rows
-from console.collect.api.records import audit_row, summary_row
+from console.collect.api.records import action_rows, audit_row, health_rows, summary_row
 from console.collect.run_logs.spools import sync_spools
-from console.record.read.history import history
+from console.record.read.instances import history
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import RUN, TENANT, RunLog, host_name, ident, iso, rollout_read, target

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from console.record.read.ids import whole_id
+from console.record.read.operation import whole_id
 from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, fleet_rollout, host_name, ident
 

@@ -15,8 +15,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
-from console.collect.api.instance_records import health_rows, update_rows
-from console.collect.api.records import policy_row
+from console.collect.api.records import health_rows, policy_row, update_rows
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
@@ -27,7 +26,7 @@ from console.record.read.frames import reading
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.rows import Cursor, Row, RunRows
-from console.record.write.console_actions import open_ledger
+from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.facts import rows as rows_of
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, rollout_read, target

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from console.collect.api.options import ApiOptions
+from console.collect.api.session import ApiOptions
 from console.collect.once import sync_once
 from console.outcomes.outcome import counts
 from console.record.read.attention import attention

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from console.collect.api.instance_records import health_rows
+from console.collect.api.records import health_rows
 from console.record import opening
 from console.record.read import attention, audit, fleet, frames, freshness, operation, operations, rollouts, runs
 from console.record.rows import Cursor, RunRows

@@ -35,7 +35,7 @@ import os, sys
 from console.record.rows import Cursor
 from console.record.write.store import open_store
 store = open_store(sys.argv[1])
-store._tables.conn.execute("PRAGMA wal_autocheckpoint=0")
+store.conn.execute("PRAGMA wal_autocheckpoint=0")
 for number in range(200):
     store.put_cursor(Cursor("api", f"https://late.example/{number}", last_ok_at=1.0))
 print("written", flush=True)

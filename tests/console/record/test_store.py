@@ -235,7 +235,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> 
     with open_store(path) as store:
         store.put_cursor(Cursor("spool", "before"))
         pages = rows(path, "PRAGMA page_count")[0]["page_count"]
-        store._tables.conn.execute(f"PRAGMA max_page_count={pages + 2}")
+        store.conn.execute(f"PRAGMA max_page_count={pages + 2}")
         many = [target(n, "queued", error_message="x" * 500) for n in range(500)]
         with pytest.raises(DatabaseProblem, match="cannot grow"):
             store.put_rollouts([read("in_progress", many, 1.0)])
@@ -248,9 +248,9 @@ def test_storing_a_fleet_twice_as_large_takes_twice_the_work(tmp_path: Path) -> 
     for size in (500, 1000):
         with open_store(tmp_path / f"{size}.db") as store:
             steps = []
-            store._tables.conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
+            store.conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
             store.put_rollouts([read("completed", [target(n, "succeeded", bundle_hash="b") for n in range(size)], 1.0)])
-            store._tables.conn.set_progress_handler(None, 1000)
+            store.conn.set_progress_handler(None, 1000)
             work.append(len(steps))
     assert work[0] > 20
     assert work[1] < 3 * work[0]

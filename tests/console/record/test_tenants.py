@@ -23,9 +23,8 @@ from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
-from console.record.read.metrics import operation_totals
 from console.record.read.operation import operation
-from console.record.read.operations import OperationFilter, operations, running
+from console.record.read.operations import OperationFilter, operation_totals, operations, running
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store

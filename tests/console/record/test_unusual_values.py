@@ -22,9 +22,8 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
-from console.collect.api.options import ApiOptions
 from console.collect.api.rollouts import sync_api
-from console.collect.api.session import Memory, Reading
+from console.collect.api.session import ApiOptions, Memory, Reading
 from console.collect.once import sync_once
 from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from console.collect.api.instance_records import action_rows
-from console.collect.api.records import audit_row
+from console.collect.api.records import action_rows, audit_row
 from console.collect.run_logs.spools import sync_spools
 from console.figures.phases import phase_bars
 from console.record.read import durations, rollouts, same_time

@@ -10,7 +10,9 @@ import time
 
 from playwright.sync_api import Page, Request, TimeoutError
 
-from console.web.shared.pages import SCRIPTS
+from console.web.shared.pages import PAGES
+
+SCRIPTS = {page.name: page.script for page in PAGES}
 
 # What the app still has to do: '' when it rests and every chart and table has drawn itself.
 BUSY = """(heading) => {

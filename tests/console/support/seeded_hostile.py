@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console.collect.api.instance_records import action_rows, health_rows, update_rows
-from console.collect.api.records import audit_row, policy_row, summary_row
+from console.collect.api.records import action_rows, audit_row, health_rows, policy_row, summary_row, update_rows
 from console.collect.run_logs.spools import sync_spools
 from console.record.rows import Cursor, InstanceRows, RolloutRead
-from console.record.write.console_actions import open_ledger
+from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, RunLog, ident, iso, rollout_read, target
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
-from console.collect.api.records import policy_row
+from console.collect.api.records import action_rows, health_rows, memory_rows, policy_row, update_rows
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import Store, open_store
 from tests.console.support.seeded import HOSTILE, TENANT, fleet_rollout, host_name, ident, iso

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures import audit, instance
-from console.figures.health_bands import Band
-from console.figures.plotly_text import places
+from console.figures.instance import Band
+from console.figures.theme import places
 from console.figures.timeline import bars
 from console.figures.timeline.axes import DrawOptions
 from console.figures.timeline.packing import lay_out

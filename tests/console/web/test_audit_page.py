@@ -14,10 +14,10 @@ import pytest
 
 from console.collect.api.records import audit_row
 from console.figures import audit
+from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
 from console.record.rows import Cursor
 from console.record.write.store import open_store
-from console.web.audit.pivot import pivot
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, ident
 from tests.console.support.seeded_audit import seed_audit
@@ -116,7 +116,7 @@ def test_the_pivot_keeps_every_count_and_the_gap_stands_first(audited: Path) -> 
     assert len(pivot(counts, 5)) == 5
     covered, total = audit_queries.audit_coverage(audited, 1, 5)
     assert (total, covered["instance_id"][0], covered["gap_to"][0]) == (12, ident(4, 0xB0), NOW - 3600)
-    assert audit_queries.audit_totals(audited).gaps == 1
+    assert audit_queries.audit_totals(audited)["gaps"] == 1
 
 
 def test_the_page_names_gaps_and_an_address_restores_the_cell(audited: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from console.collect.api.instance_records import update_rows
+from console.collect.api.records import update_rows
 from console.record.read import declared, instances
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from console.collect.api.records import policy_row
-from console.record.read import freezes
+from console.record.read.policy import frozen
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import Store, open_store
 from tests.console.support.seeded import HOSTILE, TENANT, host_name, ident, iso, rollout_read, seed_small, target
@@ -63,7 +63,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_newest_plan_of_each_playbook_counts(planned: Path) -> None:
-    found = freezes.frozen(planned, NOW)
+    found = frozen(planned, NOW)
     assert [(one.reason, one.name) for one in found.times] == [("release", "reboot"), (HOSTILE, "reboot")]
     assert found.plans == 2
     now, following = found.at(NOW), found.next_after(NOW)
@@ -85,7 +85,7 @@ def test_with_several_tenants_a_plan_counts_for_those_whose_instances_it_names(t
         plan(store, 1, 3, "rolling_redeploy", freezes=[freeze(0, 1, "here")], batches=[{"instances": [host_name(1)]}])
         plan(store, 2, 2, "rolling_redeploy", freezes=[freeze(0, 2, "there")], left_alone=[host_name(30)])
         plan(store, 3, 1, "rolling_redeploy", freezes=[freeze(0, 3, "nowhere")], batches=[{"instances": ["x"]}])
-    reasons = [[one.reason for one in freezes.frozen(path, NOW, tenant).times] for tenant in (TENANT, other, "")]
+    reasons = [[one.reason for one in frozen(path, NOW, tenant).times] for tenant in (TENANT, other, "")]
     assert reasons == [["here"], ["there"], ["nowhere"]]
 
 

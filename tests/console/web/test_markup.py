@@ -18,7 +18,7 @@ from console.outcomes.words import CATEGORIES
 from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
-from console.web.instances import declared, table
+from console.web.instances import parts as of_instances
 from console.web.operations import comparison, parts, rows
 from console.web.overview import attention
 from console.web.shared import lists, markup, pages
@@ -78,8 +78,8 @@ POLICY = json.dumps({"runtime_override": HOSTILE})
 
 PARTS = {
     "table": markup.table([markup.text(HOSTILE, "a"), markup.status("b", "a")], [{"a": HOSTILE}], HOSTILE),
-    "table of instances": table.of_instances(pd.DataFrame([instance()]), DECLARED),
-    "policy of an instance": declared.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
+    "table of instances": of_instances.table(pd.DataFrame([instance()]), DECLARED),
+    "policy of an instance": of_instances.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
     "list of operations": markup.table(rows.COLUMNS, pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),

@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from console.web.shared.pages import SCRIPTS
+from tests.console.support.every_page import SCRIPTS
 from tests.console.support.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, ident
 from tests.simulator.running import running_simulator
 

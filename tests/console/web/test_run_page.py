@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from console.collect.api.instance_records import action_rows
-from console.record.read import run_grid, same_time
+from console.collect.api.records import action_rows
+from console.record.read import runs, same_time
 from console.record.rows import Cursor, InstanceRows, RunRows
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
@@ -74,7 +74,7 @@ def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> None:
-    tasks = run_grid.run_tasks(rolling, "r")
+    tasks = runs.run_tasks(rolling, "r")
     assert tasks["task"].tolist() == ["Only every second batch", *(f"Task {n}" for n in range(TASKS))]
     assert tasks["changed"].tolist() == [0, 0, 0, HOSTS, 0, 0, 0, 0, 0]
     assert tasks["failed"].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -82,7 +82,7 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
     assert (tasks["longest_s"][8], tasks["longest_host"][8]) == (8.0, host_name(30))
     seen = {}
     for page in (1, 2, 3):
-        found, total = run_grid.run_grid(rolling, "r", page=page)
+        found, total = runs.run_grid(rolling, "r", page=page)
         assert total == HOSTS
         if page == 1:
             assert (found["host"][0], found["outcome"][0]) == (host_name(7), "failed")
@@ -94,9 +94,9 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
         wanted = ["changed" if task == 2 and status_of(host, task) else status_of(host, task) for task in range(TASKS)]
         assert [cell if isinstance(cell, str) else None for cell in cells[1:]] == wanted
         assert (cells[0] == "ok") == bool(host // BATCH % 2)
-    found, total = run_grid.run_grid(rolling, "r", search=host_name(9))
+    found, total = runs.run_grid(rolling, "r", search=host_name(9))
     assert (total, found["7 Task 5"].tolist()) == (1, ["ok"])
-    assert run_grid.run_grid(rolling, "r", search="100%")[1] == 0
+    assert runs.run_grid(rolling, "r", search="100%")[1] == 0
     # In a file the columns of tasks have their names, with a number, as two tasks may have one.
     assert list(found.columns) == [
         "host",

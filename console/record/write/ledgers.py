@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger of notifications: a row before anything is sent, and how the attempt ended after it."""
+"""The ledgers of what the console itself did: of actions tried from it, to which rows are only added, and of
+notifications, with a row before anything is sent, and how the attempt ended after it."""
 
 from __future__ import annotations
 
@@ -10,16 +11,44 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from console.record.opening import open_to_write
-from console.record.rows import GAVE_UP, SENDING, Notification, storable
-from console.record.write.tables import OpenedDatabase, Tables
+from console.record.rows import GAVE_UP, SENDING, Notification, Row, storable
+from console.record.write.tables import Tables
+
+
+def open_ledger(path: Path) -> Ledger:
+    """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem."""
+    return Ledger(*open_to_write(path, create=False))
+
+
+class Ledger(Tables):
+    """The open ledger. Each method that writes is one transaction."""
+
+    def begin(self, row: Row) -> bool:
+        """Store an attempt; False, and nothing stored, if it was begun before: then it must not be sent again."""
+        return self._add({**row, "phase": "attempt"})
+
+    def end(self, row: Row) -> bool:
+        """Store the outcome of an attempt; False if one is stored already."""
+        return self._add({**row, "phase": "outcome"})
+
+    def outcome(self, attempt_id: str) -> Row | None:
+        """The stored outcome of an attempt, None without one."""
+        return self.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
+
+    def _add(self, row: Row) -> bool:
+        with self.transaction():
+            if self.one("SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row):
+                return False
+            self.upsert("console_audit", [row])
+            return True
 
 
 def open_notifications(path: Path) -> Notifications:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem, for a copy too."""
-    return Notifications(Tables(*open_to_write(path, create=False)))
+    return Notifications(*open_to_write(path, create=False))
 
 
-class Notifications(OpenedDatabase):
+class Notifications(Tables):
     """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, rows: Sequence[Notification], now: float) -> None:
@@ -27,7 +56,7 @@ class Notifications(OpenedDatabase):
 
         ``rows``: each fact's row. Of one that is known, and not over, the attempts are counted on.
         """
-        with self._tables.transaction():
+        with self.transaction():
             for row in rows:
                 known = self._known(row)
                 if known is not None and known.over_at is None:
@@ -42,7 +71,7 @@ class Notifications(OpenedDatabase):
 
     def end(self, rows: Sequence[Notification], outcome: str, now: float, error: str = "") -> None:
         """Note how the attempt that was begun with these rows ended. ``error``: why it failed, without any secret."""
-        with self._tables.transaction():
+        with self.transaction():
             for row in rows:
                 known = self._known(row)
                 if known is not None:
@@ -50,18 +79,18 @@ class Notifications(OpenedDatabase):
 
     def give_up(self, rows: Sequence[Notification], now: float) -> None:
         """Note that these are not tried again."""
-        with self._tables.transaction():
+        with self.transaction():
             for row in rows:
                 self._put(replace(row, outcome=GAVE_UP, ended_at=now))
 
     def over(self, rows: Sequence[Notification], now: float) -> None:
         """Note that these conditions are over."""
-        with self._tables.transaction():
+        with self.transaction():
             for row in rows:
                 self._put(replace(row, over_at=now))
 
     def _known(self, row: Notification) -> Notification | None:
-        found = self._tables.one(
+        found = self.one(
             "SELECT * FROM notifications"
             " WHERE destination = :destination AND subject = :subject AND key = :key AND state = :state",
             asdict(row),
@@ -69,4 +98,4 @@ class Notifications(OpenedDatabase):
         return Notification(**found) if found else None
 
     def _put(self, row: Notification) -> None:
-        self._tables.upsert("notifications", [{**asdict(row), "title": storable(row.title)}])
+        self.upsert("notifications", [{**asdict(row), "title": storable(row.title)}])

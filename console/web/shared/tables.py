@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of rollouts that several pages show."""
+"""Tables that several pages show: of raw audit events, and of rollouts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,51 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.record.read.freshness import freshness
 from console.text import times
 from console.text.counts import counted
-from console.web.shared import cached, markup, pages, paging, viewer
+from console.web.shared import cached, links, lists, markup, pages, paging, viewer
 
 
-def of_run(found: pd.DataFrame, label: str) -> None:
+def _time(row: dict[str, Any]) -> Markup | str:
+    time = viewer.clock_time(row["event_ts"], markup.SECONDS)
+    return markup.link(time, pages.OPERATIONS, operations_when=lists.around(row["event_ts"])) if time else ""
+
+
+EVENTS = (
+    markup.Column("at", _time, "time"),
+    markup.status("outcome", "outcome"),
+    markup.text("source", "source", "short fo-rest"),
+    markup.text("event", "event_type", "rest"),
+    markup.text("tool", "tool_name"),
+    markup.text("server", "server_slug", "rest"),
+    markup.text("role", "role", "short fo-rest"),
+    markup.Column(
+        "host",
+        lambda row: markup.instance(row["host"] or links.short(row["instance_id"]), row["instance_id"]),
+        "host",
+    ),
+    markup.Column("conversation", lambda row: markup.small(row["conversation_id"] or ""), "rest"),
+    markup.Column("request", lambda row: markup.small(row["request_id"] or ""), "rest"),
+)
+
+
+def audit_events(found: pd.DataFrame) -> None:
+    """Raw audit events, newest first. The time leads to the operations of that time, the host to the instance."""
+    markup.draw(markup.table(EVENTS, found, "Audit events, newest first"))
+
+
+def rollouts_of_run(found: pd.DataFrame, label: str) -> None:
     """The rollouts of a run, of which the reader can open the list."""
     with st.expander(label):
         listed = paging.of_frame("run_rollouts", found)
-        show(listed.rows)
+        rollouts(listed.rows)
         listed.pager()
 
 
-def show(found: pd.DataFrame) -> None:
+def rollouts(found: pd.DataFrame) -> None:
     """Rollouts, each with a link to its page. The duration of an open one is up to the last sync of its tenant."""
     fresh, now = cached.ask(freshness), viewer.clock()
 

@@ -1,21 +1,52 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What notifications read of the record: the ledger of what was sent, and the operations that have ended lately."""
+"""What the console itself did: the actions tried from it, and the notifications; and the operations that have ended
+lately, of which notifications tell."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 
 import pandas as pd
 
 from console.record.connection import dicts
-from console.record.read.frames import as_frame, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.operations import Key, OperationFilter, matching
+from console.record.read.sql import among, looked_for
 from console.record.rows import Notification
+
+NO_OUTCOME = "no outcome"
+OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
+
+_ACTIONS = f"""
+FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
+WHERE a.phase = 'attempt'
+  AND {among(f"coalesce(o.outcome, '{NO_OUTCOME}')", "outcomes")}
+  AND {looked_for("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
+"""
+
+
+@query
+def console_actions(
+    conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+) -> OnePage:
+    """One page of what was tried, newest first, and how many match.
+
+    at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (of OUTCOMES), detail,
+    targets (as found just before sending, or else as confirmed), http_status, request_id, ended_at, attempt_id.
+    """
+    params = {"outcomes": outcomes, "like": like(search)}
+    columns = f"""
+    SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,
+           coalesce(o.outcome, '{NO_OUTCOME}') AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
+           o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
+    """
+    order = "ORDER BY a.at DESC, a.attempt_id"
+    return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))
+
 
 LEDGER_SECONDS = 30 * 86400.0
 LONGEST_OPERATION = 7 * 86400.0
@@ -30,13 +61,13 @@ def ledger(conn: Connection, now: float, lasting: Collection[str]) -> list[Notif
         "SELECT * FROM notifications WHERE since >= :since"
         " UNION SELECT * FROM notifications"
         " WHERE over_at IS NULL AND subject IN (SELECT value FROM json_each(:lasting))",
-        {"since": now - LEDGER_SECONDS, "lasting": json.dumps(sorted(lasting))},
+        {"since": now - LEDGER_SECONDS, "lasting": sorted(lasting)},
     )
     return [Notification(**row) for row in rows]
 
 
 @query
-def newest(conn: Connection, most: int) -> tuple[list[Notification], int]:
+def newest_notifications(conn: Connection, most: int) -> tuple[list[Notification], int]:
     """The newest rows of the ledger, and how many there are."""
     total = conn.execute("SELECT count(*) FROM notifications").fetchone()[0]
     rows = dicts(conn, _NEWEST, {"most": most})
@@ -44,7 +75,7 @@ def newest(conn: Connection, most: int) -> tuple[list[Notification], int]:
 
 
 @query
-def newest_frame(conn: Connection, most: int) -> pd.DataFrame:
+def notifications_frame(conn: Connection, most: int) -> pd.DataFrame:
     """The same as a frame, with the columns of the table."""
     return as_frame(conn, _NEWEST, {"most": most})
 
