@@ -157,6 +157,8 @@ def test_all_reads_of_one_connection_see_one_state(tmp_path: Path) -> None:
     ("heartbeat", "said"),
     [(None, "2 events of this run could not be read"), (NOW - 2, "2 events of this run could not be read"),
      (NOW - 700, "running, but without events for 700 s")],
+    # Not the times, which differ between the processes of one test run.
+    ids=["never", "2 s ago", "700 s ago"],
 )  # fmt: skip
 def test_a_run_that_goes_on_is_said_to_have_lost_events_or_to_be_silent(
     tmp_path: Path, heartbeat: float | None, said: str
