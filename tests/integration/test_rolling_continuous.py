@@ -243,7 +243,11 @@ REFUSED = [
         "waves (all) does not go with pace=continuous",
     ),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair does not go with fleetops_pace=continuous"),
-    ({}, "The redeploys in flight, and the proof of health after each of them, take 5 workers"),
+    (
+        {},
+        "The redeploys in flight, and the proof of health after each of them, take 5 workers, but Ansible runs only 3 "
+        "at once. Add --forks 5 (or more).",
+    ),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
 ]
 
