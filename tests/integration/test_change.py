@@ -139,3 +139,26 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         assert ended.rc == 2 and len(sim.writes()) == 1, ended.output
         name = "agent-001.fra1.fleet.example"
         assert f"fleetops_after_tasks did not finish. {name}: The redeploy of {name} failed" in ended.output
+
+
+def test_tasks_that_ansible_cannot_load_or_that_end_the_play_keep_the_report_of_a_fleet(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    """Ansible counts a failure of a task with run_once for every host, and then ends the run with 0."""
+    missing, ending = tmp_path / "missing.yml", tmp_path / "ending.yml"
+    missing.write_text("- ansible.builtin.import_role: {name: no_such_role}\n")
+    ending.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{tmp_path}/end.yml' }}}}\"\n")
+    (tmp_path / "end.yml").write_text("- ansible.builtin.meta: end_play\n")
+    with running_simulator(instances=2, speed=40.0) as sim:
+        change = {**QUICK, "fleetops_change": "CHG0031337"}
+        refused = run_playbook(sim, PLAYBOOK, e={**change, "fleetops_before_tasks": str(missing)})
+        assert refused.rc == 2 and sim.writes() == [], refused.output
+        assert "The tasks of fleetops_before_tasks failed, so no" in report_of(refused)["reasons"][0]
+        ended = run_playbook(sim, PLAYBOOK, e={**change, "fleetops_after_tasks": str(ending)})
+        assert ended.rc == 0 and "Warning: The tasks of fleetops_after_tasks did not finish." in ended.output
+        assert report_of(ended)["after_problem"] and len(report_of(ended)["updated"]) == 2
+        sim.knobs(outcomes={"agent-002": "failed"})
+        options = {"fleetops_state": "redeployed", "fleetops_after_tasks": str(missing)}
+        failed = run_playbook(sim, PLAYBOOK, e={**change, **options})
+        assert failed.rc == 2 and "The tasks of fleetops_after_tasks failed." in report_of(failed)["after_problem"]
+        assert len(report_of(failed)["failed"]) == 1

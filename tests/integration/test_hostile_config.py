@@ -120,11 +120,13 @@ def test_the_audit_of_all_is_reported(hostile: Callable[..., PlaybookRun], tmp_p
 
 
 def test_restarts_and_updates_reach_every_instance(hostile: Callable[..., PlaybookRun]) -> None:
-    wanted = {"fleetops_only_if_unhealthy": False, "fleetops_after_power_cycle": False, "fleetops_min_uptime": 0}
+    restart = {"fleetops_only_if_unhealthy": False, "fleetops_after_power_cycle": False, "fleetops_min_uptime": 0}
     with running_simulator(instances=3, speed=40.0) as sim:
-        for playbook, operation in (
-            ("apply_updates", "apply_all_updates"), ("power_cycle", "power_cycle"), ("reboot", "reboot"),
-        ):  # fmt: skip
+        for playbook, operation, wanted in (
+            ("apply_updates", "apply_all_updates", {"fleetops_pace": "continuous"}),
+            ("power_cycle", "power_cycle", restart),
+            ("reboot", "reboot", restart),
+        ):
             sim.clear_journal()
             run = hostile(sim, playbook, **wanted)
             assert run.rc == 0, run.output

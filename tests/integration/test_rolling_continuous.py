@@ -243,7 +243,11 @@ REFUSED = [
         "waves (all) cannot be used with pace=continuous",
     ),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair cannot be used with fleetops_pace=continuous"),
-    ({}, "The redeploys in flight, and the health checks after each of them, need 5 workers"),
+    (
+        {},
+        "The redeploys in flight, and the health checks after each of them, need 5 workers, but Ansible runs only 3 "
+        "at once. Add --forks 5 (or more).",
+    ),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
 ]
 
