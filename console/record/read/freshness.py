@@ -75,7 +75,7 @@ class Freshness:
         return self.running or any(look.open_work for look in self.looks)
 
     def as_of(self, now: float, tenant: str | None) -> float:
-        """The time up to which rollouts of a tenant are known, or runs for None; ``now`` for what was never read."""
+        """Up to when the rollouts of a tenant are known, or without a tenant the runs; ``now`` if never read."""
         at = next((look.at for look in self.looks if look.tenant == tenant), None) if tenant else self.runs_at
         return min(now, at) if at is not None else now
 

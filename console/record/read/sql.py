@@ -26,7 +26,7 @@ GOES_ON = f"(o.is_open = 1 AND o.tenant NOT IN {RETIRED})"
 
 ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 'cancelling') AND NOT {GOES_ON}
   THEN 'lost' ELSE o.status END"""
-"""The status of a rollout ``o``, 'lost' for one of which no end will be read."""
+"""The status of a rollout ``o``, or 'lost' if it is open and its end will never be read."""
 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 """The status of a result, 'changed' for one that is ok and has changed something."""
