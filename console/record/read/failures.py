@@ -51,7 +51,7 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS host
 FROM ranked GROUP BY msg_fp, fp_version
 HAVING :like = '' OR max(host LIKE :like ESCAPE '\\') OR max(message LIKE :like ESCAPE '\\')
 ORDER BY failures DESC, last_at DESC LIMIT :most
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query
@@ -89,7 +89,7 @@ SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS
       WHERE l.run_id = h.run_id AND l.kind = 'rollout' AND l.host = h.host AND t.tenant = tenants.tenant
         AND t.rollout_id = l.ref AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint)
 ) GROUP BY host ORDER BY at DESC LIMIT :most
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query

@@ -111,7 +111,7 @@ SELECT k.tenant, c.last_ok_at AS at, {retired_at("k.tenant", "c.last_ok_at")} AS
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
 FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant ORDER BY k.tenant
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 _OTHERS = """
 SELECT max(last_ok_at) FILTER (WHERE source NOT IN

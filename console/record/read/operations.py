@@ -308,7 +308,7 @@ def version_of(conn: Connection, run_id: str) -> str | None:
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - texts of ours
+        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - no user input
         "SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
         " WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id LIMIT 1) END AS host"
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
