@@ -30,7 +30,7 @@ RECENT_SECONDS = 14 * 86400.0
 HOSTS_NAMED = 6
 
 
-# instance_id is of any instance of the group: it is read only where the group has one instance.
+# instance_id is that of any instance of the group. It is used only if the group has one instance.
 _UNHEALTHY = f"""
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
