@@ -77,9 +77,9 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 
 @dataclass(frozen=True)
 class AuditTotals:
-    """Sums over the instances: the API's own counts, and held: how many of these events are stored. Of one instance at
-    most its total counts, so that events which the API no longer has do not hide a gap of another instance. gaps: the
-    instances with a gap in what is stored."""
+    """Sums over the instances: the API's own figures, and held: how many of its total are held, none of an instance
+    more than its total, so that what the API has no longer fills no gap of another. gaps: instances with a hole in what
+    is held."""
 
     instances: int
     held: int
