@@ -26,14 +26,14 @@ from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity
 
-# After a call of unknown outcome the state is read so many times, with a pause (seconds) before each.
+# How often the state is read after a call with an unknown outcome, and the pause before each read (seconds).
 READS = 4
 PAUSE = 1.5
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a visitor asks for. ``attempt_id`` names the confirmation: it sends one call, however often it is pressed.
+    """What a visitor asks for. ``attempt_id`` is of the confirmation, which sends one call even if pressed repeatedly.
 
     ``confirmed``: the number of targets that the confirmation named. ``typed``: the name as the visitor typed it.
     """
@@ -74,8 +74,8 @@ def act(
 ) -> Outcome:
     """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
 
-    Raises DatabaseProblem when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt is
-    in the record without one).
+    Raises DatabaseProblem if the attempt cannot be recorded (nothing was sent then), or if its outcome cannot (the
+    attempt is then recorded without one).
     """
     with _ledger(database, attempt, now()) as (ledger, is_new):
         if not is_new:
@@ -179,8 +179,8 @@ def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None])
 
 
 def _send_once(client: FleetClient, intent: Intent) -> str:
-    """The one write. '' or, of a power-cycle, why the server says that it failed. Raises ApiError."""
-    # Not even a call that was certainly not carried out is repeated: whoever confirmed it sees the state first.
+    """Send the call. Returns '', or for a power-cycle that failed on the server, its reason. Raises ApiError."""
+    # A call is not repeated even if it was certainly not carried out: the person who confirmed it sees the state first.
     client.transport.settings = replace(client.transport.settings, retries=0)
     if intent.action == "pause":
         client.pause_rollout(intent.rollout_id)
@@ -198,7 +198,7 @@ def _send_once(client: FleetClient, intent: Intent) -> str:
 
 
 def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
-    """What the API shows of a call of unknown outcome: the outcome's word and a sentence."""
+    """Look up a call with an unknown outcome. Returns the word of the outcome (see Outcome) and a sentence."""
     after: Seen | None = None
     trouble = ""
     for _attempt_number in range(READS):
@@ -209,11 +209,11 @@ def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callabl
             trouble = str(error)
             continue
         if was_carried_out(intent, before, after):
-            return "done", f"Outcome unknown, looked up: it was carried out. {_state(intent, after)}"
+            return "done", f"The outcome was unknown at first, but it was carried out. {_state(intent, after)}"
     seconds = f"{READS * PAUSE:g} s"
     if after is None:
-        return "unknown", f"Outcome unknown, looked up: the state could not be read within {seconds}. {trouble}"
-    said = f"Outcome unknown, looked up: within {seconds} the API did not show it. {_state(intent, after)}"
+        return "unknown", f"The outcome is unknown: the state could not be read within {seconds}. {trouble}"
+    said = f"The outcome is unknown: within {seconds} the API did not show it. {_state(intent, after)}"
     return "unknown", f"{said} Check it before you try again."
 
 
@@ -238,7 +238,7 @@ def _state(intent: Intent, seen: Seen) -> str:
 
 def _read_state(client: FleetClient, intent: Intent) -> Seen:
     if intent.action == "power-cycle":
-        # E11 first: it knows the id also while the agent is down.
+        # E11 is read first, since it knows the id even while the agent is down.
         actions = rows_of(client.list_instance_actions(intent.instance_id, limit=ACTIONS_CAP))
         return Seen(targets=client.list_instance_rollouts(intent.instance_id), actions=actions)
     detail = client.get_rollout(intent.rollout_id)
@@ -251,6 +251,6 @@ def _client(connection: ApiConnection, intent: Intent, *, read_only: bool) -> It
         # A database may hold other tenants' records, or be a copy from elsewhere.
         if client.transport.settings.api_url != intent.tenant:
             raise SettingsError(
-                f"This record is of {intent.tenant}, but the console speaks to {client.transport.settings.api_url}."
+                f"This record belongs to {intent.tenant}, but the console uses {client.transport.settings.api_url}."
             )
         yield client

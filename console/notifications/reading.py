@@ -42,7 +42,7 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
     # What was begun and not sent is still due, also when it is older than the rules' max_age by now.
     open_since = [row.at for row in ledger if row.outcome not in (SENT, GAVE_UP) and row.at is not None]
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
-    # Without the time limit of a page: nobody waits for it.
+    # Without the time limit of a page, since nobody waits for the result.
     with open_to_read(database) as conn:
         readers: dict[str, Callable[[], list[Fact]]] = {
             OPERATIONS: lambda: _operations(conn, rules, ledger, since, now),

@@ -59,7 +59,7 @@ READS = frozenset(
 # may not have healed it.
 _JUDGED_LATER = frozenset({"recover"})
 _TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "queued": WAITING, "in_progress": RUNNING}
-# The rollouts for which the server has nothing left to do.
+# The statuses of rollouts for which the server has nothing left to do.
 _ENDED = frozenset({"completed", "partial", "failed", "cancelled"})
 _COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
 _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
@@ -232,8 +232,8 @@ def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
 
 
 def category_of_target(status: str, rollout: str = "") -> tuple[str, str]:
-    """The category of a target by its status, and why, '' where the server's message says it. rollout: the status of
-    its rollout, where the operation is that rollout."""
+    """The category of a target by its status, and the reason, '' if the server's message says it. rollout: the status
+    of its rollout if that rollout is the operation, else ''."""
     category = _TARGETS.get(status, UNCERTAIN)
     if rollout == "lost" and category in (RUNNING, WAITING):
         return UNCERTAIN, "It had not ended when its rollout was last read."

@@ -90,8 +90,8 @@ def verdict_word(facts: Facts) -> str:
     found = of_gate if of_gate is not None and has_report(facts) else of_run
     told = mapping(facts.report.get("counts"))
     if found == COMPLETE and of_run == STOPPED and not (told.get(FAILED) or told.get(UNCERTAIN)):
-        # A run within its budget of failures ends with a failure of Ansible's all the same, and it went through. Here
-        # something else failed.
+        # A run within its failure budget counts as complete, although Ansible reports a failure. Here something else
+        # failed.
         found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
 

@@ -159,7 +159,7 @@ def open_to_read(file: Path) -> Iterator[Connection]:
             raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
-            # All reads of the block see one state.
+            # All reads of the block see the same state.
             conn.execute("BEGIN")
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)

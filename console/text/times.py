@@ -74,12 +74,12 @@ def moments(zone: str, *times: float) -> str:
 
 
 def day_and_time(at: float | None, now: float, zone: str = "") -> str:
-    """A time in UTC or in a zone, its day in words if that is near, its year if that is another: 'today 02:14',
+    """A time in UTC or in a zone, with a near day in words, and the year only if it is not this one: 'today 02:14',
     'yesterday 22:05', 'tomorrow 06:00', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
     day, today = moment(at, "%Y-%m-%d", zone), moment(now, "%Y-%m-%d", zone)
     if not day:
         return ""
-    # Not by 24 hours: the day on which summer time ends has 25.
+    # Calendar days instead of 24 hours: the day on which summer time ends has 25 hours.
     near = {"yesterday": -1, "today": 0, "tomorrow": 1}
     names = {str(date.fromisoformat(today) + timedelta(days=n)): name for name, n in near.items()}
     return f"{names.get(day) or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M', zone)}"

@@ -6,8 +6,8 @@
 
 The newest rollouts are listed (E3); those that are new, were open, or differ from what is stored are read whole (E4,
 then E1). audit.py and instances.py read the rest, if it is asked for. session.py says how much of it a follower reads
-at once. Up to 8 calls at once. What fails is named and does not stop the rest, unless it would fail for all (key,
-certificate, address).
+at once. There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it would occur in
+every call (key, certificate, address).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from console.text.times import duration
 # Targets kept in memory before they are stored in one transaction.
 _TARGETS_AT_ONCE = 2000
 _ROLLOUTS_AT_ONCE = 100
-# So many known and ended ones in a row end a list that is not read whole: those below them have ended too.
+# A list that is not read completely ends after this many known, ended rollouts in a row: those below have ended too.
 _SETTLED_IN_A_ROW = 20
 
 
 def tenant_of(client: FleetClient) -> str:
-    """The address of an API as the client writes it: one tenant however it was given."""
+    """The API's address in the spelling of the client, so that each spelling of it means the same tenant."""
     return str(client.transport.settings.api_url)
 
 
@@ -166,7 +166,7 @@ def _sync_rollouts(session: Session) -> None:
     if len(rows) < len(listed):
         session.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
     due = [i for i, row in rows.items() if known.is_due(i, row, records[i])]
-    # Open ones that have dropped out of what was listed.
+    # Open rollouts that are no longer in the list.
     due += [i for i in known.unfinished if i not in rows and not known.is_waiting(i)]
     # A rollout of many targets first, then the oldest.
     facts = {i: rows.get(i) or known.unfinished[i] for i in due}
@@ -190,7 +190,7 @@ def _sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """What is stored of the rollouts, and by that which of them are due. ``unfinished``: the stored ones that are open
+    """What is stored about rollouts, and which of them are therefore due. ``unfinished``: the stored ones that are open
     or whose targets were not read, by id."""
 
     def __init__(self, session: Session) -> None:

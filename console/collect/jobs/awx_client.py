@@ -158,10 +158,10 @@ class AwxClient:
                 query = dict(parse_qsl(urlsplit(following).query))
             except ValueError as error:
                 raise AwxError(
-                    f"AWX {self.origin} answered {path} with no address of the next page: {error}."
+                    f"AWX {self.origin} answered {path} with an invalid address of the next page: {error}."
                 ) from error
         raise AwxError(
-            f"AWX {self.origin} answered {path} with a next page that was read before. {_NEXT['unreadable']}"
+            f"AWX {self.origin} answered {path} with a next page that was already read. {_NEXT['unreadable']}"
         )
 
     def _sentence(self, error: ApiError) -> str:

@@ -73,7 +73,7 @@ def sync_runner(
         except OSError as error:
             report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
     progress(len(found), len(found), "runs of ansible-runner")
-    # Those too of which the folder is gone.
+    # This includes runs whose folder is gone.
     store.lose_runs(SOURCE, now() - LOST_AFTER_S)
     store.note_read(SOURCE, scope, now(), report.problems)
     return report

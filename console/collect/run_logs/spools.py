@@ -107,7 +107,7 @@ def sync_spools(
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
-    # The cursors are older than the list of files: a log that another sync has found since is not gone.
+    # The cursors were read before the files were listed, so a log that another sync has found since is not gone.
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
     report.lost += store.lose_runs("callback", math.inf, [*here - {*names, *left_out}])
     if left_out:

@@ -18,10 +18,10 @@ from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
 BARS_MOST = 1500
-"""Up to so many targets each has its own bar; with more the browser gets slow and the bars cannot be told apart."""
+"""Up to this number of targets, each has its own bar. With more, the browser is slow and bars cannot be told apart."""
 
 ROWS_MOST = 200
-"""Up to so many targets each has its own row; with more they share the slots in which they ran."""
+"""Up to this number of targets, each has its own row. With more, they share the slots in which they ran."""
 
 
 Rows = Literal["slots", "targets"]

@@ -30,7 +30,7 @@ RECENT_SECONDS = 14 * 86400.0
 HOSTS_NAMED = 6
 
 
-# instance_id is of any instance of the group: it is read only where the group has one instance.
+# instance_id is that of any instance of the group. It is used only if the group has one instance.
 _UNHEALTHY = f"""
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
@@ -38,7 +38,7 @@ SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_i
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
 WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', 'gone', '') AND s.tenant NOT IN {RETIRED}
 GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 500
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 _DOUBTFUL_RUNS = """
 SELECT run_id, playbook, started_at, heartbeat_at, dropped_events, status = 'running' AND heartbeat_at < :quiet AS quiet
@@ -50,7 +50,7 @@ ORDER BY started_at DESC LIMIT 500
 _PAUSED = f"""
 SELECT o.rollout_id, o.created_at, o.queued, o.total, {operation_of("o.rollout_id")} AS ref
 FROM rollouts o WHERE {GOES_ON} AND o.status = 'paused' ORDER BY o.created_at DESC LIMIT 500
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @dataclass(frozen=True)

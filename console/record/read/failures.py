@@ -51,21 +51,21 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS host
 FROM ranked GROUP BY msg_fp, fp_version
 HAVING :like = '' OR max(host LIKE :like ESCAPE '\\') OR max(message LIKE :like ESCAPE '\\')
 ORDER BY failures DESC, last_at DESC LIMIT :most
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query
 def failures_by_message(
     conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
-    """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results. search:
+    """Failures of a period (failed or uncertain targets, failed or unreachable results), biggest cluster first. search:
     only those of which a message, as it is or normalised, or a host contains this text.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
     many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
     is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
     """
-    # What stands for a host or a number in a normalised message stands for any text in the pattern.
+    # The placeholders for hosts and numbers in a normalised message match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")
     params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern}
     frame = as_frame(conn, _FAILED, params)
@@ -89,7 +89,7 @@ SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS
       WHERE l.run_id = h.run_id AND l.kind = 'rollout' AND l.host = h.host AND t.tenant = tenants.tenant
         AND t.rollout_id = l.ref AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint)
 ) GROUP BY host ORDER BY at DESC LIMIT :most
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query

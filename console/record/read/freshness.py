@@ -75,7 +75,7 @@ class Freshness:
         return self.running or any(look.open_work for look in self.looks)
 
     def as_of(self, now: float, tenant: str | None) -> float:
-        """The time up to which rollouts of a tenant are known, or runs for None; ``now`` for what was never read."""
+        """Up to when the rollouts of a tenant are known, or without a tenant the runs; ``now`` if never read."""
         at = next((look.at for look in self.looks if look.tenant == tenant), None) if tenant else self.runs_at
         return min(now, at) if at is not None else now
 
@@ -111,7 +111,7 @@ SELECT k.tenant, c.last_ok_at AS at, {retired_at("k.tenant", "c.last_ok_at")} AS
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
 FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant ORDER BY k.tenant
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 _OTHERS = """
 SELECT max(last_ok_at) FILTER (WHERE source NOT IN

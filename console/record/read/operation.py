@@ -301,7 +301,7 @@ SELECT ref, min(at) AS first_at, max(at) AS last_at FROM (
     WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {{side}} AND t.rollout_id NOT IN theirs
     ORDER BY t.created_at {{order}} LIMIT :most)
 ) GROUP BY ref
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 _EARLIER = _ELSEWHERE.format(side="< :begun", order="DESC")
 _LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 

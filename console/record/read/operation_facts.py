@@ -232,7 +232,7 @@ def _plays(
     column = "hosts_json" if with_hosts else "NULL"
     rows = dicts(
         conn,
-        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - texts of ours
+        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - no user input
         {"id": run_id},
     )
     worked = {task.play for task in tasks.values() if task.action in _OURS}
@@ -279,7 +279,7 @@ WHERE h.run_id = :id AND h.kind = 'result'
   AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:

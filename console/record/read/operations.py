@@ -145,7 +145,7 @@ _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
-# A paused rollout has no end: it counts from when it was seen so.
+# A paused rollout has no end: the time at which it was first seen paused counts.
 _OF_OTHERS = f"""
 SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
        o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
@@ -180,7 +180,7 @@ SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS s
   AND {looked_for("a.user", param="who")}
   AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
 """  # noqa: S608 - the texts above
-# The names of known instances that a text may mean: itself first, and then the shortest.
+# The names of known instances that a text may mean: an exact match first, then the shortest ones.
 _HOSTS = f"""
 SELECT json_group_array(name) FROM (
   SELECT DISTINCT coalesce(hostname, instance_id) AS name FROM instances
@@ -198,7 +198,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "text": like(wanted.text),
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
-        # What went on to its end is read, with its report, only where a verdict is asked for that it may have.
+        # Operations that have ended are read, with their reports, only if they can have a verdict that is asked for.
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
@@ -310,7 +310,7 @@ def version_of(conn: Connection, run_id: str) -> str | None:
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - texts of ours
+        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - no user input
         "SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
         " WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id LIMIT 1) END AS host"
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",

@@ -155,7 +155,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
           ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
         WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
-        """  # noqa: S608 - a text of ours
+        """  # noqa: S608 - no user input
         oldest = conn.execute(sql).fetchone()[0]
         bad = Counter(one.status for one in failing_targets(conn, since))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608

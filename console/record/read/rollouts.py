@@ -55,7 +55,7 @@ def rollouts(
 
 
 def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataFrame:
-    """The rows of a table that are of the rollouts of a run, those too that no result of it has named yet."""
+    """The rows of a table for the rollouts of a run, including those that no result of the run has named yet."""
     sent = [(one_of.tenant, one_of.rollout_id) for one_of in sent_by_tasks(conn, run_id)]
     sql = f"""
     WITH own AS (

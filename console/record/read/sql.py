@@ -9,7 +9,7 @@ from __future__ import annotations
 from console.record.retention import retired_at
 
 RETIRED = f"""(SELECT k.tenant FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
-  WHERE {retired_at("k.tenant", "c.last_ok_at")} IS NOT NULL)"""  # noqa: S608 - texts of ours
+  WHERE {retired_at("k.tenant", "c.last_ok_at")} IS NOT NULL)"""  # noqa: S608 - no user input
 """The tenants whose API is no longer read."""
 
 HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
@@ -26,7 +26,7 @@ GOES_ON = f"(o.is_open = 1 AND o.tenant NOT IN {RETIRED})"
 
 ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 'cancelling') AND NOT {GOES_ON}
   THEN 'lost' ELSE o.status END"""
-"""The status of a rollout ``o``, 'lost' for one of which no end will be read."""
+"""The status of a rollout ``o``, or 'lost' if it is open and its end will never be read."""
 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 """The status of a result, 'changed' for one that is ok and has changed something."""
@@ -47,7 +47,7 @@ WENT_THROUGH = """EXISTS (
 
 def run_of(rollout: str) -> str:
     """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""
-    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - texts of ours
+    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
 
 
 def operation_of(rollout: str) -> str:
@@ -57,7 +57,7 @@ def operation_of(rollout: str) -> str:
 
 def among(column: str, param: str) -> str:
     """Whether a column is one of the words of a JSON list; an empty list stands for all."""
-    return f"(:{param} = '[]' OR {column} IN (SELECT value FROM json_each(:{param})))"  # noqa: S608 - texts of ours
+    return f"(:{param} = '[]' OR {column} IN (SELECT value FROM json_each(:{param})))"  # noqa: S608 - no user input
 
 
 def looked_for(*columns: str, param: str = "like", also: str = "") -> str:

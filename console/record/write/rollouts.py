@@ -28,7 +28,7 @@ class Rollouts(Part):
     def put(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written.
 
-        A read older than what is stored (another sync was quicker) is left out.
+        A read that is older than what is stored is ignored (another sync was faster).
         """
         written = 0
         instances: dict[tuple[str, str], float] = {}

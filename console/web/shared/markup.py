@@ -181,7 +181,7 @@ def duration(title: str, name: str, kind: str = "number fo-rest", sort: str = ""
 
 
 def when(title: str, name: str, kind: str = "time") -> Column:
-    """A column of times, a day that is near in words."""
+    """A column of times, with yesterday, today and tomorrow in words."""
     return Column(title, lambda row: viewer.when(row[name]), kind)
 
 

@@ -57,8 +57,8 @@ def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", *, goes_on: bool = True) -> str:
-    """Two times in the shown zone, with its name: 'A to B UTC'; without an end 'A UTC to now', or, where it does not go
-    on, 'A UTC to an unknown time'."""
+    """Two times in the shown zone, with its name: 'A to B UTC'; without an end 'A UTC to now', or, unless it goes on,
+    'A UTC to an unknown time'."""
     begin, end = times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone())
     open_end = f"{begin} {zone_word()} to {'now' if goes_on else 'an unknown time'}"
     return "" if not begin else f"{begin} to {end} {zone_word()}" if end else open_end

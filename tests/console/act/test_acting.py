@@ -341,7 +341,7 @@ def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database
         (send(fleet, database, pause, confirmed=queued - 1), "confirm again"),
         (send(fleet, database, replace(pause, action="resume")), "already"),
         (send(fleet, database, replace(pause, action="cancel", force=True), typed="no"), "type the name"),
-        (send(fleet, database, replace(pause, tenant="https://other.example")), "is of https://other.example"),
+        (send(fleet, database, replace(pause, tenant="https://other.example")), "belongs to https://other.example"),
     ):
         assert (outcome.word, said in outcome.sentence) == ("refused", True), outcome
     assert send(fleet, database, replace(pause, rollout_id="0" * 8)).word == "failed"
@@ -364,8 +364,12 @@ def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simula
 @pytest.mark.parametrize(
     ("fault", "word", "said"),
     [
-        ({"reset_after": True}, "done", "Outcome unknown, looked up: it was carried out. The rollout is paused."),
-        ({"reset_before": True}, "unknown", "Outcome unknown, looked up: within 6 s the API did not show it."),
+        (
+            {"reset_after": True},
+            "done",
+            "The outcome was unknown at first, but it was carried out. The rollout is paused.",
+        ),
+        ({"reset_before": True}, "unknown", "The outcome is unknown: within 6 s the API did not show it."),
         ({"status": 403}, "failed", "HTTP 403"),
         ({"status": 429}, "failed", "HTTP 429"),
     ],
@@ -396,7 +400,7 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     assert (busy.word, "being redeployed" in busy.sentence) == ("refused", True), busy
     fleet.fault(operation="power_cycle", reset_after=True, times=1)
     outcome = send(fleet, database, restart)
-    assert (outcome.word, "looked up: it was carried out" in outcome.sentence) == ("done", True), outcome
+    assert (outcome.word, "unknown at first, but it was carried out" in outcome.sentence) == ("done", True), outcome
     assert [row["operation_id"] for row in fleet.writes()] == ["retry_rollout_target", "power_cycle"]
 
 

@@ -459,8 +459,8 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
 @pytest.mark.parametrize(
     ("following", "said"),
     [
-        ("http://[x", "with no address of the next page: Invalid IPv6 URL."),
-        ("/api/v2/jobs/?page=2", "was read before."),
+        ("http://[x", "with an invalid address of the next page: Invalid IPv6 URL."),
+        ("/api/v2/jobs/?page=2", "was already read."),
     ],
 )
 def test_a_list_that_does_not_go_on_is_a_problem_in_one_sentence(
