@@ -90,8 +90,8 @@ EMPTY = Page("empty", "rollout", "", "text=No rollout is chosen.", "text=No roll
 PAGES = (
     Page("Overview", "", "", "table.fo-table", "table.fo-table tbody tr"),
     Page("Operation", "operation", f"id={BIG}", ".fo-verdict", DRAWN),
-    Page("Rollout", "rollout", f"id={BIG}", "[data-testid=stMetric]", DRAWN),
-    Page("Audit", "audit", "", "[data-testid=stMetric]", DRAWN),
+    Page("Rollout", "rollout", f"id={BIG}", ".fo-strip", DRAWN),
+    Page("Audit", "audit", "", ".fo-strip", DRAWN),
 )
 
 

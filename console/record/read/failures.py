@@ -17,7 +17,7 @@ from console.text.message_fingerprint import normalised
 MOST_FAILURES = 200_000
 
 # The sample of a message is its newest row; rows without a time come last. A task of a run that waited for a target
-# repeats the target's failure: it is not counted again.
+# repeats the target's failure: it is not counted again. Nor is the report of a run, which repeats that of the task.
 _FAILED = f"""
 WITH targets AS (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
@@ -32,13 +32,13 @@ WITH targets AS (
   SELECT * FROM targets
   UNION ALL
   SELECT * FROM (
-    SELECT 'result' AS kind, h.msg_fp, h.fp_version, h.host, h.ended_at AS at, h.msg AS message,
+    SELECT 'result' AS kind, h.msg_fp, h.fp_version, h.host, max(h.ended_at) AS at, h.msg AS message,
            NULL AS rollout_id, h.run_id
     FROM host_results h INDEXED BY host_results_failed
     WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
       AND h.ended_at >= :since
       AND NOT EXISTS (SELECT 1 FROM told WHERE told.run_id = h.run_id AND told.host = h.host)
-    ORDER BY at DESC LIMIT :rows)
+    GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows)
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed
   WHERE :until IS NULL OR at < :until

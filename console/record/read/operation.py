@@ -181,7 +181,7 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
         seconds = max(0.0, until - started) if started is not None and until is not None else None
         rows.append(
             (host, target.instance_id or None if target else None, outcome.category, started, ended, seconds, waited,
-             outcome.message, outcome.derived, target.rollout_id if target else None)
+             cause_of(outcome, target), outcome.derived, target.rollout_id if target else None)
         )  # fmt: skip
     rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
     return framed(rows, INSTANCE_COLUMNS)
@@ -277,9 +277,10 @@ def _prints(alike: Sequence[tuple[str, str, Outcome]]) -> set[str]:
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
-    """Why an instance failed or is uncertain: the server's own words, if its target has any."""
-    if target is not None and target.message and target.status in ("failed", "uncertain"):
-        return target.message
+    """Why the outcome of an instance is as it is: of a failed or uncertain one, the server's own words, if its target
+    has any."""
+    if outcome.category in PROBLEMS and target is not None and target.status in ("failed", "uncertain"):
+        return target.message or outcome.message
     return outcome.message
 
 

@@ -15,6 +15,7 @@ from console.web.shared import columns, lists, messages, paging
 
 def body() -> None:
     with messages.database():
+        head = messages.head("Console actions")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             outcomes = lists.status_filter("acted", ledgers.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
@@ -25,7 +26,7 @@ def body() -> None:
             else:
                 st.text("No action was ever tried from this console.")
             return
-        found.head(counted(found.total, "action"))
+        found.head(counted(found.total, "action"), head)
         table(found.rows)
         found.pager()
         st.caption(
@@ -53,5 +54,4 @@ def table(found: pd.DataFrame) -> None:
     columns.show("Actions tried from the console", shown)
 
 
-st.title("Console actions")
 body()

@@ -14,7 +14,7 @@ from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import cached, columns, lists, messages, paging, plot, tables, viewer
+from console.web.shared import cached, columns, lists, markup, messages, paging, plot, tables, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
@@ -30,7 +30,7 @@ def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
+        messages.head("Audit summary")
         totals = cached.ask(audit_queries.audit_totals)
         if not totals["instances"]:
             every = "They are read from the API for every instance that a rollout has named:"
@@ -54,15 +54,14 @@ def word(value: str) -> str:
 
 def held(totals: dict[str, int]) -> None:
     """The API's totals, and which fraction of them is stored."""
-    lists.metrics(
-        {
-            "Events, by the API": totals["total"],
-            "Success": totals["success"],
-            "Error": totals["error"],
-            "Denied": totals["denied"],
-            "Instances": totals["instances"],
-        }
-    )
+    figures = {
+        "Events, by the API": totals["total"],
+        "Success": totals["success"],
+        "Error": totals["error"],
+        "Denied": totals["denied"],
+        "Instances": totals["instances"],
+    }
+    markup.draw(markup.strip(figures))
     part = totals["held"] / totals["total"] if totals["total"] else 1.0
     ingested = f"{totals['held']:,} of {totals['total']:,} events ingested"
     st.progress(part, text=f"{ingested}. The counts below are of the ingested ones.")
@@ -183,5 +182,4 @@ def instances() -> None:
     found.pager()
 
 
-st.title("Audit summary")
 body()

@@ -59,13 +59,9 @@ def body() -> None:
 
 
 def header(known: dict[str, Any]) -> None:
-    with lists.row():
-        st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
-        if known["health"]:
-            lists.status_badge(known["health"])
-        if known["outdated"]:
-            lists.status_badge("outdated")
-        messages.data_as_of(known["tenant"])
+    title = lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}")
+    statuses = [status for status in (known["health"], "outdated" if known["outdated"] else None) if status]
+    with messages.head(title, *statuses, tenant=known["tenant"]):
         share("instance")
     bundle = f" · bundle {known['current_bundle']}" if known["current_bundle"] else ""
     markup.draw(markup.paragraph(markup.small(f"id {known['instance_id']}{bundle}")))
@@ -73,14 +69,14 @@ def header(known: dict[str, Any]) -> None:
     if known["problem"]:
         messages.problem("open problem", known["problem"])
     full = " or more" if known["memories_full"] else ""
-    figures = [
-        ("Runtime", known["runtime_current"] or "not read"),
-        ("Available", known["runtime_available"] or "not read"),
-        ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
-        ("Last deploy", viewer.day_moment(known["deployed_at"]) or "no success is known"),
-        ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
-        ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
-    ]
+    figures = {
+        "Runtime": known["runtime_current"] or "not read",
+        "Available": known["runtime_available"] or "not read",
+        "Updates waiting": "not read" if known["outdated"] is None else f"{known['outdated']:,}",
+        "Last deploy": viewer.day_moment(known["deployed_at"]) or "no success is known",
+        "Uptime": times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read"),
+        "Memories": "not read" if known["memories"] is None else f"{known['memories']:,}{full}",
+    }
     markup.draw(markup.strip(figures), parts.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
@@ -254,7 +250,7 @@ def audit(known: dict[str, Any]) -> None:
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
     numbers = {outcome.capitalize(): by_outcome.get(outcome, 0) for outcome in OUTCOMES}
-    lists.metrics({**numbers, **({"Other": other} if other else {})})
+    markup.draw(markup.strip({**numbers, **({"Other": other} if other else {})}))
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
         links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])

@@ -46,9 +46,7 @@ def body() -> None:
     parts.declared(tally, compared)
     wanted = filters(compared)
     found = paging.asked("instances", instances.instance_page, wanted)
-    with head:
-        st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
-        found.share()
+    found.head(lists.counted_of(found.total, tally["total"], "instance"), head)
     if found.total:
         markup.draw(parts.table(found.rows, compared))
         found.pager()

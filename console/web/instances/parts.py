@@ -137,7 +137,7 @@ def _words(compared: Comparison) -> list[str]:
 def by_whom(compared: Comparison) -> Markup:
     """The run that compared, as a link, and when."""
     name = "fleet_state, check" if compared.check_mode else "fleet_state"
-    return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.when(compared.at)), ", ")
+    return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.day_moment(compared.at)), ", ")
 
 
 def of_instance(known: Mapping[str, Any], compared: Comparison | None) -> Markup:

@@ -22,7 +22,7 @@ COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MC
 
 
 def body() -> None:
-    messages.data_as_of()
+    messages.head("Policy and window")
     policies = cached.ask(policy_queries.policies)
     if not policies:
         messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:", [frames.SYNC])
@@ -95,14 +95,14 @@ def freezes(frozen: policy_queries.Frozen) -> None:
 
 def told_to(one: policy_queries.FrozenTime) -> Markup:
     """The plan that says so."""
-    return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.when(one.told_at))), " ")
+    return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.day_moment(one.told_at))), " ")
 
 
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
     modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
-    lists.metrics({"Most at once": "unknown" if most is None else most, **modes})
+    markup.draw(markup.strip({"Most at once": "unknown" if most is None else most, **modes}))
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")
         st.text("max_parallel_rollouts is not a number of at least 1, so this collection starts no rollout.")
@@ -166,5 +166,4 @@ def operation_of(row: dict[str, Any]) -> Markup:
     return markup.operation(lists.rollout_title(row), row["run_id"] or row["rollout_id"])
 
 
-st.title("Policy and window")
 auto_refresh.refreshing(body, cached.something_open)

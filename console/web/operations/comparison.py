@@ -30,7 +30,7 @@ def show(before: Operation, now: Operation) -> None:
     markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
-    lists.metrics({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers})
+    markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):

@@ -31,10 +31,8 @@ def body() -> None:
         st.text("No failure is recorded." if everything else "No failure matches these filters.")
         return
     listed = paging.of_frame("failures", found)
-    with head:
-        said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
-        st.caption(f"{said}, most frequent first", width="content")
-        listed.share()
+    said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
+    listed.head(f"{said}, most frequent first", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
     chosen(found)

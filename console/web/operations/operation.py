@@ -56,12 +56,8 @@ def body() -> None:
 
 def header(found: queries.Operation) -> None:
     row = found.row
-    with lists.row():
-        st.title(lists.literal(rows.title(row)), width="content")
-        lists.status_badge(row["verdict"])
-        if row["check"] is True and row["verdict"] != words.CHECK:
-            lists.status_badge(words.CHECK)
-        messages.data_as_of(row["tenant"] or "")
+    statuses = dict.fromkeys((row["verdict"], words.CHECK) if row["check"] is True else (row["verdict"],))
+    with messages.head(lists.literal(rows.title(row)), *statuses, tenant=row["tenant"] or ""):
         paging.share("operation")
     goes_on = found.facts.runs or found.facts.status == "paused"
     ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")

@@ -32,9 +32,7 @@ def body() -> None:
         else:
             st.text("No operation matches these filters.")
         return
-    with head:
-        st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
-        found.share()
+    found.head(f"{counted(found.total, 'operation')}, newest first", head)
     markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
     found.pager()
     with lists.row():

@@ -37,7 +37,7 @@ def failures(found: Operation) -> None:
 def _failure(failure: Failure) -> Markup:
     count = len(failure.hosts)
     what = f"{count:,} instances: " if count > 1 else ""
-    first, last = viewer.when(failure.first_at), viewer.when(failure.last_at)
+    first, last = viewer.day_moment(failure.first_at), viewer.day_moment(failure.last_at)
     return markup.card(
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
@@ -52,7 +52,7 @@ def _failure(failure: Failure) -> Markup:
 def _elsewhere(failure: Failure) -> Iterator[str]:
     """In how many other operations a failure occurred, and when."""
     if failure.before:
-        first, last = viewer.when(failure.first_seen), viewer.when(failure.last_before)
+        first, last = viewer.day_moment(failure.first_seen), viewer.day_moment(failure.last_before)
         when = f"first {first}, last {last}" if failure.before > 1 else first
         yield f"in {counted(failure.before, 'earlier operation')}, {when}"
     else:

@@ -88,9 +88,7 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
     last_gate = ""
     if one.gates:
         gate = one.gates[-1]
-        last_gate = (
-            f"Last gate: {gate.verdict} at {viewer.clock_time(gate.at, '%H:%M')}, {gate.figures or 'no figures'}"
-        )
+        last_gate = f"Last gate: {gate.verdict} at {viewer.moment(gate.at, '%H:%M')}, {gate.figures or 'no figures'}"
     return running_now, " · ".join(parts), last_gate
 
 

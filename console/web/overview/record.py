@@ -46,21 +46,21 @@ SOURCES = {
 def body() -> None:
     with messages.database():
         path = load_settings().database
-        fresh = messages.data_as_of()
+        messages.head("Record health")
+        fresh = cached.ask(freshness.freshness)
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
         kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
         size = times.size(sum(frames.database_version(path)[1::2]))
         unread = times.size(waiting.unread) if waiting.files else "none"
-        lists.metrics(
-            {
-                "Database": size,
-                **({} if kept.copied_at is not None else {"Run logs waiting": unread}),
-                "Sources with errors": int(found["errors"].sum()),
-                "Gaps": int(found["gaps"].sum()),
-                "Last backup": since(kept.backup_at),
-            }
-        )
+        figures: dict[str, str | int] = {
+            "Database": size,
+            **({} if kept.copied_at is not None else {"Run logs waiting": unread}),
+            "Sources with errors": int(found["errors"].sum()),
+            "Gaps": int(found["gaps"].sum()),
+            "Last backup": since(kept.backup_at),
+        }
+        markup.draw(markup.strip(figures))
         if fresh.never:
             messages.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
         else:
@@ -271,5 +271,4 @@ def retention(kept: record_health.LastMaintenance) -> None:
     lists.shell(f"{command('prune --dry-run')}\n{command('prune --yes')}")
 
 
-st.title("Record health")
 body()

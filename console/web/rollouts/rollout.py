@@ -20,7 +20,7 @@ from console.text.listing import records
 from console.web.actions import buttons
 from console.web.browser import auto_refresh, navigation
 from console.web.operations import parts
-from console.web.shared import cached, columns, links, lists, messages, pages, paging, plot, same_time, viewer
+from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, same_time, viewer
 from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
@@ -55,12 +55,10 @@ def body() -> None:
 
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     """Returns the place of the badge beside the status."""
-    with lists.row():
-        what = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}"
-        st.title(f"{what}, {viewer.when(rollout['created_at'])}", width="content")
-        lists.status_badge(rollout["status"])
+    title = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}, {viewer.day_moment(rollout['created_at'])}"
+    with messages.head(title, rollout["status"], tenant=rollout["tenant"]):
         live = st.container(width="content")
-    messages.data_as_of(rollout["tenant"])
+        paging.share("rollout")
     buttons.for_rollout(rollout)
     created, done = rollout["created_at"], rollout["completed_at"]
     lists.line(
@@ -80,16 +78,15 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     goes_on = bool(rollout["is_open"]) and done is None
     took = times.duration((now if goes_on else done) - created) if created and (done or goes_on) else "unknown"
     waiting = rollout["queued"] + rollout["in_progress"]
-    lists.metrics(
-        {
-            "Targets": rollout["total"],
-            "Succeeded": rollout["succeeded"],
-            "Failed": rollout["failed"],
-            "Uncertain": rollout["uncertain"],
-            **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
-            "Running for" if goes_on else "Took": took,
-        }
-    )
+    figures = {
+        "Targets": rollout["total"],
+        "Succeeded": rollout["succeeded"],
+        "Failed": rollout["failed"],
+        "Uncertain": rollout["uncertain"],
+        **({"Open": waiting} if waiting or not rollout["cancelled"] else {"Cancelled": rollout["cancelled"]}),
+        "Running for" if goes_on else "Took": took,
+    }
+    markup.draw(markup.strip(figures))
     if not rollout["targets_read"]:
         st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
     return live

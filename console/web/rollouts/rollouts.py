@@ -16,7 +16,7 @@ STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled"
 
 
 def body() -> None:
-    messages.data_as_of()
+    head = messages.head("Rollouts")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = lists.status_filter("rollouts", STATUSES)
         scope = st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
@@ -28,10 +28,9 @@ def body() -> None:
         else:
             messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
         return
-    found.head(counted(found.total, "rollout"))
+    found.head(counted(found.total, "rollout"), head)
     tables.rollouts(found.rows)
     found.pager()
 
 
-st.title("Rollouts")
 auto_refresh.refreshing(body, cached.something_open)

@@ -22,6 +22,7 @@ from console.web.shared import (
     columns,
     links,
     lists,
+    markup,
     messages,
     pages,
     paging,
@@ -60,13 +61,10 @@ def body() -> None:
 
 
 def header(run: dict[str, Any]) -> None:
-    with lists.row():
-        name = lists.playbook_name(run["playbook"]).removesuffix(".yml")
-        st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
-        lists.status_badge(run["status"])
-        if run["check_mode"]:
-            st.badge("check mode", icon=":material/visibility:", color="gray")
-    messages.data_as_of()
+    name = lists.literal(lists.playbook_name(run["playbook"]).removesuffix(".yml"))
+    statuses = (run["status"], *(["check"] if run["check_mode"] else []))
+    with messages.head(f"{name}, {viewer.day_moment(run['started_at'])}", *statuses):
+        paging.share("run")
     links.to(pages.OPERATION, "The operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
     goes_on, ended = run["status"] == "running", run["ended_at"] or run["heartbeat_at"]
     lists.line(
@@ -90,7 +88,7 @@ def header(run: dict[str, Any]) -> None:
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)
-    lists.metrics({**figures, "So far" if goes_on else "Took": times.duration(took)})
+    markup.draw(markup.strip({**figures, "So far" if goes_on else "Took": times.duration(took)}))
 
 
 def jobs(run_id: str) -> None:
@@ -128,6 +126,8 @@ def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
 def failures(run: dict[str, Any]) -> None:
     """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failures, ID)
+    # The report of a run fails with the message of the task that failed before.
+    bad = bad[~(bad.duplicated(["host", "msg"]) & bad["msg"].notna())]
     if len(bad):
         st.header("What failed")
     for failure in records(bad.head(5)):

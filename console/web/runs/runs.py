@@ -19,7 +19,7 @@ STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
 
 def body() -> None:
-    messages.data_as_of()
+    head = messages.head("Playbook runs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = lists.status_filter("runs", STATUSES)
         search = lists.search_box("runs", "Playbook, user, controller or change contains")
@@ -34,7 +34,7 @@ def body() -> None:
                 ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
             )
         return
-    found.head(counted(found.total, "run"))
+    found.head(counted(found.total, "run"), head)
     table(found.rows)
     found.pager()
 
@@ -66,5 +66,4 @@ def user_at_controller(row: dict[str, Any]) -> str:
     return f"{row['user'] or ''}@{row['controller'] or ''}".strip("@")
 
 
-st.title("Playbook runs")
 auto_refresh.refreshing(body, cached.something_open)

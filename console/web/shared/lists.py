@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
@@ -134,14 +134,6 @@ def literal(text: str) -> str:
         return text
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}"
-
-
-def metrics(values: Mapping[str, str | int]) -> None:
-    """Metrics side by side, by their labels; they wrap on a narrow screen."""
-    with st.container(horizontal=True, gap="small"):
-        for name, value in values.items():
-            text = value if isinstance(value, str) else f"{value:,}"
-            st.metric(name, literal(text), border=True, width=max(150, 40 + 12 * len(text)))
 
 
 AROUND = 60.0

@@ -9,7 +9,7 @@ are for lists of at most some hundred rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,13 @@ def card(status: str, *parts: Markup) -> Markup:
     return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(style_of(status).tone.badge, joined(parts))
 
 
-def strip(figures: Iterable[tuple[str, Markup | str]]) -> Markup:
+def strip(figures: Mapping[str, Markup | str | int]) -> Markup:
     """Figures side by side, each below its name; they wrap on a narrow screen."""
     cells = (
-        Markup('<div>{}<div class="fo-figure">{}</div></div>').format(small(name), figure) for name, figure in figures
+        Markup('<div>{}<div class="fo-figure">{}</div></div>').format(
+            small(name), figure if isinstance(figure, str) else f"{figure:,}"
+        )
+        for name, figure in figures.items()
     )
     return Markup('<div class="fo-strip fo-figures">{}</div>').format(joined(cells))
 
@@ -156,8 +159,7 @@ def _linked(text: str | Markup, href: str) -> Markup:
 class Column:
     """A column of a table. cell: from a row to its text or markup. kind: '' for text, 'number' to align right, 'wide'
     for the one that takes the space, 'time' for times in the shown zone, which its header names, 'rest' for one that a
-    narrow screen leaves out. sort: the word of its order in the
-    address, '' for none."""
+    narrow screen leaves out. sort: the word of its order in the address, '' for none."""
 
     title: str
     cell: Callable[[Any], Markup | str]

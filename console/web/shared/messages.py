@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
-from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, Freshness, follower, freshness
+from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, follower, freshness
 from console.settings.environment import load_settings
 from console.web.shared import cached, links, lists, viewer
 from console.web.shared.pages import Page
@@ -57,16 +57,19 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
                 lists.shell(command)
 
 
-def head(title: str) -> DeltaGenerator:
-    """The title of a list page in one row with how old the data is. Returns the row, for a count and the menu Share."""
+def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
+    """The title of a page in one row with statuses and with how old the data is: of one tenant, or as data_as_of says.
+    Returns the row, for more."""
     row = lists.row()
     with row:
         st.title(title, width="content")
-        data_as_of()
+        for status in statuses:
+            lists.status_badge(status)
+        data_as_of(tenant)
     return row
 
 
-def data_as_of(tenant: str = "") -> Freshness:
+def data_as_of(tenant: str = "") -> None:
     """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
     fresh = cached.ask(freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
@@ -88,7 +91,6 @@ def data_as_of(tenant: str = "") -> Freshness:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.caption(" · ".join(parts), width="content")
         viewer.zone_switch()
-    return fresh
 
 
 def _is_well(found: Follower) -> bool:

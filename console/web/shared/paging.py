@@ -74,9 +74,9 @@ class Listed:
         """The menu Share."""
         share(self.of, self.total, self.every)
 
-    def head(self, caption: str) -> DeltaGenerator:
-        """A row with a caption and the menu Share; returns the row, for more."""
-        row = lists.row()
+    def head(self, caption: str, row: DeltaGenerator | None = None) -> DeltaGenerator:
+        """A caption and the menu Share in a row, by default in a new one; returns the row, for more."""
+        row = lists.row() if row is None else row
         with row:
             st.caption(caption, width="content")
             self.share()

@@ -212,7 +212,9 @@ def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_
     }  # fmt: skip
     run = {"run_id": "r", "source": "callback", "status": "failed", "started_at": NOW - 200}
     with open_store(path) as store:
-        store.put_run(RunRows(run, results=[result]), Cursor("spool", "f", position=1), after=None)
+        # The report of the run fails for the instance once more.
+        twice = [{**result, "counter": 2, "ended_at": NOW - 110}, result]
+        store.put_run(RunRows(run, results=twice), Cursor("spool", "f", position=1), after=None)
     first, second = failures_by_message(path).to_dict("records")
     assert (first["failures"], first["hosts"], first["targets"], first["results"]) == (7, 4, 6, 1)
     assert (first["first_at"], first["last_at"]) == (NOW - 40 * DAY + 60, NOW - 100)

@@ -44,7 +44,6 @@ def words(app: AppTest) -> str:
     for kind in ("title", "header", "subheader", "caption", "text", "markdown", "code", "error", "warning", "info"):
         said += [str(element.value) for element in getattr(app, kind)]
     said += [shown.proto.text for shown in app.get("progress")]
-    said += [f"{metric.label} {metric.value}" for metric in app.metric]
     said += [frame.value.to_csv() for frame in app.dataframe]
     return "\n".join([*said, *drawn(app)])
 
