@@ -51,9 +51,9 @@ def address(database: Path) -> Iterator[str]:
 
 def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
     """The name and text of a file that the list's menu gives."""
-    page.locator(f".st-key-{of}_share").get_by_role("button", name="Share").click()
+    menu = page.locator(f".st-key-{of}_share").get_by_role("button", name="Share")
     body = page.locator("[data-testid=stPopoverBody]")
-    name, content = downloaded(page, body.get_by_role("button", name=kind, exact=True))
+    name, content = downloaded(page, menu, body.get_by_role("button", name=kind, exact=True))
     page.keyboard.press("Escape")
     body.wait_for(state="hidden")
     return name, content.decode()

@@ -12,7 +12,7 @@ import json
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tests.console.support.downloads import downloaded
 from tests.console.support.seeded import FLEET, HOSTILE, OPEN
@@ -20,8 +20,12 @@ from tests.console.support.seeded import FLEET, HOSTILE, OPEN
 pytestmark = pytest.mark.browser
 
 
+def menu(page: Page) -> Locator:
+    return page.locator(".st-key-targets_share").get_by_role("button", name="Share")
+
+
 def file_as(page: Page, name: str) -> tuple[str, bytes]:
-    return downloaded(page, page.get_by_role("button", name=name, exact=True))
+    return downloaded(page, menu(page), page.get_by_role("button", name=name, exact=True))
 
 
 def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
@@ -31,7 +35,7 @@ def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(addre
     page.locator(".js-plotly-plot .barlayer").first.wait_for(timeout=90_000)
     page.locator(".st-key-targets_status").get_by_text("failed", exact=True).click()
     page.get_by_text("1 of 24 targets").wait_for()
-    page.get_by_role("button", name="Share").click()
+    menu(page).click()
     link = page.locator("[data-testid=stPopoverBody] code", has_text="targets_status=failed")
     link.wait_for()
 

@@ -160,8 +160,9 @@ def test_from_an_audit_error_to_the_operation_of_that_time(person: Person) -> No
 
 def test_the_failures_as_a_file(person: Person) -> None:
     person.click(person.menu("Failures"), "Failures")
-    person.click(person.page.get_by_role("button", name="Share").first)
-    name, content = downloaded(person.page, person.page.get_by_role("button", name="CSV", exact=True))
+    menu = person.page.get_by_role("button", name="Share").first
+    person.click(menu)
+    name, content = downloaded(person.page, menu, person.page.get_by_role("button", name="CSV", exact=True))
     told = content.decode()
     (failure,) = csv.DictReader(io.StringIO(told, newline=""))
     assert (failure["message"], failure["failures"], failure["newest_host"]) == (REASON, "1", BAD)

@@ -12,10 +12,13 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, TimeoutError
 
 
-def downloaded(page: Page, button: Locator) -> tuple[str, bytes]:
-    """The name and content of the file that a click gives. A click during a redraw is lost, so it is repeated."""
+def downloaded(page: Page, menu: Locator, button: Locator) -> tuple[str, bytes]:
+    """The name and content of the file that a click on a button of a menu gives. A click during a redraw is lost, and a
+    redraw may close the menu, so both are repeated."""
     for _dummy in range(4):
         with contextlib.suppress(TimeoutError):
+            if not button.is_visible():
+                menu.click()
             with page.expect_download(timeout=30_000) as waiting:
                 button.click()
             return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
