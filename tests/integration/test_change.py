@@ -33,6 +33,11 @@ HOOK = """
     dest: {told}
     mode: "0600"
 
+- name: Use a short name, which Ansible looks up in the collection of the role
+  instance_health_info:
+    instance_id: none
+  when: false
+
 - name: Ask the ticket system
   ansible.builtin.assert:
     that: {good}
@@ -112,7 +117,9 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
 
 def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook: Run, tmp_path: Path) -> None:
     """With one instance no host would be left for the report, and Ansible ends with 0 where nobody else failed."""
-    end, named, hidden, absent = (tmp_path / f"{name}.yml" for name in ("end_of_play", "named", "hidden", "absent"))
+    names = ("end_of_play", "named", "hidden", "absent", "unknown")
+    end, named, hidden, absent, unknown = (tmp_path / f"{name}.yml" for name in names)
+    unknown.write_text("- no.such.module:\n")
     end.write_text("- ansible.builtin.meta: end_play\n")
     named.write_text(f"- ansible.builtin.include_tasks: {end.name}\n")
     hidden.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{end}' }}}}\"\n")
@@ -121,6 +128,7 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         for name, path, said in (
             ("before", tmp_path / "none.yml", "which is not a file on the controller. Nothing was done."),
             ("after", named, f"which includes {end}, which has the task meta: end_play"),
+            ("after", unknown, "which cannot be run: couldn't resolve module/action 'no.such.module'"),
             ("before", hidden, "The tasks of fleetops_before_tasks did not finish"),
             (
                 "before",

@@ -102,6 +102,7 @@ def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_pa
     report = report_of(first_two)
     assert [name.partition(".")[0] for name in report["not_touched"]] == ["agent-004"]
     assert report["updated"] == report["failed"] == report["current"] == []
+    assert report["bundles"] == {}, "what the first of them deployed"
     with running_simulator(instances=4, speed=20.0, faults=sick) as sim:
         file = imports(
             tmp_path / "caps.yml",

@@ -172,6 +172,19 @@ def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
         assert all(call["at"] < changed["at"] + 1.5 for call in api.called("redeploy_runtime"))
 
 
+@pytest.mark.parametrize("read", ["list_fleet_rollouts", "get_fleet_update_policy"])
+def test_what_an_admission_depends_on_and_cannot_be_read_ends_the_stream_and_fails_no_instance(read: str) -> None:
+    with second_api(instances=6, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api)
+        thread = later(lambda: len(api.called("redeploy_runtime")) >= 2, lambda: api.quirks.status.update({read: 503}))
+        ends = roll(api, retries=1)
+        thread.join()
+        held = [done.result for done in ends if done.result.get("skipped")]
+        assert len(held) >= 3 and not any(done.result.get("failed") for done in ends), [done.result for done in ends]
+        assert {row["not_admitted"]["verdict"] for row in held} == {"inconclusive"}
+        assert "HTTP 503" in held[0]["skipped_reason"]
+
+
 def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_time(tmp_path: Path) -> None:
     file = tmp_path / "hold"
     with second_api(instances=2, deploy_seconds=0.5, policy={"max_parallel_rollouts": 2}) as api:

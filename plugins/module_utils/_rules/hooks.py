@@ -16,6 +16,7 @@ _ACTION_KEYS = ("action", "local_action")
 _ENDS = ("end_play", "end_batch", "end_host", "end_role")
 _BLOCKS = ("block", "rescue", "always")
 IMPORT, INCLUDE = "import_tasks", "include_tasks"
+_INCLUDES = (IMPORT, INCLUDE, "import_role", "include_role")
 
 
 def hook_problem(content: Any) -> str:
@@ -31,6 +32,21 @@ def hook_problem(content: Any) -> str:
         if words and words[0] in _ENDS:
             return f"has the task meta: {words[0]}, which would end the run itself; use when instead"
     return ""
+
+
+def plain_tasks(content: Any) -> list[Mapping[str, Any]]:
+    """The tasks of a task file and of its blocks, without those that include or import others."""
+    return [
+        task
+        for task in _tasks_in(content or [])
+        if "block" not in task and all(_arguments(task, action) is None for action in _INCLUDES)
+    ]
+
+
+def collections_of(content: Any) -> list[str]:
+    """The collections that the tasks and the blocks of a task file name for their short module names."""
+    given = [task.get("collections") for task in _tasks_in(content or [])]
+    return [str(name) for names in given if isinstance(names, list) for name in names]
 
 
 def included_files(content: Any) -> list[tuple[str, str]]:

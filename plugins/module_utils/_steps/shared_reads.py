@@ -11,6 +11,7 @@ them again while the others wait, so the number of calls does not grow with the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -36,6 +37,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 FRESH_FOR = 1.0
 # Seconds after which the list is read beyond its first page, since a retry may have reopened an old rollout.
 _WHOLE_EVERY = 60.0
+# Seconds between two attempts to lock out other tasks.
+_LOOKS_EVERY = 0.02
 _NOTHING: list[Record] = []
 
 
@@ -90,7 +93,8 @@ class SharedReads:
         asked_at = time.time()
         if (fresh := self._fresh(name, max_age)) is not None:
             return fresh
-        with _alone(self._file.with_suffix(".reading")) as failed_at:
+        longest = self._client.transport.settings.request_timeout
+        with _alone(self._file.with_suffix(".reading"), longest) as failed_at:
             if (fresh := self._fresh(name, max_age)) is not None:
                 return fresh
             if failed_at is None or failed_at < asked_at:
@@ -138,16 +142,20 @@ class SharedReads:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[float | None]:
-    """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None."""
+def _alone(path: Path, longest: float) -> Iterator[float | None]:
+    """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None.
+
+    Waits for another task for ``longest`` seconds. It may be a stopped process, so this one then goes on beside it.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
         yield None
         return
     try:
-        with contextlib.suppress(OSError):
-            fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        until = time.monotonic() + longest
+        while _is_held_by_another(descriptor) and time.monotonic() < until:
+            time.sleep(_LOOKS_EVERY)
         found = os.fstat(descriptor)
         try:
             yield found.st_mtime if found.st_size else None
@@ -157,3 +165,12 @@ def _alone(path: Path) -> Iterator[float | None]:
             raise
     finally:
         os.close(descriptor)
+
+
+def _is_held_by_another(descriptor: int) -> bool:
+    """Lock a file; True if another process has locked it. On a file system without locks, nobody is locked out."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as failure:
+        return failure.errno in (errno.EACCES, errno.EAGAIN)
+    return False

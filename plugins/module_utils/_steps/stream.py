@@ -14,11 +14,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
@@ -154,7 +154,8 @@ class Stream:
         One of them may be that of the task's instance.
         """
         own = set(self.marks().started.values())
-        rows = shared_reads(context).rollouts(max_age)
+        with self._inconclusive_without():
+            rows = shared_reads(context).rollouts(max_age)
         return any(
             is_single_target(row) and not rollout_is_terminal(row) and id_key(str(row.get("id"))) not in own
             for row in rows
@@ -164,15 +165,30 @@ class Stream:
         """Whether the task's redeploy may be sent now, and how many redeploys are in flight at the server, by a policy
         and a list of rollouts that are at most ``max_age`` seconds old.
 
-        Raises NotAdmittedError if the stream stops. The reason is written down first, so that the other tasks stop too.
+        Raises NotAdmittedError if the stream stops.
         """
         self.look_for_stop()
-        facts = self._facts(context, self.marks(), max_age)
+        with self._inconclusive_without():
+            facts = self._facts(context, self.marks(), max_age)
         found = admission_verdict(facts)
         if found.word == STOP:
-            self._append("stop", {"worst": found.worst, "reasons": found.reasons})
-            raise NotAdmittedError(found)
+            self._stop(found)
         return found, facts.in_flight
+
+    def _stop(self, verdict: Verdict) -> NoReturn:
+        """Stop the stream. The reason is written down first, so that the other tasks stop too."""
+        self._append("stop", {"worst": verdict.worst, "reasons": verdict.reasons})
+        raise NotAdmittedError(verdict)
+
+    @contextlib.contextmanager
+    def _inconclusive_without(self) -> Iterator[None]:
+        """Stop the stream if a read in the block fails, as a gate does. A refused key is an error of the task."""
+        try:
+            yield
+        except ApiError as error:
+            if error.kind in KEY_REFUSED:
+                raise
+            self._stop(Verdict(STOP, 0, gate.INCONCLUSIVE, [str(error)]))
 
     def _facts(self, context: Context, marks: Marks, max_age: float) -> Facts:
         rules, reads = self._rules(), shared_reads(context)

@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.playbook.task import Task
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import INCLUDE, hook_problem, included_files
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import (
+    INCLUDE,
+    collections_of,
+    hook_problem,
+    included_files,
+    plain_tasks,
+)
 
 _ROLES = Path(__file__).resolve().parents[3] / "roles"
 # Ansible looks for a relative name in these folders, as it does for a task of a role.
@@ -39,7 +46,7 @@ def problem_of_task_file(path: str, role: str, loader: Any) -> str:
             content = loader.load_from_file(str(file), cache="none")
         except AnsibleError as failure:
             return f"{prefix}cannot be read: {' '.join(str(failure).split()).rstrip('.')}"
-        if why := hook_problem(content):
+        if why := hook_problem(content) or _problem_of_tasks(content, loader):
             return prefix + why
         for action, name in included_files(content):
             found = _found(action, name, folders, _ROLES / role, loader)
@@ -49,6 +56,20 @@ def problem_of_task_file(path: str, role: str, loader: Any) -> str:
                 return f"{prefix}includes {name}, for which Ansible takes {found}; give the whole path of your file"
             seen.add(found.resolve())
             waiting.append((found, (found.parent, *folders)))
+    return ""
+
+
+def _problem_of_tasks(content: Any, loader: Any) -> str:
+    """Why Ansible cannot load one of the tasks, as a phrase; empty if it can. It would end the run without a report.
+
+    Short names of modules are looked up in all collections that the file names, because blocks pass theirs on.
+    """
+    collections = [*collections_of(content), "fleetops.agents"]
+    for task in plain_tasks(content):
+        try:
+            Task.load({**task, "collections": collections}, loader=loader)
+        except AnsibleError as failure:
+            return f"cannot be run: {' '.join(str(failure).split()).rstrip('.')}"
     return ""
 
 

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
+from tests.conftest import CHECKOUT
 
 END = "- meta: end_play"
 
@@ -46,6 +50,50 @@ def test_files_that_include_each_other_and_names_that_are_not_known_are_no_probl
     # A task may write the file before it is included, and a template may name any file.
     assert problem(tmp_path, first="- include_tasks: later.yml\n- include_tasks: '{{ x }}.yml'") == ""
     assert problem(tmp_path, first=f"- include_tasks: {tmp_path}/one.yml", one="- debug:") == ""
+
+
+# Each way to write a task that Ansible accepts, and tasks that it does not load.
+GOOD = """
+- {name: Of this collection, instance_health_info: {instance_id: x}}
+- {name: Free form, ansible.builtin.command: echo hi, args: {chdir: /tmp}, changed_when: false, register: found}
+- action: debug msg=hi
+- local_action: {module: ansible.builtin.debug, msg: hi}
+- ansible.builtin.set_fact: {cacheable: false, a: "{{ b }}"}
+  loop: "{{ c }}"
+  loop_control: {label: x}
+- meta: noop
+- {block: [{rollout_info: }], collections: [fleetops.agents], rescue: [{fail: }], always: [{pause: }], when: x}
+- {include_role: {name: no_such_role, apply: {tags: x}}, vars: {a: b}}
+- {import_role: {name: "{{ x }}"}}
+- {include_tasks: {file: "{{ x }}", apply: {run_once: true}}}
+- {action: "{{ which }}", args: {a: b}}
+"""
+BAD = {
+    "- {name: x, no.such.module: }": "couldn't resolve module/action 'no.such.module'",
+    "- block: [{debug: {msg: hi}, untill: x}]": "'untill' is not a valid attribute for a Task",
+    "- {debug: , rescue: [{fail: }]}": "'rescue' is not a valid attribute for a Task",
+    "- {name: x}": "no module/action detected in task",
+}
+# As in a run, in which Ansible has set up where it finds modules.
+PROGRAM = """
+import json, sys
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins import loader
+loader.init_plugin_loader()
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
+print(json.dumps([problem_of_task_file(path, "fleet_report", DataLoader()) for path in sys.argv[1:]]))
+"""
+
+
+def test_a_task_that_ansible_cannot_load_is_found_before_it_ends_the_run(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.yml" for number in range(len(BAD) + 1)]
+    for file, text in zip(files, [GOOD, *BAD], strict=True):
+        file.write_text(text)
+    command = [sys.executable, "-c", PROGRAM, *map(str, files)]
+    good, *bad = json.loads(subprocess.run(command, capture_output=True, check=True, text=True, cwd=CHECKOUT).stdout)
+    assert good == ""
+    for found, said in zip(bad, BAD.values(), strict=True):
+        assert found.startswith("cannot be run: ") and said in found, found
 
 
 def test_what_cannot_be_read_or_holds_no_tasks_is_named_with_its_path(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +78,24 @@ def test_a_failure_is_no_answer_and_keeps_nobody_waiting_behind_the_others(api: 
     assert answers == ["unexpected"] * 6
     del api.quirks.answers["get_fleet_update_policy"]
     assert reads_of(api).policy()[0]["max_parallel_rollouts"] == 2
+
+
+def test_a_task_that_is_stopped_while_it_reads_keeps_nobody_waiting_for_ever(api: SecondApi) -> None:
+    """As Ctrl-Z does to a run in a terminal, while another one is started."""
+    stopped = FORK.Process(target=lambda: reads_of(api).policy(0), daemon=True)
+    stopped.start()
+    while not api.called("get_fleet_update_policy"):
+        time.sleep(0.01)
+    os.kill(stopped.pid or 0, signal.SIGSTOP)
+    goes_on = threading.Timer(10, os.kill, (stopped.pid, signal.SIGCONT))
+    goes_on.start()
+    began = time.monotonic()
+    reads = SharedReads(connect(api.url, KEY, retries=0, request_timeout=0.5))
+    assert reads.policy(0)[0]["max_parallel_rollouts"] == 2
+    assert time.monotonic() - began < 5
+    goes_on.cancel()
+    stopped.kill()
+    stopped.join()
 
 
 def test_nothing_is_shared_with_another_key_or_another_clock(api: SecondApi) -> None:
