@@ -38,7 +38,7 @@ FRESH_FOR = 1.0
 # Seconds after which the list is read beyond its first page, since a retry may have reopened an old rollout.
 _WHOLE_EVERY = 60.0
 # Seconds between two attempts to lock out other tasks.
-_LOOKS_EVERY = 0.02
+_LOOKS_EVERY = 0.005
 _NOTHING: list[Record] = []
 
 
