@@ -82,7 +82,7 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     except sqlite3.Error as error:
         said = str(error)
         raise DatabaseProblem(
-            next(text for parts, text in _SENTENCES if any(part in said for part in parts)).format(
+            _sentence_about(said).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
@@ -95,6 +95,10 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         ) from error
     except OSError as error:
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
+
+
+def _sentence_about(said: str) -> str:
+    return next(text for parts, text in _SENTENCES if any(part in said for part in parts))
 
 
 # Versions
