@@ -75,7 +75,7 @@ def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, st
             _check_web_address(address)
         if destination.ca_path and not authority(f"Destination {destination.name}", destination.ca_path).is_file():
             raise SettingsError(
-                f"Destination {destination.name} names the authority {destination.ca_path}, which is no file."
+                f"Destination {destination.name} names the authority {destination.ca_path}, which is not a file."
             )
         found.append(address)
     return found

@@ -58,7 +58,7 @@ _SENTENCES = (
     ),
     (
         ("not a database", "malformed", "corrupt"),
-        "The file {file} is damaged or no SQLite database ({said}), or {name}-wal and {name}-shm beside it"
+        "The file {file} is damaged or not a SQLite database ({said}), or {name}-wal and {name}-shm beside it"
         " are left from another file. Without a backup, move all three away and sync again. To put a backup in their"
         " place, which keeps them aside, run: {command} restore BACKUP --db {quoted}",
     ),

@@ -81,10 +81,10 @@ def _moment(
             start = datetime.combine(named, time(), zone).timestamp()
             return start, datetime.combine(named + timedelta(days=1), time(), zone).timestamp(), named
         if not (found := _CLOCK.fullmatch(clock.removesuffix("z").strip())):
-            raise PeriodError(f"{whole!r} is no time. Examples: {EXAMPLES}.")
+            raise PeriodError(f"{whole!r} is not a time. Examples: {EXAMPLES}.")
         at = time(int(found[1]), int(found[2]), int(found[3] or 0))
     except PeriodError:
         raise
     except (ValueError, OverflowError) as bad:
-        raise PeriodError(f"{whole!r} is no time: {bad}.") from bad
+        raise PeriodError(f"{whole!r} is not a time: {bad}.") from bad
     return datetime.combine(named, at, zone).timestamp(), None, named

@@ -133,7 +133,7 @@ def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
     Days count pruned events too, hours only those that are held. Events without a time are in the bucket ''.
     """
     if by not in AUDIT_DIMENSIONS:
-        raise ValueError(f"{by!r} is no dimension of the audit")
+        raise ValueError(f"{by!r} is not a dimension of the audit")
     params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id}
     # S608: `by` is one of the four words above.
     if span.grain == "hour":
@@ -175,7 +175,7 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
     request_id, id. Events without a time are in no list. Of the fleet only those days are read that the page needs.
     """
     if cell.by not in AUDIT_DIMENSIONS:
-        raise ValueError(f"{cell.by!r} is no dimension of the audit")
+        raise ValueError(f"{cell.by!r} is not a dimension of the audit")
     first, last = _limits(cell)
     skip = (page - 1) * size
     params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last, "size": size}

@@ -113,7 +113,7 @@ def test_what_is_no_console_database_is_refused_untouched(tmp_path: Path) -> Non
     foreign = Database(other)
     foreign["places"].insert({"url": "x"})
     foreign.close()
-    for path, sentence in ((text, "no SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
+    for path, sentence in ((text, "not a SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
         before = path.read_bytes() if path.is_file() else None
         with pytest.raises(DatabaseProblem, match=sentence) as raised:
             open_store(path)
@@ -182,7 +182,10 @@ def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
     size = len(whole)
     for begin, end in ((0, 100), (100, 4096), (4096, size), (size // 2, size)):
         path.write_bytes(whole[:begin] + os.urandom(end - begin) + whole[end:])
-        with pytest.raises(DatabaseProblem, match="damaged or no SQLite database") as raised, open_store(path) as store:
+        with (
+            pytest.raises(DatabaseProblem, match="damaged or not a SQLite database") as raised,
+            open_store(path) as store,
+        ):
             for number in range(300):
                 store.put_cursor(Cursor("spool", f"file-{number:05d}", last_error="y"))
         assert "\n" not in str(raised.value)

@@ -114,7 +114,7 @@ def test_the_filters_of_the_list_are_those_of_the_address(
 def test_a_period_that_is_none_is_said_and_hides_nothing(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, record, "operations", operations_when="soon <b>")
     assert not app.exception
-    assert "'soon <b>' is no time. Examples: yesterday," in words(app)
+    assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
 
 
