@@ -104,6 +104,7 @@ from ansible import context
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import (
@@ -126,7 +127,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import LEAST_ARTIFACTS, EventWriter
 
 _LEAST_RESULT_LIMIT = 1024
@@ -189,7 +190,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     def _start(self, playbook: Any) -> None:
         started = datetime.now(UTC)
         folder = self.get_option("spool_dir")
-        spool_dir = Path(folder) if folder else default_folder(os.environ)
+        spool_dir = Path(folder) if folder else state_folder(os.environ, "runs")
         sources = context.CLIARGS.get("inventory") or ()
         self._masks.forget_names()
         paths = run_paths(playbook, sources, str(spool_dir), C.CONFIG_FILE)

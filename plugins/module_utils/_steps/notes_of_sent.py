@@ -25,6 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, number
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private, state_folder
 
 # Seconds for which a call whose effect was not found is not sent again.
 KEPT_FOR = 3600.0
@@ -160,7 +161,7 @@ class Notes:
         """Replace the file atomically, so that a reader sees either the old or the new notes."""
         try:
             folder = _folder()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
             found = folder.stat()
             if found.st_uid != os.geteuid():
                 raise OSError(1, "its folder belongs to another user")
@@ -194,10 +195,7 @@ class Notes:
 
 
 def _folder() -> Path:
-    """``$XDG_STATE_HOME/fleetops/sent``, with ~/.local/state as the default. RuntimeError without a home directory."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "fleetops" / "sent"
+    return state_folder(os.environ, "sent")
 
 
 def _folder_in_words() -> str:

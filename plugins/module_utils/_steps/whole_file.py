@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
+
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0
 _STARTED = ".part"
@@ -47,7 +49,7 @@ def replace_file(path: Path, text: str) -> None:
     started: Path | None = None
     try:
         path = Path(os.path.realpath(path))
-        _make_folder(path.parent)
+        make_private(path.parent)
         _remove_abandoned(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_STARTED, dir=path.parent)
         started = Path(name)
@@ -67,13 +69,6 @@ def replace_file(path: Path, text: str) -> None:
     finally:
         if started is not None:
             started.unlink(missing_ok=True)
-
-
-def _make_folder(folder: Path) -> None:
-    """Create the folder and its missing parents with mode 0700. Existing folders are not changed."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 
 from .errors import SourceError
 
@@ -39,7 +40,7 @@ class Watermark:
 
     def __enter__(self) -> Watermark:
         try:
-            _make_folder(self.path.parent)
+            make_private(self.path.parent)
             lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             self._files.append(lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,13 +147,3 @@ def _unwritable(path: Path, problem: OSError) -> SourceError:
         f"The watermark file {path} cannot be written: {problem.strerror}, so no more events are sent. Free disk space "
         "or make the file writable, and start ansible-rulebook again. The events that were not sent are sent then."
     )
-
-
-def _make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, each with mode 0700 whatever the umask is."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-        path.chmod(0o700)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))

@@ -11,36 +11,15 @@ import fcntl
 import os
 import resource
 import stat
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
+
 # Bytes that are reserved for the recap of a run whose hosts are not known yet.
 LEAST_RESERVE = 8192
 _BLOCK = b"." * 65536
-
-
-def default_folder(environ: Mapping[str, str]) -> Path:
-    """``$XDG_STATE_HOME/fleetops/runs``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
-
-    Raises RuntimeError if there is no home directory.
-    """
-    state = environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "fleetops" / "runs"
-
-
-def make_folder(folder: Path) -> None:
-    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError."""
-    missing = [folder, *folder.parents]
-    missing = missing[: next((n for n, path in enumerate(missing) if path.exists()), len(missing))]
-    for path in reversed(missing):
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:  # Another run was faster. If it is a file, opening the spool will fail.
-            continue
-        path.chmod(0o700)
 
 
 def open_to_others(folder: Path) -> str | None:
@@ -67,7 +46,7 @@ class Spool:
 
     def __init__(self, folder: Path, run_id: str, started: datetime) -> None:
         """Create and lock the file. Raises OSError if it cannot be created."""
-        make_folder(folder)
+        make_private(folder)
         self.path = folder / f"{started:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._pid = os.getpid()

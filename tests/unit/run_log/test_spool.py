@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
@@ -89,18 +89,6 @@ def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="removed during the run"):
         spool.check_name()
     assert not spool.is_open
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({"XDG_STATE_HOME": "/state"}, Path("/state/fleetops/runs")),
-        ({"XDG_STATE_HOME": "relative"}, Path.home() / ".local/state/fleetops/runs"),
-        ({}, Path.home() / ".local/state/fleetops/runs"),
-    ],
-)
-def test_default_folder(environ: dict[str, str], expected: Path) -> None:
-    assert default_folder(environ) == expected
 
 
 # reports/2026-11 F11

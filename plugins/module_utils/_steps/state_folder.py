@@ -1,0 +1,38 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The folders in which the collection keeps its own files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def state_folder(environ: Mapping[str, str], name: str) -> Path:
+    """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
+
+    Raises RuntimeError if there is no home directory.
+    """
+    given = environ.get("XDG_STATE_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    return base / "fleetops" / name
+
+
+def make_private(folder: Path) -> None:
+    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError.
+
+    Existing folders are not changed.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:  # Another process was faster.
+            continue
+        path.chmod(0o700)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
