@@ -162,7 +162,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         super().__init__(*args, **kwargs)
         self._pid = os.getpid()
         self._writer: EventWriter | None = None
-        self._warned = False
+        self._warned: set[str] = set()
         self._masks = Masks()
         self._limit = 0
         self._recap_before: dict[str, dict[str, int]] = {}
@@ -460,7 +460,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         what: str = "This run is not recorded, or not completely",
         advice: str = _CHECK_FOLDER,
     ) -> None:
-        if not self._warned:
-            self._warned = True
+        if what not in self._warned:
+            self._warned.add(what)
             reason = self._masks.redactor.text(str(error)) or type(error).__name__
             self._display.warning(f"Run log: {what}: {reason}. The play goes on.{advice}")

@@ -84,7 +84,7 @@ def window(
     if known.problem and not override:
         return Check("window", INCONCLUSIVE, known.problem, {"needs_seconds": needs})
     if known.always_open:
-        return Check("window", PASS, "There is no maintenance window.")
+        return Check("window", PASS, known.sentence(now))
     opening, closes = known.next_opening(now), known.closes_at(now)
     facts = {"next_opening": iso_time(opening), "closes_at": iso_time(closes), "needs_seconds": needs}
     if override:

@@ -52,7 +52,9 @@ def in_words(
     if plan.gone:
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
-        source = f"{plan.samples} recent redeploys" if plan.samples else "the fallback, as there is no recent redeploy"
+        source = (
+            f"recent redeploys ({plan.samples})" if plan.samples else "the fallback, as there is no recent redeploy"
+        )
         p50, p90 = (plan.fit.ends_p50 - plan.fit.starts_at, plan.fit.ends_p90 - plan.fit.starts_at)
         lines.append(
             f"Expected duration: {duration(p50)} (median) to {duration(p90)} (90th percentile), ending by "
@@ -107,7 +109,7 @@ def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:
         return [f"{problem} Nothing is started until this is corrected."]
     frozen = freezes.during(plan.fit.asked_at) or freezes.next_after(plan.fit.asked_at)
     if frozen is None and window.always_open:
-        return ["There is no maintenance window."]
+        return [window.sentence(plan.fit.asked_at)]
     lines = []
     if frozen is not None:
         reason = f" ({frozen.reason})" if frozen.reason else ""

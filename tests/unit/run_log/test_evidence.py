@@ -64,7 +64,7 @@ def plan_of(hosts: list[str], batch: int = 4) -> dict[str, Any]:
 def gate_of(hosts: list[str]) -> dict[str, Any]:
     checks = [
         gate.budget(hosts, 1, []),
-        gate.Check("window", gate.PASS, "There is no maintenance window."),
+        gate.Check("window", gate.PASS, "The maintenance window is open all day."),
         gate.foreign_rollout([]),
         gate.health_share({host: {"status": "down"} for host in hosts}, 0.75, len(hosts)),
         gate.soaked(gate.Soak(3, unhealthy=dict.fromkeys(hosts, "down")), hosts, 60.2, 4),
