@@ -38,8 +38,8 @@ if __name__ == "__main__":
     )  # fmt: skip
     navigation.links()
 else:
-    from console.web.startup import accept_long_cookies, end_quietly_on_interrupt, in_front
+    from console.web.startup import accept_long_cookies, end_quietly_on_interrupt, middleware
 
     accept_long_cookies()
     end_quietly_on_interrupt()
-    app = st.App(__file__, middleware=in_front())
+    app = st.App(__file__, middleware=middleware())

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Middleware in front of Streamlit's server. It refuses every request that is neither of the console's own pages nor a
-link to them.
+"""Middleware in front of Streamlit's server. It refuses every request that neither comes from the console's own pages
+nor follows a link to them.
 
-When a page of another origin opens its WebSocket, Streamlit asks a public service for this machine's external address,
-and it accepts pages of every port of this machine. A request that is refused here never reaches it.
+When a page of another origin opens a WebSocket to Streamlit, Streamlit asks a public service for this machine's
+external address, and it accepts pages from any port of this machine. Requests refused here never reach Streamlit.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("console")
 
-MOST_COOKIES = 128 * 1024
-"""The largest size of a request's cookies in bytes; enough for a login with more than 1,000 groups."""
+MAX_COOKIE_BYTES = 128 * 1024
+"""The maximum size of a request's cookies; enough for a login with more than 1,000 groups."""
 
 FAILED = "sign_in_failed"
-"""The query parameter that the first page gets after a sign-in that did not succeed."""
+"""The query parameter that the first page gets after a failed sign-in."""
 
 _STREAM, _HEALTH, _CALLBACK = "/_stcore/stream", "/_stcore/health", "/oauth2callback"
 _LOGIN_COOKIE = "_streamlit_user"
@@ -41,7 +41,7 @@ _HEADERS = [
 
 
 class OwnOrigin:
-    """ASGI middleware. ``hosts``: the names it answers to, without ports. ``origins``: of the login, usually https."""
+    """ASGI middleware. ``hosts``: accepted host names without ports. ``origins``: those of the login, usually https."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
         self._app = app
@@ -65,7 +65,7 @@ class OwnOrigin:
                 _LOG.warning("refused %.200r: %s", scope["path"], refusal)
                 await _answer(send, status, refusal, _own_cookies(scope) if status == 431 else [])
                 return
-            # Checked above. Streamlit would look up this machine's external address to check it.
+            # Already checked. To check it again, Streamlit would look up this machine's external address.
             headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
             # The provider redirects here with a state after a login, and without one after a logout.
             is_login = scope["path"] == _CALLBACK and b"state=" in scope["query_string"]
@@ -77,36 +77,33 @@ class OwnOrigin:
         if refusal := self._foreign(scope, wants_origin=False) or _foreign_fetch(scope):
             return 403, refusal
         if scope["path"] == _STREAM:
-            return (
-                426,
-                "This address is for WebSockets only. A proxy must pass on the headers Upgrade and Connection.",
-            )
+            return 426, "This address is for WebSockets only. A proxy must forward the headers Upgrade and Connection."
         size = sum(len(value) for name, value in scope["headers"] if name == b"cookie")
-        if size > MOST_COOKIES:
+        if size > MAX_COOKIE_BYTES:
             return 431, _too_much("The browser sent", size)
         return 200, ""
 
     def _foreign(self, scope: Scope, *, wants_origin: bool) -> str:
-        """Why a request is refused for its Host or Origin; '' if both are the console's."""
+        """Why a request is refused because of its Host or Origin header; '' if both are the console's."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         host = hosts[0].lower() if len(hosts) == 1 else ""
-        # A load balancer's health check knows the machine's address only.
+        # A load balancer's health check knows only the machine's address.
         name = _hostname(host)
         if name not in self._hosts and not (scope["path"] == _HEALTH and not origins):
             known = ", ".join(sorted(self._hosts))
-            return f"The console answers to {known} only. A proxy must pass on the browser's header Host."
+            return f"The console accepts requests for {known} only. A proxy must forward the browser's Host header."
         if not origins:
-            return "A WebSocket request without an Origin does not come from a browser." if wants_origin else ""
+            return "A WebSocket request without an Origin header is not from a browser." if wants_origin else ""
         own = set(self._origins)
         if name not in self._by_origin_alone:
             own |= {f"http://{host}", f"https://{host}"}
         if len(origins) != 1 or origins[0].lower() not in own:
-            return "The request comes from a page of another origin than the console's."
+            return "The request comes from a page whose origin is not the console's."
         return ""
 
 
 def _foreign_fetch(scope: Scope) -> str:
-    """Why another site's request is refused; '' for the console's own pages and links to them."""
+    """Why a request from another site is refused; '' for the console's own pages and for links to them."""
     site = _values(scope, b"sec-fetch-site")
     if not site or site == ["same-origin"] or site == ["none"]:
         return ""
@@ -130,11 +127,11 @@ def _hostname(host: str) -> str:
     return "" if parts.netloc != host or "@" in host else (parts.hostname or "").rstrip(".")
 
 
-def _too_much(who: str, size: int) -> str:
+def _too_much(subject_and_verb: str, size: int) -> str:
     return (
-        f"{who} {size:,} bytes of cookies; {MOST_COOKIES:,} are allowed. The login provider sends too many claims"
-        " about you, such as groups. Let it send fewer claims to the console, for example only the groups that are"
-        " used here. The login's cookies were removed: reload the page to sign in again."
+        f"{subject_and_verb} {size:,} bytes of cookies; {MAX_COOKIE_BYTES:,} are allowed. The login provider sends too"
+        " many claims about you, such as groups. Configure it to send fewer claims to the console, for example only the"
+        " groups that are used here. The login's cookies were removed: reload the page to sign in again."
     )
 
 
@@ -154,7 +151,7 @@ async def _answer(send: Send, status: int, sentence: str, more: Iterable[tuple[b
 
 
 def _sets_login(name: bytes, value: bytes) -> bool:
-    """Whether a header sets the login's cookie and does not delete it."""
+    """Whether a header sets the login's cookie instead of deleting it."""
     return name.lower() == b"set-cookie" and value.startswith(f"{_LOGIN_COOKIE}=".encode()) and b"ax-Age=0" not in value
 
 
@@ -167,14 +164,14 @@ def _with_headers(send: Send, *, is_login: bool) -> Send:
         if message["type"] == "http.response.start":
             given = message.get("headers", [])
             size = sum(len(value) for name, value in given if name.lower() == b"set-cookie")
-            if size > MOST_COOKIES:
+            if size > MAX_COOKIE_BYTES:
                 replaced = True
                 _LOG.warning("refused a login: its cookies would have %d bytes", size)
                 await _answer(send, 431, _too_much("The login would need", size))
                 return
             kept = [(name, value) for name, value in given if name.lower() not in names]
             if is_login and not any(_sets_login(name, value) for name, value in given):
-                # Streamlit redirects to the first page without a message.
+                # Streamlit itself redirects to the first page without a message.
                 kept = [(n, v + f"?{FAILED}=1".encode() if n.lower() == b"location" else v) for n, v in kept]
             message = {**message, "headers": [*kept, *_HEADERS]}
         if not replaced:

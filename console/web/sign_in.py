@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sign-in and sign-out. If a login is set up, no page is shown before the sign-in."""
+"""Sign-in and sign-out. If a login is set up, no page is shown until the visitor has signed in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from console.web.shared import links, messages
 
 
 def acting() -> Acting:
-    """The settings of who may see and act. If one is invalid, the page shows the error and ends."""
+    """The settings for who may view the pages and who may act. If one is invalid, show the error and stop the page."""
     try:
         return bound_to_login(load_acting())
     except SettingsError as error:
@@ -32,12 +32,11 @@ def acting() -> Acting:
 
 
 def visitor() -> Identity:
-    """The identity of the visitor."""
     return identity(st.user.to_dict(), acting(), time.time())
 
 
 def connection(key_may: str = "read") -> tuple[ApiConnection | None, str]:
-    """The connection to the API, or None and why there is none. key_may: as of ``load_api``."""
+    """The connection to the API, or None and the reason. key_may: as for ``load_api``."""
     try:
         return load_api(key_may=key_may), ""
     except SettingsError as error:
@@ -45,7 +44,7 @@ def connection(key_may: str = "read") -> tuple[ApiConnection | None, str]:
 
 
 def run(shown: list[StreamlitPage]) -> None:
-    """Run the page in the address, or the sign-in page if the visitor is not signed in."""
+    """Run the requested page, or the sign-in page if the visitor is not signed in."""
     if acting().login is None:
         # Set by serve, or by console/.streamlit/config.toml if Streamlit is started without it.
         address = st.get_option("server.address")
@@ -56,11 +55,11 @@ def run(shown: list[StreamlitPage]) -> None:
         return
     who = visitor()
     if who.role == "nobody":
-        _run_instead(shown, _ask)
-    leave = st.Page(_leave, title="Sign out", icon=":material/logout:", url_path="sign-out")
+        _run_instead(shown, _ask_to_sign_in)
+    sign_out = st.Page(_sign_out, title="Sign out", icon=":material/logout:", url_path="sign-out")
     # The name comes from the login provider: characters that could be markup are removed.
     account = re.sub(r"[^\w.@+ -]", "", who.name) or "Account"
-    page = st.navigation({"": shown, account: [leave]}, position="top")
+    page = st.navigation({"": shown, account: [sign_out]}, position="top")
     _run(page)
     navigation.open_kept(page.url_path)
 
@@ -75,31 +74,31 @@ def _run(page: StreamlitPage) -> None:
 
 
 def _name_tab(page: StreamlitPage) -> None:
-    """Set the title of the browser's tab to the page's name and its id, also for bookmarks and screen readers."""
+    """Set the title of the browser tab, which bookmarks and screen readers also use, to the page's title and its id."""
     wanted = links.wanted_id()
     st.set_page_config(page_title=f"{page.title}{f' {links.short(wanted)}' if wanted else ''} · fleetops")
 
 
 def _run_instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:
-    # The pages are registered, or Streamlit would report the address as not found; but none of them runs.
+    # The pages are registered so that Streamlit does not report the address as not found, but none of them runs.
     page = st.navigation(shown, position="hidden")
     body(page.url_path)
     st.stop()
 
 
-def _ask(page: str) -> None:
+def _ask_to_sign_in(page: str) -> None:
     st.title("fleetops console")
     st.text("Sign in to see the fleet's rollouts.")
     if FAILED in st.query_params:
         st.text(
-            "The last sign-in did not succeed: the login provider refused it, or sent an answer that the console cannot"
-            " use. See the console's log. If you are in very many groups, let the provider send fewer claims."
+            "The last sign-in failed: the login provider refused it, or sent a response that the console cannot use."
+            " See the console's log. If you belong to very many groups, configure the provider to send fewer claims."
         )
     navigation.keep(page)
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 
-def _leave() -> None:
+def _sign_out() -> None:
     st.title("Sign out")
     st.text("This ends your session in this browser.")
     st.button("Sign out", icon=":material/logout:", type="primary", on_click=st.logout)
@@ -107,7 +106,7 @@ def _leave() -> None:
 
 def _refuse_network(_page: str) -> None:
     messages.problem(
-        "Not shown",
-        f"Other machines can reach this address, but no login is set up. Start the console with {COMMAND} serve,"
-        " which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
+        "No login is set up",
+        "The pages are not shown, because other machines can reach this address. Start the console with"
+        f" {COMMAND} serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a serving process does once: before it serves, and at its first visit."""
+"""One-time setup of a server process: before it starts to serve, and at the first visit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from websockets import http11
 
 from console.settings.environment import load_acting
 from console.settings.login_file import load_login
-from console.web.own_origin import MOST_COOKIES, OwnOrigin
+from console.web.own_origin import MAX_COOKIE_BYTES, OwnOrigin
 
 _MODULES = (
     "web.overview.sync_button",
@@ -36,8 +36,8 @@ _MODULES = (
 )
 
 
-def in_front() -> list[Any]:
-    """The middleware in front of Streamlit's server, by the settings. Raises SettingsError."""
+def middleware() -> list[Any]:
+    """The middleware to run in front of Streamlit's server, according to the settings. Raises SettingsError."""
     acting = load_acting()
     origins = [load_login(acting.login).origin] if acting.login else []
     return [Middleware(OwnOrigin, hosts=st.get_option("server.allowedHosts"), origins=origins)]
@@ -46,7 +46,7 @@ def in_front() -> list[Any]:
 def end_quietly_on_interrupt() -> None:
     """Make Ctrl-C stop the server cleanly with exit code 0; uvicorn would print "Aborted!" and exit with 1.
 
-    uvicorn has installed its handler when it imports the console, and raises the signal again after it has stopped.
+    uvicorn installs its handler before it imports the console, and raises the signal again after it has stopped.
     """
     server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     if hasattr(server, "should_exit"):
@@ -54,21 +54,21 @@ def end_quietly_on_interrupt() -> None:
 
 
 def accept_long_cookies() -> None:
-    """Raise the server's limit for headers above the cookies of a login with many groups.
+    """Raise the server's limit on the size of headers, so that the cookies of a login with many groups fit.
 
-    Both HTTP parsers have a limit for which Streamlit has no setting. With a longer header the WebSocket was closed
-    without a message, and the page never finished loading.
+    Both HTTP parsers have a limit for which Streamlit has no setting. If a header exceeds it, the WebSocket is closed
+    without a message, and the page never finishes loading.
     """
-    h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = MOST_COOKIES + 64 * 1024
-    http11.MAX_LINE_LENGTH = MOST_COOKIES + 64 * 1024
+    h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = MAX_COOKIE_BYTES + 64 * 1024
+    http11.MAX_LINE_LENGTH = MAX_COOKIE_BYTES + 64 * 1024
 
 
 @cache
 def warm_up() -> None:
     """Import the modules of all pages and exclude the objects loaded so far from garbage collection.
 
-    Streamlit collects after each run of a page. The classes and functions of pandas, plotly and Streamlit took 60 ms
-    of every run, two thirds of the time of an empty page.
+    Streamlit runs a garbage collection after each run of a page. Scanning the classes and functions of pandas, Plotly
+    and Streamlit took 60 ms of every run, two thirds of the time of an empty page.
     """
     for name in _MODULES:
         importlib.import_module(f"console.{name}")
@@ -78,20 +78,21 @@ def warm_up() -> None:
 
 
 def disable_nagle() -> int:
-    """Set TCP_NODELAY on the TCP sockets of this process; returns how many there are.
+    """Set TCP_NODELAY on the TCP sockets of this process and return their number.
 
-    Streamlit binds its socket without a protocol, for which asyncio does not set the option: the messages of every run
-    waited 40 ms for the browser's acknowledgement (github.com/Kludex/uvicorn/issues/3149). Accepted connections inherit
-    the option from the listening socket. Only on Linux can a process list its sockets; elsewhere nothing is done.
+    asyncio does not set the option on Streamlit's socket, which is created without a protocol, so the messages of every
+    run waited 40 ms for the browser's acknowledgement (github.com/Kludex/uvicorn/issues/3149). Accepted connections
+    inherit the option from the listening socket. This does nothing on systems other than Linux, where a process cannot
+    list its sockets.
     """
     found = 0
     for entry in Path("/proc/self/fd").glob("*"):
-        # A descriptor may be closed by now: that of the folder itself, or one of another thread.
+        # The descriptor may have been closed since: the one that listed the folder, or one of another thread.
         with suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(int(entry.name)).st_mode):
                 continue
-            with socket.socket(fileno=os.dup(int(entry.name))) as one:
-                if one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM:
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with socket.socket(fileno=os.dup(int(entry.name))) as copy:
+                if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM:
+                    copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     found += 1
     return found

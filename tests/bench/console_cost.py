@@ -86,7 +86,7 @@ class Page:
 
 
 DRAWN = ".js-plotly-plot .xtick text >> visible=true"
-EMPTY = Page("empty", "rollout", "", "text=No rollout is chosen.", "text=No rollout is chosen.")
+EMPTY = Page("empty", "rollout", "", "text=No rollout is selected.", "text=No rollout is selected.")
 PAGES = (
     Page("Overview", "", "", "table.fo-table", "table.fo-table tbody tr"),
     Page("Operation", "operation", f"id={BIG}", ".fo-verdict", DRAWN),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Console actions: who tried what from the console, why, and the result."""
+"""Console actions: who tried which action from the console, the reason, and the result."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             outcomes = lists.status_filter("acted", ledgers.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
-        found = paging.asked("acted", ledgers.console_actions, tuple(outcomes), search)
+        found = paging.from_query("acted", ledgers.console_actions, tuple(outcomes), search)
         if not found.total:
             if outcomes or search:
-                st.text("No action matches these filters.")
+                st.text("No actions match these filters.")
             else:
-                st.text("No action was ever tried from this console.")
+                st.text("No actions have been tried from this console.")
             return
         found.head(counted(found.total, "action"), head)
         table(found.rows)
         found.pager()
         st.caption(
-            "Refused: nothing was sent. No outcome: the console stopped after it had recorded the attempt. "
+            "Refused: nothing was sent. No outcome: the console stopped after it recorded the attempt. "
             "Rows are never changed or deleted."
         )
 
@@ -40,7 +40,7 @@ def table(found: pd.DataFrame) -> None:
         f"{action}{' (force)' if force else ''}" for action, force in zip(found["action"], found["force"], strict=True)
     ]
     shown = [
-        columns.moments(found["at"], "at", 150),
+        columns.moments(found["at"], "time", 150),
         columns.text(found["user"], "who", 160),
         columns.text(what, "action", 110),
         columns.text(found["name"], "on", 100),

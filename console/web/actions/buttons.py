@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Actions of an operator: the buttons, the confirmation, and the result.
 
-Nothing is decided here: console.act.send refuses what may not be sent, whatever the buttons show.
+Nothing is decided here: console.act.send refuses an action that is not allowed, regardless of what the buttons show.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ ICONS = {
     "retry": ":material/replay:",
     "power-cycle": ":material/power_settings_new:",
 }
-# The most targets that the select box for a retry offers.
-CHOICES_MOST = 500
-# So many of the newest rollouts are read after an action; open ones among them with their targets.
+# How many targets the select box for a retry can offer.
+MAX_CHOICES = 500
+# How many of the newest rollouts are read after an action, the open ones with their targets.
 SYNCED_ROLLOUTS = 100
 
 _OPEN = "acting_confirmation"
@@ -63,7 +63,8 @@ def for_rollout(rollout: dict[str, Any]) -> None:
         for action in (*STEERING, "retry")
     ]
     bad = rollout["failed"] + rollout["uncertain"]
-    retry = Verdict(bool(bad), "Chooses one of the failed and uncertain targets." if bad else "No target has failed.")
+    sentence = "Asks which failed or uncertain target to retry." if bad else "There are no failed or uncertain targets."
+    retry = Verdict(bool(bad), sentence)
     _row([(intent, retry if intent.action == "retry" else judge(intent, stored)) for intent in intents])
 
 
@@ -90,56 +91,56 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
             )
             if pressed:
                 st.session_state[_OPEN] = _Confirmation(intent)
-                # The confirmation is drawn by the page and not by the fragment in which the button is.
+                # The confirmation is drawn by the page, not by the fragment that contains the button.
                 st.rerun()
-        thing = offers[0][0]
-        links.to(pages.ACTIONS, "Record of actions", icon="history", acted_q=thing.rollout_id or thing.instance_id)
+        first = offers[0][0]
+        links.to(pages.ACTIONS, "Record of actions", icon="history", acted_q=first.rollout_id or first.instance_id)
     if not who.may_act:
         st.caption(who.why_not)
     elif no_api:
         st.text(no_api)
 
 
-def is_confirming(of: str) -> bool:
+def is_confirming(identifier: str) -> bool:
     """Whether the confirmation of an action on this rollout or instance is open."""
-    open_one: _Confirmation | None = st.session_state.get(_OPEN)
-    return open_one is not None and of in (open_one.intent.rollout_id, open_one.intent.instance_id)
+    opened: _Confirmation | None = st.session_state.get(_OPEN)
+    return opened is not None and identifier in (opened.intent.rollout_id, opened.intent.instance_id)
 
 
-def confirmation(of: str) -> None:
-    """Show the open confirmation, if it is of this rollout or instance. Called outside of the page's fragment."""
-    if not is_confirming(of):
+def confirmation(identifier: str) -> None:
+    """Show the open confirmation if it is for this rollout or instance. Called outside the page's fragment."""
+    if not is_confirming(identifier):
         st.session_state.pop(_OPEN, None)
         return
-    open_one: _Confirmation = st.session_state[_OPEN]
-    title = f"{open_one.intent.action.capitalize()} {_plain(open_one.intent.name)}"
-    st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(open_one)
+    opened: _Confirmation = st.session_state[_OPEN]
+    title = f"{opened.intent.action.capitalize()} {_plain(opened.intent.name)}"
+    st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(opened)
 
 
 def _close() -> None:
     st.session_state.pop(_OPEN, None)
 
 
-def _confirm(this: _Confirmation) -> None:
-    if this.outcome is not None:
-        _show(this.outcome)
+def _confirm(pending: _Confirmation) -> None:
+    if pending.outcome is not None:
+        _show(pending.outcome)
         return
     connection, no_api = sign_in.connection("act")
     if connection is None:
         st.text(no_api)
         return
-    seen = this.seen or _read(connection, this)
+    seen = pending.seen or _read(connection, pending)
     if seen is None:
         return
-    intent = _chosen(this.intent, seen)
+    intent = _chosen(pending.intent, seen)
     if intent is None:
-        st.text("According to the API, this rollout has no failed or uncertain target.")
+        st.text("According to the API, this rollout has no failed or uncertain targets.")
         return
     intent = replace(intent, force=_forced(intent, seen))
     verdict = judge(intent, seen)
     st.text(verdict.sentence)
     st.caption(
-        f"State of the API at {viewer.moment(this.seen_at, '%H:%M:%S')}. It is read again before anything is sent."
+        f"Read from the API at {viewer.moment(pending.seen_at, '%H:%M:%S')}, and read again before anything is sent."
     )
     reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="stored with the action")
     typed = ""
@@ -147,28 +148,28 @@ def _confirm(this: _Confirmation) -> None:
         typed = st.text_input(f"To force this, type {_plain(intent.name)}", key="act_typed")
     touched = "1 instance" if intent.action == "power-cycle" else counted(verdict.touches, "target")
     if st.button(
-        f"{intent.action.capitalize()}{', by force' if intent.force else ''}: {touched}",
+        f"{intent.action.capitalize()}{' (force)' if intent.force else ''}: {touched}",
         icon=ICONS[intent.action],
         type="primary",
         disabled=not verdict.allowed,
         key="act_send",
     ):
-        _send(connection, this, intent, reason, typed, verdict.touches)
+        _send(connection, pending, intent, reason, typed, verdict.touches)
 
 
-def _read(connection: ApiConnection, this: _Confirmation) -> Seen | None:
+def _read(connection: ApiConnection, pending: _Confirmation) -> Seen | None:
     try:
         with st.spinner("Reading the state from the API"):
-            this.seen = read_state(connection, this.intent)
+            pending.seen = read_state(connection, pending.intent)
     except (ApiError, SettingsError) as error:
         messages.problem("The state cannot be read", f"Nothing was sent. {error}")
         return None
-    this.seen_at = time.time()
-    return this.seen
+    pending.seen_at = time.time()
+    return pending.seen
 
 
 def _chosen(intent: Intent, seen: Seen) -> Intent | None:
-    """The intent with the target that the visitor chooses; None if no target can be retried."""
+    """The intent, for a retry with the target that the visitor chooses; None if no target can be retried."""
     if intent.action != "retry":
         return intent
     bad = [str(row.get("id")) for row in seen.targets if target_status(row.get("status")) in ("failed", "uncertain")]
@@ -176,10 +177,10 @@ def _chosen(intent: Intent, seen: Seen) -> Intent | None:
         return None
     stored = cached.ask(rollout_queries.targets_of, intent.tenant, intent.rollout_id)
     hosts = dict(zip(stored["target_id"], stored["host"], strict=True))
-    if len(bad) > CHOICES_MOST:
-        st.caption(f"The first {CHOICES_MOST} of {len(bad):,} targets")
-    labels = {one: f"{hosts.get(one, one)} ({target_status((seen.target(one) or {}).get('status'))})" for one in bad}
-    target = st.selectbox("Target", bad[:CHOICES_MOST], format_func=lambda one: _plain(labels[one]), key="act_target")
+    if len(bad) > MAX_CHOICES:
+        st.caption(f"The first {MAX_CHOICES} of {len(bad):,} targets")
+    labels = {key: f"{hosts.get(key, key)} ({target_status((seen.target(key) or {}).get('status'))})" for key in bad}
+    target = st.selectbox("Target", bad[:MAX_CHOICES], format_func=lambda key: _plain(labels[key]), key="act_target")
     return replace(intent, target_id=target, name=hosts.get(target, target))
 
 
@@ -191,17 +192,17 @@ def _forced(intent: Intent, seen: Seen) -> bool:
     row = seen.target(intent.target_id) or {}
     if target_status(row.get("status")) != "uncertain":
         return False
-    return st.checkbox("Send it although it is unknown whether it was applied (force)", key="act_force")
+    return st.checkbox("Retry even though the outcome of this target is unknown (force)", key="act_force")
 
 
 def _send(
-    connection: ApiConnection, this: _Confirmation, intent: Intent, reason: str, typed: str, confirmed: int
+    connection: ApiConnection, pending: _Confirmation, intent: Intent, reason: str, typed: str, confirmed: int
 ) -> None:
     # One line, because the reason is shown in a table.
-    attempt = Attempt(this.attempt_id, sign_in.visitor(), intent, " ".join(reason.split()), confirmed, typed)
+    attempt = Attempt(pending.attempt_id, sign_in.visitor(), intent, " ".join(reason.split()), confirmed, typed)
     try:
         with st.spinner("Sending"):
-            this.outcome = act(
+            pending.outcome = act(
                 attempt, enabled=sign_in.acting().enabled, database=load_settings().database, connection=connection
             )
     except DatabaseProblem as error:
@@ -221,7 +222,7 @@ def _show(outcome: Outcome) -> None:
             icon=":material/sync:",
             type="primary",
             key="act_sync",
-            help="Reads the open rollouts again.",
+            help="Reads the newest rollouts again.",
         )
     if synced and not _synced():
         return
@@ -231,7 +232,7 @@ def _show(outcome: Outcome) -> None:
 
 
 def _synced() -> bool:
-    """Read the newest rollouts, so that the page shows the result; False if any of it failed."""
+    """Read the newest rollouts, so that the page shows the result. Returns False if anything could not be read."""
     connection, _no_api = sign_in.connection("act")
     try:
         with st.spinner("Reading the rollouts"):
@@ -250,5 +251,5 @@ def _synced() -> bool:
 
 
 def _plain(text: str) -> str:
-    """Machine text for a label, as a code span, in which nothing is markup."""
+    """Machine text for a label, as a code span, so that none of it is read as markup."""
     return "`" + text.replace("`", "'").replace("\n", " ") + "`"

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Automatic refresh of a page: only while something on it is open, only while the tab is visible, and never while
-something on it is selected or zoomed. Then the page says when there is new data, and a button shows it.
+"""Automatic refresh of a page, as long as something on it is open and the tab is visible. While something on the page
+is selected or zoomed, it is not refreshed; instead, it shows when there is new data, with a button to load it.
 
 Streamlit's timer also runs in a hidden tab, so the browser reports whether the tab is visible.
 """
@@ -26,8 +26,8 @@ _JS = Path(__file__).with_name("tab_visibility.js").read_text(encoding="utf-8")
 
 
 def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
-    """Draw ``body``, in which an error of the database becomes a message, as a fragment; and refresh the whole page
-    every few seconds while ``is_open()``, the tab is visible and ``body`` has not called :func:`hold`."""
+    """Draw ``body`` as a fragment in which a database error becomes a message. Refresh the whole page every few seconds
+    as long as ``is_open()`` returns True, the tab is visible and ``body`` does not call :func:`hold`."""
 
     def drawn() -> None:
         hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
@@ -38,7 +38,7 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
             body()
         if st.session_state[_TIMER] and not st.session_state[_HELD]:
             calls = itertools.count()
-            # Streamlit calls it at once, and then at every interval.
+            # Streamlit calls it immediately, and then at every interval.
             st.fragment(lambda: st.rerun() if next(calls) else None, run_every=st.session_state[_TIMER])()
 
     st.fragment(drawn)()
@@ -50,14 +50,14 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 
 
 def hold() -> None:
-    """Stop the automatic refresh until the body is drawn without this call; show here that it is stopped, and a button
-    as soon as the database has changed. Called by the body."""
+    """Stop the automatic refresh until the body is drawn without this call. Show in its place that it is stopped, and a
+    button once the database has changed. Called by the body."""
     st.session_state[_HELD] = True
     database = st.session_state[_DATABASE]
 
     def notice() -> None:
         if _database() == database:
-            st.caption("Not refreshed while something is selected or zoomed", width="content")
+            st.caption("Automatic refresh is off while something is selected or zoomed", width="content")
             return
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.caption("There is new data", width="content")

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Opens the console's own links in one step. Clicks with a modifier key or another button are left to the browser.
-// Streamlit may call it again without ending the former call.
+// Streamlit may call it again without ending the previous call.
 export default function ({ parentElement }) {
   const go = event => {
     const link = event.target.closest?.(

@@ -1,17 +1,18 @@
 // Copyright (c) 2026, The fleetops.agents contributors
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Before the sign-in: keeps the requested address in the tab's session storage, which outlives the provider's pages and
-// which no other tab or site can read. After it: opens that address once, within an hour, if it is a page of the console.
+// Before the sign-in: stores the requested address in the tab's session storage, which is kept while the provider's pages
+// are open, and which no other tab or site can read. After the sign-in: opens that address once, if it was stored less
+// than an hour ago and is a page of the console.
 const KEY = "fleetops_wanted"
 
 function keep(data, parentElement) {
   const line = parentElement.querySelector("p")
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ page: data.keep, query: location.search, at: Date.now() }))
-    line.textContent = "Your link opens after the sign-in."
+    line.textContent = "Your link will open after you sign in."
   } catch {
-    line.textContent = "After the sign-in the first page opens. Then open your link again."
+    line.textContent = "After you sign in, the first page opens. Open your link again then."
   }
 }
 

@@ -22,8 +22,8 @@ VERSIONS_SHOWN = 4
 def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
     """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
 
-    frozen: when changes are frozen. Without it the strip has only health, versions and updates, for a page with a list
-    below it.
+    frozen: when changes are frozen. If None, the strip has only health, versions and updates, for a page that shows a
+    list below it.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
@@ -39,8 +39,8 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
 
 
 def _cell(title: str, figure: Markup | str, segments: list[Segment], *below: Markup) -> Markup:
-    shown = [one for one in segments if one.count]
-    what = ", ".join(f"{one.count:,} {one.word}" for one in shown) or "nothing"
+    shown = [part for part in segments if part.count]
+    what = ", ".join(f"{part.count:,} {part.word}" for part in shown) or "nothing"
     return Markup('{}<div class="fo-figure">{}</div>{}{}').format(
         small(title), figure, stacked_bar(segments, f"{title}: {what}") if shown else NOTHING, joined(below)
     )
@@ -53,10 +53,10 @@ def _health(fleet: Fleet) -> Markup:
     ]
     healthy = fleet.health.get("healthy", 0)
     if not fleet.instances:
-        return _cell("Health", "no instance known", [])
-    worst = [one for one in parts if one.count and one.status != "healthy"]
+        return _cell("Health", "no known instances", [])
+    others = [part for part in parts if part.count and part.status != "healthy"]
     figure = link(f"{healthy:,} of {fleet.instances:,} healthy", pages.INSTANCES, instances_health="healthy")
-    return _cell("Health", figure, parts, legend(worst))
+    return _cell("Health", figure, parts, legend(others))
 
 
 def _versions(fleet: Fleet) -> Markup:
@@ -71,9 +71,9 @@ def _versions(fleet: Fleet) -> Markup:
     read = sum(count for version, count in fleet.versions if version is not None)
     if not read:
         return _cell(title, "not read", [], small("a sync with --updates reads it"))
-    parts.sort(key=lambda one: (one.status == "not_read", one.status != "published"))
+    parts.sort(key=lambda part: (part.status == "not_read", part.status != "published"))
     if fleet.published is None:
-        return _cell(title, "published version not known", parts, legend(parts[:VERSIONS_SHOWN]))
+        return _cell(title, "published version unknown", parts, legend(parts[:VERSIONS_SHOWN]))
     behind = read - fleet.on_published
     figure: Markup | str = f"{fleet.on_published:,} of {fleet.instances:,} up to date"
     below = [legend(parts[:VERSIONS_SHOWN])]
@@ -139,6 +139,6 @@ def _last_day(fleet: Fleet, title: str) -> Markup:
         for word in VERDICTS
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip
-    total = sum(one.count for one in parts)
+    total = sum(part.count for part in parts)
     figure = link(counted(total, "operation"), pages.OPERATIONS, operations_when="last 24 h")
-    return _cell(title, figure if total else "no operation", parts, legend(parts))
+    return _cell(title, figure if total else "no operations", parts, legend(parts))

@@ -41,13 +41,13 @@ from console.web.shared.paging import Listed, share
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
-HISTORY_DAYS, HISTORY_MOST = 7.0, 200
+HISTORY_DAYS, MAX_HISTORY = 7.0, 200
 
 
 def body() -> None:
     known = cached.ask(instances.instance, ID) if ID else None
     if known is None:
-        messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
+        messages.not_found("Instance", "instance", ID, pages.INSTANCES, "dns")
         return
     header(known)
     happened(known)
@@ -73,7 +73,7 @@ def header(known: dict[str, Any]) -> None:
         "Runtime": known["runtime_current"] or "not read",
         "Available": known["runtime_available"] or "not read",
         "Updates waiting": "not read" if known["outdated"] is None else f"{known['outdated']:,}",
-        "Last deploy": viewer.day_moment(known["deployed_at"]) or "no success is known",
+        "Last deploy": viewer.day_moment(known["deployed_at"]) or "none known to succeed",
         "Uptime": times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read"),
         "Memories": "not read" if known["memories"] is None else f"{known['memories']:,}{full}",
     }
@@ -81,7 +81,7 @@ def header(known: dict[str, Any]) -> None:
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
-    """Say that a kind of data was never read for this instance, and show the command that reads it, after ``how``."""
+    """Show ``sentence``, which says what was never read for this instance, and ``how`` to read it, with the command."""
     if cached.is_copy():
         st.text(sentence)
         return
@@ -97,7 +97,7 @@ def as_of(known: dict[str, Any], kind: str) -> str:
 
 
 def happened(known: dict[str, Any]) -> None:
-    """All kinds of what happened, for the period in the address, by default the last 7 days."""
+    """Everything that happened in the period in the address, by default the last 7 days."""
     head = lists.row()
     with head:
         st.header("What happened", width="content")
@@ -106,17 +106,18 @@ def happened(known: dict[str, Any]) -> None:
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
-    found = cached.ask(instances.history, *key, HISTORY_MOST)
-    more = f", the newest {HISTORY_MOST}" if len(found) == HISTORY_MOST else ""
+    found = cached.ask(instances.history, *key, MAX_HISTORY)
+    more = f", the newest {MAX_HISTORY}" if len(found) == MAX_HISTORY else ""
     end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     with head:
-        st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
+        count = counted(len(found), "entry", "entries")
+        st.caption(f"{count} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
         share("instance-history", len(found), lambda path, most: instances.history(path, *key, most))
     if not len(found):
-        st.text("Nothing is recorded in this time.")
+        st.text("Nothing is recorded for this period.")
         return
     shown = (
-        markup.Column("at", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
+        markup.Column("time", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
         markup.text("kind", "kind", "rest"),
         markup.Column("what", what_happened),
         markup.status("status", "status"),
@@ -133,9 +134,8 @@ def what_happened(row: dict[str, Any]) -> Markup | str:
 def health(known: dict[str, Any]) -> None:
     st.header("Health")
     if not known["health_at"] and not known["health"]:
-        to_read(
-            "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
-        )
+        how = "This command reads the health that the server has stored:"
+        to_read("Its health has never been read.", how, known, "--health")
         return
     span = lists.choice("Time", SPANS, "span", "7 days")
     # Rounded to minutes, so that the cached figure can be used.
@@ -146,9 +146,9 @@ def health(known: dict[str, Any]) -> None:
     plot.chart(alt, "health", instance.health_over_time, checks, (since, now), viewer.theme(), viewer.zone())
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
-        f"{counted(shown, 'check')} in this time. A result counts until the next check, "
-        f"for at most {times.duration(instance.usual_hold(checks['checked_at'].tolist()))}; "
-        "hatched: no check."
+        f"{counted(shown, 'check')} in this period. Each result is shown until the next check, "
+        f"for at most {times.duration(instance.usual_hold(checks['checked_at'].tolist()))}. "
+        "There was no check in the hatched areas."
     )
     lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))
     if known["trouble"]:
@@ -158,20 +158,20 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
-    page = paging.asked("instance-rollouts", instances.instance_targets, *key, now)
+    page = paging.from_query("instance-rollouts", instances.instance_targets, *key, now)
     found = page.rows
     page.header("Rollouts")
     if not page.total:
-        st.text("No rollout target of this instance is stored.")
+        st.text("No rollout targets of this instance are stored.")
         return
     usual = cached.ask(durations.usual_of_instance, *key)
     fleet = usual["fleet_p95"]
     p50, p95, whose = usual["p50"], usual["p95"], "its"
     if p95 is not None:
         took = f"{times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
-        sentence = f"Its {usual['n']:,} newest succeeded deploys took {took}"
+        sentence = f"Its {usual['n']:,} newest successful deploys took {took}"
     else:
-        sentence = f"Too few of its deploys succeeded for its own p50 and p95 ({usual['n']} of {durations.USUAL_LEAST})"
+        sentence = f"Too few successful deploys for its own p50 and p95 ({usual['n']} of {durations.USUAL_LEAST})"
         p95, whose = fleet, "the fleet's"
     st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
@@ -182,7 +182,7 @@ def deploys(known: dict[str, Any]) -> None:
         markup.status("status", "status"),
         markup.moment("started", "began_at"),
         markup.duration("took", "took_s", "number"),
-        markup.Column(f"beside {whose} usual", lambda row: beside(row["took_s"], p50, p95)),
+        markup.Column(f"vs. {whose} usual time", lambda row: compared(row["took_s"], p50, p95)),
         markup.text("error", "error"),
         markup.text("bundle", "bundle_hash", "rest"),
     )
@@ -191,8 +191,8 @@ def deploys(known: dict[str, Any]) -> None:
     page.pager()
 
 
-def beside(took: float, p50: float | None, p95: float | None) -> str:
-    """A duration beside the usual one."""
+def compared(took: float, p50: float | None, p95: float | None) -> str:
+    """A duration compared with the usual one."""
     if math.isnan(took) or p95 is None:
         return ""
     if took > p95:
@@ -206,9 +206,9 @@ def actions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
         st.header("Actions")
-        to_read("Its actions were never read.", "This command reads them:", known, "--actions")
+        to_read("Its actions have never been read.", "This command reads them:", known, "--actions")
         return
-    found = paging.asked("instance-actions", instances.instance_actions, *key)
+    found = paging.from_query("instance-actions", instances.instance_actions, *key)
     found.header("Actions")
     lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
@@ -221,10 +221,10 @@ def actions(known: dict[str, Any]) -> None:
         rows = found.rows
         at = [
             written or raw or ""
-            for written, raw in zip(columns.in_words(rows["created_at"]), rows["created_raw"], strict=True)
+            for written, raw in zip(columns.time_texts(rows["created_at"]), rows["created_raw"], strict=True)
         ]
         shown = [
-            columns.text(at, columns.in_zone("asked for"), 160),
+            columns.text(at, columns.with_zone("requested"), 160),
             columns.text(rows["action"], "action", 190),
             columns.statuses(rows["status"], width=130),
             columns.durations(rows["took_s"], "took"),
@@ -245,7 +245,8 @@ def audit(known: dict[str, Any]) -> None:
         if known["audit_at"]:
             lists.line("no audit events", as_of(known, "audit"))
         else:
-            to_read("Its audit events were never read.", "Every sync reads them, except with --no-audit:", known, "")
+            never = "Its audit events have never been read."
+            to_read(never, "Every sync reads them, except with --no-audit:", known, "")
         return
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
@@ -253,31 +254,31 @@ def audit(known: dict[str, Any]) -> None:
     markup.draw(markup.strip({**numbers, **({"Other": other} if other else {})}))
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
-        links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])
+        links.to(pages.AUDIT, "Open in the audit summary", instance=known["instance_id"])
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
         listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
-        listed.head(f"The newest {len(found):,} that were not a success")
+        listed.head(f"The newest {len(found):,} that did not succeed")
         tables.audit_events(found)
     else:
-        st.text("Every ingested event was a success.")
+        st.text("All ingested events succeeded.")
 
 
 def versions(known: dict[str, Any]) -> None:
     st.header("Versions")
     if not known["updates_at"]:
-        to_read("Its versions were never read.", "This command reads them:", known, "--updates")
+        to_read("Its versions have never been read.", "This command reads them:", known, "--updates")
         return
     lists.line(as_of(known, "updates"))
     rows = entries(known["components_json"])
     if rows:
         components(rows)
     else:
-        st.text("The server lists no component of this instance.")
+        st.text("The server lists no components for this instance.")
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
-        paging.of_frame("instance-versions", seen).head("Versions seen over time")
+        paging.from_frame("instance-versions", seen).head("Versions seen over time")
         contents = [parsed(text) for text in seen["versions_json"]]
         changed = [difference(old, new) for old, new in zip([*contents[1:], None], contents, strict=True)]
         shown = [
@@ -289,9 +290,9 @@ def versions(known: dict[str, Any]) -> None:
 
 
 def components(rows: list[dict[str, Any]]) -> None:
-    """Versions of the components, those with an update first."""
+    """The versions of the components, those with an update first."""
     frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
-    words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
+    words = ["outdated" if value is True else "current" if value is False else "unknown" for value in frame["outdated"]]
     frame = frame.assign(word=words, later=[word != "outdated" for word in words])
     frame = frame.sort_values(["later", "name"], kind="stable")
     shown = [
@@ -304,11 +305,11 @@ def components(rows: list[dict[str, Any]]) -> None:
 
 
 def difference(old: dict[str, Any] | None, new: dict[str, Any]) -> str:
-    """What changed from the versions before to these."""
+    """What changed from the previous versions to these."""
     if old is None:
         return "first read"
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'gone'}" for name in changed)
+    return ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'removed'}" for name in changed)
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open() and not buttons.is_confirming(ID))

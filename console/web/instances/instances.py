@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: every instance that a rollout has named, with its newest data."""
+"""Instances: every instance that was in a rollout, with its newest data."""
 
 from __future__ import annotations
 
@@ -34,46 +34,46 @@ def body() -> None:
     if not tally.get("total"):
         messages.empty(
             "No instances yet",
-            "The API has no list of instances: an instance appears here after a rollout that names it was read.",
+            "The API has no list of instances. An instance appears here once a rollout that includes it has been read.",
             [frames.SYNC],
         )
         return
     now = viewer.clock() // 60 * 60
     fleets = cached.ask(fleet.fleets, now)
-    for one in fleets:
-        markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
+    for shown in fleets:
+        markup.draw(strip(shown, now, shown.tenant if len(fleets) > 1 else ""))
     compared = cached.ask(declared_queries.comparison)
     parts.declared(tally, compared)
     wanted = filters(compared)
-    found = paging.asked("instances", instances.instance_page, wanted)
+    found = paging.from_query("instances", instances.instance_page, wanted)
     found.head(lists.counted_of(found.total, tally["total"], "instance"), head)
     if found.total:
         markup.draw(parts.table(found.rows, compared))
         found.pager()
     else:
-        st.text("No instance matches these filters.")
+        st.text("No instances match these filters.")
     parts.comparison(compared)
     unread(tally)
 
 
 def unread(tally: dict[str, int]) -> None:
-    """The command that reads what was not read of every instance."""
+    """The command that reads the data that is missing for some instances."""
     flags = [
         flag
         for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
         if tally[read] < tally["total"]
     ]
     if flags and not cached.is_copy():
-        with st.expander("Some data was not read for every instance", icon=":material/info:"):
-            st.text("Each of these costs one API call per instance, so a sync reads them only on request:")
+        with st.expander("Some data has not been read for every instance", icon=":material/info:"):
+            st.text("Each of these options costs one API call per instance, so they are not the default:")
             lists.shell(f"{frames.SYNC} {' '.join(flags)}")
 
 
 def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        health = lists.several_of("Health", HEALTH, "instances_health", 170)
-        only = lists.one_of("Only", ONLY, "instances_only", 190)
+        health = lists.multiselect("Health", HEALTH, "instances_health", 170)
+        only = lists.selectbox("Only", ONLY, "instances_only", 190)
         statuses = lists.status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")

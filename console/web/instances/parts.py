@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of the pages of instances: the table, update policies, and where the fleet differs from what is declared."""
+"""Parts of the pages for instances: the table, update policies, and differences from the declared state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops
 
 
 def table(found: pd.DataFrame, compared: Comparison | None) -> Markup:
-    """Instances, each with a link to its page; beside its update policy what is declared instead."""
+    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown."""
 
     def policy(row: dict[str, Any]) -> Markup:
         own = row["overrides"] or markup.small("not read" if row["overrides"] is None else "inherits")
@@ -62,11 +62,11 @@ def _runtime(row: dict[str, Any]) -> str:
 
 
 def _waiting(row: dict[str, Any]) -> str:
-    """The kinds of updates that wait, with their number: 'runtime, 2 skills, 1 server'."""
+    """The kinds of waiting updates, with their numbers: 'runtime, 2 skills, 1 server'."""
     if not row["outdated"] > 0:
         return ""
     listed = entries(row["components_json"])
-    kinds = Counter(str(one.get("name") or "").partition("/")[0] for one in listed if one.get("outdated"))
+    kinds = Counter(str(entry.get("name") or "").partition("/")[0] for entry in listed if entry.get("outdated"))
     words = {"runtime": "runtime", "skills": "skill", "mcp_servers": "server"}
     return ", ".join(
         word if kind == "runtime" else f"{kinds[kind]} {word}{'s' if kinds[kind] > 1 else ''}"
@@ -81,13 +81,13 @@ def _memories(row: dict[str, Any]) -> str:
 
 
 def _bundle(row: dict[str, Any]) -> str:
-    """Enough of a digest to tell it from others."""
+    """The beginning of a digest, long enough to distinguish it from others."""
     digest = (row["current_bundle"] or "").removeprefix("sha256:")
     return f"{digest[:12]}…" if len(digest) > 12 else digest
 
 
 def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
-    """How many instances have an update policy of their own, and how many differ from the declared state."""
+    """How many instances have their own update policy, and how many differ from the declared state."""
     read, own = tally["policies_read"], tally["overriding"]
     if not read:
         policies: Markup | str = "not read; a sync with --updates reads them"
@@ -102,57 +102,56 @@ def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
         differ = f"{counted(count, 'instance')} differ{'s' if count == 1 else ''}"
         if compared.cut:
             differ = f"at least {differ}"
-        told = markup.link(differ, pages.INSTANCES, instances_only=DIFFERS) if count else Markup("no instance differs")
+        label = markup.link(differ, pages.INSTANCES, instances_only=DIFFERS) if count else "no instance differs"
         tenant = ", and so does the tenant's policy" if count else ", but the tenant's policy does"
         parts.append(
-            markup.joined(("Declared state: ", told, tenant if compared.tenant else "", " (", by_whom(compared), ")."))
+            markup.joined(("Declared state: ", label, tenant if compared.tenant else "", " (", by_whom(compared), ")."))
         )
     markup.draw(markup.paragraph(*parts))
 
 
 def comparison(compared: Comparison | None) -> None:
-    """The report of the comparison in a closed expander, or the command that compares. It is below the list, in which
-    each instance has its own difference."""
+    """The report of the comparison in a closed expander, or the command for a comparison. It is below the list, which
+    shows the differences of each instance."""
     if compared is None:
-        with st.expander("The fleet was not compared with a declared state", icon=":material/info:"):
-            st.text("This playbook compares the fleet with a state that is declared in a file, and changes nothing:")
+        with st.expander("The fleet has not been compared with a declared state", icon=":material/info:"):
+            st.text("This command compares the fleet with the state that is declared in a file, and changes nothing:")
             lists.shell(COMPARE)
         return
     words = _words(compared)
     if words:
-        with st.expander("The comparison with the declared state", icon=":material/difference:"):
-            markup.draw(*(markup.paragraph(one) for one in words))
+        with st.expander("Comparison with the declared state", icon=":material/difference:"):
+            markup.draw(*map(markup.paragraph, words))
             if compared.cut:
-                st.caption("The run log keeps only a part of such a long report.")
+                st.caption("The report was too long for the run log, which contains only part of it.")
 
 
 def _words(compared: Comparison) -> list[str]:
     try:
         return in_words(compared.report)
     except (AttributeError, KeyError, TypeError):
-        # A run log may come from another version, or was cut down.
+        # The run log may be from another version, or the report in it may be incomplete.
         return [f"{host}: {compared.of(host)}" for host in compared.instances]
 
 
 def by_whom(compared: Comparison) -> Markup:
-    """The run that compared, as a link, and when."""
+    """A link to the run that made the comparison, and its time."""
     name = "fleet_state, check" if compared.check_mode else "fleet_state"
     return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.day_moment(compared.at)), ", ")
 
 
 def of_instance(known: Mapping[str, Any], compared: Comparison | None) -> Markup:
-    """One line: the modes that the instance sets for itself, and in what it differs from the declared state."""
+    """One line: the modes that the instance sets itself, and how it differs from the declared state."""
     own = override_words(known["policy_json"])
     if own is None:
-        said = "Update policy: not read; a sync with --updates reads it."
+        sentence = "Update policy: not read; a sync with --updates reads it."
     elif not own:
-        said = "Update policy: all inherited from the tenant."
+        sentence = "Update policy: all inherited from the tenant."
     else:
         rest = ", the rest inherited from the tenant" if len(own.split(", ")) < len(COMPONENTS) else ""
-        said = f"Own update policy: {own}{rest}."
+        sentence = f"Own update policy: {own}{rest}."
     differs = compared.of(known["host"]) or compared.of(known["instance_id"]) if compared else ""
     if compared is None or not differs:
-        return markup.paragraph(said)
-    return markup.paragraph(
-        said, markup.badge("differs"), markup.joined((f"from the declared state: {differs} (", by_whom(compared), ")."))
-    )
+        return markup.paragraph(sentence)
+    difference = markup.joined((f"from the declared state: {differs} (", by_whom(compared), ")."))
+    return markup.paragraph(sentence, markup.badge("differs"), difference)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy and window: may a rollout start now, the limits, what changed, and what was started outside the window."""
+"""Policy and window: whether a rollout may start now, the limits, what changed, and what began outside the window."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def window(state: policy_queries.WindowNow, frozen: policy_queries.Frozen, now: 
         lists.line(closes)
     if state.opens_at is not None:
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
-    times_of = tuple((one.start, one.end, one.reason) for one in frozen.times)
+    frozen_times = tuple((time.start, time.end, time.reason) for time in frozen.times)
     alt = "The maintenance window and the freezes of the next 7 days, in UTC"
-    plot.chart(alt, "window", figures.calendar, state.open_hours, times_of, now, viewer.theme())
+    plot.chart(alt, "window", figures.calendar, state.open_hours, frozen_times, now, viewer.theme())
     st.caption(
-        "According to the API reference, the window applies to fleet rollouts, not to the redeploy of one instance."
+        "According to the API reference, the window applies to fleet rollouts, not to redeploys of a single instance."
     )
 
 
@@ -70,60 +70,60 @@ def freezes(frozen: policy_queries.Frozen) -> None:
     st.header("Freezes")
     if not frozen.plans:
         st.text(
-            "No plan of the last 35 days is recorded. A run is told its freezes as fleetops_freezes, and its plan names"
-            " them here."
+            "No plan from the last 35 days is recorded. Freezes are set for a run in the variable fleetops_freezes."
+            " This page shows those in the run's plan."
         )
     elif not frozen.times and frozen.unnamed:
         st.text(
-            f"{frozen.unnamed:,} of the {frozen.plans:,} newest plans, one of each playbook, do not say when changes"
-            " are frozen. The next check run of the playbook says it."
+            f"Of the {frozen.plans:,} newest plans, one for each playbook, {frozen.unnamed:,} do not state when changes"
+            " are frozen. The next check run of the playbook creates a plan that does."
         )
     elif not frozen.times:
-        st.text("The newest plan of each playbook names no freeze. A run is told its freezes as fleetops_freezes.")
+        st.text("The newest plan of each playbook contains no freezes. They are set for a run in fleetops_freezes.")
     else:
         shown = (
-            markup.Column("frozen", lambda one: viewer.period(one.start, one.end, "%a %Y-%m-%d %H:%M")),
-            markup.Column("reason", lambda one: one.reason),
-            markup.Column("told to", told_to, "rest"),
+            markup.Column("frozen", lambda time: viewer.period(time.start, time.end, "%a %Y-%m-%d %H:%M")),
+            markup.Column("reason", lambda time: time.reason),
+            markup.Column("in the plan of", plan_of, "rest"),
         )
         markup.draw(markup.table(shown, frozen.times, "When changes are frozen, soonest first"))
         st.caption(
-            "The next 35 days by the newest plan of each playbook. A run starts nothing that would not end before a"
-            " freeze, unless its window is overridden."
+            "The next 35 days, according to the newest plan of each playbook. A run starts only what will end before"
+            " the next freeze, unless its window is overridden."
         )
 
 
-def told_to(one: policy_queries.FrozenTime) -> Markup:
-    """The plan that says so."""
-    return markup.joined((markup.operation(one.name, one.run_id), markup.small(viewer.day_moment(one.told_at))), " ")
+def plan_of(time: policy_queries.FrozenTime) -> Markup:
+    """The run whose plan contains the freeze, and its time."""
+    return markup.joined((markup.operation(time.name, time.run_id), markup.small(viewer.day_moment(time.told_at))), " ")
 
 
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
     modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
-    markup.draw(markup.strip({"Most at once": "unknown" if most is None else most, **modes}))
+    markup.draw(markup.strip({"Parallel rollouts, maximum": "unknown" if most is None else most, **modes}))
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")
-        st.text("max_parallel_rollouts is not a number of at least 1, so this collection starts no rollout.")
+        st.text("max_parallel_rollouts is not a number greater than 0, so this collection does not start any rollouts.")
     st.caption(
-        "Most at once is max_parallel_rollouts. auto installs updates, notify only reports them, disabled does neither."
+        "The maximum is max_parallel_rollouts. auto installs updates, notify only reports them, disabled does neither."
     )
 
 
 def changes(policy: dict[str, Any]) -> None:
     found = cached.ask(policy_queries.policy_changes, policy["tenant"])
-    paging.of_frame("policy-changes", found).header("Changes seen")
+    paging.from_frame("policy-changes", found).header("Changes seen")
     if len(found):
         shown = [
-            columns.moments(found["seen_at"], "seen"),
+            columns.moments(found["seen_at"], "first seen"),
             columns.text(found["key"], "setting", 290),
             columns.text(found["before"], "before", 150),
             columns.text(found["after"], "after", 150),
-            columns.moments(found["not_before_at"], "not before"),
+            columns.moments(found["not_before_at"], "still unchanged"),
         ]
         columns.show("Changes of the policy, newest first", shown, "policy_changes")
-        st.caption("The API returns only the current policy: the change happened between the two times.")
+        st.caption("The API returns only the current policy, so a change happened at some time between the two times.")
     else:
         lists.line(f"Unchanged since it was first seen, {viewer.moment(policy['taken_at'])}.")
 
@@ -139,15 +139,15 @@ def overrides(policy: dict[str, Any]) -> None:
             markup.Column("operation", operation_of, "host"),
             markup.status("status", "status"),
             markup.moment("started", "created_at"),
-            markup.Column("window then", lambda row: row["hours"] + (" (assumed)" if row["assumed"] else "")),
+            markup.Column("window at that time", lambda row: row["hours"] + (" (assumed)" if row["assumed"] else "")),
             markup.text("reason given", "reason"),
             markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
         ]
         markup.draw(markup.table(shown, found, "Rollouts started outside the maintenance window"))
         if found["assumed"].any():
-            st.caption("assumed: no policy was known at that time, so the first one that was read later is used.")
+            st.caption("Assumed: no policy was known at that time, so the first policy that was read later is used.")
     else:
-        st.text("No stored fleet rollout began while the window was closed.")
+        st.text("No stored fleet rollouts began while the window was closed.")
     runs = cached.ask(policy_queries.override_runs)
     if len(runs):
         st.caption("Playbook runs that overrode the window with a reason, newest first")

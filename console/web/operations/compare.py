@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare: two operations, the earlier one (a) and the later one (b), both named in the URL."""
+"""Compare: two operations, the earlier one (a) and the later one (b). The URL contains the ids of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def body() -> None:
     newest, _dummy = cached.ask(operations.operations, now, None, 1, CHOICES)
     choices = {record["key"]: record for record in records(newest[newest["kind"] != "act"])}
     if not asked("a") and not asked("b") and len(choices) > 1:
-        # Put into the URL at once, so that a copied link always compares these two.
+        # Put into the URL immediately, so that a copied link always compares these two.
         st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
     left, right = st.columns(2)
     with left:
@@ -37,9 +37,9 @@ def body() -> None:
         missing(a, b, bool(choices))
         return
     if a["key"] == b["key"]:
-        st.text("Both are the same operation. Choose another one to compare it with.")
+        st.text("Both are the same operation. Choose a different one to compare it with.")
         return
-    before, after = (cached.operation(one["key"], now) for one in (a, b))
+    before, after = (cached.operation(row["key"], now) for row in (a, b))
     if before is not None and after is not None:
         with lists.row():
             st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
@@ -47,19 +47,19 @@ def body() -> None:
 
 
 def before_it(listed: list[Row]) -> str:
-    """Of operations, newest first: the one before the newest with the same playbook or scope, else the one before."""
+    """The last operation before the newest with the same name and mode, or else the second. listed: newest first."""
     newest = listed[0]
     same = [row for row in listed[1:] if row["name"] == newest["name"] and row["check"] is newest["check"]]
     return str((same or listed[1:])[0]["key"])
 
 
 def asked(name: str) -> str:
-    """The id that the address gives for one side, '' without one."""
+    """The id of one side in the address; '' if there is none."""
     return str(st.query_params.get(name, "")).strip()
 
 
 def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | None:
-    """Choose one side; returns its row. An operation in the URL is offered even if it is not among the newest."""
+    """Draw the choice of one side; returns its row. An operation in the URL is offered even if it is an old one."""
     wanted, key = asked(name), f"compare_{name}"
     found = choices.get(wanted)
     if found is None and wanted:
@@ -76,7 +76,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
         st.selectbox(
             f"{title} ({name})",
             list(offered),
-            format_func=lambda one: in_words(offered[one]),
+            format_func=lambda operation: in_words(offered[operation]),
             key=key,
             on_change=chosen,
             placeholder="Choose an operation",
@@ -95,7 +95,7 @@ def in_words(row: Row) -> str:
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
     unknown = [name for name, found in (("a", a), ("b", b)) if found is None and asked(name)]
     for name in unknown:
-        st.text(f"The database knows no operation {asked(name)}.")
+        st.text(f"The database has no operation {asked(name)}.")
     if any_known:
         st.text("Choose two operations above.")
     elif not unknown:
@@ -104,7 +104,7 @@ def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
 
 
 def swap() -> None:
-    """Before becomes now."""
+    """Exchange the two operations."""
     st.query_params.update(a=asked("b"), b=asked("a"))
 
 

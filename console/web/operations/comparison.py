@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two operations side by side: how many instances changed in which way, and each of them."""
+"""Two operations side by side: the number of instances for each kind of change, and a table of all instances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.text.counts import counted
 from console.web.operations import rows
 from console.web.shared import lists, markup, paging
 
-# For each order: the column that it sorts by, and whether the smallest is first; '' for the order of ``compared``.
+# For each sort order, its column and whether it is ascending; '' for the order of ``compared``.
 SORTS = {
     "Problems first": ("", True),
     "Slower now": ("more", False),
@@ -26,41 +26,36 @@ SORTS = {
 
 
 def show(before: Operation, now: Operation) -> None:
-    """The comparison: both verdicts, the counts of each change, the instances."""
-    markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
+    """The comparison: both verdicts, the number of each kind of change, the instances."""
+    markup.draw(markup.pairs((("Before", _summary(before)), ("Now", _summary(now)))))
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
     markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):
-        changes = [f"{verbs[str(column)]} {beside(mean)}" for column, mean in means.items()]
-        st.text(f"Instances that were done both times {' and '.join(changes)} on average.")
+        changes = [f"{verbs[str(column)]} {in_words(mean)}" for column, mean in means.items()]
+        st.text(f"On average, the instances that were done both times {' and '.join(changes)}.")
     _instances(found, before, now)
 
 
-def beside(more: float) -> str:
-    """So many seconds more in words: '12 s more', '3 min 02 s less', 'as long as before'."""
+def in_words(more: float) -> str:
+    """A difference in seconds in words: '12 s longer', '3 min 02 s less', 'as long as before'."""
     if times.duration(abs(more)) == times.duration(0.0):
         return "as long as before"
-    return f"{times.duration(abs(more))} {'more' if more > 0 else 'less'}"
+    return f"{times.duration(abs(more))} {'longer' if more > 0 else 'less'}"
 
 
-def _told(one: Operation) -> Markup:
-    return markup.joined(
-        (
-            markup.operation(rows.title(one.row), one.row["key"]),
-            markup.badge(one.row["verdict"]),
-            one.row["sentence"],
-        ),
-        " ",
-    )
+def _summary(found: Operation) -> Markup:
+    row = found.row
+    title = markup.operation(rows.title(row), row["key"])
+    return markup.joined((title, markup.badge(row["verdict"]), row["sentence"]), " ")
 
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
-        kinds = lists.pills("Then and now", CHANGES, "compare_kind", meanings=meanings)
+        kinds = lists.pills("Change", CHANGES, "compare_kind", meanings=meanings)
         search = lists.search_box("compare", "Host or message contains")
         column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:
@@ -68,16 +63,16 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     found = lists.containing(found, search, "host", "message")
     if column:
         found = found.sort_values(column, ascending=ascending, kind="stable", na_position="last")
-    listed = paging.of_frame("compare", found)
-    listed.head(f"{counted(listed.total, 'instance')}, matched by instance")
+    listed = paging.from_frame("compare", found)
+    listed.head(f"{counted(listed.total, 'instance')}, matched by id or host name")
     if not listed.total:
-        st.text("No instance matches these filters.")
+        st.text("No instances match these filters.")
         return
     columns = (
-        markup.text("then and now", "kind"),
+        markup.text("change", "kind"),
         markup.host(),
-        markup.Column("before", lambda one: _category(one["before"], before)),
-        markup.Column("now", lambda one: _category(one["now"], now)),
+        markup.Column("before", lambda row: _category(row["before"], before)),
+        markup.Column("now", lambda row: _category(row["now"], now)),
         markup.duration("took before", "seconds_before"),
         markup.duration("took now", "seconds_now"),
         markup.duration("waited before", "waited_before"),
@@ -88,22 +83,22 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     listed.pager()
 
 
-def _category(category: object, of: Operation) -> Markup | str:
-    return markup.badge(category, word(category, of.row["name"])) if isinstance(category, str) else "not in it"
+def _category(category: object, found: Operation) -> Markup | str:
+    return markup.badge(category, word(category, found.row["name"])) if isinstance(category, str) else "not included"
 
 
 def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
-    seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of now, else of
-    before). They are matched by id where both operations know it, else by host.
+    seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
+    operation if it has one). They are matched by id if it is known in both operations, otherwise by host.
 
-    before, now: frames in the columns of ``record.read.operation.INSTANCE_COLUMNS``.
+    before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``.
     """
     shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
     then, later = (
         side.assign(
             key=side["instance_id"].where(side["instance_id"].isin(shared), side["host"]),
-            # Half a redeploy is neither slower nor faster than a whole one.
+            # A redeploy that is still running is neither slower nor faster than a complete one.
             seconds=side["seconds"].where(side["category"] != RUNNING),
             message=side["message"].where(side["message"] != "", None),
         )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failures: the same message on other instances and in other operations, each failure counted once."""
+"""Failures by message, with the instances and operations in which each occurred. Each failure is counted once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, markup, messages, pages, paging
 from console.web.shared.paging import Listed
 
-CLUSTERS, HOSTS_SHOWN = 500, 200
+MAX_MESSAGES, HOSTS_SHOWN = 500, 200
 
 
 def body() -> None:
@@ -25,14 +25,14 @@ def body() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = lists.period("failures")
         search = lists.search_box("failures", "Message or host contains")
-    found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until, search)
+    found = cached.ask(queries.failures_by_message, since or 0.0, MAX_MESSAGES, until, search)
     if not len(found):
         everything = since is None and until is None and not search
-        st.text("No failure is recorded." if everything else "No failure matches these filters.")
+        st.text("No failures are recorded." if everything else "No failures match these filters.")
         return
-    listed = paging.of_frame("failures", found)
-    said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
-    listed.head(f"{said}, most frequent first", head)
+    listed = paging.from_frame("failures", found)
+    failed = counted(int(found["failures"].sum()), "failure")
+    listed.head(f"{failed} with {counted(listed.total, 'message')}, most frequent first", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
     chosen(found)
@@ -40,7 +40,7 @@ def body() -> None:
 
 def _message(row: dict[str, Any]) -> Markup:
     link = markup.link(row["message"] or "no message", pages.FAILURES, message=row["fingerprint"])
-    return markup.joined((link, markup.small("only in one operation") if row["operations"] == 1 else ""), " ")
+    return markup.joined((link, markup.small("in one operation only") if row["operations"] == 1 else ""), " ")
 
 
 COLUMNS = (
@@ -54,7 +54,9 @@ COLUMNS = (
     ),
     markup.when("first", "first_at", "time fo-rest"),
     markup.when("last", "last_at"),
-    markup.Column("newest on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "rest"),
+    markup.Column(
+        "last seen on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "rest"
+    ),
 )
 OF_INSTANCES = (
     markup.Column("host", lambda row: markup.instance(row["host"])),
@@ -67,22 +69,22 @@ OF_INSTANCES = (
 
 
 def chosen(found: pd.DataFrame) -> None:
-    """The instances with the message that the address names."""
+    """The instances with the message in the address."""
     wanted = str(st.query_params.get("message", ""))
     if not wanted:
         return
     hosts = cached.ask(queries.hosts_with, wanted, HOSTS_SHOWN)
     known = found["message"][found["fingerprint"] == wanted]
     if not len(hosts):
-        st.text("No failure with the message of this link is recorded.")
+        st.text("No failures with the message in this link are recorded.")
         return
     st.header("Instances with this failure")
     if len(known):
         st.code(known.iloc[0], language=None, wrap_lines=True)
     total = int(hosts["total"].iloc[0])
     shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-    said = f"{shown}{counted(total, 'instance')}, newest failure first"
-    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most)).head(said)
+    caption = f"{shown}{counted(total, 'instance')}, newest failure first"
+    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most)).head(caption)
     markup.draw(markup.table(OF_INSTANCES, hosts, "Instances with this failure"))
 
 

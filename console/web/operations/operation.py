@@ -36,7 +36,7 @@ def body() -> None:
     now = viewer.clock() // 10 * 10
     found = cached.operation(ID, now) if ID else None
     if found is None:
-        messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
+        messages.not_found("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
         return
     header(found)
     verdict(found)
@@ -72,11 +72,11 @@ def header(found: queries.Operation) -> None:
 
 
 def verdict(found: queries.Operation) -> None:
-    """The verdict in one sentence, and a bar of outcomes; each of its parts is a link that filters the instances."""
+    """The verdict in one sentence, and a bar of outcomes, each part of which links to its instances."""
     row = found.row
     segments = rows.segments(row)
-    note = "Derived from what is recorded: this operation has no report of its own." if row["derived"] else ""
-    label = ", ".join(f"{one.count:,} {one.word}" for one in segments)
+    note = "Derived from recorded data, because this operation has no report of its own." if row["derived"] else ""
+    label = ", ".join(f"{part.count:,} {part.word}" for part in segments)
     markup.draw(
         markup.card(
             row["verdict"],
@@ -100,7 +100,7 @@ def following(found: queries.Operation) -> None:
     st.text(step.sentence)
     if step.command:
         lists.shell(step.command)
-        st.caption("Add your inventory and your variables: the run log keeps no arguments.")
+        st.caption("Add your inventory and variables, which the run log does not contain.")
 
 
 def timeline(found: queries.Operation, now: float) -> None:
@@ -119,13 +119,13 @@ def timeline(found: queries.Operation, now: float) -> None:
 
 
 def closed(found: queries.Operation) -> None:
-    """The end of the page: links to the rollout and the run, and closed expanders with rollouts, plan and report."""
+    """The end of the page: links to the rollout or the run, and closed expanders with rollouts, plan and report."""
     row = found.row
     if row["kind"] == "rollout":
-        links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
+        links.to(pages.ROLLOUT, "The rollout on the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
-        tables.rollouts_of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
+        tables.rollouts_of_run(found.rollouts, f"Rollouts on the server ({len(found.rollouts):,})")
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operations: what somebody did to the fleet, newest first, each with its outcome."""
+"""Operations: everything that somebody did to the fleet, newest first, with its outcome."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ def body() -> None:
     head = messages.head("Operations")
     wanted = filters()
     now = viewer.clock() // 5 * 5
-    found = paging.asked("operations", queries.operations, now, wanted)
+    found = paging.from_query("operations", queries.operations, now, wanted)
     if not found.total:
         if wanted == queries.OperationFilter():
-            when = "Playbook runs and rollouts appear here after a sync:"
-            messages.empty("No operations yet", when, [frames.SYNC])
+            messages.empty("No operations yet", "Playbook runs and rollouts appear here after a sync:", [frames.SYNC])
         else:
-            st.text("No operation matches these filters.")
+            st.text("No operations match these filters.")
         return
     found.head(f"{counted(found.total, 'operation')}, newest first", head)
     markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
     found.pager()
     with lists.row():
         links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
-        links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
+        links.to(pages.ROLLOUTS, "Rollouts on the server", icon="view_timeline")
         links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
         links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
 
@@ -47,8 +46,8 @@ def filters() -> queries.OperationFilter:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = lists.period("operations")
         verdicts = lists.status_filter("operations", VERDICTS, "Verdict", narrow=True)
-        kinds = lists.several_of("Started by", KINDS, "operations_kind", 190)
-        mode = lists.one_of("Mode", (REAL, CHECKS), "operations_mode", 130)
+        kinds = lists.multiselect("Started by", KINDS, "operations_kind", 190)
+        mode = lists.selectbox("Mode", (REAL, CHECKS), "operations_mode", 130)
         who = lists.search_box("operations", "Who", "who", 120)
         search = lists.search_box("operations", "Playbook, host or id contains")
     return queries.OperationFilter(

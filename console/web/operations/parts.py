@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of an operation's page: failures, gates, plan and result, instances."""
+"""The parts of the page of an operation: failures, gates, plan and result, instances."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def failures(found: Operation) -> None:
 
 def _failure(failure: Failure) -> Markup:
     count = len(failure.hosts)
-    what = f"{count:,} instances: " if count > 1 else ""
+    prefix = f"{count:,} instances: " if count > 1 else ""
     first, last = viewer.day_moment(failure.first_at), viewer.day_moment(failure.last_at)
     return markup.card(
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            markup.joined((what, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
+            markup.joined((prefix, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
             *map(markup.small, (first if first == last else f"{first} to {last}", *_elsewhere(failure))),
             between=" · ",
         ),
@@ -58,19 +58,19 @@ def _elsewhere(failure: Failure) -> Iterator[str]:
     else:
         yield "in no earlier operation"
     if failure.later:
-        yield f"again in {counted(failure.later, 'later one')}"
+        yield f"again in {counted(failure.later, 'later operation')}"
 
 
 def gates(found: Operation) -> None:
-    """The newest gates with their figures, in order: a gate that stopped the run is in the last row."""
+    """The newest gates with their figures, in order. A gate that stopped the run is in the last row."""
     if not found.gates:
         return
     st.header("Gates")
     if len(found.gates) > GATES_SHOWN:
-        st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}; the others are in the raw plan and report.")
+        st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
     columns = (
         markup.Column("before batch", lambda gate: _number(gate.batch)),
-        markup.Column("at", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time"),
+        markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
         markup.Column("figures", lambda gate: gate.figures),
     )
@@ -86,7 +86,7 @@ def gate_marks(found: Operation) -> Iterator[Mark]:
 
 
 def plan_and_result(found: Operation) -> None:
-    """What was planned, and what was done. Rows without a value are left out."""
+    """What was planned and what was done. Rows without a value are left out."""
     plan, row = found.plan, found.row
     st.header("Plan and result")
     planned, expected, limit = plan["planned"], plan.get("seconds"), plan.get("limit")
@@ -106,14 +106,11 @@ def plan_and_result(found: Operation) -> None:
                 ("Unchanged", f"{len(plan['left_alone']):,}" if plan["left_alone"] else ""),
                 ("Not found", f"{len(plan['gone']):,}" if plan["gone"] else ""),
                 ("Override", str(plan["override_reason"] or "")),
-                ("Rollouts", f"{started:,} that this run started" if started else ""),
-                (
-                    "Followed",
-                    markup.joined((markup.operation(one[:8], one) for one in found.followed), ", "),
-                ),
+                ("Rollouts", f"{started:,} started by this run" if started else ""),
+                ("Followed", markup.joined((markup.operation(key[:8], key) for key in found.followed), ", ")),
                 (
                     "Version mismatch",
-                    "; ".join(f"{host}: {said}" for host, said in list(found.disagreements.items())[:5]),
+                    "; ".join(f"{host}: {text}" for host, text in list(found.disagreements.items())[:5]),
                 ),
             ]
         )
@@ -121,12 +118,12 @@ def plan_and_result(found: Operation) -> None:
 
 
 def _number(value: Any) -> str:
-    """A number of a run log with thousands separators; anything else that is there as it is."""
+    """A number from a run log with thousands separators; any other value as text."""
     return f"{value:,}" if isinstance(value, int | float) else str(value or "")
 
 
 def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort: str) -> pd.DataFrame:
-    """The rows that match, in that order: '' as they are (problems first), '-word' for descending."""
+    """The rows that match the filters, in an order of SORTS: '-name' for descending, '' for the given order."""
     if categories:
         frame = frame[frame["category"].isin(categories)]
     frame = lists.containing(frame, search, "host", "message")
@@ -137,25 +134,25 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
 
 
 def instances(found: Operation) -> None:
-    """The table, with its filters in the address."""
+    """The table of instances, with its filters in the address."""
     row, frame = found.row, found.instances
     if not len(frame):
         return
     st.header("Instances")
     known = set(frame["category"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        present = [one for one in CATEGORIES if one in known]
-        chosen = lists.pills("Outcome", present, "operation_outcome", lambda one: word(one, row["name"]))
+        present = [category for category in CATEGORIES if category in known]
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: word(category, row["name"]))
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
-    listed = paging.of_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
+    listed = paging.from_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
     listed.head(lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"))
     if not listed.total:
-        st.text("No instance matches these filters.")
+        st.text("No instances match these filters.")
         return
     columns = (
         markup.Column(
-            "outcome", lambda one: markup.badge(one["category"], word(one["category"], row["name"])), sort="outcome"
+            "outcome", lambda item: markup.badge(item["category"], word(item["category"], row["name"])), sort="outcome"
         ),
         markup.host(sort="host"),
         markup.moment("started", "started_at", "time fo-rest", "started"),
@@ -163,11 +160,11 @@ def instances(found: Operation) -> None:
         markup.duration("waited", "waited", sort="waited"),
         markup.text("message", "message", "rest"),
     )
-    asked = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
+    others = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
     markup.draw(
         markup.table(
             columns, listed.rows, "Instances of this operation", sort,
-            lambda order: markup.address(pages.OPERATION, **asked, sort=order),
+            lambda order: markup.address(pages.OPERATION, **others, sort=order),
         )
     )  # fmt: skip
     listed.pager()

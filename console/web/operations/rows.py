@@ -16,13 +16,13 @@ from console.web.shared import markup, pages, viewer
 
 
 def title(row: dict[str, Any]) -> str:
-    """What was done, with the version where it is known: 'rolling_redeploy to 2026.8.0'."""
+    """What was done, with the version if it is known: 'rolling_redeploy to 2026.8.0'."""
     version = row.get("to_version")
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
 def segments(row: dict[str, Any]) -> list[markup.Segment]:
-    """The parts of an outcome bar, one for each category with instances, with links to the instances of each."""
+    """The parts of the outcome bar: one for each category that has instances, with a link to these."""
     found = []
     for category in CATEGORIES:
         count = row.get(category)
@@ -37,22 +37,22 @@ def segments(row: dict[str, Any]) -> list[markup.Segment]:
 
 
 def outcome(row: dict[str, Any]) -> Markup:
-    """The outcome as a bar with its numbers."""
+    """The outcome as a bar with numbers."""
     parts = segments(row)
     if not parts:
-        return markup.small("no instance")
-    text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
+        return markup.small("no instances")
+    text = ", ".join(f"{part.count:,} {part.word}" for part in parts)
     return Markup('<div class="fo-outcome-cell">{}{}</div>').format(markup.stacked_bar(parts, text), markup.small(text))
 
 
 def by(row: dict[str, Any]) -> str:
-    """Who started it. Of a rollout that no recorded run started only the address is known: 'from 198.51.100.7'."""
+    """Who started it. If a rollout was not started by a recorded run, only an address is known: 'from 198.51.100.7'."""
     who = row["who"] or "unknown"
     return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
 
 
 def by_whom(row: dict[str, Any]) -> str:
-    """As ``by``, with the preposition: 'by ops', 'from 198.51.100.7'."""
+    """Like ``by``, with a preposition: 'by ops', 'from 198.51.100.7'."""
     who = by(row)
     return who if who.startswith("from ") else f"by {who}"
 
@@ -70,17 +70,16 @@ COLUMNS = (
     markup.when("started", "started_at"),
     markup.Column("operation", _title_and_verdict, "title"),
     markup.Column("outcome", outcome, "outcome"),
-    markup.Column("by", by, "short fo-rest"),
+    markup.Column("started by", by, "short fo-rest"),
     markup.Column("why it ended", _why, "long fo-rest"),
     markup.duration("took", "seconds"),
 )
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
-    """The card of an operation that runs now.
+    """The card of an operation in progress. Each text is empty if there is nothing to show.
 
-    ``running``: a line with the instances in progress; ``progress``: how far it is; ``gate``: a line about the last
-    gate. All three are texts, empty if there is nothing to show.
+    ``running``: the instances in progress. ``progress``: how far the operation is. ``gate``: the last gate.
     """
     first = markup.head(
         markup.badge(RUNNING),
@@ -91,7 +90,7 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
         Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else markup.NOTHING,
     )
     parts = segments(row)
-    done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
+    done = sum(part.count for part in parts if part.status not in (RUNNING, WAITING))
     label = f"{done:,} of {int(row['instances']):,} done"
     below = [markup.paragraph(markup.small(line)) for line in (running, gate) if line]
     return markup.card(RUNNING, first, markup.stacked_bar(parts, label), markup.legend(parts), *below)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Overview: the state of the fleet, what runs now, what needs attention, the newest operations."""
+"""Overview: the state of the fleet, the operations in progress, what needs attention, the newest operations."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def body() -> None:
     fleets = cached.ask(fleet_queries.fleets, now)
     if fresh.never and not total:
         messages.empty(
-            "Nothing was ever synced",
-            "Load run logs and the API's rollouts with the button above or with the first command; "
-            "the second command fills the console from a simulated fleet.",
+            "Nothing has been synced yet",
+            "Load run logs and the API's rollouts with the button above or with the first command. "
+            "The second command fills the console with data from a simulated fleet.",
             [frames.SYNC, "make demo"],
         )
         return
@@ -54,31 +54,30 @@ def body() -> None:
 
 
 def running(now: float) -> None:
-    """One card for each operation that runs now; nothing where none does."""
+    """One card for each operation in progress; nothing if there is none."""
     found = cached.ask(operation_list.running, now)
     if not len(found):
         return
     st.header("Running now")
     for row in records(found.head(RUNNING_SHOWN)):
-        one = cached.operation(row["key"], now)
-        markup.draw(rows.running_card(row, *_progress(one, now)))
+        markup.draw(rows.running_card(row, *_progress(cached.operation(row["key"], now), now)))
     if len(found) > RUNNING_SHOWN:
-        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more run now", icon="", operations_status="running")
+        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more running", icon="", operations_status="running")
 
 
-def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
-    """Who runs now by name, how far it is, and the last gate; each '' where it is not known."""
-    if one is None:
+def _progress(found: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
+    """The names of the running instances, the progress, and the last gate, one line each; '' for what is unknown."""
+    if found is None:
         return "", "", ""
-    names = one.instances["host"][one.instances["category"] == RUNNING].tolist()
+    names = found.instances["host"][found.instances["category"] == RUNNING].tolist()
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     running_now = f"Running: {', '.join(names[:NAMED])}{more}" if names else ""
-    of = one.facts.batches_planned
+    planned = found.facts.batches_planned
     parts = []
-    if one.facts.batches:
-        parts.append(f"batch {one.facts.batches[-1].number:,}" + (f" of {of:,}" if of else ""))
-    expected = one.plan.get("seconds")
-    started = one.row["started_at"]
+    if found.facts.batches:
+        parts.append(f"batch {found.facts.batches[-1].number:,}" + (f" of {planned:,}" if planned else ""))
+    expected = found.plan.get("seconds")
+    started = found.row["started_at"]
     if expected and started is not None and not math.isnan(started):
         left = started + float(expected) - now
         if left > 0:
@@ -86,8 +85,8 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
         else:
             parts.append(f"{times.rounded(-left)} longer than planned")
     last_gate = ""
-    if one.gates:
-        gate = one.gates[-1]
+    if found.gates:
+        gate = found.gates[-1]
         last_gate = f"Last gate: {gate.verdict} at {viewer.moment(gate.at, '%H:%M')}, {gate.figures or 'no figures'}"
     return running_now, " · ".join(parts), last_gate
 
@@ -103,7 +102,7 @@ def needs_attention(now: float) -> None:
 def operations(newest: pd.DataFrame, total: int) -> None:
     st.header("Operations")
     if not total:
-        st.text("No playbook run and no rollout is recorded yet.")
+        st.text("No playbook runs or rollouts have been recorded yet.")
         return
     markup.draw(markup.table(rows.COLUMNS, newest, "Newest operations"))
     with lists.row():

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record health: how fresh each source is, what is missing, which run logs are not loaded, the size of the database,
-backup and retention, each with its command."""
+"""Record health: how current each source is, what is missing, which run logs are not loaded, notifications, the size of
+the database, backup and retention, with the commands for them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from console.text.listing import records
 from console.web.shared import cached, columns, lists, markup, messages, paging, viewer
 from console.web.shared.paging import Listed
 
-# So many errors are shown in full above the table, which truncates long ones.
+# How many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
 NOTIFICATIONS_SHOWN = 10
 
 SOURCES = {
     "api": "API: rollouts and policy",
-    "rollout": "API: rollouts not read completely",
+    "rollout": "API: incompletely read rollouts",
     "spool": "run logs",
     "runner": "ansible-runner artifacts",
     "awx": "AWX job events",
@@ -62,7 +62,7 @@ def body() -> None:
         }
         markup.draw(markup.strip(figures))
         if fresh.never:
-            messages.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
+            messages.empty("Nothing has been synced yet", "Load run logs and the API's rollouts:", [command("sync")])
         else:
             sources(found)
             tenants(fresh)
@@ -77,7 +77,7 @@ def body() -> None:
             copy(kept)
         retention(kept)
         st.header("Monitoring")
-        st.text("Prints one line for each check and exits with 0, 1 or 2. To run it from cron or a timer:")
+        st.text("Run this from cron or a timer. It prints one line for each check, and the exit code is 0, 1 or 2.")
         lists.shell(command("check"))
 
 
@@ -87,13 +87,13 @@ def since(at: float | None) -> str:
 
 
 def command(words: str) -> str:
-    """A console command with the path of the database shown."""
+    """A console command for the database that the pages show."""
     verb, _space, rest = words.partition(" ")
     return f"{COMMAND} {verb} --db {shlex.quote(str(load_settings().database.absolute()))} {rest}".rstrip()
 
 
 def sources(found: pd.DataFrame) -> None:
-    paging.of_frame("sources", found).header("Data as of")
+    paging.from_frame("sources", found).header("Data as of")
     shown = [
         columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 260),
         columns.moments(found["read_at"], "last read", 170),
@@ -114,7 +114,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     stale = fresh.stale(viewer.clock())
     states = [
         f"retired {times.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
-        else "stale" if look in stale else "never read" if look.at is None else "followed"
+        else "stale" if look in stale else "never read" if look.at is None else "current"
         for look in fresh.looks
     ]  # fmt: skip
     shown = [
@@ -124,22 +124,22 @@ def tenants(fresh: freshness.Freshness) -> None:
     ]
     columns.show("Tenants of the record", shown)
     if stale and not cached.is_copy():
-        st.text("A tenant that is no longer read can be retired: its data stays, and it no longer counts as stale:")
+        st.text("Retire a tenant that is no longer read. Its data is kept, and it no longer counts as stale.")
         lists.shell(command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
-    missing = paging.asked("missing", record_health.source_troubles)
+    missing = paging.from_query("missing", record_health.source_troubles)
     found = missing.rows
     st.header("Missing")
     if not missing.total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
-            st.text("The last sync read everything it asked for, and no events between two syncs are missing.")
+            st.text("The last sync read everything that it requested, and no events between syncs are missing.")
         return
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
-        st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
+        st.text(f"{counted(missing.total, 'part')} of the sources with an error, a gap or skipped lines")
         missing.share()
     for row in records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
@@ -157,31 +157,31 @@ def troubles() -> None:
     columns.show("What could not be read", shown)
     missing.pager()
     if not cached.is_copy():
-        st.text("The next sync tries again. To close a gap in the audit events, read further back:")
+        st.text("The next sync tries again. The second command also closes gaps in the audit events, by reading more:")
         lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
 
 
 def spools(waiting: Backlog) -> None:
     st.header("Run logs")
     if waiting.problem:
-        st.text(f"{waiting.problem} A copied database can be reviewed without it.")
+        st.text(f"{waiting.problem} It is not needed for reviewing a copied database.")
     elif not waiting.files:
         st.text(f"All run logs in {load_settings().spool_dir} are loaded.")
     else:
         files = counted(waiting.files, "run log")
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().spool_dir, times.size(waiting.unread)
-        st.text(f"{unread} of {files} in {folder} are not loaded yet{since}.")
+        st.text(f"Not loaded yet: {unread} in {files} in {folder}{since}.")
         lists.shell(command("sync --no-api"))
 
 
 def notifications_sent() -> None:
-    """The newest rows of the ledger of notifications, which names destinations and never an address."""
+    """The newest notifications. They are recorded with the name of their destination, never with its address."""
     found, total = cached.ask(ledgers.newest_notifications, NOTIFICATIONS_SHOWN)
     count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
     Listed("notifications", total, ledgers.notifications_frame).header("Notifications", count)
     if not total:
-        st.text("None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody.")
+        st.text("No notification has been sent. Without a rules file (FLEETOPS_NOTIFY_RULES), none are sent.")
         if not cached.is_copy():
             lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
         return
@@ -191,7 +191,7 @@ def notifications_sent() -> None:
             "what", lambda row: markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
         ),
         markup.Column("to", lambda row: row.destination),
-        # Whether an attempt that has no end has arrived, nobody knows.
+        # It is unknown whether the message of an attempt without an end has arrived.
         markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
         markup.Column("attempts", notification_attempts, "rest"),
         markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
@@ -212,20 +212,20 @@ def sizes() -> None:
     st.header("Size by table")
     most = float(found["bytes"].max())
     weight = st.column_config.ProgressColumn(
-        "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
+        "size with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
     )
     shown = [
         columns.text(found["table"], "table", 220),
         columns.count(found["rows"], "rows", 130),
         columns.Column("bytes", found["bytes"], weight),
     ]
-    columns.show("Tables of the database, biggest first", shown)
+    columns.show("Tables of the database, largest first", shown)
 
 
 def backup(kept: record_health.LastMaintenance) -> None:
     st.header("Backup")
     if kept.backup_at is None:
-        st.text("This database was never backed up.")
+        st.text("This database has never been backed up.")
     else:
         size = kept.backup.get("bytes")
         lists.line(
@@ -233,18 +233,18 @@ def backup(kept: record_health.LastMaintenance) -> None:
             times.size(size) if isinstance(size, int | float) else "",
             str(kept.backup.get("file") or ""),
         )
-    st.text("A backup is one file. Any console of this version can show it, without the API.")
+    st.text("A backup is a single file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
     lists.shell(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}")
 
 
 def copy(kept: record_health.LastMaintenance) -> None:
-    st.header("A copy for review")
+    st.header("Copy for review")
     lists.line(
         f"made {viewer.moment(kept.copied_at)} ({viewer.ago(kept.copied_at or 0)})",
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
     )
-    st.text("Nothing is synced into a copy. To turn it into a database that is synced:")
+    st.text("A copy is never synced. This command turns it into a database that can be synced:")
     lists.shell(command("migrate --adopt"))
 
 
@@ -252,18 +252,19 @@ def retention(kept: record_health.LastMaintenance) -> None:
     st.header("Retention")
     usual = Retention()
     st.text(
-        f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
+        f"Retention in days: task results {usual.results} (of runs with failures {usual.failed_results}), raw audit"
         f" events {usual.audit}, health checks {usual.health}, actions {usual.actions}, earlier versions"
         f" {usual.versions}."
         " Runs, rollouts, targets, daily counts and the newest entry of each instance are always kept."
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
-        lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", counted(gone, "row"))
-    # Rounded to the hour, so that the answer can be cached.
+        when = f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})"
+        lists.line(when, f"{counted(gone, 'row')} removed")
+    # Rounded to the hour, so that the result can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
     shown = [
-        columns.text(found["what"], "would be removed now", 260),
+        columns.text(found["what"], "would be removed", 260),
         columns.moments(found["before_at"], "older than", 170),
         columns.count(found["rows"], "rows", 110),
     ]

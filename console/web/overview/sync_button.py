@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The button that syncs: the choice of what to read, the progress, and the result."""
+"""The button that starts a sync: the choice of what to read, the progress, and the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DETAILS = "sync_details"
 
 @dataclass(frozen=True)
 class _Result:
-    """What the page says after a sync; ``error`` when it could not run at all."""
+    """The result of a sync. error: why it could not run at all. without_api: why the API was not read."""
 
     report: SyncReport | None
     error: str = ""
@@ -36,7 +36,7 @@ class _Result:
 
 @st.cache_resource
 def _one_at_a_time() -> threading.Lock:
-    """Shared by all sessions: a second sync at the same time would only read the same data again."""
+    """Shared by all sessions, because a second sync at the same time would only read the same data again."""
     return threading.Lock()
 
 
@@ -46,7 +46,7 @@ def _why_not() -> str:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. It is disabled without a source, and absent on a copy.
+    """Draw the button; returns whether it was pressed. It is disabled if there is no source, and absent on a copy.
 
     If a login is set up, only operators can use it.
     """
@@ -55,8 +55,8 @@ def button() -> bool:
     connection, why = sign_in.connection()
     refused = ""
     if why_not := _why_not():
-        # It holds text of the login provider, which must not end the code span.
-        refused, why = "Operators sync", why_not.replace("`", "'")
+        # It contains text from the login provider, which must not end the code span.
+        refused, why = "Only operators can sync", why_not.replace("`", "'")
     elif connection is None and not _may_have_run_logs(load_settings().spool_dir):
         refused = "Nothing to sync from"
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
@@ -71,7 +71,7 @@ def button() -> bool:
 
 
 def _may_have_run_logs(folder: Path) -> bool:
-    """Whether there is a folder of run logs. Why it cannot be read, the sync says."""
+    """Whether there may be a folder of run logs. If it cannot be read, the sync reports why."""
     try:
         return folder.is_dir()
     except OSError:
@@ -84,13 +84,13 @@ def _details() -> tuple[str, ...]:
 
 
 def _choice_of_details() -> None:
-    """The choice of what a sync reads for each instance in addition; nothing by default."""
+    """The choice of what a sync also reads for each instance; nothing by default."""
     with st.popover("What to read", type="tertiary"):
-        st.text("Always: run logs, rollouts, the policy, new audit events.")
+        st.text("Always read: run logs, rollouts, the policy, new audit events.")
         st.pills("Also for each instance", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
         st.caption(
-            "Each costs one API call per instance. Health is what the server has stored; nothing is measured. "
-            "Of memories, only the number is stored."
+            "Each costs one API call per instance. Health is what the server has stored; no new check is made. "
+            "For memories, only their number is stored."
         )
 
 
@@ -107,7 +107,7 @@ def show() -> DeltaGenerator:
         else:
             problems = result.report.problems
             if problems:
-                st.badge("synced in part", icon=":material/warning:", color="orange")
+                st.badge("partly synced", icon=":material/warning:", color="orange")
             else:
                 st.badge("synced", icon=":material/check_circle:", color="green")
             st.text(result.report.summary)
@@ -128,12 +128,12 @@ def sync(container: DeltaGenerator) -> None:
 
 
 def what_to_set() -> None:
-    """The settings that are missing for the API, if any."""
+    """Show which settings for the API are missing, if any."""
     connection, why = sign_in.connection()
     if connection is None and not cached.is_copy():
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):
             st.text(why)
-            st.text("Set these before you start the console; the key stays in its environment:")
+            st.text("Set these before you start the console. The key is kept only in its environment.")
             lists.shell(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
                 "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
@@ -149,7 +149,7 @@ def _sync(container: DeltaGenerator) -> _Result:
     settings = load_settings()
     lock = _one_at_a_time()
     if not lock.acquire(blocking=False):
-        return _Result(None, "Another sync is already running. Its data shows here as soon as it is stored.")
+        return _Result(None, "Another sync is already running. Its data appears here as soon as it is stored.")
     progress_bar = container.progress(0.0, text="Starting")
     try:
 

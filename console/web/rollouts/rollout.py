@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rollout: its result, its timeline, the section Why, its targets."""
+"""One rollout: its result, its timeline, the section "Why", and its targets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succee
 LIVE_SECONDS = 120.0
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 ID = links.resolved("rollout")
-# The number of the present table in its key, and whether its checkboxes were set by the page and not by the user.
+# The number in the key of the current table, and whether its checkboxes were set by the page instead of the user.
 _NUMBER, _PRESET = "targets_table", "targets_table_preset"
 _BUTTONS = "targets_open"
 
@@ -35,7 +35,7 @@ _BUTTONS = "targets_open"
 def body() -> None:
     rollout = cached.ask(rollouts.rollout, ID) if ID else None
     if rollout is None:
-        messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
+        messages.not_found("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
         return
     seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
     now = seen if rollout["is_open"] else rollout["completed_at"] or seen
@@ -46,7 +46,7 @@ def body() -> None:
     drift(rollout)
     key, before = (rollout["tenant"], ID), rollout["created_at"]
     window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
-    # The page is refreshed all the time, but there is no new data unless somebody syncs.
+    # The page is refreshed continuously, but there is no new data unless somebody syncs.
     if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
         badge.badge("live", icon=":material/autorenew:", color="blue")
     why(rollout, found, now)
@@ -54,7 +54,7 @@ def body() -> None:
 
 
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
-    """Returns the place of the badge beside the status."""
+    """Draw the header; returns the container for a badge beside the status."""
     title = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}, {viewer.day_moment(rollout['created_at'])}"
     with messages.head(title, rollout["status"], tenant=rollout["tenant"]):
         live = st.container(width="content")
@@ -69,12 +69,12 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     )
     runs = records(cached.ask(rollouts.runs_of_rollout, ID))
     if not runs:
-        links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
+        links.to(pages.OPERATION, "Operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
-        same_time.run_line(run, "The operation of a playbook run that names it")
+        same_time.run_line(run, "Operation of a playbook run that mentions it")
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
-        links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
+        links.to(pages.COMPARE, "Compare with the previous rollout", icon="compare_arrows", a=before, b=ID)
     goes_on = bool(rollout["is_open"]) and done is None
     took = times.duration((now if goes_on else done) - created) if created and (done or goes_on) else "unknown"
     waiting = rollout["queued"] + rollout["in_progress"]
@@ -88,12 +88,12 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     }
     markup.draw(markup.strip(figures))
     if not rollout["targets_read"]:
-        st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
+        st.warning("The last sync could not read all targets of this rollout. Counters and rows may differ.")
     return live
 
 
 def drift(rollout: dict[str, Any]) -> None:
-    """A warning when the succeeded targets did not all get the same bundle."""
+    """A warning if the succeeded targets did not all get the same bundle."""
     found = cached.ask(rollouts.bundles, rollout["tenant"], rollout["rollout_id"])
     if len(found) < 2:
         return
@@ -102,20 +102,20 @@ def drift(rollout: dict[str, Any]) -> None:
             st.badge("bundle drift", icon=":material/call_split:", color="orange")
             st.text(
                 f"The targets that succeeded got {len(found):,} different bundles. "
-                "If this was not intended, roll out again so that all get the same one."
+                "If this was not intended, start another rollout so that all of them get the same bundle."
             )
         shown = [
             columns.text(found["bundle"], "bundle", 260),
             columns.count(found["targets"], "targets"),
-            columns.text(found["first_host"], "for example", 260),
+            columns.text(found["first_host"], "first host", 260),
             columns.moments(found["first_at"], "first"),
             columns.moments(found["last_at"], "last"),
         ]
-        columns.show("Bundles that succeeded targets got", shown, "bundles")
+        columns.show("Bundles of the targets that succeeded", shown, "bundles")
 
 
 def why(rollout: dict[str, Any], found: Operation, now: float) -> None:
-    """The section "Why": failures by message, where the time went, or what else happened; only that one is read."""
+    """The section "Why". Only the data of the chosen part is read."""
     st.space("xsmall")
     with lists.row():
         st.header("Why", width="content")
@@ -132,7 +132,7 @@ def failures(rollout: dict[str, Any], found: Operation) -> None:
     if not found.failures:
         with lists.row():
             st.badge("none", icon=":material/check_circle:", color="green")
-            st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
+            st.text("There are no failed or uncertain targets" + (" so far." if rollout["is_open"] else "."))
         return
     new = sum(failure.is_new for failure in found.failures)
     st.caption(
@@ -145,19 +145,19 @@ def failures(rollout: dict[str, Any], found: Operation) -> None:
 def time_spent(rollout: dict[str, Any], now: float) -> None:
     spent = cached.ask(durations.time_spent, rollout["tenant"], rollout["rollout_id"], now)
     if not len(spent):
-        st.text("No target of this rollout has times yet.")
+        st.text("No targets of this rollout have a start or end time yet.")
         return
     shown = [
         columns.text(spent["phase"], "phase", 110),
         columns.percentage(spent["share"], "share", 150),
-        columns.durations(spent["total_s"], "all targets together", 150),
-        columns.durations(spent["p50_s"], "half take up to", 120),
-        columns.durations(spent["p95_s"], "95 % take up to", 120),
+        columns.durations(spent["total_s"], "all targets combined", 150),
+        columns.durations(spent["p50_s"], "median", 120),
+        columns.durations(spent["p95_s"], "95th percentile", 120),
         columns.durations(spent["longest_s"], "longest", 110),
-        columns.text(spent["longest_host"], "of", 260),
+        columns.text(spent["longest_host"], "on", 260),
         columns.count(spent["targets"], "targets"),
     ]
-    columns.show("Where the time of the targets went", shown, "phases")
+    columns.show("Time that the targets spent in each phase", shown, "phases")
     with lists.row():
         st.markdown("**Slowest targets**", width="content")
         by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
@@ -166,9 +166,9 @@ def time_spent(rollout: dict[str, Any], now: float) -> None:
         alt = f"The {len(slowest)} slowest targets by phase"
         plot.chart(alt, "slowest_targets", phases.phase_bars, slowest, viewer.theme(), by.lower())
         st.caption(
-            "Queue is the wait beyond the scheduled countdown. "
+            "Queue is the waiting time beyond the scheduled countdown. "
             + (
-                "The mark is how long a run usually takes: the median of the instance's earlier rollouts."
+                "The mark shows how long a run usually takes: the median of the instance's earlier rollouts."
                 if slowest["usual_s"].notna().any()
                 else "These instances have no earlier rollouts to compare with."
             )
@@ -181,9 +181,9 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
         statuses = lists.status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")
         sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
-    only = selected_ones()
+    only = selection_line()
     wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort, only)
-    found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
+    found = paging.from_query("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
     with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
         go_to(found.rows)
@@ -191,22 +191,20 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
         targets_table(found.rows)
         found.pager()
     elif statuses or search or window or only:
-        st.text("No target matches these filters.")
+        st.text("No targets match these filters.")
 
 
-def selected_ones() -> tuple[str, ...] | None:
-    """The line about the selection; returns the selected ids if the table shows only these, else None."""
+def selection_line() -> tuple[str, ...] | None:
+    """Draw the line about the selection; returns the selected ids if the table is to show only these, else None."""
     chosen = selection.selected()
     if not chosen:
         return None
     with lists.row():
         more = selection.left_out()
-        st.caption(
-            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""), width="content"
-        )
-        alone = st.toggle("Selected only", key="selected_only", bind="query-params")
+        st.caption(f"{len(chosen):,} selected" + (f", the maximum; {more:,} left out" if more else ""), width="content")
+        only = st.toggle("Selected only", key="selected_only", bind="query-params")
         st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)
-    return chosen if alone else None
+    return chosen if only else None
 
 
 def targets_table(found: pd.DataFrame) -> None:
@@ -215,11 +213,11 @@ def targets_table(found: pd.DataFrame) -> None:
     key = _key(ids)
     longest = found["took_s"].max()
     full = float(longest) if longest and longest > 0 else 1.0
-    not_read = "not a time: " + found["unread"].fillna("").astype(str)
+    not_read = "invalid time: " + found["unread"].fillna("").astype(str)
     took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
     button = st.column_config.ButtonColumn("instance", type="tertiary", key=_BUTTONS, alignment="left")
     shown = [
-        columns.Column("open", [links.short(one) if one else "" for one in found["instance_id"]], button),
+        columns.Column("open", [links.short(value) if value else "" for value in found["instance_id"]], button),
         columns.text(found["host"], "host", 240),
         columns.statuses(found["status"], width=120),
         columns.moments(found["started_at"], "started"),
@@ -243,13 +241,13 @@ def targets_table(found: pd.DataFrame) -> None:
 
 
 def go_to(found: pd.DataFrame) -> None:
-    """A select box that opens the page of an instance. Unlike the buttons of the table it works with the keyboard."""
+    """A select box that opens the page of an instance. Unlike the table's buttons, it can be used with the keyboard."""
     known = found[found["instance_id"].notna()]
     hosts = dict(zip(known["instance_id"], known["host"], strict=True))
     chosen = st.selectbox(
-        "Open an instance of this list",
+        "Open an instance from this list",
         list(hosts),
-        format_func=lambda one: hosts[one],
+        format_func=lambda instance_id: hosts[instance_id],
         index=None,
         placeholder="Open an instance",
         label_visibility="collapsed",
@@ -261,9 +259,9 @@ def go_to(found: pd.DataFrame) -> None:
 
 
 def _key(ids: list[str]) -> str:
-    """The table's key: a new one, with its checkboxes set, if those of the present table differ from the selection.
+    """The table's key. It is a new one, with checkboxes that match the selection, if those of the current table do not.
 
-    A table knows its rows by number only. While the user ticks rows the table stays, with its keyboard focus.
+    A table identifies its rows only by number. While the user ticks rows, the table and its keyboard focus are kept.
     """
     chosen = set(selection.selected())
     rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
@@ -273,7 +271,7 @@ def _key(ids: list[str]) -> str:
         st.session_state[_NUMBER], st.session_state[_PRESET] = number, True
     key = f"targets_{number}"
     if st.session_state.get(_PRESET):
-        # At each draw until the user ticks a row: of two draws in quick succession the browser may get only the second.
+        # In each draw until the user ticks a row, because the browser may get only the second of two quick draws.
         st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     return key
 
@@ -289,6 +287,6 @@ def _rows(key: str) -> list[int]:
     return list(state.get("selection", {}).get("rows", []))
 
 
-# A refresh would redraw the dialog in which somebody writes.
+# A refresh would redraw the dialog while somebody is typing in it.
 auto_refresh.refreshing(body, lambda: cached.is_open(ID) and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

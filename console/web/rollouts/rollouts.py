@@ -21,10 +21,10 @@ def body() -> None:
         statuses = lists.status_filter("rollouts", STATUSES)
         scope = st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
         search = lists.search_box("rollouts", "Host or id contains")
-    found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
+    found = paging.from_query("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
     if not found.total:
         if statuses or scope or search:
-            st.text("No rollout matches these filters.")
+            st.text("No rollouts match these filters.")
         else:
             messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
         return

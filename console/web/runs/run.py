@@ -34,21 +34,21 @@ from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
 OF_A_RESULT = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
-# A host can also have this status, a result cannot.
+# A status that only hosts can have, not results.
 IN_FLIGHT = "in_flight"
 OF_A_HOST = (*OF_A_RESULT, IN_FLIGHT)
 GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 # The heading of the tasks without a result, by the status of the run; a successful run has none.
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
-UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
-UNFINISHED_MOST = 20
+UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Tasks without a result")
+MAX_UNFINISHED = 20
 ID = links.resolved("run")
 
 
 def body() -> None:
     run = cached.ask(runs.run, ID) if ID else None
     if run is None:
-        messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
+        messages.not_found("Playbook run", "run", ID, pages.RUNS, "play_circle")
         return
     header(run)
     jobs(ID)
@@ -65,10 +65,10 @@ def header(run: dict[str, Any]) -> None:
     statuses = (run["status"], *(["check"] if run["check_mode"] else []))
     with messages.head(f"{name}, {viewer.day_moment(run['started_at'])}", *statuses):
         paging.share("run")
-    links.to(pages.OPERATION, "The operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
+    links.to(pages.OPERATION, "Operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
     goes_on, ended = run["status"] == "running", run["ended_at"] or run["heartbeat_at"]
     lists.line(
-        run["playbook"] or "playbook unknown",
+        run["playbook"] or "unknown playbook",
         f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
         f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
@@ -88,27 +88,27 @@ def header(run: dict[str, Any]) -> None:
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)
-    markup.draw(markup.strip({**figures, "So far" if goes_on else "Took": times.duration(took)}))
+    markup.draw(markup.strip({**figures, "Running for" if goes_on else "Took": times.duration(took)}))
 
 
 def jobs(run_id: str) -> None:
-    """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
-    for one in records(cached.ask(runs.jobs_of_run, run_id)):
+    """One row for each job of the run; nothing for a run that only the callback plugin recorded."""
+    for job in records(cached.ask(runs.jobs_of_run, run_id)):
         with lists.row():
-            if one["url"]:
+            if job["url"]:
                 lists.line(
-                    f"AWX job {one['job_id']}",
-                    one["template"] or one["name"] or "",
-                    f"project {one['project']}" if one["project"] else "",
-                    f"launched by {one['launched_by']}" if one["launched_by"] else "",
-                    one["launch_type"] or "",
-                    one["explanation"] or "",
+                    f"AWX job {job['job_id']}",
+                    job["template"] or job["name"] or "",
+                    f"project {job['project']}" if job["project"] else "",
+                    f"launched by {job['launched_by']}" if job["launched_by"] else "",
+                    job["launch_type"] or "",
+                    job["explanation"] or "",
                 )
-                st.link_button("Open in AWX", one["url"], icon=":material/open_in_new:", type="tertiary")
+                st.link_button("Open in AWX", job["url"], icon=":material/open_in_new:", type="tertiary")
             else:
-                lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
-            if one["relaunch_run"]:
-                relaunch("Relaunched from", one["relaunch_run"])
+                lists.line(f"ansible-runner {job['name']}", job["explanation"] or "")
+            if job["relaunch_run"]:
+                relaunch("Relaunched from", job["relaunch_run"])
             for later in records(cached.ask(runs.relaunches_of_run, run_id)):
                 relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
 
@@ -118,7 +118,7 @@ def relaunch(label: str, run_id: str) -> None:
 
 
 def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
-    """The tasks without a result, if any: those in progress, or those that were when the run ended."""
+    """The tasks without a result, if any: those in progress now, or when the run ended."""
     unfinished = cached.ask(runs.in_flight, ID)
     return unfinished if len(unfinished) and run["status"] in UNFINISHED else None
 
@@ -126,7 +126,7 @@ def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
 def failures(run: dict[str, Any]) -> None:
     """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failures, ID)
-    # The report of a run fails with the message of the task that failed before.
+    # The task that reports a failed run fails with the same message as the task before it.
     bad = bad[~(bad.duplicated(["host", "msg"]) & bad["msg"].notna())]
     if len(bad):
         st.header("What failed")
@@ -137,17 +137,17 @@ def failures(run: dict[str, Any]) -> None:
                 lists.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
-        st.caption(f"More under {RESULTS} below, failures first.")
+        st.caption(f"The others are under {RESULTS} below, failures first.")
     unfinished = in_flight(run)
     if unfinished is None:
         return
     st.header(UNFINISHED[run["status"]])
     if run["status"] != "running":
-        st.caption("The result of these tasks is unknown: what they started may have continued.")
-    for row in records(unfinished.head(UNFINISHED_MOST)):
+        st.caption("The results of these tasks are unknown. Whatever they started may have continued.")
+    for row in records(unfinished.head(MAX_UNFINISHED)):
         lists.line(row["host"], row["task"], f"since {viewer.moment(row['started_at'])}")
-    if len(unfinished) > UNFINISHED_MOST:
-        st.caption(f"And {len(unfinished) - UNFINISHED_MOST:,} more, see {RECAP} below.")
+    if len(unfinished) > MAX_UNFINISHED:
+        st.caption(f"{len(unfinished) - MAX_UNFINISHED:,} more; see {RECAP} below.")
 
 
 def rollouts(run: dict[str, Any]) -> None:
@@ -160,7 +160,6 @@ def rollouts(run: dict[str, Any]) -> None:
 
 
 def batch_table(batches: pd.DataFrame) -> None:
-    """The batches of the run, in order."""
     if not len(batches):
         return
     st.header("Batches")
@@ -177,9 +176,9 @@ def batch_table(batches: pd.DataFrame) -> None:
 
 
 def details(batches: pd.DataFrame) -> None:
-    """One of four tables of the results; only that one is read."""
+    """One of four tables. Only the data of the chosen one is read."""
     st.space("xsmall")
-    # An address with filters of the results opens that table.
+    # An address with filters for the results opens their table.
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
         st.header("Details", width="content")
@@ -199,7 +198,7 @@ def details(batches: pd.DataFrame) -> None:
 def hosts_by_tasks() -> None:
     search = lists.search_box("grid", "Host contains")
     tasks_of_run = cached.ask(runs.run_tasks, ID)
-    found = paging.asked("grid", runs.run_grid, ID, search)
+    found = paging.from_query("grid", runs.run_grid, ID, search)
     with lists.row():
         more = len(tasks_of_run) - runs.TASKS_MOST
         st.caption(
@@ -218,16 +217,16 @@ def grid(found: pd.DataFrame) -> None:
     shown = [
         columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
         columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
-        # Several tasks can have one name: the column keeps its number, its title has only the name.
+        # Several tasks can have the same name, so the column's name contains a number, which its title leaves out.
         *(columns.statuses(found[n], n.partition(" ")[2], 120, OF_A_HOST)._replace(name=n) for n in found.columns[2:]),
     ]
-    columns.show("Status of each host at each task, hosts in trouble first", shown, "grid", 25)
+    columns.show("Status of each host in each task, problems first", shown, "grid", 25)
 
 
 def task_table() -> None:
-    """The tasks in their order, with their hosts counted by status."""
+    """The tasks in the order of the run, with the number of hosts by status."""
     found = cached.ask(runs.run_tasks, ID)
-    paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
+    paging.from_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches combined")
     if not len(found):
         return
     shown = [
@@ -243,8 +242,8 @@ def task_table() -> None:
 
 
 def recap() -> None:
-    """Ansible's recap, hosts in trouble first."""
-    listed = paging.of_frame("recap", cached.ask(runs.recap, ID))
+    """Ansible's recap, problems first."""
+    listed = paging.from_frame("recap", cached.ask(runs.recap, ID))
     listed.head(f"{counted(listed.total, 'host')}, problems first")
     found = listed.rows
     worst_first = ("failed", "unreachable", IN_FLIGHT, "changed")
@@ -274,7 +273,7 @@ def results(batches: pd.DataFrame) -> None:
                 width=180,
             )
         search = lists.search_box("results", "Host, task or message contains")
-    listed = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
+    listed = paging.from_query("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
     listed.head(f"{counted(listed.total, 'result')}, failures first")
     if not listed.total:
         return

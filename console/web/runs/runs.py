@@ -23,10 +23,10 @@ def body() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = lists.status_filter("runs", STATUSES)
         search = lists.search_box("runs", "Playbook, user, controller or change contains")
-    found = paging.asked("runs", runs.runs, tuple(statuses), search)
+    found = paging.from_query("runs", runs.runs, tuple(statuses), search)
     if not found.total:
         if statuses or search:
-            st.text("No run matches these filters.")
+            st.text("No runs match these filters.")
         else:
             messages.empty(
                 "No playbook runs yet",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cached reads of the database: an answer is kept until the database changes."""
+"""Cached reads of the database: a result is kept until the database changes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _read(
 
 
 def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run a function of ``console.record.read``; its answer is kept until the database changes."""
+    """Run a function of ``console.record.read``; its result is kept until the database changes."""
     path = load_settings().database
     name = f"{query.__module__}.{query.__qualname__}"
     answer: T = _read(name, str(path), frames.database_version(path), args, kwargs, query)
     return answer
 
 
-# A resource and not data: nothing changes it, and to copy an operation of 20,000 instances takes 80 ms at each run.
+# Cached as a resource, because nothing modifies it and copying an operation of 20,000 instances takes 80 ms per run.
 @st.cache_resource(max_entries=16, ttl=3600, show_spinner=False)
 def _operation(path: str, version: tuple[int, ...], key: str, now: float) -> operation_queries.Operation | None:
     return operation_queries.operation(Path(path), key, now)
@@ -55,8 +55,8 @@ def operation(key: str, now: float) -> operation_queries.Operation | None:
 
 
 def targets_of(found: operation_queries.Operation, now: float) -> Callable[[], pd.DataFrame]:
-    """What reads the targets of a rollout, of which the page has the operation: they are read once for both."""
-    # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
+    """A function that returns the targets of a rollout's operation, which are read only once for page and timeline."""
+    # Not found.targets, because the timeline is cached for the current version of the database, which may be newer.
     return lambda: (operation(found.row["key"], now) or found).targets
 
 
@@ -64,7 +64,7 @@ def targets_of(found: operation_queries.Operation, now: float) -> Callable[[], p
 
 
 def is_copy() -> bool:
-    """Whether the database is a copy for review, into which nothing is synced."""
+    """Whether the database is a copy for review, which is never synced."""
     with suppress(DatabaseProblem):
         return ask(freshness_queries.freshness).copied_at is not None
     return False
@@ -78,7 +78,7 @@ def something_open() -> bool:
 
 
 def is_open(key: str) -> bool:
-    """Whether a rollout or a run may still change: it is open, it runs, or a rollout that the run started is open."""
+    """Whether a rollout or run may still change. A run may change until the rollouts that it started have ended."""
     with suppress(DatabaseProblem):
         rollout, run = ask(rollouts.rollout, key), ask(runs.run, key)
         retired = ask(freshness_queries.freshness).retired

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of Streamlit, column by column: each with its cells, its title and its form."""
+"""Tables drawn by Streamlit. Each column has its cells, its title and its format."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from console.web.shared import viewer
 
 # Height of a row in pixels at the theme's font size.
 ROW = 33
-MOST_ROWS = 18
+VISIBLE_ROWS = 18
 _ALL = tuple(STYLES)
 
 
 class Column(NamedTuple):
-    """A column: its name in the frame that is sent, its cells, and how they are drawn (of ``st.column_config``)."""
+    """A column: its name in the frame that is sent, its cells, and how they are drawn (see ``st.column_config``)."""
 
     name: str
     cells: Iterable[Any]
     config: Any
 
 
-def show(alt: str, shown: Sequence[Column], key: str | None = None, most: int = MOST_ROWS, **more: Any) -> None:
-    """Draw a table of these columns; only they are sent. With more than ``most`` rows it scrolls.
+def show(alt: str, shown: Sequence[Column], key: str | None = None, visible: int = VISIBLE_ROWS, **more: Any) -> None:
+    """Draw a table of these columns. With more than ``visible`` rows it scrolls.
 
     alt: describes it for screen readers. more: arguments of ``st.dataframe``.
     """
     frame = pd.DataFrame(
         {
-            # Matched by position, because the index of a sorted or filtered frame is not that of a list.
-            one.name: one.cells.reset_index(drop=True) if isinstance(one.cells, pd.Series) else list(one.cells)
-            for one in shown
+            # Matched by position, because the index of a sorted or filtered frame is not consecutive.
+            name: cells.reset_index(drop=True) if isinstance(cells, pd.Series) else list(cells)
+            for name, cells, _config in shown
         }
     )
     st.dataframe(
         frame,
-        column_config={one.name: one.config for one in shown},
+        column_config={column.name: column.config for column in shown},
         hide_index=True,
-        height="content" if len(frame) <= most else (most + 1) * ROW,
+        height="content" if len(frame) <= visible else (visible + 1) * ROW,
         placeholder="",
         alt=alt,
         key=key,
@@ -58,42 +58,42 @@ def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
 
 
 def text(cells: Iterable[Any], title: str, width: Any = None) -> Column:
-    """Text."""
+    """A column of text."""
     return _column(cells, title, st.column_config.TextColumn(title, width=width))
 
 
 def moments(values: Iterable[float | None], title: str, width: Any = 160) -> Column:
-    """Times (epoch seconds) as text in the shown zone; the header names the zone."""
-    return text(in_words(values), in_zone(title), width)
+    """A column of times (epoch seconds) as text in the shown zone, which the header names."""
+    return text(time_texts(values), with_zone(title), width)
 
 
 def periods(first: Iterable[float | None], last: Iterable[float | None], title: str, width: Any = 300) -> Column:
-    """Periods as text in the shown zone, which the header names; without an end they last until now."""
-    pairs = zip(in_words(first), in_words(last), strict=True)
-    return text([f"{begin} to {end or 'now'}" if begin else "" for begin, end in pairs], in_zone(title), width)
+    """A column of periods as text in the shown zone, which the header names. A missing end is shown as 'now'."""
+    pairs = zip(time_texts(first), time_texts(last), strict=True)
+    return text([f"{begin} to {end or 'now'}" if begin else "" for begin, end in pairs], with_zone(title), width)
 
 
-def in_words(values: Iterable[float | None]) -> list[str]:
+def time_texts(values: Iterable[float | None]) -> list[str]:
     """Times as text in the shown zone."""
     zone = viewer.shown_zone()
     return [times.moment(value, zone=zone) for value in values]
 
 
-def in_zone(title: str) -> str:
+def with_zone(title: str) -> str:
     """The title of a column of times."""
     return f"{title} ({viewer.zone_word()})"
 
 
 def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
-    """Seconds as text."""
+    """A column of seconds as text."""
     return text([times.duration(value) for value in seconds], title, width)
 
 
 def statuses(
     words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = _ALL, pinned: bool = False
 ) -> Column:
-    """Statuses: coloured badges with sign and word. among: those that can occur, where a wide table would be slow to
-    send with all of them."""
+    """A column of statuses as coloured badges with sign and word. among: those that can occur, because sending all of
+    them makes a wide table slow."""
     styles = [style_of(word) for word in among]
     cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
     config = st.column_config.MultiselectColumn(
@@ -107,16 +107,16 @@ def statuses(
 
 
 def count(cells: Iterable[Any], title: str, width: Any = "small") -> Column:
-    """Whole numbers."""
+    """A column of whole numbers."""
     return number(cells, title, "localized", width)
 
 
 def number(cells: Iterable[Any], title: str, pattern: str, width: Any) -> Column:
-    """Numbers in the form of ``pattern``: as of printf, or a word of Streamlit's."""
+    """A column of numbers. pattern: a format of printf, or one of the formats that Streamlit names."""
     return _column(cells, title, st.column_config.NumberColumn(title, format=pattern, width=width))
 
 
 def percentage(cells: Iterable[Any], title: str, width: int = 140) -> Column:
-    """Fractions from 0 to 1, as progress bars in percent."""
+    """A column of fractions from 0 to 1, as progress bars in percent."""
     config = st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1, width=width)
     return _column(cells, title, config)

@@ -21,12 +21,12 @@ def short(identifier: str) -> str:
 
 
 def wanted_id() -> str:
-    """The id in the page's address, '' without one."""
+    """The id in the page's address; '' if there is none."""
     return str(st.query_params.get("id", "")).strip()
 
 
 def resolved(*kinds: str) -> str:
-    """The id in the page's address, completed if it is the beginning of exactly one id; any other is returned as it is.
+    """The id in the page's address, completed if exactly one id begins with it, otherwise unchanged.
     kinds: run, rollout, instance."""
     identifier = wanted_id()
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a list: search, filters, statuses, lines of text, metrics."""
+"""The parts of a list: search, filters, statuses, lines of text."""
 
 from __future__ import annotations
 
@@ -22,36 +22,38 @@ from console.text.period import EXAMPLES, PeriodError, parse
 from console.text.statuses import STYLES, style_of
 from console.web.shared import viewer
 
-Shown = Callable[[str], str]
+FormatFunc = Callable[[str], str]
 
 
-def search_box(of: str, label: str, name: str = "q", width: int = 280) -> str:
-    """A search box that searches while the user types; its text is in the URL, as are the choices below."""
-    return st.text_input(label, type="search", key=f"{of}_{name}", bind="query-params", live=True, width=width) or ""
+def search_box(prefix: str, label: str, name: str = "q", width: int = 280) -> str:
+    """A box that searches while the user types. Its text is in the URL, as are the choices of the functions below."""
+    key = f"{prefix}_{name}"
+    return st.text_input(label, type="search", key=key, bind="query-params", live=True, width=width) or ""
 
 
-def several_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> list[str]:
-    """A narrow box to choose some of the options; no choice means all. shown: an option as the box and the URL name
-    it."""
-    return st.multiselect(label, list(options), placeholder="all", width=width, **_bound(key, shown))
+def multiselect(label: str, options: Iterable[str], key: str, width: int, format_func: FormatFunc = str) -> list[str]:
+    """A narrow box to choose any number of options; none means all. The URL contains the formatted options."""
+    return st.multiselect(label, list(options), placeholder="all", width=width, **_bound(key, format_func))
 
 
-def pills(label: str, options: Iterable[str], key: str, shown: Shown = str, meanings: str | None = None) -> list[str]:
-    """As :func:`several_of`, side by side. meanings: of the options, as help."""
-    return st.pills(label, list(options), selection_mode="multi", help=meanings, **_bound(key, shown))
+def pills(
+    label: str, options: Iterable[str], key: str, format_func: FormatFunc = str, meanings: str | None = None
+) -> list[str]:
+    """Like :func:`multiselect`, with the options side by side. meanings: the help text, which explains them."""
+    return st.pills(label, list(options), selection_mode="multi", help=meanings, **_bound(key, format_func))
 
 
-def one_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> str | None:
-    """A narrow box to choose one of the options, or None for all. shown: as of :func:`several_of`."""
-    return st.selectbox(label, list(options), index=None, placeholder="all", width=width, **_bound(key, shown))
+def selectbox(label: str, options: Iterable[str], key: str, width: int, format_func: FormatFunc = str) -> str | None:
+    """A narrow box to choose one of the options, or None for all. The URL contains the formatted option."""
+    return st.selectbox(label, list(options), index=None, placeholder="all", width=width, **_bound(key, format_func))
 
 
-def _bound(key: str, shown: Shown) -> dict[str, Any]:
-    return {"format_func": shown, "key": key, "bind": "query-params"}
+def _bound(key: str, format_func: FormatFunc) -> dict[str, Any]:
+    return {"format_func": format_func, "key": key, "bind": "query-params"}
 
 
 def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
-    """The rows with a text in one of two columns, in capital or small letters; all rows for ''."""
+    """The rows that contain a text in one of two columns, ignoring case; all rows if the text is empty."""
     if not search:
         return frame
     text = frame[first].fillna("") + "\n" + frame[second].fillna("")
@@ -59,7 +61,7 @@ def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.
 
 
 def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
-    """A choice of one option side by side, by default the first."""
+    """A required choice of one option, with the options side by side; the first is the default."""
     listed = list(options)
     chosen = st.segmented_control(
         label,
@@ -73,14 +75,14 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
     return chosen or default or listed[0]
 
 
-def status_filter(of: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
-    """Pills to choose statuses, or a narrow box; the URL has the words of the statuses. No choice means all.
+def status_filter(prefix: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
+    """Pills, or a narrow box, to choose statuses; none means all. The URL contains their words.
 
-    of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
+    prefix: what is listed. The URL parameter begins with it, so that the filters of one page do not filter another.
     """
-    key = f"{of}_status"
+    key = f"{prefix}_status"
     if narrow:
-        return several_of(label, options, key, 170, _word)
+        return multiselect(label, options, key, 170, _word)
     return pills(label, options, key, _word)
 
 
@@ -89,7 +91,7 @@ def _word(status: str) -> str:
 
 
 def status_badge(status: str) -> None:
-    """A status as a coloured badge with its sign, as it is not shown by colour alone; an unknown word as plain text."""
+    """A status as a coloured badge with its sign, so that colour is not the only cue; an unknown word as plain text."""
     style = style_of(status)
     if status in STYLES:
         st.badge(style.word, icon=style.tone.icon, color=style.tone.badge)  # type: ignore[arg-type]
@@ -98,17 +100,16 @@ def status_badge(status: str) -> None:
 
 
 def counted_of(count: int, total: int, what: str) -> str:
-    """How many of all a filter leaves: '3 of 1,200 instances', or '1,200 instances' where it leaves all."""
+    """How many entries match a filter: '3 of 1,200 instances', or '1,200 instances' if all match."""
     return counted(total, what) if count == total else f"{count:,} of {counted(total, what)}"
 
 
 def playbook_name(path: str | None) -> str:
-    """The playbook's file name."""
     return PurePath(path).name if path and pd.notna(path) else "unknown playbook"
 
 
 def rollout_title(row: dict[str, Any]) -> str:
-    """The name of a rollout by its scope, as a row of a frame has it."""
+    """The name of a rollout, given a row with its scope."""
     return rollout_name(row["scope"] if pd.notna(row["scope"]) else None)
 
 
@@ -123,13 +124,13 @@ def line(*parts: str) -> None:
 
 
 def shell(commands: str) -> None:
-    """Commands to copy. They wrap, and have one colour: those that Streamlit gives to words of a shell are too pale."""
+    """Commands to copy. They wrap, and are not highlighted, because Streamlit's colours for a shell are too pale."""
     st.code(commands, language=None, wrap_lines=True)
 
 
 def literal(text: str) -> str:
-    """Machine text where Streamlit reads Markdown: as code, unless it is only words, names and numbers."""
-    # One underscore between two letters is no emphasis.
+    """Machine text for places that accept Markdown: as code, unless it contains only words, names and numbers."""
+    # A single underscore between two letters is not emphasis.
     if not text or (re.fullmatch(r"[^\W_]+((_|[ .,+%-]+)[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
@@ -137,37 +138,38 @@ def literal(text: str) -> str:
 
 
 AROUND = 60.0
-"""Seconds before and after a time that :func:`around` gives."""
+"""How many seconds :func:`around` adds before and after a time."""
 
 
 def around(at: float) -> str:
-    """The minutes around a time, as :func:`period` reads them, for every reader of a link."""
+    """The period around a time as text for :func:`period`, in UTC so that a link means the same to every reader."""
     first, last = (times.moment(edge, "%Y-%m-%d %H:%M") for edge in (at - AROUND, at + AROUND))
     return f"{first} to {last} UTC"
 
 
-def _name_zone(key: str) -> None:
-    """Add the zone to a text that means something else in UTC: whoever opens the link may have another one."""
+def _add_zone(key: str) -> None:
+    """Add the zone to a text that means something else in UTC, because others may open the link in another zone."""
     text, now = st.session_state[key] or "", viewer.clock()
     with suppress(PeriodError):
         if parse(text, now, viewer.shown_zone()) != parse(text, now):
             st.session_state[key] = f"{text.strip()} {viewer.shown_zone()}"
 
 
-def period(of: str) -> tuple[float | None, float | None]:
-    """The period that the viewer wrote, in epoch seconds, None for an open end. A text that is none shows why."""
+def period(prefix: str) -> tuple[float | None, float | None]:
+    """The period that the viewer entered, in epoch seconds; None for an open end. For an invalid text, show why."""
+    key = f"{prefix}_when"
     text = st.text_input(
         f"When ({viewer.zone_word()})",
-        key=f"{of}_when",
+        key=key,
         bind="query-params",
-        on_change=_name_zone,
-        args=(f"{of}_when",),
+        on_change=_add_zone,
+        args=(key,),
         placeholder="yesterday",
         help=EXAMPLES,
         width=190,
     )
     try:
-        # In whole minutes, so that "last 2 h" asks the database anew once a minute only.
+        # Rounded to minutes, so that "last 2 h" queries the database only once a minute.
         return parse(text or "", viewer.clock() // 60 * 60, viewer.shown_zone())
     except PeriodError as error:
         st.text(str(error))

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTML of our own: links, badges, bars and tables, styled by console.css beside this file. Text is always escaped.
+"""HTML for the pages: links, badges, bars and tables, styled by console.css in this folder. Text is always escaped.
 
-A table of Streamlit is drawn on a canvas: its cells cannot be links, and it scrolls sideways on a phone. These tables
-are for lists of at most some hundred rows.
+Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone. The tables
+of this module are for lists of up to a few hundred rows.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from console.web.shared.pages import Page
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")
 SECONDS = "%Y-%m-%d %H:%M:%S"
-"""The form of a time with its day and its seconds."""
+"""The format of a time with its date and its seconds."""
 
 
 def draw(*parts: Markup) -> None:
-    """Put parts on the page, in the colours of the viewer's theme."""
+    """Draw parts on the page, in the colours of the viewer's theme."""
     st.html(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts)))
 
 
 def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
-    """Parts one after another; empty ones are left out."""
+    """The parts that are not empty, one after another."""
     return escape(between).join(part for part in parts if part)
 
 
 def address(page: Page, /, **parameters: Any) -> str:
-    """The address of a page with parameters; those that are None or '' are left out, a list has its name repeated."""
+    """The address of a page with parameters. None and '' are left out; the name is repeated for each item of a list."""
     kept = {name: value for name, value in parameters.items() if value not in (None, "", ())}
     # The first page has no name in the address.
     name = "" if page is pages.OVERVIEW else page.name
@@ -60,7 +60,7 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
 
 
 def instances(hosts: Iterable[str], total: int) -> Markup:
-    """Links to the pages of instances, and how many of all these leave out."""
+    """Links to the pages of instances, followed by how many of the total are not listed."""
     shown = list(hosts)
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
     return joined((joined(map(instance, shown), ", "), more))
@@ -77,7 +77,6 @@ def small(text: str | Markup) -> Markup:
 
 
 def strong(text: str | Markup) -> Markup:
-    """Bold text."""
     return Markup("<strong>{}</strong>").format(text)
 
 
@@ -95,7 +94,7 @@ def badge(status: str, word: str = "") -> Markup:
 
 
 def head(*parts: Markup) -> Markup:
-    """The first line of a card; a part of the class fo-end is at its right end."""
+    """The first line of a card. A part with the class fo-end is aligned right."""
     return Markup('<div class="fo-head">{}</div>').format(joined(parts))
 
 
@@ -105,7 +104,7 @@ def card(status: str, *parts: Markup) -> Markup:
 
 
 def strip(figures: Mapping[str, Markup | str | int]) -> Markup:
-    """Figures side by side, each below its name; they wrap on a narrow screen."""
+    """Figures side by side, each below its label; they wrap on a narrow screen."""
     cells = (
         Markup('<div>{}<div class="fo-figure">{}</div></div>').format(
             small(name), figure if isinstance(figure, str) else f"{figure:,}"
@@ -117,7 +116,7 @@ def strip(figures: Mapping[str, Markup | str | int]) -> Markup:
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a bar: how many, what its word is, and where its link leads ('' for no link)."""
+    """A part of a bar: its status, its count, its label, and the address of its link ('' for no link)."""
 
     status: str
     count: int
@@ -126,25 +125,25 @@ class Segment:
 
 
 def stacked_bar(segments: Sequence[Segment], label: str) -> Markup:
-    """A stacked bar. A part that is not empty has at least some pixels. label: its text for screen readers."""
+    """A stacked bar. A part that is not empty is at least 3 pixels wide. label: its text for screen readers."""
     parts = joined(
         Markup('<span class="fo-part fo-fill-{}" style="flex-grow:{}" title="{} {}"></span>').format(
-            one.status.replace(" ", "_"), one.count, f"{one.count:,}", one.word
+            part.status.replace(" ", "_"), part.count, f"{part.count:,}", part.word
         )
-        for one in segments
-        if one.count
+        for part in segments
+        if part.count
     )
     return Markup('<div class="fo-bar" role="img" aria-label="{}">{}</div>').format(label, parts)
 
 
 def legend(segments: Sequence[Segment]) -> Markup:
-    """The parts of a bar as text with their signs: each a link if it has one."""
+    """The parts of a bar as text with their colours, linked if they have an address."""
     return Markup('<div class="fo-legend">{}</div>').format(
         joined(
             Markup('<span class="fo-key"><span class="fo-sample fo-fill-{}"></span>{}</span>').format(
-                one.status.replace(" ", "_"), _linked(f"{one.count:,} {one.word}", one.href)
+                part.status.replace(" ", "_"), _linked(f"{part.count:,} {part.word}", part.href)
             )
-            for one in segments
+            for part in segments
         )
     )
 
@@ -157,9 +156,9 @@ def _linked(text: str | Markup, href: str) -> Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. cell: from a row to its text or markup. kind: '' for text, 'number' to align right, 'wide'
-    for the one that takes the space, 'time' for times in the shown zone, which its header names, 'rest' for one that a
-    narrow screen leaves out. sort: the word of its order in the address, '' for none."""
+    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", for
+    example 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
+    screen); '' for text. sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
 
     title: str
     cell: Callable[[Any], Markup | str]
@@ -168,7 +167,7 @@ class Column:
 
 
 def text(title: str, name: str, kind: str = "") -> Column:
-    """A column of texts: of the values ``name`` of the rows, as are those below. One that is not known is empty."""
+    """A column of text. Like the columns below, it shows the value ``name`` of each row; an unknown value is empty."""
     return Column(title, lambda row: row[name] if pd.notna(row[name]) else "", kind)
 
 
@@ -183,32 +182,32 @@ def duration(title: str, name: str, kind: str = "number fo-rest", sort: str = ""
 
 
 def when(title: str, name: str, kind: str = "time") -> Column:
-    """A column of times, with yesterday, today and tomorrow in words."""
+    """A column of times, in which 'yesterday', 'today' and 'tomorrow' replace the date."""
     return Column(title, lambda row: viewer.when(row[name]), kind)
 
 
 def moment(title: str, name: str, kind: str = "time", sort: str = "") -> Column:
-    """A column of times, with day and seconds."""
+    """A column of times, with date and seconds."""
     return Column(title, lambda row: viewer.clock_time(row[name], SECONDS), kind, sort)
 
 
 def status(title: str, name: str, missing: Markup | str = "", kind: str = "") -> Column:
-    """A column of statuses as badges. missing: shown where there is none."""
+    """A column of statuses as badges. missing: shown if there is no status."""
     return Column(title, lambda row: badge(row[name]) if row[name] and pd.notna(row[name]) else missing, kind)
 
 
 def host(sort: str = "") -> Column:
-    """A column of instances, each a link to its page. The rows have their host, and their instance_id or None."""
+    """A column of links to the pages of instances. A row has a host, and an instance_id or None."""
     return Column("host", lambda row: instance(row["host"], row["instance_id"]), "host", sort)
 
 
 def linked(title: str, label: Callable[[Any], str], page: Page, name: str) -> Column:
-    """A column of links to a page of the ids ``name``, each with the label of its row."""
+    """A column of links to a page for the id ``name`` of each row. label: returns the label for a row."""
     return Column(title, lambda row: link(label(row), page, id=row[name]), "host")
 
 
 def short_id(name: str) -> Column:
-    """A column of the beginnings of ids."""
+    """A column of shortened ids."""
     return Column("id", lambda row: links.short(row[name]), "short fo-rest")
 
 
@@ -219,14 +218,13 @@ def table(
     sorted_by: str = "",
     sorts: Any = None,
 ) -> Markup:
-    """A table with a line for each row: of a frame as a dict, else what is given.
+    """A table. rows: of any type, or a frame, whose rows the columns get as dicts. label: its name for screen readers.
 
-    label: its name for screen readers. sorted_by, sorts: the present order ('-word' for descending), and a function
-    from an order to the address of the same page in that order.
+    sorted_by: the current sort order ('-name' for descending). sorts: returns the address of the page in another order.
     """
     listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
-    # Concatenated, because Markup.format for each cell takes longer than the rest of the page.
+    # Concatenated, because Markup.format for each cell would take longer than the rest of the page.
     begins = [(Markup('<td class="fo-{}">').format(column.kind or "text"), column.cell) for column in columns]
     end = Markup("</td>")
     lines = (joined(begin + escape(cell(row)) + end for begin, cell in begins) for row in listed)
@@ -252,7 +250,7 @@ def _header(column: Column, sorted_by: str, sorts: Any) -> Markup:
 
 
 def pairs(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
-    """Names and values, one pair a line; pairs without a value are left out."""
+    """Names and values, one pair per line; pairs without a value are left out."""
     return Markup('<dl class="fo-pairs">{}</dl>').format(
         joined(Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in rows if value)
     )

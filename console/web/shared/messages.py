@@ -33,21 +33,21 @@ def database() -> Iterator[None]:
 
 
 def problem(title: str, sentence: str) -> None:
-    """Show an error or a problem of what the page is about."""
+    """Show an error, or a problem with the subject of the page."""
     with st.container(border=True):
         st.badge(title, icon=":material/error:", color="red")
         st.text(sentence)
 
 
-def not_known(title: str, what: str, identifier: str, page: Page, icon: str) -> None:
-    """The page of something that the database does not know. what: its word, in the singular. page: the list of all."""
+def not_found(title: str, what: str, identifier: str, page: Page, icon: str) -> None:
+    """Show that the database does not contain the id. what: the singular noun for it. page: the list of all of them."""
     st.title(title)
-    st.text(f"The database knows no {what} {identifier}." if identifier else f"No {what} is chosen.")
+    st.text(f"The database has no {what} {identifier}." if identifier else f"No {what} is selected.")
     links.to(page, f"All {title.lower()}s", icon)
 
 
 def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
-    """Say that there is nothing to show yet, and which commands to run."""
+    """Show that there is no data yet, and which commands to run."""
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(sentence)
@@ -58,8 +58,8 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
 
 
 def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
-    """The title of a page in one row with statuses and with how old the data is: of one tenant, or as data_as_of says.
-    Returns the row, for more."""
+    """Draw the title of a page in a row with its statuses and the age of the data, see :func:`data_as_of`. Returns the
+    row, so that more can be added to it."""
     row = lists.row()
     with row:
         st.title(title, width="content")
@@ -70,7 +70,7 @@ def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
 
 
 def data_as_of(tenant: str = "") -> None:
-    """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
+    """Show how old the data is, by default that of the tenant read longest ago, and the state of the follower."""
     fresh = cached.ask(freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
@@ -80,26 +80,26 @@ def data_as_of(tenant: str = "") -> None:
     parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
-    # Not cached until the database changes, as other answers are: a follower that was killed no longer changes it.
+    # Unlike other results, not cached until the database changes, because a killed follower no longer changes it.
     following = follower(load_settings().database, time.time())
     if following is not None and (_is_well(following) or following.state == STOPPED):
-        parts.insert(0, _followed(following))
+        parts.insert(0, _follower_text(following))
     elif following is not None:
-        st.caption(f":orange[:material/warning: {_followed(following)}]")
+        st.caption(f":orange[:material/warning: {_follower_text(following)}]")
     if fresh.copied_at is not None:
-        parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
+        parts.insert(0, f"Copy made {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.caption(" · ".join(parts), width="content")
         viewer.zone_switch()
 
 
 def _is_well(found: Follower) -> bool:
-    """Whether a follower runs and can read all its sources."""
+    """Whether a follower is running and can read all its sources."""
     return found.state == RUNNING and found.trouble is None
 
 
-def _followed(found: Follower) -> str:
-    """What a follower does, or since when it does not. It contains no Markdown characters."""
+def _follower_text(found: Follower) -> str:
+    """The state of a follower, as text without Markdown characters."""
     if _is_well(found):
         return "Following"
     host = re.sub(r"[^A-Za-z0-9.-]", "-", found.host)
@@ -111,5 +111,5 @@ def _followed(found: Follower) -> str:
     if found.state == STOPPED:
         unread = f"; it could not read {found.unread}" if found.unread else ""
         return f"The follower on {host} stopped at {since}{unread}"
-    how = "was killed" if found.state == DIED else "hangs"
-    return f"The follower on {host}, process {found.pid}, {how}; its last report is of {since}"
+    how = "was killed" if found.state == DIED else "does not respond"
+    return f"The follower on {host}, process {found.pid}, {how}; its last report was at {since}"

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its script beside console/app.py, its title, and its icon in the menu; '' keeps it out of the menu."""
+    """A page: its script, relative to console/app.py, its title, and its icon in the menu; '' for none in the menu."""
 
     script: str
     title: str
@@ -41,4 +41,4 @@ ACTIONS = Page("web/actions/actions.py", "Console actions")
 
 PAGES = (OVERVIEW, OPERATIONS, INSTANCES, FAILURES, AUDIT, POLICY, RECORD, OPERATION, INSTANCE, COMPARE, ROLLOUTS,
          ROLLOUT, RUNS, RUN, ACTIONS)  # fmt: skip
-"""In the order of the menu. The first one is the page without a name in the address."""
+"""The pages in menu order. The first one has no name in the address."""

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A list of which one page is shown, the one that the address names; and the menu Share: the link to a page with its
-filters, and all rows of a list as a file."""
+"""Lists that are shown page by page, with the number of the page in the address; and the menu Share: the link to a page
+with its filters, and all rows of a list as a file."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from console.text.counts import counted
 from console.web.shared import cached, lists
 
 Fetch = Callable[[Path, int], pd.DataFrame]
+"""From the path of the database and a maximum number of rows to the rows of a list."""
 
 
 def address() -> str:
     """The page's address with all its parameters, as the browser shows it."""
-    asked = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
-    return (st.context.url or "") + ("?" + urlencode(asked) if asked else "")
+    parameters = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
+    return (st.context.url or "") + ("?" + urlencode(parameters) if parameters else "")
 
 
-def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
+def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
     """The menu Share: copy the link, and download all rows that match the filters.
 
-    fetch: returns at most so many rows from the database at a path; it runs only when a file is downloaded.
-    of: what is listed; the files and widgets are named after it.
+    name: what is listed; part of the names of the files and widgets. fetch: called only when a file is downloaded.
     """
-    with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{of}_share"):
+    with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{name}_share"):
         st.caption("Link to this view with its filters and page")
         st.code(address(), language=None, wrap_lines=True)
         if fetch is None or not total:
             return
-        narrower = f". A file holds the first {file_formats.MOST:,}; narrow the filters to get the others."
+        narrower = f". A file contains the first {file_formats.MOST:,}; narrow the filters to get the others."
         st.caption(
             f"{counted(total, 'row')} with these filters, times in UTC{narrower if total > file_formats.MOST else ''}"
         )
@@ -53,29 +53,29 @@ def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
                 st.download_button(
                     form.name,
                     _deferred(form, fetch, path),
-                    file_name=f"{_name(of)}.{form.suffix}",
+                    file_name=f"{_file_name(name)}.{form.suffix}",
                     mime=form.mime,
                     on_click="ignore",
                     icon=":material/download:",
-                    key=f"{of}_as_{form.suffix}",
+                    key=f"{name}_as_{form.suffix}",
                 )
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that can be exported. of: what is listed, for the address and for the name of a file. total: its rows.
-    every: at most so many of all rows, from the database at a path."""
+    """A list that can be exported. name: what is listed; part of URL parameters and file names. total: how many rows
+    there are. fetch: returns all of them, up to a maximum."""
 
-    of: str
+    name: str
     total: int
-    every: Fetch
+    fetch: Fetch
 
     def share(self) -> None:
-        """The menu Share."""
-        share(self.of, self.total, self.every)
+        share(self.name, self.total, self.fetch)
 
     def head(self, caption: str, row: DeltaGenerator | None = None) -> DeltaGenerator:
-        """A caption and the menu Share in a row, by default in a new one; returns the row, for more."""
+        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, so that more can be added
+        to it."""
         row = lists.row() if row is None else row
         with row:
             st.caption(caption, width="content")
@@ -97,14 +97,14 @@ def _deferred(form: file_formats.Format, fetch: Fetch, path: Path) -> Callable[[
     return lambda: form.write(fetch(path, file_formats.MOST))
 
 
-def _name(of: str) -> str:
+def _file_name(name: str) -> str:
     moment = pd.Timestamp.now("UTC").strftime("%Y%m%dT%H%MZ")
-    return f"fleetops-{re.sub(r'[^a-z0-9-]+', '-', of.lower())}-{moment}"
+    return f"fleetops-{re.sub(r'[^a-z0-9-]+', '-', name.lower())}-{moment}"
 
 
 @dataclass(frozen=True)
 class Paged(Listed):
-    """A list of which one page is shown: its rows, and how many a page has at most."""
+    """A list of which one page is shown. rows: those of the page. size: the maximum number of rows of a page."""
 
     rows: pd.DataFrame
     size: int
@@ -113,27 +113,27 @@ class Paged(Listed):
         """The control that changes the page, if there is more than one."""
         count = -(-self.total // self.size)
         if count > 1:
-            st.pagination(count, key=f"{self.of}_page", bind="query-params")
+            st.pagination(count, key=f"{self.name}_page", bind="query-params")
 
 
-def asked(of: str, query: Callable[..., OnePage], *args: Any, size: int = LIST_PAGE) -> Paged:
-    """A list that a function of ``console.record.read`` returns page by page. of: as of :class:`Paged`."""
-    rows, total = _page(of, lambda page: cached.ask(query, *args, page=page, size=size), size)
-    return Paged(of, total, lambda path, most: query(path, *args, page=1, size=most)[0], rows, size)
+def from_query(name: str, query: Callable[..., OnePage], *args: Any, size: int = LIST_PAGE) -> Paged:
+    """A list that a function of ``console.record.read`` returns page by page."""
+    rows, total = _page(name, lambda page: cached.ask(query, *args, page=page, size=size), size)
+    return Paged(name, total, lambda path, most: query(path, *args, page=1, size=most)[0], rows, size)
 
 
-def of_frame(of: str, frame: pd.DataFrame) -> Paged:
-    """A list whose rows are all read."""
-    rows, total = _page(of, lambda page: (frame[(page - 1) * LIST_PAGE : page * LIST_PAGE], len(frame)), LIST_PAGE)
-    return Paged(of, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
+def from_frame(name: str, frame: pd.DataFrame) -> Paged:
+    """A list whose rows have all been read."""
+    rows, total = _page(name, lambda page: (frame[(page - 1) * LIST_PAGE : page * LIST_PAGE], len(frame)), LIST_PAGE)
+    return Paged(name, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
 
 
-def _page(of: str, fetch: Callable[[int], OnePage], size: int) -> OnePage:
-    wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
-    # Nine digits are more pages than any list has, and fit into SQLite's integers.
+def _page(name: str, fetch: Callable[[int], OnePage], size: int) -> OnePage:
+    wanted = str(st.session_state.get(f"{name}_page") or st.query_params.get(f"{name}_page", "1"))
+    # Nine digits are enough for any list, and fit into SQLite's integers.
     page = int(wanted[:9]) if wanted.isdecimal() else 1
     found, total = fetch(max(1, page))
     if page > 1 and not len(found) and total:
-        # With the present filters there are fewer pages than the one in the address.
+        # With the current filters there are fewer pages than the address asks for.
         found, total = fetch(-(-total // size))
     return found, total

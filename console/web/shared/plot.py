@@ -19,14 +19,14 @@ def _drawn(name: str, args: tuple[Any, ...], _figure: Callable[..., go.Figure]) 
 
 
 def chart(alt: str, key: str, figure: Callable[..., go.Figure], *args: Any) -> None:
-    """Draw what a function of ``console.figures`` returns for these arguments, by which it is kept."""
-    # As JSON: a figure object from a cache would be sent again on every run.
+    """Draw the figure that a function of ``console.figures`` returns for these arguments; it is cached by them."""
+    # As JSON, because a figure object from a cache would be sent again in every run.
     drawn = _drawn(f"{figure.__module__}.{figure.__qualname__}", args, figure)
     draw(json.loads(drawn), alt, key, without=("select2d",))
 
 
 def draw(figure: dict[str, Any], alt: str, key: str, *, without: Iterable[str], **more: Any) -> None:
-    """Draw a figure given as a dict. without: buttons that its bar does not have. more: of ``st.plotly_chart``."""
+    """Draw a figure. without: buttons to remove from its toolbar. more: arguments of ``st.plotly_chart``."""
     config = {"displaylogo": False, "modeBarButtonsToRemove": [*without, "lasso2d", "autoScale2d"]}
     # With an explicit height the layout does not move when the chart has loaded.
     st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
@@ -34,7 +34,7 @@ def draw(figure: dict[str, Any], alt: str, key: str, *, without: Iterable[str], 
 
 def to_json(figure: go.Figure) -> str:
     """A figure as JSON, for a cache, without Plotly's default template, which Plotly adds when the figure is drawn."""
-    # To validate the template when the JSON is read takes 20 ms at each run of the page.
+    # Validating the template when the JSON is read would take 20 ms in each run of the page.
     figure.layout.template = None
     text: str = figure.to_json()
     return text

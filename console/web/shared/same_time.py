@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else happened on the same hosts at the time of a run or rollout: rollouts or runs, actions and audit events."""
+"""What else happened on the hosts of a run or rollout at the same time: rollouts or runs, actions, audit events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from console.web.shared import cached, columns, links, lists, markup, pages, tab
 
 
 def of_run(run: dict[str, Any], now: float) -> None:
-    """The section "What else happened" of a run; it is read only when it is switched on."""
+    """The section "What else happened" of a run. Its data is read only while it is switched on."""
     st.space("xsmall")
     if not st.toggle("What else happened on these hosts", key="beside", bind="query-params"):
         return
@@ -27,22 +27,22 @@ def of_run(run: dict[str, Any], now: float) -> None:
 
 
 def of_rollout(rollout: dict[str, Any], now: float) -> None:
-    """The runs, actions and audit events of a rollout's hosts while it ran."""
+    """The runs, actions and audit events on a rollout's hosts while it was in progress."""
     tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
 
     def runs(found: pd.DataFrame) -> None:
         st.markdown("**Playbook runs**")
         linked, near = records(cached.ask(rollouts.runs_of_rollout, rollout_id)), records(found)
         for run in linked:
-            run_line(run, "Open the operation", "names this rollout")
+            run_line(run, "Open the operation", "mentions this rollout")
         for run in near:
             run_line(
                 run,
                 "Open the operation",
-                f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""),
+                f"ran on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""),
             )
         if not linked and not near:
-            st.text("No stored run names this rollout or worked on its hosts at that time.")
+            st.text("No stored run mentions this rollout or ran on its hosts at that time.")
 
     last = rollout["completed_at"] or now
     _section("rollout", rollout["created_at"], last, same_time.beside_rollout, (tenant, rollout_id), runs)
@@ -67,7 +67,7 @@ def _section(
     st.markdown("**Actions**")
     if len(found.actions):
         shown = [
-            columns.moments(found.actions["created_at"], "at"),
+            columns.moments(found.actions["created_at"], "time"),
             columns.text(found.actions["host"], "host", 240),
             columns.text(found.actions["action"], "action", 160),
             columns.statuses(found.actions["status"], width=120),
@@ -76,7 +76,7 @@ def _section(
         ]
         columns.show("Actions on these hosts at that time", shown, "actions_around")
     else:
-        st.text("No stored action on these hosts is in this time.")
+        st.text("No actions on these hosts are stored for this period.")
 
     st.markdown("**Audit**")
     counts = found.outcomes
@@ -88,7 +88,7 @@ def _section(
             tables.audit_events(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
-        st.text("No stored audit event of these hosts is in this time.")
+        st.text("No audit events of these hosts are stored for this period.")
 
 
 def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
@@ -100,16 +100,16 @@ def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
 
 
 def _rollouts(found: pd.DataFrame) -> None:
-    """Rollouts on the run's hosts that it did not name."""
+    """The rollouts on the run's hosts that the run does not mention."""
     st.markdown("**Other rollouts**")
     if not len(found):
-        st.text("No other stored rollout worked on these hosts at that time.")
+        st.text("No other rollouts on these hosts are stored for this period.")
         return
     shown = (
         markup.linked("operation", lists.rollout_title, pages.OPERATION, "rollout_id"),
         markup.status("status", "status"),
         markup.moment("started", "created_at"),
         markup.moment("ended", "completed_at"),
-        markup.count("of its hosts", "hosts"),
+        markup.count("shared hosts", "hosts"),
     )
     markup.draw(markup.table(shown, found, "Other rollouts on these hosts at that time"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables that several pages show: of raw audit events, and of rollouts."""
+"""Tables that several pages show: raw audit events, and rollouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _time(row: dict[str, Any]) -> Markup | str:
 
 
 EVENTS = (
-    markup.Column("at", _time, "time"),
+    markup.Column("time", _time, "time"),
     markup.status("outcome", "outcome"),
     markup.text("source", "source", "short fo-rest"),
     markup.text("event", "event_type", "rest"),
@@ -42,20 +42,20 @@ EVENTS = (
 
 
 def audit_events(found: pd.DataFrame) -> None:
-    """Raw audit events, newest first. The time leads to the operations of that time, the host to the instance."""
+    """Raw audit events, newest first. The time links to the operations of that time, the host to the instance."""
     markup.draw(markup.table(EVENTS, found, "Audit events, newest first"))
 
 
 def rollouts_of_run(found: pd.DataFrame, label: str) -> None:
-    """The rollouts of a run, of which the reader can open the list."""
+    """The rollouts of a run, in a closed expander."""
     with st.expander(label):
-        listed = paging.of_frame("run_rollouts", found)
+        listed = paging.from_frame("run_rollouts", found)
         rollouts(listed.rows)
         listed.pager()
 
 
 def rollouts(found: pd.DataFrame) -> None:
-    """Rollouts, each with a link to its page. The duration of an open one is up to the last sync of its tenant."""
+    """Rollouts, each with a link to its page. The duration of an open one ends at the last sync of its tenant."""
     fresh, now = cached.ask(freshness), viewer.clock()
 
     def took(row: dict[str, Any]) -> str:

@@ -26,12 +26,12 @@ def ago(at: float) -> str:
 
 
 def zone() -> str:
-    """The viewer's time zone as the browser names it; '' for UTC and for a name that is not in the tz database."""
+    """The viewer's time zone as reported by the browser; '' for UTC and for a name that is not in the tz database."""
     return times.known_zone(st.context.timezone)
 
 
 def shown_zone() -> str:
-    """The zone in which the pages show times: the viewer's if that was chosen, '' for UTC."""
+    """The zone in which the pages show times: the viewer's if it was chosen; '' for UTC."""
     return zone() if st.session_state.get(_TIMES) == OWN else ""
 
 
@@ -41,7 +41,7 @@ def zone_word() -> str:
 
 
 def zone_switch() -> None:
-    """The choice between UTC and the viewer's zone, where these differ. It holds for all pages of the session."""
+    """The choice between UTC and the viewer's zone, if they differ. It applies to all pages of the session."""
     if not zone():
         return
     st.segmented_control(
@@ -51,14 +51,14 @@ def zone_switch() -> None:
 
 
 def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """A time in the shown zone, followed by the zone's name; '' when unknown."""
+    """A time in the shown zone, followed by the zone's name; '' if unknown."""
     text = times.moment(at, pattern, shown_zone())
     return f"{text} {zone_word()}" if text else ""
 
 
 def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", *, goes_on: bool = True) -> str:
-    """Two times in the shown zone, with its name: 'A to B UTC'; without an end 'A UTC to now', or, unless it goes on,
-    'A UTC to an unknown time'."""
+    """A period in the shown zone, with its name: 'A to B UTC'. Without an end it is 'A UTC to now', or if not
+    ``goes_on``, 'A UTC to an unknown time'."""
     begin, end = times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone())
     open_end = f"{begin} {zone_word()} to {'now' if goes_on else 'an unknown time'}"
     return "" if not begin else f"{begin} to {end} {zone_word()}" if end else open_end
@@ -70,16 +70,16 @@ def theme() -> str:
 
 
 def when(at: float | None) -> str:
-    """A time in the shown zone for lists, a day that is near in words: 'today 02:14', 'tomorrow 22:05'."""
+    """A time in the shown zone for lists, with a near day in words: 'today 02:14', 'tomorrow 22:05'."""
     return times.day_and_time(at, time.time(), shown_zone())
 
 
 def day_moment(at: float | None) -> str:
-    """As :func:`when`, followed by the zone's name, for sentences: 'today 02:14 UTC'."""
+    """Like :func:`when`, followed by the zone's name, for sentences: 'today 02:14 UTC'."""
     text = when(at)
     return f"{text} {zone_word()}" if text else ""
 
 
 def clock_time(at: float | None, pattern: str = "%H:%M:%S") -> str:
-    """The time of day in the shown zone; '' when unknown."""
+    """The time of day in the shown zone; '' if unknown."""
     return times.moment(at, pattern, shown_zone())

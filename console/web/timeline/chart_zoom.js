@@ -1,8 +1,8 @@
 // Copyright (c) 2026, The fleetops.agents contributors
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reports a zoom in a marked chart. A chart is replaced often, but each zoom starts with a press in it, so the listeners
-// are added then. Plotly's double-click resets the axes by itself only where a drag zooms.
+// Reports zooms in charts that have "zoom" in their layout.meta. Charts are replaced often, but each zoom starts with a
+// press, so the listeners are added then. Plotly resets the axes after a double-click only in charts where dragging zooms.
 export default function (component) {
   const { setTriggerValue } = component
   const listening = new Map()

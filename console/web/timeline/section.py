@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline on a page: bars, or for a big rollout a heat map and the bars of a window; returns the chosen window."""
+"""The timeline on a page: bars, or for a large rollout a heat map and the bars of a window."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from console.web.shared import cached, lists, plot, viewer
 from console.web.timeline import selection
 
 HELP = (
-    "A thick bar is the run of a target, the thin bar before it is its wait: the countdown, then the queue. "
-    "Row per slot: targets share the rows, and each takes the first row that is free, so there are as many rows as "
-    "targets were in progress at once. The strips below a bar show the usual end: from the median to the 95th "
-    "percentile of earlier runs. Click a bar to select its target, click it again to remove it; select several with "
-    "the box tool above the chart. Drag to zoom, double-click to reset: the zoom is the window below, which is in the "
-    "address and also filters the table. The page does not refresh itself while something is selected or zoomed."
+    "A thick bar is the run of a target. The thin bar before it is the wait: first the countdown, then the queue. "
+    "Row per slot: targets share rows, and each takes the first free row, so there are as many rows as targets that "
+    "were in progress at the same time. The strip below a bar shows when it usually ends: from the median to the 95th "
+    "percentile of earlier runs. Click a bar to select its target, and again to deselect it. Use the box tool above "
+    "the chart to select several. Drag to zoom, and double-click to reset. The zoom sets the window below, which is "
+    "part of the address and also filters the table. The page is not refreshed while something is selected or zoomed."
 )
 
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
@@ -47,7 +47,7 @@ BARS, WINDOW_BARS, HEATMAP = "timeline", "timeline_window", "timeline_heatmap"
 WINDOW, _WINDOW_OF, _ZOOM = "window", "window_of", "zoom"
 _ZOOM_JS = Path(__file__).with_name("chart_zoom.js").read_text(encoding="utf-8")
 WINDOW_FROM = 11
-"""With so many targets or more the slider of the window is always shown, with fewer only after a zoom."""
+"""With at least this many targets, the slider for the window is always shown; with fewer, only after a zoom."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class PlacedTargets:
     now: float
 
 
-# What is drawn: the tenant and the id of a rollout, or the id of a run.
+# The tenant and the id of the rollout that is drawn, or the id of the run.
 Source = tuple[str, ...]
 Read = Callable[[], pd.DataFrame]
 Kind = Literal["bars", "heatmap"]
 
 
-# A resource and not data, as nothing changes it: to copy 20,000 targets would take 40 ms at each run.
+# Cached as a resource, because nothing modifies it and copying 20,000 targets would take 40 ms in each run.
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
 def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _read: Read) -> PlacedTargets:
     targets = _read()
@@ -78,7 +78,7 @@ def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _re
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
 def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, before: float, _read: Read) -> Usual:
-    """The usual duration of each target, in a long timeline only of the open targets."""
+    """The usual duration of each target; in a long timeline, only of the open ones."""
     timeline = _timeline(path, stamp, source, now, _read)
     instances = timeline.targets["instance_id"]
     asked = instances if len(instances) <= axes.ROWS_MOST else instances[timeline.layout.open]
@@ -125,10 +125,11 @@ def show(
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
-    """Draw the timeline of the targets that ``read`` gives; returns the chosen window, None for all.
+    """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all.
 
-    now: where open bars end. before: of a rollout, also show the usual end, by the rollouts that were created before
-    this time. selectable: a click changes the page's selection. marks: drawn as dashed lines.
+    now: where open bars end. before: if given, also show when the targets of a rollout usually end, according to the
+    rollouts that were created before this time. selectable: whether a click changes the page's selection. marks: drawn
+    as dashed lines.
     """
     path = load_settings().database
     key = (str(path), frames.database_version(path), source, now)
@@ -144,7 +145,7 @@ def show(
     with head:
         per_target = few and lists.choice("Rows", (PER_TARGET, PER_SLOT), "rows", labelled=False) == PER_TARGET
         elapsed = lists.choice("Axis", (TIME_OF_DAY, ELAPSED), "axis", labelled=False) == ELAPSED
-    # Elapsed since the first target was created, or else since the first one started.
+    # The time elapsed since the first target was created or, if that is unknown, since the first one started.
     origin = float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
     axis = Axis.elapsed(origin, bounds[1]) if elapsed else CLOCK
     ids = selection.selected() if selectable else ()
@@ -154,7 +155,7 @@ def show(
         _listen(take)
 
     def draw(kind: Kind, name: str, alt: str) -> None:
-        # The heat map has no times in its labels, so that all viewers share one figure.
+        # The labels of the heat map contain no times, so all viewers can share one figure.
         zone = viewer.zone() if kind == "bars" else ""
         options = DrawOptions(
             viewer.theme(), "targets" if per_target else "slots", axis, window, chosen, None, zone, marks
@@ -164,34 +165,34 @@ def show(
             picked = partial(_boxed, take)
         _chart(_figure(*key, kind, before, options, read), alt, name, picked, boxed=kind == "heatmap")
 
-    # The slider is below the chart, but the chart marks its window.
+    # The slider is below the chart, but drawing the chart requires its window.
     chart = st.container()
-    _forget_of_another(source)
+    _forget_other_window(source)
     offered = len(timeline.targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
     window = _window(timeline, bounds) if offered else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     if window is not None or ids:
         with head:
             auto_refresh.hold()
-    alone = count <= axes.BARS_MOST
+    only_bars = count <= axes.BARS_MOST
     with chart:
         alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
-        draw("bars" if alone else "heatmap", BARS if alone else HEATMAP, alt)
+        draw("bars" if only_bars else "heatmap", BARS if only_bars else HEATMAP, alt)
     _notes(timeline, per_target)
-    if not alone and 0 < inside <= axes.BARS_MOST:
+    if not only_bars and 0 < inside <= axes.BARS_MOST:
         draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window")
-    elif not alone:
+    elif not only_bars:
         st.caption(
-            f"{inside:,} targets in the window. Narrow it to {axes.BARS_MOST:,} or fewer, with the slider or "
-            "by dragging over the heat map, to show each one as a bar."
+            f"{inside:,} targets in the window. To show each target as a bar, narrow it to {axes.BARS_MOST:,} or fewer,"
+            " with the slider or by dragging over the heat map."
         )
     return window
 
 
 def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ()) -> None:
-    """Draw the targets of all rollouts of a run on one axis; ``linked``: the frame of ``rollouts.rollouts_of_run``.
+    """Draw the targets of all rollouts of a run on one axis. linked: the result of ``rollouts.rollouts_of_run``.
 
-    With open rollouts, or without the end of any, it ends when the tenant that was read longest ago was read.
+    If a rollout is open, or no end is known, the axis ends at the oldest of the last syncs of the tenants in question.
     """
     fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
     waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
@@ -201,17 +202,17 @@ def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ())
 
 def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
     figure = json.loads(figure_json)
-    # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
+    # The browser reports the same click again only in a new chart, which has lost its zoom. So a zoom sets the window.
     changes = selection.changes()
     figure["layout"]["meta"] = {"changes": changes, "zoom": "boxed" if boxed else "dragged"}
-    # The heat map always shows the whole time.
+    # The heat map always shows the complete period.
     zooming = ("zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d") if boxed else ()
-    # Each figure has its own key, so that a click in the former chart, which the browser shows until it has received
-    # this one, is found under its key.
+    # Each figure has its own key: until the browser has received this chart it shows the previous one, and a click in
+    # that one is found under its key.
     key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
     more: dict[str, Any] = {}
     if picked is not None:
-        # Until it has received the next chart, the browser sends the same selection again with each request.
+        # The browser repeats a selection in each request until it has received the next chart.
         more = {
             "on_select": lambda: picked(key) if selection.changes() == changes else None,
             "selection_mode": "box" if boxed else ("points", "box"),
@@ -221,21 +222,21 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
 
 def _listen(zoomed: Callable[[list[Any]], None]) -> None:
     """Call ``zoomed`` after a zoom in a chart with "zoom" in its ``layout.meta``: with both ends of the x axis as the
-    browser writes them, or with an empty list after the axis was reset. To be called once for each page.
+    browser formats them, or with an empty list after the axis was reset. Must be called once per page.
 
-    Streamlit reports selections only, and a changed figure is a new chart without the zoom of the former one. So a
-    component in the browser listens to Plotly's events, and the page keeps the zoom in the address.
+    Streamlit reports only selections, and a changed figure is a new chart without the zoom of the previous one.
+    Therefore a component in the browser listens to Plotly's events, and the page keeps the zoom in the address.
     """
 
     def report() -> None:
         zoomed(list(st.session_state[_ZOOM].range))
 
-    # It shows nothing, but Streamlit takes no height of 0.
+    # It shows nothing, but Streamlit does not accept a height of 0.
     st.components.v2.component("fleetops_zoom", js=_ZOOM_JS)(key=_ZOOM, width=1, height=1, on_range_change=report)
 
 
 def _clicked(key: str) -> None:
-    """Bars were clicked or boxed: select their targets, whose ids are in the points."""
+    """Bars were clicked or boxed: select their targets. The points contain the ids."""
     points = st.session_state[key]["selection"]["points"]
     clicked = [point["customdata"] for point in points if point.get("customdata") is not None]
     if clicked:
@@ -250,9 +251,9 @@ def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
 
 
 def _take(axis: Axis, bounds: tuple[float, float], most: int, values: list[Any]) -> None:
-    """Set the window to the time between two values of the axis, in whole seconds.
+    """Set the window to the period between two values of the axis, in whole seconds.
 
-    Remove the window if there are no values, or if they are the present window, which the chart's reset reports.
+    Remove the window if there are no values, or if they are the current window, which the reset of a chart reports.
     """
     now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
     drawn = (now[0], long if now[1] == most else now[1])
@@ -268,8 +269,8 @@ def _take(axis: Axis, bounds: tuple[float, float], most: int, values: list[Any])
     selection.force_new_chart()
 
 
-def _forget_of_another(source: Source) -> None:
-    """Remove the window of another rollout, which Streamlit would keep."""
+def _forget_other_window(source: Source) -> None:
+    """Remove the window of a different rollout, which Streamlit would keep."""
     if st.session_state.get(_WINDOW_OF, source) != source and WINDOW not in st.query_params:
         st.session_state.pop(WINDOW, None)
     st.session_state[_WINDOW_OF] = source
@@ -277,13 +278,13 @@ def _forget_of_another(source: Source) -> None:
 
 def _slider_end(timeline: PlacedTargets, bounds: tuple[float, float]) -> int:
     """The end of the slider, in seconds after the first start."""
-    # While the rollout is open the end moves in steps, because Streamlit resets a slider whose range has changed.
+    # While the rollout is open, the end moves in steps, because Streamlit resets a slider when its range changes.
     step = 600 if timeline.layout.open.any() else 1
     return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
 
 
 def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float, float] | None:
-    """The slider of the window; returns its first and last epoch second, or None if it covers everything."""
+    """The slider for the window; returns the window in epoch seconds, or None if it covers everything."""
     most = _slider_end(timeline, bounds)
     first, last = st.slider(
         "Window, in seconds after the first start",
@@ -310,7 +311,7 @@ def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
     queued = statuses == "queued"
     if queued.any() and not per_target:
         notes.append(f"{int(queued.sum()):,} still waiting, without a bar")
-    # Neither placed, nor waiting, nor cancelled before they started.
+    # Targets without a bar that are neither waiting nor cancelled before they started.
     excused = queued | ((statuses == "cancelled") & timeline.targets["started_at"].isna())
     if missing := int((~layout.placed & ~excused.to_numpy()).sum()):
         verb = "are" if missing > 1 else "is"

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The targets selected on a page. Their ids are in the address; the chart and the table both show and change them.
+"""The targets selected on a page. Their ids are in the address. Chart and table both show and change the selection.
 
-The session keeps them too: a request that the browser sent before it received a change still has the former address.
+The session keeps them too, because a request that was sent before the browser received a change has the old address.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PARAMETER = "selected"
 
-MOST = 100
-"""An address with more ids than this is refused by some proxies; for more targets there are the window and filters."""
+MAX_SELECTED = 100
+"""Some proxies refuse an address with more ids than this. For more targets, use the window and the filters."""
 
 _KEPT = "selection"
 _LEFT_OUT = "selection_left_out"
@@ -24,12 +24,12 @@ _CHANGES = "selection_changes"
 
 
 def selected() -> tuple[str, ...]:
-    """The ids of the selected targets, without duplicates: those in the address on a first visit and after a link, Back
-    or Forward, and otherwise those that the last change selected."""
+    """The ids of the selected targets, without duplicates: on the first visit and after a link, Back or Forward, those
+    in the address, otherwise those that the last change selected."""
     asked = _unique(st.query_params.get_all(PARAMETER))
     context, page = get_script_run_ctx(), st.query_params.get("id")
-    of, kept = st.session_state.get(_KEPT, (None, ()))
-    if of != page or (context is not None and context.is_history_navigation):
+    kept_page, kept = st.session_state.get(_KEPT, (None, ()))
+    if kept_page != page or (context is not None and context.is_history_navigation):
         st.session_state[_KEPT] = (page, asked)
         return asked
     if kept != asked:
@@ -38,7 +38,7 @@ def selected() -> tuple[str, ...]:
 
 
 def select(ids: Iterable[str]) -> None:
-    """Make ``ids`` the selection; for a callback. :func:`left_out` counts those beyond ``MOST``."""
+    """Make ``ids`` the selection; for callbacks. Those beyond ``MAX_SELECTED`` are left out."""
     given = list(ids)
     unique = _unique(given)
     st.session_state[_LEFT_OUT] = len(set(given)) - len(unique)
@@ -48,45 +48,44 @@ def select(ids: Iterable[str]) -> None:
 
 
 def _unique(ids: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(ids))[:MOST]
+    return tuple(dict.fromkeys(ids))[:MAX_SELECTED]
 
 
 def _put_in_address(ids: tuple[str, ...]) -> None:
     if not ids:
         st.query_params.pop(PARAMETER, None)
-    # Sent even if this changes nothing: the browser may not yet have received the change before this one.
+    # Sent even if this changes nothing, because the browser may not have received the previous change yet.
     st.query_params.update({PARAMETER: ids} if ids else {})
 
 
 def clear() -> None:
-    """Select nothing."""
     select(())
 
 
 def after_click(now: Sequence[str], clicked: Sequence[str]) -> list[str]:
     """The selection after a click or a box in the chart: the clicked targets are added, but a single target that was
-    selected already is removed."""
+    already selected is removed."""
     if len(clicked) == 1 and clicked[0] in now:
-        return [one for one in now if one != clicked[0]]
+        return [target_id for target_id in now if target_id != clicked[0]]
     return [*now, *clicked]
 
 
 def after_boxes(now: Sequence[str], listed: Sequence[str], ticked: Sequence[str]) -> list[str]:
-    """The selection after the table's checkboxes changed: of the targets ``listed`` those ``ticked``; others stay."""
-    kept = [one for one in now if one not in set(listed) or one in set(ticked)]
+    """The selection after the table's checkboxes changed: of ``listed``, only those ``ticked``; others are kept."""
+    kept = [target_id for target_id in now if target_id not in set(listed) or target_id in set(ticked)]
     return [*kept, *ticked]
 
 
 def left_out() -> int:
-    """How many targets the last change left out because of ``MOST``."""
+    """How many targets the last change left out because of ``MAX_SELECTED``."""
     return int(st.session_state.get(_LEFT_OUT, 0))
 
 
 def force_new_chart() -> None:
-    """Replace the chart at the next draw, because the browser reports the same click again only in a new chart."""
+    """Replace the chart in the next draw, because the browser reports the same click again only in a new chart."""
     st.session_state[_CHANGES] = changes() + 1
 
 
 def changes() -> int:
-    """How often the selection or the window was changed in this session; part of the chart's key."""
+    """How often the selection or the window has changed in this session; part of the chart's key."""
     return int(st.session_state.get(_CHANGES, 0))

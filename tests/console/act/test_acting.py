@@ -456,7 +456,7 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
         return app
 
     assert "python -m console sync" in str([code.value for code in opened(tmp_path / "none.db").code])
-    assert "No action was ever tried" in str([text.value for text in opened(database).text])
+    assert "No actions have been tried" in str([text.value for text in opened(database).text])
     hostile = "![x](http://203.0.113.9/x) :green-badge[done]"
     with open_ledger(database) as kept:
         kept.begin({"attempt_id": "a", "at": time.time(), "user": hostile, "action": "pause", "reason": hostile})

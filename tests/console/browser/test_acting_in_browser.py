@@ -120,7 +120,7 @@ def heard(page: Page, site: Site) -> Iterator[Page]:
 def sign_in(page: Page, site: Site, person: str, path: str) -> None:
     """Open a deep link without a session, and sign in; the login leads back to it."""
     page.goto(site.url + path)
-    page.get_by_text("Your link opens after the sign-in.").wait_for(timeout=90_000)
+    page.get_by_text("Your link will open after you sign in.").wait_for(timeout=90_000)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name=person).click(timeout=90_000)
     page.wait_for_url(site.url + path, timeout=90_000)
@@ -224,7 +224,7 @@ def test_an_operator_in_many_groups_signs_in(site: Site, page: Page) -> None:
 
 
 # reports/2026-11 D12
-@pytest.mark.parametrize(("person", "sentence"), [("many", "The login would need"), ("most", "did not succeed")])
+@pytest.mark.parametrize(("person", "sentence"), [("many", "The login would need"), ("most", "sign-in failed")])
 def test_who_is_in_more_groups_than_fit_is_told_so(person: str, sentence: str, site: Site, page: Page) -> None:
     page.goto(site.url)
     page.get_by_role("button", name="Sign in").click(timeout=90_000)
@@ -241,5 +241,5 @@ def test_a_viewer_does_not_sync(site: Site, page: Page) -> None:
     button = page.get_by_role("button", name="Sync now")
     expect(button).to_be_disabled(timeout=90_000)
     button.click(force=True)
-    page.get_by_text("Operators sync").wait_for()
+    page.get_by_text("Only operators can sync").wait_for()
     assert site.fleet.journal() == []

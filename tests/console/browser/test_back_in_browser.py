@@ -166,7 +166,7 @@ def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Pag
 
     opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
     tab.load(opened, "Rollout")
-    page.get_by_role("link", name="The operation of a playbook run that names it").click()
+    page.get_by_role("link", name="Operation of a playbook run that mentions it").click()
     tab.rest("rolling_redeploy")
     expect(page).to_have_url(f"{address}/operation?id={RUN}", timeout=90_000)
     page.go_back()

@@ -106,7 +106,7 @@ def test_what_else_the_tab_keeps_leads_nowhere(site: Site, page: Page) -> None:
 
 
 def test_a_link_that_cannot_be_kept_says_so(site: Site, page: Page) -> None:
-    lost = page.get_by_text("Then open your link again")
+    lost = page.get_by_text("Open your link again then")
     page.add_init_script("Object.defineProperty(window, 'sessionStorage', {get: () => { throw new Error('no') }})")
     page.goto(f"{site.url}/rollouts?rollouts_q=x")
     lost.wait_for(timeout=90_000)

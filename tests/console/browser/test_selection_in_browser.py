@@ -147,7 +147,7 @@ def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_da
     sync()
     page.goto(f"{address}/rollout?id={OPEN}&sort=Start")
     until = page.get_by_text(re.compile("in progress, drawn up to"))
-    stopped = page.get_by_text("Not refreshed while something is selected or zoomed", exact=True)
+    stopped = page.get_by_text("Automatic refresh is off while something is selected or zoomed", exact=True)
     new_data = page.get_by_text("There is new data", exact=True)
     third = bar_of(page, "agent-00003.")
     expect(stopped).to_be_hidden()

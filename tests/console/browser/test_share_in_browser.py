@@ -60,9 +60,9 @@ def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page)
     page = watched
     page.goto(f"{address}/rollout?id={OPEN}&why=Where+time+went")
     page.get_by_text("Slowest targets").wait_for(timeout=90_000)
-    page.get_by_role("link", name="Compare with the rollout before").click()
+    page.get_by_role("link", name="Compare with the previous rollout").click()
     page.get_by_role("heading", name="Compare two operations").wait_for(timeout=90_000)
-    page.get_by_text("24 instances, matched by instance").wait_for(timeout=90_000)
+    page.get_by_text("24 instances, matched by id or host name").wait_for(timeout=90_000)
     assert f"a={FLEET}&b={OPEN}" in page.url
     page.get_by_role("button", name="Swap").click()
     page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=90_000)

@@ -127,7 +127,7 @@ def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> No
     person.click(when)
     when.fill("yesterday 10:00 to 10:10")
     when.press("Enter")
-    person.reads("4 from ")
+    person.reads("4 entries from ")
     rows = person.page.get_by_role("region", name="What happened, newest first").locator("tbody tr")
     expect(rows).to_have_count(4, timeout=LATEST)
     told = [" ".join(text.split()) for text in rows.all_inner_texts()]
@@ -140,7 +140,7 @@ def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> No
 def test_the_last_two_operations_compared(person: Person) -> None:
     person.click(person.link("Compare the last two"), "Compare two operations")
     person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"), timeout=LATEST)
-    person.reads("8 instances, matched by instance", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
+    person.reads("8 instances, matched by id or host name", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
     expect(row_of(person.page, HOSTS[3])).to_contain_text("failed", timeout=LATEST)
     expect(row_of(person.page, HOSTS[3])).to_contain_text("running")
     assert person.clicks == 1

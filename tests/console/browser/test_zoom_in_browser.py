@@ -117,9 +117,9 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     # Another rollout begins with all of it.
     drag(page, bar_of(page, "agent-00008."))
     zoomed(page)
-    page.get_by_role("link", name="Compare with the rollout before").click()
+    page.get_by_role("link", name="Compare with the previous rollout").click()
     page.locator(f"dt:has-text('Before') + dd a[href*='id={BEFORE}']").click(timeout=90_000)
-    page.get_by_role("link", name="The rollout at the server").click(timeout=90_000)
+    page.get_by_role("link", name="The rollout on the server").click(timeout=90_000)
     page.wait_for_url(f"**/rollout?id={BEFORE}*", timeout=90_000)
     page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)

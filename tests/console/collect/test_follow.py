@@ -160,7 +160,7 @@ def test_awx_is_followed_too_and_a_follower_that_dies_or_hangs_is_said_on_the_pa
             assert state(database, time.time() + 400) == HANGS
             assert process.end(signal.SIGKILL) == -signal.SIGKILL
         assert state(database) == DIED
-        assert f"process {process.process.pid}, was killed; its last report is of" in words(
+        assert f"process {process.process.pid}, was killed; its last report was at" in words(
             opened(monkeypatch, database, "record")
         )
         with following(database, *arguments, **places) as process:

@@ -424,7 +424,7 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
     page.query_params["id"] = run["run_id"]
     page.run()
     assert not page.exception
-    assert "Without a result when it ended" in [element.value for element in page.header]
+    assert "Tasks without a result" in [element.value for element in page.header]
     assert "Hosts without a result 1" in words(page)
     assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
 

@@ -114,7 +114,7 @@ def test_the_pages_of_a_copy_say_so_and_offer_no_sync(copy: Path, monkeypatch: p
         said = words(app)
         assert frames.SYNC not in said, f"{page}: {said}"
         # What was done from the console has no time up to which it is known.
-        assert page == "actions" or "Copy of 2026-11-24 10:00 UTC" in said, f"{page}: {said[:900]}"
+        assert page == "actions" or "Copy made 2026-11-24 10:00 UTC" in said, f"{page}: {said[:900]}"
         assert not [button for button in app.button if button.label == "Sync now"]
         if page == "record":
             assert str(copy.parents[1] / "console.db") in said
@@ -122,7 +122,7 @@ def test_the_pages_of_a_copy_say_so_and_offer_no_sync(copy: Path, monkeypatch: p
     # The same reviewer's own database offers it.
     app = opened(monkeypatch, copy.parents[1] / "console.db", "overview")
     assert [button for button in app.button if button.label == "Sync now"]
-    assert "Copy of" not in words(app)
+    assert "Copy made" not in words(app)
 
 
 def test_nobody_acts_from_a_copy(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     assert said_of_other(two) == {OTHER, "GET /v1/x", host_name(21), host_name(30)}
     app = opened(monkeypatch, two, "record")
     assert dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy()) == {
-        TENANT: "followed",
+        TENANT: "current",
         OTHER: "stale",
     }
     command = next(code.value for code in app.code if " retire " in code.value)

@@ -144,7 +144,7 @@ def test_started_by_hand_on_an_address_of_others_no_page_shows(small: Path, monk
         config._set_option("server.address", before, "a test")
     assert [title.value for title in app.title] == []
     assert [text.value for text in app.text] == [
-        "Other machines can reach this address, but no login is set up. Start the console with python -m console serve,"
-        " which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN."
+        "The pages are not shown, because other machines can reach this address. Start the console with"
+        " python -m console serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN."
     ]
     assert not app.exception

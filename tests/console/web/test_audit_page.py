@@ -123,7 +123,7 @@ def test_the_page_names_gaps_and_an_address_restores_the_cell(audited: Path, mon
     app = opened(monkeypatch, audited, "audit", span="All", by="Server", audit_server_slug="jira")
     assert not app.exception
     said = words(app)
-    assert "Of 1 instance events are missing" in said and "20,000 of 20,192 events ingested" in said
+    assert "Events of 1 instance are missing" in said and "20,000 of 20,192 events ingested" in said
     wanted = rows(audited, "SELECT count(*) AS n FROM audit_events WHERE server_slug = 'jira'")[0]["n"]
     assert f"{wanted:,} events, newest first" in said
     # A word that is not there counts as all.

@@ -132,7 +132,7 @@ def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: p
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
     assert not app.exception
     said = words(app)
-    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s more" in said
+    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s longer" in said
     assert f"?a={THEN}&b={TODAY}" in said
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
     assert listed(app) == [host_name(2)]
@@ -160,7 +160,7 @@ def test_unknown_operations_and_an_empty_database_are_said(
 ) -> None:  # fmt: skip
     app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
     assert not app.exception
-    assert "knows no operation 0000-unknown" in words(app)
+    assert "has no operation 0000-unknown" in words(app)
     with open_store(tmp_path / "empty.db"):
         pass
     app = opened(monkeypatch, tmp_path / "empty.db", "compare")

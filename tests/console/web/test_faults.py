@@ -375,7 +375,7 @@ def test_an_api_in_trouble_costs_nothing_that_is_stored(
     assert not app.exception
     said = words(app)
     assert sentence in said, said[:2000]
-    assert any(badge in said for badge in ("synced in part", "sync failed")), said[:2000]
+    assert any(badge in said for badge in ("partly synced", "sync failed")), said[:2000]
     assert "fleet rollout" in said and "reboot ✕ lost" in said
     assert "Traceback" not in said and sim.admin_key not in said
     after = dump(copy)

@@ -95,7 +95,7 @@ def test_the_policy_page_and_the_overview_say_when_changes_are_frozen(
     app = opened(monkeypatch, planned, "policy")
     assert not app.exception
     said = words(app)
-    for word in ("release reboot", f"{HOSTILE} reboot", "by the newest plan of each playbook"):
+    for word in ("release reboot", f"{HOSTILE} reboot", "according to the newest plan of each playbook"):
         assert word in said, f"{word!r} is missing:\n{said[:3000]}"
     assert "taken back" not in said and "over" not in [line.strip() for line in said.splitlines()]
     (figure,) = app.get("plotly_chart")
@@ -108,9 +108,9 @@ def test_without_a_plan_the_page_says_where_freezes_come_from(tmp_path: Path, mo
     with open_store(tmp_path / "console.db") as store:
         store.put_policy(policy_row(TENANT, policy(NOW), NOW))
     said = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
-    assert "A run is told its freezes as fleetops_freezes" in said
+    assert "Freezes are set for a run in the variable fleetops_freezes" in said
     with open_store(tmp_path / "console.db") as store:
         plan(store, 1, 1, "rolling_redeploy", freezes=[])
     said = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
-    assert "The newest plan of each playbook names no freeze." in said
+    assert "The newest plan of each playbook contains no freezes." in said
     assert "frozen" not in words(opened(monkeypatch, tmp_path / "console.db", "overview"))

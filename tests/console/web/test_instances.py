@@ -62,7 +62,7 @@ def test_without_a_database_and_with_an_empty_one_each_page_says_what_to_run(
     app = opened(monkeypatch, tmp_path / "empty.db", page, id="x")
     assert not app.exception
     said = words(app)
-    assert "python -m console sync" in said or "knows no instance x" in said
+    assert "python -m console sync" in said or "has no instance x" in said
 
 
 def test_the_list_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         said = words(app)
         for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
-        for word in ("30 actions", "p95", "checks in this time", "that were not a success", "Versions seen over time"):
+        for word in ("30 actions", "p95", "checks in this period", "that did not succeed", "Versions seen over time"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
 
@@ -100,14 +100,14 @@ def test_an_instance_of_which_nothing_was_read_names_the_flags(bare: Path, monke
         assert f"python -m console sync {flag} --instance {ident(20, 0xB0)}" in said
     assert not opened(monkeypatch, bare, "instances").exception
     said = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
-    assert "knows no instance 0000-unknown" in said
+    assert "has no instance 0000-unknown" in said
 
 
 def test_the_policy_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "policy")
     assert not app.exception
     said = words(app)
-    for word in ("is open", "It closes in", "Most at once 2", "MCP servers disabled", "max_parallel_rollouts"):
+    for word in ("is open", "It closes in", "Parallel rollouts, maximum 2", "MCP servers disabled", "max_parallel_"):
         assert word in said, f"{word!r} is missing:\n{said[:3000]}"
     changed = next(frame.value for frame in app.dataframe if "before" in frame.value)
     assert changed[["key", "before", "after"]].to_numpy().tolist() == [["max_parallel_rollouts", "5", "2"]]

@@ -152,12 +152,12 @@ def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() ->
         (0.0, "as long as before"),
         (0.04, "as long as before"),
         (-0.04, "as long as before"),
-        (0.06, "0.1 s more"),
+        (0.06, "0.1 s longer"),
         (-61.0, "1 min 01 s less"),
     ],
 )
 def test_how_much_longer_is_said_only_where_it_is_something(more: float, words: str) -> None:
-    assert comparison.beside(more) == words
+    assert comparison.in_words(more) == words
 
 
 def of_instances(*given: tuple[str, str, float | None, str]) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def test_the_filters_of_the_list_are_those_of_the_address(
     assert not app.exception
     said = words(app)
     if not titles:
-        assert "No operation matches these filters." in said
+        assert "No operations match these filters." in said
     for title in ("rolling_redeploy", "reboot", "fleet rollout"):
         assert (f" {title} " in said) == (title in titles)
 

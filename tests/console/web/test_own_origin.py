@@ -222,8 +222,8 @@ def test_a_login_that_did_not_succeed_leads_to_a_page_that_says_so(behind_proxy:
     # The provider leads here after a logout too, and that is no failure.
     assert Answer(behind_proxy, "/oauth2callback", page).headers["Location"] == "/"
     with Visitor(f"http://127.0.0.1:{behind_proxy}") as visitor:
-        assert not any("did not succeed" in text for text in visitor.open().texts)
-        assert any("did not succeed" in text for text in visitor.open(query=f"{FAILED}=1").texts)
+        assert not any("sign-in failed" in text for text in visitor.open().texts)
+        assert any("sign-in failed" in text for text in visitor.open(query=f"{FAILED}=1").texts)
 
 
 def test_no_secret_is_in_a_refusal(behind_proxy: int) -> None:

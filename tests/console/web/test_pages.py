@@ -83,10 +83,10 @@ def test_without_a_database_each_page_says_which_command_to_run(
         ("operation", {"id": RUN, "operation_outcome": "failed"}, ["1 of 12 instances"]),
         ("operation", {"id": FLEET}, ["Complete, with failures. 23 updated, 1 failed.", "in no earlier operation"]),
         ("operation", {"id": OPEN}, ["Running", "waiting"]),
-        ("operation", {"id": LOST}, ["Lost: its process ended without a recap", "Derived from what is recorded"]),
-        ("failures", {}, ["2 failures with 2 messages", "only in one operation"]),
-        ("compare", {}, ["24 instances, matched by instance"]),
-        ("compare", {"a": FLEET, "b": RUN}, ["matched by instance", "only before", "fixed"]),
+        ("operation", {"id": LOST}, ["Lost: its process ended without a recap", "Derived from recorded data"]),
+        ("failures", {}, ["2 failures with 2 messages", "in one operation only"]),
+        ("compare", {}, ["24 instances, matched by id or host name"]),
+        ("compare", {"a": FLEET, "b": RUN}, ["matched by id or host name", "only before", "fixed"]),
         ("rollouts", {}, ["completed"]),
         ("rollout", {"id": FLEET}, [FLEET[:8], "Targets 24", "agent-"]),
         ("rollout", {"id": OPEN}, [OPEN[:8], "Open "]),
@@ -148,7 +148,7 @@ def test_the_address_restores_filters_and_the_choice_of_rows(small: Path, monkey
 def test_a_window_in_the_address_narrows_the_table_and_shows_bars(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, big, "rollout", id=BIG)
     assert len(app.get("plotly_chart")) == 1
-    assert "Narrow it to 1,500 or fewer" in words(app)
+    assert "narrow it to 1,500 or fewer" in words(app)
     app.slider(key="window").set_range(600, 900).run()
     assert not app.exception
     assert len(app.get("plotly_chart")) == 2
@@ -190,7 +190,7 @@ def test_each_of_20000_targets_leads_to_its_instance(big: Path, monkeypatch: pyt
 def test_targets_without_times_are_counted_and_stay_in_the_table(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = words(opened(monkeypatch, small, "rollout", id=OPEN))
     assert "1 target without times is only in the table" in said
-    assert "not a time: yesterday, about noon" in said
+    assert "invalid time: yesterday, about noon" in said
 
 
 def refreshes(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, **query: str) -> bool:
@@ -323,4 +323,4 @@ def test_an_address_of_a_run_or_a_rollout_leads_to_its_operation(small: Path, mo
         app = opened(monkeypatch, small, page, id=id_)
         first = app.get("page_link")[0].proto
         assert (first.page, first.query_string) == ("operation", f"id={operation}")
-        assert first.label.startswith("The operation")
+        assert first.label.startswith("Operation")

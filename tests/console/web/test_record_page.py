@@ -39,9 +39,9 @@ def test_without_a_database_and_with_an_empty_one_it_says_what_to_run(
     app = opened(monkeypatch, path, "record")
     assert not app.exception
     said = words(app)
-    assert "Nothing was ever synced" in said
+    assert "Nothing has been synced yet" in said
     assert "There is no run log folder" in said
-    assert "never backed up" in said
+    assert "never been backed up" in said
     path.write_bytes(b"no database at all" * 500)
     app = opened(monkeypatch, path, "record")
     assert not app.exception
@@ -55,27 +55,27 @@ def test_a_record_in_good_health(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert not app.exception
     said = words(app)
     loaded = f"All run logs in {tmp_path / 'runs'} are loaded"
-    for word in ("Last backup never", "no events between two syncs are missing", loaded,
+    for word in ("Last backup never", "no events between syncs are missing", loaded,
                  "audit_events", "Gaps 0", "audit events", f"console check --db {path}"):  # fmt: skip
         assert word in said, said
     back_up(path, tmp_path / "copy.db", time.time())
     app = opened(monkeypatch, path, "record")
     said = words(app)
     assert str(tmp_path / "copy.db") in said
-    assert "never backed up" not in said
+    assert "never been backed up" not in said
     # Elsewhere, from the copy alone.
     monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", "/nowhere/runs")
     app = opened(monkeypatch, tmp_path / "copy.db", "record")
     assert not app.exception
     said = words(app)
-    assert f"of {path}" in said and "A copy for review" in said and "Run logs waiting" not in said
+    assert f"of {path}" in said and "Copy for review" in said and "Run logs waiting" not in said
 
 
 def test_what_was_told_to_whom_is_listed_newest_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path, now = tmp_path / "console.db", time.time()
     seed_small(path, tmp_path / "runs", now)
     said = words(opened(monkeypatch, path, "record"))
-    assert "None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody." in said
+    assert "No notification has been sent. Without a rules file (FLEETOPS_NOTIFY_RULES), none are sent." in said
 
     def fact(number: int, title: str) -> Notification:
         return Notification("ops-chat", "operations", f"run-{number}", "stopped", now, title, now - number, SENDING)
@@ -123,7 +123,7 @@ def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytes
     app = opened(monkeypatch, path, "record")
     assert not app.exception
     said = words(app)
-    for word in ("Sources with errors 121", "Gaps 1", "122 parts of a source", "agent-00002", "of 1 run log in"):
+    for word in ("Sources with errors 121", "Gaps 1", "122 parts of the sources", "agent-00002", "in 1 run log in"):
         assert word in said, said[:3000]
     assert HOSTILE in [code.value for code in app.code]
     for element in [*app.markdown, *app.caption, *app.header, *app.title]:

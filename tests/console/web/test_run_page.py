@@ -118,7 +118,7 @@ def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monk
     said = words(app)
     assert "250 hosts, problems first" in said and "± changed" in said and "reboot" in said
     for details, expected in (
-        ("Tasks", "9 tasks, all batches together"),
+        ("Tasks", "9 tasks, all batches combined"),
         ("Recap", "250 hosts"),
         ("Results", "failures first"),
     ):
