@@ -51,7 +51,7 @@ from console.text.file_formats import as_csv
 from console.text.listing import listing
 from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "contract" / "openapi.yaml").read_text())
 _SCRATCH = TemporaryDirectory()
@@ -156,11 +156,11 @@ def server() -> Iterator[CrookedServer]:
 
 @pytest.mark.parametrize("module", MODULES)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
+@given(answers=ANSWERS)
 def test_a_module_returns_a_result_or_one_sentence_for_any_conforming_answer(
-    server: CrookedServer, module: str, said: dict[str, Any]
+    server: CrookedServer, module: str, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     server.seen.clear()
     operation = operation_of(module)
     given_options = {"api_url": server.url, "api_key": "k", **OPTIONS.get(module, {})}
@@ -187,9 +187,9 @@ def test_a_module_returns_a_result_or_one_sentence_for_any_conforming_answer(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
-def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServer, said: dict[str, Any]) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+@given(answers=ANSWERS)
+def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServer, answers: dict[str, Any]) -> None:
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     server.seen.clear()
     with TemporaryDirectory() as folder:
         database = Path(folder) / "console.db"
@@ -230,11 +230,11 @@ def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServe
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
+@given(answers=ANSWERS)
 def test_the_inventory_plugin_returns_hosts_and_what_is_missing_for_any_conforming_answer(
-    server: CrookedServer, said: dict[str, Any]
+    server: CrookedServer, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     client = connect(server.url, "k", retries=0)
     try:
         fleet = read_fleet(client, Depth(2, 2), workers=1)
@@ -248,11 +248,11 @@ def test_the_inventory_plugin_returns_hosts_and_what_is_missing_for_any_conformi
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=answers_of(ENDPOINTS["get_fleet_update_policy"]))
+@given(answers=answers_of(ENDPOINTS["get_fleet_update_policy"]))
 def test_the_lookups_return_a_limit_or_one_sentence_for_any_conforming_policy(
-    server: CrookedServer, said: dict[str, Any]
+    server: CrookedServer, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said)
+    server.answer = lambda method, path, headers: Reply(answers)
     options = {**dict.fromkeys(CONNECTION_OPTIONS), "api_url": server.url, "api_key": "k", "validate_certs": True}
     options |= {"request_timeout": 5, "retries": 0, "extra_headers": {}}
     # No cached policy.

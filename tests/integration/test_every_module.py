@@ -124,6 +124,7 @@ def test_a_second_run_changes_nothing_and_check_mode_predicts_the_first(sim: Sim
         assert set(posts(sim)) <= {"run_diagnostics"}
 
 
+# behaviour 3.5, row 27
 @pytest.mark.parametrize("case", CASES)
 def test_a_wrong_key_and_an_unknown_id_are_each_one_sentence(sim: Simulator, case: str) -> None:
     row = TABLE[case]

@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 HOST = "agent-001"
 FACT = {"kind": "fact", "content": "Invoices go out on Fridays.", "conversation_id": "conv-9"}
@@ -316,7 +316,7 @@ def server() -> Iterator[CrookedServer]:
 def run_against(server: CrookedServer, module: str, *answers: Any, **options: Any) -> ModuleTask:
     """Run a task against a server that gives these answers, and repeats the last one."""
     left = list(answers)
-    server.answer = lambda method, path, headers: Said(left.pop(0) if len(left) > 1 else left[0])
+    server.answer = lambda method, path, headers: Reply(left.pop(0) if len(left) > 1 else left[0])
     server.seen.clear()
     operation, done = operation_of(module), ModuleTask()
     given = {"api_url": server.url, "api_key": "k", "instance_id": "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", **options}

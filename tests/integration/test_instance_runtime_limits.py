@@ -85,19 +85,6 @@ def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator) -> Non
     assert posts(sim) == ["redeploy_runtime"]
 
 
-# behaviour 3.5, row 27
-def test_a_wrong_key_is_used_for_one_call_only(sim: Simulator) -> None:
-    done = run_task(sim, key="wrong-key")
-    assert done.result["error"]["kind"] == "auth" and "Check api_key" in done.msg
-    assert len(sim.journal()) == 1
-
-
-def test_an_unknown_instance_is_reported_in_one_sentence(sim: Simulator) -> None:
-    done = run_task(sim, instance_id="4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10")
-    assert done.result["error"]["kind"] == "not_found" and "unknown to this tenant" in done.msg
-    assert posts(sim) == []
-
-
 # Policy
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 ONCE = ["apply_all_updates"]
 RUNTIME = "runtime/agent-runtime"
@@ -433,7 +433,7 @@ def test_without_admission_the_server_decides_about_the_limit(sim: Simulator, ho
 def run_against(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]:
     """Run the task against a server that answers with the body ``answer(method, path)``."""
     with crooked_server() as server:
-        server.answer = lambda method, path, headers: Said(answer(method, path.partition("?")[0]))
+        server.answer = lambda method, path, headers: Reply(answer(method, path.partition("?")[0]))
         handle = Simulator(server.url, {"tenant_admin_override": "some-key"}, None)  # type: ignore[arg-type]
         moments = iter(range(10_000))
         handle.advance = lambda seconds: float(next(moments))  # type: ignore[method-assign]

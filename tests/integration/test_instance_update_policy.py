@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 PATCH, READ = "set_instance_update_policy", "get_available_updates"
 COMPONENTS = ("runtime", "skills", "mcp_servers")
@@ -182,11 +182,11 @@ def run_crooked(server: CrookedServer, policies: list[Any], **options: Any) -> M
     """Run a task against a server whose E25 has ``policies[0]`` before the PATCH and the last policy after it."""
     held = [policies[0]]
 
-    def answer(method: str, path: str, headers: Mapping[str, str]) -> Said:
+    def answer(method: str, path: str, headers: Mapping[str, str]) -> Reply:
         if method == "PATCH":
             held.append(policies[-1])
-            return Said(held[-1])
-        return Said({"instance_id": ID, "update_policy": held[-1]})
+            return Reply(held[-1])
+        return Reply({"instance_id": ID, "update_policy": held[-1]})
 
     server.seen.clear()
     server.answer = answer
