@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the run log keeps of plans, gates and reports: all of a small one, the scalars of a large one, never a secret."""
+"""What the run log keeps of plans, gates and reports: all of small ones, the scalars of large ones, no secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(many: int) -> list[str]:
 
 
 def document(kind: str, result: dict[str, Any], *, limit: int = LIMIT, event: str = "runner_on_ok") -> dict[str, Any]:
-    """The document of a result. Checks that it has this kind, is small enough and masked, and is stable when stored again."""
+    """The document of a result. Checks its kind, size and masking, and that storing it again changes nothing."""
     found = evidence_of(event, MODULE.format(kind), result, limit, REDACTOR)
     assert found is not None
     assert found["kind"] == kind

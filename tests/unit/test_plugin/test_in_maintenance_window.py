@@ -74,10 +74,10 @@ def test_two_policies_or_two_times_are_an_error() -> None:
 
 def test_the_arguments_are_documented() -> None:
     path = Path(__file__).resolve().parents[3] / "plugins" / "test" / "in_maintenance_window.yml"
-    told = yaml.safe_load(path.read_text())
+    documented = yaml.safe_load(path.read_text())
     names = list(signature(in_maintenance_window).parameters)
-    assert set(told["DOCUMENTATION"]["options"]) == {"_input", *names[1:]}
-    assert len(yaml.safe_load(told["EXAMPLES"])) >= 3 and set(told["RETURN"]) == {"_value"}
+    assert set(documented["DOCUMENTATION"]["options"]) == {"_input", *names[1:]}
+    assert len(yaml.safe_load(documented["EXAMPLES"])) >= 3 and set(documented["RETURN"]) == {"_value"}
 
 
 @pytest.mark.parametrize("hours", [policy(None, None), policy(7, 7), policy(24, 0)])
