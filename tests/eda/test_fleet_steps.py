@@ -28,7 +28,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.roll
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.watermark import Watermark
 from tests.eda.following import EXTENSION, Event, Rules, following, source, until
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 GOOD = {"api_url": "https://fleet.example.com/v1/instances", "api_key": "key-of-a-test"}
 ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
@@ -257,8 +257,8 @@ def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> No
         told = {"target_id": "t", "instance_id": "i", "instance_hostname": "key-of-a-test", "status": "failed"}
         told["error_message"] = "sent key-of-a-test" + "!" * 5000
 
-        def answer(method: str, path: str, headers: Any) -> Said:
-            return Said({**row, "timeline": [told]} if "timeline" in path else [row])
+        def answer(method: str, path: str, headers: Any) -> Reply:
+            return Reply({**row, "timeline": [told]} if "timeline" in path else [row])
 
         room.answer = answer
         args = {"api_url": room.url, "api_key": "key-of-a-test", "watermark": str(tmp_path / "mark")}

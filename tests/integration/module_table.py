@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of architecture.md 4 as data: each module, the endpoints it serves, and a task for all tests.
+"""Each module, the endpoints that it calls, and a task that the tests of all modules run.
 
 A module that is missing here, or an endpoint that no row serves, fails tests/unit/meta/test_module_table.py.
 """
@@ -25,11 +25,11 @@ _SCRATCH = tempfile.TemporaryDirectory()
 
 @dataclass(frozen=True)
 class Row:
-    """One module. ``serves``: the endpoints (E1 to E26) that its run in the tests calls.
+    """One module. ``serves``: the endpoints (E1 to E26) that its task calls.
 
-    ``options(sim)`` gives a task that does the module's work, ``prepare(sim)`` the state that it works on. ``writes``:
-    the operationIds that it may send. ``settles``: a second run changes nothing. ``foretells``: check mode shows the
-    same diff as the run (else only the same ``changed``). ``unknown``: the option that takes an id, for a 404.
+    ``options(sim)`` returns the options of the task, ``prepare(sim)`` sets up the state that it works on. ``writes``:
+    the operationIds that it may send. ``settles``: a second run changes nothing. ``predicts``: check mode shows the
+    same diff as the run (otherwise only the same ``changed``). ``unknown``: the option that takes an id, for a 404.
     """
 
     serves: frozenset[int]
@@ -37,7 +37,7 @@ class Row:
     prepare: Callable[[Simulator], None] = lambda sim: None
     writes: frozenset[str] = frozenset()
     settles: bool = True
-    foretells: bool = True
+    predicts: bool = True
     unknown: str | None = None
 
 
@@ -84,7 +84,7 @@ def _inherited(sim: Simulator) -> None:
     sim.knobs(overrides={"*": {"runtime": None, "skills": None, "mcp_servers": None}})
 
 
-def _sick(disease: str) -> Callable[[Simulator], None]:
+def _unhealthy(disease: str) -> Callable[[Simulator], None]:
     return lambda sim: sim.knobs(disease={HOST: disease})
 
 
@@ -106,7 +106,7 @@ TABLE: dict[str, Row] = {
     "instance_action_info": Row(rows(11), **ON_INSTANCE),
     "instance_audit_info": Row(rows(20, 21), **ON_INSTANCE),
     "instance_circuit_breakers": Row(
-        rows(12, 16), prepare=_sick("breakers"), writes=frozenset({"clear_circuit_breakers"}), **ON_INSTANCE
+        rows(12, 16), prepare=_unhealthy("breakers"), writes=frozenset({"clear_circuit_breakers"}), **ON_INSTANCE
     ),
     "instance_diagnostics": Row(rows(15, 16), writes=frozenset({"run_diagnostics"}), **ON_INSTANCE),
     "instance_health_info": Row(rows(16), **ON_INSTANCE),
@@ -124,7 +124,7 @@ TABLE: dict[str, Row] = {
         writes=frozenset({"clear_memories"}),
         **ON_INSTANCE,
     ),
-    # What it saves is tested in test_memory_backup.py; the table is about calls of the API.
+    # The file that it saves is tested in test_memory_backup.py; this table is about API calls.
     "instance_memory_backup": Row(
         rows(17), options=lambda sim: {"path": _empty_backup(), "state": "compared"}, **ON_INSTANCE
     ),
@@ -132,14 +132,14 @@ TABLE: dict[str, Row] = {
     "instance_power_cycle": Row(
         rows(11, 13, 16),
         options=lambda sim: {"min_uptime": 600},
-        prepare=_sick("process"),
+        prepare=_unhealthy("process"),
         writes=frozenset({"power_cycle"}),
         **ON_INSTANCE,
     ),
     "instance_reboot": Row(
         rows(11, 14, 16),
         options=lambda sim: {"min_uptime": 600},
-        prepare=_sick("vps"),
+        prepare=_unhealthy("vps"),
         writes=frozenset({"reboot"}),
         **ON_INSTANCE,
     ),
@@ -159,7 +159,7 @@ TABLE: dict[str, Row] = {
         options=lambda sim: {"state": "started", "only_if_outdated": list(_fleet(sim).values())},
         writes=frozenset({"start_fleet_rollout"}),
     ),
-    # What it writes is tested in test_memory_backup_file.py and test_other_playbooks.py.
+    # The file that it writes is tested in test_memory_backup_file.py and test_other_playbooks.py.
     "report_file": Row(rows(), options=lambda sim: {"path": _empty_backup(), "content": _EMPTY_BACKUP}),
     "rollout_end": Row(rows(), options=lambda sim: {"verdict": "pass"}),
     "rollout_gate": Row(rows(3, 9, 16), options=lambda sim: {"next_batch": _fleet(sim)}),
@@ -214,5 +214,5 @@ TABLE |= {
 
 
 def module_of(case: str) -> str:
-    """The module's name of a row, which may have several: ``rollout: paused`` is the module rollout."""
+    """The module of a row. A module may have several rows: ``rollout: paused`` is one of the module rollout."""
     return case.partition(":")[0]

@@ -23,7 +23,7 @@ from tests.simulator.running import Simulator
 
 MODULES = "ansible_collections.fleetops.agents.plugins.modules."
 
-# Every setting that a test changes, as it is before a test.
+# The value that each setting has before a test.
 AT_REST: dict[str, Any] = {
     "outcomes": {"*": []},
     "disease": {"*": "none"},
@@ -54,7 +54,7 @@ AT_REST: dict[str, Any] = {
 
 
 def put_to_rest(sim: Simulator) -> None:
-    """End what is under way, take back every setting, and publish a version that nobody has."""
+    """End what is under way, restore every setting, and publish a version that no instance runs."""
     sim.clear_faults()
     for row in sim.state()["rollouts"]:
         if row["status"] not in ("completed", "partial", "failed", "cancelled"):
@@ -67,7 +67,7 @@ def put_to_rest(sim: Simulator) -> None:
 
 @dataclass
 class ModuleTask:
-    """A finished task: its result, warnings, and the pauses it made (seconds)."""
+    """A finished task: its result, its warnings, and its pauses in seconds."""
 
     result: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ def run_module(
     during: Callable[[int], None] | None = None,
     **options: Any,
 ) -> ModuleTask:
-    """One task of ``module``, with --diff; an instance_* module acts on ``host`` unless ``instance_id`` is given.
+    """Run one task of ``module`` with --diff. An instance_* module acts on ``host`` unless ``instance_id`` is given.
 
     ``inventory_host``: the name of the instance in messages, instead of its id.
     ``during(n)`` is called in its n-th pause (1, 2, ...). Options that do not fit the spec are an AssertionError.

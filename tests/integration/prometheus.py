@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that answers instant and range queries as Prometheus does, about metrics that a test makes up."""
+"""A server that answers instant and range queries as Prometheus does, with metrics that a test defines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARSE_ERROR = 'invalid parameter "query": 1:5: parse error: unexpected end of in
 @dataclass
 class Prometheus:
     """``metrics`` by query; any other query is a parse error. ``delay``: seconds before an answer. ``instead``: a
-    status and a body that are answered to everything. ``seen``: path, form and headers of each request."""
+    status and a body that answer every request. ``seen``: path, form and headers of each request."""
 
     url: str = ""
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def prometheus() -> Iterator[Prometheus]:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that waits no longer is what some tests want."""
+            """Some tests want a client that gives up."""
 
     server = Server(("127.0.0.1", 0), Handler)
     held.url = f"http://127.0.0.1:{server.server_address[1]}/prom"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small playbook that makes every kind of event, and real ansible-playbook runs of it with the run log on.
+"""A small playbook that causes every kind of event, and real ansible-playbook runs of it with the run log enabled.
 
 ``python -m tests.integration.run_log_project DIR`` fills DIR with spool files to load: a run that failed on some
 hosts, one that succeeded, one in check mode, and one that was killed.
@@ -237,7 +237,7 @@ def only_file(spool: Path) -> Path:
 
 
 class Slow:
-    """A run of slow.yml whose hosts are all asleep; its workers are in sessions of their own."""
+    """A run of slow.yml whose tasks all sleep; each of its workers has a session of its own."""
 
     def __init__(self, project: Path, spool: Path) -> None:
         self.controller = subprocess.Popen(
@@ -269,7 +269,7 @@ class Slow:
 
 
 def _state(pid: int | str) -> tuple[str, str, int] | None:
-    """State, birth and parent of a process, of proc(5): pid (name) state ppid ... starttime as the 22nd field."""
+    """State, start time and parent of a process. See proc(5): pid (name) state ppid ... starttime is the 22nd field."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs modules against the second API: one with pauses that take no time, or several at once in processes."""
+"""Runs modules against the second API: one with pauses that take no time, or several at once, each in a process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _context(
 def run_second(
     api: SecondApi, module: str, host: str = "agent-001", /, *, check: bool = False, real: bool = False, **options: Any
 ) -> ModuleTask:
-    """One task. Its pauses are only counted, 30 ms each, unless ``real``."""
+    """Run one task. Each of its pauses takes 30 ms and is only recorded, unless ``real``."""
     done = ModuleTask()
 
     def sleep(seconds: float) -> None:
@@ -50,7 +50,7 @@ def run_second(
 
 
 def run_at_once(api: SecondApi, tasks: list[tuple[str, str, Mapping[str, Any]]]) -> list[ModuleTask]:
-    """Tasks (module, host, options) in a process each, begun at the same moment; their ends in the same order."""
+    """Run the tasks (module, host, options) at the same moment, each in a process; their results in the same order."""
     gate, ended = FORK.Barrier(len(tasks)), FORK.Queue()
 
     def work(place: int, module: str, host: str, options: Mapping[str, Any]) -> None:
@@ -70,7 +70,7 @@ def run_at_once(api: SecondApi, tasks: list[tuple[str, str, Mapping[str, Any]]])
 
 
 def killed_at(api: SecondApi, module: str, moment: Callable[[], bool], **options: Any) -> None:
-    """One task in a process of its own that is killed (SIGKILL) as soon as ``moment()``."""
+    """Run one task in a process of its own, and kill it (SIGKILL) as soon as ``moment()`` is true."""
 
     def work() -> None:
         execute(operation_of(module), _context(api, module, "agent-001", options, ModuleTask(), False))

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A survey's answers by the real ansible-playbook: what was left blank is not given, and a text stays a text.
+"""A survey's answers in the real ansible-playbook: a blank answer counts as not given, and a text stays a text.
 
-Row B2 and C2 of the faults found from outside.
+reports/2026-11 B2, C2
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def as_awx_writes(path: Path, answers: dict[str, str]) -> str:
     return f"@{path}"
 
 
-def what_it_did(run: PlaybookRun, sim: Simulator) -> dict[str, Any]:
-    """Exit code, recap, artifacts and calls of a run, without what differs from run to run."""
-    # How often the policy is asked for depends on how fast the run is.
+def summary_of(run: PlaybookRun, sim: Simulator) -> dict[str, Any]:
+    """Exit code, recap, artifacts and API calls, without the values that differ from run to run."""
+    # How often the policy is read depends on the speed of the run.
     calls = sorted({f"{row['operation_id']} {row.get('query')} {row['path']}" for row in sim.journal()})
     sim.clear_journal()
     stats = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
@@ -55,8 +55,10 @@ def quiet() -> Any:
         yield sim
 
 
-def test_variables_that_are_blank_or_null_are_not_given(quiet: Simulator, run_playbook: Run, tmp_path: Path) -> None:
-    """All playbooks, one after the other in one command; each variable in one of three ways."""
+def test_variables_that_are_blank_or_null_count_as_not_given(
+    quiet: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """All playbooks in one command; each variable is given in one of three ways."""
     every = tmp_path / "every.yml"
     paths = [str(CHECKOUT / "playbooks" / f"{playbook}.yml") for playbook in PLAYBOOKS]
     every.write_text(json.dumps([{"ansible.builtin.import_playbook": path} for path in paths]))
@@ -76,15 +78,15 @@ def test_variables_that_are_blank_or_null_are_not_given(quiet: Simulator, run_pl
     for way, arguments in ways.items():
         run = run_playbook(quiet, every, "--check", "--diff", *needed, *arguments)
         assert run.rc == 0, (way, run.output)
-        did[way] = what_it_did(run, quiet)
+        did[way] = summary_of(run, quiet)
         assert did[way] == did["not given"], way
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_blank_variables_of_a_role_are_its_defaults(
+def test_a_role_uses_the_defaults_of_its_blank_variables(
     quiet: Simulator, run_playbook: Run, tmp_path: Path, role: str
 ) -> None:
-    """By a play of one's own, with Ansible's check of the role's arguments."""
+    """In a play of the user, with Ansible's validation of the role's arguments."""
     own = tmp_path / "own.yml"
     read = "_asked: \"{{ lookup('fleetops.agents.given', '" + role + "') }}\""
     own.write_text(
@@ -106,7 +108,7 @@ def test_the_blank_variables_of_a_role_are_its_defaults(
     assert {name: asked[name] for name in texts} == texts
 
 
-def test_a_blank_answer_hides_nothing_that_the_inventory_says(
+def test_a_blank_answer_does_not_override_the_inventory(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "inventory"
@@ -117,7 +119,7 @@ def test_a_blank_answer_hides_nothing_that_the_inventory_says(
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
         run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
         assert run.rc == 2 and "5 of 6 checked instances are healthy; at least 100% must be" in run.output, run.output
-    # What a playbook sets for what it is for goes before the inventory, blank or not.
+    # A variable that the playbook sets for its own purpose wins over the inventory, blank or not.
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
         run = run_playbook(simulator, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)
         assert run.rc == 0, run.output
@@ -127,7 +129,7 @@ def test_a_blank_answer_hides_nothing_that_the_inventory_says(
     assert run.rc == 2, run.output
 
 
-def test_a_false_that_was_chosen_is_no_blank_answer(simulator: Simulator, run_playbook: Run) -> None:
+def test_false_is_an_answer_and_does_not_count_as_blank(simulator: Simulator, run_playbook: Run) -> None:
     chosen = {"fleetops_only_if_unhealthy": "false", "fleetops_min_uptime": "0", "fleetops_wait_interval": "0.2"}
     run = run_playbook(simulator, "playbooks/power_cycle.yml", "--limit", "agent-001*", e=chosen)
     assert run.rc == 0, run.output
@@ -145,7 +147,7 @@ def test_a_false_that_was_chosen_is_no_blank_answer(simulator: Simulator, run_pl
         ("fleet_rollout", "fleetops_override_reason", "12:30", "number 750"),
     ],
 )
-def test_a_text_that_ansible_has_read_as_something_else_is_refused_with_the_way_to_write_it(
+def test_a_text_that_ansible_parsed_as_another_type_is_refused_with_the_way_to_write_it(
     simulator: Simulator, run_playbook: Run, tmp_path: Path, playbook: str, variable: str, answer: str, kind: str
 ) -> None:
     simulator.clear_journal()
@@ -178,7 +180,7 @@ def test_an_id_reaches_the_server_as_it_was_written(
     assert json.loads(file.read_text())["customer_id"] == customer.strip('"')
 
 
-def test_a_date_is_a_time_whether_it_is_read_as_a_date_or_not(
+def test_a_date_is_accepted_as_a_time_whether_ansible_parses_it_as_a_date_or_not(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     for since in ("2026-11-23", "2026-11-23T00:00:00Z"):
@@ -214,7 +216,7 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_touched(
+def test_an_invalid_answer_is_refused_before_anything_is_changed(
     simulator: Simulator, run_playbook: Run, playbook: str, variable: str, answer: str, words: str
 ) -> None:
     simulator.knobs(disease={"agent-001": "process"})
@@ -223,11 +225,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
     assert words in " ".join(run.output.split()), run.output
     assert simulator.writes() == []
     if variable != "fleetops_recover_rungs":
-        # reports/2026-11 B3: it is the run that is refused.
+        # reports/2026-11 B3: the run is refused, not an instance.
         assert {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]} == {"localhost"}
 
 
-def test_every_playbook_declares_what_it_reads() -> None:
+def test_every_playbook_declares_the_variables_that_it_reads() -> None:
     for playbook in PLAYBOOKS:
         for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):
             given = play.get("vars", {}).get("fleetops_asked")

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever a server answers that conforms to the contract: modules give a result or one clear sentence, the inventory
-and the lookups too, and the console stores it and can show it."""
+"""For any answer that conforms to the contract, modules, the inventory and the lookups return a result or one clear
+sentence, and the console stores the answer and can show it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from console.text.file_formats import as_csv
 from console.text.listing import listing
 from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "contract" / "openapi.yaml").read_text())
 _SCRATCH = TemporaryDirectory()
@@ -60,7 +60,7 @@ ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 FLEET = {"agent-001": ID, "agent-002": "5f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"}
 # The least that a task of each module needs.
 OPTIONS: dict[str, dict[str, Any]] = {
-    # A file for whatever is answered; the folder goes with the test process.
+    # A file for any answer; the folder is removed when the test process ends.
     "instance_memory_backup": {"path": f"{_SCRATCH.name}/memory.json"},
     "report_file": {"path": f"{_SCRATCH.name}/report", "content": {"any": "answer"}},
     "api_request": {"path": "/v1/instances/fleet/updates/policy"},
@@ -78,7 +78,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-# Words that people use beside those that nobody does, so that the branches behind them are reached too.
+# Known words beside random ones, so that the code for the known words is reached too.
 TEXTS = (
     st.text(max_size=8)
     | st.sampled_from(
@@ -113,7 +113,7 @@ ANYTHING = st.recursive(
 
 
 def values_of(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Whatever conforms to one of the contract's schemas, extra keys included."""
+    """Any value that conforms to a schema of the contract, with extra keys."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return st.deferred(lambda: values_of(CONTRACT["components"]["schemas"][name]))
@@ -139,7 +139,7 @@ def values_of(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def answers_of(endpoint: Any) -> st.SearchStrategy[Any]:
-    """Whatever is a successful answer of an endpoint."""
+    """Any successful answer of an endpoint."""
     answer = CONTRACT["paths"][endpoint.path][endpoint.method.lower()]["responses"]["200"]
     return values_of(answer["content"]["application/json"]["schema"])
 
@@ -156,11 +156,11 @@ def server() -> Iterator[CrookedServer]:
 
 @pytest.mark.parametrize("module", MODULES)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
-def test_any_conforming_answer_gives_a_result_or_one_sentence(
-    server: CrookedServer, module: str, said: dict[str, Any]
+@given(answers=ANSWERS)
+def test_a_module_returns_a_result_or_one_sentence_for_any_conforming_answer(
+    server: CrookedServer, module: str, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     server.seen.clear()
     operation = operation_of(module)
     given_options = {"api_url": server.url, "api_key": "k", **OPTIONS.get(module, {})}
@@ -173,7 +173,7 @@ def test_any_conforming_answer_gives_a_result_or_one_sentence(
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    # In check mode: a module that acts reads all that it decides upon, and the server hears no write.
+    # In check mode, a module that acts still reads everything that it decides on, and sends no write.
     context = Context(checked.validated_parameters, check_mode=True, clock=lambda: now[0], sleep=sleep)
     result = execute(operation, context, diff_mode=True)
     assert json.dumps(result, default=str)
@@ -183,20 +183,20 @@ def test_any_conforming_answer_gives_a_result_or_one_sentence(
     assert {method for method, _path, _headers in server.seen} <= {"GET"}
 
 
-# reports/2026-11 D3: the other readers of answers
+# reports/2026-11 D3
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
-def test_any_conforming_answer_is_stored_and_can_be_shown(server: CrookedServer, said: dict[str, Any]) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+@given(answers=ANSWERS)
+def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServer, answers: dict[str, Any]) -> None:
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     server.seen.clear()
     with TemporaryDirectory() as folder:
         database = Path(folder) / "console.db"
         settings = Settings(database=database, spool_dir=Path(folder) / "none")
         options = ApiOptions(details=("health", "updates", "actions", "memory"))
         with open_store(database) as store:
-            # So that something is read of an instance, whatever the rollouts say.
+            # So that an instance is read whatever the rollouts contain.
             target = {
                 "tenant": server.url,
                 "rollout_id": "r",
@@ -230,11 +230,11 @@ def test_any_conforming_answer_is_stored_and_can_be_shown(server: CrookedServer,
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=ANSWERS)
-def test_any_conforming_answer_gives_an_inventory_and_what_is_missing(
-    server: CrookedServer, said: dict[str, Any]
+@given(answers=ANSWERS)
+def test_the_inventory_plugin_returns_hosts_and_what_is_missing_for_any_conforming_answer(
+    server: CrookedServer, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     client = connect(server.url, "k", retries=0)
     try:
         fleet = read_fleet(client, Depth(2, 2), workers=1)
@@ -248,14 +248,14 @@ def test_any_conforming_answer_gives_an_inventory_and_what_is_missing(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=answers_of(ENDPOINTS["get_fleet_update_policy"]))
-def test_any_conforming_policy_gives_the_lookups_a_limit_or_one_sentence(
-    server: CrookedServer, said: dict[str, Any]
+@given(answers=answers_of(ENDPOINTS["get_fleet_update_policy"]))
+def test_the_lookups_return_a_limit_or_one_sentence_for_any_conforming_policy(
+    server: CrookedServer, answers: dict[str, Any]
 ) -> None:
-    server.answer = lambda method, path, headers: Said(said)
+    server.answer = lambda method, path, headers: Reply(answers)
     options = {**dict.fromkeys(CONNECTION_OPTIONS), "api_url": server.url, "api_key": "k", "validate_certs": True}
     options |= {"request_timeout": 5, "retries": 0, "extra_headers": {}}
-    # Each policy is a new one.
+    # No cached policy.
     policy = update_policy(options.get, clock=count(0.0, 1e6).__next__)
     try:
         limit = parallel_limit(policy)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan, approve, run, by the real ansible-runner in the folders that AWX makes for the jobs of a workflow.
+"""Plan, approve, run: with the real ansible-runner, in the folders that AWX creates for the jobs of a workflow.
 
 AWX takes the artifacts of a job from the last event of ansible-runner, and gives them to the later nodes of a workflow
 as variables that are marked unsafe.
@@ -30,14 +30,14 @@ UNSAFE = "!unsafe"
 
 
 class _Awx(yaml.SafeDumper):
-    """Writes every text as AWX does."""
+    """Writes every string as AWX does."""
 
 
 _Awx.add_representer(str, lambda dumper, text: dumper.represent_scalar(UNSAFE, text, style="'"))
 
 
 def job(folder: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *, check: bool) -> tuple[int, Any]:
-    """Runs rolling_redeploy as AWX does; its exit code and its artifacts."""
+    """Run rolling_redeploy as AWX does. Returns the exit code and the artifacts."""
     (folder / "env").mkdir(parents=True)
     (folder / "inventory").mkdir()
     (folder / "inventory" / "fleet.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
@@ -52,13 +52,13 @@ def job(folder: Path, environment: Mapping[str, str], variables: Mapping[str, An
     return done.returncode, {**ends[0]["artifact_data"], "shown": done.stdout}
 
 
-def test_a_check_publishes_the_plan_that_the_approved_run_is_bound_to_and_a_run_without_it_is_refused(
+def test_check_mode_publishes_the_plan_to_approve_and_a_run_needs_the_hash_of_the_approved_plan(
     playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:
     needed = {**QUICK, "fleetops_plan_required": True}
     with running_simulator(instances=2, speed=40.0) as sim:
         environment = {**playbook_environment(sim), "ANSIBLE_CONFIG": ""}
-        # A check needs no approved plan: it makes the one that is approved.
+        # A run in check mode needs no approved plan: it makes the plan that is approved.
         rc, found = job(tmp_path / "plan", environment, needed, check=True)
         shown = found.pop("shown")
         assert rc == 0 and sim.writes() == [], shown
@@ -80,5 +80,5 @@ def test_a_check_publishes_the_plan_that_the_approved_run_is_bound_to_and_a_run_
         assert rc == 0, done["shown"]
         assert sorted(redeploys(sim).values()) == [1, 1]
         assert done["fleetops_report"]["plan_hash"] == found["fleetops_plan_hash"]
-        # Of a run there is no plan to approve: the artifacts of the workflow stay those of the approved one.
+        # A run publishes no plan: the workflow keeps the artifacts of the approved one.
         assert "fleetops_plan_text" not in done

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guide *From AWX*: its blocks, pasted into one shell as a reader does, make all that it says.
+"""The guide *From AWX*: its blocks, pasted into one shell as a reader does, create everything that it describes.
 
-The other side is a small stand-in that refuses what AWX 24 refuses: another token, an object without its required
-fields, a survey that AWX's own check would not take.
+The server is a small stand-in that refuses what AWX 24 refuses: another token, an object without its required
+fields, a survey that AWX's own validation rejects.
 
-What it answers about workflow templates, their nodes and approvals is written from AWX's documentation. No AWX was
-recorded for it.
+Its answers about workflow templates, their nodes and approvals are written from AWX's documentation, not recorded.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ RESOURCES = PATTERN["aap_resources"]
 TOKEN = "token-of-the-stand-in"
 KEY = "key-of-the-fleet"
 HASH = "f3a1" * 16
-# What AWX wants of each object that is posted.
+# The fields that AWX requires of each object.
 REQUIRED = {
     "execution_environments": {"name", "image", "organization"},
     "projects": {"name", "organization", "scm_type", "scm_url"},
@@ -47,15 +46,15 @@ REQUIRED = {
     "job_templates": {"name", "project", "playbook", "inventory", "organization"},
     "workflow_job_templates": {"name"},
 }
-# These are made below another object.
+# These are created below another object.
 BELOW = ("workflow_job_template_nodes", "workflow_approval_templates", "workflow_jobs")
-# What a node of a workflow takes, apart from its links.
+# The fields of a workflow node, apart from its links.
 NODE = {"identifier", "unified_job_template", "job_type", "extra_data"}
 NUMBERS = {"integer": int, "float": float}
 
 
 class StandIn:
-    """Objects by kind and id as they were posted; ``posted``: path and body of each post, in order."""
+    """The posted objects by kind and id. ``posted``: path and body of each POST, in order."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in (*REQUIRED, "jobs", *BELOW)}
@@ -101,12 +100,12 @@ class StandIn:
             self.labels.append(body)
         if body not in held:
             held.append(body)
-        # A label that is there is attached, and answered with nothing.
+        # A label that exists is attached, and the answer is empty.
         labels = (204, None) if known else (201, body)
         return {"credentials": (204, None), "labels": labels, "update": (202, {"inventory_update": 7})}[action]
 
     def post_of_workflow(self, owner: dict[str, Any], action: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """What is posted below a workflow template or a node; written from AWX's documentation, not recorded."""
+        """A POST below a workflow template or a node; written from AWX's documentation, not recorded."""
         nodes = self.objects["workflow_job_template_nodes"]
         if action == "workflow_nodes":
             if self.nodes(owner["id"], body["identifier"]):
@@ -122,7 +121,7 @@ class StandIn:
             return 201, made
         if body["id"] == owner["id"] or body["id"] not in nodes:
             return 400, {"Error": "Cycle detected."}
-        # A link that is there is made again without an error.
+        # A link that exists is created again without an error.
         if body["id"] not in owner["success_nodes"]:
             owner["success_nodes"].append(body["id"])
         return 204, None
@@ -153,7 +152,7 @@ class StandIn:
 
 
 def why_refused(survey: dict[str, Any]) -> str:
-    """What AWX's check of a survey finds wrong with it, or an empty text."""
+    """What AWX's validation finds wrong with a survey, or an empty text."""
     for question in survey["spec"]:
         default = question.get("default", "")
         if {"type", "question_name", "variable", "required"} - question.keys():
@@ -200,7 +199,7 @@ def awx() -> Iterator[tuple[StandIn, str]]:
     server.server_close()
 
 
-# What the guide uses of curl, for a machine that has none.
+# The part of curl that the guide uses, for a machine without curl.
 CURL = """#!{python}
 import argparse, sys, urllib.error, urllib.parse, urllib.request
 asked = argparse.ArgumentParser()
@@ -232,7 +231,7 @@ BLOCKS = re.findall(r"^\.\. code-block:: bash\n\n((?:   .*\n|\n)+)", GUIDE, re.M
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """A folder with a curl, and python3."""
+    """A folder with curl and python3."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "curl").write_text(CURL.format(python=sys.executable))
@@ -241,7 +240,7 @@ def commands(tmp_path: Path) -> Path:
 
 
 def pasted(url: str, token: str, commands: Path, blocks: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The guide's blocks in one shell that goes on after a failure, as a person's does."""
+    """Run the guide's blocks in one shell that continues after a failure, as an interactive shell does."""
     given = {
         "PATH": f"{commands}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "AWX_API": url,
@@ -257,12 +256,12 @@ def pasted(url: str, token: str, commands: Path, blocks: list[str] | None = None
 
 
 def launches(made: StandIn) -> list[dict[str, Any]]:
-    """What was launched of job templates."""
+    """The launched job templates."""
     return [body for path, body in made.posted if re.fullmatch(r"job_templates/\d+/launch/", path)]
 
 
 def workflow_of(made: StandIn) -> dict[str, dict[str, Any]]:
-    """The nodes of the one workflow template by identifier: what each runs, how, and what comes after it."""
+    """The nodes of the workflow template by identifier: what each runs, how, and what follows it."""
     [workflow] = made.objects["workflow_job_templates"]
     rows = made.nodes(workflow)
     identifiers = {row["id"]: row["identifier"] for row in rows}
@@ -271,17 +270,17 @@ def workflow_of(made: StandIn) -> dict[str, dict[str, Any]]:
     for row in rows:
         used = int(row["unified_job_template"])
         runs = {**made.objects["job_templates"], **made.objects["workflow_approval_templates"]}[used]
-        told = {name: row[name] for name in ("job_type", "extra_data") if name in row}
+        settings = {name: row[name] for name in ("job_type", "extra_data") if name in row}
         found[row["identifier"]] = {
             "runs": runs["name"],
             "next": [identifiers[i] for i in row["success_nodes"]],
-            **told,
+            **settings,
         }
     return found
 
 
 @pytest.mark.parametrize("curl", ["the stand-in", "the machine's, if it has one"])
-def test_the_blocks_of_the_guide_make_what_the_pattern_describes(
+def test_the_blocks_of_the_guide_create_what_the_pattern_describes(
     awx: tuple[StandIn, str], commands: Path, curl: str
 ) -> None:
     made, url = awx
@@ -331,13 +330,13 @@ def test_the_blocks_of_the_guide_make_what_the_pattern_describes(
     [started] = made.objects["workflow_jobs"].values()
     assert started["extra_vars"] == {"fleetops_max_failed": 1}
 
-    # The key travels into the credential and nowhere else.
+    # The key is sent in the credential and nowhere else.
     assert [path for path, body in made.posted if KEY in json.dumps(body)] == ["credentials/"]
     assert KEY not in done.stdout + done.stderr and TOKEN not in done.stdout + done.stderr
 
 
-def test_blocks_that_are_pasted_again_change_what_is_there(awx: tuple[StandIn, str], commands: Path) -> None:
-    # reports/2026-11 D11: the labels exist, and are answered with 204 and nothing.
+def test_blocks_that_are_pasted_again_update_the_existing_objects(awx: tuple[StandIn, str], commands: Path) -> None:
+    # reports/2026-11 D11: the labels exist, so the answer is 204 without a body.
     made, url = awx
     assert pasted(url, TOKEN, commands, BLOCKS[:5]).stderr == ""
     before = {kind: list(rows) for kind, rows in made.objects.items()}
@@ -351,21 +350,21 @@ def test_blocks_that_are_pasted_again_change_what_is_there(awx: tuple[StandIn, s
 
 
 def workflow_blocks(made: StandIn) -> list[str]:
-    """The first block and that of the workflow, for an AWX in which the job templates are made."""
+    """The first block and the block of the workflow, for an AWX that already has the job templates."""
     for template in RESOURCES["controller_job_templates"]:
         made.add("job_templates", {"name": template["name"]})
     [block] = [block for block in BLOCKS if "make_workflow" in block]
     return [BLOCKS[0], "ORGANIZATION=1 inventory=50", block]
 
 
-def test_a_workflow_that_is_made_again_is_the_same_one_with_what_the_pattern_says(
+def test_a_workflow_that_is_created_again_is_reused_and_restored_to_the_pattern(
     awx: tuple[StandIn, str], commands: Path
 ) -> None:
     made, url = awx
     blocks = workflow_blocks(made)
     assert pasted(url, TOKEN, commands, blocks).stderr == ""
     before, kinds = workflow_of(made), {kind: list(rows) for kind, rows in made.objects.items()}
-    # Somebody has changed it by hand.
+    # Somebody changed it by hand.
     [run] = [row for row in made.objects["workflow_job_template_nodes"].values() if row["identifier"] == "run"]
     run |= {"job_type": "check", "extra_data": {}, "success_nodes": []}
     [approval] = made.objects["workflow_approval_templates"].values()
@@ -376,7 +375,7 @@ def test_a_workflow_that_is_made_again_is_the_same_one_with_what_the_pattern_say
     assert workflow_of(made) == before and approval["timeout"] == 14400
 
 
-def test_a_workflow_of_which_a_node_is_refused_is_not_launched(awx: tuple[StandIn, str], commands: Path) -> None:
+def test_a_workflow_with_a_refused_node_is_not_launched(awx: tuple[StandIn, str], commands: Path) -> None:
     made, url = awx
     usual = made.post
 
@@ -392,8 +391,10 @@ def test_a_workflow_of_which_a_node_is_refused_is_not_launched(awx: tuple[StandI
     assert made.objects["workflow_jobs"] == {} and "Traceback" not in done.stderr
 
 
-def test_nothing_is_launched_where_no_instance_failed(awx: tuple[StandIn, str], commands: Path) -> None:
-    # reports/2026-11 B3: a refused run has failed, and names no instance.
+def test_a_relaunch_on_failed_hosts_launches_nothing_if_no_instance_failed(
+    awx: tuple[StandIn, str], commands: Path
+) -> None:
+    # reports/2026-11 B3: a refused run fails, and names no instance.
     made, url = awx
     made.failed = []
     done = pasted(url, TOKEN, commands)
@@ -415,14 +416,14 @@ def test_each_block_stops_at_the_first_refusal(awx: tuple[StandIn, str], command
 
     made.post = post  # type: ignore[method-assign]
     done = pasted(url, TOKEN, commands)
-    # The blocks after it say that the previous one has failed, and send nothing.
+    # The later blocks say that the previous one failed, and send nothing.
     assert made.posted[-1][0] == f"{refused}/"
     assert done.stderr.count("AWX refuses: ") == 1, done.stderr
     assert 'AWX refuses: {"detail": "You do not have permission to perform this action."}' in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_refused_token_is_shown_in_awxs_own_words_once(awx: tuple[StandIn, str], commands: Path) -> None:
+def test_a_refused_token_is_reported_once_in_the_words_of_awx(awx: tuple[StandIn, str], commands: Path) -> None:
     made, url = awx
     done = pasted(url, "another", commands, BLOCKS[:2])
     assert 'AWX refuses: {"detail": "Authentication credentials were not provided."}' in done.stderr
@@ -430,7 +431,7 @@ def test_a_refused_token_is_shown_in_awxs_own_words_once(awx: tuple[StandIn, str
     assert made.posted == []
 
 
-def test_a_check_that_failed_starts_no_run(awx: tuple[StandIn, str], commands: Path) -> None:
+def test_no_run_is_launched_after_a_failed_check(awx: tuple[StandIn, str], commands: Path) -> None:
     made, url = awx
     usual = made.add
 

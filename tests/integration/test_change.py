@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The change of a run and the tasks of the user before and after it, by the real ansible-playbook and in the record."""
+"""The change number of a run and the user's tasks before and after it, by the real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.playbook
 Run = Callable[..., PlaybookRun]
 PLAYBOOK = "playbooks/rolling_redeploy.yml"
 QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1, "fleetops_change_pattern": r"CHG\d{7}"}
-# What a hook is told goes to a file, the second task fails if it is asked to.
+# The hook writes its variables to a file; its second task fails on request.
 HOOK = """
 - name: Write what the hook is told
   ansible.builtin.copy:
@@ -51,8 +51,8 @@ def hook(folder: Path, name: str, *, good: bool) -> dict[str, str]:
     return {f"fleetops_{name}_tasks": str(path)}
 
 
-def told(folder: Path, name: str) -> dict[str, Any]:
-    """What the hook was told, once."""
+def hook_variables(folder: Path, name: str) -> dict[str, Any]:
+    """The variables that the hook got; it must have run once."""
     path = folder / f"{name}.json"
     found = json.loads(path.read_text())
     path.unlink()
@@ -64,9 +64,11 @@ def report_of(run: PlaybookRun) -> dict[str, Any]:
     return ends[-1]["artifact_data"]["fleetops_report"]
 
 
-def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_playbook: Run, tmp_path: Path) -> None:
+def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before_and_after(
+    run_playbook: Run, tmp_path: Path
+) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
-        # Without a change that the pattern takes nothing is planned, and no task of the user runs.
+        # Without a change number that matches the pattern, nothing is planned and no task of the user runs.
         tasks = hook(tmp_path, "before", good=False) | hook(tmp_path, "after", good=False)
         refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks, "fleetops_change": "CHG31337"})
         assert refused.rc == 2 and sim.writes() == [], refused.output
@@ -74,21 +76,21 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
         assert report_of(refused)["change"] == "CHG31337"
         assert not (tmp_path / "before.json").exists() and not (tmp_path / "after.json").exists()
 
-        # A before task that fails refuses the run; the after tasks are told so, and a failure of theirs only warns.
+        # A before task that fails refuses the run. The after tasks still run, and their failure is only a warning.
         change = {**QUICK, **tasks, "fleetops_change": "CHG0031337"}
         before_failed = run_playbook(sim, PLAYBOOK, e=change)
         assert before_failed.rc == 2 and sim.writes() == [], before_failed.output
-        said = (
+        expected = (
             "The tasks of fleetops_before_tasks failed, so no instance was changed. The ticket system does not answer."
         )
-        assert report_of(before_failed)["reasons"] == [said]
+        assert report_of(before_failed)["reasons"] == [expected]
         assert "Warning: The tasks of fleetops_after_tasks failed. The ticket system" in before_failed.stdout
-        asked = told(tmp_path, "before")
+        asked = hook_variables(tmp_path, "before")
         assert asked["change"] == "CHG0031337" and len(asked["planned"]) == 3 and asked["plan_hash"]
-        assert told(tmp_path, "after")["report"]["verdict"] == "fail"
+        assert hook_variables(tmp_path, "after")["report"]["verdict"] == "fail"
         assert {name for name, row in before_failed.recap.items() if row["failed"]} == {"localhost"}
 
-        # Check mode runs neither of them.
+        # Check mode runs neither.
         checked = run_playbook(sim, PLAYBOOK, "--check", e=change)
         assert checked.rc == 0 and "Change: CHG0031337" in checked.stdout, checked.output
         assert not (tmp_path / "before.json").exists() and not (tmp_path / "after.json").exists()
@@ -97,7 +99,7 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
         done = run_playbook(sim, PLAYBOOK, e=change)
         assert done.rc == 0 and len(sim.writes()) == 3, done.output
         assert "The ticket system does not answer" in report_of(done)["after_problem"]
-        after = told(tmp_path, "after")
+        after = hook_variables(tmp_path, "after")
         assert after["report"]["counts"]["updated"] == 3 and after["report"]["change"] == "CHG0031337"
         assert "Change: CHG0031337" in after["text"]
 
@@ -115,8 +117,8 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
     assert runs.runs(database, search="CHG31337")[1] == 1 and runs.runs(database, search="CHG9")[1] == 0
 
 
-def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook: Run, tmp_path: Path) -> None:
-    """With one instance no host would be left for the report, and Ansible ends with 0 where nobody else failed."""
+def test_a_run_whose_user_tasks_cannot_run_or_end_the_play_fails(run_playbook: Run, tmp_path: Path) -> None:
+    """With a single instance no host would be left for the report, and Ansible would end with 0."""
     names = ("end_of_play", "named", "hidden", "absent", "unknown")
     end, named, hidden, absent, unknown = (tmp_path / f"{name}.yml" for name in names)
     unknown.write_text("- no.such.module:\n")
@@ -125,7 +127,7 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
     hidden.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{end}' }}}}\"\n")
     absent.write_text("- ansible.builtin.include_tasks: none.yml\n")
     with running_simulator(instances=1, speed=40.0) as sim:
-        for name, path, said in (
+        for name, path, reason in (
             ("before", tmp_path / "none.yml", "which is not a file on the controller. Nothing was done."),
             ("after", named, f"which includes {end}, which has the task meta: end_play"),
             ("after", unknown, "which cannot be run: couldn't resolve module/action 'no.such.module'"),
@@ -139,8 +141,8 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
             tasks = {f"fleetops_{name}_tasks": str(path), "fleetops_change": "CHG0031337"}
             refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
             assert refused.rc == 2 and sim.writes() == [], refused.output
-            assert said in " ".join(report_of(refused)["reasons"]), refused.output
-        # The play ends before the task that fails for the instance.
+            assert reason in " ".join(report_of(refused)["reasons"]), refused.output
+        # The play ends before the task in which the instance fails.
         sim.knobs(outcomes={"agent-001": "failed"})
         tasks = {"fleetops_after_tasks": str(hidden), "fleetops_change": "CHG0031337", "fleetops_max_failed": 1}
         ended = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
@@ -149,10 +151,10 @@ def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook
         assert f"fleetops_after_tasks did not finish. {name}: The redeploy of {name} failed" in ended.output
 
 
-def test_tasks_that_ansible_cannot_load_or_that_end_the_play_keep_the_report_of_a_fleet(
+def test_user_tasks_that_ansible_cannot_load_or_that_end_the_play_do_not_lose_the_report(
     run_playbook: Run, tmp_path: Path
 ) -> None:
-    """Ansible counts a failure of a task with run_once for every host, and then ends the run with 0."""
+    """Ansible counts a failed task with run_once for every host, and then ends the run with 0."""
     missing, ending = tmp_path / "missing.yml", tmp_path / "ending.yml"
     missing.write_text("- ansible.builtin.import_role: {name: no_such_role}\n")
     ending.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{tmp_path}/end.yml' }}}}\"\n")

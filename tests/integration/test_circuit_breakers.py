@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_circuit_breakers does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What instance_circuit_breakers does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clear(sim: Simulator, **how: Any) -> ModuleTask:
     return run_module(sim, "instance_circuit_breakers", **how)
 
 
-def test_an_open_breaker_is_closed_and_the_closed_ones_are_left_alone(sim: Simulator) -> None:
+def test_only_open_breakers_are_closed(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "breakers"})
     result = clear(sim).result
     assert not result.get("failed") and result["changed"], result
@@ -49,7 +49,7 @@ def test_an_open_breaker_is_closed_and_the_closed_ones_are_left_alone(sim: Simul
 
 # behaviour 3.5, row 28
 @pytest.mark.parametrize("disease", ["none", "breakers", "process"])
-def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, disease: str) -> None:
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, disease: str) -> None:
     sim.knobs(disease={HOST: disease})
     predicted = clear(sim, check=True).result
     assert posts(sim) == []
@@ -58,7 +58,7 @@ def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, disease:
         assert predicted.get(key) == real.get(key), key
 
 
-def test_a_breaker_that_opens_again_is_named(sim: Simulator) -> None:
+def test_a_breaker_that_opens_again_is_a_failure_that_names_it(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "breakers"})
     # The call is answered but does not reach the agent.
     sim.fault(operation="clear_circuit_breakers", status=200, detail="cleared")
@@ -77,7 +77,7 @@ def test_a_breaker_that_closes_shortly_after_the_answer_is_waited_for(sim: Simul
 
 
 # behaviour 3.5, row 24
-def test_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) -> None:
+def test_a_cached_record_does_not_prove_that_no_breaker_is_open(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)
     done = clear(sim)
     assert not done.result.get("failed") and done.result["changed"]
@@ -86,7 +86,7 @@ def test_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) 
 
 
 @pytest.mark.parametrize("down", [404, 502])
-def test_an_agent_that_does_not_answer_is_one_sentence(sim: Simulator, down: int) -> None:
+def test_an_agent_that_does_not_answer_fails_the_task_with_one_sentence(sim: Simulator, down: int) -> None:
     sim.knobs(force_while_down=down)
     sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/power-cycle")
     sim.clear_journal()
@@ -96,7 +96,7 @@ def test_an_agent_that_does_not_answer_is_one_sentence(sim: Simulator, down: int
     assert posts(sim) == []
 
 
-def test_a_restarting_instance_is_a_failure_that_names_the_state(sim: Simulator) -> None:
+def test_a_restarting_instance_fails_the_task_with_its_state(sim: Simulator) -> None:
     sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/power-cycle")
     sim.clear_journal()
     done = clear(sim)
@@ -105,7 +105,7 @@ def test_a_restarting_instance_is_a_failure_that_names_the_state(sim: Simulator)
 
 
 @pytest.mark.parametrize("fault", [{"reset_before": True}, {"reset_after": True}, {"commit_then_status": 502}])
-def test_a_lost_answer_is_asked_for_again(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_call_whose_answer_is_lost_is_sent_again(sim: Simulator, fault: dict[str, Any]) -> None:
     sim.knobs(disease={HOST: "breakers"})
     sim.fault(operation="clear_circuit_breakers", times=1, **fault)
     result = clear(sim).result
@@ -113,7 +113,7 @@ def test_a_lost_answer_is_asked_for_again(sim: Simulator, fault: dict[str, Any])
     assert posts(sim) == ["clear_circuit_breakers"] * 2
 
 
-def test_an_answer_that_stays_lost_is_found_among_the_actions(sim: Simulator) -> None:
+def test_a_call_whose_answer_stays_lost_is_found_among_the_actions(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "breakers"})
     sim.fault(operation="clear_circuit_breakers", reset_after=True)
     result = clear(sim, retries=0).result
@@ -121,7 +121,7 @@ def test_an_answer_that_stays_lost_is_found_among_the_actions(sim: Simulator) ->
     assert result["action_id"]
 
 
-def test_a_call_that_left_no_trace_is_unknown(sim: Simulator) -> None:
+def test_the_outcome_of_a_call_without_a_trace_is_unknown(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "breakers"})
     sim.fault(operation="clear_circuit_breakers", reset_before=True)
     result = clear(sim, retries=0).result

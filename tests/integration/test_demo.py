@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make demo` as somebody sees it who opens the address: the fleet is rolled while the console shows it."""
+"""`make demo` as a visitor sees it: the console shows the rollout of the fleet while it runs."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ DEMO = (
 )
 
 
-def until(is_so: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 240
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-# The newest time of what the API told.
+# The newest time in the data of the API.
 NEWEST = """
 SELECT max(at) AS at FROM (SELECT max(created_at) AS at FROM rollouts
   UNION ALL SELECT max(coalesce(completed_at, started_at, created_at)) FROM rollout_targets
@@ -45,10 +45,10 @@ SELECT max(at) AS at FROM (SELECT max(created_at) AS at FROM rollouts
 """
 
 
-def test_the_console_is_open_before_the_fleet_is_rolled_and_shows_it_as_it_happens(tmp_path: Path) -> None:
+def test_the_console_is_up_before_the_rollout_starts_and_shows_it_live(tmp_path: Path) -> None:
     record, before = tmp_path / "demo", time.time()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FLEETOPS_", "ANSIBLE_", "SIM_", "CONSOLE"))}
-    # The last instances never come to an end: the run goes on until the demo is stopped.
+    # The last instances never finish: the run goes on until the demo is stopped.
     faults = {"deploy_s": [0.2, 0.5], "outcomes": {f"agent-0{number}": "stuck" for number in range(13, 25)}}
     output, database = tmp_path / "output.txt", record / "console.db"
     with output.open("w") as stream:

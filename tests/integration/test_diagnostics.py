@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_diagnostics does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What instance_diagnostics does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def diagnose(sim: Simulator, **how: Any) -> ModuleTask:
     return run_module(sim, "instance_diagnostics", **how)
 
 
-def test_the_same_status_is_no_change(sim: Simulator) -> None:
+def test_an_unchanged_status_is_not_a_change(sim: Simulator) -> None:
     sim.advance(5)
     result = diagnose(sim).result
     assert not result["changed"] and not result.get("failed") and "diff" not in result
@@ -50,7 +50,7 @@ def test_the_same_status_is_no_change(sim: Simulator) -> None:
     assert posts(sim) == ["run_diagnostics"]
 
 
-def test_what_became_ill_is_named_and_stored(sim: Simulator) -> None:
+def test_a_subsystem_that_became_unhealthy_is_named_and_stored(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "vps"})
     result = diagnose(sim).result
     assert result["changed"] and (result["status"], result["healthy"]) == ("unhealthy", False)
@@ -65,21 +65,21 @@ def test_what_became_ill_is_named_and_stored(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 28
-def test_check_mode_runs_no_check_and_returns_the_record(sim: Simulator) -> None:
+def test_check_mode_runs_no_diagnostics_and_returns_the_stored_record(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "vps"})
     result = diagnose(sim, check=True).result
     assert not result["changed"] and (result["status"], result["flipped"]) == ("healthy", [])
     assert posts(sim) == []
 
 
-def test_an_agent_that_restarts_is_asked_again(sim: Simulator) -> None:
+def test_diagnostics_are_tried_again_while_the_agent_restarts(sim: Simulator) -> None:
     sim.fault(operation="run_diagnostics", status=503, retry_after=0.01, times=2)
     done = diagnose(sim)
     assert not done.result.get("failed") and len(done.warnings) == 2
     assert posts(sim) == ["run_diagnostics"] * 3
 
 
-def test_a_stopped_instance_is_a_failure_that_keeps_the_record(sim: Simulator) -> None:
+def test_a_stopped_instance_is_a_failure_and_the_record_is_kept(sim: Simulator) -> None:
     sim.knobs(stopped=[HOST])
     done = diagnose(sim)
     sim.knobs(running=[HOST])

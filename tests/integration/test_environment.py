@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the environment says, in the real ansible-playbook: modules in the controller, ordinary modules, lookups."""
+"""Environment variables in the real ansible-playbook: for modules in both ways of running them, and for lookups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAYS = {
 
 @pytest.fixture
 def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callable[..., dict[str, Any]]:
-    """The results of one task of each way, by the way's name."""
+    """The result of the task run in each way, by the name of the way."""
 
     def run(api: Any, **environment: str) -> dict[str, Any]:
         names = list(WAYS)
@@ -35,9 +35,9 @@ def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callabl
             {"name": name, **WAYS[name], "register": f"way_{position}", "ignore_errors": True}
             for position, name in enumerate(names)
         ]
-        told = tmp_path / "told.json"
+        results_file = tmp_path / "told.json"
         all_of_them = "{{ [" + ", ".join(f"way_{position}" for position in range(len(names))) + "] | to_json }}"
-        tasks.append({"name": "Keep", "ansible.builtin.copy": {"content": all_of_them, "dest": str(told)}})
+        tasks.append({"name": "Keep", "ansible.builtin.copy": {"content": all_of_them, "dest": str(results_file)}})
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         play["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         playbook = tmp_path / "play.json"
@@ -45,32 +45,36 @@ def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callabl
         inventory = tmp_path / "hosts.yml"
         inventory.write_text("all: {hosts: {localhost: {}}}")
         done = run_playbook(api, playbook, inventory=inventory, env=environment)
-        assert told.exists(), done.output
-        return dict(zip(names, json.loads(told.read_text()), strict=True))
+        assert results_file.exists(), done.output
+        return dict(zip(names, json.loads(results_file.read_text()), strict=True))
 
     return run
 
 
 # reports/2026-11 C1
-def test_an_empty_environment_is_no_setting_and_a_wrong_one_is_named(results: Callable[..., dict[str, Any]]) -> None:
+def test_an_empty_variable_counts_as_not_set_and_a_wrong_one_is_named(results: Callable[..., dict[str, Any]]) -> None:
     names = ("VALIDATE_CERTS", "CA_PATH", "REQUEST_TIMEOUT", "RETRIES", "API_TRACE", "EXTRA_HEADERS", "RUN_LOG_DIR")
     with second_api(instances=1) as api:
-        told = results(api, **{f"FLEETOPS_{name}": "" for name in names})
-        assert not any(result.get("failed") for result in told.values()), told
+        outcome = results(api, **{f"FLEETOPS_{name}": "" for name in names})
+        assert not any(result.get("failed") for result in outcome.values()), outcome
         before = len(api.calls)
         for variable, value in (("VALIDATE_CERTS", "ture"), ("RETRIES", "many"), ("REQUEST_TIMEOUT", "0")):
-            told = results(api, **{f"FLEETOPS_{variable}": value})
-            assert all(result["failed"] for result in told.values())
-            assert all(f"FLEETOPS_{variable}" in result["msg"] for result in told.values()), told
-            assert told["here"]["msg"] == told["ordinary"]["msg"]
-        told = results(api, FLEETOPS_API_KEY="")
-        assert all("api_key is not set: set it, or FLEETOPS_API_KEY" in result["msg"] for result in told.values()), told
+            outcome = results(api, **{f"FLEETOPS_{variable}": value})
+            assert all(result["failed"] for result in outcome.values())
+            assert all(f"FLEETOPS_{variable}" in result["msg"] for result in outcome.values()), outcome
+            assert outcome["here"]["msg"] == outcome["ordinary"]["msg"]
+        outcome = results(api, FLEETOPS_API_KEY="")
+        assert all("api_key is not set: set it, or FLEETOPS_API_KEY" in result["msg"] for result in outcome.values()), (
+            outcome
+        )
         assert len(api.calls) == before
 
 
 # reports/2026-11 C5
-def test_no_worker_asks_the_system_for_its_proxies(results: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    # As macOS does: the look-up ends every process but the first.
+def test_no_worker_looks_up_the_proxies_of_the_operating_system(
+    results: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    # As on macOS: the look-up ends every process except the first.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, urllib.request\n"
         "first = os.environ.setdefault('FIRST_PROCESS', str(os.getpid()))\n"
@@ -81,19 +85,25 @@ def test_no_worker_asks_the_system_for_its_proxies(results: Callable[..., dict[s
         "urllib.request.getproxies = urllib.request.proxy_bypass = abort\n"
     )
     with second_api(instances=1) as api:
-        told = results(api, PYTHONPATH=str(tmp_path))
-        assert not any(result.get("failed") for result in told.values()), told
+        outcome = results(api, PYTHONPATH=str(tmp_path))
+        assert not any(result.get("failed") for result in outcome.values()), outcome
 
 
 # reports/2026-11 E1
-def test_a_server_that_drips_holds_no_task_and_no_lookup(results: Callable[..., dict[str, Any]]) -> None:
+def test_a_server_that_answers_byte_by_byte_holds_up_no_task_and_no_lookup(
+    results: Callable[..., dict[str, Any]],
+) -> None:
     with second_api(instances=1, drip={"*": 0.5}) as api:
-        told = results(api, FLEETOPS_REQUEST_TIMEOUT="1", FLEETOPS_RETRIES="0")
-        assert all("no complete answer within the time limit of 1 s" in result["msg"] for result in told.values()), told
+        outcome = results(api, FLEETOPS_REQUEST_TIMEOUT="1", FLEETOPS_RETRIES="0")
+        assert all("no complete answer within the time limit of 1 s" in result["msg"] for result in outcome.values()), (
+            outcome
+        )
 
 
 # reports/2026-11 D15
-def test_no_text_of_a_server_drives_the_terminal(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
+def test_no_text_of_a_server_reaches_the_terminal_as_control_characters(
+    tmp_path: Path, run_playbook: Callable[..., PlaybookRun]
+) -> None:
     hostile = "\x1b[2J\x9b31m\x07gone"
     api_id = "instance_id"
     with second_api(instances=1) as api:

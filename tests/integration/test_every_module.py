@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every module: it settles, check mode foretells, and whatever goes wrong is one sentence, sent once."""
+"""What holds for every module: a second run changes nothing, check mode predicts the run, failures are one sentence."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.integration.module_table import HOST, TABLE, Row, module_of
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
 
-NOBODY = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+UNKNOWN_ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 CASES = sorted(TABLE)
-# Every way in which one call can go wrong, once.
+# Every way in which a call can fail.
 FAULTS: dict[str, dict[str, Any]] = {
     "422": {"status": 422, "detail": "value out of range"},
     "429": {"retry_after": 0.01},
@@ -32,14 +32,14 @@ FAULTS: dict[str, dict[str, Any]] = {
     "no JSON": {"html_body": True},
     "half a body": {"truncated_body": True},
 }
-# Of a read nobody can tell whether it was executed, and half a body is no JSON either.
+# For a read it does not matter whether it was executed, and half a body is not JSON either.
 OF_READS = ("422", "429 until a date", "500", "reset before", "no JSON")
 RESULT_OF_ERROR = {"kind", "status", "method", "path", "detail", "request_id", "ambiguous"}
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=3, speed=0) as sim:
         yield sim
 
@@ -47,7 +47,7 @@ def fleet() -> Iterator[Simulator]:
 @pytest.fixture
 def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    # A second attempt follows at once; how long it waits is tested with the client.
+    # A retry follows at once; the pause before it is tested with the client.
     monkeypatch.setattr(f"{PACKAGE}.endpoints._FIRST_PAUSE", 0.001)
     return fleet
 
@@ -56,7 +56,7 @@ PACKAGE = "ansible_collections.fleetops.agents.plugins.module_utils._client"
 
 
 def ready(sim: Simulator, row: Row) -> dict[str, Any]:
-    """The state that the row's task works on, and the task's options."""
+    """Set up the state that the row's task works on. Returns the task's options."""
     put_to_rest(sim)
     row.prepare(sim)
     options = row.options(sim)
@@ -68,8 +68,8 @@ def run(sim: Simulator, case: str, options: dict[str, Any], **how: Any) -> Modul
     return run_module(sim, module_of(case), HOST, **{**options, **how})
 
 
-def sound(done: ModuleTask) -> None:
-    """A result that a person can use: a failure is one line, with the call that failed if one did."""
+def assert_readable(done: ModuleTask) -> None:
+    """Check that a person can use the result: a failure is one line, with the call that failed, if any."""
     result = done.result
     assert "Traceback" not in str(result)
     assert isinstance(result["changed"], bool)
@@ -78,81 +78,82 @@ def sound(done: ModuleTask) -> None:
         assert "error" not in result or set(result["error"]) >= RESULT_OF_ERROR
 
 
-# These may follow each other once E4 has shown that the first one did nothing (behaviour 2.5).
-AFTER_A_LOOK = {"cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"}
+# These may be sent again once E4 has shown that the first call did nothing (behaviour 2.5).
+AFTER_A_READ = {"cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"}
 
 
 def sent_once(sim: Simulator) -> None:
-    """No call that must not be repeated reached the server more often than once with an unknown outcome."""
+    """Check that no write that must not be repeated was sent twice."""
     sends: Counter[tuple[str, str]] = Counter()
     for row in sim.journal():
         call = (row["operation_id"], row["path"])
         if row["operation_id"] == "get_rollout":
-            sends = Counter({sent: times for sent, times in sends.items() if sent[0] not in AFTER_A_LOOK})
+            sends = Counter({sent: times for sent, times in sends.items() if sent[0] not in AFTER_A_READ})
         elif row["method"] != "GET" and row["status"] not in (422, 429):
             sends[call] += 1
             assert sends[call] == 1 or ENDPOINTS[call[0]].repeat is not Repeat.NEVER, f"sent twice: {call}"
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_does_its_work_once_and_check_mode_foretells_it(sim: Simulator, case: str) -> None:
+def test_a_second_run_changes_nothing_and_check_mode_predicts_the_first(sim: Simulator, case: str) -> None:
     row = TABLE[case]
     options = ready(sim, row)
-    foretold = run(sim, case, options, check=True)
-    sound(foretold)
+    predicted = run(sim, case, options, check=True)
+    assert_readable(predicted)
     assert posts(sim) == [], "check mode sends no write"
 
     done = run(sim, case, options)
-    sound(done)
+    assert_readable(done)
     assert not done.result.get("failed"), done.result
     called = {ENDPOINTS[call["operation_id"]].number for call in sim.journal()}
     assert called >= row.serves, "the table's endpoints are really called"
     assert set(posts(sim)) == row.writes
-    assert (foretold.result["changed"], foretold.result.get("failed")) == (done.result["changed"], None)
+    assert (predicted.result["changed"], predicted.result.get("failed")) == (done.result["changed"], None)
     assert done.result["changed"] == (bool(row.writes) and case != "instance_diagnostics")
     assert ("diff" in done.result) == done.result["changed"]
-    if row.foretells:
-        assert foretold.result.get("diff") == done.result.get("diff")
+    if row.predicts:
+        assert predicted.result.get("diff") == done.result.get("diff")
     sent_once(sim)
 
     sim.clear_journal()
     again = run(sim, case, options)
-    sound(again)
+    assert_readable(again)
     assert not again.result.get("failed"), again.result
     if row.settles:
         assert not again.result["changed"]
         assert set(posts(sim)) <= {"run_diagnostics"}
 
 
+# behaviour 3.5, row 27
 @pytest.mark.parametrize("case", CASES)
-def test_a_wrong_key_and_an_unknown_id_are_one_sentence(sim: Simulator, case: str) -> None:
+def test_a_wrong_key_and_an_unknown_id_are_each_one_sentence(sim: Simulator, case: str) -> None:
     row = TABLE[case]
     options = ready(sim, row)
     if row.serves:
         done = run(sim, case, options, key="a-key-that-nobody-gave")
-        sound(done)
+        assert_readable(done)
         if operation_of(module_of(case)).offline:
             assert done.warnings and "api_key" in done.warnings[0]
         else:
             assert done.result["error"]["kind"] == "auth" and "FLEETOPS_API_KEY" in done.msg
             assert len(sim.journal()) == 1, "tried once"
     if row.unknown:
-        gone = run(sim, case, {**options, row.unknown: NOBODY})
-        sound(gone)
-        assert gone.result["failed"] and NOBODY in gone.msg, gone.result
+        gone = run(sim, case, {**options, row.unknown: UNKNOWN_ID})
+        assert_readable(gone)
+        assert gone.result["failed"] and UNKNOWN_ID in gone.msg, gone.result
         assert gone.result["error"]["kind"] == "not_found"
     assert [call for call in sim.writes() if call["executed"]] == []
 
 
 def calls_of(sim: Simulator, case: str) -> list[str]:
-    """The operations that a run of the case calls, reads and writes."""
+    """The operations that a run of the case calls, both reads and writes."""
     options = ready(sim, TABLE[case])
     run(sim, case, options)
     return sorted({row["operation_id"] for row in sim.journal()})
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(
+def test_whichever_call_fails_the_result_is_true_and_no_write_is_sent_twice(
     sim: Simulator, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = TABLE[case]
@@ -166,7 +167,7 @@ def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(
             sim.clear_faults()
             where = f"{case}: {operation}: {name}"
             assert "Traceback" not in str(done.result), where
-            sound(done)
+            assert_readable(done)
             sent_once(sim)
             executed = [call for call in sim.writes() if call["executed"] and call["operation_id"] in row.writes]
             if executed and case != "instance_diagnostics":
@@ -178,12 +179,12 @@ def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if TABLE[case].serves])
-def test_a_server_that_does_not_answer_in_time_is_one_sentence(sim: Simulator, case: str) -> None:
+def test_a_server_that_does_not_answer_in_time_fails_the_task_with_one_sentence(sim: Simulator, case: str) -> None:
     options = ready(sim, TABLE[case])
     sim.fault(match=".", times=1, latency_s=0.5)
     done = run(sim, case, options, request_timeout=0.2, retries=0)
     sim.clear_faults()
-    sound(done)
+    assert_readable(done)
     if operation_of(module_of(case)).offline:
         assert done.warnings
     elif case == "rollout_gate":

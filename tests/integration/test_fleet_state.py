@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A declared state by the real ansible-playbook: the report, the run, the second run, and what goes wrong meanwhile."""
+"""A declared state in the real ansible-playbook: the report, the run, the second run, and failures in between."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def play(run: Run, sim: Simulator, *arguments: str, **variables: Any) -> Playboo
     return run(sim, PLAYBOOK, *arguments, e=variables, inventory=EXAMPLE / "production.fleet.yml")
 
 
-def told(run: PlaybookRun) -> dict[str, Any]:
+def report_of(run: PlaybookRun) -> dict[str, Any]:
     stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
     return stats[-1]["event_data"]["artifact_data"]["fleetops_fleet_state_report"]
 
@@ -47,7 +47,7 @@ def sent(sim: Simulator) -> list[tuple[str, Any]]:
 
 @contextmanager
 def after_a_write(sim: Simulator, operation: str, act: Callable[[], None]) -> Iterator[None]:
-    """Somebody else who acts as soon as the server has carried out an operation, while the block runs."""
+    """While the block runs, somebody else acts as soon as the server has carried out an operation."""
     over = threading.Event()
 
     def watch() -> None:
@@ -65,10 +65,10 @@ def after_a_write(sim: Simulator, operation: str, act: Callable[[], None]) -> It
         other.join()
 
 
-def test_a_fleet_is_reported_converged_and_left_alone(sim: Simulator, run_playbook: Run) -> None:
+def test_a_fleet_is_reported_converged_and_unchanged_by_a_second_run(sim: Simulator, run_playbook: Run) -> None:
     hosts = {row["hostname"].partition(".")[0]: row["hostname"] for row in sim.state()["instances"]}
     sim.knobs(overrides={"agent-003": {"skills": "disabled"}})
-    # The example's folder as it is. The path is relative to where the command was started.
+    # The folder of the example. The path is relative to the current directory of the command.
     file = {"fleetops_fleet_state_file": str((EXAMPLE / "fleet.yml").relative_to(CHECKOUT))}
 
     report = play(run_playbook, sim, "--check", "--diff", **file)
@@ -78,44 +78,46 @@ def test_a_fleet_is_reported_converged_and_left_alone(sim: Simulator, run_playbo
     assert f"Differs (2): runtime is inherit, should be auto: {canaries}" in report.stdout
     assert "ansible-playbook fleetops.agents.rolling_redeploy" in report.stdout
     assert '+    "maintenance_window_end_hour_utc": 5,' in report.stdout and '+    "runtime": "auto"' in report.stdout
-    assert told(report)["check_mode"] and not told(report)["report"]["in_sync"]
+    assert report_of(report)["check_mode"] and not report_of(report)["report"]["in_sync"]
 
-    # The server refuses one instance's policy. The others are set, and that one fails with the server's words.
+    # The server refuses the policy of one instance. The others are set; that one fails with the server's message.
     sim.fault(operation=PATCH, instance="agent-001", status=409, detail="policy is locked by support")
     refused = play(run_playbook, sim, **file)
     assert refused.rc == 2, refused.output
     assert [operation for operation, _body in sent(sim)] == ["set_fleet_update_policy", PATCH]
-    assert "policy is locked by support" in told(refused)["failed"][hosts["agent-001"]]
+    assert "policy is locked by support" in report_of(refused)["failed"][hosts["agent-001"]]
     assert {name: row["failed"] for name, row in refused.recap.items() if row["failed"]} == {hosts["agent-001"]: 1}
-    assert list(told(refused)["report"]["instances"]) == [hosts["agent-001"]] and told(refused)["problem"] == ""
+    assert (
+        list(report_of(refused)["report"]["instances"]) == [hosts["agent-001"]] and report_of(refused)["problem"] == ""
+    )
 
-    # Somebody else changes another instance while the run sets the last one: it is a difference at the end.
+    # Somebody else changes an instance while the run sets the last one: the report at the end shows the difference.
     sim.clear_faults()
     with after_a_write(sim, PATCH, lambda: sim.knobs(overrides={"agent-002": {"runtime": "disabled"}})):
         crossed = play(run_playbook, sim, **file)
     assert crossed.rc == 2, crossed.output
-    assert told(crossed)["report"]["instances"] == {
+    assert report_of(crossed)["report"]["instances"] == {
         hosts["agent-002"]: {"runtime": {"wanted": "auto", "is": "disabled"}}
     }
     assert "After the run the fleet still differs from the state" in crossed.output
-    assert crossed.recap["localhost"]["failed"] == 1 and not told(crossed)["failed"]
+    assert crossed.recap["localhost"]["failed"] == 1 and not report_of(crossed)["failed"]
     sent(sim)
 
-    # Prune, with an instance that has vanished from the server meanwhile, and one that the inventory does not know.
+    # Prune, with an instance that has since vanished from the server, and one that the inventory does not contain.
     sim.knobs(gone=["agent-004"])
     state = {
         "group_policies": {"canaries": {"runtime": "auto"}},
         "instance_policies": {hosts["agent-002"]: {"runtime": "notify"}, "agent-099": {"runtime": "auto"}},
     }
     pruned = play(run_playbook, sim, fleetops_fleet_state=state, fleetops_fleet_state_prune="true")
-    # What is declared for nobody is not done: the run says so and fails, after it has done the rest.
+    # A policy that is declared for an unknown instance cannot be set: the run does the rest, says so, and fails.
     assert pruned.rc == 2, pruned.output
     assert "The state names what the inventory does not have: agent-099" in pruned.output
     assert sorted(str(body) for _operation, body in sent(sim)) == ["{'runtime': 'notify'}", "{'skills': None}"]
     assert f"Not found on the server (1): {hosts['agent-004']}" in pruned.stdout
     assert "Unknown instances, named in the state only (1): agent-099" in pruned.stdout
 
-    # A second run changes nothing. What is left differs, and fails a run that is asked to.
+    # A second run changes nothing. The remaining difference fails a run that was told to fail on differences.
     again = play(
         run_playbook, sim,
         fleetops_fleet_state=state, fleetops_fleet_state_prune=True, fleetops_fleet_state_fail_on_drift=True,
@@ -124,16 +126,18 @@ def test_a_fleet_is_reported_converged_and_left_alone(sim: Simulator, run_playbo
     assert "The state names what the inventory does not have: agent-099" in again.output
 
 
-def test_a_state_that_cannot_be_meant_changes_nothing(sim: Simulator, run_playbook: Run) -> None:
+def test_an_invalid_declared_state_changes_nothing(sim: Simulator, run_playbook: Run) -> None:
     state = {
         "tenant_policy": {"max_parallel_rollouts": 1},
         "group_policies": {"canaries": {"runtime": "auto"}, "fleetops_instances": {"runtime": "notify"}},
     }
     disagree = play(run_playbook, sim, fleetops_fleet_state=state)
     assert disagree.rc == 2 and sent(sim) == [], disagree.output
-    assert "runtime by canaries (auto) and fleetops_instances (notify) for agent-001" in told(disagree)["problem"]
+    assert "runtime by canaries (auto) and fleetops_instances (notify) for agent-001" in report_of(disagree)["problem"]
     assert {name for name, row in disagree.recap.items() if row["failed"]} == {"localhost"}
     folder = play(run_playbook, sim, fleetops_fleet_state_file=str(CHECKOUT))
-    assert folder.rc == 2 and told(folder)["problem"].endswith("is not a file on the controller. Nothing was done.")
+    assert folder.rc == 2 and report_of(folder)["problem"].endswith(
+        "is not a file on the controller. Nothing was done."
+    )
     none = play(run_playbook, sim, "--limit", "agent-002*")
     assert none.rc == 2 and "No state is declared: set either fleetops_fleet_state" in none.output, none.output

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every playbook under an ansible.cfg that changes whatever a play does not say itself; row C3."""
+"""Every playbook with an ansible.cfg that changes every keyword that a play does not set (reports/2026-11 C3)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_each_play_sets_the_keywords_that_a_configuration_could_change(playbook:
 
 @pytest.fixture
 def hostile(tmp_path: Path, run_playbook: Run) -> Callable[..., PlaybookRun]:
-    """``hostile(sim, playbook, strategy, **variables)`` runs it under the configuration."""
+    """``hostile(sim, playbook, strategy, **variables)`` runs the playbook with this configuration."""
 
     def run(sim: Simulator, playbook: str, strategy: str = "free", **variables: Any) -> PlaybookRun:
         config = tmp_path / "ansible.cfg"
@@ -95,11 +95,11 @@ def hosts(*numbers: int) -> list[str]:
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned", "debug"])
-def test_a_rollout_keeps_its_batches_its_time_and_its_report(
+def test_a_rolling_redeploy_keeps_its_batches_its_timeouts_and_its_report(
     hostile: Callable[..., PlaybookRun], strategy: str
 ) -> None:
     faults = {"outcomes": {"agent-003": ["failed"]}}
-    # A redeploy takes longer than the configured time-out of a task.
+    # A redeploy takes longer than the configured task timeout.
     with running_simulator(instances=6, speed=20.0, faults=faults, knobs={"deploy_s": [30, 40]}) as sim:
         run = hostile(sim, "rolling_redeploy", strategy)
         assert run.rc == 2, run.output
@@ -111,7 +111,9 @@ def test_a_rollout_keeps_its_batches_its_time_and_its_report(
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_the_audit_of_all_is_reported(hostile: Callable[..., PlaybookRun], tmp_path: Path, strategy: str) -> None:
+def test_the_audit_report_covers_all_instances(
+    hostile: Callable[..., PlaybookRun], tmp_path: Path, strategy: str
+) -> None:
     with running_simulator(instances=6, speed=40.0) as sim:
         run = hostile(sim, "audit_report", strategy, fleetops_audit_dir=str(tmp_path / "audit"))
         assert run.rc == 0, run.output
@@ -133,14 +135,14 @@ def test_restarts_and_updates_reach_every_instance(hostile: Callable[..., Playbo
             assert sorted(sent(sim)) == [(operation, name) for name in hosts(1, 2, 3)]
 
 
-def test_what_is_sick_is_healed(hostile: Callable[..., PlaybookRun]) -> None:
+def test_unhealthy_instances_are_recovered(hostile: Callable[..., PlaybookRun]) -> None:
     with running_simulator(instances=3, speed=20.0, faults={"disease": {"agent-002": "process"}}) as sim:
         run = hostile(sim, "recover")
         assert run.rc == 0, run.output
         assert sent(sim) == [("power_cycle", "agent-002")]
 
 
-def test_the_server_rolls_and_the_policy_is_set(hostile: Callable[..., PlaybookRun]) -> None:
+def test_a_fleet_rollout_runs_and_the_policy_is_set(hostile: Callable[..., PlaybookRun]) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
         rolled = hostile(sim, "fleet_rollout")
         assert rolled.rc == 0 and artifact(rolled, "fleetops_report")["rollout"]["succeeded_targets"] == 3, (
@@ -151,7 +153,9 @@ def test_the_server_rolls_and_the_policy_is_set(hostile: Callable[..., PlaybookR
         assert sim.call("GET", "/v1/instances/fleet/updates/policy")[1]["max_parallel_rollouts"] == 3
 
 
-def test_backups_are_written_by_who_runs_it(hostile: Callable[..., PlaybookRun], tmp_path: Path) -> None:
+def test_backups_are_written_by_the_user_who_runs_the_playbook(
+    hostile: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
         run = hostile(sim, "memory_backup", fleetops_memory_dir=str(tmp_path / "backup"))
         assert run.rc == 0, run.output

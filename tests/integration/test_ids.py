@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ids that users give to modules: only text, unchanged, by either way of running a module; UUIDs count by value."""
+"""Ids that users give to modules: only text, unchanged, in both ways of running a module; UUIDs compare by value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.second_api.api import SecondApi, second_api
 pytestmark = pytest.mark.playbook
 
 UUID = "cd613e30-1f0e-4a56-9a51-0c8d5b1c7f11"
-# Each task gives an id or a text that YAML reads as something else than text.
+# Each task gives an id or a text that YAML does not parse as text.
 REFUSED = {
     "instance_health_info": "{instance_id: 0755}",
     "instance_runtime": "{instance_id: 020222070707, state: redeployed}",
@@ -44,7 +44,7 @@ REFUSED = {
 
 
 def play(api: SecondApi, tmp_path: Path, tasks: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs tasks on localhost, with ``tasks`` as YAML text."""
+    """Run ``tasks`` (YAML) on localhost."""
     playbook = tmp_path / "play.yml"
     playbook.write_text(f"- hosts: localhost\n  gather_facts: false\n  tasks:\n{tasks}")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
@@ -61,7 +61,7 @@ def play(api: SecondApi, tmp_path: Path, tasks: str, *arguments: str) -> subproc
 
 
 @pytest.mark.parametrize("way", ["in this process", "as an ordinary module"])
-def test_an_id_that_is_no_text_is_refused_by_every_module(tmp_path: Path, way: str) -> None:
+def test_an_id_that_is_not_text_is_refused_by_every_module(tmp_path: Path, way: str) -> None:
     ordinary = "\n      environment: {FLEETOPS_X: y}" if way == "as an ordinary module" else ""
     tasks = "".join(
         f"    - fleetops.agents.{name.partition(',')[0]}: {options}\n      ignore_errors: true{ordinary}\n"
@@ -74,7 +74,7 @@ def test_an_id_that_is_no_text_is_refused_by_every_module(tmp_path: Path, way: s
         assert api.calls == []
 
 
-def test_what_arrives_as_text_reaches_the_server_unchanged(tmp_path: Path) -> None:
+def test_a_text_reaches_the_server_unchanged(tmp_path: Path) -> None:
     with second_api(instances=1) as api:
         one = api.instances[0]
         one.memories = [{"id": "1", "content": "theirs", "customer_id": "0012345"}]
@@ -93,7 +93,7 @@ def test_what_arrives_as_text_reaches_the_server_unchanged(tmp_path: Path) -> No
 # reports/2026-11 B7
 
 
-def test_a_target_is_found_by_its_instance_however_the_id_is_spelled(tmp_path: Path) -> None:
+def test_the_target_of_an_instance_is_found_in_any_spelling_of_the_id(tmp_path: Path) -> None:
     with second_api(instances=2, outcomes={"agent-002": "failed"}, deploy_seconds=0.0) as api:
         row = api.add_rollout(api.instances, "fleet")
         ids = f"rollout_id: {row['id'].upper()}, instance_id: {api.instances[1].id.upper()}, wait: false"
@@ -102,7 +102,7 @@ def test_a_target_is_found_by_its_instance_however_the_id_is_spelled(tmp_path: P
         assert len(api.called("retry_rollout_target")) == 1
 
 
-def test_a_plan_refuses_one_instance_under_two_names(tmp_path: Path) -> None:
+def test_a_plan_refuses_two_hosts_with_the_same_instance(tmp_path: Path) -> None:
     with second_api(instances=1) as api:
         one = api.instances[0].id
         options = f"{{instances: {{mine-0: {one.upper()}, agent-001: {one}}}}}"
@@ -110,7 +110,7 @@ def test_a_plan_refuses_one_instance_under_two_names(tmp_path: Path) -> None:
         assert done.returncode == 2 and "mine-0 and agent-001 are the same instance" in done.stdout
 
 
-def test_uuids_count_by_value_and_other_ids_as_they_are_written() -> None:
+def test_uuids_compare_by_value_and_other_ids_as_written() -> None:
     assert same_id(UUID, UUID.upper()) and same_id(UUID.replace("-", ""), UUID)
     assert not same_id("agent-A", "agent-a") and not same_id("0755", "755") and not same_id(None, None)
     assert id_key("0755") == "0755"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which way a task goes, and that either way keeps the key, the values of YAML and the server's texts as they are."""
+"""How a task is run, and that both ways protect the key and leave YAML values and the server's texts unchanged."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
 Play = Callable[..., tuple[PlaybookRun, dict[str, Any]]]
-# The task keyword that makes an ordinary module of it.
+# A task with this keyword runs as an ordinary module.
 ORDINARY = {"environment": {"FLEETOPS_X": "y"}}
-NOBODY = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+UNKNOWN_ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 POLICY = "/v1/instances/fleet/updates/policy"
 
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
-    # Its clock stands still, so that both ways read the same.
+    # The clock stands still, so that both ways read the same.
     with running_simulator(instances=4, speed=0) as running:
         yield running
 
@@ -43,14 +43,14 @@ def both_ways(cases: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def comparable(result: dict[str, Any]) -> dict[str, Any]:
-    """A result without what only says how it was run, and how long that took."""
+    """A result without the keys that depend on how it was run and how long that took."""
     by_nature = ("invocation", "waited_seconds", "exception", "api_calls")
     return {key: value for key, value in result.items() if key not in by_nature}
 
 
 @pytest.fixture
 def play(tmp_path: Path, run_playbook: Run) -> Play:
-    """Runs tasks by name in one play; answers the run and what each task registered."""
+    """Runs tasks by name in one play; returns the run and the registered results."""
 
     def plays(
         sim: Simulator,
@@ -62,12 +62,12 @@ def play(tmp_path: Path, run_playbook: Run) -> Play:
     ) -> tuple[PlaybookRun, dict[str, Any]]:
         registered = {f"answer_{position}": name for position, name in enumerate(tasks)}
         steps = [{"name": name, **tasks[name], "register": key} for key, name in registered.items()]
-        told = tmp_path / "results.json"
+        results_file = tmp_path / "results.json"
         keep = {
             "name": "Keep the results",
             "ansible.builtin.copy": {
                 "content": "{{ {" + ", ".join(f"'{key}': {key}" for key in registered) + "} | to_json }}",
-                "dest": str(told),
+                "dest": str(results_file),
                 "mode": "0600",
             },
             "delegate_to": "localhost",
@@ -80,21 +80,21 @@ def play(tmp_path: Path, run_playbook: Run) -> Play:
         playbook.write_text(json.dumps([document]))
         inventory.write_text(json.dumps({"all": {"hosts": {host: {}}}}))
         extra = ["-c", "local"] if host == "localhost" else []
-        # The wrapper of a task in the background looks for its folder in HOME, which is not the user's here.
+        # The async wrapper looks for its folder in HOME, which is not the user's here.
         env = {"ANSIBLE_ASYNC_DIR": str(tmp_path / "jobs"), **(env or {})}
         run = run_playbook(sim, playbook, *extra, *arguments, inventory=inventory, env=env)
-        assert told.exists(), run.output
-        results = json.loads(told.read_text())
-        told.unlink()
+        assert results_file.exists(), run.output
+        results = json.loads(results_file.read_text())
+        results_file.unlink()
         return run, {name: results[key] for key, name in registered.items()}
 
     return plays
 
 
-# Which way
+# How a task is run
 
 
-# Another machine that is not there, whether or not this one has an ssh client.
+# A machine that cannot be reached, whether or not this one has an ssh client.
 NOWHERE = """
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
@@ -122,7 +122,7 @@ class Connection(ConnectionBase):
 """
 
 
-def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play, tmp_path: Path) -> None:
+def test_async_and_delegated_tasks_run_where_ansible_would_run_them(sim: Simulator, play: Play, tmp_path: Path) -> None:
     (tmp_path / "nowhere.py").write_text(NOWHERE)
     tasks = {
         "in the background": task("update_policy_info", {"async": 60, "poll": 1}),
@@ -144,7 +144,7 @@ def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play, t
     assert not any("invocation" in row for row in looped)
 
 
-def test_a_host_without_a_connection_is_no_obstacle_and_groups_of_defaults_hold(sim: Simulator, play: Play) -> None:
+def test_a_host_without_a_connection_is_no_obstacle_and_module_defaults_apply(sim: Simulator, play: Play) -> None:
     tasks = {
         "health": task("instance_health_info"),
         "policy": task("update_policy_info"),
@@ -163,10 +163,10 @@ def test_a_host_without_a_connection_is_no_obstacle_and_groups_of_defaults_hold(
     assert sim.admin_key not in run.output
 
 
-# The same either way, beyond what test_parity.py compares
+# The same result both ways, beyond what test_parity.py compares
 
 
-def test_odd_options_end_the_same(sim: Simulator, play: Play) -> None:
+def test_unusual_options_give_the_same_result_both_ways(sim: Simulator, play: Play) -> None:
     one = sim.instance("agent-001")["id"]
     rollout = sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=1")[1][0]["id"]
     check = {"check_mode": True, "diff": True}
@@ -179,7 +179,7 @@ def test_odd_options_end_the_same(sim: Simulator, play: Play) -> None:
         # Failures
         "an empty id": task("instance_runtime", instance_id=""),
         "the fleet as id": task("instance_runtime", check, instance_id="fleet"),
-        "unknown id in check mode": task("instance_runtime", check, instance_id=NOBODY),
+        "unknown id in check mode": task("instance_runtime", check, instance_id=UNKNOWN_ID),
         "bad choice in a list": task("rollout_info", rollout_id=rollout, gather=["targets", "x"]),
         "missing path": task("api_request"),
         "unsupported options": task("rollout_info", colour="blue", api_keys="x", limit="many"),
@@ -193,9 +193,9 @@ def test_odd_options_end_the_same(sim: Simulator, play: Play) -> None:
         for name in cases
         if (here := comparable(results[f"{name}: here"])) != (there := comparable(results[f"{name}: ordinary"]))
     }
-    # The server's id of a request is never the same twice.
-    told = json.dumps(different)
-    assert different.keys() == {"unknown id in check mode"}, told
+    # The request id of the server differs each time.
+    differences = json.dumps(different)
+    assert different.keys() == {"unknown id in check mode"}, differences
     here, there = different["unknown id in check mode"]
     assert here["error"] | {"request_id": ""} == there["error"] | {"request_id": ""}
     failed = [name for name in cases if results[f"{name}: here"]["failed"]]
@@ -203,7 +203,7 @@ def test_odd_options_end_the_same(sim: Simulator, play: Play) -> None:
     assert sim.writes() == [] and "Traceback" not in run.output
 
 
-def test_values_that_yaml_makes_travel_the_same(sim: Simulator, play: Play) -> None:
+def test_yaml_values_arrive_the_same_both_ways(sim: Simulator, play: Play) -> None:
     day, text = "{{ '2026-11-24' | to_datetime('%Y-%m-%d') }}", "{{ '{{' }} 7 * 6 }}"
     body = {"day": day, "1": "one", "text": text, "none": None, "deep": [{"day": day}, 1.5, True]}
     cases = {"body": task("api_request", method="PATCH", path=POLICY, body=body)}
@@ -216,7 +216,7 @@ def test_values_that_yaml_makes_travel_the_same(sim: Simulator, play: Play) -> N
     assert comparable(results["body: here"]) == comparable(results["body: ordinary"])
 
 
-def test_a_redeploy_and_its_repeats_are_told_the_same(sim: Simulator, play: Play) -> None:
+def test_a_redeploy_and_its_repetitions_give_the_same_result_both_ways(sim: Simulator, play: Play) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 4})
     ids = {"here": sim.instance("agent-003")["id"], "ordinary": sim.instance("agent-004")["id"]}
     for host in ("agent-003", "agent-004"):
@@ -235,11 +235,11 @@ def test_a_redeploy_and_its_repeats_are_told_the_same(sim: Simulator, play: Play
     assert until_the_pause == other.rpartition(" in ")[0]
 
 
-# Secrets and foreign text
+# Secrets and the server's text
 
 
 @pytest.mark.parametrize("given", ["option", "env", "module_defaults"])
-def test_the_key_is_in_no_output_of_either_way(sim: Simulator, play: Play, given: str) -> None:
+def test_the_key_appears_in_no_output_of_either_way(sim: Simulator, play: Play, given: str) -> None:
     one = sim.instance("agent-001")["id"]
     wrong = "canary-key-0123456789-that-nobody-may-see"
     key = "{{ lookup('env', 'KEY') }}"
@@ -249,7 +249,7 @@ def test_the_key_is_in_no_output_of_either_way(sim: Simulator, play: Play, given
     header = {"X-Gateway": "{{ lookup('env', 'WRONG') }}"}
     cases = {
         "read": task("instance_health_info", instance_id=one, api_trace=True, **option),
-        "failure of the server": task("instance_health_info", instance_id=NOBODY, api_trace=True, **option),
+        "failure of the server": task("instance_health_info", instance_id=UNKNOWN_ID, api_trace=True, **option),
         "failure of the spec": task("instance_health_info", colour=key, **option),
         "refused key": task("update_policy_info", api_key="{{ lookup('env', 'WRONG') }}"),
         "key in another place": task("api_request", path=f"/v1/{key}", **option),
@@ -269,7 +269,7 @@ def test_the_key_is_in_no_output_of_either_way(sim: Simulator, play: Play, given
     assert wrong not in seen
 
 
-def test_text_of_the_server_is_no_template(sim: Simulator, play: Play, tmp_path: Path) -> None:
+def test_text_of_the_server_is_not_run_as_a_template(sim: Simulator, play: Play, tmp_path: Path) -> None:
     proof = tmp_path / "executed"
     detail = "{{ lookup('pipe', 'touch " + str(proof) + "') }}"
     sim.fault(operation="get_fleet_update_policy", status=409, detail=detail)

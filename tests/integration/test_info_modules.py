@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""instance_update_info and instance_action_info, and all three info modules of an instance before odd answers.
+"""instance_update_info and instance_action_info, and all info modules of an instance with unusual answers.
 
-How far instance_audit_info reads is in test_instance_audit_info.py.
+How far instance_audit_info reads is tested in test_instance_audit_info.py.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def read(sim: Simulator, module: str, **options: Any) -> dict[str, Any]:
     return result
 
 
-def told(server: CrookedServer, module: str, body: Any, **options: Any) -> ModuleTask:
-    """A task in front of a server that answers this, whatever is asked."""
+def run_against(server: CrookedServer, module: str, body: Any, **options: Any) -> ModuleTask:
+    """Run a task against a server that answers every request with ``body``."""
     server.says(body)
     stranger: Any = server
     stranger.admin_key = "k"
@@ -58,7 +58,7 @@ def told(server: CrookedServer, module: str, body: Any, **options: Any) -> Modul
 # Updates
 
 
-def test_what_is_outdated_is_named_with_both_versions(sim: Simulator) -> None:
+def test_outdated_components_are_listed_with_both_versions(sim: Simulator) -> None:
     newest, running = sim.state()["newest_runtime"], sim.instance(HOST)["runtime"]
     result = read(sim, "instance_update_info")
     runtime = [row for row in result["outdated"] if row["component_type"] == "runtime"]
@@ -69,7 +69,7 @@ def test_what_is_outdated_is_named_with_both_versions(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("shape", [{}, {"timestamps": "naive"}, {"timestamps": "z"}, {"clock_skew_s": 90}])
-def test_the_age_of_the_report_is_by_the_servers_clock(sim: Simulator, shape: dict[str, Any]) -> None:
+def test_the_age_of_a_report_is_measured_by_the_servers_clock(sim: Simulator, shape: dict[str, Any]) -> None:
     sim.knobs(manifest_lag_s=600, **shape)
     ages = []
     for _look in range(4):
@@ -97,11 +97,11 @@ ROW = {"slug": "calendar", "current_version": "1.0", "available_version": "1.1"}
         ("calendar", False),
     ],
 )
-def test_where_the_server_does_not_say_two_versions_that_differ_are_an_update(
+def test_two_different_versions_count_as_an_update_if_the_server_does_not_say(
     crooked: CrookedServer, row: Any, outdated: bool
 ) -> None:
     for body in ({"skills": [row]}, {"mcp_servers": [row], "runtime": None}, {"runtime": row, "skills": None}):
-        result = told(crooked, "instance_update_info", body).result
+        result = run_against(crooked, "instance_update_info", body).result
         assert not result.get("failed"), result
         assert len(result["outdated"]) == outdated
         if outdated:
@@ -109,18 +109,18 @@ def test_where_the_server_does_not_say_two_versions_that_differ_are_an_update(
 
 
 @pytest.mark.parametrize("body", [{}, {"total_available": "many", "versions_reported_at": "", "update_policy": []}])
-def test_what_the_server_does_not_say_is_null(crooked: CrookedServer, body: dict[str, Any]) -> None:
-    result = told(crooked, "instance_update_info", body).result
+def test_values_that_the_server_does_not_report_are_null(crooked: CrookedServer, body: dict[str, Any]) -> None:
+    result = run_against(crooked, "instance_update_info", body).result
     assert not result.get("failed"), result
     assert (result["total_available"], result["manifest_age_seconds"]) == (None, None)
     assert (result["outdated"], result["update_policy"]) == ([], {})
 
 
-def test_a_report_from_the_future_has_no_negative_age(crooked: CrookedServer) -> None:
+def test_the_age_of_a_report_from_the_future_is_not_negative(crooked: CrookedServer) -> None:
     for offset, ages in ((timedelta(hours=-1), (3595, 3700)), (timedelta(hours=1), (0, 0))):
         for zone in (UTC, timezone(timedelta(hours=5))):
             reported = (datetime.now(zone) + offset).isoformat()
-            result = told(crooked, "instance_update_info", {"versions_reported_at": reported}).result
+            result = run_against(crooked, "instance_update_info", {"versions_reported_at": reported}).result
             assert ages[0] <= result["manifest_age_seconds"] <= ages[1]
 
 
@@ -128,7 +128,7 @@ def test_a_report_from_the_future_has_no_negative_age(crooked: CrookedServer) ->
 
 
 def act(sim: Simulator, *kinds: str) -> list[str]:
-    """The action ids of actions done one after the other."""
+    """Run the actions one after the other. Returns their ids."""
     identity, ids = sim.instance(HOST)["id"], []
     for kind in kinds:
         status, answer = sim.call("POST", f"/v1/instances/{identity}/actions/{kind}")
@@ -142,7 +142,7 @@ def act(sim: Simulator, *kinds: str) -> list[str]:
 BREAKERS = "clear-circuit-breakers"
 
 
-def test_actions_are_the_newest_and_can_be_chosen(sim: Simulator) -> None:
+def test_the_newest_actions_are_returned_and_can_be_filtered(sim: Simulator) -> None:
     first, cycle, last = act(sim, BREAKERS, "power-cycle", BREAKERS)
 
     def ids(**options: Any) -> list[str]:
@@ -155,10 +155,10 @@ def test_actions_are_the_newest_and_can_be_chosen(sim: Simulator) -> None:
     assert ids(limit=3, action=["power-cycle", BREAKERS]) == [last, cycle, first]
     assert ids(action_id=cycle) == ids(action_id=cycle.upper()) == [cycle]
     assert ids(action_id=cycle, action=[BREAKERS]) == []
-    assert ids(limit=1, action=["power-cycle"]) == [], "the limit is how many are looked through"
+    assert ids(limit=1, action=["power-cycle"]) == [], "the limit counts the rows that are read"
 
 
-def test_whether_there_are_more_actions_is_told_up_to_the_cap(sim: Simulator) -> None:
+def test_it_is_reported_whether_there_are_more_actions_than_the_limit(sim: Simulator) -> None:
     act(sim, *[BREAKERS] * 3)
     total = read(sim, "instance_action_info")["total"]
     assert read(sim, "instance_action_info")["truncated"] is False
@@ -172,7 +172,7 @@ def test_whether_there_are_more_actions_is_told_up_to_the_cap(sim: Simulator) ->
 
 
 @pytest.mark.parametrize("limit", [0, -1, 101])
-def test_a_limit_that_the_api_does_not_know_is_refused_before_any_call(sim: Simulator, limit: int) -> None:
+def test_a_limit_that_the_api_does_not_accept_is_refused_before_any_call(sim: Simulator, limit: int) -> None:
     done = run_module(sim, "instance_action_info", HOST, limit=limit)
     assert done.result["failed"] and f"limit is {limit}: it must be from 1 to 100." in done.msg
     assert sim.journal() == []
@@ -188,7 +188,7 @@ def actions(number: int) -> list[dict[str, Any]]:
         ({"actions": actions(5), "total": 5}, 5, 5, False),
         ({"actions": actions(5)}, 5, 5, False),
         ({"actions": actions(6), "total": 6}, 5, 5, True),
-        # Total of what is shown, and a server that shows fewer than it was asked for.
+        # The total of the rows shown, and a server that shows fewer rows than requested.
         ({"actions": actions(6), "total": 5}, 5, 5, True),
         ({"actions": actions(5), "total": 80}, 50, 5, True),
         ({"actions": actions(100), "total": 100}, 100, 100, True),
@@ -197,25 +197,25 @@ def actions(number: int) -> list[dict[str, Any]]:
         ({"actions": [None, "reboot", {"action_type": "reboot", "id": "0"}], "total": "3"}, 5, 1, False),
     ],
 )
-def test_no_count_of_the_server_is_believed_blindly(
+def test_a_wrong_count_of_the_server_is_not_trusted(
     crooked: CrookedServer, body: dict[str, Any], limit: int, kept: int, truncated: bool
 ) -> None:
-    result = told(crooked, "instance_action_info", body, limit=limit).result
+    result = run_against(crooked, "instance_action_info", body, limit=limit).result
     assert not result.get("failed"), result
     assert (len(result["actions"]), result["truncated"]) == (kept, truncated)
 
 
-def test_an_action_is_found_by_other_names_of_its_keys(crooked: CrookedServer) -> None:
+def test_actions_are_read_with_alternative_key_names(crooked: CrookedServer) -> None:
     body = {"actions": [{"id": 7, "type": "Power Cycle"}, {"action_id": "8", "action": "reboot"}, {}]}
     for options in ({"action_id": "7"}, {"action": ["power_cycle"]}):
-        result = told(crooked, "instance_action_info", body, **options).result
+        result = run_against(crooked, "instance_action_info", body, **options).result
         assert [row["id"] for row in result["actions"]] == [7]
 
 
 # Audit
 
 
-def test_events_in_odd_shapes_are_kept_and_none_is_lost(crooked: CrookedServer) -> None:
+def test_unusual_events_are_kept_and_none_is_lost(crooked: CrookedServer) -> None:
     body = [
         {"id": "1", "event_ts": "2026-11-24T00:30:00", "outcome": "Error"},
         {"id": "2", "event_ts": None, "outcome": "error"},
@@ -227,22 +227,22 @@ def test_events_in_odd_shapes_are_kept_and_none_is_lost(crooked: CrookedServer) 
     ]
     options: dict[str, Any] = {"gather": ["events"], "since": "2026-11-24T00:30:00Z", "outcome": ["error"]}
     for everything in (False, True):
-        result = told(crooked, "instance_audit_info", body, all=everything, **options).result
+        result = run_against(crooked, "instance_audit_info", body, all=everything, **options).result
         assert not result.get("failed"), result
-        # What has no id cannot be told apart when the head is read again: shown twice is better than lost.
+        # Rows without an id cannot be told apart when the first page is read again: better shown twice than lost.
         kept = [row.get("id") for row in result["events"]]
         assert kept[:4] == ["1", "2", None, None] and (everything or len(kept) == 4) and set(kept) == {"1", "2", None}
         assert (result["truncated"], result["reaches_since"]) == (False, True)
 
 
-def test_a_time_that_is_no_time_is_refused_and_an_empty_one_too(sim: Simulator) -> None:
+def test_an_invalid_or_empty_time_is_refused(sim: Simulator) -> None:
     for since in ("", "yesterday"):
         done = run_module(sim, "instance_audit_info", HOST, since=since)
         assert done.result["failed"] and f"since is {since!r}" in done.msg
     assert sim.journal() == []
 
 
-def test_events_that_arrive_late_are_read_once_they_are_there(sim: Simulator) -> None:
+def test_events_that_arrive_late_are_read_by_a_later_run(sim: Simulator) -> None:
     sim.knobs(audit_per_hour=600, audit_ingest_lag_s=600)
     sim.advance(3600)
     since = read(sim, "instance_audit_info", gather=["events"], limit=1)["events"][0]["event_ts"]
@@ -254,12 +254,14 @@ def test_events_that_arrive_late_are_read_once_they_are_there(sim: Simulator) ->
     assert all(row["event_ts"] >= since for row in after)
 
 
-# All of them
+# All info modules
 
 
 @pytest.mark.parametrize("module", ["instance_update_info", "instance_action_info", "instance_audit_info"])
 @pytest.mark.parametrize("body", [None, "text", 7])
-def test_an_answer_of_another_shape_is_one_sentence(crooked: CrookedServer, module: str, body: Any) -> None:
-    done = told(crooked, module, body)
+def test_an_answer_of_another_shape_fails_the_task_with_one_sentence(
+    crooked: CrookedServer, module: str, body: Any
+) -> None:
+    done = run_against(crooked, module, body)
     assert done.result["failed"] and done.result["error"]["kind"] == "unexpected" and "expected" in done.msg
     assert done.result["changed"] is False and not done.result.get("ambiguous")

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who installs the collection with ansible-galaxy has what the README says: its commands, and the console, anywhere.
+"""An installation with ansible-galaxy has what the README says: its commands and the console work in any folder.
 
-Here with this environment's packages, but without the checkout that is linked into it; `make ee` does the same in clean
-environments.
+These tests use this environment's packages, but not the checkout that is linked into it; `make ee` does the same in
+clean environments.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.playbook
 
-# Python reads it at its start, after the link to the checkout.
+# Python reads this file at startup, after the link to the checkout.
 UNLINKED = """
 import sys
 sys.path[:] = [path for path in sys.path if not path.endswith("/.venv/collections")]
 """
-# The console needs nothing of Ansible.
+# The console does not need Ansible.
 WITHOUT_ANSIBLE = """
 sys.modules["ansible"] = None
 """
 
 
 def clean(folder: Path, text: str = UNLINKED) -> dict[str, str]:
-    """An environment without this project's variables, in whose Python the checkout is not linked."""
+    """An environment without this project's variables, in which Python does not find the checkout."""
     (folder / "start").mkdir()
     (folder / "start" / "sitecustomize.py").write_text(text)
     hidden = ("ANSIBLE_", "FLEETOPS_", "SIM_", "PYTHON", "XDG_", "STREAMLIT_")
@@ -69,7 +69,7 @@ def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(
     text = "\n".join(textwrap.dedent(block) for block in blocks)
     with running_simulator(instances=3, speed=50.0) as sim:
         swaps = {
-            # This environment's packages; `make ee` installs them anew.
+            # The packages of this environment; `make ee` installs new ones.
             "python3 -m venv fleetops\n. fleetops/bin/activate\npip install ansible-core requests\n": "",
             "pip install -r fleetops/": "test -f fleetops/",
             "collection install fleetops.agents": f"collection install --offline {tarball}",
@@ -82,7 +82,7 @@ def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(
         for printed, here in swaps.items():
             assert printed in text, f"the guide no longer says {printed!r}"
             text = text.replace(printed, here)
-        # The hash as a reader takes it from the output of the check.
+        # The hash, as a reader copies it from the output of the check.
         tee = tmp_path / "output"
         digits = "[0-9a-f]{16,}"
         taken = f"grep -oE 'fleetops_plan_hash[^0-9a-f]+{digits}' {tee} | grep -oE '{digits}' | head -1"
@@ -99,7 +99,7 @@ def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(
 
 # reports/2026-11 C6
 @pytest.mark.parametrize("start", ["path", "module"])
-def test_the_console_of_an_installation_needs_no_ansible_and_tells_commands_that_work_where_it_was_started(
+def test_the_installed_console_needs_no_ansible_and_suggests_commands_that_work_where_it_was_started(
     tarball: Path, tmp_path: Path, start: str
 ) -> None:
     agents = tmp_path / "ansible_collections" / "fleetops" / "agents"
@@ -121,8 +121,8 @@ def test_the_console_of_an_installation_needs_no_ansible_and_tells_commands_that
         )
 
     none = console("runs")
-    told = "python -m console" if start == "module" else f"python {agents / 'console'}"
-    assert none.returncode == 3 and f"{told} sync" in none.stderr, none.stderr
+    prefix = "python -m console" if start == "module" else f"python {agents / 'console'}"
+    assert none.returncode == 3 and f"{prefix} sync" in none.stderr, none.stderr
     synced = console("sync", "--no-api")
     assert synced.returncode == 0, synced.stderr
     assert console("rollouts").returncode == 0
@@ -134,17 +134,17 @@ def test_the_console_of_an_installation_needs_no_ansible_and_tells_commands_that
 
 # reports/2026-11 C6
 @pytest.mark.parametrize(
-    ("arguments", "lacking"), [(["serve"], "streamlit"), (["runs"], "pandas"), ([], "sqlite_utils")]
+    ("arguments", "missing"), [(["serve"], "streamlit"), (["runs"], "pandas"), ([], "sqlite_utils")]
 )
-def test_a_package_that_is_not_there_is_named_with_the_command_that_installs_it(
-    tmp_path: Path, arguments: list[str], lacking: str
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, arguments: list[str], missing: str
 ) -> None:
     block = f"""
 import importlib.abc
 
 class Lacks(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name == "{lacking}":
+        if name == "{missing}":
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Lacks())
@@ -155,5 +155,5 @@ sys.meta_path.insert(0, Lacks())
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert f"package {lacking} is missing" in done.stderr
+    assert f"package {missing} is missing" in done.stderr
     assert f"-m pip install -r {CHECKOUT / 'console' / 'requirements.txt'}" in done.stderr

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far instance_audit_info reads for a time, said by the server's journal."""
+"""How far instance_audit_info reads for a period, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ago(sim: Simulator, seconds: float) -> str:
 
 @pytest.mark.parametrize("order", ["event_ts", "ingested_at"])
 @pytest.mark.parametrize("timestamps", ["offset", "naive", "z"])
-def test_all_since_a_time_reads_no_further_than_it_must_and_loses_nothing(
+def test_reading_since_a_time_reads_no_more_pages_than_needed_and_loses_no_event(
     sim: Simulator, order: str, timestamps: str
 ) -> None:
     everything = events(sim, all=True)["events"]
@@ -66,14 +66,14 @@ def test_all_since_a_time_reads_no_further_than_it_must_and_loses_nothing(
     assert pages(sim) <= 3 < whole
 
 
-def test_a_limit_says_whether_it_reached_the_time(sim: Simulator) -> None:
+def test_the_result_of_a_limited_read_says_whether_it_reached_the_time(sim: Simulator) -> None:
     near = events(sim, limit=20, since=ago(sim, 4 * HOUR))
     assert near["truncated"] and near["next_offset"] == 20 and near["reaches_since"] is False
     assert events(sim, limit=400, since=ago(sim, HOUR))["reaches_since"] is True
     assert "reaches_since" not in events(sim, limit=20)
 
 
-def test_outcomes_sources_and_tools_choose_together(sim: Simulator) -> None:
+def test_filters_by_outcome_source_and_tool_are_combined(sim: Simulator) -> None:
     rows = events(sim, all=True)["events"]
     chosen = events(sim, all=True, outcome=["ERROR", "denied"], source=["agent"], tool_name=["find customer", "search"])
     expected = [
@@ -86,13 +86,13 @@ def test_outcomes_sources_and_tools_choose_together(sim: Simulator) -> None:
     assert chosen["events"] == expected != []
 
 
-def test_the_rest_begins_where_the_first_part_ended(sim: Simulator) -> None:
+def test_a_second_read_continues_where_the_first_one_ended(sim: Simulator) -> None:
     first = events(sim, limit=30)
     rest = events(sim, limit=30, offset=first["next_offset"])
     assert [*first["events"], *rest["events"]] == events(sim, limit=60)["events"]
 
 
-def test_the_summary_alone_asks_for_no_events(sim: Simulator) -> None:
+def test_the_summary_without_events_reads_no_events(sim: Simulator) -> None:
     result = run_module(sim, "instance_audit_info", HOST, gather=["summary"]).result
     assert result["summary"]["total_events"] > 2000 and "events" not in result
     assert [row["operation_id"] for row in sim.journal()] == ["get_audit_summary"]
@@ -103,7 +103,7 @@ def test_the_summary_alone_asks_for_no_events(sim: Simulator) -> None:
     [({"since": "soon"}, "it must be a time such as"), ({"limit": 0}, "1 or more"), ({"offset": -1}, "0 or more")],
 )
 @pytest.mark.parametrize("everything", [False, True])
-def test_what_cannot_be_read_is_refused_before_any_call(
+def test_invalid_options_are_refused_before_any_call(
     sim: Simulator, options: dict[str, Any], sentence: str, everything: bool
 ) -> None:
     for since in ({}, {"since": "2026-01-01"}):

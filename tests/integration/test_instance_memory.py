@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_memory and instance_memory_info do, by the server's journal. Numbers in names: behaviour 3.5."""
+"""What instance_memory and instance_memory_info do, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 HOST = "agent-001"
 FACT = {"kind": "fact", "content": "Invoices go out on Fridays.", "conversation_id": "conv-9"}
@@ -23,7 +23,7 @@ FACT = {"kind": "fact", "content": "Invoices go out on Fridays.", "conversation_
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=2, speed=0) as sim:
         yield sim
 
@@ -42,7 +42,7 @@ def path(sim: Simulator) -> str:
 
 
 def remember(sim: Simulator, *memories: dict[str, Any]) -> list[str]:
-    """Store memories as somebody else; their ids."""
+    """Store memories as another user. Returns their ids."""
     ids = [sim.call("POST", path(sim), memory)[1]["memory"]["id"] for memory in memories]
     sim.clear_journal()
     return ids
@@ -78,7 +78,7 @@ def test_a_memory_is_stored_once(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 28
-def test_check_mode_foretells_it_and_sends_nothing(sim: Simulator) -> None:
+def test_check_mode_predicts_the_write_and_sends_nothing(sim: Simulator) -> None:
     foretold = run_task(sim, check=True, **FACT).result
     assert posts(sim) == [] and foretold["memory"] == FACT
     done = run_task(sim, **FACT).result
@@ -89,7 +89,7 @@ def test_check_mode_foretells_it_and_sends_nothing(sim: Simulator) -> None:
 @pytest.mark.parametrize(
     "content", ["  Grüße vom\nKunden ", "Gru\u0308ße vom Kunden", "Gr\u00fc\u00dfe\u00a0vom Kunden"]
 )
-def test_the_same_text_in_another_form_is_there_already(sim: Simulator, content: str) -> None:
+def test_a_memory_with_the_same_text_in_another_form_counts_as_stored(sim: Simulator, content: str) -> None:
     remember(sim, {"content": "Grüße vom Kunden", "score": 0.5})
     result = run_task(sim, content=content).result
     assert not result["changed"] and posts(sim) == []
@@ -106,13 +106,13 @@ def test_the_same_text_in_another_form_is_there_already(sim: Simulator, content:
         {},
     ],
 )
-def test_another_memory_does_not_stand_in_its_way(sim: Simulator, other: dict[str, Any]) -> None:
+def test_a_different_memory_does_not_count_as_stored(sim: Simulator, other: dict[str, Any]) -> None:
     remember(sim, other)
     assert run_task(sim, **FACT).result["changed"]
     assert len(held(sim)) == 2
 
 
-def test_a_row_of_a_backup_is_stored_again_and_then_known(sim: Simulator) -> None:
+def test_a_memory_from_a_backup_is_stored_again_and_then_recognised(sim: Simulator) -> None:
     remember(sim, {**FACT, "tags": ["billing"]}, {"content": "no conversation"})
     backup = run_module(sim, "instance_memory_info", HOST).result["memories"]
     assert not any(run_task(sim, memory=row).result["changed"] for row in backup)
@@ -124,7 +124,7 @@ def test_a_row_of_a_backup_is_stored_again_and_then_known(sim: Simulator) -> Non
 
 
 @pytest.mark.parametrize("fault", [{"reset_after": True}, {"commit_then_status": 502}, {"empty_204": True}])
-def test_a_lost_answer_is_looked_up(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_memory_whose_answer_is_lost_is_found_in_the_list(sim: Simulator, fault: dict[str, Any]) -> None:
     sim.fault(operation="store_memory", **fault)
     result = run_task(sim, **FACT).result
     assert not result.get("failed") and result["changed"], result
@@ -133,7 +133,7 @@ def test_a_lost_answer_is_looked_up(sim: Simulator, fault: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("fault", [{"reset_before": True}, {"status": 500}])
-def test_a_memory_that_does_not_appear_is_reported_and_never_sent_again(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_memory_that_does_not_appear_is_reported_and_not_sent_again(sim: Simulator, fault: dict[str, Any]) -> None:
     sim.fault(operation="store_memory", **fault)
     done = run_task(sim, **FACT)
     assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
@@ -142,7 +142,7 @@ def test_a_memory_that_does_not_appear_is_reported_and_never_sent_again(sim: Sim
     assert posts(sim) == ["store_memory"]
 
 
-def test_a_look_that_fails_too_does_not_hide_what_is_unknown(sim: Simulator) -> None:
+def test_a_failed_look_up_does_not_hide_that_the_outcome_is_unknown(sim: Simulator) -> None:
     sim.fault(operation="store_memory", reset_after=True)
     sim.fault(operation="list_memories", skip=1, status=422, detail="no")
     done = run_task(sim, **FACT)
@@ -151,7 +151,7 @@ def test_a_look_that_fails_too_does_not_hide_what_is_unknown(sim: Simulator) -> 
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_among_more_than_the_server_lists_it_is_not_stored_unless_wanted(sim: Simulator, check: bool) -> None:
+def test_a_memory_is_not_added_to_a_truncated_list_unless_allowed(sim: Simulator, check: bool) -> None:
     remember(sim, *({"content": f"fact {n}"} for n in range(200)))
     assert not run_task(sim, content="fact 7").result["changed"]
     done = run_task(sim, content="new", check=check)
@@ -160,12 +160,12 @@ def test_among_more_than_the_server_lists_it_is_not_stored_unless_wanted(sim: Si
     assert posts(sim) == []
     done = run_task(sim, content="new", check=check, on_truncated="store")
     assert done.result["changed"] and "perhaps a second time" in done.warnings[0]
-    # A conversation is listed by itself.
+    # A conversation can be listed on its own.
     assert run_task(sim, content="new", conversation_id="conv-1", check=check).result["changed"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"content": " "}, "no content"),
         ({"memory": {"id": 1, "conversation_id": "c", "kind": "fact"}}, "no content"),
@@ -180,11 +180,11 @@ def test_among_more_than_the_server_lists_it_is_not_stored_unless_wanted(sim: Si
         ({"state": "absent", "all": True, "memory": {"id": 1}}, "never a single memory"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused_before_any_call(
-    sim: Simulator, options: dict[str, Any], said: str
+def test_options_that_exclude_each_other_are_refused_before_any_call(
+    sim: Simulator, options: dict[str, Any], message: str
 ) -> None:
     done = run_task(sim, **options)
-    assert done.result["failed"] and said in done.msg and not done.result["changed"]
+    assert done.result["failed"] and message in done.msg and not done.result["changed"]
     assert sim.journal() == []
 
 
@@ -192,7 +192,7 @@ def test_options_that_do_not_go_together_are_refused_before_any_call(
 
 
 def three(sim: Simulator) -> list[str]:
-    """Memories of two conversations; the ids of the first one's, newest first."""
+    """Store memories of two conversations. Returns the ids of the first conversation, newest first."""
     ids = remember(
         sim,
         {"content": "a", "conversation_id": "conv-1", "customer_id": "cust-1"},
@@ -203,7 +203,7 @@ def three(sim: Simulator) -> list[str]:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_exactly_the_selection_is_cleared(sim: Simulator, check: bool) -> None:
+def test_only_the_selected_memories_are_cleared(sim: Simulator, check: bool) -> None:
     ids = three(sim)
     result = clear(sim, conversation_id="conv-1", check=check).result
     assert result["changed"] and (result["deleted"], result["deleted_ids"]) == (2, ids)
@@ -226,7 +226,7 @@ def test_a_conversation_of_one_customer_is_cleared(sim: Simulator) -> None:
     assert bodies(sim) == [{"conversation_id": "conv-1", "customer_id": "cust-2"}]
 
 
-def test_all_is_cleared_only_if_it_is_said(sim: Simulator) -> None:
+def test_all_memories_are_cleared_only_if_requested_explicitly(sim: Simulator) -> None:
     three(sim)
     result = clear(sim, all=True).result
     assert result["deleted"] == 3 and bodies(sim) == [{}] and held(sim) == []
@@ -234,19 +234,19 @@ def test_all_is_cleared_only_if_it_is_said(sim: Simulator) -> None:
 
 # behaviour 3.5, row 25
 @pytest.mark.parametrize("check", [False, True])
-def test_what_could_not_be_listed_is_not_cleared(sim: Simulator, check: bool) -> None:
+def test_memories_that_cannot_be_listed_completely_are_not_cleared(sim: Simulator, check: bool) -> None:
     remember(sim, *({"content": f"fact {n}", "conversation_id": f"conv-{n % 2}"} for n in range(200)))
     done = clear(sim, all=True, check=check)
     assert done.result["failed"] and not done.result["changed"] and done.result["truncated"]
     assert "lists only 200 memories" in done.msg and "Nothing was cleared" in done.msg
     assert done.result["slices"] == {"conversation_id": ["conv-0", "conv-1"], "customer_id": []}
     assert posts(sim) == []
-    # Each of the parts can be listed whole.
+    # Each part can be listed completely.
     for conversation in done.result["slices"]["conversation_id"]:
         assert clear(sim, conversation_id=conversation, check=check).result["deleted"] == 100
 
 
-def test_a_count_that_differs_from_the_backup_stops_it(sim: Simulator) -> None:
+def test_a_clear_is_refused_if_the_count_differs_from_the_backup(sim: Simulator) -> None:
     three(sim)
     backup = run_module(sim, "instance_memory_info", HOST, conversation_id="conv-1").result
     remember(sim, {"content": "since", "conversation_id": "conv-1"})
@@ -254,11 +254,11 @@ def test_a_count_that_differs_from_the_backup_stops_it(sim: Simulator) -> None:
     assert done.result["failed"] and "are 3, but expect_count is 2" in done.msg
     assert posts(sim) == []
     assert clear(sim, conversation_id="conv-1", expect_count=3).result["changed"]
-    assert not clear(sim, conversation_id="conv-1", expect_count=3).result.get("failed"), "done already"
+    assert not clear(sim, conversation_id="conv-1", expect_count=3).result.get("failed"), "already done"
 
 
 @pytest.mark.parametrize("fault", [{"reset_after": True}, {"commit_then_status": 502}, {"truncated_body": True}])
-def test_a_lost_answer_to_a_clear_is_looked_up(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_clear_whose_answer_is_lost_is_looked_up(sim: Simulator, fault: dict[str, Any]) -> None:
     ids = three(sim)
     sim.fault(operation="clear_memories", **fault)
     result = clear(sim, conversation_id="conv-1").result
@@ -268,7 +268,7 @@ def test_a_lost_answer_to_a_clear_is_looked_up(sim: Simulator, fault: dict[str, 
 
 
 @pytest.mark.parametrize("fault", [{"reset_before": True}, {"status": 500}])
-def test_a_clear_of_unknown_outcome_is_never_sent_again(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_clear_of_unknown_outcome_is_not_sent_again(sim: Simulator, fault: dict[str, Any]) -> None:
     three(sim)
     sim.fault(operation="clear_memories", **fault)
     done = clear(sim, conversation_id="conv-1")
@@ -278,7 +278,7 @@ def test_a_clear_of_unknown_outcome_is_never_sent_again(sim: Simulator, fault: d
     assert posts(sim) == ["clear_memories"]
 
 
-def test_what_is_stored_after_the_clear_is_kept_and_told(sim: Simulator) -> None:
+def test_a_memory_that_is_stored_after_the_clear_is_kept_and_reported(sim: Simulator) -> None:
     three(sim)
 
     def during(pause: int) -> None:
@@ -287,7 +287,7 @@ def test_what_is_stored_after_the_clear_is_kept_and_told(sim: Simulator) -> None
             sim.call("DELETE", path(sim), {"conversation_id": "conv-1"})
             remember(sim, {"content": "since", "conversation_id": "conv-1"})
 
-    # The server is still at it when the client has given up.
+    # The server is still clearing when the client has given up.
     sim.fault(operation="clear_memories", reset_before=True)
     done = clear(sim, conversation_id="conv-1", during=during)
     assert not done.result.get("failed") and done.result["changed"], done.result
@@ -295,7 +295,7 @@ def test_what_is_stored_after_the_clear_is_kept_and_told(sim: Simulator) -> None
     assert "stored since are kept: 1" in done.warnings[0]
 
 
-def test_a_refused_change_is_the_servers_sentence(sim: Simulator) -> None:
+def test_a_refused_write_fails_the_task_with_the_servers_message(sim: Simulator) -> None:
     three(sim)
     for options in ({"state": "absent", "all": True}, FACT):
         sim.fault(match="^(POST|DELETE)", status=422, detail="unknown key kind", times=1)
@@ -304,7 +304,7 @@ def test_a_refused_change_is_the_servers_sentence(sim: Simulator) -> None:
         assert "ambiguous" not in done.result
 
 
-# Servers that do otherwise
+# Servers that behave differently
 
 
 @pytest.fixture(scope="module")
@@ -313,10 +313,10 @@ def server() -> Iterator[CrookedServer]:
         yield running
 
 
-def run_before(server: CrookedServer, module: str, *answers: Any, **options: Any) -> ModuleTask:
-    """A task in front of a server that gives these answers, the last one for ever."""
+def run_against(server: CrookedServer, module: str, *answers: Any, **options: Any) -> ModuleTask:
+    """Run a task against a server that gives these answers, and repeats the last one."""
     left = list(answers)
-    server.answer = lambda method, path, headers: Said(left.pop(0) if len(left) > 1 else left[0])
+    server.answer = lambda method, path, headers: Reply(left.pop(0) if len(left) > 1 else left[0])
     server.seen.clear()
     operation, done = operation_of(module), ModuleTask()
     given = {"api_url": server.url, "api_key": "k", "instance_id": "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", **options}
@@ -340,35 +340,35 @@ def writes(server: CrookedServer) -> int:
     return sum(method != "GET" for method, _path, _headers in server.seen)
 
 
-def test_a_list_with_odd_items_is_read_and_counted(server: CrookedServer) -> None:
+def test_a_list_with_unusual_items_is_read_and_counted(server: CrookedServer) -> None:
     odd = listed(None, "text", {"id": None, "content": None}, {"content": "x"}, {"id": 3})
-    done = run_before(server, "instance_memory_info", odd)
+    done = run_against(server, "instance_memory_info", odd)
     assert done.result["count"] == 3 and "2 of the 5 memories" in done.warnings[0]
-    assert not run_before(server, "instance_memory", odd, content="x").result["changed"]
-    done = run_before(server, "instance_memory", odd, {"deleted": 5}, listed(), state="absent", all=True)
+    assert not run_against(server, "instance_memory", odd, content="x").result["changed"]
+    done = run_against(server, "instance_memory", odd, {"deleted": 5}, listed(), state="absent", all=True)
     assert (done.result["deleted"], done.result["deleted_ids"], done.result["memories_before"]) == (5, ["3"], 5)
-    done = run_before(server, "instance_memory", odd, state="absent", all=True, expect_count=3)
+    done = run_against(server, "instance_memory", odd, state="absent", all=True, expect_count=3)
     assert done.result["failed"] and writes(server) == 0
 
 
-def test_a_server_that_ignores_the_selection_is_not_told_to_clear(server: CrookedServer) -> None:
+def test_nothing_is_cleared_on_a_server_that_ignores_the_selection(server: CrookedServer) -> None:
     both = listed({"id": 1, "conversation_id": "a"}, {"id": 2, "conversation_id": "b"})
-    done = run_before(server, "instance_memory", both, state="absent", conversation_id="a")
+    done = run_against(server, "instance_memory", both, state="absent", conversation_id="a")
     assert done.result["failed"] and "others too (1 of 2)" in done.msg and writes(server) == 0
 
 
 def test_a_server_that_cleared_more_than_was_selected_is_a_failure(server: CrookedServer) -> None:
     answers = (listed({"id": 1}), {"deleted": 40, "status": "ok"}, listed())
-    done = run_before(server, "instance_memory", *answers, state="absent", conversation_id="a")
+    done = run_against(server, "instance_memory", *answers, state="absent", conversation_id="a")
     assert done.result["failed"] and done.result["changed"] and "cleared 40 memories" in done.msg
-    done = run_before(server, "instance_memory", *answers, state="absent", all=True)
+    done = run_against(server, "instance_memory", *answers, state="absent", all=True)
     assert not done.result.get("failed") and "stored in between" in done.warnings[0]
 
 
 @pytest.mark.parametrize(("deleted", "changed"), [(0, False), (1, True), (None, True)])
-def test_a_server_that_did_not_clear_is_a_failure(server: CrookedServer, deleted: int | None, changed: bool) -> None:
+def test_a_server_that_cleared_nothing_is_a_failure(server: CrookedServer, deleted: int | None, changed: bool) -> None:
     one = listed({"id": 1})
-    done = run_before(server, "instance_memory", one, {"deleted": deleted}, one, state="absent", all=True)
+    done = run_against(server, "instance_memory", one, {"deleted": deleted}, one, state="absent", all=True)
     assert done.result["failed"] and done.result["changed"] is changed
     assert "memories are still listed: 1 of 1" in done.msg and writes(server) == 1
 
@@ -378,20 +378,22 @@ def test_a_server_that_did_not_clear_is_a_failure(server: CrookedServer, deleted
     [listed(status={"available": False}), {"memories": "none"}, listed(count=12)],
     ids=["not available", "no list", "counts more than it lists"],
 )
-def test_a_list_that_proves_nothing_stops_both(server: CrookedServer, broken: dict[str, Any]) -> None:
+def test_a_list_that_may_be_incomplete_stops_storing_and_clearing(
+    server: CrookedServer, broken: dict[str, Any]
+) -> None:
     for options in ({"state": "absent", "all": True}, {"content": "x"}):
-        done = run_before(server, "instance_memory", broken, **options)
+        done = run_against(server, "instance_memory", broken, **options)
         assert done.result["failed"] and not done.result["changed"] and writes(server) == 0
 
 
 @pytest.mark.parametrize("answer", [{"memory": None}, {"memory": {"id": 1}}, {}])
-def test_what_was_stored_is_read_back_if_the_answer_does_not_say_it(
+def test_a_stored_memory_is_read_back_if_the_answer_does_not_contain_it(
     server: CrookedServer, answer: dict[str, Any]
 ) -> None:
     row = {"id": 1, "content": "x"}
-    done = run_before(server, "instance_memory", listed(), answer, listed(row), content="x")
+    done = run_against(server, "instance_memory", listed(), answer, listed(row), content="x")
     assert done.result["memory"] == row and done.warnings == []
-    done = run_before(server, "instance_memory", listed(), answer, listed({"id": 1, "text": "x"}), content="x")
+    done = run_against(server, "instance_memory", listed(), answer, listed({"id": 1, "text": "x"}), content="x")
     assert done.result["changed"] and not done.result.get("failed") and "may store it again" in done.warnings[0]
     assert writes(server) == 1
 
@@ -399,7 +401,7 @@ def test_what_was_stored_is_read_back_if_the_answer_does_not_say_it(
 # Reading
 
 
-def test_memories_are_read_whole_or_by_conversation_and_customer(sim: Simulator) -> None:
+def test_all_memories_or_those_of_a_conversation_or_customer_are_read(sim: Simulator) -> None:
     three(sim)
     result = run_module(sim, "instance_memory_info", HOST).result
     assert not result["changed"] and result["memories"] == held(sim)
@@ -411,7 +413,7 @@ def test_memories_are_read_whole_or_by_conversation_and_customer(sim: Simulator)
     assert posts(sim) == []
 
 
-def test_a_list_that_is_full_says_so_and_names_its_parts(sim: Simulator) -> None:
+def test_a_full_list_is_reported_with_the_parts_that_can_be_listed(sim: Simulator) -> None:
     three(sim)
     result = run_module(sim, "instance_memory_info", HOST, limit=2).result
     assert result["truncated"] and result["slices"]["conversation_id"] == ["conv-1", "conv-2"]

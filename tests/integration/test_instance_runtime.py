@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_runtime does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What instance_runtime does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleT
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=4, speed=0) as sim:
         yield sim
 
@@ -39,10 +39,10 @@ def redeploy_by_another(sim: Simulator, host: str = "agent-001") -> str:
     return answer["task_id"]
 
 
-# The straight way
+# Normal operation
 
 
-def test_an_outdated_runtime_is_deployed_and_health_is_proved(sim: Simulator) -> None:
+def test_an_outdated_runtime_is_redeployed_and_its_health_is_proved(sim: Simulator) -> None:
     before, newest = sim.instance("agent-001")["runtime"], sim.state()["newest_runtime"]
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -58,7 +58,7 @@ def test_an_outdated_runtime_is_deployed_and_health_is_proved(sim: Simulator) ->
     assert len(live) >= 3
 
 
-def test_a_current_runtime_is_left_alone(sim: Simulator) -> None:
+def test_a_current_runtime_is_not_redeployed(sim: Simulator) -> None:
     run_task(sim)
     sim.clear_journal()
     result = run_task(sim).result
@@ -66,7 +66,7 @@ def test_a_current_runtime_is_left_alone(sim: Simulator) -> None:
     assert posts(sim) == []
 
 
-def test_redeployed_acts_on_a_current_runtime_too(sim: Simulator) -> None:
+def test_state_redeployed_redeploys_a_current_runtime_too(sim: Simulator) -> None:
     run_task(sim)
     sim.clear_journal()
     result = run_task(sim, state="redeployed").result
@@ -77,7 +77,7 @@ def test_redeployed_acts_on_a_current_runtime_too(sim: Simulator) -> None:
 # behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["latest", "redeployed"])
 @pytest.mark.parametrize("current", [False, True])
-def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, state: str, current: bool) -> None:
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, state: str, current: bool) -> None:
     if current:
         run_task(sim)
     sim.clear_journal()
@@ -88,13 +88,13 @@ def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, state: s
         assert predicted.get(key) == real.get(key), key
 
 
-def test_without_waiting_it_is_sent_and_found(sim: Simulator) -> None:
+def test_without_waiting_the_redeploy_is_sent_and_its_row_is_found(sim: Simulator) -> None:
     result = run_task(sim, wait=False).result
     assert result["changed"] and result["target"]["status"] == "in_progress"
     assert "health" not in result and result["waited_seconds"] == 0
 
 
-def test_no_proof_of_health_if_none_is_wanted(sim: Simulator) -> None:
+def test_health_is_not_read_if_no_proof_is_requested(sim: Simulator) -> None:
     sim.knobs(unhealthy_after_deploy=["agent-001"])
     result = run_task(sim, healthy_reads=0).result
     assert not result.get("failed") and sim.journal(operation_id="get_deep_health") == []
@@ -110,25 +110,25 @@ def test_no_proof_of_health_if_none_is_wanted(sim: Simulator) -> None:
         {"celery_task_id_null": True},
     ],
 )
-def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: dict[str, Any]) -> None:
+def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Simulator, shape: dict[str, Any]) -> None:
     sim.knobs(**shape)
     result = run_task(sim).result
     assert not result.get("failed") and result["changed"], result
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_an_end_that_nobody_knows_is_no_success(sim: Simulator) -> None:
+def test_an_unknown_final_status_is_not_a_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
     assert done.result["failed"] and "ended as brewed. Look at the instance" in done.msg
     assert posts(sim) == ["redeploy_runtime"]
 
 
-# One is under way already
+# A redeploy is already under way
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_an_open_redeploy_is_adopted_not_doubled(sim: Simulator, check: bool) -> None:
+def test_a_redeploy_under_way_is_adopted_and_no_second_one_is_sent(sim: Simulator, check: bool) -> None:
     task = redeploy_by_another(sim)
     result = run_task(sim, check=check).result
     assert not result.get("failed"), result
@@ -138,7 +138,7 @@ def test_an_open_redeploy_is_adopted_not_doubled(sim: Simulator, check: bool) ->
     assert posts(sim) == []
 
 
-def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim: Simulator) -> None:
+def test_a_redeploy_that_another_user_starts_during_the_wait_for_admission_is_adopted(sim: Simulator) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1})
     redeploy_by_another(sim, "agent-002")
     identity = sim.instance("agent-001")["id"]
@@ -149,16 +149,16 @@ def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim:
 
     result = run_task(sim, during=during).result
     assert not result.get("failed"), result
-    assert posts(sim) == ["redeploy_runtime"], "the other one's, and no second one"
+    assert posts(sim) == ["redeploy_runtime"], "the other user's, and no second one"
     assert sim.instance("agent-001")["runtime"] == sim.state()["newest_runtime"] == result["version_after"]
     assert not result["changed"]
 
 
-# The answer is lost
+# Lost answers
 
 
 # behaviour 3.5, row 1
-def test_reset_after_is_adopted_with_one_post(sim: Simulator) -> None:
+def test_a_connection_reset_after_the_call_leads_to_adoption_with_one_post(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_after=True)
     result = run_task(sim).result
     assert not result.get("failed") and result["changed"], result
@@ -167,7 +167,7 @@ def test_reset_after_is_adopted_with_one_post(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 2
-def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
+def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True)
     done = run_task(sim)
     assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
@@ -177,7 +177,7 @@ def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) 
 
 
 # behaviour 3.5, row 2
-def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
+def test_retry_if_absent_sends_exactly_one_more_call(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
     done = run_task(sim, retry_if_absent=True)
     assert not done.result.get("failed") and done.result["changed"], done.result
@@ -186,7 +186,7 @@ def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 2
-def test_retry_if_absent_looks_for_the_second_one_too(sim: Simulator) -> None:
+def test_retry_if_absent_looks_up_the_second_call_too(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
     sim.fault(operation="redeploy_runtime", reset_after=True)
     result = run_task(sim, retry_if_absent=True).result
@@ -195,7 +195,7 @@ def test_retry_if_absent_looks_for_the_second_one_too(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 2
-def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
+def test_retry_if_absent_stops_after_the_second_call(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True)
     result = run_task(sim, retry_if_absent=True).result
     assert result["failed"] and result["ambiguous"]
@@ -203,7 +203,7 @@ def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502])
-def test_an_error_after_the_effect_is_looked_up(sim: Simulator, status: int) -> None:
+def test_a_redeploy_that_starts_despite_an_error_answer_is_found(sim: Simulator, status: int) -> None:
     sim.fault(operation="redeploy_runtime", commit_then_status=status, html_body=True)
     result = run_task(sim).result
     assert not result.get("failed") and result["changed"], result
@@ -211,7 +211,7 @@ def test_an_error_after_the_effect_is_looked_up(sim: Simulator, status: int) -> 
 
 
 # behaviour 3.5, row 4
-def test_a_row_that_appears_late_is_found(sim: Simulator) -> None:
+def test_a_redeploy_that_appears_late_is_found(sim: Simulator) -> None:
     sim.knobs(list_lag_s=10)
     result = run_task(sim).result
     assert not result.get("failed") and result["match"] == "exact", result
@@ -219,7 +219,7 @@ def test_a_row_that_appears_late_is_found(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 4
-def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
+def test_a_redeploy_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(list_lag_s=500)
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"]
@@ -228,26 +228,26 @@ def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> N
 
 
 # behaviour 3.5, row 5
-def test_without_a_task_id_it_is_told_by_its_time(sim: Simulator) -> None:
+def test_a_redeploy_without_a_task_id_is_identified_by_its_time(sim: Simulator) -> None:
     sim.knobs(task_id_null=True)
     result = run_task(sim).result
     assert not result.get("failed"), result
     assert (result["match"], result["task_id"]) == ("weak", None)
 
 
-# How it ends
+# How a redeploy ends
 
 
 @pytest.mark.parametrize(
-    ("said", "host"),
+    ("reason", "host"),
     [("bundle checksum mismatch", ""), ("wanted 1..3, see ../log.", "agent-001.fra1"), ("{{ 7 * 6 }}", "")],
 )
-def test_a_failed_redeploy_names_the_instance_and_the_servers_reason(sim: Simulator, said: str, host: str) -> None:
-    sim.knobs(outcomes={"agent-001": {"outcome": "failed", "error_message": said}})
+def test_a_failed_redeploy_names_the_instance_and_the_servers_reason(sim: Simulator, reason: str, host: str) -> None:
+    sim.knobs(outcomes={"agent-001": {"outcome": "failed", "error_message": reason}})
     done = run_task(sim, inventory_host=host)
     assert done.result["failed"] and done.result["changed"] and done.result["target"]["status"] == "failed"
     named = host or f"instance {sim.instance('agent-001')['id']}"
-    assert done.msg == f"The redeploy of {named} failed: {said.removesuffix('.')}."
+    assert done.msg == f"The redeploy of {named} failed: {reason.removesuffix('.')}."
     assert posts(sim) == ["redeploy_runtime"]
 
 
@@ -264,7 +264,7 @@ def test_a_cancelled_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 7
-def test_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator) -> None:
+def test_an_uncertain_redeploy_that_was_applied_succeeds_by_the_evidence(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_applied"})
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -274,7 +274,7 @@ def test_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 8
-def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
+def test_an_uncertain_redeploy_that_was_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["reconciled"] == "not_applied"
@@ -284,7 +284,7 @@ def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator) -> 
 
 # behaviour 3.5, row 9
 @pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_a_late_result_counts(sim: Simulator, outcome: str, ends: str) -> None:
+def test_a_late_result_replaces_the_uncertain_one(sim: Simulator, outcome: str, ends: str) -> None:
     sim.knobs(outcomes={"agent-001": {"outcome": outcome, "late_result_s": 40}})
     result = run_task(sim).result
     assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
@@ -307,7 +307,7 @@ def test_a_stuck_redeploy_times_out_is_left_running_and_adopted_by_the_next_run(
     assert posts(sim) == ["redeploy_runtime"], "no cancel, no SIGTERM, no second one"
 
 
-def test_unhealthy_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
+def test_an_unhealthy_instance_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(unhealthy_after_deploy=["agent-001"])
     done = run_task(sim, healthy_timeout=30)
     assert done.result["failed"] and done.result["timed_out"]
@@ -317,14 +317,14 @@ def test_unhealthy_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) 
 
 
 # behaviour 3.5, row 24
-def test_a_record_from_the_cache_is_no_proof_of_health(sim: Simulator) -> None:
+def test_a_cached_record_is_not_a_proof_of_health(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)
     done = run_task(sim, healthy_timeout=30)
     assert done.result["failed"] and "according to an old record" in done.msg
 
 
 @pytest.mark.parametrize("down", [404, 502, 503, 504])
-def test_an_agent_that_is_just_restarting_is_asked_again(sim: Simulator, down: int) -> None:
+def test_health_is_read_again_while_the_agent_restarts(sim: Simulator, down: int) -> None:
     sim.fault(operation="get_deep_health", status=down, times=3)
     result = run_task(sim).result
     assert not result.get("failed") and result["health"]["status"] == "healthy", result
@@ -333,7 +333,7 @@ def test_an_agent_that_is_just_restarting_is_asked_again(sim: Simulator, down: i
 # behaviour 3.5, row 23
 @pytest.mark.parametrize("skew", [-90, 90])
 @pytest.mark.parametrize("outcome", ["succeeded", "uncertain_applied"])
-def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
+def test_a_wrong_server_clock_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
     sim.knobs(clock_skew_s=skew, outcomes={"agent-001": outcome})
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -341,7 +341,7 @@ def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, skew: int, 
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_version_report_that_lags_does_not_redeploy_again(sim: Simulator, check: bool) -> None:
+def test_an_outdated_version_report_does_not_cause_a_second_redeploy(sim: Simulator, check: bool) -> None:
     sim.knobs(manifest_lag_s=600)
     sim.advance(700)
     first = run_task(sim).result

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_update does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What instance_update does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 ONCE = ["apply_all_updates"]
 RUNTIME = "runtime/agent-runtime"
@@ -23,7 +23,7 @@ RUNTIME = "runtime/agent-runtime"
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[tuple[Simulator, Iterator[str]]]:
-    # A clock that stands still until a task pauses. Skills are only ever updated, so each test has a fresh instance.
+    # The clock stands still until a task pauses. Skills are never downgraded, so each test has a fresh instance.
     with running_simulator(instances=90, speed=0) as sim:
         yield sim, (f"agent-{number:03d}" for number in itertools.count(3))
 
@@ -38,7 +38,7 @@ def sim(fleet: tuple[Simulator, Iterator[str]], tmp_path: Path, monkeypatch: pyt
 
 @pytest.fixture
 def host(sim: Simulator, fleet: tuple[Simulator, Iterator[str]]) -> str:
-    """An instance whose runtime and two of its skills wait for an update."""
+    """An instance whose runtime and two skills are outdated."""
     return next(fleet[1])
 
 
@@ -54,7 +54,7 @@ def redeploy_by_another(sim: Simulator, host: str) -> str:
 
 
 def with_a_current_runtime(sim: Simulator, host: str) -> None:
-    """Only the skills of the instance wait."""
+    """Only the skills of the instance are outdated."""
     redeploy_by_another(sim, host)
     sim.advance(100)
 
@@ -64,10 +64,10 @@ def sound(done: ModuleTask) -> dict[str, Any]:
     return done.result
 
 
-# The straight way
+# Normal operation
 
 
-def test_all_updates_are_applied_and_health_is_proved(sim: Simulator, host: str) -> None:
+def test_all_updates_are_applied_and_the_health_is_proved(sim: Simulator, host: str) -> None:
     old, new = sim.instance(host)["runtime"], sim.state()["newest_runtime"]
     result = sound(run_task(sim, host))
     assert result["changed"] and not result["adopted"]
@@ -90,7 +90,7 @@ def test_all_updates_are_applied_and_health_is_proved(sim: Simulator, host: str)
     assert [row["operation_id"] for row in sim.journal()] == ["get_available_updates"]
 
 
-def test_skills_alone_start_no_redeploy_and_wait_for_no_admission(sim: Simulator, host: str) -> None:
+def test_an_update_of_skills_only_starts_no_redeploy_and_waits_for_no_admission(sim: Simulator, host: str) -> None:
     with_a_current_runtime(sim, host)
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
     redeploy_by_another(sim, "agent-002")
@@ -104,7 +104,7 @@ def test_skills_alone_start_no_redeploy_and_wait_for_no_admission(sim: Simulator
 
 # behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["outdated", "skills only", "current", "under way"])
-def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
     if state == "skills only":
         with_a_current_runtime(sim, host)
     elif state == "current":
@@ -120,7 +120,7 @@ def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, host: st
     assert posts(sim) == (ONCE if real["changed"] else [])
 
 
-def test_without_waiting_it_is_sent_and_found(sim: Simulator, host: str) -> None:
+def test_without_waiting_the_update_is_sent_and_its_redeploy_is_found(sim: Simulator, host: str) -> None:
     result = sound(run_task(sim, host, wait=False))
     assert result["changed"] and result["target"]["status"] == "in_progress"
     assert "health" not in result and result["skills_applied"] == ["calendar", "mail-triage"]
@@ -136,16 +136,20 @@ def test_without_waiting_it_is_sent_and_found(sim: Simulator, host: str) -> None
         {"clock_skew_s": 90},
     ],
 )
-def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, host: str, shape: dict[str, Any]) -> None:
+def test_status_words_and_time_formats_of_the_server_make_no_difference(
+    sim: Simulator, host: str, shape: dict[str, Any]
+) -> None:
     sim.knobs(**shape)
     result = sound(run_task(sim, host))
     assert result["changed"] and posts(sim) == ONCE
 
 
-# One is under way already
+# A redeploy is already under way
 
 
-def test_an_open_redeploy_is_followed_first_and_what_is_left_is_applied(sim: Simulator, host: str) -> None:
+def test_a_redeploy_under_way_is_followed_first_and_the_remaining_updates_are_applied(
+    sim: Simulator, host: str
+) -> None:
     task = redeploy_by_another(sim, host)
     result = sound(run_task(sim, host))
     assert result["adopted"] and result["changed"]
@@ -155,7 +159,7 @@ def test_an_open_redeploy_is_followed_first_and_what_is_left_is_applied(sim: Sim
     assert posts(sim) == ONCE and len(_redeploys(sim, host)) == 1
 
 
-def test_an_open_redeploy_is_not_doubled_when_nobody_waits(sim: Simulator, host: str) -> None:
+def test_without_waiting_no_second_redeploy_is_sent_while_one_is_under_way(sim: Simulator, host: str) -> None:
     redeploy_by_another(sim, host)
     done = run_task(sim, host, wait=False)
     assert sound(done)["adopted"] and not done.result["changed"]
@@ -163,7 +167,9 @@ def test_an_open_redeploy_is_not_doubled_when_nobody_waits(sim: Simulator, host:
     assert posts(sim) == []
 
 
-def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim: Simulator, host: str) -> None:
+def test_a_redeploy_that_another_user_starts_during_the_wait_for_admission_is_adopted(
+    sim: Simulator, host: str
+) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1})
     redeploy_by_another(sim, "agent-002")
     identity = sim.instance(host)["id"]
@@ -174,17 +180,17 @@ def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim:
 
     result = sound(run_task(sim, host, during=during))
     assert result["changed"] and set(result["diff"]["after"]) == {"skills/calendar", "skills/mail-triage"}
-    assert posts(sim) == ["redeploy_runtime", *ONCE], "the other one's, and the skills after it"
+    assert posts(sim) == ["redeploy_runtime", *ONCE], "the other user's, and the skills after it"
     assert len(_redeploys(sim, host)) == 1
 
 
 def _redeploys(sim: Simulator, host: str) -> list[dict[str, Any]]:
-    """The instance's targets of this test, by the server's clock."""
+    """The instance's targets since the start of this test, by the server's clock."""
     rows = sim.call("GET", f"/v1/instances/{sim.instance(host)['id']}/runtime/rollouts")[1]
     return [row for row in rows if row["rollout_scope"] == "instance" and row["detail_json"]["version"][0] == "9"]
 
 
-# The answer is lost
+# Lost answers
 
 
 # behaviour 3.5, row 1
@@ -192,7 +198,9 @@ def _redeploys(sim: Simulator, host: str) -> list[dict[str, Any]]:
     "fault",
     [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"html_body": True}, {"empty_204": True}],
 )
-def test_a_lost_answer_is_looked_up_and_the_redeploy_followed(sim: Simulator, host: str, fault: dict[str, Any]) -> None:
+def test_a_call_whose_answer_is_lost_is_found_and_its_redeploy_followed(
+    sim: Simulator, host: str, fault: dict[str, Any]
+) -> None:
     sim.fault(operation="apply_all_updates", **fault)
     result = sound(run_task(sim, host))
     assert result["changed"] and result["match"] == "weak" and result["target"]["status"] == "succeeded"
@@ -201,7 +209,7 @@ def test_a_lost_answer_is_looked_up_and_the_redeploy_followed(sim: Simulator, ho
 
 
 # behaviour 3.5, row 1
-def test_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simulator, host: str) -> None:
+def test_the_outcome_of_an_update_of_skills_only_is_read_from_their_versions(sim: Simulator, host: str) -> None:
     with_a_current_runtime(sim, host)
     sim.fault(operation="apply_all_updates", reset_after=True)
     result = sound(run_task(sim, host))
@@ -211,7 +219,9 @@ def test_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simulat
 
 # behaviour 3.5, row 2
 @pytest.mark.parametrize("skills_only", [False, True])
-def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator, host: str, skills_only: bool) -> None:
+def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_again(
+    sim: Simulator, host: str, skills_only: bool
+) -> None:
     if skills_only:
         with_a_current_runtime(sim, host)
     sim.fault(operation="apply_all_updates", reset_before=True)
@@ -224,7 +234,7 @@ def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator, 
 
 
 # behaviour 3.5, row 2
-def test_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> None:
+def test_retry_if_absent_sends_exactly_one_more_call(sim: Simulator, host: str) -> None:
     sim.fault(operation="apply_all_updates", reset_before=True, times=1)
     sim.fault(operation="apply_all_updates", reset_after=True)
     done = run_task(sim, host, retry_if_absent=True)
@@ -234,7 +244,7 @@ def test_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> No
 
 
 # behaviour 3.5, row 2
-def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator, host: str) -> None:
+def test_retry_if_absent_stops_after_the_second_call(sim: Simulator, host: str) -> None:
     sim.fault(operation="apply_all_updates", reset_before=True)
     done = run_task(sim, host, retry_if_absent=True)
     assert done.result["failed"] and done.result["ambiguous"]
@@ -242,14 +252,14 @@ def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator, host: str) -> N
 
 
 # behaviour 3.5, row 4
-def test_a_row_that_appears_late_is_found(sim: Simulator, host: str) -> None:
+def test_a_redeploy_that_appears_late_is_found(sim: Simulator, host: str) -> None:
     sim.knobs(list_lag_s=10)
     result = sound(run_task(sim, host))
     assert result["match"] == "exact" and posts(sim) == ONCE
 
 
 # behaviour 3.5, row 4
-def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+def test_a_redeploy_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
     sim.knobs(list_lag_s=500)
     done = run_task(sim, host)
     assert done.result["failed"] and done.result["changed"]
@@ -259,17 +269,17 @@ def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host
 
 
 # behaviour 3.5, row 5
-def test_without_a_task_id_the_redeploy_is_told_by_its_time(sim: Simulator, host: str) -> None:
+def test_a_redeploy_without_a_task_id_is_identified_by_its_time(sim: Simulator, host: str) -> None:
     sim.knobs(task_id_null=True)
     result = sound(run_task(sim, host))
     assert (result["match"], result["runtime_task_id"]) == ("weak", None)
     assert result["target"]["status"] == "succeeded" and result["health"]["status"] == "healthy"
 
 
-# How it ends
+# How an update ends
 
 
-def test_a_failed_runtime_names_the_reason_and_the_skills_that_stay(sim: Simulator, host: str) -> None:
+def test_a_failed_redeploy_names_the_reason_and_the_skills_that_stay_outdated(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: {"outcome": "failed", "error_message": "bundle checksum mismatch"}})
     done = run_task(sim, host, inventory_host="agent-001.fra1")
     assert done.msg == "The redeploy of agent-001.fra1 failed: bundle checksum mismatch."
@@ -283,14 +293,14 @@ def test_a_failed_runtime_names_the_reason_and_the_skills_that_stay(sim: Simulat
 
 
 # behaviour 3.5, row 7
-def test_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator, host: str) -> None:
+def test_an_uncertain_redeploy_that_was_applied_succeeds_by_the_evidence(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: "uncertain_applied"})
     result = sound(run_task(sim, host))
     assert result["reconciled"] == "succeeded" and posts(sim) == ONCE
 
 
 # behaviour 3.5, row 8
-def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+def test_an_uncertain_redeploy_that_was_not_applied_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: "uncertain_not_applied"})
     done = run_task(sim, host)
     assert done.result["failed"] and done.result["reconciled"] == "not_applied"
@@ -299,7 +309,7 @@ def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator, hos
 
 # behaviour 3.5, row 9
 @pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_a_late_result_counts(sim: Simulator, host: str, outcome: str, ends: str) -> None:
+def test_a_late_result_replaces_the_uncertain_one(sim: Simulator, host: str, outcome: str, ends: str) -> None:
     sim.knobs(outcomes={host: {"outcome": outcome, "late_result_s": 40}})
     result = run_task(sim, host).result
     assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
@@ -318,7 +328,7 @@ def test_a_stuck_redeploy_times_out_and_is_adopted_by_the_next_run(sim: Simulato
     assert posts(sim) == ONCE, "no cancel, no SIGTERM, no second one"
 
 
-def test_unhealthy_after_the_update_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+def test_an_unhealthy_instance_after_the_update_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
     with_a_current_runtime(sim, host)
     sim.knobs(disease={host: "incurable"})
     done = run_task(sim, host, healthy_timeout=30)
@@ -326,10 +336,10 @@ def test_unhealthy_after_the_update_is_a_failure_that_says_so(sim: Simulator, ho
     assert "was updated but was not healthy 3 times in a row within 30 s: its health is" in done.msg
 
 
-# The report of versions
+# The version report
 
 
-def test_a_version_report_that_lags_a_little_is_waited_for(sim: Simulator, host: str) -> None:
+def test_a_version_report_that_is_a_little_late_is_waited_for(sim: Simulator, host: str) -> None:
     sim.knobs(manifest_lag_s=40)
     sim.advance(100)
     done = run_task(sim, host)
@@ -337,7 +347,7 @@ def test_a_version_report_that_lags_a_little_is_waited_for(sim: Simulator, host:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_version_report_that_lags_does_not_apply_again(sim: Simulator, host: str, check: bool) -> None:
+def test_an_outdated_version_report_does_not_cause_a_second_update(sim: Simulator, host: str, check: bool) -> None:
     sim.knobs(manifest_lag_s=6000)
     sim.advance(7000)
     first = run_task(sim, host)
@@ -349,12 +359,14 @@ def test_a_version_report_that_lags_does_not_apply_again(sim: Simulator, host: s
     assert posts(sim) == []
 
 
-# What it may not do
+# Limits
 
 
 # behaviour 3.5, row 12
 @pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simulator, host: str, kind: object) -> None:
+def test_a_closed_window_is_reported_the_same_however_the_server_refuses(
+    sim: Simulator, host: str, kind: object
+) -> None:
     now = int(sim.state()["now"] // 3600) % 24
     hours = {
         "maintenance_window_start_hour_utc": (now + 5) % 24,
@@ -363,14 +375,14 @@ def test_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simu
     sim.knobs(window_error=kind, window_applies_to="everything", policy=hours)
     done = run_task(sim, host, wait_timeout=60)
     assert done.result["failed"] and "UTC) is closed; it opens next at " in done.msg, done.msg
-    assert posts(sim) == ONCE, "asked once, not again and again until it opens"
+    assert posts(sim) == ONCE, "sent once, not repeated until the window opens"
     if kind == "defer_countdown":
         assert done.result["timed_out"] and "it is queued" in done.msg and done.result["skills_applied"]
     else:
         assert done.pauses == [] and not done.result["changed"]
 
 
-def test_a_role_that_may_not_is_one_sentence(sim: Simulator, host: str) -> None:
+def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator, host: str) -> None:
     sim.knobs(apply_all_role="admin")
     done = run_task(sim, host, key=sim.keys["user"])
     assert done.result["error"]["kind"] == "forbidden" and "Admin role required" in done.msg
@@ -381,7 +393,7 @@ def test_a_role_that_may_not_is_one_sentence(sim: Simulator, host: str) -> None:
 
 # behaviour 3.5, row 13
 @pytest.mark.parametrize("mode", [409, 429, "queue", "none"])
-def test_a_full_fleet_is_waited_for(sim: Simulator, host: str, mode: object) -> None:
+def test_the_task_waits_for_a_free_place_in_the_fleet(sim: Simulator, host: str, mode: object) -> None:
     sim.knobs(max_parallel_mode=mode, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
     redeploy_by_another(sim, "agent-002")
     violations = len(sim.in_flight()["violations"])
@@ -391,7 +403,7 @@ def test_a_full_fleet_is_waited_for(sim: Simulator, host: str, mode: object) -> 
 
 
 @pytest.mark.parametrize("mode", [409, 429])
-def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, host: str, mode: int) -> None:
+def test_an_update_that_a_full_server_refuses_is_sent_again_later(sim: Simulator, host: str, mode: int) -> None:
     sim.fault(operation="apply_all_updates", status=mode, retry_after=0, detail="full", times=6)
     assert sound(run_task(sim, host))["changed"]
     assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
@@ -399,16 +411,16 @@ def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, host: str,
 
 # behaviour 3.5, row 14
 @pytest.mark.parametrize(
-    ("most", "said"), [(0, "is 0: rollouts are switched off"), (None, "is not given by the server")]
+    ("most", "message"), [(0, "is 0: rollouts are switched off"), (None, "is not given by the server")]
 )
-def test_a_policy_without_a_number_refuses(sim: Simulator, host: str, most: object, said: str) -> None:
+def test_a_policy_without_a_valid_limit_refuses_the_task(sim: Simulator, host: str, most: object, message: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most})
     done = run_task(sim, host)
-    assert done.result["failed"] and said in done.msg and not done.result["changed"]
+    assert done.result["failed"] and message in done.msg and not done.result["changed"]
     assert posts(sim) == []
 
 
-def test_without_admission_the_server_decides(sim: Simulator, host: str) -> None:
+def test_without_admission_the_server_decides_about_the_limit(sim: Simulator, host: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 0})
     sim.fault(operation="apply_all_updates", status=409, detail="full")
     done = run_task(sim, host, admission="none")
@@ -418,10 +430,10 @@ def test_without_admission_the_server_decides(sim: Simulator, host: str) -> None
 # Answers that the simulator never gives
 
 
-def talk_to(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]:
-    """One run against a server whose ``answer(method, path)`` is a body."""
+def run_against(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]:
+    """Run the task against a server that answers with the body ``answer(method, path)``."""
     with crooked_server() as server:
-        server.answer = lambda method, path, headers: Said(answer(method, path.partition("?")[0]))
+        server.answer = lambda method, path, headers: Reply(answer(method, path.partition("?")[0]))
         handle = Simulator(server.url, {"tenant_admin_override": "some-key"}, None)  # type: ignore[arg-type]
         moments = iter(range(10_000))
         handle.advance = lambda seconds: float(next(moments))  # type: ignore[method-assign]
@@ -429,12 +441,12 @@ def talk_to(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]:
 
 
 @pytest.mark.parametrize("updates", [{}, {"total_available": None, "runtime": {"slug": "agent"}}, {"skills": "many"}])
-def test_an_answer_that_says_nothing_is_no_current_instance(updates: Any) -> None:
-    done, _server = talk_to(lambda method, path: updates)
+def test_an_answer_without_versions_does_not_count_as_current(updates: Any) -> None:
+    done, _server = run_against(lambda method, path: updates)
     assert done.result["failed"] and "does not say whether instance x has updates" in done.msg
 
 
-def test_an_update_that_stays_is_a_failure_that_names_it() -> None:
+def test_an_update_that_is_still_available_afterwards_is_a_failure_that_names_it() -> None:
     crm = {"slug": "crm", "current_version": "1", "available_version": "2", "has_update": True}
     agent = {"slug": "agent", "current_version": "1", "available_version": "1", "has_update": False}
     updates = {
@@ -450,7 +462,7 @@ def test_an_update_that_stays_is_a_failure_that_names_it() -> None:
             return updates
         return [] if path.endswith("/rollouts") else {"skills_applied": None}
 
-    done, server = talk_to(answer)
+    done, server = run_against(answer)
     assert done.result["failed"] and done.result["still_available"] == ["mcp_servers/crm"]
     assert "the server still lists mcp_servers/crm (1 to 2)" in done.msg
     assert [method for method, _path, _headers in server.seen].count("POST") == 1

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_update_policy does, said by the server's journal, and what it makes of servers that say too little."""
+"""What instance_update_policy does, as the server's journal shows it, and how it handles incomplete answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 PATCH, READ = "set_instance_update_policy", "get_available_updates"
 COMPONENTS = ("runtime", "skills", "mcp_servers")
-ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 
 
@@ -29,8 +29,8 @@ def fleet() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    # A second attempt follows at once; how long it waits is tested with the client.
-    monkeypatch.setattr(ASIDE, 0.001)
+    # A retry follows at once; the pause before it is tested with the client.
+    monkeypatch.setattr(FIRST_PAUSE, 0.001)
     put_to_rest(fleet)
     fleet.knobs(overrides={"*": dict.fromkeys(COMPONENTS)}, policy={"runtime_default": "notify"})
     return fleet
@@ -59,7 +59,7 @@ def on_server(sim: Simulator, host: str = "agent-001") -> dict[str, Any]:
 # What is sent
 
 
-def test_only_what_is_given_and_differs_is_sent(sim: Simulator) -> None:
+def test_only_given_values_that_differ_are_sent(sim: Simulator) -> None:
     sim.knobs(overrides={"agent-001": {"skills": "disabled"}})
     other = on_server(sim, "agent-002")
     sim.clear_journal()
@@ -74,7 +74,7 @@ def test_only_what_is_given_and_differs_is_sent(sim: Simulator) -> None:
     assert on_server(sim, "agent-002") == other
 
 
-def test_inherit_takes_the_override_away_once(sim: Simulator) -> None:
+def test_inherit_removes_an_override_once(sim: Simulator) -> None:
     sim.knobs(overrides={"agent-001": dict.fromkeys(COMPONENTS, "disabled")})
     result = run_task(sim, runtime="inherit", mcp_servers="inherit").result
     assert result["changed"] and bodies(sim) == [{"runtime": None, "mcp_servers": None}]
@@ -85,7 +85,7 @@ def test_inherit_takes_the_override_away_once(sim: Simulator) -> None:
     assert not again["changed"] and "diff" not in again and posts(sim) == []
 
 
-def test_an_inherited_mode_is_no_override_of_the_same_word(sim: Simulator) -> None:
+def test_an_inherited_mode_does_not_count_as_an_override_with_the_same_value(sim: Simulator) -> None:
     assert on_server(sim)["runtime"] == "notify"
     assert run_task(sim, runtime="notify").result["changed"]
     assert on_server(sim)["runtime_override"] == "notify"
@@ -101,16 +101,16 @@ def test_an_inherited_mode_is_no_override_of_the_same_word(sim: Simulator) -> No
         {"raw_body": {"runtime": "disabled"}},
     ],
 )
-def test_check_mode_foretells_and_sends_nothing(sim: Simulator, wanted: dict[str, Any]) -> None:
-    # Not the platform's default, so that what is inherited must be read.
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, wanted: dict[str, Any]) -> None:
+    # Not the platform's default, so that the inherited mode has to be read.
     sim.knobs(overrides={"agent-001": {"runtime": "disabled"}}, policy={"runtime_default": "auto"})
-    foretold = run_task(sim, check=True, **wanted).result
+    predicted = run_task(sim, check=True, **wanted).result
     assert posts(sim) == []
     real = run_task(sim, **wanted).result
     for key in ("changed", "diff", "policy_before", "changed_keys", "failed"):
-        assert foretold.get(key) == real.get(key), key
+        assert predicted.get(key) == real.get(key), key
     if "raw_body" not in wanted:
-        said = {key: value for key, value in foretold["policy"].items() if value is not None}
+        said = {key: value for key, value in predicted["policy"].items() if value is not None}
         assert said.items() <= real["policy"].items()
         assert {key for key in real["policy"] if key not in said} <= {
             key for key in real["policy"] if key.endswith(("_source", "_override"))
@@ -121,26 +121,28 @@ def test_check_mode_foretells_and_sends_nothing(sim: Simulator, wanted: dict[str
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_auto_is_refused_where_the_server_cannot(sim: Simulator, check: bool) -> None:
+def test_auto_is_refused_if_the_server_does_not_support_it(sim: Simulator, check: bool) -> None:
     done = run_task(sim, check=check, skills="auto", mcp_servers="auto", runtime="auto")
     assert done.result["failed"] and not done.result["changed"]
     assert "does not support automatic updates of skills and mcp_servers" in done.msg
     assert sim.instance("agent-001")["id"] in done.msg and posts(sim) == []
 
 
-def test_a_refusal_of_the_server_is_a_sentence(sim: Simulator) -> None:
+def test_a_refusal_by_the_server_is_reported_in_a_sentence(sim: Simulator) -> None:
     sim.fault(operation=PATCH, status=403)
     done = run_task(sim, runtime="auto")
     assert done.result["failed"] and not done.result["changed"] and "diff" not in done.result
     assert "The key's role does not allow this" in done.msg and done.result["changed_keys"] == []
 
 
-# The answer is lost
+# Lost answers
 
 
 @pytest.mark.parametrize("fault", [{"reset_after": True}, {"commit_then_status": 502}, {"truncated_body": True}])
 @pytest.mark.parametrize("retries", [0, 3])
-def test_a_lost_answer_is_repeated_or_looked_up(sim: Simulator, fault: dict[str, Any], retries: int) -> None:
+def test_a_call_whose_answer_is_lost_is_repeated_or_looked_up(
+    sim: Simulator, fault: dict[str, Any], retries: int
+) -> None:
     sim.fault(operation=PATCH, times=1, **fault)
     done = run_task(sim, runtime="auto", retries=retries)
     assert not done.result.get("failed") and done.result["changed"], done.result
@@ -149,42 +151,42 @@ def test_a_lost_answer_is_repeated_or_looked_up(sim: Simulator, fault: dict[str,
     assert done.result["policy"] == on_server(sim)
 
 
-def test_what_did_not_arrive_is_no_change(sim: Simulator) -> None:
+def test_a_call_that_did_not_arrive_is_not_a_change(sim: Simulator) -> None:
     sim.fault(operation=PATCH, reset_before=True)
     result = run_task(sim, runtime="auto", retries=0).result
     assert result["failed"] and result["ambiguous"] and not result["changed"]
 
 
-# A body as it is
+# Raw bodies
 
 
-def test_a_raw_body_is_sent_as_it_is(sim: Simulator) -> None:
+def test_a_raw_body_is_sent_unchanged(sim: Simulator) -> None:
     body = {"runtime": "disabled", "runtime_channel": "stable"}
     for _run in range(2):
         result = run_task(sim, raw_body=body).result
         assert result["changed"] and result["changed_keys"] == ["runtime", "runtime_channel"]
         assert result["policy"] == on_server(sim)
-    assert bodies(sim) == [body, body], "a key that cannot be compared is sent each time"
+    assert bodies(sim) == [body, body], "a key that cannot be compared is sent every time"
 
 
-def test_a_raw_body_that_holds_already_is_not_sent(sim: Simulator) -> None:
+def test_a_raw_body_that_already_applies_is_not_sent(sim: Simulator) -> None:
     assert run_task(sim, raw_body={"runtime": "disabled"}).result["changed"]
     assert not run_task(sim, raw_body={"runtime": "disabled"}).result["changed"]
     assert len(bodies(sim)) == 1
 
 
-# Servers that say too little
+# Incomplete answers
 
 
 def run_crooked(server: CrookedServer, policies: list[Any], **options: Any) -> ModuleTask:
-    """A task in front of a server whose E25 has the policy ``policies[0]`` before the PATCH and the last one after."""
+    """Run a task against a server whose E25 has ``policies[0]`` before the PATCH and the last policy after it."""
     held = [policies[0]]
 
-    def answer(method: str, path: str, headers: Mapping[str, str]) -> Said:
+    def answer(method: str, path: str, headers: Mapping[str, str]) -> Reply:
         if method == "PATCH":
             held.append(policies[-1])
-            return Said(held[-1])
-        return Said({"instance_id": ID, "update_policy": held[-1]})
+            return Reply(held[-1])
+        return Reply({"instance_id": ID, "update_policy": held[-1]})
 
     server.seen.clear()
     server.answer = answer
@@ -199,7 +201,9 @@ def patches(server: CrookedServer) -> int:
 
 @pytest.mark.parametrize("policy", [None, {}, [], "notify", {"skills_override": None}, {"runtime": "notify"}])
 @pytest.mark.parametrize("mode", ["auto", "inherit"])
-def test_an_override_that_nobody_tells_is_not_guessed(crooked: CrookedServer, policy: Any, mode: str) -> None:
+def test_an_override_that_the_server_does_not_report_is_not_guessed(
+    crooked: CrookedServer, policy: Any, mode: str
+) -> None:
     done = run_crooked(crooked, [policy], runtime=mode)
     assert done.result["failed"] and f"does not say whether instance {ID} overrides runtime" in done.msg
     assert patches(crooked) == 0
@@ -217,27 +221,27 @@ def test_an_override_that_nobody_tells_is_not_guessed(crooked: CrookedServer, po
         ({"runtime_override": "inherit"}, "inherit"),
     ],
 )
-def test_other_ways_of_saying_it_are_understood(crooked: CrookedServer, policy: Any, mode: str) -> None:
+def test_alternative_spellings_of_a_policy_are_understood(crooked: CrookedServer, policy: Any, mode: str) -> None:
     result = run_crooked(crooked, [policy], runtime=mode).result
     assert not result.get("failed") and not result["changed"], result
     assert patches(crooked) == 0
 
 
 @pytest.mark.parametrize("supported", [True, None, "no"])
-def test_only_a_plain_no_refuses_auto(crooked: CrookedServer, supported: Any) -> None:
+def test_auto_is_refused_only_if_the_server_clearly_says_no(crooked: CrookedServer, supported: Any) -> None:
     before = {"runtime_override": None, "runtime_auto_supported": supported}
     result = run_crooked(crooked, [before, {**before, "runtime_override": "auto"}], runtime="auto").result
     assert not result.get("failed") and result["changed"] and patches(crooked) == 1
 
 
-def test_a_server_that_does_not_clear_by_null_is_found_out(crooked: CrookedServer) -> None:
+def test_an_override_that_the_server_keeps_despite_null_is_a_failure(crooked: CrookedServer) -> None:
     done = run_crooked(crooked, [{"runtime_override": "disabled"}], runtime="inherit")
     assert done.result["failed"] and not done.result["changed"] and patches(crooked) == 1
     assert done.result["not_taken"] == {"runtime": {"wanted": None, "is": "disabled"}}
     assert "runtime is 'disabled', not unset" in done.msg
 
 
-def test_another_admin_at_the_same_time_is_told(crooked: CrookedServer) -> None:
+def test_a_simultaneous_change_by_another_admin_is_reported(crooked: CrookedServer) -> None:
     before = {f"{name}_override": None for name in COMPONENTS}
     after = {**before, "runtime_override": "auto", "skills_override": "disabled"}
     done = run_crooked(crooked, [before, after], runtime="auto")

@@ -21,13 +21,13 @@ from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
-# The programs of another ansible-core, if its folder is named: what is inert there depends on the version.
+# The programs of another ansible-core, if its folder is given: which text is not run as a template depends on it.
 CORE = Path(os.environ.get("TEST_ANSIBLE_BIN", BIN))
 
 
 @dataclass
 class Listing:
-    """What ``ansible-inventory --list`` did: exit code, groups with their hosts, host variables, messages."""
+    """The outcome of ``ansible-inventory --list``: exit code, groups with their hosts, host variables, messages."""
 
     rc: int
     groups: dict[str, list[str]]
@@ -35,7 +35,7 @@ class Listing:
     messages: str
 
     def says(self, text: str) -> bool:
-        """Whether the messages hold the text; older cores break lines within words, so blanks do not count."""
+        """Whether the messages contain the text. Older cores break lines within words, so blanks are ignored."""
         return "".join(text.split()) in "".join(self.messages.split())
 
     @property
@@ -48,7 +48,7 @@ Lister = Callable[..., Listing]
 
 @pytest.fixture
 def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[str, str]]) -> Lister:
-    """Lists a fleet with the given options in the file; ``env`` adds to the environment."""
+    """Lists a fleet with the given options in the inventory file; ``env`` adds to the environment."""
 
     def run(
         sim: Simulator, env: dict[str, str] | None = None, arguments: tuple[str, ...] = (), **options: Any
@@ -68,7 +68,7 @@ def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[
         return Listing(
             done.returncode,
             {name: entry["hosts"] for name, entry in listing.items() if "hosts" in entry},
-            {host: {k: plain(v) for k, v in told.items()} for host, told in hostvars.items()},
+            {host: {k: plain(v) for k, v in variables.items()} for host, variables in hostvars.items()},
             done.stderr,
         )
 
@@ -76,12 +76,12 @@ def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[
 
 
 def plain(value: Any) -> Any:
-    """A value without the mark that core puts around a text that is no template."""
+    """A value without the marker that ansible-core adds to a text that is not a template."""
     return value["__ansible_unsafe"] if isinstance(value, dict) and "__ansible_unsafe" in value else value
 
 
 def roll(sim: Simulator) -> None:
-    """A fleet rollout from its start to its end."""
+    """Run a fleet rollout to its end."""
     status, answer = sim.call("POST", "/v1/instances/fleet/runtime/rollout")
     assert status in (200, 202), answer
     for _minute in range(60):
@@ -95,29 +95,31 @@ def hostnames(sim: Simulator) -> list[str]:
     return sorted(row["hostname"] for row in sim.state()["instances"])
 
 
-def test_the_whole_fleet_with_variables_and_groups(simulator: Simulator, list_fleet: Lister) -> None:
+def test_the_inventory_lists_the_whole_fleet_with_variables_and_groups(
+    simulator: Simulator, list_fleet: Lister
+) -> None:
     simulator.knobs(outcomes={"agent-002": "failed"})
     roll(simulator)
     listing = list_fleet(simulator, enrich=["updates", "health"])
     assert listing.hosts == hostnames(simulator)
     truth = {row["hostname"]: row for row in simulator.state()["instances"]}
     newest = simulator.state()["newest_runtime"]
-    for host, told in listing.hostvars.items():
-        assert told["fleetops_instance_id"] == truth[host]["id"]
-        assert told["fleetops_hostname"] == host
-        assert told["fleetops_runtime_version"] == truth[host]["runtime"]
-        assert told["fleetops_available_version"] == newest
-        assert told["fleetops_update_available"] is (truth[host]["runtime"] != newest)
-        assert told["fleetops_gone"] is False
-        assert told["fleetops_last_rollout_id"] == simulator.state()["rollouts"][-1]["id"]
-        assert set(told) == {f"fleetops_{name}" for name in VARIABLES}
+    for host, variables in listing.hostvars.items():
+        assert variables["fleetops_instance_id"] == truth[host]["id"]
+        assert variables["fleetops_hostname"] == host
+        assert variables["fleetops_runtime_version"] == truth[host]["runtime"]
+        assert variables["fleetops_available_version"] == newest
+        assert variables["fleetops_update_available"] is (truth[host]["runtime"] != newest)
+        assert variables["fleetops_gone"] is False
+        assert variables["fleetops_last_rollout_id"] == simulator.state()["rollouts"][-1]["id"]
+        assert set(variables) == {f"fleetops_{name}" for name in VARIABLES}
     failed = simulator.instance("agent-002")["hostname"]
     others = [host for host in listing.hosts if host != failed]
     assert listing.groups["fleetops_status_failed"] == [failed]
     assert listing.groups["fleetops_status_succeeded"] == others
     assert listing.groups["fleetops_last_result_failed"] == [failed]
     assert listing.groups["fleetops_update_available"] == [failed]
-    (bundle,) = {told["fleetops_bundle_hash"] for host, told in listing.hostvars.items() if host != failed}
+    (bundle,) = {variables["fleetops_bundle_hash"] for host, variables in listing.hostvars.items() if host != failed}
     assert listing.groups["fleetops_bundle_" + bundle.partition(":")[2][:12]] == others
     assert sorted(h for name, hosts in listing.groups.items() if "_health_" in name for h in hosts) == listing.hosts
     assert simulator.writes()[1:] == []
@@ -129,20 +131,20 @@ VARIABLES = (
 )
 
 
-def test_many_single_rollouts_do_not_shrink_the_fleet(simulator: Simulator, list_fleet: Lister) -> None:
+def test_many_rollouts_of_single_instances_do_not_hide_the_fleet(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.knobs(insert_rollouts=240)
     simulator.clear_journal()
     listing = list_fleet(simulator, rollouts=1, instance_rollouts=4)
     assert listing.hosts == hostnames(simulator)
     read = [row["operation_id"] for row in simulator.journal()]
-    # 240 rows lie above the newest fleet rollout; five rollouts are read, each with two calls.
+    # 240 rows come before the newest fleet rollout; five rollouts are read, with two calls each.
     assert read.count("get_rollout") == read.count("get_rollout_timeline") == 5
     assert read.count("list_fleet_rollouts") <= 4
     newest = simulator.state()["rollouts"][-4:]
     assert {row["id"] for row in newest} & {v["fleetops_last_rollout_id"] for v in listing.hostvars.values()}
 
 
-def test_the_fleet_is_found_through_single_rollouts_where_there_are_no_others(
+def test_without_a_fleet_rollout_the_fleet_is_read_from_the_rollouts_of_single_instances(
     list_fleet: Lister,
 ) -> None:
     with running_simulator(instances=3, speed=40.0, arguments=("--no-history",)) as sim:
@@ -163,7 +165,7 @@ def test_the_fleet_is_found_through_single_rollouts_where_there_are_no_others(
         assert named.hostvars["third"]["fleetops_status"] is None
 
 
-def test_a_part_that_cannot_be_read_is_an_error_that_names_it(simulator: Simulator, list_fleet: Lister) -> None:
+def test_an_unreadable_part_of_the_fleet_is_an_error_that_names_it(simulator: Simulator, list_fleet: Lister) -> None:
     newest = [row for row in simulator.state()["rollouts"] if row["scope"] == "fleet"][-1]["id"]
     simulator.fault(match=f"GET .*{newest}/timeline", status=500, detail="the archive is closed")
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, enrich=["updates"])
@@ -181,7 +183,7 @@ def test_a_part_that_cannot_be_read_is_an_error_that_names_it(simulator: Simulat
     assert warned.says(newest)
 
 
-def test_of_many_missing_parts_five_are_named(simulator: Simulator, list_fleet: Lister) -> None:
+def test_of_many_unreadable_parts_five_are_named(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.fault(operation="get_available_updates", status=503, detail="busy")
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, enrich=["updates"])
     assert refused.rc != 0
@@ -189,7 +191,7 @@ def test_of_many_missing_parts_five_are_named(simulator: Simulator, list_fleet: 
     assert refused.says("updates of instance ")
 
 
-def test_a_wrong_key_is_tried_once_and_told(simulator: Simulator, list_fleet: Lister) -> None:
+def test_a_wrong_key_is_tried_once_and_reported(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.clear_journal()
     refused = list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"})
     assert refused.rc != 0
@@ -200,7 +202,9 @@ def test_a_wrong_key_is_tried_once_and_told(simulator: Simulator, list_fleet: Li
     assert len(simulator.journal()) == 1
 
 
-def test_a_key_that_expires_in_between_is_not_tried_for_each_instance(simulator: Simulator, list_fleet: Lister) -> None:
+def test_a_key_that_expires_during_the_listing_is_not_tried_for_each_instance(
+    simulator: Simulator, list_fleet: Lister
+) -> None:
     simulator.fault(operation="get_available_updates", status=401, detail="expired")
     simulator.clear_journal()
     refused = list_fleet(simulator, enrich=["updates"], workers=1)
@@ -210,7 +214,7 @@ def test_a_key_that_expires_in_between_is_not_tried_for_each_instance(simulator:
     assert len(simulator.journal(operation_id="get_available_updates")) == 1
 
 
-def test_an_instance_that_is_gone_is_marked_and_not_lost(simulator: Simulator, list_fleet: Lister) -> None:
+def test_a_deleted_instance_is_kept_and_marked_as_gone(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.knobs(gone=["agent-004"])
     listing = list_fleet(simulator, enrich=["updates"])
     gone = simulator.instance("agent-004")["hostname"]
@@ -219,7 +223,7 @@ def test_an_instance_that_is_gone_is_marked_and_not_lost(simulator: Simulator, l
     assert listing.hostvars[gone]["fleetops_update_available"] is None
 
 
-def test_instances_of_the_file_and_names_by_id(simulator: Simulator, list_fleet: Lister) -> None:
+def test_instances_can_be_given_in_the_file_and_named_by_their_id(simulator: Simulator, list_fleet: Lister) -> None:
     first, *_dummy = simulator.state()["instances"]
     instances = {"primary": {"instance_id": first["id"], "owner": "{{ 'lab' | upper }}"}}
     listing = list_fleet(simulator, instances=instances)
@@ -233,7 +237,7 @@ def test_instances_of_the_file_and_names_by_id(simulator: Simulator, list_fleet:
     assert clash.says(f"{hostnames(simulator)[1]} is another-id in the option instances")
 
 
-def test_a_warm_cache_needs_no_server_and_holds_no_key(
+def test_a_cached_inventory_needs_no_server_and_contains_no_key(
     simulator: Simulator,
     list_fleet: Lister,
     tmp_path: Path,
@@ -249,7 +253,7 @@ def test_a_warm_cache_needs_no_server_and_holds_no_key(
     (record,) = cache.iterdir()
     assert simulator.admin_key not in record.name + record.read_text()
 
-    # What is asked differently, or with another key, is read anew; so is a damaged record.
+    # Other options, another key, or a damaged cache cause a new read.
     list_fleet(simulator, rollouts=1, **cached)
     assert simulator.journal() != []
     assert list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"}, enrich=["updates"], **cached).rc != 0
@@ -270,14 +274,14 @@ def test_a_warm_cache_needs_no_server_and_holds_no_key(
     assert simulator.journal() != []
 
 
-def test_a_partial_answer_is_not_cached(simulator: Simulator, list_fleet: Lister, tmp_path: Path) -> None:
+def test_an_incomplete_listing_is_not_cached(simulator: Simulator, list_fleet: Lister, tmp_path: Path) -> None:
     cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
     simulator.fault(operation="get_rollout", status=404, times=1)
     assert list_fleet(simulator, on_partial="warn", **cached).rc == 0
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_what_the_server_tells_is_never_run_as_a_template(
+def test_text_of_the_server_is_never_run_as_a_template(
     simulator: Simulator,
     list_fleet: Lister,
     tmp_path: Path,
@@ -318,7 +322,9 @@ def test_what_the_server_tells_is_never_run_as_a_template(
     assert not mark.exists()
 
 
-def test_constructed_variables_and_groups_are_strict(simulator: Simulator, list_fleet: Lister) -> None:
+def test_constructed_variables_and_groups_are_added_and_their_errors_fail_unless_strict_is_off(
+    simulator: Simulator, list_fleet: Lister
+) -> None:
     listing = list_fleet(
         simulator,
         compose={"region": "fleetops_hostname.split('.')[1]"},
@@ -335,7 +341,7 @@ def test_constructed_variables_and_groups_are_strict(simulator: Simulator, list_
     assert list_fleet(simulator, compose={"region": "not_there.at_all"}, strict=False).rc == 0
 
 
-def test_templates_of_the_files_author_and_extra_variables(simulator: Simulator, list_fleet: Lister) -> None:
+def test_templates_in_the_inventory_file_use_extra_variables(simulator: Simulator, list_fleet: Lister) -> None:
     nothing = {"FLEETOPS_API_URL": "", "FLEETOPS_API_KEY": ""}
     listing = list_fleet(
         simulator,
@@ -351,7 +357,7 @@ def test_templates_of_the_files_author_and_extra_variables(simulator: Simulator,
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"rollouts": -1}, "rollouts must be 0 or more"),
         ({"workers": 0}, "workers must be 1 or more"),
@@ -362,10 +368,10 @@ def test_templates_of_the_files_author_and_extra_variables(simulator: Simulator,
         ({"api_url": "http://127.0.0.1:9"}, "no connection"),
     ],
 )
-def test_wrong_options_are_refused_with_a_sentence(
-    simulator: Simulator, list_fleet: Lister, options: dict[str, Any], said: str
+def test_invalid_options_are_refused_with_a_sentence(
+    simulator: Simulator, list_fleet: Lister, options: dict[str, Any], message: str
 ) -> None:
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, **options)
     assert refused.rc != 0
-    assert refused.says(said)
+    assert refused.says(message)
     assert not refused.says("Traceback")

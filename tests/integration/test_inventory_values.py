@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is null, spelled otherwise, or no text at all in an inventory, and that a failed inventory is never exit code 0.
+"""Null values, other spellings and values that are not text in an inventory; a failed inventory never exits with 0.
 
-Without any ansible.cfg, as a user of the installed collection has it.
+The tests use no ansible.cfg, like a user of the installed collection.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs a program of Ansible against a second API, with nothing of HOME and without a configuration."""
+    """Runs a program of Ansible against a second API, with an empty HOME and no configuration."""
 
     def runs(api: SecondApi, program: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
@@ -46,20 +46,20 @@ def run(tmp_path: Path) -> Run:
 
 
 def listed(run: Run, api: SecondApi, tmp_path: Path, text: str = "", /, **options: Any) -> dict[str, Any]:
-    """What ansible-inventory lists, which must succeed: groups to hosts, and the host variables as ``hostvars``."""
+    """The output of ansible-inventory, which must succeed: the hosts of each group, and ``hostvars``."""
     source = tmp_path / "a.fleet.yml"
     source.write_text(
         "plugin: fleetops.agents.fleet\n" + text + "".join(f"{k}: {json.dumps(v)}\n" for k, v in options.items())
     )
     done = run(api, "ansible-inventory", "-i", source, "--list")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    hostvars = {host: {k: plain(v) for k, v in row.items()} for host, row in told["_meta"]["hostvars"].items()}
-    return {"hostvars": hostvars} | {k: v["hosts"] for k, v in told.items() if "hosts" in v}
+    listing = json.loads(done.stdout)
+    hostvars = {host: {k: plain(v) for k, v in row.items()} for host, row in listing["_meta"]["hostvars"].items()}
+    return {"hostvars": hostvars} | {k: v["hosts"] for k, v in listing.items() if "hosts" in v}
 
 
 def refusal(run: Run, api: SecondApi, tmp_path: Path, text: str) -> str:
-    """The message of ansible-inventory, which must fail; without blanks, since older cores break lines in words."""
+    """The message of ansible-inventory, which must fail. Without blanks: older cores break lines within words."""
     source = tmp_path / "a.fleet.yml"
     source.write_text("plugin: fleetops.agents.fleet\n" + text)
     done = run(api, "ansible-inventory", "-i", source, "--list")
@@ -71,14 +71,14 @@ def refusal(run: Run, api: SecondApi, tmp_path: Path, text: str) -> str:
 # reports/2026-11 A3
 
 
-def test_what_is_null_absent_or_empty_joins_no_group(run: Run, tmp_path: Path) -> None:
+def test_a_null_absent_or_empty_value_adds_a_host_to_no_group(run: Run, tmp_path: Path) -> None:
     with second_api(instances=3) as api:
         api.instances[0].version = None
         api.instances[1].version = ""
         of_file = {
             "agent-x": {"instance_id": api.instances[2].id, "team": "lab", "tags": {"tier": "gold", "none": None}}
         }
-        told = listed(
+        listing = listed(
             run, api, tmp_path, enrich=["updates"], instances=of_file,
             compose={"major": "fleetops_runtime_version.split('.')[0]", "squad": "team | upper"},
             groups={"modern": "fleetops_runtime_version is version('1.0', '>=')", "labs": "team == 'lab'"},
@@ -90,12 +90,14 @@ def test_what_is_null_absent_or_empty_joins_no_group(run: Run, tmp_path: Path) -
                 {"key": "team", "prefix": "team"},
                 {"key": "tags.tier", "prefix": "tier"},
                 {"key": "tags", "prefix": "tag"},
-                # Documented, but not asked for.
+                # Documented variables that were not requested.
                 {"key": "fleetops_health", "prefix": "health"},
             ],
         )  # fmt: skip
-        assert told["fleetops_instances"] == ["agent-001", "agent-002", "agent-x"]
-        made = {name: hosts for name, hosts in told.items() if not name.startswith("fleetops_") and name != "hostvars"}
+        assert listing["fleetops_instances"] == ["agent-001", "agent-002", "agent-x"]
+        made = {
+            name: hosts for name, hosts in listing.items() if not name.startswith("fleetops_") and name != "hostvars"
+        }
         assert made == {
             "runtime_1_0_0": ["agent-x"],
             "known_1_0_0": ["agent-x"],
@@ -109,18 +111,18 @@ def test_what_is_null_absent_or_empty_joins_no_group(run: Run, tmp_path: Path) -
             "modern": ["agent-x"],
             "labs": ["agent-x"],
         }
-        assert told["hostvars"]["agent-001"]["major"] is None
-        assert told["hostvars"]["agent-x"]["major"] == "1"
+        assert listing["hostvars"]["agent-001"]["major"] is None
+        assert listing["hostvars"]["agent-x"]["major"] == "1"
 
 
-def test_what_no_host_has_is_still_an_error(run: Run, tmp_path: Path) -> None:
+def test_a_variable_that_no_host_has_is_an_error(run: Run, tmp_path: Path) -> None:
     with second_api(instances=2) as api:
         assert "runtime_versoin" in refusal(run, api, tmp_path, "keyed_groups: [{key: runtime_versoin}]\n")
-        said = refusal(run, api, tmp_path, "groups: {a: \"fleetops_hostname.startwith('a')\"}\n")
-        assert "startwith" in said
+        message = refusal(run, api, tmp_path, "groups: {a: \"fleetops_hostname.startwith('a')\"}\n")
+        assert "startwith" in message
 
 
-def test_an_inventory_that_fails_is_no_success_without_any_configuration(run: Run, tmp_path: Path) -> None:
+def test_a_failed_inventory_does_not_exit_with_0_without_any_configuration(run: Run, tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text('[{"hosts": "all", "gather_facts": false, "tasks": [{"ansible.builtin.debug": {"msg": "ran"}}]}]')
     source = tmp_path / "a.fleet.yml"
@@ -136,12 +138,12 @@ def test_an_inventory_that_fails_is_no_success_without_any_configuration(run: Ru
             assert "list_fleet_rollouts answers with an error" in " ".join(done.stderr.split())
         source.write_text("plugin: fleetops.agents.fleet\nenrich: colour\n")
         assert run(api, "ansible-inventory", "-i", source, "--list").returncode != 0
-        # In a folder, beside an inventory that can be read, it is still a smaller fleet than asked.
+        # In a folder beside a readable inventory, it is still a smaller fleet than requested.
         (tmp_path / "hosts").mkdir()
         source.rename(tmp_path / "hosts" / "a.fleet.yml")
         (tmp_path / "hosts" / "b.yml").write_text("all: {hosts: {other: }}\n")
         assert run(api, "ansible-playbook", "-i", tmp_path / "hosts", play).returncode != 0
-        # Who has said that such a run goes on has decided.
+        # The user configured Ansible to continue.
         explicit = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false"}
         assert run(api, "ansible-playbook", "-i", tmp_path / "hosts", play, **explicit).returncode == 0
 
@@ -163,38 +165,36 @@ def test_an_inventory_that_fails_is_no_success_without_any_configuration(run: Ru
         ("{0755: some-id}", "493"),
     ],
 )
-def test_an_id_that_yaml_made_something_else_of_is_refused(
-    run: Run, tmp_path: Path, instances: str, named: str
-) -> None:
+def test_an_id_that_yaml_did_not_parse_as_text_is_refused(run: Run, tmp_path: Path, instances: str, named: str) -> None:
     with second_api(instances=1) as api:
-        said = refusal(run, api, tmp_path, f"instances: {instances}\nrollouts: 0\ninstance_rollouts: 0\n")
-        assert "Writeitinquotes" in said and named in said
+        message = refusal(run, api, tmp_path, f"instances: {instances}\nrollouts: 0\ninstance_rollouts: 0\n")
+        assert "Writeitinquotes" in message and named in message
         assert api.calls == []
 
 
-def test_ids_in_quotes_are_hosts_and_keep_their_zeros(run: Run, tmp_path: Path) -> None:
+def test_quoted_ids_are_hosts_and_keep_their_leading_zeros(run: Run, tmp_path: Path) -> None:
     with second_api(instances=0) as api:
         text = "instances: {a: '0755', b: {instance_id: \"020222070707\"}}\nrollouts: 0\ninstance_rollouts: 0\n"
-        told = listed(run, api, tmp_path, text)
-        assert [told["hostvars"][name]["fleetops_instance_id"] for name in "ab"] == ["0755", "020222070707"]
+        listing = listed(run, api, tmp_path, text)
+        assert [listing["hostvars"][name]["fleetops_instance_id"] for name in "ab"] == ["0755", "020222070707"]
 
 
 # reports/2026-11 B7
 
 
-def test_one_instance_is_one_host_however_its_id_is_spelled(run: Run, tmp_path: Path) -> None:
+def test_an_instance_is_one_host_in_any_spelling_of_its_id(run: Run, tmp_path: Path) -> None:
     with second_api(instances=2, spell_id={"get_rollout_timeline": str.upper}) as api:
         first, second = api.instances
-        told = listed(run, api, tmp_path, instances={"mine-0": first.id.upper()}, enrich=["updates"])
-        assert told["fleetops_instances"] == ["agent-002", "mine-0"]
-        assert told["hostvars"]["mine-0"]["fleetops_instance_id"] == first.id
-        assert told["hostvars"]["agent-002"]["fleetops_instance_id"] == second.id
+        listing = listed(run, api, tmp_path, instances={"mine-0": first.id.upper()}, enrich=["updates"])
+        assert listing["fleetops_instances"] == ["agent-002", "mine-0"]
+        assert listing["hostvars"]["mine-0"]["fleetops_instance_id"] == first.id
+        assert listing["hostvars"]["agent-002"]["fleetops_instance_id"] == second.id
         assert {call["instance"] for call in api.called("get_available_updates")} == {first.id, second.id}
         twice = f"instances: {{a: {first.id}, b: {first.id.upper()}}}\n"
         assert "aandbarethesameinstance" in refusal(run, api, tmp_path, twice)
 
 
-def test_a_host_that_another_inventory_file_has_given_another_instance_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_host_that_two_inventory_files_map_to_different_instances_is_refused(run: Run, tmp_path: Path) -> None:
     own = '{{plugin: fleetops.agents.fleet, rollouts: 0, instance_rollouts: 0, instances: {{agent-001: "{}"}}}}'
     sources = [flag for name in ("us.fleet.yml", "eu.fleet.yml") for flag in ("-i", tmp_path / name)]
     with second_api(instances=0) as api:
@@ -202,10 +202,10 @@ def test_a_host_that_another_inventory_file_has_given_another_instance_is_refuse
         (tmp_path / "eu.fleet.yml").write_text(own.format("other"))
         done = run(api, "ansible-inventory", *sources, "--list")
         assert done.returncode != 0, done.stdout
-        said = " ".join(done.stderr.split())
+        message = " ".join(done.stderr.split())
         for words in ("eu.fleet.yml", "agent-001 is instance one in an inventory that was read before", "other",
                       "hostname: id"):  # fmt: skip
-            assert words in said
+            assert words in message
         (tmp_path / "eu.fleet.yml").write_text(own.format("one"))
         assert run(api, "ansible-inventory", *sources, "--list").returncode == 0
 
@@ -222,6 +222,6 @@ def test_playbooks_that_need_no_inventory_run_with_the_shipped_configuration(
         for playbook in ("update_policy", "fleet_rollout"):
             done = run(api, "ansible-playbook", f"fleetops.agents.{playbook}", "--check", **shipped)
             assert done.returncode == 0, done.stdout + done.stderr
-        # But one that was named and cannot be read still stops the run.
+        # An inventory that was given explicitly and cannot be read still stops the run.
         done = run(api, "ansible-playbook", "fleetops.agents.update_policy", "-i", "not-there", "--check", **shipped)
         assert done.returncode != 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the documentation says to give the key keeps it out of every output; row F8."""
+"""The documented way to give the key keeps it out of every output (reports/2026-11 F8)."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ TASKS = """
 
 
 def plays() -> list[str]:
-    """The page's plays that say how the key is given: the wrong way and the right one."""
+    """The page's plays that give the key: the wrong way and the right one."""
     section = PAGE.partition("\nThe key\n")[2].partition("\nrolling_redeploy\n")[0]
     return [textwrap.dedent(block) for block in re.findall(r"code-block:: yaml\n\n((?:   .*\n|\n)+)", section)]
 
 
-def test_the_documented_way_to_take_the_key_from_a_vault_shows_it_nowhere(
+def test_a_key_from_a_vault_given_the_documented_way_appears_in_no_output(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     wrong, right = plays()
     assert "environment:" in wrong and "# Do not do this" in wrong
     play = tmp_path / "play.yml"
     play.write_text(right.rstrip() + TASKS)
-    # The inventory has read the fleet with the key of the environment; the tasks have the vault's alone.
+    # The inventory read the fleet with the key of the environment; the tasks only have the key of the vault.
     (tmp_path / "vault.yml").write_text(f"vault_fleetops_api_key: {simulator.admin_key}\n")
     static = tmp_path / "hosts.yml"
     instance = simulator.instance("agent-001")["id"]
@@ -56,7 +56,7 @@ def test_the_documented_way_to_take_the_key_from_a_vault_shows_it_nowhere(
     assert simulator.admin_key not in run.output + spool
 
 
-def test_the_readme_warns_of_the_key_in_a_plays_environment() -> None:
+def test_the_readme_warns_against_a_key_in_the_environment_of_a_play() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     assert "Never set the key with `environment:` in a play" in " ".join(readme.split())
     assert "-i inventories/production.example" not in readme.partition("### The other playbooks")[0]
@@ -83,7 +83,7 @@ AGAIN = """
 """
 
 
-def test_further_tries_of_the_host_whose_key_was_refused_fail_and_those_of_others_are_skipped(
+def test_after_a_refused_key_further_tries_of_that_host_fail_and_other_hosts_are_skipped(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     (tmp_path / "again.yml").write_text(AGAIN)

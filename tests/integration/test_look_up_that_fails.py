@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A write after which nothing can be read: the task says what is known of it, and never that nothing was sent."""
+"""A write after which every read fails: the task reports what is known, and never that nothing was sent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Case: TypeAlias = tuple[str, dict[str, Any], str]
 
 MEMORY = {"content": "Invoices go out on Fridays."}
 QUOTA = {"status": "rejected", "message": "quota exceeded"}
-# Module, what it is told, and the operation that it sends.
+# Module, options, and the operation that it sends.
 REDEPLOYS = [("instance_runtime", {}, "redeploy_runtime"), ("instance_update", {}, "apply_all_updates")]
-# The answer of these is not the last word: what became of them is looked up.
+# The answer to these calls is not final: their outcome is looked up.
 LOOKED_UP = [
     *REDEPLOYS,
     ("rollout_target", {"select": "failed"}, "retry_rollout_target"),
@@ -41,7 +41,7 @@ STARTED = ("rollout", {}, "start_fleet_rollout")
 
 
 def run_blind(api: SecondApi, case: Case, answer: Any, status: int = 403) -> ModuleTask:
-    """The task, which gets ``answer`` for its write, and this status for each read after it."""
+    """Run the task. Its write gets ``answer``, and each later read gets ``status``."""
     module, options, write = case
     if module.startswith("rollout") and write != "start_fleet_rollout":
         options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}
@@ -60,7 +60,7 @@ def run_blind(api: SecondApi, case: Case, answer: Any, status: int = 403) -> Mod
 
 
 def fleet_for(write: str) -> Any:
-    """A second API in which the write has something to do."""
+    """A second API in a state in which the write has something to do."""
     if write == "retry_rollout_target":
         return second_api(outcomes={"agent-001": "failed"}, deploy_seconds=0)
     return second_api(deploy_seconds=10**6)
@@ -68,7 +68,7 @@ def fleet_for(write: str) -> Any:
 
 @pytest.mark.parametrize("status", [403, 503])
 @pytest.mark.parametrize("case", [*LOOKED_UP, *RESTARTS, STARTED], ids=lambda case: case[2])
-def test_a_lost_write_stays_unknown_if_it_cannot_be_looked_up(case: Case, status: int) -> None:
+def test_the_outcome_of_a_lost_write_is_unknown_if_the_look_up_fails(case: Case, status: int) -> None:
     with fleet_for(case[2]) as api:
         done = run_blind(api, case, b"this is no answer", status)
         assert done.result["ambiguous"] and done.result["error"]["ambiguous"] is True
@@ -77,19 +77,19 @@ def test_a_lost_write_stays_unknown_if_it_cannot_be_looked_up(case: Case, status
 
 
 @pytest.mark.parametrize("case", LOOKED_UP, ids=lambda case: case[2])
-def test_a_refused_write_is_unknown_if_it_cannot_be_looked_up(case: Case) -> None:
+def test_the_outcome_of_a_refused_write_is_unknown_if_the_look_up_fails(case: Case) -> None:
     with fleet_for(case[2]) as api:
         done = run_blind(api, case, QUOTA)
         assert done.result["ambiguous"] and done.result["refused"] == "rejected: quota exceeded"
         assert "quota exceeded" in done.msg and "is unknown" in done.msg
 
 
-# A stored memory is in the answer to its write, so that nothing needs to be looked up.
+# The answer to a stored memory contains it, so nothing is looked up.
 ACCEPTED = [case for case in [*LOOKED_UP, *RESTARTS, STARTED] if case[2] != "store_memory"]
 
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case[2])
-def test_an_accepted_write_that_cannot_be_looked_up_has_changed_something(
+def test_an_accepted_write_counts_as_changed_if_the_look_up_fails(
     case: Case,
 ) -> None:
     with fleet_for(case[2]) as api:
@@ -99,7 +99,7 @@ def test_an_accepted_write_that_cannot_be_looked_up_has_changed_something(
 
 @pytest.mark.parametrize("refused_with", [403, 200])
 @pytest.mark.parametrize("case", [LOOKED_UP[2], *LOOKED_UP[-2:]], ids=lambda case: case[2])
-def test_a_lost_write_whose_repetition_fails_stays_unknown(case: Case, refused_with: int) -> None:
+def test_the_outcome_of_a_lost_write_stays_unknown_if_its_repetition_is_refused(case: Case, refused_with: int) -> None:
     module, options, write = case
     with fleet_for(write) as api:
         options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}

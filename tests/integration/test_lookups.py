@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookups where they matter: a play's serial and a task's throttle, in real ansible-playbook runs."""
+"""The lookups in the serial of a play and the throttle of a task, in real ansible-playbook runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
-# The programs of another ansible-core, if its folder is named.
+# The programs of another ansible-core, if its folder is given.
 CORE = Path(os.environ.get("TEST_ANSIBLE_BIN", BIN))
 SEVEN = "h1,h2,h3,h4,h5,h6,h7"
 
@@ -38,7 +38,7 @@ def fleet() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(fleet: Simulator) -> Simulator:
-    """The file's fleet with every setting taken back: a lookup reads the policy and nothing else."""
+    """The fleet of this file with every setting restored: a lookup only reads the policy."""
     put_to_rest(fleet)
     return fleet
 
@@ -65,7 +65,7 @@ def play(tmp_path: Path, playbook_environment: Environment) -> Callable[..., sub
 
 @pytest.fixture
 def batches(play: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, list[int], str]]:
-    """Runs a play with this ``serial``: its exit code, the sizes of the batches that ran, its output."""
+    """Runs a play with ``serial``. Returns the exit code, the sizes of the batches, and the output."""
 
     def run(sim: Simulator, serial: str, *arguments: str, **options: Any) -> tuple[int, list[int], str]:
         show = {"ansible.builtin.debug": {"msg": "BATCH=[{{ ansible_play_batch | length }}]"}, "run_once": True}
@@ -91,7 +91,7 @@ Batches = Callable[..., tuple[int, list[int], str]]
         (2, "growth='percent', percent='90', of='7', canary=0", [2, 2, 2, 1]),
     ],
 )
-def test_serial_mirrors_the_policy(
+def test_serial_follows_the_policy(
     simulator: Simulator, batches: Batches, policy: int, options: str, sizes: list[int]
 ) -> None:
     simulator.knobs(policy={"max_parallel_rollouts": policy})
@@ -100,7 +100,9 @@ def test_serial_mirrors_the_policy(
     assert (rc, seen) == (0, sizes), output
 
 
-def test_limit_check_mode_extra_variables_and_environment(simulator: Simulator, batches: Batches) -> None:
+def test_batches_respect_limit_check_mode_extra_variables_and_the_environment(
+    simulator: Simulator, batches: Batches
+) -> None:
     serial = "{{ query('fleetops.agents.batches') }}"
     assert batches(simulator, serial, "--limit", "h2,h3,h4,h5")[:2] == (0, [1, 2, 1])
     assert batches(simulator, serial, "--check")[:2] == (0, [1, 2, 2, 2])
@@ -114,7 +116,7 @@ def test_limit_check_mode_extra_variables_and_environment(simulator: Simulator, 
 
 
 @pytest.mark.parametrize(
-    ("serial", "said"),
+    ("serial", "message"),
     [
         ("{{ query('fleetops.agents.batches') }}", "rollouts are switched off"),
         ("{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts') }}", "rollouts are switched off"),
@@ -127,19 +129,19 @@ def test_limit_check_mode_extra_variables_and_environment(simulator: Simulator, 
         ("{{ lookup('fleetops.agents.update_policy', 'max_parallel') }}", "it has maintenance_window_end_hour_utc"),
     ],
 )
-def test_a_refused_policy_or_option_runs_nothing(
-    simulator: Simulator, batches: Batches, serial: str, said: str
+def test_an_invalid_policy_or_option_runs_no_host(
+    simulator: Simulator, batches: Batches, serial: str, message: str
 ) -> None:
     simulator.knobs(policy={"max_parallel_rollouts": 0})
     rc, seen, output = batches(simulator, serial)
     assert rc != 0
     assert seen == []
-    assert "".join(said.split()) in "".join(output.split())
+    assert "".join(message.split()) in "".join(output.split())
     assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(
-    ("env", "fault", "said"),
+    ("env", "fault", "message"),
     [
         ({"FLEETOPS_API_URL": "http://127.0.0.1:9"}, None, "Check api_url (FLEETOPS_API_URL)"),
         ({"FLEETOPS_API_KEY": "not-the-key"}, None, "Check api_key (FLEETOPS_API_KEY)"),
@@ -148,19 +150,21 @@ def test_a_refused_policy_or_option_runs_nothing(
         ({}, {"status": 500, "detail": "the shelf fell over"}, "the shelf fell over"),
     ],
 )
-def test_an_unreadable_policy_runs_nothing(
-    simulator: Simulator, batches: Batches, env: dict[str, str], fault: dict[str, Any] | None, said: str
+def test_an_unreadable_policy_runs_no_host(
+    simulator: Simulator, batches: Batches, env: dict[str, str], fault: dict[str, Any] | None, message: str
 ) -> None:
     if fault:
         simulator.fault(operation="get_fleet_update_policy", **fault)
     rc, seen, output = batches(simulator, "{{ query('fleetops.agents.batches') }}", env=env)
     assert rc != 0
     assert seen == []
-    assert "".join(said.split()) in "".join(output.split())
+    assert "".join(message.split()) in "".join(output.split())
     assert "not-the-key" not in output
 
 
-def test_values_of_the_policy_in_a_task(simulator: Simulator, play: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_task_can_use_the_values_of_the_policy(
+    simulator: Simulator, play: Callable[..., subprocess.Popen[str]]
+) -> None:
     policy = "lookup('fleetops.agents.update_policy'"
     process = play(
         simulator,
@@ -186,7 +190,7 @@ def test_values_of_the_policy_in_a_task(simulator: Simulator, play: Callable[...
 def test_throttle_follows_a_policy_that_is_lowered_during_the_task(
     simulator: Simulator, play: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """Four at a time, then the policy says one: what had started ends, and from then on only one runs at a time."""
+    """Four at a time, then the policy is set to one: running tasks finish, and then only one runs at a time."""
     simulator.knobs(policy={"max_parallel_rollouts": 4})
     marks = tmp_path / "marks"
     marks.touch()
@@ -215,7 +219,7 @@ def test_throttle_follows_a_policy_that_is_lowered_during_the_task(
     assert process.returncode == 0, output
 
     running, most_before, most_after, starts_after = 0, 0, 0, 0
-    # 2 s of the lookup's cache, and then what had started must end.
+    # The lookup caches for 2 s, and the running tasks must finish.
     settled = lowered + 4.5
     for line in sorted(marks.read_text().splitlines()):
         moment, what = line.split()

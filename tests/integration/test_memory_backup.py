@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/memory_backup.yml by the real ansible-playbook: save, lose, notice, store again; a part is no backup."""
+"""playbooks/memory_backup.yml by the real ansible-playbook: save, verify, restore; an incomplete list is no backup."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.playbook
 PLAYBOOK = "playbooks/memory_backup.yml"
 
 
-def test_what_is_saved_can_be_compared_and_stored_again(
-    tmp_path: Path, run_playbook: Callable[..., PlaybookRun]
-) -> None:
+def test_saved_memories_can_be_verified_and_restored(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
     folder = tmp_path / "backup"
     with running_simulator(instances=3, speed=40.0) as sim:
 
@@ -59,7 +57,9 @@ def test_what_is_saved_can_be_compared_and_stored_again(
         assert play("verify").rc == 0
 
 
-def test_a_list_that_the_api_cuts_off_is_no_backup(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
+def test_a_list_that_the_api_truncates_is_not_a_backup(
+    tmp_path: Path, run_playbook: Callable[..., PlaybookRun]
+) -> None:
     folder = tmp_path / "backup"
     with running_simulator(instances=2, speed=40.0) as sim:
         one = f"/v1/instances/{sim.instance('agent-002')['id']}/memory"

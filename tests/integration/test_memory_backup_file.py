@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of memory_backup: never lost, never unreadable, never in a place that the next installation deletes."""
+"""The files of memory_backup: never lost, never unreadable, never in a folder that a reinstallation deletes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EMPTY = {"id": "n", "content": None}
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Runs a playbook, memory_backup by default, by its full name, with nothing of HOME and no configuration."""
+    """Runs a playbook of the collection, by default memory_backup, with an empty HOME and no configuration."""
 
     def plays(
         api: SecondApi, action: str | None = None, *, playbook: str = "memory_backup", **variables: Any
@@ -62,7 +62,7 @@ def contents(api: SecondApi) -> list[Any]:
 # reports/2026-11 D5
 
 
-def test_half_a_character_is_kept_and_named_and_the_backup_stays_readable(play: Play, tmp_path: Path) -> None:
+def test_an_unpaired_surrogate_is_kept_and_reported_and_the_backup_stays_readable(play: Play, tmp_path: Path) -> None:
     folder = str(tmp_path / "backup")
     with second_api(instances=1) as api:
         api.instances[0].memories = [GOOD]
@@ -84,7 +84,7 @@ def test_half_a_character_is_kept_and_named_and_the_backup_stays_readable(play: 
         assert play(api, "verify", fleetops_memory_dir=folder).returncode == 0
 
 
-def test_a_backup_that_cannot_be_written_leaves_the_former_one(play: Play, tmp_path: Path) -> None:
+def test_a_backup_that_cannot_be_written_leaves_the_previous_one_in_place(play: Play, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     with second_api(instances=1) as api:
         one = api.instances[0]
@@ -101,7 +101,7 @@ def test_a_backup_that_cannot_be_written_leaves_the_former_one(play: Play, tmp_p
             assert play(api, fleetops_memory_dir=str(folder)).returncode == 2
             assert [file] == list(folder.iterdir()) and file.read_bytes() == former
         api.quirks.answers = {}
-        # The backup of another instance, and one of another conversation that has the same name as a file.
+        # The backup of another instance, and that of another conversation with the same file name.
         file.write_text(former.decode().replace(one.id, "11111111-1111-4111-8111-111111111111"))
         one.memories = [GOOD]
         refused = play(api, fleetops_memory_dir=str(folder))
@@ -113,7 +113,7 @@ def test_a_backup_that_cannot_be_written_leaves_the_former_one(play: Play, tmp_p
         assert refused.returncode == 2 and "is of conversation a/b, not of conversation a_b" in refused.stdout
 
 
-def test_a_report_is_written_whole_and_for_its_owner_alone_whatever_the_events_hold(play: Play, tmp_path: Path) -> None:
+def test_a_report_of_unusual_events_is_complete_and_readable_by_its_owner_only(play: Play, tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
     with second_api(instances=2) as api:
@@ -126,9 +126,9 @@ def test_a_report_is_written_whole_and_for_its_owner_alone_whatever_the_events_h
         files = sorted(folder.iterdir())
         assert [file.name for file in files] == ["audit.csv", "audit.json", "audit.md"]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o755, "a folder that is there stays as it is"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755, "an existing folder keeps its mode"
         events = json.loads(files[1].read_text(encoding="utf-8"))["events"]["agent-001"]
-        # A report is for people: what cannot be printed is written out.
+        # A report is for people: unprintable characters are escaped.
         assert "cut emoji \\ud83d" in [event["tool_name"] for event in events]
         assert "cut emoji \\ud83d" in files[2].read_text(encoding="utf-8")
 
@@ -136,7 +136,7 @@ def test_a_report_is_written_whole_and_for_its_owner_alone_whatever_the_events_h
 # reports/2026-11 D6
 
 
-def test_save_verify_and_restore_agree_about_a_memory_without_content(play: Play, tmp_path: Path) -> None:
+def test_save_verify_and_restore_treat_a_memory_without_content_the_same(play: Play, tmp_path: Path) -> None:
     folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
     with second_api(instances=1) as api:
         api.instances[0].memories = [GOOD, EMPTY]
@@ -152,7 +152,7 @@ def test_save_verify_and_restore_agree_about_a_memory_without_content(play: Play
 # reports/2026-11 E7
 
 
-def test_a_comparison_is_one_list_call_an_instance(play: Play, tmp_path: Path) -> None:
+def test_verifying_a_backup_lists_the_memories_of_each_instance_once(play: Play, tmp_path: Path) -> None:
     folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
     with second_api(instances=2) as api:
         for one in api.instances:
@@ -167,7 +167,7 @@ def test_a_comparison_is_one_list_call_an_instance(play: Play, tmp_path: Path) -
 # reports/2026-11 C9, F2
 
 
-def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, tmp_path: Path) -> None:
+def test_without_a_folder_the_run_is_refused_and_existing_backups_are_named(play: Play, tmp_path: Path) -> None:
     with second_api(instances=1) as api:
         former = CHECKOUT / "playbooks" / "memory-backup"
         for blank in ({}, {"fleetops_memory_dir": ""}, {"fleetops_memory_dir": None}):
@@ -175,7 +175,7 @@ def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, 
             assert refused.returncode == 2, refused.stdout
             assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
             assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
-        # To Ansible, serial 0 is all hosts at once.
+        # For Ansible, serial 0 means all hosts at once.
         refused = play(api, fleetops_memory_dir=str(tmp_path / "backup"), fleetops_batch_max=0)
         assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be 1 or more." in refused.stdout
         assert api.called("list_memories") == [] and not former.exists()
@@ -190,12 +190,12 @@ def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, 
             env={**os.environ, "HOME": str(tmp_path), **api.environment()},
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
-        told = " ".join(done.stdout.split())
+        stdout = " ".join(done.stdout.split())
         found = f"{playbooks}/memory-backup, the default of earlier versions, holds backups (1)."
-        assert done.returncode == 2 and found in told, done.stdout
+        assert done.returncode == 2 and found in stdout, done.stdout
 
 
-def test_the_installed_collection_is_no_place_for_backups(tmp_path: Path) -> None:
+def test_backups_are_not_written_into_the_installed_collection(tmp_path: Path) -> None:
     installed = tmp_path / "ansible_collections" / "fleetops" / "agents"
     installed.mkdir(parents=True)
     for name in ("plugins", "meta", "galaxy.yml"):
@@ -219,10 +219,10 @@ def test_the_installed_collection_is_no_place_for_backups(tmp_path: Path) -> Non
         assert api.calls == [] and not (installed / "playbooks").exists()
 
 
-# reports/2026-11 D5: whenever the process is killed
+# reports/2026-11 D5
 
 
-def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_the_complete_old_or_new_file(tmp_path: Path) -> None:
     file = tmp_path / "backup" / "agent-001.json"
     texts = [json.dumps({"n": n, "memories": [{"content": f"{n}" * 50_000}] * 20}) for n in (1, 2)]
     replace_file(file, texts[0])
@@ -241,7 +241,7 @@ def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: 
         assert saving.stdin is not None and saving.stdout is not None
         saving.stdin.write("|".join(texts))
         saving.stdin.close()
-        # The first replacement has ended; the next one is under way.
+        # The first replacement is done; the next one is under way.
         assert saving.stdout.readline() == "ready\n" and saving.stdout.readline() == "\n"
         time.sleep(chance.uniform(0, 0.02))
         saving.send_signal(signal.SIGKILL)
@@ -253,4 +253,4 @@ def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: 
     for path in left:
         os.utime(path, (0, 0))
     replace_file(file, texts[0])
-    assert list(file.parent.iterdir()) == [file], "what killed processes left is removed"
+    assert list(file.parent.iterdir()) == [file], "files left by killed processes are removed"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gate with checks of metrics, before a server that answers as Prometheus does, or in some other way."""
+"""The gate with metric checks, against a server that answers as Prometheus does or in an unexpected way."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def steady(value: float | None, **labels: str) -> tuple[dict[str, str], Callable
     return labels, lambda at: value
 
 
-def test_values_that_are_as_they_must_be_let_the_batch_start(fleet: Simulator, server: Prometheus) -> None:
+def test_metrics_that_meet_their_conditions_let_the_batch_start(fleet: Simulator, server: Prometheus) -> None:
     server.metrics = {"errors": [steady(0.002)], "up == 1": [steady(1, instance="a"), steady(1, instance="b")]}
     up = {"query": "up == 1", "must_be": "== 1", "for": 600}
     done = ask(fleet, f"{server.url}/", CHECK, up)
@@ -62,7 +62,9 @@ def test_values_that_are_as_they_must_be_let_the_batch_start(fleet: Simulator, s
     assert fleet.admin_key not in str(server.seen)
 
 
-def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulator, server: Prometheus) -> None:
+def test_a_metric_that_misses_its_condition_or_a_wrong_query_stops_the_run(
+    fleet: Simulator, server: Prometheus
+) -> None:
     rises = time.time() - 60
     server.metrics = {"errors": [steady(0.001, host="a"), ({"host": "b"}, lambda at: 0.5 if at > rises else 0.001)]}
     done = ask(fleet, server.url, {**CHECK, "for": 300}, {**CHECK, "name": "typo", "query": "sum("})
@@ -75,23 +77,23 @@ def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulat
 
 
 @pytest.mark.parametrize(
-    ("value_at", "seconds", "said"),
+    ("value_at", "seconds", "message"),
     [
         (lambda at: None, 0, "failed calls has no data, so it is not known whether it is < 0.01."),
         (lambda at: float("nan"), 0, "failed calls has no data"),
         (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are only values for the last "),
     ],
 )
-def test_without_data_it_cannot_be_told(
-    fleet: Simulator, server: Prometheus, value_at: Callable[[float], float | None], seconds: float, said: str
+def test_a_check_without_enough_data_is_inconclusive(
+    fleet: Simulator, server: Prometheus, value_at: Callable[[float], float | None], seconds: float, message: str
 ) -> None:
     server.metrics = {"errors": [({}, value_at)]}
     done = ask(fleet, server.url, {**CHECK, "for": seconds})
-    assert done.result["verdict"] == "inconclusive" and said in done.result["reasons"][0], done.result
+    assert done.result["verdict"] == "inconclusive" and message in done.result["reasons"][0], done.result
 
 
 @pytest.mark.parametrize(
-    ("instead", "said"),
+    ("instead", "message"),
     [
         ((503, b"<html>Service Unavailable</html>"), "the server answers with status 503"),
         (
@@ -105,24 +107,24 @@ def test_without_data_it_cannot_be_told(
         ),
         ((302, b""), "the server answers with status 302"),
         ((404, TOKEN.encode()), "the server answers with status 404"),
-        # Masked before it is shortened, so that no part of the token remains.
+        # Masked before it is shortened, so that no part of the token is shown.
         (
             (503, b'{"error": "' + b"x" * 290 + TOKEN.encode() + b'"}'),
             f"{'x' * 290}******** (status 503)",
         ),
     ],
 )
-def test_what_is_no_answer_is_asked_for_again_and_is_inconclusive(
-    fleet: Simulator, server: Prometheus, instead: tuple[int, bytes], said: str
+def test_an_unusable_answer_is_requested_again_and_is_inconclusive(
+    fleet: Simulator, server: Prometheus, instead: tuple[int, bytes], message: str
 ) -> None:
     server.instead = instead
     done = ask(fleet, server.url)
     assert done.result["verdict"] == "inconclusive", done.result
-    assert done.result["reasons"] == [f"failed calls cannot be read: {said}."]
+    assert done.result["reasons"] == [f"failed calls cannot be read: {message}."]
     assert len(server.seen) == 3 and done.pauses == [2, 2]
 
 
-def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server: Prometheus) -> None:
+def test_an_unreachable_or_slow_server_is_inconclusive(fleet: Simulator, server: Prometheus) -> None:
     odd = ask(fleet, f"http://{'a' * 70}.example")
     assert "cannot be read: the server's host name is invalid." in odd.result["reasons"][0], odd.result
     away = ask(fleet, "http://127.0.0.1:9")
@@ -136,7 +138,7 @@ def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"metric_checks": [{"query": "up"}]}, "metric_checks: entry 1: must_be is None"),
         ({"metric_url": ""}, "metric_checks need metric_url"),
@@ -153,19 +155,19 @@ def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server:
         ({"request_timeout": 0, "hold": "https://127.0.0.1:9/hold"}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_any_call(fleet: Simulator, options: dict[str, Any], said: str) -> None:
+def test_invalid_checks_are_refused_before_any_call(fleet: Simulator, options: dict[str, Any], message: str) -> None:
     fleet.clear_journal()
     done = ask(fleet, "https://prometheus.example.com", **options)
-    assert done.result["failed"] and said in done.msg and "secret@" not in done.msg
+    assert done.result["failed"] and message in done.msg and "secret@" not in done.msg
     assert fleet.journal() == []
 
 
 @pytest.mark.playbook
-def test_a_rolling_run_stops_by_a_metric_before_its_first_batch(
+def test_a_metric_can_stop_a_rolling_run_before_its_first_batch(
     run_playbook: Callable[..., PlaybookRun], server: Prometheus
 ) -> None:
     server.metrics = {"errors": [steady(0.2)]}
-    # As the answer to a survey gives it, and with the token in the environment.
+    # As a survey gives it, and with the token in the environment.
     asked = {"fleetops_metric_checks": '[{"query": "errors", "must_be": "< 0.01"}]', "fleetops_metric_url": server.url}
     with running_simulator(instances=2, speed=40.0) as sim:
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=asked, env={"FLEETOPS_METRIC_TOKEN": TOKEN})

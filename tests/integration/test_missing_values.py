@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that leaves fields out, or answers null for them: the messages say that they are unknown, in words."""
+"""A server that omits fields or returns null for them: the messages say that the values are unknown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS = ("list_fleet_rollouts", "list_instance_rollouts")
 
 
 def without(body: Any) -> Any:
-    """A body without these fields, at any depth."""
+    """A body without the fields LEFT_OUT, at any depth."""
     if isinstance(body, dict):
         return {key: without(value) for key, value in body.items() if key not in LEFT_OUT}
     return [without(item) for item in body] if isinstance(body, list) else body
@@ -49,7 +49,7 @@ def failed(api: SecondApi) -> None:
     api.add_rollout(api.instances, "fleet")
 
 
-# What has happened, the module and its options, and what it says.
+# What has happened, the module and its options, and its message.
 SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] = [
     (
         under_way,
@@ -83,16 +83,20 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
 
 
 @pytest.mark.parametrize("change", [without, as_null])
-@pytest.mark.parametrize(("happened", "module", "options", "told"), SITUATIONS)
-def test_what_the_server_leaves_out_is_unknown_in_words(
-    happened: Callable[[SecondApi], None], module: str, options: dict[str, Any], told: str, change: Callable[[Any], Any]
+@pytest.mark.parametrize(("happened", "module", "options", "message"), SITUATIONS)
+def test_values_that_the_server_omits_are_reported_as_unknown(
+    happened: Callable[[SecondApi], None],
+    module: str,
+    options: dict[str, Any],
+    message: str,
+    change: Callable[[Any], Any],
 ) -> None:
     answers = dict.fromkeys((*LISTS, "get_deep_health", "get_available_updates"), change)
     with second_api(instances=2) as api:
         happened(api)
         given = {**options}
         if "rollout_id" in given:
-            # A status is needed for a target to be meant; its id is what is missing.
+            # A target is selected by its status; its id is missing.
             answers["get_rollout"] = lambda body: {
                 **body, "targets": [{**row, "id": None} for row in body["targets"]],
             }  # fmt: skip
@@ -102,17 +106,17 @@ def test_what_the_server_leaves_out_is_unknown_in_words(
         api.quirks.answers = answers
         done = run_second(api, module, **given)
         assert api.writes() == []
-    assert told in sentence_of(done) and "None" not in sentence_of(done)
+    assert message in sentence_of(done) and "None" not in sentence_of(done)
 
 
 def sentence_of(done: ModuleTask) -> str:
-    """All that the module says to people."""
+    """All messages of the module."""
     texts = [done.result.get("msg", ""), *done.warnings, *done.result.get("text", ())]
     return " ".join([*texts, *(check["reason"] for check in done.result.get("checks", ()))])
 
 
 @pytest.mark.parametrize("change", [without, as_null])
-def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_asked_for(
+def test_a_rollout_without_an_id_and_a_status_is_followed_by_the_requested_id(
     change: Callable[[Any], Any],
 ) -> None:
     with second_api(instances=2, deploy_seconds=0.0, outcomes={"agent-001": "failed"}) as api:
@@ -127,11 +131,11 @@ def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_aske
 
 
 @pytest.mark.playbook
-def test_an_audit_count_that_is_not_known_is_not_0_and_does_not_spoil_the_report(
+def test_an_unknown_audit_count_is_not_shown_as_0_and_the_report_is_still_written(
     run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     def summary(body: dict[str, Any]) -> dict[str, Any]:
-        # Only the first instance has errors. Of the other two, the second one has no count of denied events at all.
+        # Only the first instance has errors; its counts of them are null. No instance has a count of denied events.
         first = body["error_events"] == 2
         changed = {"error_events": None} if first else {"total_events": "7"} if body["total_events"] == 7 else {}
         kept = {key: value for key, value in {**body, **changed}.items() if key != "denied_events"}
@@ -171,7 +175,7 @@ def test_an_audit_count_that_is_not_known_is_not_0_and_does_not_spoil_the_report
 
 
 @pytest.mark.playbook
-def test_a_policy_without_its_limit_is_set_and_shown(run_playbook: Callable[..., PlaybookRun]) -> None:
+def test_a_policy_without_a_limit_can_be_set_and_shown(run_playbook: Callable[..., PlaybookRun]) -> None:
     def without_limit(body: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in body.items() if key != "max_parallel_rollouts"}
 
@@ -184,7 +188,9 @@ def test_a_policy_without_its_limit_is_set_and_shown(run_playbook: Callable[...,
 
 
 @pytest.mark.playbook
-def test_a_health_without_a_status_is_no_agent_that_does_not_answer(run_playbook: Callable[..., PlaybookRun]) -> None:
+def test_a_health_record_without_a_status_does_not_mean_that_the_agent_does_not_answer(
+    run_playbook: Callable[..., PlaybookRun],
+) -> None:
     with second_api(instances=1, answers={"get_deep_health": as_null}) as api:
         api.add_rollout(api.instances, "fleet", ended=True)
         run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that has nothing to act on ends with a sentence and an exit code that is not 0, and is logged as failed.
+"""A run that has nothing to act on ends with a sentence and an exit code other than 0, and is logged as failed.
 
-Ansible itself skips a play without hosts and ends with 0. Row A1 and A4 of the faults found from outside.
+Ansible itself skips a play without hosts and ends with 0 (reports/2026-11 A1, A4).
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ ON_HOSTS = [
 ]  # fmt: skip
 ON_LOCALHOST = ["fleet_rollout", "update_policy"]
 
-# Somebody who has told Ansible to go on without an inventory that cannot be read.
+# Ansible configured to continue without an inventory that cannot be read.
 GO_ON = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false"}
-# As somebody runs it who has installed the collection and nothing else: no ansible.cfg.
+# As after an installation of the collection only: no ansible.cfg.
 PLAIN = {"ANSIBLE_CONFIG": "", "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log"}
 
 
 def logged(run: PlaybookRun) -> dict[str, Any]:
-    """The run's row as the console would have it, with the messages of its failures."""
+    """The row of the run as the console stores it, with the messages of its failures."""
     reader = RunReader("a-run", source="callback")
     failures = []
     events = run.events()
-    # The other run logs of the folder are those of earlier runs of the same test.
+    # The other run logs in the folder belong to earlier runs of the same test.
     for event in (event for event in events if event["runner_ident"] == events[-1]["runner_ident"]):
         reader.feed(event)
         failures += [row["msg"] for row in reader.take().results if row["status"] == "failed"]
@@ -49,15 +49,15 @@ def logged(run: PlaybookRun) -> dict[str, Any]:
 
 
 def refused(run: PlaybookRun, sim: Simulator, *words: str, rc: tuple[int, ...] = (2,)) -> None:
-    """Not 0, one sentence, no write, and the same sentence in the log of a run that failed."""
+    """Check that the run failed with one sentence, sent no write, and is logged as failed with the same sentence."""
     assert run.rc in rc, run.output
     assert "Traceback" not in run.output
     assert sim.writes() == []
-    told = logged(run)
-    assert (told["status"], told["ended"]) == ("failed", True), told
+    row = logged(run)
+    assert (row["status"], row["ended"]) == ("failed", True), row
     for word in (*words, "Nothing was done."):
         assert word in " ".join(run.output.split()), run.output
-        assert any(word in failure for failure in told["failures"]), told
+        assert any(word in failure for failure in row["failures"]), row
 
 
 def play(run: Run, sim: Simulator, name: str, *arguments: str, **options: Any) -> PlaybookRun:
@@ -66,38 +66,38 @@ def play(run: Run, sim: Simulator, name: str, *arguments: str, **options: Any) -
 
 
 @pytest.mark.parametrize("playbook", ON_HOSTS)
-def test_a_name_that_matches_nothing_is_no_success(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
+def test_a_host_pattern_that_matches_nothing_is_a_failure(
+    simulator: Simulator, run_playbook: Run, playbook: str
+) -> None:
     run = play(run_playbook, simulator, playbook, "--check", "--diff", e={"fleetops_hosts": "agnet-*"})
     refused(run, simulator, "no host matches agnet-*", "The inventory has 6 hosts.")
 
 
 @pytest.mark.parametrize("playbook", ["memory_backup", "power_cycle", "rolling_redeploy"])
-def test_nothing_within_the_limit_is_no_success(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
+def test_a_limit_that_leaves_no_host_is_a_failure(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
     asked = {"fleetops_hosts": "agent-001*"}
     run = play(run_playbook, simulator, playbook, "--limit", "agent-002*", e=asked)
     refused(run, simulator, "no host matches agent-001* within --limit agent-002*", rc=(1, 4))
 
 
 @pytest.mark.parametrize("playbook", ON_LOCALHOST)
-def test_a_limit_that_leaves_out_localhost_is_no_success(
-    simulator: Simulator, run_playbook: Run, playbook: str
-) -> None:
+def test_a_limit_that_excludes_localhost_is_a_failure(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
     asked = {"fleetops_max_parallel_rollouts": 3}
     run = play(run_playbook, simulator, playbook, "--limit", "agent-002*", e=asked)
     refused(run, simulator, "runs on localhost", "Start it without --limit", rc=(1, 4))
 
 
-def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, run_playbook: Run) -> None:
+def test_a_host_pattern_that_matches_only_in_part_is_a_failure(simulator: Simulator, run_playbook: Run) -> None:
     asked = {"fleetops_hosts": "agent-001*,agnet-002*"}
     refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, "No host matches agnet-002*")
     limit = ("--limit", "agent-001*,agnet-002*")
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
-def test_a_host_that_should_be_left_out_is_not_taken_for_its_mistyped_name(
+def test_a_mistyped_exclusion_does_not_include_the_host(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
-    """Ansible only warns, and takes the host all the same. A wildcard may match nothing."""
+    """Ansible only warns, and includes the host. A wildcard may match nothing."""
     said = ("'!agnet-002' names neither a host nor a group (the nearest name is agent-002.ams3.fleet.example)",)
     asked = {"fleetops_hosts": "fleetops_instances:!agnet-002"}
     refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, *said)
@@ -112,7 +112,7 @@ def test_a_host_that_should_be_left_out_is_not_taken_for_its_mistyped_name(
 
 
 @pytest.mark.parametrize("playbook", ON_LOCALHOST)
-def test_what_acts_on_all_instances_is_not_started_for_some(
+def test_a_playbook_that_acts_on_all_instances_is_not_started_for_some_of_them(
     simulator: Simulator, run_playbook: Run, playbook: str
 ) -> None:
     asked = {"fleetops_max_parallel_rollouts": 3, "fleetops_hosts": "agent-002*"}
@@ -120,10 +120,10 @@ def test_what_acts_on_all_instances_is_not_started_for_some(
     refused(run, simulator, "fleetops_hosts is agent-002*, but this playbook acts on the whole tenant", rc=(1, 4))
 
 
-def test_a_limit_that_names_no_host_is_not_the_whole_fleet(
+def test_a_limit_file_without_a_host_does_not_mean_the_whole_fleet(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
-    """As a list of failed hosts without a line: Ansible would take all hosts. An unknown host in it is no success."""
+    """An empty list of failed hosts, for which Ansible would take all hosts, and a list with an unknown host."""
     failed = tmp_path / "failed.retry"
     failed.write_text("\n")
     for name, given in (("power_cycle", f"@{failed}"), ("fleet_rollout", f"@{failed}"), ("power_cycle", ",")):
@@ -143,7 +143,7 @@ def test_a_limit_that_names_no_host_is_not_the_whole_fleet(
         ({"FLEETOPS_API_KEY": ""}, "api_key", ("--limit", "agent-001.fra1.fleet.example")),
     ],
 )
-def test_an_api_that_is_down_and_a_missing_key_are_no_empty_fleet(
+def test_an_unreachable_api_or_a_missing_key_does_not_count_as_an_empty_fleet(
     simulator: Simulator, run_playbook: Run, env: dict[str, str], word: str, limit: tuple[str, ...]
 ) -> None:
     check = ("--check", "--diff", *limit)
@@ -154,7 +154,7 @@ def test_an_api_that_is_down_and_a_missing_key_are_no_empty_fleet(
     refused(run, simulator, "no host matches fleetops_instances", word, rc=(1, 4) if limit else (2,))
 
 
-def test_a_path_that_is_not_there_and_an_empty_fleet_are_no_success(run_playbook: Run, tmp_path: Path) -> None:
+def test_a_missing_inventory_or_an_empty_fleet_is_a_failure(run_playbook: Run, tmp_path: Path) -> None:
     with running_simulator(instances=2, speed=40.0) as sim:
         missing = play(run_playbook, sim, "rolling_redeploy", inventory=tmp_path / "inventories" / "production.example")
         refused(missing, sim, "The inventory has no host", "the path after -i")
@@ -165,7 +165,7 @@ def test_a_path_that_is_not_there_and_an_empty_fleet_are_no_success(run_playbook
         refused(play(run_playbook, sim, "recover", inventory=empty, env=GO_ON), sim, "no instance was found")
 
 
-def test_one_fleet_of_two_that_cannot_be_read_is_no_smaller_fleet(
+def test_an_unreadable_fleet_beside_a_readable_one_is_a_failure(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "both"
@@ -178,7 +178,7 @@ def test_one_fleet_of_two_that_cannot_be_read_is_no_smaller_fleet(
     refused(run, simulator, "us.fleet.yml cannot be used", "would be a part of what was asked for")
 
 
-def test_ansible_runner_with_the_files_that_awx_writes_reports_the_failure(
+def test_ansible_runner_with_the_files_of_awx_reports_the_failure(
     simulator: Simulator, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "job"
@@ -203,14 +203,14 @@ def test_ansible_runner_with_the_files_that_awx_writes_reports_the_failure(
     assert simulator.writes() == []
 
 
-def test_looking_at_a_playbook_refuses_nothing(simulator: Simulator, run_playbook: Run) -> None:
+def test_listing_the_tasks_of_a_playbook_is_not_refused(simulator: Simulator, run_playbook: Run) -> None:
     for flag in ("--syntax-check", "--list-hosts", "--list-tasks"):
         run = play(run_playbook, simulator, "rolling_redeploy", flag, e={"fleetops_hosts": "agnet-*"})
         assert run.rc == 0, run.output
 
 
-def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
-    """Also in check mode; a playbook that imports ours with a tag runs it by that tag, and skips it without."""
+def test_tags_that_select_no_task_are_a_failure(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """Also in check mode. A playbook that imports ours with a tag runs it with that tag, and skips it without."""
     for name, given in (("rolling_redeploy", ("--tags", "deploy")), ("update_policy", ("--skip-tags", "untagged"))):
         run = play(run_playbook, simulator, name, *given, "--check")
         refused(run, simulator, f"No task is left with {' '.join(given)}", rc=(1, 4))
@@ -223,28 +223,32 @@ def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbo
     assert chosen.rc == 0 and len(simulator.writes()) == 1, chosen.output
 
 
-def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simulator, run_playbook: Run) -> None:
-    """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
+def test_command_line_arguments_that_would_have_no_effect_are_a_failure(
+    simulator: Simulator, run_playbook: Run
+) -> None:
+    """A mistyped variable, with which the run would take the whole fleet or change nothing, or --start-at-task."""
     typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
     refused(typed, simulator, "No playbook reads fleetops_host. Did you mean fleetops_hosts?")
-    # The inventory would be of that server, and the task would change the one of the environment.
+    # The inventory would come from that server, and the tasks would change the server of the environment.
     asked = {"fleetops_api_url": "http://127.0.0.1:9", "fleetops_max_parallel_rollouts": 4}
     typed = play(run_playbook, simulator, "update_policy", e=asked, inventory="localhost,")
     refused(typed, simulator, "from FLEETOPS_API_URL in the environment, which is another address", rc=(1, 4))
     typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
     refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
-    # What was looked up to tell this is not what the next playbook is made of.
+    # The variables that were looked up for this check do not leak into the next playbook.
     policy, audit = (CHECKOUT / "playbooks" / f"{name}.yml" for name in ("update_policy", "audit_report"))
     two = run_playbook(simulator, policy, str(audit), e={"fleetops_max_parallel_rollouts": 3})
     assert two.rc == 0 and "# Audit of 6 instances" in two.stdout and len(simulator.writes()) == 1, two.output
     simulator.clear_journal()
-    # Without a refusal, Ansible would end with 0.
+    # Without the refusal, Ansible would end with 0.
     started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
     refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))
 
 
-def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
-    """fleetops_hosts is read before the inventory: without the refusal the run would take the whole fleet."""
+def test_inventory_variables_that_have_no_effect_are_reported(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """fleetops_hosts is read before the inventory: without a refusal the run would take the whole fleet."""
     folder = tmp_path / "inventory"
     (folder / "group_vars").mkdir(parents=True)
     # Another address of the same server.
@@ -261,7 +265,7 @@ def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playb
     asked = {"fleetops_hosts": "agent-001*"}
     run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
     assert run.rc == 0 and "agent-002" not in run.stdout, run.output
-    told = " ".join(run.output.split())
-    assert told.count("fleetops_batchmax (did you mean fleetops_batch_max?).") == 1 and "fleetops_team" not in told, (
-        run.output
-    )
+    output = " ".join(run.output.split())
+    assert (
+        output.count("fleetops_batchmax (did you mean fleetops_batch_max?).") == 1 and "fleetops_team" not in output
+    ), run.output

@@ -29,7 +29,7 @@ QUICK = {"fleetops_wait_interval": 0.3, "fleetops_uncertain_grace": 0, "fleetops
 
 
 def artifact(run: PlaybookRun, name: str) -> Any:
-    """What the run gave by set_stats, as AWX shows it."""
+    """The set_stats data of the run, as AWX shows it."""
     stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
     return stats[-1]["event_data"]["artifact_data"][name]
 
@@ -38,14 +38,16 @@ def sent(sim: Simulator) -> list[str]:
     return [row["operation_id"] for row in sim.writes()]
 
 
-def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Simulator, run_playbook: Run) -> None:
+def test_fleet_rollout_updates_the_fleet_and_a_second_run_sends_nothing(
+    simulator: Simulator, run_playbook: Run
+) -> None:
     pattern = {**QUICK, "fleetops_change_pattern": r"CHG\d+"}
     refused = run_playbook(simulator, ROLLOUT, "--check", e=pattern)
     assert refused.rc == 2 and "No change is named" in refused.output, refused.output
-    foretold = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
-    assert foretold.rc == 0 and foretold.total("changed") == 1, foretold.output
-    assert "A fleet rollout would be started." in foretold.stdout and "nothing to roll out" not in foretold.stdout
-    told = artifact(foretold, "fleetops_report")
+    predicted = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
+    assert predicted.rc == 0 and predicted.total("changed") == 1, predicted.output
+    assert "A fleet rollout would be started." in predicted.stdout and "nothing to roll out" not in predicted.stdout
+    told = artifact(predicted, "fleetops_report")
     assert (told["changed"], told["text"], told["check_mode"]) == (True, "A fleet rollout would be started.", True)
     assert simulator.writes() == []
     run = run_playbook(simulator, ROLLOUT, e={**pattern, "fleetops_change": "CHG42"})
@@ -61,7 +63,7 @@ def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Si
     assert {row["runtime"] for row in simulator.state()["instances"]} == {simulator.state()["newest_runtime"]}
 
 
-def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts_it(run_playbook: Run) -> None:
+def test_a_rollout_with_too_many_failures_is_paused_and_adopted_by_the_same_command(run_playbook: Run) -> None:
     faults = {"outcomes": {"agent-001": ["failed"], "agent-002": ["failed"]}, "deploy_s": [20, 25]}
     with running_simulator(instances=8, speed=20.0, faults=faults) as sim:
         run = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 1})
@@ -70,15 +72,17 @@ def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts
         assert "Too many targets of fleet rollout" in run.stdout and "so it was paused" in run.stdout
         (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
         assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
-        foretold = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})
-        assert foretold.rc == 0 and foretold.total("changed") == 0, foretold.output
-        told = (
+        predicted = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})
+        assert predicted.rc == 0 and predicted.total("changed") == 0, predicted.output
+        expected = (
             f"Fleet rollout {rollout['id']} is in progress. It would be followed to its end, and none would be started."
         )
-        assert artifact(foretold, "fleetops_report")["text"] == told and "The rollout ended." not in foretold.stdout
-        # Slow enough to be under way still when the second playbook looks.
+        assert (
+            artifact(predicted, "fleetops_report")["text"] == expected and "The rollout ended." not in predicted.stdout
+        )
+        # Slow enough to be still under way when the second playbook reads the rollouts.
         sim.knobs(deploy_s=[240, 240])
-        # Resumed by somebody: the same command follows it instead of starting a second one.
+        # After somebody resumes it, the same command follows it instead of starting a second one.
         sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{rollout['id']}/resume")
         again = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 2})
         assert again.rc == 0, again.output
@@ -86,19 +90,19 @@ def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts
         assert sent(sim).count("start_fleet_rollout") == 1
 
 
-def test_what_failed_is_tried_once_more_if_that_is_wanted(run_playbook: Run) -> None:
+def test_failed_targets_are_retried_once_if_requested(run_playbook: Run) -> None:
     outcomes = {"agent-002": ["failed"], "agent-003": ["uncertain_not_applied"], "agent-004": ["uncertain_applied"]}
     with running_simulator(instances=5, speed=40.0, faults={"outcomes": outcomes}) as sim:
         settings = {**QUICK, "fleetops_retry_failed": True, "fleetops_on_too_many": "none"}
         run = run_playbook(sim, ROLLOUT, e=settings)
         assert run.rc == 0, run.output
-        # The one that had worked all the same is not tried again.
+        # The target that had succeeded after all is not tried again.
         assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target", "retry_rollout_target"]
         assert {row["runtime"] for row in sim.state()["instances"]} == {sim.state()["newest_runtime"]}
         assert artifact(run, "fleetops_report")["changed"] is True
 
 
-def test_a_rollout_with_a_target_that_cannot_be_tried_again_fails(run_playbook: Run) -> None:
+def test_a_rollout_with_a_target_that_cannot_be_retried_fails(run_playbook: Run) -> None:
     outcomes = {"agent-001": ["failed"], "agent-002": ["uncertain_not_applied"]}
     plans = [{"operation": "get_available_updates", "instance": "agent-002", "status": 404}]
     with running_simulator(instances=3, speed=40.0, faults={"outcomes": outcomes, "plans": plans}) as sim:
@@ -109,22 +113,22 @@ def test_a_rollout_with_a_target_that_cannot_be_tried_again_fails(run_playbook: 
         assert "of 3 targets, 1 uncertain" in artifact(run, "fleetops_report")["why"]
 
 
-def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook: Run) -> None:
+def test_the_policy_is_shown_predicted_and_set(simulator: Simulator, run_playbook: Run) -> None:
     shown = run_playbook(simulator, POLICY)
     assert shown.rc == 0 and "At most 2 redeploys at once." in shown.stdout, shown.output
-    # As a survey of AWX gives it: everything is text, and what was left empty is empty text.
+    # As a survey of AWX gives it: every value is text, and a blank answer is empty text.
     survey = {
         "fleetops_max_parallel_rollouts": "5",
         "fleetops_window_start_hour": "0",
         "fleetops_window_end_hour": "6",
         "fleetops_runtime_default": "",
     }
-    foretold = run_playbook(simulator, POLICY, "--check", "--diff", e=survey)
-    assert foretold.rc == 0 and simulator.writes() == [], foretold.output
-    assert '+    "max_parallel_rollouts": 5' in foretold.stdout
-    assert "Nothing was changed (check mode). The policy would be:" in foretold.stdout
-    assert "At most 5 redeploys at once." in foretold.stdout and "At most 2" not in foretold.stdout
-    assert artifact(foretold, "fleetops_policy")["max_parallel_rollouts"] == 5
+    predicted = run_playbook(simulator, POLICY, "--check", "--diff", e=survey)
+    assert predicted.rc == 0 and simulator.writes() == [], predicted.output
+    assert '+    "max_parallel_rollouts": 5' in predicted.stdout
+    assert "Nothing was changed (check mode). The policy would be:" in predicted.stdout
+    assert "At most 5 redeploys at once." in predicted.stdout and "At most 2" not in predicted.stdout
+    assert artifact(predicted, "fleetops_policy")["max_parallel_rollouts"] == 5
     # A workflow of AWX passes the stats of an earlier node as extra variables.
     run = run_playbook(simulator, POLICY, e={**survey, "fleetops_policy": {"max_parallel_rollouts": 99}})
     assert run.rc == 0, run.output
@@ -136,11 +140,13 @@ def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook
     assert refused.rc == 2 and "it must be 1 or more" in refused.output
 
 
-def test_the_audit_of_the_fleet_is_said_and_written(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+def test_the_audit_of_the_fleet_is_printed_and_written_to_files(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
     folder = tmp_path / "audit"
     simulator.knobs(audit_error_share=0.3)
     settings = {"fleetops_audit_dir": str(folder), "fleetops_audit_since": "2020-01-01"}
-    # What an earlier node of a workflow of AWX has published.
+    # The stats of an earlier node of an AWX workflow.
     settings |= {"fleetops_audit": {"totals": {"total_events": -1}}, "fleetops_report": {"failed": []}}
     run = run_playbook(simulator, "playbooks/audit_report.yml", e=settings)
     assert run.rc == 0, run.output
@@ -159,7 +165,9 @@ def test_the_audit_of_the_fleet_is_said_and_written(simulator: Simulator, run_pl
     assert "# Audit of 6 instances" in (folder / "audit.md").read_text()
 
 
-def test_all_updates_in_batches_and_a_second_run_changes_nothing(simulator: Simulator, run_playbook: Run) -> None:
+def test_all_updates_are_applied_in_batches_and_a_second_run_changes_nothing(
+    simulator: Simulator, run_playbook: Run
+) -> None:
     run = run_playbook(simulator, "playbooks/apply_updates.yml", e=QUICK)
     assert run.rc == 0 and "WARNING" not in run.output, run.output
     assert sent(simulator) == ["apply_all_updates"] * 6

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every module in the controller's process and as an ordinary module: the same results, failures, check mode, diff."""
+"""Every module in the controller's process and as an ordinary module: results, failures, check mode and diff agree."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.playbook
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 CANARY = "canary-key-that-must-never-be-seen-0123456789"
-# What differs by nature: how the task was run, and how long it took.
-BY_NATURE = {"invocation", "waited_seconds", "ansible_facts", "exception", "failed_when_result", "warnings"}
+# Keys that may differ: they depend on how the task was run, and on how long it took.
+MAY_DIFFER = {"invocation", "waited_seconds", "ansible_facts", "exception", "failed_when_result", "warnings"}
 POLICY = "/v1/instances/fleet/updates/policy"
-# A check changes nothing, and the host has one sickness, which is of another kind.
+# Diagnostics change nothing, and the host's fault is not an open breaker.
 NOTHING_TO_CHANGE = {"instance_diagnostics", "instance_circuit_breakers"}
-# One row a module.
+# One row for each module.
 ROWS = {case: row for case, row in TABLE.items() if case == module_of(case)}
 
 
@@ -41,10 +41,10 @@ def simulator() -> Iterator[Simulator]:
 
 
 def every_module(sim: Simulator) -> dict[str, dict[str, Any]]:
-    """The task of each module's row, with a state that it has something to do on, and in check mode."""
+    """The task of each module's row in check mode, and a state in which it has something to do."""
     for row in ROWS.values():
         row.prepare(sim)
-    # Longer than the uptime that a restart is guarded by.
+    # Longer than the minimum uptime of a restart.
     sim.advance(3600)
     tasks = {}
     for case, row in ROWS.items():
@@ -57,7 +57,7 @@ def every_module(sim: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def cases(sim: Simulator) -> dict[str, dict[str, Any]]:
-    """Name -> task keywords. None of them changes what a later one sees, so that both ways see the same fleet."""
+    """Name -> task keywords. No task changes what a later one reads, so that both ways see the same fleet."""
     one = {"instance_id": sim.instance_ids[0]}
     rollout = sim.call("GET", "/v1/instances/fleet/runtime/rollouts")[1][0]["id"]
     task = "fleetops.agents."
@@ -83,7 +83,7 @@ def cases(sim: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def play(tasks: dict[str, dict[str, Any]], report: Path) -> list[dict[str, Any]]:
-    """A play that runs each task in-process and as an ordinary module, and writes all results as JSON."""
+    """A play that runs each task in both ways and writes all results as JSON."""
     steps: list[dict[str, Any]] = []
     results = []
     for number, (name, task) in enumerate(tasks.items()):
@@ -118,15 +118,15 @@ def play(tasks: dict[str, dict[str, Any]], report: Path) -> list[dict[str, Any]]
 
 
 def without(result: Any) -> Any:
-    """A result less what differs by nature, times of a trace and request ids included."""
+    """A result without the keys that may differ, such as the times of a trace and request ids."""
     if isinstance(result, dict):
-        return {k: without(v) for k, v in result.items() if k not in BY_NATURE and k != "ms"}
+        return {k: without(v) for k, v in result.items() if k not in MAY_DIFFER and k != "ms"}
     if isinstance(result, str):
         return re.sub(r"\bsim-\d+\b", "<request id>", result)
     return [without(item) for item in result] if isinstance(result, list) else result
 
 
-def test_both_ways_give_the_same(
+def test_every_module_gives_the_same_result_in_both_ways(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     tasks = every_module(simulator) | cases(simulator)
@@ -139,15 +139,15 @@ def test_both_ways_give_the_same(
     assert run.rc == 0, run.output[-4000:]
     pairs = dict(zip(tasks, json.loads(report.read_text()), strict=True))
     for name, (here, there) in pairs.items():
-        # Only an ordinary module tells its arguments: so the two ways really were two.
+        # Only an ordinary module returns its arguments: this shows that the task ran in two ways.
         assert "invocation" not in here, name
         assert without(here) == without(there), name
         assert "Traceback" not in str(here), name
     for case, row in ROWS.items():
-        foretold = pairs[case][0]
-        assert not foretold.get("failed"), (case, foretold)
-        assert foretold["changed"] == (bool(row.writes) and case not in NOTHING_TO_CHANGE), case
-        assert ("diff" in foretold) == foretold["changed"], case
+        predicted = pairs[case][0]
+        assert not predicted.get("failed"), (case, predicted)
+        assert predicted["changed"] == (bool(row.writes) and case not in NOTHING_TO_CHANGE), case
+        assert ("diff" in predicted) == predicted["changed"], case
     assert not pairs["policy"][0].get("failed")
     assert pairs["redeploy in check mode"][0]["changed"] is True
     assert pairs["redeploy in check mode"][0]["diff"]["before"] != pairs["redeploy in check mode"][0]["diff"]["after"]
@@ -157,7 +157,7 @@ def test_both_ways_give_the_same(
         *("history, limit 0", "raw write refused", "unknown instance", "missing option"),
         *("wrong type", "wrong key", "refused port"),
     }
-    # Two refused PATCHes and nothing else was written.
+    # Two refused PATCHes, and no other write.
     assert [row["status"] for row in simulator.writes()] == [422, 422]
     assert simulator.admin_key not in run.output
     assert simulator.admin_key not in report.read_text()

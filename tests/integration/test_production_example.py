@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The example that people copy works as it is, once the environment tells where the server is and the key."""
+"""The example that people copy works unchanged once the environment has the address of the server and the key."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def listed(environment: dict[str, str], cwd: Path) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_the_folder_is_an_inventory_of_the_whole_fleet(
+def test_the_example_is_an_inventory_of_the_whole_fleet(
     simulator: Simulator, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:
     environment = playbook_environment(simulator)
     done = listed(environment, tmp_path)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert len(told["fleetops_instances"]["hosts"]) == 6
+    listing = json.loads(done.stdout)
+    assert len(listing["fleetops_instances"]["hosts"]) == 6
     set_here = yaml.safe_load(GROUP_VARS.read_text())
-    for host in told["fleetops_instances"]["hosts"]:
-        assert set_here.items() <= told["_meta"]["hostvars"][host].items()
+    for host in listing["fleetops_instances"]["hosts"]:
+        assert set_here.items() <= listing["_meta"]["hostvars"][host].items()
     kept = [file.read_text() for file in (tmp_path / ".cache").rglob("*") if file.is_file()]
     assert kept and not any(simulator.admin_key in text for text in kept)
 
@@ -49,10 +49,10 @@ def test_the_folder_is_an_inventory_of_the_whole_fleet(
     assert "api_url" in without.stderr and "Traceback" not in without.stderr
 
 
-def test_a_run_takes_what_the_group_says(
+def test_a_run_uses_the_variables_of_the_group(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
-    # What is not healthy enough for this fleet would be for the defaults.
+    # Not healthy enough for this fleet, but healthy enough for the defaults.
     simulator.knobs(disease={"agent-001": "process"})
     run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", inventory=EXAMPLE, env=SETTINGS)
     assert run.rc == 2, run.output
@@ -61,12 +61,12 @@ def test_a_run_takes_what_the_group_says(
     assert run.events()[-1]["event"] == "playbook_on_stats"
 
 
-def test_the_group_sets_variables_that_exist_and_are_read_where_a_group_can_say_them() -> None:
+def test_the_group_only_sets_variables_that_exist_and_apply_to_hosts() -> None:
     text = GROUP_VARS.read_text()
     named = set(re.findall(r"^(?:# )?(fleetops_\w+): ", text, re.MULTILINE))
     assert named > set(yaml.safe_load(text))
     assert named <= {variable for playbook in PLAYBOOKS for variable in variables(playbook)}
-    # Keywords of a play are read before there is a host, so that no group's variable reaches them.
+    # Keywords of a play are evaluated before a host is known, so variables of a group do not apply.
     of_plays = {"fleetops_hosts"}
     for playbook in PLAYBOOKS:
         for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""recover, power_cycle, reboot and repair in a rollout, by the real ansible-playbook: who is touched, and how far."""
+"""recover, power_cycle, reboot and repairs in a rolling run, by the real ansible-playbook: what they change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
 QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1}
-# A fleet's minute passes in three seconds; what nothing heals is given up after a few.
+# A minute of the fleet passes in three seconds; an instance that stays unhealthy is given up after a few.
 SPEED = 20.0
 QUICK |= {
     "fleetops_recover_power_cycle_timeout": 4,
@@ -29,12 +29,12 @@ LADDER = ["breakers", "power_cycle", "reboot"]
 
 
 def touched(sim: Simulator) -> list[tuple[str, str]]:
-    """What was done to whom, in order: (operation, short host name)."""
+    """The writes in order: (operation, short host name)."""
     return [(row["operation_id"], row["instance"].partition(".")[0]) for row in sim.writes()]
 
 
 def report_of(run: PlaybookRun) -> dict[str, Any]:
-    """The report that the run gave by set_stats."""
+    """The report in the set_stats data of the run."""
     stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
     return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
 
@@ -44,13 +44,13 @@ def short(names: list[str]) -> list[str]:
 
 
 # behaviour 3.5, row 17
-def test_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_alone(run_playbook: Run) -> None:
+def test_each_fault_is_recovered_by_the_mildest_step_and_healthy_instances_are_left_alone(run_playbook: Run) -> None:
     diseases = {"agent-002": "breakers", "agent-003": "process", "agent-004": "vps", "agent-006": "incurable"}
     with running_simulator(instances=7, speed=SPEED, faults={"disease": diseases}) as sim:
         assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 3})[0] == 200
         sim.clear_journal()
-        foretold = run_playbook(sim, "playbooks/recover.yml", "--check", e={**QUICK, "fleetops_recover_rungs": LADDER})
-        assert foretold.rc == 0, foretold.output
+        predicted = run_playbook(sim, "playbooks/recover.yml", "--check", e={**QUICK, "fleetops_recover_rungs": LADDER})
+        assert predicted.rc == 0, predicted.output
         assert touched(sim) == []
         run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_recover_rungs": LADDER})
         done = touched(sim)
@@ -71,15 +71,19 @@ def test_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_al
     assert "Still not healthy after breakers, power-cycle, reboot" in run.stdout
 
 
-def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> None:
+def test_the_limits_of_a_run_apply_across_batches_and_within_a_batch(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=SPEED, faults={"disease": {"*": "process"}}) as sim:
         settings = {**QUICK, "fleetops_recover_power_cycle_max": 2, "fleetops_max_failed": 9}
-        foretold = run_playbook(sim, "playbooks/recover.yml", "--check", e=settings)
-        assert foretold.rc == 0 and touched(sim) == [], foretold.output
-        told = report_of(foretold)
-        assert (told["counts"]["updated"], told["counts"]["not_touched"], told["counts"]["current"]) == (2, 3, 0), told
-        assert "Would be acted on (2)" in foretold.stdout and "Would be healed" not in foretold.stdout
-        assert foretold.stdout.count("taken: the maximum number of power_cycle actions in this run is reached") == 3
+        predicted = run_playbook(sim, "playbooks/recover.yml", "--check", e=settings)
+        assert predicted.rc == 0 and touched(sim) == [], predicted.output
+        report = report_of(predicted)
+        assert (report["counts"]["updated"], report["counts"]["not_touched"], report["counts"]["current"]) == (
+            2,
+            3,
+            0,
+        ), report
+        assert "Would be acted on (2)" in predicted.stdout and "Would be healed" not in predicted.stdout
+        assert predicted.stdout.count("taken: the maximum number of power_cycle actions in this run is reached") == 3
         run = run_playbook(sim, "playbooks/recover.yml", e=settings)
         done = touched(sim)
     assert run.rc == 2, run.output
@@ -87,7 +91,7 @@ def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> Non
     assert "the maximum number of power_cycle actions in this run is reached" in run.stdout
 
 
-def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
+def test_an_instance_is_rebooted_only_if_requested(run_playbook: Run) -> None:
     with running_simulator(instances=2, speed=SPEED, faults={"disease": {"agent-002": "vps"}}) as sim:
         run = run_playbook(sim, "playbooks/recover.yml", e=QUICK)
         done = touched(sim)
@@ -95,7 +99,7 @@ def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
         assert again.rc == 2, again.output
         assert "power-cycle was skipped. It restarted" in again.stdout
         assert touched(sim) == done
-        # What a power-cycle did not heal, the playbook that is named for it does.
+        # The playbook reboot recovers what a power cycle did not.
         rebooted = run_playbook(sim, "playbooks/reboot.yml", e={"fleetops_min_uptime": 0, **QUICK})
         assert rebooted.rc == 0, rebooted.output
         assert touched(sim)[len(done) :] == [("reboot", "agent-002")]
@@ -105,7 +109,7 @@ def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
     assert [operation for operation, _host in done] == ["power_cycle"]
 
 
-def test_a_power_cycle_of_healthy_agents_wants_to_be_asked_for_and_a_second_run_does_nothing(
+def test_healthy_agents_are_power_cycled_only_if_requested_and_a_second_run_does_nothing(
     simulator: Simulator, run_playbook: Run
 ) -> None:
     left_alone = run_playbook(simulator, "playbooks/power_cycle.yml", e=QUICK)
@@ -121,7 +125,7 @@ def test_a_power_cycle_of_healthy_agents_wants_to_be_asked_for_and_a_second_run_
 
 
 # behaviour 3.5, row 20
-def test_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(run_playbook: Run) -> None:
+def test_a_recovered_instance_does_not_stop_a_rolling_run_and_an_unrecovered_one_does(run_playbook: Run) -> None:
     sick = {"agent-002": "process", "agent-004": "incurable"}
     with running_simulator(instances=6, speed=SPEED, faults={"unhealthy_after_deploy": sick}) as sim:
         settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}
@@ -135,12 +139,12 @@ def test_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(r
     report = report_of(run)
     assert short(report["failed"]) == ["agent-004"]
     assert short(report["updated"]) == ["agent-001", "agent-002", "agent-003", "agent-005"]
-    # Nothing is said about an instance that was healed.
+    # A recovered instance is not reported as failed.
     assert "It failed before anything was sent." not in run.stdout
     assert short(report["not_touched"]) == ["agent-006"]
 
 
-def test_a_healed_instance_whose_version_was_not_checked_does_not_count_as_updated(run_playbook: Run) -> None:
+def test_a_recovered_instance_whose_version_was_not_checked_does_not_count_as_updated(run_playbook: Run) -> None:
     refused = [{"operation": "power_cycle", "instance": "agent-003", "status": 401}]
     faults = {"unhealthy_after_deploy": {"agent-002": "breakers", "agent-003": "process"}, "plans": refused}
     with running_simulator(instances=3, speed=SPEED, faults=faults) as sim:
@@ -158,12 +162,12 @@ def test_a_healed_instance_whose_version_was_not_checked_does_not_count_as_updat
 @pytest.mark.parametrize(
     ("state", "outcome", "category"), [("latest", "stuck", "uncertain"), ("redeployed", "failed", "failed")]
 )
-def test_a_healthy_instance_whose_redeploy_has_not_succeeded_does_not_count_as_updated(
+def test_a_healthy_instance_whose_redeploy_did_not_succeed_does_not_count_as_updated(
     run_playbook: Run, state: str, outcome: str, category: str
 ) -> None:
     with running_simulator(instances=1, speed=SPEED, faults={"outcomes": {"agent-001": [outcome]}}) as sim:
         if state == "redeployed":
-            # The version is the published one, whatever becomes of the redeploy.
+            # The version is the published one, whatever the outcome of the redeploy.
             sim.knobs(publish=sim.state()["instances"][0]["runtime"])
         settings = {**QUICK, "fleetops_repair": True, "fleetops_state": state, "fleetops_wait_timeout": 4}
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
@@ -173,7 +177,7 @@ def test_a_healthy_instance_whose_redeploy_has_not_succeeded_does_not_count_as_u
     assert short(report[category]) == ["agent-001"] and report["updated"] == [], report
 
 
-def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
+def test_an_instance_whose_health_cannot_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
     refused = [{"operation": "power_cycle", "instance": "agent-001", "status": 401}]
     faults = {"disease": {"agent-001": "process", "agent-002": "process"}, "plans": refused}
     with running_simulator(instances=2, speed=SPEED, faults=faults) as sim:

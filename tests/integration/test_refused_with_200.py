@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An answer with status 200 that says no is a failure in the server's words and no change (reports/2026-11 B10)."""
+"""A refusal with status 200 is a failure with the server's message and not a change (reports/2026-11 B10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EMPTY = {"enqueued": 0, "skipped": 0, "total": 3, "tasks": [], "message": "Block
 
 
 @pytest.mark.parametrize(
-    ("module", "options", "operation", "answer", "said"),
+    ("module", "options", "operation", "answer", "message"),
     [
         ("instance_runtime", {}, "redeploy_runtime", STOPPED, "instance is stopped"),
         ("instance_runtime", {}, "redeploy_runtime", {"status": "ok", "message": "Redeploy denied"}, "Redeploy denied"),
@@ -47,14 +47,14 @@ EMPTY = {"enqueued": 0, "skipped": 0, "total": 3, "tasks": [], "message": "Block
         ("instance_diagnostics", {}, "run_diagnostics", STOPPED, "skipped: instance is stopped"),
     ],
 )
-def test_an_answer_that_says_no_is_a_failure_and_no_change(
-    module: str, options: dict[str, Any], operation: str, answer: Any, said: str
+def test_a_refusal_with_status_200_is_a_failure_and_not_a_change(
+    module: str, options: dict[str, Any], operation: str, answer: Any, message: str
 ) -> None:
     with second_api(refused={operation: answer}) as api:
         api.instance("agent-001").memories.append({"id": "1", "content": "y"})
         done = run_second(api, module, **options)
         assert done.result["failed"] and not done.result["changed"], done.result
-        assert said in done.msg and "may still run" not in done.msg and "were applied" not in done.msg
+        assert message in done.msg and "may still run" not in done.msg and "were applied" not in done.msg
         assert api.writes() == [operation]
         api.quirks.refused.clear()
         again = run_second(api, module, **options)
@@ -66,7 +66,9 @@ def test_an_answer_that_says_no_is_a_failure_and_no_change(
     ("state", "operation", "flag"),
     [("paused", "pause_rollout", ""), ("running", "resume_rollout", "paused"), ("cancelled", "cancel_rollout", "")],
 )
-def test_a_rollout_that_the_server_does_not_steer_is_a_failure(state: str, operation: str, flag: str) -> None:
+def test_a_rollout_that_the_server_does_not_pause_resume_or_cancel_is_a_failure(
+    state: str, operation: str, flag: str
+) -> None:
     with second_api(deploy_seconds=600, refused={operation: {"message": "Not allowed for this rollout"}}) as api:
         row = api.add_rollout(api.instances, "fleet")
         row["flag"] = flag
@@ -84,7 +86,7 @@ def test_a_target_that_the_server_does_not_retry_is_a_failure() -> None:
         assert api.writes() == ["retry_rollout_target"]
 
 
-def test_words_of_refusal_of_a_redeploy_that_is_there_all_the_same_are_no_refusal() -> None:
+def test_a_redeploy_that_started_despite_a_refusing_message_is_not_a_refusal() -> None:
     change = {"redeploy_runtime": lambda answer: {**answer, "message": "the former one was blocked", "task_id": None}}
     with second_api(answers=change) as api:
         assert sound(run_second(api, "instance_runtime"))["match"] == "weak"
@@ -92,12 +94,12 @@ def test_words_of_refusal_of_a_redeploy_that_is_there_all_the_same_are_no_refusa
 
 
 # behaviour 3.5, row 5
-def test_a_missing_task_id_alone_is_looked_up() -> None:
+def test_an_answer_without_a_task_id_is_looked_up() -> None:
     with second_api(answers={"redeploy_runtime": {"status": None, "message": None, "task_id": None}}) as api:
         assert sound(run_second(api, "instance_runtime"))["match"] == "weak"
 
 
-def test_nothing_applied_is_no_change_if_nothing_waits_any_more() -> None:
+def test_an_answer_with_nothing_applied_is_no_change_if_no_update_is_left() -> None:
     with second_api(refused={"apply_all_updates": NOTHING}) as api:
         one = api.instance("agent-001")
         one.skill_waits = True
@@ -114,7 +116,7 @@ def test_nothing_applied_is_no_change_if_nothing_waits_any_more() -> None:
         assert api.writes() == ["apply_all_updates"]
 
 
-def test_skills_that_still_wait_after_nothing_was_applied_are_a_refusal() -> None:
+def test_an_answer_with_nothing_applied_is_a_refusal_if_skills_are_still_outdated() -> None:
     with second_api(refused={"apply_all_updates": NOTHING}) as api:
         one = api.instance("agent-001")
         one.version, one.skill_waits = NEW, True

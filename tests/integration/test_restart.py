@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What instance_power_cycle and instance_reboot do, said by the server's journal. Numbers are rows of behaviour 3.5."""
+"""What instance_power_cycle and instance_reboot do, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two modules: its write, the disease that it heals, and when a call without a trace is given up."""
+    """One of the two modules: its write, the fault that it heals, and when a call without a trace is given up."""
 
     module: str
     operation: str
@@ -35,7 +35,7 @@ REBOOT = Kind("instance_reboot", "reboot", "vps", 60)
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=3, speed=0) as sim:
         yield sim
 
@@ -45,7 +45,7 @@ def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     monkeypatch.setattr(FIRST_PAUSE, 0.001)
     put_to_rest(fleet)
     fleet.knobs(uptime_kind="process", power_cycle_s=2, reboot_s=60)
-    # Restarts of the test before are older than every min_uptime and after_power_cycle_within.
+    # Restarts of the previous test are older than every min_uptime and after_power_cycle_within.
     fleet.advance(10_000)
     return fleet
 
@@ -62,7 +62,7 @@ def power_cycle_by_another(sim: Simulator) -> None:
     sim.clear_journal()
 
 
-# The straight way
+# Normal operation
 
 
 def test_a_restart_is_sent_once_and_proved_by_the_start_time(sim: Simulator, kind: Kind) -> None:
@@ -81,7 +81,7 @@ def test_a_restart_is_sent_once_and_proved_by_the_start_time(sim: Simulator, kin
 
 
 # behaviour 3.5, row 28
-def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, kind: Kind) -> None:
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, kind: Kind) -> None:
     predicted = run_module(sim, kind.module, check=True).result
     assert posts(sim) == []
     real = run_module(sim, kind.module).result
@@ -89,7 +89,7 @@ def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, kind: Ki
         assert predicted.get(key) == real.get(key), key
 
 
-def test_without_waiting_it_is_sent_only(sim: Simulator, kind: Kind) -> None:
+def test_without_waiting_the_restart_is_only_sent(sim: Simulator, kind: Kind) -> None:
     done = run_module(sim, kind.module, wait=False)
     assert done.result["changed"] and done.result["action_id"] and done.pauses == []
     assert "restart_evidence" not in done.result and posts(sim) == [kind.operation]
@@ -97,7 +97,7 @@ def test_without_waiting_it_is_sent_only(sim: Simulator, kind: Kind) -> None:
 
 # behaviour 3.5, row 23
 @pytest.mark.parametrize("skew", [-90, 90])
-def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, kind: Kind, skew: int) -> None:
+def test_a_wrong_server_clock_changes_nothing(sim: Simulator, kind: Kind, skew: int) -> None:
     sim.knobs(clock_skew_s=skew, timestamps="naive")
     result = run_module(sim, kind.module).result
     assert not result.get("failed") and result["restart_evidence"] == "boot_time", result
@@ -107,19 +107,19 @@ def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, kind: Kind,
 
 
 @pytest.mark.parametrize("down", ["cached", 404, 502, 503])
-def test_an_agent_that_is_down_is_looked_at_again(sim: Simulator, kind: Kind, down: Any) -> None:
+def test_health_is_read_again_while_the_agent_is_down(sim: Simulator, kind: Kind, down: Any) -> None:
     sim.knobs(force_while_down=down)
     done = run_module(sim, kind.module)
     assert not done.result.get("failed") and done.result["restart_evidence"] == "boot_time", done.result
-    assert done.warnings == [], "downtime is expected here"
+    assert done.warnings == [], "downtime is expected during a restart"
     assert posts(sim) == [kind.operation]
 
 
 # behaviour 3.5, row 24
-def test_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -> None:
+def test_a_cached_record_is_not_evidence_of_a_restart(sim: Simulator, kind: Kind) -> None:
     def during(pause: int) -> None:
         if pause == 1:
-            # From here on there is the cache only, which a diagnosis after the restart fills with its new start.
+            # From here on only the cache answers; diagnostics after the restart fill it with the new start time.
             sim.knobs(force_always_cached=True)
         if pause == 30:
             sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/run-diagnostics")
@@ -132,8 +132,8 @@ def test_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -> N
 
 
 # behaviour 3.5, row 24
-def test_a_start_that_only_the_cache_knew_before_is_no_start_to_compare_with(sim: Simulator, kind: Kind) -> None:
-    # The cache is older than a restart by another one, so the next live record would seem to show a restart.
+def test_a_start_time_from_the_cache_is_not_compared_with_later_ones(sim: Simulator, kind: Kind) -> None:
+    # The cache is older than a restart by another user, so the next live record would seem to show a restart.
     sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/run-diagnostics")
     power_cycle_by_another(sim)
     sim.knobs(force_always_cached=True)
@@ -144,7 +144,9 @@ def test_a_start_that_only_the_cache_knew_before_is_no_start_to_compare_with(sim
 
 
 @pytest.mark.parametrize("gone", [404, 502])
-def test_with_no_answer_before_an_uptime_shorter_than_the_wait_proves_it(sim: Simulator, kind: Kind, gone: int) -> None:
+def test_an_uptime_shorter_than_the_wait_proves_a_restart_if_nothing_answered_before(
+    sim: Simulator, kind: Kind, gone: int
+) -> None:
     sim.fault(operation="get_deep_health", status=gone, times=2)
     result = run_module(sim, kind.module, only_if_unhealthy=True).result
     assert not result.get("failed") and result["changed"], result
@@ -152,17 +154,17 @@ def test_with_no_answer_before_an_uptime_shorter_than_the_wait_proves_it(sim: Si
     assert posts(sim) == [kind.operation]
 
 
-def test_uptime_of_the_host_leaves_a_gap_as_the_evidence_of_a_power_cycle(sim: Simulator) -> None:
+def test_if_the_uptime_is_that_of_the_host_a_gap_is_the_evidence_of_a_power_cycle(sim: Simulator) -> None:
     sim.knobs(uptime_kind="host")
     result = run_module(sim, "instance_power_cycle").result
     assert not result.get("failed") and result["changed"], result
     assert result["restart_evidence"] == "gap_only" and result["uptime_after"] > result["uptime_before"]
-    # E11 tells a second run what the uptime does not.
+    # The actions (E11) show a second run what the uptime does not.
     assert not run_module(sim, "instance_power_cycle", min_uptime=600).result["changed"]
     assert posts(sim) == ["power_cycle"]
 
 
-def test_uptime_of_the_host_moves_with_a_reboot(sim: Simulator) -> None:
+def test_if_the_uptime_is_that_of_the_host_a_reboot_resets_it(sim: Simulator) -> None:
     sim.knobs(uptime_kind="host")
     assert run_module(sim, "instance_reboot").result["restart_evidence"] == "boot_time"
 
@@ -182,7 +184,7 @@ def test_a_second_run_within_min_uptime_does_nothing(sim: Simulator, kind: Kind)
     assert run_module(sim, kind.module, min_uptime=600).result["changed"]
 
 
-def test_a_restart_that_is_still_under_way_counts_for_min_uptime(sim: Simulator, kind: Kind) -> None:
+def test_a_restart_under_way_counts_for_min_uptime(sim: Simulator, kind: Kind) -> None:
     run_module(sim, kind.module, wait=False)
     again = run_module(sim, kind.module, min_uptime=600).result
     assert not again["changed"] and not again.get("failed"), again
@@ -190,7 +192,7 @@ def test_a_restart_that_is_still_under_way_counts_for_min_uptime(sim: Simulator,
 
 
 @pytest.mark.parametrize("uptime_kind", ["process", "host"])
-def test_a_power_cycle_just_before_does_not_hold_back_a_reboot(sim: Simulator, uptime_kind: str) -> None:
+def test_a_recent_power_cycle_does_not_prevent_a_reboot(sim: Simulator, uptime_kind: str) -> None:
     sim.knobs(uptime_kind=uptime_kind, disease={HOST: "vps"})
     power_cycle_by_another(sim)
     result = run_module(sim, "instance_reboot", min_uptime=600, only_if_unhealthy=True, after_power_cycle=True).result
@@ -198,7 +200,7 @@ def test_a_power_cycle_just_before_does_not_hold_back_a_reboot(sim: Simulator, u
     assert posts(sim) == ["reboot"]
 
 
-def test_a_reboot_after_no_power_cycle_is_refused(sim: Simulator) -> None:
+def test_a_reboot_without_a_previous_power_cycle_is_refused(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "vps"})
     for check in (True, False):
         done = run_module(sim, "instance_reboot", check=check, after_power_cycle=True)
@@ -215,7 +217,7 @@ def test_a_reboot_after_no_power_cycle_is_refused(sim: Simulator) -> None:
 @pytest.mark.parametrize(
     ("disease", "rung"), [("none", None), ("breakers", "breakers"), ("process", "power_cycle"), ("vps", "reboot")]
 )
-def test_each_disease_is_healed_at_its_rung_and_the_healthy_get_no_action(
+def test_each_fault_is_healed_by_the_mildest_action_and_healthy_instances_get_none(
     sim: Simulator, disease: str, rung: str | None
 ) -> None:
     sim.knobs(disease={HOST: disease})
@@ -229,7 +231,7 @@ def test_each_disease_is_healed_at_its_rung_and_the_healthy_get_no_action(
     below = {"power_cycle": ["power_cycle"], "reboot": ["power_cycle", "reboot"], "breakers": ["breakers"], None: []}
     assert climbed == below[rung], results
     failed = [name for name in ladder if results[name].get("failed")]
-    assert failed == (["power_cycle"] if rung == "reboot" else []), "a rung that does not heal says so"
+    assert failed == (["power_cycle"] if rung == "reboot" else []), "a step that does not heal the instance fails"
     assert sim.call("GET", f"/v1/instances/{sim.instance(HOST)['id']}/health/deep?force=true")[1]["status"] == "healthy"
 
 
@@ -249,30 +251,32 @@ def test_an_instance_that_is_being_redeployed_is_left_alone(sim: Simulator, kind
     assert posts(sim) == [kind.operation]
 
 
-def test_a_key_of_a_user_may_not_reboot(sim: Simulator) -> None:
+def test_a_key_with_the_role_user_may_not_reboot(sim: Simulator) -> None:
     done = run_module(sim, "instance_reboot", key=sim.keys["user"])
     assert done.result["failed"] and not done.result["changed"] and done.result["error"]["kind"] == "forbidden"
     assert "/actions/reboot failed with HTTP 403" in done.msg and "role" in done.msg
     assert posts(sim) == ["reboot"]
 
 
-# The answer is lost
+# Lost answers
 
 
 @pytest.mark.parametrize(
     "fault", [{"reset_after": True}, {"commit_then_status": 500}, {"commit_then_status": 502, "html_body": True}]
 )
-def test_a_lost_answer_is_found_by_its_effect(sim: Simulator, kind: Kind, fault: dict[str, Any]) -> None:
+def test_a_restart_whose_answer_is_lost_is_found_by_its_effect(
+    sim: Simulator, kind: Kind, fault: dict[str, Any]
+) -> None:
     sim.fault(operation=kind.operation, **fault)
     result = run_module(sim, kind.module).result
     assert not result.get("failed") and result["changed"], result
     assert (result["reconciled"], result["restart_evidence"]) == ("executed", "boot_time")
-    assert result["action_id"], "from the list of actions"
+    assert result["action_id"], "taken from the list of actions"
     assert posts(sim) == [kind.operation]
 
 
 @pytest.mark.parametrize("fault", [{"reset_before": True}, {"status": 500}])
-def test_a_call_that_was_not_carried_out_is_said_to_be_so(sim: Simulator, kind: Kind, fault: dict[str, Any]) -> None:
+def test_a_call_that_was_not_carried_out_is_reported_as_such(sim: Simulator, kind: Kind, fault: dict[str, Any]) -> None:
     sim.fault(operation=kind.operation, **fault)
     done = run_module(sim, kind.module)
     assert done.result["failed"] and not done.result["changed"] and done.result["reconciled"] == "not_executed"
@@ -281,7 +285,7 @@ def test_a_call_that_was_not_carried_out_is_said_to_be_so(sim: Simulator, kind: 
     assert posts(sim) == [kind.operation]
 
 
-def test_what_cannot_be_told_is_unknown(sim: Simulator, kind: Kind) -> None:
+def test_a_restart_without_evidence_is_unknown(sim: Simulator, kind: Kind) -> None:
     sim.fault(operation=kind.operation, reset_before=True)
     sim.fault(operation="list_instance_actions", status=500, skip=1)
     done = run_module(sim, kind.module)
@@ -290,7 +294,7 @@ def test_what_cannot_be_told_is_unknown(sim: Simulator, kind: Kind) -> None:
     assert posts(sim) == [kind.operation]
 
 
-def test_an_action_in_the_list_of_a_power_cycle_that_left_no_other_trace_is_followed(sim: Simulator) -> None:
+def test_a_power_cycle_that_only_the_list_of_actions_shows_is_followed(sim: Simulator) -> None:
     sim.knobs(uptime_kind="host")
     sim.fault(operation="power_cycle", reset_after=True)
     result = run_module(sim, "instance_power_cycle").result
@@ -298,7 +302,7 @@ def test_an_action_in_the_list_of_a_power_cycle_that_left_no_other_trace_is_foll
     assert (result["reconciled"], result["restart_evidence"]) == ("executed", "gap_only")
 
 
-def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
+def test_retry_if_absent_sends_exactly_one_more_call(sim: Simulator) -> None:
     sim.fault(operation="power_cycle", reset_before=True, times=1)
     done = run_module(sim, "instance_power_cycle", retry_if_absent=True)
     assert not done.result.get("failed") and done.result["changed"], done.result
@@ -306,24 +310,24 @@ def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
     assert posts(sim) == ["power_cycle"] * 2
 
 
-def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
+def test_retry_if_absent_stops_after_the_second_call(sim: Simulator) -> None:
     sim.fault(operation="power_cycle", reset_before=True)
     done = run_module(sim, "instance_power_cycle", retry_if_absent=True)
     assert done.result["failed"] and done.result["reconciled"] == "not_executed"
     assert posts(sim) == ["power_cycle"] * 2
 
 
-def test_retry_if_absent_sends_nothing_more_where_the_first_one_worked(sim: Simulator) -> None:
+def test_retry_if_absent_sends_no_second_call_if_the_first_one_worked(sim: Simulator) -> None:
     sim.fault(operation="power_cycle", reset_after=True)
     result = run_module(sim, "instance_power_cycle", retry_if_absent=True).result
     assert not result.get("failed") and result["reconciled"] == "executed"
     assert posts(sim) == ["power_cycle"]
 
 
-# How it ends
+# How a restart ends
 
 
-def test_a_restart_that_does_not_end_times_out_with_what_was_seen(sim: Simulator, kind: Kind) -> None:
+def test_a_restart_that_does_not_end_times_out_and_reports_what_was_seen(sim: Simulator, kind: Kind) -> None:
     sim.knobs(power_cycle_s=5000, reboot_s=5000)
     done = run_module(sim, kind.module)
     limit = {"power_cycle": 60, "reboot": 300}[kind.operation]
@@ -334,7 +338,7 @@ def test_a_restart_that_does_not_end_times_out_with_what_was_seen(sim: Simulator
     assert posts(sim) == [kind.operation]
 
 
-def test_an_instance_that_stays_ill_is_a_failure_unless_that_is_allowed(sim: Simulator, kind: Kind) -> None:
+def test_an_instance_that_stays_unhealthy_is_a_failure_unless_allowed(sim: Simulator, kind: Kind) -> None:
     sim.knobs(disease={HOST: "incurable"})
     done = run_module(sim, kind.module)
     assert done.result["failed"] and done.result["timed_out"] and done.result["restart_evidence"] == "boot_time"

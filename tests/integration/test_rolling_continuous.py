@@ -32,7 +32,7 @@ STREAM = {"fleetops_pace": "continuous", "fleetops_wait_interval": 0.2, "fleetop
 
 
 def when(moment: Callable[[], bool], act: Callable[[], Any]) -> threading.Thread:
-    """``act()`` in a thread as soon as ``moment()``."""
+    """Call ``act()`` in a thread as soon as ``moment()`` is true."""
 
     def wait() -> None:
         deadline = time.monotonic() + 120
@@ -45,7 +45,7 @@ def when(moment: Callable[[], bool], act: Callable[[], Any]) -> threading.Thread
     return thread
 
 
-def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_lowered_meanwhile(
+def test_the_plan_predicts_the_stream_and_the_run_follows_a_limit_that_is_lowered(
     run_playbook: Run,
 ) -> None:
     knobs = {"max_parallel_mode": "none", "deploy_s": [30, 60]}
@@ -75,19 +75,21 @@ def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_low
         assert (found["verdict"], found["disagreements"]) == ("pass", {})
         flights = sim.in_flight()
         assert flights["maximum"] == 4
-        # The policy that an admission goes by may be a fifth of a second old: four seconds of this clock.
+        # An admission may use a policy that is a fifth of a second old: four seconds of this clock.
         late = [row for row in flights["history"] if row["event"] == "start" and row["at"] > lowered["at"] + 8]
         assert late and max(row["in_progress"] for row in late) <= 2
-        # A redeploy began before the proof of the one before it had ended, and nobody waited for a batch.
+        # A redeploy began before the health proof of the previous one had ended: no task waited for a batch.
         starts = [row["at"] for row in flights["history"] if row["event"] == "start"][1:5]
         assert max(starts) - min(starts) < 60
-        # In the order of the plan, although all 13 wait at once. Those that are admitted together may overtake another.
+        # In the order of the plan, although all 13 wait at once. Tasks that are admitted together may swap places.
         sent = [int(name[6:9]) for name in redeploys(sim)]
         assert max(abs(number - place) for place, number in enumerate(sent, 1)) <= 3, sent
 
 
-def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its_end(run_playbook: Run) -> None:
-    # Whatever starts beside agent-003 is still in flight when that one fails, on a busy machine too.
+def test_a_spent_failure_budget_ends_the_stream_and_redeploys_in_flight_are_followed_to_their_end(
+    run_playbook: Run,
+) -> None:
+    # Redeploys that start with agent-003 are still in flight when it fails, even on a busy machine.
     outcomes = {
         "agent-001": [{"outcome": "succeeded", "duration_s": 40}],
         "agent-003": [{"outcome": "failed", "duration_s": 160}],
@@ -111,7 +113,7 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
         assert sim.in_flight()["now"] == 0
 
 
-def test_all_updates_as_one_stream_stop_at_the_budget_and_the_same_command_goes_on_with_the_rest(
+def test_a_stream_of_updates_stops_at_the_failure_budget_and_the_same_command_continues_with_the_rest(
     run_playbook: Run,
 ) -> None:
     faults = {"outcomes": {"agent-003": [{"outcome": "failed", "duration_s": 20}]}}
@@ -135,13 +137,13 @@ def test_all_updates_as_one_stream_stop_at_the_budget_and_the_same_command_goes_
         assert again.rc == 0 and again.total("changed") == 0, again.output
 
 
-def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_was_not_sent(
+def test_a_held_stream_resumes_in_the_order_of_the_plan_and_a_freeze_defers_the_rest(
     run_playbook: Run, tmp_path: Path
 ) -> None:
     file, held = tmp_path / "hold", {}
 
     def person(sim: Simulator) -> None:
-        """Holds the run for a while, and lets a freeze begin afterwards."""
+        """Hold the run for a while, and then let a freeze begin."""
         file.write_text("INC-9, ask Ann")
         time.sleep(2)
         held["from"] = sim.state()["now"]
@@ -159,7 +161,7 @@ def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_w
             "fleetops_order": "random(3)",
             "fleetops_hold": str(file),
             "fleetops_hold_interval": 0.5,
-            # The simulator's clock is set forward by a week below.
+            # The simulator's clock is moved forward by a week below.
             "fleetops_stall_timeout": 10 * 86400,
             "fleetops_freezes": [{"from": later, "to": "2200-01-01", "reason": "audit"}],
         }
@@ -178,7 +180,7 @@ def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_w
         assert len(found["updated"]) + len(found["deferred"]) == 14 and len(found["deferred"]) >= 4
 
 
-def test_a_window_that_closes_in_the_middle_defers_what_was_not_sent(run_playbook: Run) -> None:
+def test_a_window_that_closes_during_the_stream_defers_the_rest(run_playbook: Run) -> None:
     with running_simulator(instances=9, speed=20.0, knobs={"deploy_s": [40, 60]}) as sim:
 
         def close() -> None:
@@ -196,7 +198,7 @@ def test_a_window_that_closes_in_the_middle_defers_what_was_not_sent(run_playboo
         assert len(found["updated"]) + len(found["deferred"]) == 9 and found["deferred"]
 
 
-def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instance_once(
+def test_after_kill_9_two_controllers_at_once_deploy_each_instance_once(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> None:
     knobs = {"deploy_s": [20, 40], "max_parallel_mode": "none"}
@@ -230,7 +232,7 @@ def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instanc
         assert with_newest(sim) == hosts(*range(1, 13))
 
 
-# What else is refused is in tests/unit/rules/test_pace.py.
+# Other refusals are tested in tests/unit/rules/test_pace.py.
 REFUSED = [
     ({"fleetops_soak": 60}, "fleetops_soak cannot be used with fleetops_pace=continuous, which has no batches"),
     (
@@ -252,13 +254,13 @@ REFUSED = [
 ]
 
 
-def test_what_does_not_go_with_the_pace_is_refused_before_anything_is_touched(
+def test_options_that_do_not_fit_the_pace_are_refused_before_anything_is_changed(
     run_playbook: Run, tmp_path: Path
 ) -> None:
-    """Each in a play of its own, as the first play of the playbook does it."""
+    """Each in a play of its own, as in the first play of the playbook."""
     plays = [
         {
-            "name": said,
+            "name": message,
             "hosts": "fleetops_instances",
             "gather_facts": False,
             "connection": "local",
@@ -278,12 +280,12 @@ def test_what_does_not_go_with_the_pace_is_refused_before_anything_is_touched(
                         "that": ["said in hostvars.localhost.fleetops_run.reasons | join(' ')", "verdict != 'pass'"],
                         "fail_msg": "{{ hostvars.localhost.fleetops_run.reasons | join(' ') }}",
                     },
-                    "vars": {"said": said, "verdict": "{{ hostvars.localhost.fleetops_run.verdict }}"},
+                    "vars": {"said": message, "verdict": "{{ hostvars.localhost.fleetops_run.verdict }}"},
                     "run_once": True,
                 },
             ],
         }
-        for given, said in REFUSED
+        for given, message in REFUSED
     ]
     file = tmp_path / "refused.yml"
     file.write_text(yaml.safe_dump(plays))

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gates of playbooks/rolling_redeploy.yml by the real ansible-playbook: plan, stop, report, exit code.
-
-Numbers in names are rows of behaviour 3.5.
-"""
+"""The gates of playbooks/rolling_redeploy.yml by the real ansible-playbook: plan, stop, report, exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ pytestmark = pytest.mark.playbook
 Run = Callable[..., PlaybookRun]
 
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
-# Two hours before the window of the tests closes: three minutes of the wall.
+# Two hours before the window of the tests closes: three minutes of real time.
 BEFORE_MIDNIGHT = ("--start", "2026-11-24T22:00:00Z")
 
 
@@ -40,7 +37,7 @@ def touched(sim: Simulator) -> list[str]:
 
 
 def artifacts_of(run: PlaybookRun) -> dict[str, Any]:
-    """What set_stats gave to the run log."""
+    """The set_stats data in the run log."""
     ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
     assert ends, run.output
     found: dict[str, Any] = ends[-1]["artifact_data"]
@@ -48,7 +45,7 @@ def artifacts_of(run: PlaybookRun) -> dict[str, Any]:
 
 
 def report_of(run: PlaybookRun) -> dict[str, Any]:
-    """The report among the artifacts, with short names."""
+    """The report in the set_stats data, with short host names."""
     found = artifacts_of(run)["fleetops_report"]
     return {**found, **{category: short(found[category]) for category in CATEGORIES}}
 
@@ -73,7 +70,7 @@ def hosts(*numbers: int) -> list[str]:
 
 
 # behaviour 3.5, row 28
-def test_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
+def test_a_plan_is_accepted_by_its_hash_and_refused_once_a_version_has_changed(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0) as sim:
         policy(sim, max_parallel_rollouts=3)
         growing = {**QUICK, "fleetops_growth": "doubling"}
@@ -90,7 +87,7 @@ def test_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_vers
         assert refused.rc == 2
         assert "This is not the plan that was agreed on: versions moved since. Nothing was done." in refused.stdout
         assert sim.writes() == []
-        # The new plan is shown, so that somebody can agree on it.
+        # The new plan is shown, so that somebody can approve it.
         assert plan_hash(refused) not in (agreed, "")
         assert report_of(refused)["not_touched"] == hosts(1, 2, 3, 4, 5)
 
@@ -123,7 +120,7 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
         assert "Deferred until the maintenance window opens or the freeze ends (2): " in run.stdout
         assert found["updated"] == with_newest(sim)
 
-        # Of a run that has not begun, a closed window is a refusal, unless it is overridden for a reason.
+        # Before a run has begun, a closed window refuses it, unless it is overridden with a reason.
         sim.clear_journal()
         sim.advance(3600)
         early = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -142,7 +139,7 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
 
 
 def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
-    """Moves the clock to the window's last minutes, too few for another batch, once so many redeploys were sent."""
+    """After that many redeploys, move the clock to the window's last minutes: too few for another batch."""
 
     def watch() -> None:
         deadline = time.monotonic() + 90
@@ -157,7 +154,7 @@ def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
 
 
 # behaviour 3.5, row 14
-def test_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
+def test_a_policy_of_0_and_a_fleet_rollout_by_another_admin_each_refuse_the_run(run_playbook: Run) -> None:
     with running_simulator(instances=3, speed=40.0, knobs={"deploy_s": [4000, 4000]}) as sim:
         policy(sim, max_parallel_rollouts=0)
         off = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -176,7 +173,7 @@ def test_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_p
 
 
 # behaviour 3.5, rows 18, 19
-def test_a_failed_canary_stops_whatever_the_budget_and_the_budget_counts_over_batches(run_playbook: Run) -> None:
+def test_a_failed_canary_stops_the_run_and_the_failure_budget_counts_across_batches(run_playbook: Run) -> None:
     with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
         canary = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 5})
         assert canary.rc == 2
@@ -186,7 +183,7 @@ def test_a_failed_canary_stops_whatever_the_budget_and_the_budget_counts_over_ba
         assert found["reasons"] == ["Every instance of the last batch failed (agent-001.fra1.fleet.example)."]
         assert "bundle checksum mismatch on the agent" in next(iter(found["why"].values()))
 
-        # The canary is well now; agent-002 and agent-004 fail in different batches.
+        # The canary is healthy now; agent-002 and agent-004 fail in different batches.
         sim.clear_journal()
         sim.knobs(outcomes={"agent-002": ["failed"], "agent-004": ["failed"]})
         budget = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 1})
@@ -200,7 +197,7 @@ def test_a_failed_canary_stops_whatever_the_budget_and_the_budget_counts_over_ba
 
 
 # behaviour 3.5, row 27
-def test_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
+def test_a_key_that_expires_during_the_run_is_one_failure_and_not_one_for_each_instance(run_playbook: Run) -> None:
     with running_simulator(instances=8, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
         expiry = threading.Thread(target=_expire_key_in_flight, args=(sim, 2))
         expiry.start()
@@ -209,7 +206,7 @@ def test_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(ru
         assert run.rc == 2, run.output
         assert touched(sim) == hosts(1, 2, 3)
         found = report_of(run)
-        # What was in flight is not known to have failed: the redeploys run on.
+        # Redeploys in flight are not known to have failed: they continue.
         assert found["updated"] == hosts(1)
         assert found["failed"] == []
         assert found["uncertain"] == hosts(2, 3)
@@ -227,9 +224,9 @@ def _expire_key_in_flight(sim: Simulator, in_flight: int) -> None:
     sim.knobs(key_expiry={"tenant_admin_override": 0})
 
 
-def test_no_traffic_is_inconclusive_and_ends_with_4(run_playbook: Run) -> None:
+def test_a_gate_without_traffic_is_inconclusive_and_the_run_ends_with_4(run_playbook: Run) -> None:
     with running_simulator(instances=4, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
-        # What makes no sense is refused before the canary, and not after it.
+        # Invalid options are refused before the canary, not after it.
         unsoaked = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_audit_gate": True})
         assert unsoaked.rc == 2
         assert "audit compares counters over the soak: give soak too." in unsoaked.stdout
@@ -248,7 +245,7 @@ def test_no_traffic_is_inconclusive_and_ends_with_4(run_playbook: Run) -> None:
         )
 
 
-def test_batches_by_percent_and_a_fleet_that_falls_ill_stops_the_run(run_playbook: Run) -> None:
+def test_batches_can_be_a_percentage_and_an_unhealthy_fleet_stops_the_run(run_playbook: Run) -> None:
     with running_simulator(instances=8, speed=40.0) as sim:
         policy(sim, max_parallel_rollouts=4)
         sick = threading.Thread(target=_fall_ill_after, args=(sim, 1, hosts(6, 7, 8)))
@@ -266,7 +263,7 @@ def test_batches_by_percent_and_a_fleet_that_falls_ill_stops_the_run(run_playboo
         sim.clear_journal()
         run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_growth": "percent", "fleetops_batch_percent": 30})
         assert run.rc == 0, run.output
-        # 30 percent of the seven that are left.
+        # 30 percent of the remaining seven.
         assert [len(batch) for batch in batches(run)[-4:]] == [1, 2, 2, 2]
         assert report_of(run)["current"] == hosts(1)
         assert with_newest(sim) == hosts(*range(1, 9))
@@ -281,12 +278,12 @@ def _fall_ill_after(sim: Simulator, redeployed: int, who: list[str]) -> None:
 
 
 def _look_at_all(sim: Simulator) -> None:
-    """Renew every stored health record."""
+    """Refresh every stored health record."""
     for instance_id in sim.instance_ids:
         sim.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
 
 
-def test_hosts_without_the_id_of_an_instance_are_refused_by_name_and_the_others_are_reported(
+def test_hosts_without_an_instance_id_are_refused_by_name_and_the_others_are_reported(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     known = simulator.instance_ids[0]

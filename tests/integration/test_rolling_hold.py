@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rolling run that somebody holds, and one that a freeze overtakes, by the real ansible-playbook."""
+"""A rolling run on hold, and one that runs into a freeze, by the real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
     file, counts = tmp_path / "hold", []
 
     def person(sim: Simulator) -> None:
-        """Holds the run while its canary is under way, lifts the hold, and lets the freeze begin after batch 2."""
+        """Hold the run during its canary, lift the hold, and let the freeze begin after batch 2."""
         until(lambda: len(redeploys(sim)) == 1)
         file.write_text("INC-9, ask Ann")
         until(lambda: sim.in_flight()["now"] == 0)
@@ -72,7 +72,7 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         assert (found["verdict"], found["updated"], found["deferred"]) == ("deferred", hosts(1, 2, 3), hosts(4, 5))
         assert "Changes are frozen until 2200-01-02 00:00 UTC (audit)." in found["reasons"][0]
 
-        # A plan in the freeze says so, and a run in it is refused.
+        # During the freeze, a plan says so and a run is refused.
         sim.clear_journal()
         plan = run_playbook(sim, PLAYBOOK, "--check", e=options)
         assert plan.rc == 0 and plan_hash(plan), plan.output
@@ -81,7 +81,7 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         assert sim.writes() == []
 
 
-def test_a_bundle_that_is_published_in_the_middle_stops_a_run_that_asked_for_it(run_playbook: Run) -> None:
+def test_a_bundle_that_is_published_during_the_run_stops_it_if_requested(run_playbook: Run) -> None:
     with running_simulator(instances=4, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
         policy(sim, max_parallel_rollouts=1)
 

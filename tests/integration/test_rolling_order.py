@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The order of a rolling run: what the plan says in check mode is what the journal shows of the run."""
+"""The order of a rolling run: the journal shows the order that the plan in check mode predicts."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ RULES = {
     "fleetops_quarantine": 2,
     "fleetops_defer_busy": 1,
 }
-# An audit that cannot be read is asked for once, and a task says so at once.
+# Without retries, so that an audit that cannot be read is reported at once.
 ONCE = {"FLEETOPS_RETRIES": "0", "ANSIBLE_INVENTORY_ENABLED": "yaml"}
 
 
 def inventory(sim: Simulator, path: Path) -> Path:
-    """The fleet in groups, not in order of names: 8 to 1."""
+    """The fleet in groups, in reverse order of names: 8 to 1."""
     ids = {row["hostname"].partition(".")[0]: row["id"] for row in sim.state()["instances"]}
     fleet = {name: {"fleetops_instance_id": ids[name]} for name in sorted(ids, reverse=True)}
     children = {
@@ -51,14 +51,14 @@ def inventory(sim: Simulator, path: Path) -> Path:
 
 
 def planned(run: PlaybookRun) -> list[list[str]]:
-    """The batches of the plan that the run showed, in their order."""
+    """The batches of the printed plan, in order."""
     return [
         re.findall(r"agent-\d+", names) for names in re.findall(r'"Batch \d+(?: \([^)]*\))?: ([^(]*) \(', run.stdout)
     ]
 
 
 def redeployed(sim: Simulator, sizes: list[int], call: str = "/redeploy") -> list[list[str]]:
-    """The redeploys of the journal in their order, cut into batches of these sizes, each sorted."""
+    """The redeploys of the journal in order, in batches of these sizes, each sorted."""
     names = {row["id"]: row["hostname"].partition(".")[0] for row in sim.state()["instances"]}
     sent = [names[row["path"].split("/")[3]] for row in sim.writes() if row["path"].endswith(call)]
     found = []
@@ -69,13 +69,13 @@ def redeployed(sim: Simulator, sizes: list[int], call: str = "/redeploy") -> lis
 
 
 def unreadable_audit(sim: Simulator) -> None:
-    """agent-006 cannot be read once, as the plan is made, and agent-007 never."""
+    """The audit of agent-006 fails once, while the plan is made; that of agent-007 always fails."""
     sim.clear_faults()
     sim.fault(operation="list_audit_events", instance="agent-006", status=503, times=1)
     sim.fault(operation="list_audit_events", instance="agent-007", status=503)
 
 
-def test_the_plan_in_check_mode_is_what_the_journal_shows_of_the_run(run_playbook: Run, tmp_path: Path) -> None:
+def test_a_run_follows_the_order_of_the_plan_from_check_mode(run_playbook: Run, tmp_path: Path) -> None:
     with running_simulator(instances=8, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
         policy(sim, max_parallel_rollouts=2)
         sim.knobs(outcomes={"agent-002": ["failed", "failed"]})
@@ -122,7 +122,7 @@ def test_the_plan_in_check_mode_is_what_the_journal_shows_of_the_run(run_playboo
         assert found["left_out"] == {"agent-007": "its audit cannot be read"}
         assert "Not touched by rule: agent-007, its audit cannot be read." in real.stdout
 
-        # Half of each group in one run, in the order of the inventory; the rest is left for a later one.
+        # Half of each group, in the order of the inventory; the rest is left for a later run.
         sim.clear_faults()
         sim.clear_journal()
         sim.knobs(publish="9999.1.0")
@@ -135,7 +135,7 @@ def test_the_plan_in_check_mode_is_what_the_journal_shows_of_the_run(run_playboo
         assert (left["not_touched"], sorted(left["left_out"])) == (hosts(1, 2, 5, 6), hosts(1, 2, 5, 6))
 
 
-def test_restarts_take_the_same_order_and_refuse_what_looks_at_redeploys(run_playbook: Run) -> None:
+def test_restarts_follow_the_same_order_and_refuse_rules_that_need_redeploys(run_playbook: Run) -> None:
     with running_simulator(instances=6, speed=40.0) as sim:
         policy(sim, max_parallel_rollouts=2)
         rules = {

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/rolling_redeploy.yml by the real ansible-playbook: what it does, what it leaves alone, what it says."""
+"""playbooks/rolling_redeploy.yml by the real ansible-playbook: what it changes, leaves alone and reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def redeploys(sim: Simulator) -> Counter[str]:
 
 
 def batches(run: PlaybookRun) -> list[list[str]]:
-    """The hosts of each batch of the roll, as the run log has them."""
+    """The hosts of each batch of the rolling play, from the run log."""
     starts = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_play_start"]
     rolls = [data["batch_hosts"] for data in starts if data["name"].startswith("Roll ")]
     return [[host.split(".")[0] for host in hosts] for hosts in rolls]
@@ -49,7 +49,7 @@ def versions(sim: Simulator) -> set[str]:
     return {row["runtime"] for row in sim.state()["instances"]}
 
 
-def test_the_whole_fleet_in_batches_of_the_policy_and_a_second_run_that_changes_nothing(
+def test_the_fleet_is_updated_in_batches_of_the_policy_and_a_second_run_changes_nothing(
     simulator: Simulator, run_playbook: Run
 ) -> None:
     first = run_playbook(simulator, PLAYBOOK, e=QUICK)
@@ -69,7 +69,7 @@ def test_the_whole_fleet_in_batches_of_the_policy_and_a_second_run_that_changes_
     assert "WARNING" not in first.output + second.output
 
 
-def test_check_predicts_the_run_and_sends_no_write(simulator: Simulator, run_playbook: Run) -> None:
+def test_check_mode_predicts_the_run_and_sends_no_write(simulator: Simulator, run_playbook: Run) -> None:
     predicted = run_playbook(simulator, PLAYBOOK, "--check", "--diff", "--limit", "agent-00[1-4]*", e=QUICK)
     assert predicted.rc == 0, predicted.output
     assert simulator.writes() == []
@@ -86,38 +86,38 @@ def test_check_predicts_the_run_and_sends_no_write(simulator: Simulator, run_pla
     assert sorted(redeploys(simulator)) == sorted(real.recap)
 
 
-def test_a_failed_instance_is_named_with_its_reason_and_the_rest_is_left_untouched(run_playbook: Run) -> None:
+def test_a_failed_instance_is_named_with_its_reason_and_the_rest_is_not_changed(run_playbook: Run) -> None:
     with running_simulator(instances=8, speed=40.0, faults={"outcomes": {"agent-004": ["failed"]}}) as sim:
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
         assert run.rc == 2
         assert "agent-004" in run.stdout
         assert "bundle checksum mismatch on the agent" in run.stdout
         touched = {host.split(".")[0] for host in redeploys(sim)}
-    # The canary and the two batches up to the failure; its batch mate was finished, not dropped.
+    # The canary and two batches up to the failure. The other instance of the failed batch is finished.
     assert touched == {"agent-001", "agent-002", "agent-003", "agent-004", "agent-005"}
     assert run.recap["agent-005.fra1.fleet.example"]["changed"] == 1
 
 
-def test_a_failed_canary_touches_nothing_else(run_playbook: Run) -> None:
+def test_after_a_failed_canary_no_other_instance_is_changed(run_playbook: Run) -> None:
     with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
         assert run.rc == 2
         assert {host.split(".")[0] for host in redeploys(sim)} == {"agent-001"}
 
 
-def test_the_failure_budget_counts_over_all_batches(run_playbook: Run) -> None:
+def test_the_failure_budget_counts_across_all_batches(run_playbook: Run) -> None:
     faults = {"outcomes": {"agent-002": ["failed"], "agent-004": ["failed"]}}
     with running_simulator(instances=8, speed=40.0, faults=faults) as sim:
         run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 1})
         assert run.rc == 2
-        # One failure is within the budget, the second one, two batches later, is not.
+        # The first failure is within the budget; the second one, two batches later, is not.
         assert {host.split(".")[0] for host in redeploys(sim)} == {f"agent-00{n}" for n in range(1, 6)}
 
 
 # behaviour 3.5, row 13
 @pytest.mark.parametrize("enforced", ["none", "queue"])
-def test_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enforced: str) -> None:
-    """The server's own measure; with ``none`` the server would let any number through."""
+def test_a_policy_that_is_lowered_during_the_run_is_never_exceeded(run_playbook: Run, enforced: str) -> None:
+    """As the server counts; with ``none`` the server itself would accept any number."""
     knobs = {"max_parallel_mode": enforced, "deploy_s": [40, 60]}
     with running_simulator(instances=9, speed=40.0, knobs=knobs) as sim:
         assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 4})[0] == 200
@@ -146,7 +146,7 @@ def test_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enforce
 
 
 # behaviour 3.5, row 14
-def test_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
+def test_a_policy_below_1_refuses_the_play(run_playbook: Run) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
         sim.knobs(policy={"max_parallel_rollouts": 0})
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -156,13 +156,13 @@ def test_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
 
 
 # behaviour 3.5, row 16
-def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_once(
+def test_after_kill_9_at_several_moments_the_same_command_deploys_each_instance_once(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:
     with running_simulator(instances=7, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
 
         def planned() -> bool:
-            # The inventory has read each instance once, before the record of the run begins.
+            # The inventory reads each instance once before the journal of the run begins.
             return len(sim.journal(operation_id="get_available_updates")) >= 14
 
         def sent_and_not_answered() -> bool:
@@ -177,7 +177,7 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
         def begun(number: int) -> bool:
             return len(list((tmp_path / "spool").glob("*.jsonl"))) >= number
 
-        # The answer to the first redeploy takes its time, so that the controller dies before it comes.
+        # The answer to the first redeploy is slow, so that the controller dies before it arrives.
         sim.fault(operation="redeploy_runtime", latency_after_s=3, times=1)
         moments = (planned, sent_and_not_answered, in_the_middle_of_a_batch, between_batches)
         for number, moment in enumerate(moments, 1):
@@ -192,21 +192,21 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
                 start_new_session=True,
             )
             deadline = time.monotonic() + 90
-            # What an earlier controller has sent may make it the moment before this one has begun.
+            # Calls of an earlier controller may make the condition true before this one has begun.
             while not (begun(number) and moment()) and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert begun(number) and moment(), moment.__name__
             os.killpg(victim.pid, signal.SIGKILL)
             victim.wait()
 
-        # What each run had decided before it was killed is in the record.
+        # The decisions of each run before it was killed are in the run log.
         database = tmp_path / "console.db"
         with open_store(database) as store:
             sync_spools(store, tmp_path / "spool", now=time.time)
         lost, _total = runs(database)
         assert set(lost["status"]) == {"lost"}
         kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
-        # The third had sent redeploys. Another may be killed before its plan, if what it is killed for is true already.
+        # The third run had sent redeploys. Others may be killed before their plan, if their condition is already true.
         assert ["plan", "gate"] in [of_run[:2] for of_run in kinds]
         assert not any("report" in found for found in kinds)
 
@@ -221,7 +221,7 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
 def test_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> None:
-    """There is no lease: the second one adopts what the first one has under way, and both count what is in flight."""
+    """There is no lease: the second controller adopts redeploys of the first, and both count what is in flight."""
     with running_simulator(instances=6, speed=20.0, knobs={"deploy_s": [20, 30], "max_parallel_mode": "none"}) as sim:
         command = ["ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK]
         command += ["-e", "fleetops_wait_interval=0.2 fleetops_healthy_reads=2"]
@@ -241,7 +241,7 @@ def test_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
 
 
 # behaviour 3.5, row 27
-def test_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
+def test_a_wrong_key_is_reported_in_one_sentence_and_sends_no_write(simulator: Simulator, run_playbook: Run) -> None:
     canary_key = "canary-key-that-must-never-be-seen-0123456789"
     run = run_playbook(simulator, PLAYBOOK, "-vvvv", e=QUICK, env={"FLEETOPS_API_KEY": canary_key})
     assert run.rc != 0
@@ -252,7 +252,7 @@ def test_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_play
     assert simulator.writes() == []
 
 
-def test_the_key_is_in_no_output_and_in_no_spool(simulator: Simulator, run_playbook: Run) -> None:
+def test_the_key_appears_in_no_output_and_in_no_spool_file(simulator: Simulator, run_playbook: Run) -> None:
     run = run_playbook(simulator, PLAYBOOK, "-vvvv", "--limit", "agent-001*", e=QUICK)
     assert run.rc == 0, run.output
     spool = "".join(path.read_text() for path in run.spool.glob("*.jsonl"))
@@ -268,8 +268,8 @@ def test_too_few_forks_are_refused_before_anything_is_sent(simulator: Simulator,
     assert simulator.writes() == []
 
 
-def test_a_policy_that_cannot_be_read_while_a_batch_is_queued_slows_it_down_and_ends_nothing(run_playbook: Run) -> None:
-    # The plan and the gate read it before, the module's admission after. The lookup of throttle asks twice.
+def test_an_unreadable_policy_while_a_batch_is_queued_only_delays_it(run_playbook: Run) -> None:
+    # The plan and the gate read it before, the module's admission after. The throttle lookup reads it twice.
     plans = [{"operation": "get_fleet_update_policy", "skip": 2, "times": 2, "status": 503}]
     with running_simulator(instances=2, speed=40.0, faults={"plans": plans}) as sim:
         run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_canary": 0})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module rollout does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What the module rollout does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.simulator.running import Simulator, running_simulator
 
 HOSTS = ("agent-001", "agent-002", "agent-003", "agent-004")
 AT_REST: dict[str, Any] = {"tasks_shape": "ids", "null_bodies": "null", "twin_rollouts": 0, "second_fleet": 409}
-# The window's sentence, whoever refused and however.
+# The sentence about the window, whichever way the refusal came.
 CLOSED = re.compile(r"The maintenance window \(\d\d:00 to \d\d:00 UTC\) is closed; it opens next at \S+ \d\d:00 UTC\.")
 
 
@@ -28,7 +28,7 @@ def run_task(sim: Simulator, /, **options: Any) -> ModuleTask:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=len(HOSTS), speed=0) as sim:
         yield sim
 
@@ -62,10 +62,10 @@ def close_the_window(sim: Simulator, kind: object) -> None:
     sim.knobs(window_error=kind, policy=hours)
 
 
-# The straight way
+# Normal operation
 
 
-def test_the_fleet_is_brought_to_the_published_runtime(sim: Simulator) -> None:
+def test_a_rollout_updates_the_fleet_to_the_published_runtime(sim: Simulator) -> None:
     before = len(fleet_rollouts(sim))
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -79,7 +79,7 @@ def test_the_fleet_is_brought_to_the_published_runtime(sim: Simulator) -> None:
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_a_fleet_that_is_current_is_no_change_and_nothing_is_waited_for(sim: Simulator) -> None:
+def test_a_current_fleet_is_not_changed_and_nothing_is_waited_for(sim: Simulator) -> None:
     run_task(sim)
     done = run_task(sim)
     assert not done.result["changed"] and not done.result.get("failed") and "diff" not in done.result
@@ -87,7 +87,7 @@ def test_a_fleet_that_is_current_is_no_change_and_nothing_is_waited_for(sim: Sim
     assert done.msg == "The server enqueued no instance (0 of 4 instances enqueued)."
 
 
-def test_nothing_is_sent_if_none_of_the_named_instances_is_outdated(sim: Simulator) -> None:
+def test_nothing_is_sent_if_no_named_instance_is_outdated(sim: Simulator) -> None:
     named = [sim.instance(host)["id"] for host in HOSTS[:2]]
     first = run_task(sim, only_if_outdated=named)
     assert first.result["changed"] and first.result["outdated"] == named
@@ -98,7 +98,7 @@ def test_nothing_is_sent_if_none_of_the_named_instances_is_outdated(sim: Simulat
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_version_report_that_lags_does_not_start_a_second_rollout(sim: Simulator, check: bool) -> None:
+def test_an_outdated_version_report_does_not_start_a_second_rollout(sim: Simulator, check: bool) -> None:
     sim.knobs(manifest_lag_s=600)
     sim.advance(700)
     named = [sim.instance(host)["id"] for host in HOSTS]
@@ -108,7 +108,7 @@ def test_a_version_report_that_lags_does_not_start_a_second_rollout(sim: Simulat
     assert not again["changed"] and again["outdated"] == [] and posts(sim) == []
 
 
-def test_without_waiting_it_is_started_and_found(sim: Simulator) -> None:
+def test_without_waiting_the_rollout_is_started_and_found(sim: Simulator) -> None:
     done = run_task(sim, wait=False)
     assert done.result["changed"] and done.result["match"] == "exact" and done.pauses == []
     assert done.result["rollout"]["status"] == "in_progress"
@@ -116,7 +116,7 @@ def test_without_waiting_it_is_started_and_found(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("shape", ["ids", "strings", "empty", "foreign_keys", "rollout_id"])
 @pytest.mark.parametrize("celery_null", [False, True])
-def test_whatever_the_tasks_look_like_the_rollout_is_found(sim: Simulator, shape: str, celery_null: bool) -> None:
+def test_a_started_rollout_is_found_in_any_format_of_its_tasks(sim: Simulator, shape: str, celery_null: bool) -> None:
     sim.knobs(tasks_shape=shape, celery_task_id_null=celery_null)
     result = run_task(sim).result
     assert not result.get("failed") and result["rollout_id"] == fleet_rollouts(sim)[-1]["id"], result
@@ -134,7 +134,7 @@ def test_whatever_the_tasks_look_like_the_rollout_is_found(sim: Simulator, shape
         {"status_words": {"in_progress": "brewing", "queued": "in the kettle", "completed": "brewed"}},
     ],
 )
-def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: dict[str, Any]) -> None:
+def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Simulator, shape: dict[str, Any]) -> None:
     sim.knobs(**shape)
     result = run_task(sim).result
     assert not result.get("failed") and result["changed"], result
@@ -142,11 +142,11 @@ def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: 
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-# One is under way already
+# A fleet rollout is already under way
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_fleet_rollout_that_is_under_way_is_adopted_not_doubled(sim: Simulator, check: bool) -> None:
+def test_a_fleet_rollout_under_way_is_adopted_and_no_second_one_is_started(sim: Simulator, check: bool) -> None:
     theirs = started_by_another(sim)
     result = run_task(sim, check=check).result
     assert not result.get("failed") and not result["changed"] and result["adopted"], result
@@ -156,7 +156,7 @@ def test_a_fleet_rollout_that_is_under_way_is_adopted_not_doubled(sim: Simulator
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_fleet_rollout_that_is_under_way_can_be_a_failure(sim: Simulator, check: bool) -> None:
+def test_a_fleet_rollout_under_way_is_a_failure_if_configured(sim: Simulator, check: bool) -> None:
     theirs = started_by_another(sim)
     done = run_task(sim, on_active="fail", check=check)
     assert done.result["failed"] and not done.result["changed"]
@@ -165,7 +165,7 @@ def test_a_fleet_rollout_that_is_under_way_can_be_a_failure(sim: Simulator, chec
 
 
 @pytest.mark.parametrize("on_active", ["adopt", "fail"])
-def test_one_that_the_list_does_not_show_yet_is_taken_from_the_servers_refusal(sim: Simulator, on_active: str) -> None:
+def test_a_rollout_that_is_not_listed_yet_is_taken_from_the_servers_refusal(sim: Simulator, on_active: str) -> None:
     sim.knobs(list_lag_s=5)
     theirs = started_by_another_unseen(sim)
     result = run_task(sim, on_active=on_active).result
@@ -180,7 +180,7 @@ def started_by_another_unseen(sim: Simulator) -> str:
     return next(row["id"] for row in fleet_rollouts(sim) if row["id"] not in before)
 
 
-def test_a_paused_one_that_is_adopted_says_that_it_does_not_end(sim: Simulator) -> None:
+def test_adopting_a_paused_rollout_reports_that_it_does_not_end(sim: Simulator) -> None:
     theirs = started_by_another(sim)
     sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{theirs}/pause")
     done = run_task(sim, wait_timeout=60)
@@ -188,28 +188,28 @@ def test_a_paused_one_that_is_adopted_says_that_it_does_not_end(sim: Simulator) 
     assert any("ends only once it is resumed" in warning for warning in done.warnings)
 
 
-def test_two_that_are_under_way_are_neither_followed_nor_joined_by_a_third(sim: Simulator) -> None:
+def test_if_two_rollouts_are_under_way_none_is_followed_and_no_third_is_started(sim: Simulator) -> None:
     sim.knobs(twin_rollouts=1)
     started_by_another(sim)
     done = run_task(sim)
     assert done.result["failed"] and "Several fleet rollouts are under way" in done.msg and posts(sim) == []
 
 
-def test_a_redeploy_of_one_instance_is_no_fleet_rollout(sim: Simulator) -> None:
+def test_a_redeploy_of_one_instance_does_not_count_as_a_fleet_rollout(sim: Simulator) -> None:
     sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
     result = run_task(sim).result
     assert result["changed"] and not result["adopted"] and not result.get("failed"), result
     assert (result["enqueued"], result["skipped_instances"]) == (3, 1)
 
 
-# The answer is lost, or says too little
+# Lost and incomplete answers
 
 
 # behaviour 3.5, row 1
 @pytest.mark.parametrize(
     "fault", [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"truncated_body": True}]
 )
-def test_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_started_rollout_whose_answer_is_lost_is_adopted_with_one_post(sim: Simulator, fault: dict[str, Any]) -> None:
     before = len(fleet_rollouts(sim))
     sim.fault(operation="start_fleet_rollout", **fault)
     result = run_task(sim).result
@@ -219,7 +219,7 @@ def test_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str, A
 
 
 # behaviour 3.5, row 2
-def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
+def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
     before = len(fleet_rollouts(sim))
     sim.fault(operation="start_fleet_rollout", reset_before=True)
     done = run_task(sim)
@@ -231,7 +231,7 @@ def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) 
 
 # behaviour 3.5, row 3
 @pytest.mark.parametrize("lost", [False, True])
-def test_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, lost: bool) -> None:
+def test_if_two_rollouts_match_both_are_listed_and_neither_is_followed(sim: Simulator, lost: bool) -> None:
     sim.knobs(twin_rollouts=1, tasks_shape="empty")
     if lost:
         sim.fault(operation="start_fleet_rollout", reset_after=True)
@@ -244,7 +244,7 @@ def test_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, los
 
 
 # behaviour 3.5, row 3
-def test_of_two_candidates_the_task_ids_tell_the_right_one(sim: Simulator) -> None:
+def test_the_task_ids_decide_between_two_matching_rollouts(sim: Simulator) -> None:
     sim.knobs(twin_rollouts=1)
     result = run_task(sim, wait=False).result
     assert result["match"] == "exact" and result["rollout_id"] == fleet_rollouts(sim)[-2]["id"]
@@ -271,26 +271,26 @@ def test_a_rollout_that_never_appears_is_a_failure_that_says_so(sim: Simulator) 
 
 
 # behaviour 3.5, row 5
-def test_without_ids_it_is_told_by_its_time_and_says_so(sim: Simulator) -> None:
+def test_without_task_ids_the_rollout_is_matched_by_its_time_and_reported_as_weak(sim: Simulator) -> None:
     sim.knobs(tasks_shape="empty", celery_task_id_null=True)
     sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
     result = run_task(sim).result
     assert not result.get("failed") and result["match"] == "weak", result
 
 
-# How it ends
+# How a rollout ends
 
 
 def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-002": "failed"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"] and done.result["rollout"]["status"] == "partial"
-    told = "of 4 targets, 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
-    assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
+    summary = "of 4 targets, 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
+    assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {summary}"
     assert done.result["too_many"] and done.result["ended_badly"] and "stopped" not in done.result
 
 
-def test_so_many_may_fail(sim: Simulator) -> None:
+def test_max_failed_targets_may_fail(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-002": "failed", "agent-003": "uncertain_not_applied"})
     assert run_task(sim, max_failed=2, uncertain_grace=0).result.get("failed") is None
     put_to_rest(sim)
@@ -316,11 +316,11 @@ def test_a_rollout_is_stopped_once_too_many_have_failed(
     }
     assert posts(sim) == ["start_fleet_rollout"] * (not adopted) + [f"{how}_rollout"]
     words = [row["status"] for row in done.result["targets"]]
-    assert words.count("cancelled") >= 2, "what had not started was revoked"
+    assert words.count("cancelled") >= 2, "targets that had not started were revoked"
 
 
 @pytest.mark.parametrize("outcomes", [{"agent-001": "failed"}, {"agent-001": "uncertain_applied"}])
-def test_a_rollout_is_not_stopped_for_what_may_fail_or_proves_to_have_succeeded(
+def test_a_rollout_is_not_stopped_for_allowed_failures_or_uncertain_targets_that_succeeded(
     sim: Simulator, outcomes: dict[str, Any]
 ) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes=outcomes)
@@ -330,7 +330,7 @@ def test_a_rollout_is_not_stopped_for_what_may_fail_or_proves_to_have_succeeded(
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_one_that_cannot_be_stopped_says_so(sim: Simulator) -> None:
+def test_a_rollout_that_cannot_be_stopped_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-001": "failed"})
     sim.fault(operation="pause_rollout", status=403)
     done = run_task(sim, on_too_many="pause")
@@ -346,7 +346,7 @@ def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
 
     done = run_task(sim, during=during, max_failed=4)
     assert done.result["failed"] and "was cancelled: of 4 targets, 2 cancelled." in done.msg
-    assert "ended_badly" not in done.result, "a retry would not mend it"
+    assert "ended_badly" not in done.result, "a retry would not help"
 
 
 # behaviour 3.5, row 6
@@ -365,7 +365,7 @@ def test_a_retry_that_changes_the_task_ids_is_still_followed(sim: Simulator) -> 
 
 
 # behaviour 3.5, row 7
-def test_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulator) -> None:
+def test_an_uncertain_target_that_was_applied_succeeds_by_the_evidence(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_applied"})
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -375,7 +375,7 @@ def test_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulato
 
 
 # behaviour 3.5, row 8
-def test_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
+def test_an_uncertain_target_that_was_not_applied_is_a_failure(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and "of 4 targets, 1 uncertain: agent-001.fra1.fleet.example (" in done.msg
@@ -384,7 +384,7 @@ def test_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
 
 
 # behaviour 3.5, row 9
-def test_a_late_result_counts(sim: Simulator) -> None:
+def test_a_late_result_replaces_the_uncertain_one(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-004": {"outcome": "uncertain_applied", "late_result_s": 40}})
     result = run_task(sim).result
     assert not result.get("failed") and "reconciled" not in result, result
@@ -404,17 +404,17 @@ def test_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_run(s
     assert posts(sim) == ["start_fleet_rollout"], "no cancel, no SIGTERM, no second one"
 
 
-# The window, and who may
+# The window and roles
 
 
 # behaviour 3.5, row 12
 @pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(sim: Simulator, kind: object) -> None:
+def test_a_closed_window_is_reported_the_same_however_the_server_refuses(sim: Simulator, kind: object) -> None:
     close_the_window(sim, kind)
-    foretold = run_task(sim, check=True)
-    assert foretold.result["failed"] and not foretold.result["changed"] and posts(sim) == []
-    sentence = CLOSED.search(foretold.msg)
-    assert sentence is not None, foretold.msg
+    predicted = run_task(sim, check=True)
+    assert predicted.result["failed"] and not predicted.result["changed"] and posts(sim) == []
+    sentence = CLOSED.search(predicted.msg)
+    assert sentence is not None, predicted.msg
 
     done = run_task(sim, wait_timeout=60)
     if kind == "defer_countdown":
@@ -422,13 +422,13 @@ def test_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(sim
         assert done.result["countdown_seconds"] > 3600 and "put the rollout off" in done.warnings[0]
     else:
         assert not done.result["changed"] and bool(done.result.get("failed")) == (kind != "200_skip")
-    told = [done.msg, *done.warnings]
-    assert any(sentence[0] in text for text in told), told
+    messages = [done.msg, *done.warnings]
+    assert any(sentence[0] in text for text in messages), messages
     assert posts(sim) == ["start_fleet_rollout"]
 
 
 # behaviour 3.5, row 12
-def test_the_window_is_overridden_with_a_reason(sim: Simulator) -> None:
+def test_a_closed_window_can_be_overridden_with_a_reason(sim: Simulator) -> None:
     close_the_window(sim, 409)
     result = run_task(sim, override_window=True, override_reason="CVE-2026-1234").result
     assert not result.get("failed") and result["changed"] and result["override_reason"] == "CVE-2026-1234"
@@ -437,7 +437,7 @@ def test_the_window_is_overridden_with_a_reason(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("role", ["user", "admin"])
 @pytest.mark.parametrize("state", ["started", "paused", "running", "cancelled"])
-def test_a_key_without_the_role_is_one_sentence(sim: Simulator, role: str, state: str) -> None:
+def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator, role: str, state: str) -> None:
     options = {"state": state}
     if state != "started":
         options["rollout_id"] = started_by_another(sim)
@@ -449,13 +449,13 @@ def test_a_key_without_the_role_is_one_sentence(sim: Simulator, role: str, state
     assert "Tenant admin role required" in done.msg and len(posts(sim)) == 1
 
 
-def test_the_override_needs_its_own_flag(sim: Simulator) -> None:
+def test_overriding_the_window_needs_its_own_option(sim: Simulator) -> None:
     done = run_task(sim, key=sim.keys["tenant_admin"], override_window=True, override_reason="drill")
     assert done.result["failed"] and "tenant-wide admin flag" in done.msg and not done.result["changed"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"rollout_id": "x"}, "a rollout that is started has no id yet"),
         ({"override_window": True, "override_reason": " "}, "override_reason is empty"),
@@ -465,11 +465,11 @@ def test_the_override_needs_its_own_flag(sim: Simulator) -> None:
         ({"max_failed": -1}, "it must be 0 or more"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_before_anything_is_sent(
-    sim: Simulator, options: dict[str, Any], said: str
+def test_invalid_options_are_refused_before_anything_is_sent(
+    sim: Simulator, options: dict[str, Any], message: str
 ) -> None:
     done = run_task(sim, **options)
-    assert done.result["failed"] and said in done.msg and sim.journal() == []
+    assert done.result["failed"] and message in done.msg and sim.journal() == []
 
 
 # Pausing, resuming, cancelling
@@ -477,23 +477,23 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("bodies", ["null", "object", "empty"])
 @pytest.mark.parametrize("words", ["canonical", "synonyms", "shouting"])
-def test_a_rollout_is_paused_resumed_and_cancelled_each_once(sim: Simulator, bodies: str, words: str) -> None:
+def test_a_rollout_is_paused_resumed_and_cancelled_with_one_call_each(sim: Simulator, bodies: str, words: str) -> None:
     rollout_id = started_by_another(sim)
     sim.knobs(null_bodies=bodies, status_words=words)
     for state, call in (("paused", "pause"), ("running", "resume"), ("cancelled", "cancel")):
         sim.clear_journal()
-        foretold = run_task(sim, state=state, check=True)
+        predicted = run_task(sim, state=state, check=True)
         assert posts(sim) == []
         first = run_task(sim, state=state, rollout_id=rollout_id)
         assert first.result["changed"] and not first.result.get("failed"), first.result
-        assert foretold.result["changed"] and foretold.result["diff"] == first.result["diff"]
+        assert predicted.result["changed"] and predicted.result["diff"] == first.result["diff"]
         again = run_task(sim, state=state, rollout_id=rollout_id)
         assert not again.result["changed"] and not again.result.get("failed"), again.result
         assert posts(sim) == [f"{call}_rollout"]
     assert rollout_of(sim, rollout_id)["rollout"]["completed_at"]
 
 
-def test_the_diff_of_a_pause_tells_what_really_happens(sim: Simulator) -> None:
+def test_the_diff_of_a_pause_shows_what_really_happens(sim: Simulator) -> None:
     rollout_id = started_by_another(sim)
     diff = run_task(sim, state="paused", rollout_id=rollout_id, wait=False).result["diff"]
     assert (diff["before"]["status"], diff["before"]["queued"], diff["before"]["in_progress"]) == ("in_progress", 2, 2)
@@ -503,7 +503,7 @@ def test_the_diff_of_a_pause_tells_what_really_happens(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_only_a_forced_cancel_terminates_what_is_in_progress(sim: Simulator, force: bool) -> None:
+def test_only_a_forced_cancel_terminates_targets_in_progress(sim: Simulator, force: bool) -> None:
     sim.knobs(outcomes={"*": "stuck"})
     rollout_id = started_by_another(sim)
     done = run_task(sim, state="cancelled", rollout_id=rollout_id, force=force)
@@ -518,7 +518,7 @@ def test_only_a_forced_cancel_terminates_what_is_in_progress(sim: Simulator, for
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_finished_rollout_is_left_as_it_is(sim: Simulator, check: bool) -> None:
+def test_a_finished_rollout_is_not_changed(sim: Simulator, check: bool) -> None:
     rollout_id = run_task(sim).result["rollout_id"]
     sim.clear_journal()
     cancelled = run_task(sim, state="cancelled", rollout_id=rollout_id, check=check)
@@ -531,7 +531,7 @@ def test_a_finished_rollout_is_left_as_it_is(sim: Simulator, check: bool) -> Non
 
 
 @pytest.mark.parametrize("state", ["paused", "running", "cancelled"])
-def test_without_an_id_there_must_be_exactly_one_under_way(sim: Simulator, state: str) -> None:
+def test_without_an_id_exactly_one_rollout_must_be_under_way(sim: Simulator, state: str) -> None:
     done = run_task(sim, state=state)
     assert done.result["failed"] and "No fleet rollout is under way" in done.msg
     sim.knobs(twin_rollouts=1)
@@ -543,7 +543,7 @@ def test_without_an_id_there_must_be_exactly_one_under_way(sim: Simulator, state
 
 @pytest.mark.parametrize("state", ["paused", "running", "cancelled"])
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
-def test_a_lost_answer_is_looked_up_and_sent_again_only_if_nothing_was_done(
+def test_a_call_whose_answer_is_lost_is_sent_again_only_if_it_had_no_effect(
     sim: Simulator, state: str, kind: str
 ) -> None:
     rollout_id = started_by_another(sim)
@@ -557,7 +557,7 @@ def test_a_lost_answer_is_looked_up_and_sent_again_only_if_nothing_was_done(
     assert posts(sim) == [call] * (2 if kind == "reset_before" else 1)
 
 
-def test_an_answer_that_is_lost_twice_is_reported_as_unknown(sim: Simulator) -> None:
+def test_a_call_whose_answer_is_lost_twice_is_reported_as_unknown(sim: Simulator) -> None:
     sim.knobs(outcomes={"*": "stuck"})
     rollout_id = started_by_another(sim)
     sim.fault(operation="pause_rollout", reset_before=True)
@@ -567,8 +567,8 @@ def test_an_answer_that_is_lost_twice_is_reported_as_unknown(sim: Simulator) -> 
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
-def test_a_rollout_that_ends_between_the_look_and_the_call_is_judged_anew(sim: Simulator, state: str) -> None:
-    # The clock runs on by itself while the call is under way, so it comes too late.
+def test_a_rollout_that_ends_just_before_the_call_is_judged_by_its_new_state(sim: Simulator, state: str) -> None:
+    # The clock runs during the call, so that it comes too late.
     rollout_id = started_by_another(sim)
     sim.knobs(clock_speed=2000)
     sim.fault(match=f"{rollout_id}/(pause|cancel)", times=1, latency_s=0.3)
@@ -578,8 +578,8 @@ def test_a_rollout_that_ends_between_the_look_and_the_call_is_judged_anew(sim: S
         sim.knobs(clock_speed=0)
     assert not done.result["changed"] and done.result["rollout"]["status"] == "completed"
     assert bool(done.result.get("failed")) == (state == "paused")
-    told = [done.msg, *done.warnings]
-    assert any("is completed" in text for text in told), told
+    messages = [done.msg, *done.warnings]
+    assert any("is completed" in text for text in messages), messages
 
 
 # behaviour 3.5, row 28

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What rollout_target says of a rollout after its retries: by all of its targets, and only if they are all shown."""
+"""How rollout_target judges a rollout after its retries: by all of its targets, and only if all of them are listed."""
 
 from __future__ import annotations
 
@@ -18,33 +18,35 @@ WHOLE: dict[str, Any] = {"select": "all", "max_failed_of": "rollout", "uncertain
 
 
 @pytest.mark.parametrize(
-    ("words", "retries", "told"),
+    ("words", "retries", "message"),
     [
-        # Nothing could be retried.
+        # No target can be retried.
         (["uncertain", "succeeded", "succeeded"], 0, "1 uncertain"),
-        # The one that could be retried succeeds.
+        # The target that can be retried succeeds.
         (["failed", "uncertain", "uncertain"], 1, "2 uncertain"),
-        # A status that nobody knows is never selected.
+        # An unknown status is never selected.
         (["melted", "succeeded", "succeeded"], 0, "1 with an unknown end"),
         (["failed", "cancelled", "succeeded"], 1, "1 cancelled"),
         (["failed", "failed", "succeeded"], 2, ""),
     ],
 )
-def test_after_the_retries_the_whole_rollout_is_judged(words: list[str], retries: int, told: str) -> None:
+def test_after_the_retries_the_rollout_is_judged_by_all_of_its_targets(
+    words: list[str], retries: int, message: str
+) -> None:
     with second_api(outcomes=dict(zip(HOSTS, words, strict=True)), deploy_seconds=0) as api:
         rollout_id = api.add_rollout(api.instances, "fleet")["id"]
-        # Nothing says whether an uncertain target was applied.
+        # There is no evidence whether an uncertain target was applied.
         api.quirks.status["get_available_updates"] = 404
         done = run_second(api, "rollout_target", rollout_id=rollout_id, **WHOLE)
         assert len(api.writes()) == retries
-        assert bool(done.result.get("failed")) == bool(told), done.result
-        assert told in done.msg and (not told or rollout_id in done.msg)
+        assert bool(done.result.get("failed")) == bool(message), done.result
+        assert message in done.msg and (not message or rollout_id in done.msg)
         allowed = run_second(api, "rollout_target", rollout_id=rollout_id, **WHOLE, max_failed=2)
         assert bool(allowed.result.get("failed")) == ("cancelled" in words), "a cancelled rollout has failed"
 
 
 @pytest.mark.parametrize("targets", [None, [], {}])
-def test_retried_targets_that_are_no_longer_shown_have_not_ended(targets: Any) -> None:
+def test_retried_targets_that_are_no_longer_listed_have_not_ended(targets: Any) -> None:
     with second_api(outcomes={"agent-001": "failed"}, deploy_seconds=0) as api:
         rollout_id = api.add_rollout(api.instances, "fleet")["id"]
         looks: list[int] = []

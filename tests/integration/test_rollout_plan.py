@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What rollout_plan says of a real fleet, and when it refuses to make a plan."""
+"""The plan of rollout_plan for a simulated fleet, and when it refuses to make one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def hour_of(sim: Simulator) -> int:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simulator, check: bool) -> None:
+def test_the_plan_has_batches_versions_and_times_of_the_fleet_and_writes_nothing(sim: Simulator, check: bool) -> None:
     result = plan(sim, check=check, freezes=[{"from": "2000-01-01", "to": "2000-01-02"}]).result
     assert not result.get("failed") and result["changed"] is False, result
     assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2, 2, 1]
@@ -90,7 +90,7 @@ def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simu
     assert posts(sim) == []
 
 
-def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) -> None:
+def test_current_instances_are_left_out_unless_requested(sim: Simulator) -> None:
     for host in ("agent-001", "agent-004"):
         assert run_module(sim, "instance_runtime", host).result["changed"]
     result = plan(sim).result
@@ -103,14 +103,14 @@ def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) 
     assert "Already current, not changed: agent-001, agent-004." in result["text"]
     everything = plan(sim, state="redeployed").result
     assert len(everything["planned"]) == 6 and everything["left_alone"] == []
-    # The skills of a current runtime are out of date.
+    # The runtime is current, but skills are outdated.
     updates = sim.call("GET", f"/v1/instances/{sim.instance('agent-001')['id']}/updates/available")[1]
     assert updates["total_available"] > 0
     assert "agent-001" in plan(sim, state="updates").result["planned"]
 
 
-def test_gone_instances_are_named_and_left_out(sim: Simulator) -> None:
-    # An id that no instance has any more.
+def test_deleted_instances_are_named_and_left_out(sim: Simulator) -> None:
+    # The id of a deleted instance.
     instances = {**names_to_ids(sim), "agent-099": "00000000-0000-4000-8000-000000000000"}
     result = plan(sim, instances=instances).result
     assert result["gone"] == ["agent-099"]
@@ -120,7 +120,7 @@ def test_gone_instances_are_named_and_left_out(sim: Simulator) -> None:
     assert alone.msg == "The server knows none of these 1 instances any more: agent-099."
 
 
-def test_an_instance_that_cannot_be_read_makes_no_plan_and_is_named(sim: Simulator) -> None:
+def test_no_plan_is_made_if_an_instance_cannot_be_read_and_it_is_named(sim: Simulator) -> None:
     sick = sim.instance("agent-003")["id"]
     sim.fault(match=f"GET /v1/instances/{sick}/updates/available", status=500)
     done = plan(sim, retries=0)
@@ -133,7 +133,7 @@ def test_an_instance_that_cannot_be_read_makes_no_plan_and_is_named(sim: Simulat
 @pytest.mark.parametrize(
     ("operation", "calls"), [("get_rollout_timeline", "timeline"), ("list_fleet_rollouts", "rollouts")]
 )
-def test_durations_that_cannot_be_read_are_a_warning(sim: Simulator, operation: str, calls: str) -> None:
+def test_unreadable_durations_are_a_warning(sim: Simulator, operation: str, calls: str) -> None:
     sim.fault(operation=operation, status=503)
     done = plan(sim, retries=0, fallback_seconds=100, extra_seconds=20)
     assert not done.result.get("failed"), done.msg
@@ -142,7 +142,7 @@ def test_durations_that_cannot_be_read_are_a_warning(sim: Simulator, operation: 
     assert {batch["p90_seconds"] for batch in done.result["batches"]} == {120.0}
 
 
-def test_a_plan_is_accepted_by_its_hash_until_something_moves(sim: Simulator) -> None:
+def test_a_plan_is_accepted_by_its_hash_until_its_inputs_change(sim: Simulator) -> None:
     agreed = plan(sim).result["plan_hash"]
     sim.advance(5000)
     assert not plan(sim, plan_hash=agreed).result.get("failed")
@@ -162,11 +162,11 @@ def test_a_plan_is_accepted_by_its_hash_until_something_moves(sim: Simulator) ->
     assert posts(sim) == []
 
 
-def test_what_fits_the_window_is_counted(sim: Simulator) -> None:
+def test_the_batches_that_fit_the_window_are_counted(sim: Simulator) -> None:
     now = hour_of(sim)
     hours(sim, now, (now + 1) % 24)
     left = 3600 - sim.state()["now"] % 3600
-    # Two batches of 0.4 of what is left fit, the third one does not.
+    # Each batch takes 0.4 of the remaining window: two fit, the third one does not.
     options = {"history": 0, "fallback_seconds": left * 0.4, "extra_seconds": 0, "window_margin": left * 0.1}
     result = plan(sim, **options).result
     assert result["window"]["fits"] == "part" and result["window"]["batches_that_fit"] == 2
@@ -189,14 +189,16 @@ def test_what_fits_the_window_is_counted(sim: Simulator) -> None:
         (1, {"canary": 4}, [1] * 6),
     ],
 )
-def test_batches_by_growth(sim: Simulator, limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+def test_batch_sizes_follow_the_growth_option(
+    sim: Simulator, limit: int, options: dict[str, Any], sizes: list[int]
+) -> None:
     hours(sim, 0, 0, limit=limit)
     assert [len(batch["instances"]) for batch in plan(sim, **options).result["batches"]] == sizes
 
 
 # behaviour 3.5, row 14
 @pytest.mark.parametrize("limit", [0, -1, None])
-def test_a_policy_below_one_makes_no_plan(sim: Simulator, limit: Any) -> None:
+def test_no_plan_is_made_with_a_policy_below_1(sim: Simulator, limit: Any) -> None:
     sim.knobs(policy={"max_parallel_rollouts": limit})
     done = plan(sim)
     assert done.msg.startswith("There is no plan: the update policy's max_parallel_rollouts is ")
@@ -213,18 +215,9 @@ def test_a_policy_below_one_makes_no_plan(sim: Simulator, limit: Any) -> None:
         ({"window_margin": -1}, "window_margin is -1.0: it must be 0 or more."),
     ],
 )
-def test_numbers_that_make_no_plan_are_refused_before_any_call(
-    sim: Simulator, options: dict[str, Any], sentence: str
-) -> None:
+def test_invalid_numbers_are_refused_before_any_call(sim: Simulator, options: dict[str, Any], sentence: str) -> None:
     assert plan(sim, **options).msg == sentence
     assert sim.journal() == []
-
-
-# behaviour 3.5, row 27
-def test_a_refused_key_is_tried_once(sim: Simulator) -> None:
-    done = plan(sim, key="wrong")
-    assert "HTTP 401" in done.msg
-    assert len(sim.journal()) == 1
 
 
 # The order
@@ -247,7 +240,7 @@ def test_a_refused_key_is_tried_once(sim: Simulator) -> None:
         ({"waves": [{"name": "eu", "hosts": ["agent-001"], "limit": 0}]}, "limit of wave eu is 0"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused_in_one_sentence_before_a_call(
+def test_an_invalid_order_is_refused_in_one_sentence_before_any_call(
     sim: Simulator, options: dict[str, Any], msg: str
 ) -> None:
     done = plan(sim, **options)
@@ -264,7 +257,7 @@ def test_health_history_and_audit_are_read_only_for_the_rules_that_need_them(sim
     done = plan(sim, order="sickest", quarantine=1, defer_busy=1)
     assert {row["operation_id"] for row in sim.journal()} >= read
     assert done.result["batches"][0]["instances"] == ["agent-004"]
-    # For a run that changes no version none is read, and the batches take what is expected of them.
+    # For a run that changes no version, no history is read and the batches take the expected time.
     sim.clear_journal()
     checked = plan(sim, state="checked", fallback_seconds=30, extra_seconds=0, soak=5).result
     assert sim.journal(operation_id="get_available_updates") == []

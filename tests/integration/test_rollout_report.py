@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a run against what the server says afterwards, and the end that its verdict asks for."""
+"""The report of a run, compared with the server's state, and the exit that its verdict causes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def report(sim: Simulator, **options: Any) -> ModuleTask:
     return run_module(sim, "rollout_report", **{"instances": names_to_ids(sim), **options})
 
 
-def test_a_run_that_was_stopped_is_told_as_the_server_knows_it(sim: Simulator) -> None:
+def test_the_report_of_a_stopped_run_agrees_with_the_server(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-003": ["failed"]})
     outcomes = redeploy(sim, "agent-001", "agent-002", "agent-003")
     sim.clear_journal()
@@ -55,14 +55,14 @@ def test_a_run_that_was_stopped_is_told_as_the_server_knows_it(sim: Simulator) -
     assert done.result["changed"] is False and posts(sim) == []
 
 
-def test_an_uncertain_end_and_a_wait_that_ran_out_are_uncertain(sim: Simulator) -> None:
+def test_a_redeploy_that_the_run_did_not_wait_for_is_uncertain(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": ["stuck"]})
     outcomes = {"agent-001": run_module(sim, "instance_runtime", "agent-001", wait_timeout=60).result}
     assert report(sim, outcomes=outcomes).result["report"]["uncertain"] == ["agent-001"]
 
 
 # behaviour 3.5, row 27
-def test_a_key_refused_while_a_redeploy_runs_leaves_it_uncertain(sim: Simulator) -> None:
+def test_a_key_that_is_refused_during_a_redeploy_leaves_it_uncertain(sim: Simulator) -> None:
     def refuse(pause: int) -> None:
         sim.fault(match="GET", status=401)
 
@@ -72,12 +72,12 @@ def test_a_key_refused_while_a_redeploy_runs_leaves_it_uncertain(sim: Simulator)
     done = report(sim, outcomes={"agent-001": outcome}, verdict="fail")
     found = done.result["report"]
     assert (found["uncertain"], found["not_touched"]) == (["agent-001"], [f"agent-00{n}" for n in range(2, 6)])
-    # The report needs no key, and tries a refused one once.
+    # The report works without a key, and tries a refused key once.
     assert len(sim.journal()) == 1
     assert len(done.warnings) == 1 and "HTTP 401" in done.warnings[0]
 
 
-def test_what_the_server_says_otherwise_is_named(sim: Simulator) -> None:
+def test_differences_between_the_run_and_the_server_are_named(sim: Simulator) -> None:
     redeploy(sim, "agent-002")
     done = report(sim, outcomes={"agent-001": {"changed": True}}, planned=["agent-001", "agent-002"])
     assert done.result["report"]["disagreements"] == {
@@ -88,7 +88,7 @@ def test_what_the_server_says_otherwise_is_named(sim: Simulator) -> None:
     assert report(sim, compare_versions=False, verdict="pass").result["report"]["disagreements"] == {}
 
 
-def test_a_server_that_is_silent_spoils_no_report(sim: Simulator) -> None:
+def test_a_failing_server_does_not_prevent_the_report(sim: Simulator) -> None:
     sim.fault(match="GET", status=503)
     done = report(sim, outcomes={"agent-001": {"changed": True}}, verdict="deferred", retries=0)
     assert done.result["report"]["counts"] == {
@@ -103,7 +103,7 @@ def test_a_server_that_is_silent_spoils_no_report(sim: Simulator) -> None:
     assert "5 instances could not be compared" in done.warnings[0]
 
 
-def test_check_mode_asks_nothing_and_says_what_would_be(sim: Simulator) -> None:
+def test_check_mode_makes_no_call_and_reports_what_would_happen(sim: Simulator) -> None:
     done = report(sim, check=True, outcomes={"agent-001": {"changed": True}}, planned=["agent-001"])
     assert done.result["text"][0] == "Would be updated (1): agent-001"
     assert sim.journal() == []
@@ -118,7 +118,7 @@ def test_check_mode_asks_nothing_and_says_what_would_be(sim: Simulator) -> None:
         ("inconclusive", "unreachable", "It could not be determined whether to continue. It broke. Twice."),
     ],
 )
-def test_the_end_of_a_run(sim: Simulator, verdict: str, key: str | None, message: str) -> None:
+def test_the_verdict_decides_how_the_task_ends(sim: Simulator, verdict: str, key: str | None, message: str) -> None:
     done = run_module(sim, "rollout_end", verdict=verdict, reasons=["It broke.", "Twice."])
     assert {name for name in ("failed", "unreachable") if done.result.get(name)} == ({key} if key else set())
     assert (done.msg, done.result["verdict"]) == (message, verdict)

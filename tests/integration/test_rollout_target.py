@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What rollout_target does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+"""What rollout_target does, as the server's journal shows it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run_task(sim: Simulator, rollout_id: str, /, **options: Any) -> ModuleTask:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # A clock that stands still until a task pauses.
+    # The clock stands still until a task pauses.
     with running_simulator(instances=4, speed=0) as sim:
         yield sim
 
@@ -40,7 +40,7 @@ def sim(fleet: Simulator) -> Simulator:
 
 
 def rolled_out(sim: Simulator, outcomes: dict[str, Any], seconds: float = 300) -> str:
-    """A fleet rollout in which the first attempts ended so; its id."""
+    """Run a fleet rollout with these outcomes of the first attempts. Returns its id."""
     sim.knobs(outcomes={host: value if isinstance(value, list) else [value] for host, value in outcomes.items()})
     status, _answer = sim.call("POST", "/v1/instances/fleet/runtime/rollout")
     assert status == 200
@@ -54,19 +54,19 @@ def target_of(sim: Simulator, rollout_id: str, host: str) -> dict[str, Any]:
     return next(row for row in targets if row["instance_id"] == sim.instance(host)["id"])
 
 
-# The straight way
+# Normal operation
 
 
 @pytest.mark.parametrize("bodies", ["null", "object", "empty"])
-def test_what_failed_is_retried_once_and_seen_through(sim: Simulator, bodies: str) -> None:
+def test_failed_targets_are_retried_once_and_followed_to_their_end(sim: Simulator, bodies: str) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-003": "failed"})
     sim.knobs(null_bodies=bodies)
-    foretold = run_task(sim, rollout_id, select="failed", check=True).result
+    predicted = run_task(sim, rollout_id, select="failed", check=True).result
     assert posts(sim) == []
     result = run_task(sim, rollout_id, select="failed").result
     assert result["changed"] and not result.get("failed"), result
     for key in ("changed", "diff", "retried", "skipped_targets"):
-        assert foretold[key] == result[key], key
+        assert predicted[key] == result[key], key
     assert [row["was"] for row in result["retried"]] == ["failed", "failed"] and result["skipped_targets"] == []
     assert {row["status"] for row in result["targets"]} == {"succeeded"} and len(result["targets"]) == 2
     assert result["rollout"]["status"] == "completed" and posts(sim) == [CALL] * 2
@@ -77,7 +77,7 @@ def test_what_failed_is_retried_once_and_seen_through(sim: Simulator, bodies: st
 
 
 @pytest.mark.parametrize("by", ["target_id", "instance_id"])
-def test_one_target_is_retried_and_no_other(sim: Simulator, by: str) -> None:
+def test_a_single_target_can_be_retried(sim: Simulator, by: str) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
     target = target_of(sim, rollout_id, "agent-002")
     chosen = {"target_id": target["id"]} if by == "target_id" else {"instance_id": target["instance_id"]}
@@ -91,7 +91,7 @@ def test_one_target_is_retried_and_no_other(sim: Simulator, by: str) -> None:
 
 
 @pytest.mark.parametrize(("select", "calls"), [("failed", 1), ("uncertain", 1), ("all", 2)])
-def test_the_selection_is_kept(sim: Simulator, select: str, calls: int) -> None:
+def test_only_selected_targets_are_retried(sim: Simulator, select: str, calls: int) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
     result = run_task(sim, rollout_id, select=select).result
     assert not result.get("failed") and len(result["retried"]) == calls, result
@@ -107,7 +107,7 @@ def test_the_selection_is_kept(sim: Simulator, select: str, calls: int) -> None:
         {"celery_task_id_null": True},
     ],
 )
-def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: dict[str, Any]) -> None:
+def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Simulator, shape: dict[str, Any]) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
     sim.knobs(**shape)
     result = run_task(sim, rollout_id, select="all").result
@@ -115,7 +115,7 @@ def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: 
     assert posts(sim) == [CALL] * 2
 
 
-def test_what_is_under_way_or_cancelled_is_left_alone_with_a_reason(sim: Simulator) -> None:
+def test_targets_under_way_or_cancelled_are_skipped_with_a_reason(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {}, seconds=0)
     sim.call("POST", f"{PATH}/{rollout_id}/pause")
     sim.clear_journal()
@@ -126,7 +126,7 @@ def test_what_is_under_way_or_cancelled_is_left_alone_with_a_reason(sim: Simulat
 
 
 @pytest.mark.parametrize("chosen", [{"target_id": "nobody"}, {"instance_id": "nobody"}])
-def test_a_target_that_is_not_there_is_a_failure_that_says_so(sim: Simulator, chosen: dict[str, str]) -> None:
+def test_an_unknown_target_is_a_failure_that_says_so(sim: Simulator, chosen: dict[str, str]) -> None:
     rollout_id = rolled_out(sim, {})
     done = run_task(sim, rollout_id, **chosen)
     assert done.result["failed"] and f"Rollout {rollout_id} has no target" in done.msg and "nobody" in done.msg
@@ -137,7 +137,7 @@ def test_a_target_that_is_not_there_is_a_failure_that_says_so(sim: Simulator, ch
 
 # behaviour 3.5, row 7
 @pytest.mark.parametrize("check", [False, True])
-def test_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> None:
+def test_an_uncertain_target_that_was_applied_is_not_retried(sim: Simulator, check: bool) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_applied"})
     result = run_task(sim, rollout_id, select="uncertain", retry_unknown=True, check=check).result
     assert not result["changed"] and not result.get("failed"), result
@@ -147,12 +147,12 @@ def test_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> No
 
 
 # behaviour 3.5, row 8
-def test_uncertain_and_not_applied_is_retried_exactly_once(sim: Simulator) -> None:
+def test_an_uncertain_target_that_was_not_applied_is_retried_exactly_once(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_not_applied"})
-    foretold = run_task(sim, rollout_id, select="uncertain", check=True).result
+    predicted = run_task(sim, rollout_id, select="uncertain", check=True).result
     result = run_task(sim, rollout_id, select="uncertain").result
     assert result["changed"] and not result.get("failed"), result
-    assert foretold["diff"] == result["diff"] and result["reconciled"][0]["verdict"] == "not_applied"
+    assert predicted["diff"] == result["diff"] and result["reconciled"][0]["verdict"] == "not_applied"
     assert result["targets"][0]["status"] == "succeeded" and posts(sim) == [CALL]
 
 
@@ -166,25 +166,25 @@ def test_a_late_result_is_waited_for_and_nothing_is_retried(sim: Simulator) -> N
     assert 40 <= sum(done.pauses) <= 60 and posts(sim) == []
 
 
-def test_an_old_uncertain_target_is_not_waited_for(sim: Simulator) -> None:
+def test_a_late_result_of_an_old_target_is_not_waited_for(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_applied"})
     assert run_task(sim, rollout_id, select="uncertain").pauses == []
 
 
-@pytest.mark.parametrize("anyhow", [False, True])
-def test_one_of_which_nobody_knows_is_retried_only_if_asked(sim: Simulator, anyhow: bool) -> None:
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_target_of_unknown_outcome_is_retried_only_if_requested(sim: Simulator, allowed: bool) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_not_applied"})
     sim.knobs(force_always_cached=True, disease={"agent-001": "incurable"})
     sim.fault(operation="get_deep_health", status=503)
-    result = run_task(sim, rollout_id, select="all", retry_unknown=anyhow).result
-    assert result["changed"] == anyhow and not result.get("failed"), result
+    result = run_task(sim, rollout_id, select="all", retry_unknown=allowed).result
+    assert result["changed"] == allowed and not result.get("failed"), result
     assert result["reconciled"][0]["verdict"] == "still_unknown"
-    assert posts(sim) == [CALL] * anyhow
-    if not anyhow:
+    assert posts(sim) == [CALL] * allowed
+    if not allowed:
         assert "set retry_unknown" in result["skipped_targets"][0]["reason"]
 
 
-# The answer is lost
+# Lost answers
 
 
 # behaviour 3.5, row 1
@@ -200,7 +200,7 @@ def test_a_retry_whose_answer_is_lost_is_found_and_not_repeated(sim: Simulator, 
 
 
 # behaviour 3.5, row 2
-def test_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> None:
+def test_a_retry_that_did_not_arrive_is_sent_again_after_a_read(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     sim.fault(operation=CALL, times=1, reset_before=True)
     result = run_task(sim, rollout_id, select="failed").result
@@ -211,7 +211,7 @@ def test_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> No
 
 
 # behaviour 3.5, row 2
-def test_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
+def test_a_retry_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     sim.fault(operation=CALL, reset_before=True)
     done = run_task(sim, rollout_id, select="failed")
@@ -219,11 +219,11 @@ def test_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
     assert posts(sim) == [CALL] * 2
 
 
-# How it ends
+# How a retry ends
 
 
 # behaviour 3.5, row 6
-def test_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simulator) -> None:
+def test_targets_are_followed_by_row_id_even_if_their_task_ids_change(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     before = target_of(sim, rollout_id, "agent-001")
     after = run_task(sim, rollout_id, select="failed").result["targets"][0]
@@ -231,12 +231,12 @@ def test_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simu
     assert after["status"] == "succeeded"
 
 
-def test_one_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -> None:
+def test_a_target_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": ["failed", "failed", "failed"], "agent-002": "failed"})
     done = run_task(sim, rollout_id, select="failed")
-    told = "of 2 targets, 1 failed: agent-001.fra1.fleet.example (bundle checksum mismatch on the agent)."
+    summary = "of 2 targets, 1 failed: agent-001.fra1.fleet.example (bundle checksum mismatch on the agent)."
     assert done.result["failed"] and done.result["changed"]
-    assert done.msg == f"Retried in rollout {rollout_id}: {told}"
+    assert done.msg == f"Retried in rollout {rollout_id}: {summary}"
     assert not run_task(sim, rollout_id, select="failed", max_failed=1).result.get("failed")
 
 
@@ -249,7 +249,7 @@ def test_a_stuck_target_times_out_and_is_left_running(sim: Simulator) -> None:
     assert posts(sim) == [CALL]
 
 
-def test_without_waiting_it_is_queued_and_that_is_all(sim: Simulator) -> None:
+def test_without_waiting_targets_are_only_queued(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     done = run_task(sim, rollout_id, select="failed", wait=False)
     assert done.result["changed"] and done.pauses == []
@@ -260,14 +260,14 @@ def test_without_waiting_it_is_queued_and_that_is_all(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
-def test_a_key_without_the_role_is_one_sentence(sim: Simulator, role: str) -> None:
+def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator, role: str) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
     done = run_task(sim, rollout_id, select="failed", key=sim.keys[role])
     assert done.result["failed"] and not done.result["changed"] and "Tenant admin role required" in done.msg
-    assert posts(sim) == [CALL], "the second one would fail alike"
+    assert posts(sim) == [CALL], "the second target would fail in the same way"
 
 
-def test_a_paused_rollout_is_a_refusal_in_the_servers_words(sim: Simulator) -> None:
+def test_a_paused_rollout_is_a_refusal_with_the_servers_message(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": [{"outcome": "failed", "duration_s": 2}]}, seconds=5)
     sim.call("POST", f"{PATH}/{rollout_id}/pause")
     sim.clear_journal()
@@ -276,10 +276,10 @@ def test_a_paused_rollout_is_a_refusal_in_the_servers_words(sim: Simulator) -> N
     assert posts(sim) == [CALL]
 
 
-def test_one_that_somebody_else_retried_meanwhile_is_left_to_them(sim: Simulator) -> None:
+def test_a_target_that_somebody_else_retries_meanwhile_is_skipped(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
     theirs = target_of(sim, rollout_id, "agent-002")["id"]
-    # The first call is lost on its way; while the module looks for its trace, somebody takes the second target.
+    # The first call is lost; while the module looks for its effect, somebody else retries the second target.
     sim.fault(operation=CALL, times=1, reset_before=True)
 
     def during(pause: int) -> None:
@@ -299,7 +299,7 @@ def test_check_mode_sends_nothing(sim: Simulator) -> None:
     assert result["changed"] and len(result["retried"]) == 2 and sim.writes() == []
 
 
-def test_a_play_shows_changed_and_ok_though_instances_and_targets_were_left_out(
+def test_the_play_recap_shows_ok_and_changed_although_instances_and_targets_were_skipped(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     play = """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run log of real ansible-playbook runs: its shape, what it keeps and hides, and what can go wrong around it."""
+"""The run log of real ansible-playbook runs: its format, what it keeps and masks, and how it handles failures."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from tests.integration.run_log_project import (
 
 pytestmark = pytest.mark.playbook
 
-# What ansible-runner tells beside the events of the contract.
+# Events of ansible-runner that the contract does not have.
 NOT_RECORDED = {"verbose", "warning", "error", "deprecated", "debug", "system_warning"}
-# What the run log tells beside ansible-runner.
+# Keys of the run log that ansible-runner does not have.
 OUR_KEYS = {
     "playbook_on_start": {"fleetops_run"},
     "playbook_on_play_start": {"batch", "batch_hosts"},
     "playbook_on_task_start": {"is_handler"},
 }
-# Equal in both logs, event by event.
+# These are equal in both logs, event by event.
 SAME_VALUES = (
     "play",
     "play_uuid",
@@ -75,7 +75,7 @@ SAME_VALUES = (
 
 
 class Recorded:
-    """One run of site.yml by ansible-runner with the run log enabled: the same events told twice."""
+    """One run of site.yml by ansible-runner with the run log enabled: both record the same events."""
 
     def __init__(self, folder: Path) -> None:
         self.project = write_project(folder / "project")
@@ -134,7 +134,7 @@ def warnings_of_the_log(text: str) -> int:
     return len(re.findall(r"\[WARNING\]:\s+Run log:", text))
 
 
-def test_the_same_story_as_ansible_runner(recorded: Recorded) -> None:
+def test_the_run_log_has_the_same_events_as_ansible_runner(recorded: Recorded) -> None:
     ours, theirs = recorded.events, recorded.runner_events
     assert [e["event"] for e in ours] == [e["event"] for e in theirs]
     for mine, other in zip(ours, theirs, strict=True):
@@ -142,7 +142,7 @@ def test_the_same_story_as_ansible_runner(recorded: Recorded) -> None:
         assert set(data) - OUR_KEYS.get(mine["event"], set()) == set(expected), mine["event"]
         for key in SAME_VALUES:
             assert data.get(key) == expected.get(key), (mine["event"], key)
-        # ansible-core 2.18 resolves no action for meta tasks.
+        # ansible-core 2.18 does not resolve the action of meta tasks.
         assert data.get("resolved_action") == (expected.get("resolved_action") or expected.get("task_action"))
         assert data.get("ignore_errors") in (None, bool(expected.get("ignore_errors")))
         assert ("parent_uuid" in mine) == ("parent_uuid" in other)
@@ -150,7 +150,7 @@ def test_the_same_story_as_ansible_runner(recorded: Recorded) -> None:
             assert data["duration"] == pytest.approx(expected["duration"], abs=1.0)
 
 
-def test_the_project_makes_every_kind_of_event(recorded: Recorded) -> None:
+def test_the_example_project_causes_every_kind_of_event(recorded: Recorded) -> None:
     assert {e["event"] for e in recorded.events} == {
         "playbook_on_start",
         "playbook_on_play_start",
@@ -169,7 +169,7 @@ def test_the_project_makes_every_kind_of_event(recorded: Recorded) -> None:
     }
 
 
-def test_counter_uuids_and_the_tree(recorded: Recorded) -> None:
+def test_counters_uuids_and_parents_of_events_are_consistent(recorded: Recorded) -> None:
     assert [e["counter"] for e in recorded.events] == list(range(1, len(recorded.events) + 1))
     seen: set[str] = set()
     for record in recorded.events:
@@ -182,7 +182,7 @@ def test_counter_uuids_and_the_tree(recorded: Recorded) -> None:
     assert len({(e["runner_ident"], e["pid"]) for e in recorded.events}) == 1
 
 
-def test_file_name_and_modes(recorded: Recorded) -> None:
+def test_the_spool_file_has_the_documented_name_and_modes(recorded: Recorded) -> None:
     run = recorded.events[0]["event_data"]["fleetops_run"]
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-{run['run_id']}\.jsonl", recorded.file.name)
     assert recorded.events[0]["runner_ident"] == run["run_id"]
@@ -193,7 +193,7 @@ def test_file_name_and_modes(recorded: Recorded) -> None:
     assert f"{started:%Y%m%dT%H%M%SZ}-" == recorded.file.name[:17]
 
 
-def test_batches_of_serial(recorded: Recorded) -> None:
+def test_the_batches_of_serial_are_recorded(recorded: Recorded) -> None:
     starts = recorded.of("playbook_on_play_start")
     assert [(s["batch"], s["batch_hosts"]) for s in starts] == [
         (1, list(HOSTS[:2])),
@@ -207,10 +207,10 @@ def test_batches_of_serial(recorded: Recorded) -> None:
             assert record["event_data"]["host"] in batch
 
 
-def test_handlers_are_told_each_time_they_run(recorded: Recorded) -> None:
-    # Told at "Handlers now" and at the end of the play; the third batch ends unreachable before its second time.
-    told = collections.Counter(data["host"] for data in recorded.of("runner_on_ok", "Tell"))
-    assert told == {"agent-01": 2, "agent-02": 2, "agent-03": 1, "agent-04": 2, "agent-05": 1}
+def test_handlers_are_recorded_each_time_they_run(recorded: Recorded) -> None:
+    # Notified at "Handlers now" and at the end of the play; the third batch becomes unreachable before its second time.
+    runs_of = collections.Counter(data["host"] for data in recorded.of("runner_on_ok", "Tell"))
+    assert runs_of == {"agent-01": 2, "agent-02": 2, "agent-03": 1, "agent-04": 2, "agent-05": 1}
     assert all(data["is_handler"] for data in recorded.of("playbook_on_task_start", "Tell"))
     assert not any(data["is_handler"] for data in recorded.of("playbook_on_task_start", "Greet"))
 
@@ -229,7 +229,7 @@ def test_the_recap_is_the_sum_of_the_results(recorded: Recorded) -> None:
     assert recap["artifact_data"] == {"fleetops_rollout_ids": ["r-1"] * 3, "password": "********"}
 
 
-def test_what_is_kept_of_results(recorded: Recorded) -> None:
+def test_an_unchanged_result_keeps_only_its_status_and_no_result_keeps_arguments_or_facts(recorded: Recorded) -> None:
     assert all(data["res"] == {"changed": False} for data in recorded.of("runner_on_ok", "Greet"))
     for data in recorded.of("runner_on_ok", "Change on agent-01"):
         assert data["res"]["stdout"] == data["host"]
@@ -239,15 +239,15 @@ def test_what_is_kept_of_results(recorded: Recorded) -> None:
         assert data["res"]["changed"] == ("stdout" in data["res"])
     looped = next(d for d in recorded.of("runner_on_failed", "Loop") if d["host"] == "agent-02")["res"]["results"]
     assert [set(item) <= {"changed", "skipped", "failed", "rc"} for item in looped] == [True, False, False]
-    # ansible-core 2.21 counts the attempt to come.
+    # ansible-core 2.21 counts the next attempt.
     assert {data["res"]["attempts"] for data in recorded.of("runner_retry")} in ({1}, {2})
     text = recorded.file.read_text()
     assert "module_args" not in text and '"invocation"' not in text and '"ansible_facts"' not in text
 
 
-def test_no_secret_stands_in_the_log(recorded: Recorded) -> None:
+def test_no_secret_appears_in_the_log(recorded: Recorded) -> None:
     text = recorded.file.read_text()
-    # The play did print them: the test would see them.
+    # The play prints them, so a leak would be seen.
     assert NAMED in recorded.output
     shown = [data["res"] for data in recorded.of("runner_on_ok", "Say the secrets that are known")]
     assert len(shown) == 5
@@ -255,7 +255,7 @@ def test_no_secret_stands_in_the_log(recorded: Recorded) -> None:
     assert [canary for canary in CANARIES if canary in text] == []
 
 
-def test_no_log_stays_censored(recorded: Recorded) -> None:
+def test_results_with_no_log_stay_censored(recorded: Recorded) -> None:
     hidden = recorded.of("runner_on_ok", "Hide")
     assert len(hidden) == 5
     for kind in ("runner_item_on_ok", "runner_item_on_failed", "runner_on_failed"):
@@ -267,7 +267,7 @@ def test_no_log_stays_censored(recorded: Recorded) -> None:
     assert HIDDEN not in recorded.file.read_text()
 
 
-def test_where_a_run_came_from(project: Path, tmp_path: Path) -> None:
+def test_the_log_records_the_options_the_job_and_the_versions_of_a_run(project: Path, tmp_path: Path) -> None:
     arguments = [
         "--check",
         "--diff",
@@ -299,41 +299,43 @@ def test_where_a_run_came_from(project: Path, tmp_path: Path) -> None:
 def test_each_playbook_of_a_command_has_its_own_file_and_recap(project: Path, tmp_path: Path) -> None:
     finished = play(project, tmp_path / "spool", "many.yml", playbook="many.yml")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    told = [events(file) for file in (tmp_path / "spool").iterdir()]
-    assert len(told) == 2
-    for run in told:
+    runs = [events(file) for file in (tmp_path / "spool").iterdir()]
+    assert len(runs) == 2
+    for run in runs:
         recap = run[-1]["event_data"]
         assert recap["ok"] == dict.fromkeys(HOSTS, 2)
         assert recap["processed"] == dict.fromkeys(HOSTS, 1)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-def test_a_killed_run_has_lost_nothing_and_is_known_dead(project: Path, tmp_path: Path, ending: signal.Signals) -> None:
+def test_a_killed_run_loses_no_event_and_is_recognised_as_ended(
+    project: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
     slow = Slow(project, tmp_path / "spool")
     try:
         file = only_file(tmp_path / "spool")
         assert is_locked(file)
-        # A reader in another process that comes and goes does not take the lock away.
+        # A reader in another process does not release the lock when it ends.
         assert is_locked(file)
         slow.controller.send_signal(ending)
         slow.controller.wait(timeout=60)
         if ending == signal.SIGKILL:
-            assert slow.living_workers(), "orphaned workers are what this test is about"
+            assert slow.living_workers(), "this test needs orphaned workers"
         deadline = time.monotonic() + 60
         while is_locked(file) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not is_locked(file)
-        told = events(file)
+        recorded = events(file)
     finally:
         slow.stop()
-    assert [e["counter"] for e in told] == list(range(1, len(told) + 1))
-    done = collections.Counter((e["event"], e["event_data"].get("task")) for e in told)
+    assert [e["counter"] for e in recorded] == list(range(1, len(recorded) + 1))
+    done = collections.Counter((e["event"], e["event_data"].get("task")) for e in recorded)
     assert done["runner_on_ok", "Quick"] == len(HOSTS)
     assert done["runner_on_start", "Sleep"] == len(HOSTS)
-    assert not any(e["event"] == "playbook_on_stats" for e in told)
+    assert not any(e["event"] == "playbook_on_stats" for e in recorded)
 
 
-def test_runs_at_once_do_not_touch_each_other(project: Path, tmp_path: Path) -> None:
+def test_simultaneous_runs_do_not_affect_each_other(project: Path, tmp_path: Path) -> None:
     runs = [
         subprocess.Popen(
             command(playbook="many.yml"),
@@ -346,9 +348,9 @@ def test_runs_at_once_do_not_touch_each_other(project: Path, tmp_path: Path) -> 
     ]
     assert [run.wait(timeout=300) for run in runs] == [0, 0, 0, 0]
     files = list((tmp_path / "spool").iterdir())
-    told = [events(file) for file in files]
-    assert {run[0]["pid"] for run in told} == {run.pid for run in runs}
-    for run in told:
+    recorded = [events(file) for file in files]
+    assert {run[0]["pid"] for run in recorded} == {run.pid for run in runs}
+    for run in recorded:
         assert [e["counter"] for e in run] == list(range(1, len(run) + 1))
         assert {e["pid"] for e in run} == {run[0]["pid"]}
         items = [e for e in run if e["event"] == "runner_item_on_ok"]
@@ -358,7 +360,7 @@ def test_runs_at_once_do_not_touch_each_other(project: Path, tmp_path: Path) -> 
 
 
 def steady(text: str) -> str:
-    """A run's output without what differs from run to run."""
+    """The output of a run without the parts that differ from run to run."""
     return "\n".join(sorted(text.splitlines()))
 
 
@@ -371,7 +373,7 @@ def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subproce
 
 
 @pytest.mark.parametrize("obstacle", ["a file in the way", "no such place", "read-only"])
-def test_a_folder_that_cannot_be_written_costs_one_warning(
+def test_an_unwritable_folder_causes_one_warning(
     unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, obstacle: str
 ) -> None:
     project, reference = unrecorded
@@ -381,7 +383,7 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(
     elif obstacle == "no such place":
         spool = Path("/proc/nowhere/spool")
     else:
-        spool = Path("/proc/sys")  # writable for nobody, root neither
+        spool = Path("/proc/sys")  # writable for nobody, not even for root
     finished = play(project, spool, "-f", "1", playbook="many.yml")
     assert finished.returncode == 0
     assert steady(finished.stdout) == steady(reference.stdout)
@@ -389,10 +391,10 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(
     assert "Traceback" not in finished.stderr
 
 
-def test_a_full_disk_costs_one_warning_and_leaves_whole_lines(
+def test_a_full_disk_causes_one_warning_and_leaves_complete_lines(
     unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """A file size limit answers as a full disk does: the write that passes it is cut short, the next one fails."""
+    """A file size limit behaves like a full disk: the write that reaches it is cut short, the next one fails."""
     project, reference = unrecorded
     finished = subprocess.run(
         command("-f", "1", playbook="many.yml"),
@@ -404,16 +406,16 @@ def test_a_full_disk_costs_one_warning_and_leaves_whole_lines(
         timeout=300,
         check=False,
     )
-    # Ansible's own temporary files are as limited: its modules are larger, so only the debug task can be told of.
-    told = events(only_file(tmp_path / "spool"))
-    assert 5 < len(told) < 60
-    assert [e["counter"] for e in told] == list(range(1, len(told) + 1))
+    # The limit also applies to Ansible's temporary files: modules are larger, so only the debug task can be compared.
+    run_log = events(only_file(tmp_path / "spool"))
+    assert 5 < len(run_log) < 60
+    assert [e["counter"] for e in run_log] == list(range(1, len(run_log) + 1))
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
-    said = reference.stdout.split("TASK [Change]")[0]
-    assert steady(finished.stdout.split("TASK [Change]")[0]) == steady(said)
+    expected = reference.stdout.split("TASK [Change]")[0]
+    assert steady(finished.stdout.split("TASK [Change]")[0]) == steady(expected)
 
 
-def test_a_folder_removed_in_the_middle_costs_one_warning(project: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_removed_during_the_run_causes_one_warning(project: Path, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     (project / "vanish.yml").write_text(
         "- hosts: agents\n  gather_facts: false\n  tasks:\n"
@@ -429,14 +431,14 @@ def test_a_folder_removed_in_the_middle_costs_one_warning(project: Path, tmp_pat
     assert "removed during the run" in re.sub(r"\s+", " ", finished.stderr)
 
 
-def test_the_default_folder_is_that_of_the_users_state(project: Path, tmp_path: Path) -> None:
+def test_the_default_folder_is_in_the_state_folder_of_the_user(project: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
     env = {"ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log", "XDG_STATE_HOME": str(tmp_path / "state")}
     assert play(project, None, playbook="many.yml", env=env).returncode == 0
     assert len(events(only_file(tmp_path / "state/fleetops/runs"))) > 50
 
 
-def test_a_limit_that_is_too_small_is_said_and_the_play_goes_on(project: Path, tmp_path: Path) -> None:
+def test_a_limit_that_is_too_small_is_reported_and_the_play_continues(project: Path, tmp_path: Path) -> None:
     finished = play(project, tmp_path / "spool", playbook="many.yml", env={"FLEETOPS_RUN_LOG_RESULT_LIMIT": "10"})
     assert finished.returncode == 0
     assert not (tmp_path / "spool").exists()
@@ -484,18 +486,18 @@ def test_names_of_hosts_and_groups_and_paths_are_never_masked(tmp_path: Path) ->
     finished = play(project, tmp_path / "spool", "--limit", "production", playbook="named.yml", env=env)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     file = only_file(tmp_path / "spool")
-    told = events(file)
-    assert told[0]["event_data"]["fleetops_run"]["limit"] == "production"
-    (started,) = (e["event_data"] for e in told if e["event"] == "playbook_on_play_start")
+    recorded = events(file)
+    assert recorded[0]["event_data"]["fleetops_run"]["limit"] == "production"
+    (started,) = (e["event_data"] for e in recorded if e["event"] == "playbook_on_play_start")
     assert (started["name"], started["pattern"]) == ("Look at production", "production")
     assert started["batch_hosts"] == list(NAMED_HOSTS)
-    for record in told:
+    for record in recorded:
         assert "*" not in record["event_data"].get("host", "") + record["event_data"].get("task_path", "")
-    results = [e["event_data"] for e in told if "stdout" in e["event_data"].get("res", {})]
+    results = [e["event_data"] for e in recorded if "stdout" in e["event_data"].get("res", {})]
     assert {data["host"]: data["res"]["stdout"] for data in results} == {
         host: f"{host} of production in {project}, alone ********, key ********" for host in NAMED_HOSTS
     }
-    recap = told[-1]["event_data"]
+    recap = recorded[-1]["event_data"]
     assert recap["ok"] == dict.fromkeys(NAMED_HOSTS, 2)
     assert recap["artifact_data"]["why"] == {host: f"slow on {host}" for host in NAMED_HOSTS}
     assert API_KEY not in file.read_text()
@@ -505,8 +507,8 @@ def test_names_of_hosts_and_groups_and_paths_are_never_masked(tmp_path: Path) ->
 
 
 # reports/2026-11 F9
-def test_on_a_disk_that_stays_full_the_run_still_has_its_recap(tmp_path: Path) -> None:
-    """A file size limit answers as a full disk does; the tasks need no module, which would not fit either."""
+def test_a_run_on_a_disk_that_stays_full_still_records_its_recap(tmp_path: Path) -> None:
+    """A file size limit behaves like a full disk. The tasks need no module, since a module would not fit either."""
     project = write_project(tmp_path / "project")
     say = "    - ansible.builtin.debug:\n        msg: told\n"
     (project / "long.yml").write_text(f"- hosts: agents\n  gather_facts: false\n  tasks:\n{say * 20}")
@@ -521,15 +523,15 @@ def test_on_a_disk_that_stays_full_the_run_still_has_its_recap(tmp_path: Path) -
         check=False,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    told = events(only_file(tmp_path / "spool"))
-    assert told[-1]["event"] == "playbook_on_stats"
-    assert told[-1]["event_data"]["ok"] == dict.fromkeys(HOSTS, 20)
-    assert told[-1]["dropped_events"] > 50
+    recorded = events(only_file(tmp_path / "spool"))
+    assert recorded[-1]["event"] == "playbook_on_stats"
+    assert recorded[-1]["event_data"]["ok"] == dict.fromkeys(HOSTS, 20)
+    assert recorded[-1]["dropped_events"] > 50
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
 
 
 # reports/2026-11 F11
-def test_a_folder_that_is_open_to_others_is_said_once(project: Path, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_access_is_reported_once(project: Path, tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool").chmod(0o777)
     finished = play(project, tmp_path / "spool", playbook="many.yml")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was sent and is not found: told by the server's own rows, remembered, and sent at most once."""
+"""Calls that were sent and cannot be found: identified by the server's rows, remembered, and sent at most once."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tests.integration.second_task import killed_at, run_second, sound
 from tests.second_api.api import NEW, SecondApi, second_api
 
 FAR = 10**6
-# Module, what it is told, and the operation that it sends once.
+# Module, options, and the operation that it sends once.
 STARTS = [
     ("instance_runtime", {"state": "redeployed"}, "redeploy_runtime"),
     ("instance_runtime", {}, "redeploy_runtime"),
     ("instance_update", {}, "apply_all_updates"),
     ("rollout", {}, "start_fleet_rollout"),
 ]
-# Pauses that are only counted may be long; those of a process that is killed are real.
+# Pauses that are only recorded may be long; those of a process that is killed are real.
 QUICK: dict[str, Any] = {"wait_interval": 2.0}
 REAL: dict[str, Any] = {"wait_interval": 0.05}
 
 
 def show(api: SecondApi) -> None:
-    """From now on the lists show every row."""
+    """Let the lists show every row from now on."""
     api.quirks.list_lag = 0.0
     for row in api.rollouts:
         row["listed"] = 0.0
@@ -42,7 +42,7 @@ def show(api: SecondApi) -> None:
 
 def notes() -> list[Path]:
     folder = Path(os.environ["XDG_STATE_HOME"]) / "fleetops" / "sent"
-    # One that is being written is none yet.
+    # A note that is still being written does not count.
     return sorted(folder.glob("[!.]*.json")) if folder.is_dir() else []
 
 
@@ -50,14 +50,14 @@ def stages() -> list[str]:
     return [call["stage"] for path in notes() for call in json.loads(path.read_text())["calls"].values()]
 
 
-# Clocks, and who made a row
+# Clocks, and which row belongs to a call
 
 
 # reports/2026-11 B5
 @pytest.mark.parametrize("skew", [10, 3600, -3600])
 @pytest.mark.parametrize("task_id", [None, lambda task: task], ids=["no id", "an id"])
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
-def test_a_clock_of_the_answers_that_differs_from_that_of_the_rows_changes_nothing(
+def test_different_clocks_of_answers_and_rows_change_nothing(
     module: str, options: dict[str, Any], operation: str, skew: int, task_id: Any
 ) -> None:
     with second_api(date_skew=skew, task_id=(lambda task: None) if task_id is None else task_id) as api:
@@ -71,12 +71,12 @@ def test_a_clock_of_the_answers_that_differs_from_that_of_the_rows_changes_nothi
 
 
 def bare_task_ids(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer of E2 with its tasks as texts."""
+    """The answer of E2 with its tasks as strings."""
     return {**answer, "tasks": [task["task_id"] for task in answer["tasks"]]}
 
 
 def named_4711(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of E23, the newest with a text for its task id."""
+    """The rows of E23; the task id of the newest is a string."""
     return [{**row, "celery_task_id": "4711"} for row in rows[:1]] + rows[1:]
 
 
@@ -97,14 +97,14 @@ def test_a_task_id_in_another_case_or_type_is_recognised(
         assert sound(done)["match"] == "exact" and sum(done.pauses) < 20
 
 
-def test_a_task_id_that_is_a_number_in_one_place_and_a_text_in_the_other_is_recognised() -> None:
+def test_a_task_id_that_is_a_number_in_one_answer_and_text_in_the_other_is_recognised() -> None:
     with second_api(task_id=lambda task: 4711) as api:
         api.quirks.answers["list_instance_rollouts"] = named_4711
         assert sound(run_second(api, "instance_runtime", **QUICK))["match"] == "exact"
 
 
 @pytest.mark.parametrize("wrong", [{"rollout_scope": "fleet"}, {"created_at": "2001-01-01T00:00:00Z"}])
-def test_a_new_row_that_does_not_fit_is_not_taken_for_ours(wrong: dict[str, Any]) -> None:
+def test_a_new_row_that_does_not_fit_is_not_matched_to_the_call(wrong: dict[str, Any]) -> None:
     with second_api(task_id=lambda task: None) as api:
         known = api.rollouts[0]["targets"][0]["id"]
         api.quirks.answers["list_instance_rollouts"] = lambda rows: [
@@ -115,7 +115,7 @@ def test_a_new_row_that_does_not_fit_is_not_taken_for_ours(wrong: dict[str, Any]
         assert api.writes() == ["redeploy_runtime"]
 
 
-def test_a_new_fleet_rollout_of_another_size_is_not_taken_for_ours() -> None:
+def test_a_new_fleet_rollout_of_another_size_is_not_matched_to_the_call() -> None:
     with second_api() as api:
         api.quirks.answers["start_fleet_rollout"] = lambda answer: {
             **answer,
@@ -128,7 +128,7 @@ def test_a_new_fleet_rollout_of_another_size_is_not_taken_for_ours() -> None:
         assert api.rollouts[-1]["id"] in done.msg and api.writes() == ["start_fleet_rollout"]
 
 
-# What is not listed yet
+# Rows that are not listed yet
 
 
 # reports/2026-11 B6
@@ -154,7 +154,7 @@ def test_a_later_run_finds_what_an_earlier_one_sent_and_sends_nothing(
         assert api.writes() == [operation]
 
 
-def test_a_fleet_rollout_that_is_found_after_it_failed_keeps_nobody_from_starting_another_one() -> None:
+def test_a_fleet_rollout_found_after_it_failed_does_not_prevent_another_one() -> None:
     with second_api(list_lag=FAR, outcomes={"agent-001": "failed"}) as api:
         assert run_second(api, "rollout", **QUICK).result["unresolved"]
         show(api)
@@ -165,7 +165,7 @@ def test_a_fleet_rollout_that_is_found_after_it_failed_keeps_nobody_from_startin
 
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
 @pytest.mark.parametrize("way", ["retry_if_absent", "an hour later"])
-def test_what_stays_absent_is_sent_once_more_if_told_to_or_after_an_hour(
+def test_a_call_that_stays_absent_is_sent_once_more_on_request_or_after_an_hour(
     module: str, options: dict[str, Any], operation: str, way: str
 ) -> None:
     with second_api(refused={operation: b"this is no answer"}) as api:
@@ -203,7 +203,7 @@ def test_a_repetition_that_is_refused_leaves_the_first_call_unknown(
         assert later.result["unresolved"] and api.writes() == [operation] * 2
 
 
-def test_a_refused_call_leaves_no_note() -> None:
+def test_a_refused_call_is_not_remembered() -> None:
     with second_api(status={"redeploy_runtime": 403}) as api:
         assert run_second(api, "instance_runtime", **QUICK).result["failed"]
         assert stages() == []
@@ -211,7 +211,7 @@ def test_a_refused_call_leaves_no_note() -> None:
         assert sound(run_second(api, "instance_runtime", **QUICK))["changed"]
 
 
-def test_check_mode_writes_no_note_and_a_note_is_of_this_user_alone() -> None:
+def test_check_mode_writes_no_note_and_only_the_user_can_read_a_note() -> None:
     with second_api(list_lag=FAR) as api:
         run_second(api, "instance_runtime", check=True, **QUICK)
         assert notes() == []
@@ -220,10 +220,10 @@ def test_check_mode_writes_no_note_and_a_note_is_of_this_user_alone() -> None:
         assert (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         assert "key-of-the-second-api" not in note.read_text()
         other = run_second(api, "instance_runtime", "agent-002", **QUICK)
-        assert other.result["changed"] and len(api.writes()) == 2, "a note is of one instance"
+        assert other.result["changed"] and len(api.writes()) == 2, "a note belongs to one instance"
 
 
-def test_a_state_folder_that_cannot_be_used_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_state_folder_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fleetops").write_text("in the way")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with second_api() as api:
@@ -239,7 +239,7 @@ def test_a_state_folder_that_cannot_be_used_is_a_warning(tmp_path: Path, monkeyp
 # behaviour 3.5, row 16
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
 @pytest.mark.parametrize("lag", [0.0, FAR], ids=["that shows", "that shows late"])
-def test_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
+def test_after_a_kill_a_call_that_was_sent_is_followed_and_not_sent_twice(
     module: str, options: dict[str, Any], operation: str, lag: float
 ) -> None:
     with second_api(latency={operation: 0.3}, list_lag=lag, deploy_seconds=1.0) as api:
@@ -249,7 +249,7 @@ def test_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
         while len(api.rollouts) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         if lag:
-            # Shown after the run again has begun to look for it.
+            # Shown once the second run has begun to look for it.
             api.rollouts[-1]["listed"] = time.time() + 0.5
             api.instance("agent-001").version = "1.0.0"
         sound(run_second(api, module, real=True, **REAL, **options))
@@ -258,7 +258,7 @@ def test_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
 
 # behaviour 3.5, row 16
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
-def test_a_run_killed_before_the_call_left_is_sent_once(
+def test_after_a_kill_before_the_call_it_is_sent_once(
     module: str, options: dict[str, Any], operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with second_api() as api:
@@ -270,7 +270,7 @@ def test_a_run_killed_before_the_call_left_is_sent_once(
 
 
 # behaviour 3.5, row 16
-def test_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one() -> None:
+def test_a_kill_between_the_note_and_the_call_does_not_block_the_next_run() -> None:
     with second_api() as api:
 
         def dies(*_arguments: Any, **_options: Any) -> Any:
@@ -285,7 +285,7 @@ def test_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one(
             FleetClient.redeploy_runtime = kept  # type: ignore[method-assign]
         done = run_second(api, "instance_runtime", **QUICK)
         assert sound(done)["changed"] and any("counts as never sent" in text for text in done.warnings), done.warnings
-        assert sum(done.pauses) >= notes_of_sent.SETTLES_WITHIN - 10, "a call that had left may still show"
+        assert sum(done.pauses) >= notes_of_sent.SETTLES_WITHIN - 10, "a call that was sent may still appear"
         assert api.writes() == ["redeploy_runtime"]
 
 
@@ -294,7 +294,7 @@ def test_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one(
 MEMORY = {"content": "Invoices go out on Fridays."}
 
 
-def test_a_memory_that_was_sent_and_does_not_show_is_not_stored_twice() -> None:
+def test_a_memory_that_was_sent_and_does_not_appear_is_not_stored_twice() -> None:
     with second_api(answers={"store_memory": b"this is no answer"}) as api:
         kept = api.instance("agent-001")
         api.quirks.answers["list_memories"] = {"memories": [], "count": 0, "status": {}}
@@ -308,7 +308,7 @@ def test_a_memory_that_was_sent_and_does_not_show_is_not_stored_twice() -> None:
         assert len(kept.memories) == 1 and api.writes() == ["store_memory"]
 
 
-def test_a_stored_memory_that_the_list_shows_late_is_waited_for_and_a_cleared_one_is_stored_anew() -> None:
+def test_a_memory_that_is_listed_late_is_waited_for_and_a_cleared_one_is_stored_again() -> None:
     with second_api() as api:
         kept = api.instance("agent-001")
         assert sound(run_second(api, "instance_memory", **MEMORY))["changed"]
@@ -328,9 +328,7 @@ def test_a_stored_memory_that_the_list_shows_late_is_waited_for_and_a_cleared_on
     ("module", "operation"), [("instance_power_cycle", "power_cycle"), ("instance_reboot", "reboot")]
 )
 @pytest.mark.parametrize("skew", [0, 3600])
-def test_a_restart_of_a_run_that_was_killed_is_proved_and_not_repeated(
-    module: str, operation: str, skew: float
-) -> None:
+def test_a_restart_by_a_killed_run_is_proved_and_not_repeated(module: str, operation: str, skew: float) -> None:
     with second_api(latency={operation: 0.3}, date_skew=skew) as api:
         killed_at(api, module, lambda: bool(api.called(operation)), **REAL)
         deadline = time.monotonic() + 20
@@ -344,7 +342,7 @@ def test_a_restart_of_a_run_that_was_killed_is_proved_and_not_repeated(
         assert again["changed"] and api.writes() == [operation] * 2, "a new task is a new restart"
 
 
-def test_a_restart_is_proved_by_the_clock_of_the_records_alone() -> None:
+def test_a_restart_is_proved_by_the_clock_of_the_records_only() -> None:
     with second_api(date_skew=7200) as api:
         api.quirks.answers["get_deep_health"] = lambda usual: usual
         done = run_second(api, "instance_power_cycle", **QUICK)
@@ -353,7 +351,7 @@ def test_a_restart_is_proved_by_the_clock_of_the_records_alone() -> None:
         assert "which is less than min_uptime" in skipped["skipped_reason"] and len(api.writes()) == 1
 
 
-def test_updates_of_skills_alone_are_proved_by_the_clock_of_the_records_alone() -> None:
+def test_an_update_of_skills_only_is_proved_by_the_clock_of_the_records_only() -> None:
     with second_api(date_skew=7200) as api:
         for one in api.instances:
             one.version, one.skill_waits = NEW, True

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs that share a process see nothing of each other, and what is a run's failure is no instance's; rows B3 and B8."""
+"""Runs in one process do not affect each other, and a failed run fails no instance (reports/2026-11 B3, B8)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUICK = {
 
 
 def imports(path: Path, *runs: tuple[str, dict[str, Any]]) -> Path:
-    """A playbook file that imports the collection's playbooks one after the other, each with variables."""
+    """A playbook that imports playbooks of the collection one after the other, each with variables."""
     path.write_text(
         yaml.safe_dump(
             [
@@ -50,7 +50,7 @@ def report_of(run: PlaybookRun) -> dict[str, Any]:
     return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
 
 
-def test_the_same_playbook_twice_touches_each_group_once(
+def test_importing_a_playbook_twice_changes_each_group_once(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     always = {"fleetops_only_if_unhealthy": False, "fleetops_min_uptime": 0}
@@ -62,13 +62,13 @@ def test_the_same_playbook_twice_touches_each_group_once(
     run = run_playbook(simulator, file, e=QUICK)
     assert run.rc == 0, run.output
     assert sent(simulator) == [("power_cycle", f"agent-00{n}") for n in (1, 2, 5)]
-    # The report is the last run's, and of its instances alone.
+    # The report is that of the last run, with its instances only.
     assert [name.partition(".")[0] for name in report_of(run)["updated"]] == ["agent-005"]
 
 
-def test_a_result_of_an_earlier_run_does_not_keep_recover_from_acting(run_playbook: Run, tmp_path: Path) -> None:
+def test_results_of_an_earlier_run_do_not_prevent_recover_from_acting(run_playbook: Run, tmp_path: Path) -> None:
     with running_simulator(instances=3, speed=20.0, faults={"disease": {"agent-002": "process"}}) as sim:
-        # The restarts of the first run are too fresh for it, so it leaves every agent alone with a result.
+        # No agent is up long enough for the first run, so it leaves all of them alone, but each has a result.
         file = imports(
             tmp_path / "mixed.yml",
             ("power_cycle", {"fleetops_min_uptime": 360000}),
@@ -82,7 +82,7 @@ def test_a_result_of_an_earlier_run_does_not_keep_recover_from_acting(run_playbo
     assert len(report["current"]) == 2
 
 
-def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_path: Path) -> None:
+def test_each_run_has_its_own_limits_and_verdict(run_playbook: Run, tmp_path: Path) -> None:
     sick = {"disease": {"agent-001": "process", "agent-003": "process"}}
     with running_simulator(instances=4, speed=20.0, faults=sick) as sim:
         capped = {"fleetops_recover_power_cycle_max": 1}
@@ -90,7 +90,7 @@ def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_pa
             tmp_path / "capped.yml",
             ("rolling_redeploy", {"fleetops_hosts": "agent-002*"}),
             ("recover", {"fleetops_hosts": "agent-001*,agent-002*", **capped}),
-            # Refused; the runs before it do not make its plan, its group or its outcomes.
+            # Refused. The earlier runs do not give it a plan, a group or outcomes.
             ("rolling_redeploy", {"fleetops_hosts": "agent-004*", "fleetops_plan_hash": "of another plan"}),
             ("recover", {"fleetops_hosts": "agent-003*,agent-004*", **capped}),
         )
@@ -102,7 +102,7 @@ def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_pa
     report = report_of(first_two)
     assert [name.partition(".")[0] for name in report["not_touched"]] == ["agent-004"]
     assert report["updated"] == report["failed"] == report["current"] == []
-    assert report["bundles"] == {}, "what the first of them deployed"
+    assert report["bundles"] == {}, "the bundles of the first run"
     with running_simulator(instances=4, speed=20.0, faults=sick) as sim:
         file = imports(
             tmp_path / "caps.yml",
@@ -114,7 +114,7 @@ def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_pa
         assert sent(sim) == [("power_cycle", "agent-001"), ("power_cycle", "agent-003")]
 
 
-def test_the_second_try_of_a_fleet_rollout_is_not_told_as_the_next_ones(run_playbook: Run, tmp_path: Path) -> None:
+def test_a_retry_in_one_fleet_rollout_is_not_reported_by_the_next_one(run_playbook: Run, tmp_path: Path) -> None:
     with running_simulator(instances=3, speed=40.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
         file = imports(
             tmp_path / "twice.yml",
@@ -127,11 +127,11 @@ def test_the_second_try_of_a_fleet_rollout_is_not_told_as_the_next_ones(run_play
         assert [operation for operation, _host in sent(sim)][:2] == ["start_fleet_rollout", "retry_rollout_target"]
         newest = [row["id"] for row in sim.state()["rollouts"] if row["scope"] == "fleet"]
         first = report_of(run)["rollout_id"]
-    # A second start of the same fleet is a rollout of its own, or none.
+    # The second fleet_rollout starts a rollout of its own, or none.
     assert first is None or (len(newest) > 1 and report_of(run)["rollout"]["id"] == first)
 
 
-def test_the_audits_of_two_groups_are_two_reports(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+def test_audits_of_two_groups_are_two_separate_reports(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
     since = {"fleetops_audit_since": "2020-01-01"}
     file = imports(
         tmp_path / "audits.yml",
@@ -161,13 +161,13 @@ def test_a_refused_run_fails_no_instance(
     bad = {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]}
     assert bad == {"localhost"}, run.recap
     assert report_of(run)["failed"] == [] and len(report_of(run)["not_touched"]) == 6
-    # What AWX's own relaunch on failed hosts would start: nothing.
+    # A relaunch on failed hosts by AWX would start nothing.
     again = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--limit", ",".join(bad), e=QUICK)
     assert again.rc != 0 and again.recap == {}, again.output
     assert simulator.writes() == []
 
 
-def test_a_run_that_could_not_be_told_fails_no_instance(run_playbook: Run) -> None:
+def test_an_inconclusive_run_fails_no_instance(run_playbook: Run) -> None:
     with running_simulator(instances=4, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
         options = {**QUICK, "fleetops_audit_gate": True, "fleetops_soak": 1, "fleetops_soak_interval": 0.2}
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=options)
@@ -176,15 +176,17 @@ def test_a_run_that_could_not_be_told_fails_no_instance(run_playbook: Run) -> No
         assert bad == {"localhost"} and report_of(run)["failed"] == []
 
 
-def test_within_a_limit_the_report_names_no_failed_instance_either(simulator: Simulator, run_playbook: Run) -> None:
-    """There Ansible has no other host than one of the limit's to end the run with an exit code."""
+def test_with_a_limit_the_report_of_a_refused_run_names_no_failed_instance_either(
+    simulator: Simulator, run_playbook: Run
+) -> None:
+    """With a limit, Ansible has to fail one of its hosts to end the run with an exit code."""
     given = {**QUICK, "fleetops_plan_hash": "of another plan"}
     run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--limit", "agent-00[1-2]*", e=given)
     assert run.rc == 2, run.output
     assert report_of(run)["failed"] == [] and simulator.writes() == []
 
 
-def test_an_instance_that_failed_is_the_failed_host(run_playbook: Run) -> None:
+def test_a_failed_instance_is_the_failed_host(run_playbook: Run) -> None:
     with running_simulator(instances=4, speed=40.0, faults={"outcomes": {"agent-003": ["failed"]}}) as sim:
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=QUICK)
     assert run.rc == 2, run.output
@@ -203,7 +205,7 @@ REFUSED = "Not done: the server refused the key to an earlier task of this run."
         ("memory_backup", {"fleetops_memory_dir": "/nowhere", "fleetops_memory_action": "verify"}),
     ],
 )
-def test_a_run_after_one_whose_key_was_refused_fails_because_it_was_not_tried(
+def test_a_run_after_a_refused_key_fails_because_its_key_was_not_tried(
     run_playbook: Run, tmp_path: Path, name: str, given: dict[str, Any]
 ) -> None:
     faults = [{"operation": "get_audit_summary", "instance": "agent-001", "status": 401}]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stream of redeploys: the gate's rules hold before each of them, among tasks that run at the same time."""
+"""A stream of redeploys: the gate's rules apply before each redeploy, across simultaneous tasks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None = None, **rules: Any) -> None:
-    """Ask the gate, which keeps the rules."""
+    """Run the gate, which stores the rules."""
     fleet = {one.hostname: one.id for one in api.instances}
     done = run_second(
         api, "rollout_gate", next_batch=fleet, waiting=fleet, stream={"run": run, **(stream or {})}, **rules
@@ -40,7 +40,7 @@ def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None =
 
 
 def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0, **options: Any) -> list[ModuleTask]:
-    """All instances at once; the stream lets them in one after the other."""
+    """Redeploy all instances at once; the stream admits them one after the other."""
     names = [one.hostname for one in api.instances]
     streams = [{"run": run, "name": name, "needs": needs, "place": place} for place, name in enumerate(names)]
     return run_at_once(
@@ -55,7 +55,7 @@ def most_at_once(api: SecondApi) -> int:
 
 
 def later(moment: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
-    """``act()`` as soon as ``moment()``."""
+    """Call ``act()`` in a thread as soon as ``moment()`` is true."""
 
     def wait() -> None:
         deadline = time.monotonic() + 60
@@ -68,11 +68,11 @@ def later(moment: Callable[[], bool], act: Callable[[], None]) -> threading.Thre
     return thread
 
 
-def test_one_after_the_other_comes_in_and_the_calls_do_not_grow_with_those_that_wait() -> None:
+def test_instances_are_admitted_one_by_one_and_waiting_tasks_make_no_calls_of_their_own() -> None:
     with second_api(instances=12, deploy_seconds=0.5, policy={"max_parallel_rollouts": 3}) as api:
         begin(api, stream={"most": 2})
         api.calls.clear()
-        # All of them together take longer. The time behind others of the stream does not count.
+        # Together they take longer than the timeout. Waiting behind others of the stream does not count.
         results = [sound(done) for done in roll(api, admission_timeout=3)]
         assert max(row["waited_seconds"] for row in results) > 3
         assert all(row["changed"] and not row["adopted"] and "not_admitted" not in row for row in results)
@@ -80,11 +80,11 @@ def test_one_after_the_other_comes_in_and_the_calls_do_not_grow_with_those_that_
         assert most_at_once(api) == 2
         # Each instance's history is read once it is admitted, and once to find the redeploy.
         assert len(api.called("list_instance_rollouts")) <= 12 * 2 + 6
-        # Those of the gate count for the first two minutes; the live ones are the proof.
+        # The reads of the gate count for the first two minutes; the live reads are the proof.
         assert [call["query"].get("force") for call in api.called("get_deep_health")] == ["true"] * 12
 
 
-def test_a_redeploy_that_the_list_shows_under_way_is_read_alone_only_at_its_end() -> None:
+def test_the_target_of_a_listed_redeploy_is_read_only_at_its_end() -> None:
     with second_api(instances=2, deploy_seconds=6.0, policy={"max_parallel_rollouts": 2}) as api:
         begin(api)
         api.calls.clear()
@@ -92,8 +92,8 @@ def test_a_redeploy_that_the_list_shows_under_way_is_read_alone_only_at_its_end(
         assert len(api.called("get_rollout")) == 2
 
 
-def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_its_end() -> None:
-    # Whatever their order, two of the six are sent before the four others and what is in flight then.
+def test_a_failure_ends_the_stream_at_once_and_redeploys_in_flight_are_followed_to_their_end() -> None:
+    # In any order, instances are still waiting when the second of the six fails.
     outcomes = {f"agent-{n:03d}": "failed" for n in range(1, 7)}
     with second_api(instances=10, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}, outcomes=outcomes) as api:
         begin(api, max_failed=1)
@@ -107,14 +107,14 @@ def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_
         assert {row["not_admitted"]["verdict"] for row in held} == {"fail"}
         targets = {row["targets"][0]["instance"].hostname: row["targets"][0] for row in api.rollouts[1:]}
         spent = sorted(target["ends"] for name, target in targets.items() if name in outcomes)[1]
-        # The list that shows it may be a fifth of a second old, and the machine busy.
+        # The list may be a fifth of a second old, and the machine busy.
         late = [call["at"] - spent for call in api.called("redeploy_runtime") if call["at"] > spent + 1.5]
         assert late == []
         assert all(row["target"]["status"] == "succeeded" for row in updated)
 
 
-def test_an_instance_that_another_task_has_claimed_keeps_no_seat_and_no_place_from_the_others() -> None:
-    """The other task may itself be waiting for that seat, so that both would wait for each other."""
+def test_an_instance_that_another_task_has_claimed_takes_no_seat_from_the_others() -> None:
+    """The other task may be waiting for the same seat: the two tasks would wait for each other."""
     with second_api(instances=3, deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}) as api:
         begin(api)
         other = Admission(api.url)
@@ -126,7 +126,7 @@ def test_an_instance_that_another_task_has_claimed_keeps_no_seat_and_no_place_fr
         assert most_at_once(api) == 1
 
 
-def test_an_uncertain_redeploy_is_waited_for_before_the_next_one_is_sent() -> None:
+def test_an_uncertain_redeploy_is_resolved_before_the_next_one_is_sent() -> None:
     with second_api(
         instances=4, deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "uncertain"}
     ) as api:
@@ -139,14 +139,14 @@ def test_an_uncertain_redeploy_is_waited_for_before_the_next_one_is_sent() -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "said"),
+    ("change", "verdict", "message"),
     [
         ({"maintenance_window_start_hour_utc": 1}, "deferred", "is closed"),
         ({"max_parallel_rollouts": 0}, "fail", "is 0: rollouts are switched off"),
     ],
 )
-def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
-    change: dict[str, Any], verdict: str, said: str
+def test_a_policy_change_applies_to_redeploys_that_are_not_sent_yet(
+    change: dict[str, Any], verdict: str, message: str
 ) -> None:
     with second_api(instances=8, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}) as api:
         begin(api)
@@ -168,12 +168,12 @@ def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
         held = [done.result for done in ends if done.result.get("skipped")]
         assert held and not any(done.result.get("failed") for done in ends), [done.result for done in ends]
         assert {row["not_admitted"]["verdict"] for row in held} == {verdict}
-        assert said in held[0]["not_admitted"]["reasons"][0]
+        assert message in held[0]["not_admitted"]["reasons"][0]
         assert all(call["at"] < changed["at"] + 1.5 for call in api.called("redeploy_runtime"))
 
 
 @pytest.mark.parametrize("read", ["list_fleet_rollouts", "get_fleet_update_policy"])
-def test_what_an_admission_depends_on_and_cannot_be_read_ends_the_stream_and_fails_no_instance(read: str) -> None:
+def test_a_failed_read_for_an_admission_ends_the_stream_and_fails_no_instance(read: str) -> None:
     with second_api(instances=6, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}) as api:
         begin(api)
         thread = later(lambda: len(api.called("redeploy_runtime")) >= 2, lambda: api.quirks.status.update({read: 503}))
@@ -185,7 +185,7 @@ def test_what_an_admission_depends_on_and_cannot_be_read_ends_the_stream_and_fai
         assert "HTTP 503" in held[0]["skipped_reason"]
 
 
-def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_time(tmp_path: Path) -> None:
+def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_time_out(tmp_path: Path) -> None:
     file = tmp_path / "hold"
     with second_api(instances=2, deploy_seconds=0.5, policy={"max_parallel_rollouts": 2}) as api:
         begin(api, hold=str(file), hold_interval=0.3)
@@ -204,7 +204,7 @@ def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_
         assert min(call["at"] for call in api.called("redeploy_runtime")) >= lifted["at"]
 
 
-def test_updates_of_skills_alone_keep_to_the_hold_too_while_a_redeploy_of_somebody_else_is_under_way(
+def test_updates_of_skills_only_respect_the_hold_while_somebody_else_redeploys(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "hold"
@@ -241,7 +241,7 @@ def test_a_stream_that_is_held_for_too_long_ends(tmp_path: Path) -> None:
         assert api.writes() == []
 
 
-def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(tmp_path: Path) -> None:
+def test_after_a_stop_later_tasks_make_no_call_and_missing_rules_stop_the_stream(tmp_path: Path) -> None:
     with second_api(instances=3, outcomes={"agent-001": "failed"}, deploy_seconds=0.2) as api:
         begin(api)
         stream = {"run": "run-1", "name": "agent-001"}
@@ -263,7 +263,7 @@ def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"soak": 10}, "soak cannot be used with stream, which has no batches: it is the time between two batches."),
         ({"audit": True, "soak": 10}, "soak cannot be used with stream"),
@@ -277,8 +277,8 @@ def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(
         ({"stream": {"run": "x", "health_interval": 0}}, "it must be above 0 seconds"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(given: dict[str, Any], said: str) -> None:
+def test_invalid_rules_are_refused(given: dict[str, Any], message: str) -> None:
     with second_api(instances=2) as api:
         done = run_second(api, "rollout_gate", **{"next_batch": {"a": "b"}, "stream": {"run": "x"}, **given})
-        assert done.result["failed"] and said in done.msg
+        assert done.result["failed"] and message in done.msg
         assert api.calls == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A policy whose maintenance window cannot be read: nothing is started, and everything that reads it says so.
+"""A policy whose maintenance window cannot be read: nothing is started, and every reader of the policy says so.
 
 reports/2026-11 A6
 """
@@ -21,7 +21,7 @@ from console.collect.once import sync_once
 from console.record.read import policy as policy_queries
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import PlaybookRun
-from tests.integration.test_unusual_lists import told
+from tests.integration.test_unusual_lists import result_of
 from tests.second_api.api import KEY, second_api
 
 START, END = "maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc"
@@ -37,20 +37,20 @@ UNREADABLE = [(99, 3), ("22", "23:30"), (3, None), (None, 3), (2.5, 4), (-1, 3),
 
 
 @pytest.mark.parametrize(("start", "end"), UNREADABLE)
-def test_gate_plan_and_policy_say_that_it_is_not_known(start: Any, end: Any) -> None:
+def test_the_gate_the_plan_and_the_policy_module_report_an_unknown_window(start: Any, end: Any) -> None:
     with second_api(instances=2, policy=hours(start, end)) as api:
         batch = {one.hostname: one.id for one in api.instances}
-        verdict = told(api, "rollout_gate", next_batch=batch, min_healthy_share=0)
+        verdict = result_of(api, "rollout_gate", next_batch=batch, min_healthy_share=0)
         assert (verdict["verdict"], verdict["go"]) == ("inconclusive", False)
         assert UNKNOWN in verdict["reasons"][0]
-        plan = told(api, "rollout_plan", instances=batch)
+        plan = result_of(api, "rollout_plan", instances=batch)
         assert not plan["window"]["open"] and plan["window"]["fits"] == "none" and UNKNOWN in plan["window"]["problem"]
         assert any(UNKNOWN in line for line in plan["text"]) and not any(
             "no maintenance" in line for line in plan["text"]
         )
-        policy = told(api, "update_policy_info")
+        policy = result_of(api, "update_policy_info")
         assert policy["window_open"] is False and UNKNOWN in policy["window_problem"]
-        overridden = told(
+        overridden = result_of(
             api, "rollout_gate", next_batch=batch, min_healthy_share=0, override_window=True, override_reason="INC-1"
         )
         assert overridden["verdict"] == "pass"
@@ -58,15 +58,15 @@ def test_gate_plan_and_policy_say_that_it_is_not_known(start: Any, end: Any) -> 
 
 
 @pytest.mark.parametrize(("start", "end"), [(None, None), (0, 0), (7, 7), (24, 0)])
-def test_no_hours_and_equal_hours_are_no_window(start: Any, end: Any) -> None:
+def test_missing_or_equal_hours_mean_no_window(start: Any, end: Any) -> None:
     with second_api(instances=1, policy=hours(start, end)) as api:
-        policy = told(api, "update_policy_info")
+        policy = result_of(api, "update_policy_info")
         assert policy["window_open"] and policy["window_problem"] is None
 
 
 @pytest.mark.playbook
 @pytest.mark.parametrize("playbook", ["rolling_redeploy", "fleet_rollout"])
-def test_a_playbook_starts_nothing_and_ends_with_4(run_playbook: Run, playbook: str) -> None:
+def test_with_an_unreadable_window_a_playbook_starts_nothing_and_ends_with_4(run_playbook: Run, playbook: str) -> None:
     with second_api(instances=2, policy=hours(3, None)) as api:
         run = run_playbook(api, f"playbooks/{playbook}.yml")
         assert run.rc == 4, run.output
@@ -75,7 +75,7 @@ def test_a_playbook_starts_nothing_and_ends_with_4(run_playbook: Run, playbook: 
 
 
 @pytest.mark.playbook
-def test_the_policy_can_be_mended_by_its_playbook(run_playbook: Run) -> None:
+def test_the_playbook_update_policy_can_repair_the_window(run_playbook: Run) -> None:
     with second_api(instances=1) as api:
         api.policy.update(hours(3, None))
         run = run_playbook(api, "playbooks/update_policy.yml")
@@ -86,7 +86,7 @@ def test_the_policy_can_be_mended_by_its_playbook(run_playbook: Run) -> None:
 
 
 @pytest.mark.playbook
-def test_the_lookups_fail_closed(run_playbook: Run, tmp_path: Path) -> None:
+def test_with_an_unreadable_window_the_lookups_fail_closed(run_playbook: Run, tmp_path: Path) -> None:
     book = tmp_path / "read.yml"
     lookup = "lookup('fleetops.agents.update_policy'{})"
     book.write_text(
@@ -104,7 +104,7 @@ def test_the_lookups_fail_closed(run_playbook: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(99, 3), ("22", "23:30"), (3, None)])
-def test_the_console_shows_that_it_is_not_known(start: Any, end: Any, tmp_path: Path) -> None:
+def test_the_console_shows_an_unreadable_window_as_unknown(start: Any, end: Any, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=1, policy=hours(start, end)) as api:
         settings = Settings(database=database, spool_dir=tmp_path / "none")

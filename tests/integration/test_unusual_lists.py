@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers that give short pages, or list the oldest row first: nothing is missing, and ordinary ones cost no more."""
+"""Servers with short pages, or with the oldest row first: no row is lost, and ordinary servers get no more calls."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def client(api: SecondApi) -> FleetClient:
     return connect(api.url, KEY, retries=0)
 
 
-def told(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
-    """The result of a module that must not fail; ``warnings`` takes its warnings."""
+def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """The result of a module that must not fail. Its warnings are added to ``warnings``."""
     operation = operation_of(module)
     given = {"api_url": api.url, "api_key": KEY, **options}
     if operation.on_instance:
@@ -61,7 +61,7 @@ def stored(database: Path) -> int:
 
 
 def hosts(api: SecondApi, folder: Path, **options: Any) -> list[str]:
-    """The fleet as ansible-inventory lists it, without a warning."""
+    """The fleet as ansible-inventory lists it, which must not warn."""
     source = folder / "test.fleet.yml"
     source.write_text(json.dumps({"plugin": "fleetops.agents.fleet", **options}))
     environment = {**api.environment(), "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
@@ -76,7 +76,7 @@ def hosts(api: SecondApi, folder: Path, **options: Any) -> list[str]:
 
 
 def add_single_rollouts(api: SecondApi, number: int) -> None:
-    """So many redeploys of the first instance, newer than the fleet's rollout and at their end."""
+    """Add finished redeploys of the first instance that are newer than the fleet rollout."""
     for n in range(number):
         api.add_rollout(api.instances[:1], "instance", ended=True, at=time.time() - 3000 + n)
 
@@ -86,7 +86,7 @@ def add_single_rollouts(api: SecondApi, number: int) -> None:
 
 @pytest.mark.playbook
 @pytest.mark.parametrize("quirk", [{"page_cap": {"list_fleet_rollouts": 20}}, {"oldest_first": OLDEST_FIRST}])
-def test_the_inventory_has_the_whole_fleet_behind_newer_redeploys(quirk: dict[str, Any], tmp_path: Path) -> None:
+def test_the_inventory_finds_the_fleet_behind_newer_redeploys(quirk: dict[str, Any], tmp_path: Path) -> None:
     with second_api(instances=5, **quirk) as api:
         add_single_rollouts(api, 25)
         assert hosts(api, tmp_path) == [one.hostname for one in api.instances]
@@ -99,29 +99,29 @@ def test_a_fleet_rollout_under_way_is_found_behind_newer_redeploys(quirk: dict[s
         add_single_rollouts(api, 25)
         assert [row["id"] for row in client(api).open_fleet_rollouts()] == [under_way["id"]]
         batch = {api.instances[0].hostname: api.instances[0].id}
-        assert told(api, "rollout_gate", next_batch=batch, min_healthy_share=0)["verdict"] == "fail"
+        assert result_of(api, "rollout_gate", next_batch=batch, min_healthy_share=0)["verdict"] == "fail"
 
 
 @pytest.mark.parametrize("cap", [1, 7, 100])
-def test_the_modules_read_a_history_to_its_end(cap: int) -> None:
+def test_modules_read_a_history_to_its_end(cap: int) -> None:
     with second_api(instances=1, page_cap=dict.fromkeys(LISTS, cap)) as api:
         add_single_rollouts(api, 40)
         api.add_events("agent-001", 45)
-        whole = told(api, "rollout_info", all=True)
+        whole = result_of(api, "rollout_info", all=True)
         assert (len(whole["rollouts"]), whole["truncated"]) == (41, False)
-        assert len(told(api, "instance_rollout_info", all=True)["targets"]) == 41
-        assert len(told(api, "instance_audit_info", all=True)["events"]) == 45
-        part = told(api, "rollout_info", limit=30)
+        assert len(result_of(api, "instance_rollout_info", all=True)["targets"]) == 41
+        assert len(result_of(api, "instance_audit_info", all=True)["events"]) == 45
+        part = result_of(api, "rollout_info", limit=30)
         assert (len(part["rollouts"]), part["truncated"], part["next_offset"]) == (30, True, 30)
-        rest = told(api, "rollout_info", limit=30, offset=30)
+        rest = result_of(api, "rollout_info", limit=30, offset=30)
         assert (len(rest["rollouts"]), rest["truncated"], rest["next_offset"]) == (11, False, None)
 
 
-def test_actions_that_the_server_cuts_are_told_by_its_total() -> None:
+def test_truncated_actions_are_reported_by_the_servers_total() -> None:
     with second_api(instances=1, page_cap={"list_instance_actions": 4}) as api:
         for _dummy in range(6):
             api.power_cycle("agent-001")
-        answer = told(api, "instance_action_info")
+        answer = result_of(api, "instance_action_info")
         assert (len(answer["actions"]), answer["total"], answer["truncated"]) == (4, 6, True)
 
 
@@ -129,17 +129,19 @@ def test_actions_that_the_server_cuts_are_told_by_its_total() -> None:
     ("held", "cap", "truncated", "warned"),
     [(200, 200, True, False), (210, 200, True, False), (120, 100, False, True), (99, 200, False, False)],
 )
-def test_a_list_of_memories_that_may_be_cut_is_said_to_be(held: int, cap: int, truncated: bool, warned: bool) -> None:
+def test_a_possibly_truncated_list_of_memories_is_reported_as_such(
+    held: int, cap: int, truncated: bool, warned: bool
+) -> None:
     with second_api(instances=1, page_cap={"list_memories": cap}) as api:
         for n in range(held):
             api.store_memory("agent-001", {"content": f"fact {n}"})
         warnings: list[str] = []
-        assert told(api, "instance_memory_info", warnings)["truncated"] is truncated
+        assert result_of(api, "instance_memory_info", warnings)["truncated"] is truncated
         assert [bool("default limit" in sentence) for sentence in warnings] == [True] * warned
 
 
 @pytest.mark.parametrize("cap", [20, 100, 500])
-def test_an_audit_of_which_the_server_gives_short_pages_is_stored_whole(cap: int, tmp_path: Path) -> None:
+def test_an_audit_with_short_pages_is_stored_completely(cap: int, tmp_path: Path) -> None:
     with second_api(instances=1, page_cap={"list_audit_events": cap}) as api:
         api.add_events("agent-001", 450)
         assert sync(api, tmp_path / "console.db").problems == []
@@ -151,7 +153,7 @@ def test_an_audit_of_which_the_server_gives_short_pages_is_stored_whole(cap: int
         assert len(api.called("list_audit_events")) == before + 1
 
 
-def test_an_audit_that_an_older_console_called_whole_is_read_once_more(tmp_path: Path) -> None:
+def test_an_audit_that_an_older_console_marked_as_complete_is_read_once_more(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=1) as api:
         api.add_events("agent-001", 450)
@@ -162,14 +164,14 @@ def test_an_audit_that_an_older_console_called_whole_is_read_once_more(tmp_path:
         assert stored(database) == 450
 
 
-def test_ordinary_servers_cost_at_most_one_call_more(tmp_path: Path) -> None:
+def test_ordinary_servers_get_at_most_one_more_call(tmp_path: Path) -> None:
     with second_api(instances=2) as api:
         add_single_rollouts(api, 30)
         api.add_events("agent-001", 30)
         api.calls.clear()
         client(api).list_fleet_rollouts(limit=100)
-        told(api, "rollout_info", limit=20)
-        told(api, "instance_audit_info", limit=20, gather=["events"])
+        result_of(api, "rollout_info", limit=20)
+        result_of(api, "instance_audit_info", limit=20, gather=["events"])
         client(api).list_instance_rollouts(api.instances[0].id)
         assert [call["operation"] for call in api.calls] == [
             "list_fleet_rollouts", "list_fleet_rollouts", "list_audit_events", "list_instance_rollouts",
@@ -187,7 +189,7 @@ def test_ordinary_servers_cost_at_most_one_call_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cap", [7, 500])
-def test_news_at_the_end_of_a_list_that_begins_with_the_oldest_are_read(cap: int, tmp_path: Path) -> None:
+def test_new_rows_at_the_end_of_an_oldest_first_list_are_read(cap: int, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=1, oldest_first=OLDEST_FIRST, page_cap={"list_audit_events": cap}) as api:
         api.add_events("agent-001", 150)
@@ -200,22 +202,22 @@ def test_news_at_the_end_of_a_list_that_begins_with_the_oldest_are_read(cap: int
         assert rows(database, "SELECT count(*) AS n FROM ingest_cursors WHERE gap_from IS NOT NULL") == [{"n": 0}]
 
 
-def test_the_newest_of_a_list_that_begins_with_the_oldest_come_first() -> None:
+def test_the_newest_rows_of_an_oldest_first_list_come_first() -> None:
     with second_api(instances=1, oldest_first=OLDEST_FIRST) as api:
         add_single_rollouts(api, 130)
         api.add_events("agent-001", 130)
         for _dummy in range(3):
             api.power_cycle("agent-001")
         newest = api.rollouts[-1]
-        assert told(api, "rollout_info", limit=1)["rollouts"][0]["id"] == newest["id"]
-        assert told(api, "instance_rollout_info", limit=1)["targets"][0]["rollout_id"] == newest["id"]
+        assert result_of(api, "rollout_info", limit=1)["rollouts"][0]["id"] == newest["id"]
+        assert result_of(api, "instance_rollout_info", limit=1)["targets"][0]["rollout_id"] == newest["id"]
         assert client(api).list_fleet_rollouts(limit=5)[0]["id"] == newest["id"]
         assert client(api).list_instance_rollouts(api.instances[0].id)[0]["rollout_id"] == newest["id"]
         acted = api.instances[0].actions[-1]["action_id"]
-        assert told(api, "instance_action_info", limit=1)["actions"][0]["action_id"] == acted
+        assert result_of(api, "instance_action_info", limit=1)["actions"][0]["action_id"] == acted
         events = api.instances[0].events
-        assert told(api, "instance_audit_info", limit=1)["events"][0]["id"] == events[-1]["id"]
+        assert result_of(api, "instance_audit_info", limit=1)["events"][0]["id"] == events[-1]["id"]
         since = events[-10]["event_ts"]
-        answer = told(api, "instance_audit_info", limit=20, since=since)
+        answer = result_of(api, "instance_audit_info", limit=20, since=since)
         assert [row["id"] for row in answer["events"]] == [row["id"] for row in events[:-11:-1]]
-        assert len(told(api, "instance_audit_info", all=True, since=since)["events"]) == 10
+        assert len(result_of(api, "instance_audit_info", all=True, since=since)["events"]) == 10

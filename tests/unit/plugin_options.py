@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of a plugin as Ansible's own loader and configuration give them, from a process of its own.
+"""The options of a plugin as Ansible's loader and configuration provide them, read in a separate process.
 
-The loader takes over how collections are imported, so it must not run in the tests' process.
+The loader changes how collections are imported, so it must not run in the process of the tests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Refused(Exception):
 
 
 class PluginOptions:
-    """Asks the other process."""
+    """Reads options in the other process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -38,21 +38,21 @@ class PluginOptions:
         direct: Mapping[str, Any] | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> Options:
-        """The options of ``fleetops.agents.name`` in the environment of this moment. Raises Refused."""
+        """The options of ``fleetops.agents.name`` in the current environment. Raises Refused."""
         environment = {name: text for name, text in os.environ.items() if name.startswith("FLEETOPS_")}
         asked = {"kind": kind, "name": name, "direct": direct or {}, "variables": variables or {}, "env": environment}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        told = json.loads(self._process.stdout.readline())
-        if "refused" in told:
-            raise Refused(told["refused"])
-        return told["options"]
+        answer = json.loads(self._process.stdout.readline())
+        if "refused" in answer:
+            raise Refused(answer["refused"])
+        return answer["options"]
 
 
 @contextmanager
 def plugin_options() -> Iterator[PluginOptions]:
-    """The other process, until the block ends."""
+    """A reader of options, until the block ends."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield PluginOptions(process)
@@ -78,11 +78,11 @@ def _serve() -> None:
         plugin = loaders[asked["kind"]].get(f"fleetops.agents.{asked['name']}")
         try:
             plugin.set_options(var_options=asked["variables"], direct=asked["direct"])
-            # Callbacks keep them under another name.
-            told = {"options": getattr(plugin, "_plugin_options", None) or plugin._options}
+            # Callbacks store them under another name.
+            answer = {"options": getattr(plugin, "_plugin_options", None) or plugin._options}
         except AnsibleError as refused:
-            told = {"refused": str(refused)}
-        print(json.dumps(told, default=str), flush=True)
+            answer = {"refused": str(refused)}
+        print(json.dumps(answer, default=str), flush=True)
 
 
 if __name__ == "__main__":

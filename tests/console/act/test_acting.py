@@ -362,7 +362,7 @@ def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simula
 
 
 @pytest.mark.parametrize(
-    ("fault", "word", "said"),
+    ("fault", "word", "message"),
     [
         (
             {"reset_after": True},
@@ -375,12 +375,12 @@ def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simula
     ],
 )
 def test_a_call_of_unknown_outcome_is_looked_up_and_never_repeated(
-    fault: dict[str, Any], word: str, said: str, fleet: Simulator, database: Path
+    fault: dict[str, Any], word: str, message: str, fleet: Simulator, database: Path
 ) -> None:
     rollout_id = started(fleet)
     fleet.fault(operation="pause_rollout", **fault)
     outcome = send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
-    assert (outcome.word, said in outcome.sentence) == (word, True), outcome
+    assert (outcome.word, message in outcome.sentence) == (word, True), outcome
     assert len(fleet.writes()) == 1
 
 

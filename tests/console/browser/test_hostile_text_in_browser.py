@@ -113,14 +113,14 @@ def test_on_every_page_it_is_text(tab: Tab) -> None:
         (tab.turn if number else tab.load)(place(page, query), heading)
         for chooser in tab.page.locator("[data-testid=stSelectbox]").all()[:2]:
             chooser.click()
-            failures += [f"{page}, open list: {said}" for said in effects(tab)]
+            failures += [f"{page}, open list: {text}" for text in effects(tab)]
             tab.page.keyboard.press("Escape")
-        failures += [f"{page}: {said}" for said in effects(tab)]
+        failures += [f"{page}: {text}" for text in effects(tab)]
         tab.troubles.clear()
         # Streamlit spells this sign so where Markdown has code.
-        said = tab.says().replace(":material_", ":material/")
-        failures += [f"{page}: {field} is not there" for field in fields if hostile(field) not in said]
-        assert "hxq-" in said or page in ("rollouts", "record"), f"{page} shows no text of the record's"
+        text = tab.says().replace(":material_", ":material/")
+        failures += [f"{page}: {field} is not there" for field in fields if hostile(field) not in text]
+        assert "hxq-" in text or page in ("rollouts", "record"), f"{page} shows no text of the record's"
     assert failures == [], "\n".join(failures)
 
 

@@ -125,10 +125,10 @@ def test_who_switches_to_local_time_sees_it_on_every_page_of_the_session(address
         assert as_of(tab.says(), "UTC") == utc
 
 
-def as_of(said: str, zone: str) -> datetime:
+def as_of(message: str, zone: str) -> datetime:
     """The time of the API's data that a page names, in that zone."""
-    found = re.search(rf"API data as of (\S+ \S+) {re.escape(zone)}", said)
-    assert found is not None, said[:500]
+    found = re.search(rf"API data as of (\S+ \S+) {re.escape(zone)}", message)
+    assert found is not None, message[:500]
     return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S")
 
 

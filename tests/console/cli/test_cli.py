@@ -87,11 +87,11 @@ def test_mistakes_are_one_sentence(
         returned = main(arguments)
     except SystemExit as leaving:
         returned = leaving.code
-    said = capsys.readouterr()
-    assert (returned, said.out) == (code, "")
-    assert sentence in said.err
-    assert len(said.err.splitlines()) == 1
-    assert KEY not in said.err
+    output = capsys.readouterr()
+    assert (returned, output.out) == (code, "")
+    assert sentence in output.err
+    assert len(output.err.splitlines()) == 1
+    assert KEY not in output.err
 
 
 def test_a_folder_that_was_named_must_be_there_but_the_default_may_be_absent(tmp_path: Path) -> None:

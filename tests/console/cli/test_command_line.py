@@ -131,9 +131,9 @@ def test_a_misspelt_database_is_named_and_not_made(
     if named_by == "variable":
         monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(typo))
     code = main([*command, *(["--db", str(typo)] if named_by == "option" else [])])
-    said = "".join(capsys.readouterr())
+    output = "".join(capsys.readouterr())
     assert code == (2 if command == ["check"] else 3)
-    assert f"There is no database at {typo}" in said
+    assert f"There is no database at {typo}" in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,9 +175,9 @@ def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
         assert len(modes(folder)) == 3
         assert done(*command, "--db", str(database)) == 0
         assert set(modes(folder).values()) == {0o600}
-    said = capsys.readouterr().err
-    assert said.startswith("console: note: every account of this machine could open the database")
-    assert "console.db 0644" in said and "its mode is 0600 now" in said
+    errors = capsys.readouterr().err
+    assert errors.startswith("console: note: every account of this machine could open the database")
+    assert "console.db 0644" in errors and "its mode is 0600 now" in errors
     # Once is enough, and what a group was given by its owner stays.
     database.chmod(0o660)
     assert done(*command, "--db", str(database)) == 0
@@ -226,8 +226,8 @@ def test_arguments_that_cannot_be_meant_are_one_sentence(
 ) -> None:
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
     assert done(*arguments) == code
-    said = capsys.readouterr().err
-    assert sentence in said and len(said.splitlines()) <= 1
+    errors = capsys.readouterr().err
+    assert sentence in errors and len(errors.splitlines()) <= 1
 
 
 @pytest.mark.usefixtures("environment", "no_umask")

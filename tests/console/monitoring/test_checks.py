@@ -396,9 +396,9 @@ def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: P
 def test_a_limit_that_is_none_is_one_sentence(option: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left_with:
         main(["check", option])
-    said = capsys.readouterr().err
-    assert (left_with.value.code, len(said.splitlines())) == (2, 1)
-    assert complaint in said
+    errors = capsys.readouterr().err
+    assert (left_with.value.code, len(errors.splitlines())) == (2, 1)
+    assert complaint in errors
 
 
 def test_check_without_a_readable_database_is_critical(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -417,11 +417,11 @@ def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytes
     told = json.loads(capsys.readouterr().out)
     assert len(told) > 1
     assert main([command, "--format", "csv", "--limit", "1"]) == 0
-    said = capsys.readouterr()
-    (row,) = csv.DictReader(io.StringIO(said.out))
+    output = capsys.readouterr()
+    (row,) = csv.DictReader(io.StringIO(output.out))
     assert set(row) == set(told[0])
     # What the limit left out is told, beside the data.
-    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", said.err)
+    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", output.err)
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(told) + 1

@@ -202,7 +202,7 @@ def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_a
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("to = [", "it is not valid TOML"),
         ("", "it names no destination"),
@@ -231,10 +231,10 @@ def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_a
         ('max_age = "7h"' + TO + NIGHT + RULE, "would never be told"),
     ],
 )  # fmt: skip
-def test_rules_that_cannot_be_used_are_refused_in_a_sentence_without_a_secret(text: str, said: str) -> None:
+def test_rules_that_cannot_be_used_are_refused_in_a_sentence_without_a_secret(text: str, message: str) -> None:
     with pytest.raises(RulesError) as refused:
         parse(text)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "hush" not in str(refused.value) and "\n" not in str(refused.value)
 
 

@@ -174,15 +174,15 @@ def test_after_a_kill_between_sending_and_noting_it_is_sent_once_more_and_marked
     assert others == [True] * kills
     hook.on_call = len
     code = main(command)
-    said = capfd.readouterr()
+    output = capfd.readouterr()
     documents = [json.loads(body) for _path, _headers, body in hook.calls]
     assert [one["repeated"] for one in documents] == [False, True]
     assert documents[0]["id"] == documents[1]["id"]
     assert documents[1]["text"].startswith("Repeated: an earlier attempt")
     if kills == 1:
-        assert code == 0 and "1 message sent" in said.out
+        assert code == 0 and "1 message sent" in output.out
     else:
-        assert code == 1 and "two attempts were interrupted" in said.err
+        assert code == 1 and "two attempts were interrupted" in output.err
     assert main(command) == 0
     assert len(hook.calls) == 2
 
@@ -240,8 +240,8 @@ def test_notify_test_sends_one_message_to_each_destination(
     assert mails.mails[0]["Subject"] == "Test of the fleet's notifications" and len(hook.calls) == len(mails.mails) == 1
     hook.answers = [401]
     assert main([*command, "--to", "hook"]) == 1
-    said = capfd.readouterr().err
-    assert said == (
+    errors = capfd.readouterr().err
+    assert errors == (
         "console: hook: the test message was not sent. The webhook could not be called: it answered HTTP 401.\n"
     )
     assert main([*command, "--to", "pager"]) == 2
@@ -250,7 +250,7 @@ def test_notify_test_sends_one_message_to_each_destination(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("FLEETOPS_NOTIFY_RULES", None, "FLEETOPS_NOTIFY_RULES is not set: name the file with the rules"),
         ("FLEETOPS_NOTIFY_RULES", "/nowhere/rules.toml", "The rules /nowhere/rules.toml cannot be read: No such file"),
@@ -264,7 +264,7 @@ def test_notify_test_sends_one_message_to_each_destination(
     ],
 )
 def test_what_cannot_be_used_is_one_sentence_without_the_value(
-    variable: str, value: str | None, said: str, tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch,
+    variable: str, value: str | None, message: str, tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("FLEETOPS_NOTIFY_RULES", written(tmp_path, EVERYWHERE))
@@ -277,7 +277,7 @@ def test_what_cannot_be_used_is_one_sentence_without_the_value(
         monkeypatch.setenv(variable, value)
     assert main(["notify", "--db", str(database)]) == 2
     out, err = capfd.readouterr()
-    assert said in err and err.count("\n") == 1 and "hush" not in err and not out
+    assert message in err and err.count("\n") == 1 and "hush" not in err and not out
     assert dump(database) == before
 
 
@@ -301,8 +301,8 @@ def test_a_certificate_is_checked_by_the_authority_that_is_named(
     with webhook_server(certificate) as server:
         monkeypatch.setenv("FLEETOPS_NOTIFY_HOOK", f"{server.url}/{PATH_TOKEN}")
         assert main([*command, written(tmp_path, EVERYWHERE)]) == 1
-        said = capfd.readouterr().err
-        assert "no trusted TLS connection: " in said and "self-signed certificate" in said and "hush" not in said
+        errors = capfd.readouterr().err
+        assert "no trusted TLS connection: " in errors and "self-signed certificate" in errors and "hush" not in errors
         named = EVERYWHERE.replace("[to.hook]", f'[to.hook]\nca_path = "{certificate[0]}"')
         assert main([*command, written(tmp_path, named)]) == 0
         assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
@@ -358,8 +358,8 @@ def test_who_follows_tells_what_ends_once(
     assert "hush" not in "".join(follower.said)
     for wrong in (["--notify"], ["--follow", "--rules", "rules.toml"]):
         assert main(["sync", "--no-api", "--db", str(database), *wrong]) == 2
-    said = capfd.readouterr().err.splitlines()
-    assert said == [
+    errors = capfd.readouterr().err.splitlines()
+    assert errors == [
         "console: --notify is an option of sync --follow; give --follow too.",
         "console: --rules is of --notify; give --notify too.",
     ]

@@ -62,7 +62,7 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
 
 # reports/2026-11 D13
 @pytest.mark.parametrize(
-    ("redirect_uri", "said"),
+    ("redirect_uri", "message"),
     [
         ("https://ops.example.com/fleetops/oauth2callback", "at the root of its address only"),
         ("https://ops.example.com//oauth2callback", "at the root of its address only"),
@@ -78,16 +78,16 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
         ("https:///oauth2callback", "must be the console's address"),
     ],
 )
-def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str, said: str, tmp_path: Path) -> None:
+def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str, message: str, tmp_path: Path) -> None:
     file = written(tmp_path / "login.toml", redirect_uri=redirect_uri)
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         load_login(file)
     code, told = serve("--db", str(tmp_path / "console.db"), FLEETOPS_CONSOLE_LOGIN=str(file))
-    assert (code, said in told, told.count("\n")) == (2, True, 1), told
+    assert (code, message in told, told.count("\n")) == (2, True, 1), told
 
 
 @pytest.mark.parametrize(
-    ("changes", "mode", "said"),
+    ("changes", "mode", "message"),
     [
         ({"client_secret": None, "cookie_secret": " "}, 0o600, "lacks cookie_secret, client_secret"),
         ({"cookie_secret": "short"}, 0o600, "less than 32 characters"),
@@ -98,9 +98,9 @@ def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str
     ],
 )
 def test_a_login_that_cannot_work_is_one_sentence_without_secrets(
-    changes: dict[str, str | None], mode: int, said: str, tmp_path: Path
+    changes: dict[str, str | None], mode: int, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match=re.escape(said)) as refused:
+    with pytest.raises(SettingsError, match=re.escape(message)) as refused:
         load_login(written(tmp_path / "login.toml", mode, **changes))
     assert SECRET not in str(refused.value)
     with pytest.raises(SettingsError, match="cannot be read: No such file"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit page: its counts lead to just the events that were counted, of any cell and on any page."""
+"""The audit page: the count of each cell leads to exactly the events that it counts, across all pages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_seeded_counts_are_those_that_the_store_makes(tmp_path: Path) -> None:
+def test_the_seeded_counts_are_the_same_as_those_of_the_store(tmp_path: Path) -> None:
     seeded, stored = tmp_path / "seeded.db", tmp_path / "stored.db"
     seed_audit(seeded, 600, 3, NOW)
     with open_store(stored) as store:
@@ -71,7 +71,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("by", "value", "outcome", "bucket", "instance"), CELLS)
-def test_a_cell_lists_just_the_events_that_it_counts(
+def test_a_cell_lists_exactly_the_events_that_it_counts(
     by: str, value: str | None, outcome: str | None, bucket: str | None, instance: str, audited: Path
 ) -> None:
     grain = "hour" if bucket and len(bucket) > 10 else "day"
@@ -106,7 +106,7 @@ def test_a_cell_lists_just_the_events_that_it_counts(
     assert int(counts["events"].sum()) == len(wanted)
 
 
-def test_the_pivot_keeps_every_count_and_the_gap_stands_first(audited: Path) -> None:
+def test_the_pivot_contains_every_event_and_instances_with_gaps_come_first(audited: Path) -> None:
     counts = audit_queries.audit_over_time(audited, "tool_name", audit_queries.span_of(0, "day", NOW))
     table = pivot(counts)
     assert table["events"].sum() == 20_000 == sum(sum(line) for line in table["over_time"])
@@ -119,14 +119,16 @@ def test_the_pivot_keeps_every_count_and_the_gap_stands_first(audited: Path) -> 
     assert audit_queries.audit_totals(audited)["gaps"] == 1
 
 
-def test_the_page_names_gaps_and_an_address_restores_the_cell(audited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_names_gaps_and_its_address_restores_the_selected_cell(
+    audited: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(monkeypatch, audited, "audit", span="All", by="Server", audit_server_slug="jira")
     assert not app.exception
-    said = words(app)
-    assert "Events of 1 instance are missing" in said and "20,000 of 20,192 events ingested" in said
+    text = words(app)
+    assert "Events of 1 instance are missing" in text and "20,000 of 20,192 events ingested" in text
     wanted = rows(audited, "SELECT count(*) AS n FROM audit_events WHERE server_slug = 'jira'")[0]["n"]
-    assert f"{wanted:,} events, newest first" in said
-    # A word that is not there counts as all.
+    assert f"{wanted:,} events, newest first" in text
+    # A filter with an unknown value counts as no filter.
     app = opened(monkeypatch, audited, "audit", span="All", by="Tool", audit_tool_name=HOSTILE, audit_when="yesterday")
     assert not app.exception
     assert "20,000 events, newest first" in words(app)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two rollouts side by side: who fails anew, still, no more; what took longer; and the address that says which two."""
+"""Two rollouts compared: new, remaining and fixed failures, longer durations, and the address that selects the two."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ THEN, TODAY = ident(1, 0x0C01), ident(2, 0x0C02)
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine instances, each with a fate of its own."""
+    """Nine instances, each with a different outcome."""
     path = tmp_path_factory.mktemp("compare") / "console.db"
 
     def one(number: int, rollout: str, status: str, run: float | None, created: float, **more: object):
@@ -52,7 +52,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         one(0, THEN, "succeeded", 20, then), one(1, THEN, "failed", 20, then, error_message="before"),
         one(2, THEN, "uncertain", 20, then), one(3, THEN, "succeeded", 20, then), one(4, THEN, "succeeded", 20, then),
         one(5, THEN, "succeeded", 20, then), one(7, THEN, "succeeded", 20, then, instance_id=None),
-        # The same instance once more: the last target counts.
+        # The same instance again: the last target counts.
         {**one(8, THEN, "failed", 20, then), "target_id": ident(99, 0xAB)}, one(8, THEN, "succeeded", 25, then),
     ]  # fmt: skip
     b = [
@@ -76,7 +76,7 @@ def two_big(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.put_tenant(TENANT, NOW)
         for rollout, count, created, bad in ((THEN, 20_000, NOW - 90_000, 0.05), (TODAY, 20_001, NOW - 40_000, 0.02)):
             read = fleet_rollout(rollout, count, 50, created, bad)
-            # Without ids they are matched by host name, which is the slower way.
+            # Without ids the instances are matched by host name, which is slower.
             for row in read.targets or ():
                 row["instance_id"] = None
             store.put_rollouts([read])
@@ -90,7 +90,7 @@ def side_by_side(path: Path) -> pd.DataFrame:
     return compared(before.instances, now.instances)
 
 
-def test_each_target_is_matched_and_judged(database: Path) -> None:
+def test_each_target_is_matched_and_classified(database: Path) -> None:
     found = side_by_side(database)
     assert dict(zip(found["host"], found["kind"], strict=True)) == {
         host_name(0): "new failure",
@@ -108,12 +108,12 @@ def test_each_target_is_matched_and_judged(database: Path) -> None:
     assert rows.loc[host_name(3), ["seconds_before", "seconds_now", "more"]].tolist() == [20, 50, 30]
     assert rows.loc[host_name(3), ["waited_before", "waited_now", "more_waited"]].tolist() == [10, 10, 0]
     assert rows.loc[host_name(8), "seconds_before"] == 25
-    # Half a run is neither slower nor faster than a whole one.
+    # An unfinished run is neither slower nor faster than a finished one.
     assert rows.loc[[host_name(4), host_name(5)], "more"].isna().all()
     assert (rows.loc[host_name(0), "message"], rows.loc[host_name(1), "message"]) == ("now", "before")
 
 
-def test_20000_instances_against_20000_are_matched(two_big: Path) -> None:
+def test_20000_instances_are_matched_with_20000_in_time(two_big: Path) -> None:
     before = time.process_time()
     found = side_by_side(two_big)
     spent = time.process_time() - before
@@ -123,17 +123,17 @@ def test_20000_instances_against_20000_are_matched(two_big: Path) -> None:
 
 
 def listed(app: AppTest) -> list[str]:
-    """The hosts of the page's table, in its order."""
+    """The hosts of the page's table, in order."""
     drawn = "".join(part.value for part in app.get("html"))
     return re.findall(r'href="\./instance\?[^"]*" target="_self">([^<]+)</a>', drawn)
 
 
-def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_compares_the_operations_in_its_address(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
     assert not app.exception
-    said = words(app)
-    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s longer" in said
-    assert f"?a={THEN}&b={TODAY}" in said
+    text = words(app)
+    assert "New failure 1" in text and "9 instances" in text and "took 8.3 s longer" in text
+    assert f"?a={THEN}&b={TODAY}" in text
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
     assert listed(app) == [host_name(2)]
     slower = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_sort="Slower now")
@@ -149,13 +149,15 @@ def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: p
     assert "Both are the same operation" in words(app)
 
 
-def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_operations_in_the_address_the_page_takes_the_two_newest(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(monkeypatch, small, "compare")
     assert not app.exception
     assert f"?a={FLEET}&b={OPEN}" in words(app)
 
 
-def test_unknown_operations_and_an_empty_database_are_said(
+def test_unknown_operations_and_an_empty_database_are_reported(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:  # fmt: skip
     app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
@@ -171,7 +173,7 @@ def test_unknown_operations_and_an_empty_database_are_said(
     assert "python -m console sync" in words(app)
 
 
-def test_the_page_at_20000_targets(two_big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_a_comparison_of_20000_targets(two_big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, two_big, "compare", a=THEN, b=TODAY)
     assert not app.exception
     assert "20,001 instances" in words(app)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Update policies of single instances and the declared state, on the list of instances and on an instance's page."""
+"""Update policies of instances and the declared state, on the list of instances and on the page of an instance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
 INHERITS = {"runtime": "notify", "runtime_source": "tenant_default", "runtime_override": None}
-# Written by a server that names no overrides: the mode's source tells.
+# From a server that does not list overrides: the source of the mode shows them.
 BY_SOURCE = {"skills": "disabled", "skills_source": "instance_override"}
 REPORT: dict[str, Any] = {
     "in_sync": False,
@@ -60,7 +60,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, policy in enumerate(policies):
             record = {"runtime": None, "skills": [], "mcp_servers": [], "update_policy": policy}
             put(store, "updates", number, update_rows(TENANT, ident(number, 0xB0), record, NOW), NOW)
-        # The last but one was refused, and the last one compared a part of the fleet.
+        # The second to last run was refused, and the last one compared only a part of the fleet.
         reports = ((NOW - 9000, {"in_sync": True}, None), (NOW - 3600, REPORT, None), (NOW - 1800, {}, None),
                    (NOW - 900, {"in_sync": True, "instances": {}}, "agent-00001*"))  # fmt: skip
         for number, (at, report, limit) in enumerate(reports):
@@ -70,22 +70,22 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_list_says_which_instances_set_a_policy_of_their_own_and_which_differ_from_the_declared_state(
+def test_the_list_shows_instances_with_a_policy_of_their_own_and_those_that_differ_from_the_declared_state(
     compared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(monkeypatch, compared, "instances")
     assert not app.exception
-    said = words(app)
-    assert "Own update policy: 2 of 3 instances ." in said
-    assert "Declared state: 2 instances differ , and so does the tenant's policy ( fleet_state, check" in said
+    text = words(app)
+    assert "Own update policy: 2 of 3 instances ." in text
+    assert "Declared state: 2 instances differ , and so does the tenant's policy ( fleet_state, check" in text
     for line in (
         "Tenant: max_parallel_rollouts is 4, should be 6.",
         f"Differs (1): runtime is auto, should be inherit: {host_name(1)}",
         "Unknown instances, named in the state only (1): agent-99999.old",
     ):
-        assert line in said
-    # Some hosts are those of two instances, of which one was replaced.
-    lines = said[said.index("health host open problem") :].splitlines()
+        assert line in text
+    # Some hosts have two instances, one of which was replaced.
+    lines = text[text.index("health host open problem") :].splitlines()
     rows = {name: "\n".join(line for line in lines if f" {name} " in line) for name in map(host_name, range(5))}
     assert "runtime auto ± differs declared: runtime inherit" in rows[host_name(1)]
     assert "skills disabled" in rows[host_name(2)] and "differs" not in rows[host_name(2)]
@@ -93,11 +93,11 @@ def test_the_list_says_which_instances_set_a_policy_of_their_own_and_which_diffe
     assert "not read ± differs declared: skills <b>auto</b>" in rows[host_name(3)]
 
     for only, hosts in (("Overrides the policy", (1, 2)), ("Differs from declared", (1, 3))):
-        said = words(opened(monkeypatch, compared, "instances", instances_only=only, instances_sort="Host"))
-        assert [host_name(n) for n in range(24) if f" {host_name(n)} " in said] == [host_name(n) for n in hosts]
+        text = words(opened(monkeypatch, compared, "instances", instances_only=only, instances_sort="Host"))
+        assert [host_name(n) for n in range(24) if f" {host_name(n)} " in text] == [host_name(n) for n in hosts]
 
 
-def test_an_instance_says_what_it_sets_for_itself_and_in_what_it_differs(
+def test_the_page_of_an_instance_shows_its_own_policy_and_its_differences(
     compared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, sentences in enumerate(
@@ -113,24 +113,24 @@ def test_an_instance_says_what_it_sets_for_itself_and_in_what_it_differs(
     ):
         app = opened(monkeypatch, compared, "instance", id=ident(number, 0xB0))
         assert not app.exception
-        said = words(app)
-        assert all(sentence in said for sentence in sentences), said[:1500]
-        assert ("from the declared state" in said) == (number in (1, 3))
+        text = words(app)
+        assert all(sentence in text for sentence in sentences), text[:1500]
+        assert ("from the declared state" in text) == (number in (1, 3))
 
 
-def test_without_them_the_list_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_policies_and_reports_the_list_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seed_small(tmp_path / "console.db", tmp_path / "runs", NOW)
-    said = words(opened(monkeypatch, tmp_path / "console.db", "instances"))
-    assert "Own update policy: not read; a sync with --updates reads them. Declared state: not compared." in said
-    assert "ansible-playbook fleetops.agents.fleet_state -i INVENTORY" in said
+    text = words(opened(monkeypatch, tmp_path / "console.db", "instances"))
+    assert "Own update policy: not read; a sync with --updates reads them. Declared state: not compared." in text
+    assert "ansible-playbook fleetops.agents.fleet_state -i INVENTORY" in text
     assert declared.comparison(tmp_path / "console.db") is None
     nothing = instances.InstanceFilter(only="differs")
     assert instances.instance_page(tmp_path / "console.db", nothing)[1] == 0
 
 
-def test_a_report_that_was_cut_down_is_shown_as_far_as_it_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncated_report_is_shown_as_far_as_it_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed_small(tmp_path / "console.db", tmp_path / "runs", NOW)
     cut = {"instances": {host_name(1): {"skills": {"wanted": "auto", "is": "inherit"}}, host_name(2): 7}, "tenant": []}
     with open_store(tmp_path / "console.db") as store:
@@ -140,7 +140,7 @@ def test_a_report_that_was_cut_down_is_shown_as_far_as_it_is_there(
     assert f"{host_name(1)}: skills is inherit, should be auto" in words(app)
 
 
-def test_one_broken_policy_does_not_hide_the_others(compared: Path) -> None:
+def test_an_unreadable_policy_does_not_hide_the_others(compared: Path) -> None:
     assert declared.override_words(None) is None
     assert declared.override_words("[1]") is None
     assert declared.override_words('{"runtime_override": 5}') == ""

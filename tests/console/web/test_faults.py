@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What breaks around the console: each page keeps what it has and says in a sentence what is wrong, as commands do."""
+"""Failures around the console: pages and commands show the stored data and say in one sentence what is wrong."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(seeded: Path, tmp_path: Path) -> Path:
-    """A database of its own for a test to break; nothing of it is left in a write-ahead log."""
+    """A copy of the database for a test to damage; its write-ahead log is empty."""
     with closing(sqlite3.connect(seeded)) as source, closing(sqlite3.connect(tmp_path / "console.db")) as target:
         source.backup(target)
     return tmp_path / "console.db"
@@ -58,7 +58,7 @@ def copy(seeded: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that stands still for pages and commands, so that what they say twice is the same."""
+    """A clock that stands still for pages and commands, so that their output is repeatable."""
     moment = time.time()
     clock = SimpleNamespace(time=lambda: moment)
     for module in (viewer, monitoring, lists):
@@ -67,7 +67,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def bound_by_modes() -> Iterator[None]:
-    """Root obeys the modes of files as every account does: in this thread, and in those that it starts meanwhile."""
+    """Let root obey file modes like other users, in this thread and in threads that it starts."""
     libc = ctypes.CDLL(None, use_errno=True)
     # _LINUX_CAPABILITY_VERSION_3 and this thread; effective, permitted and inheritable, twice 32 bits.
     header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
@@ -85,13 +85,13 @@ def bound_by_modes() -> Iterator[None]:
 
 @contextmanager
 def read_only(database: Path, file: int, folder: int, *, pending: bool = False) -> Iterator[None]:
-    """The database and its folder with these modes, which count. It stands alone there, or beside a ``pending`` log."""
+    """Give the database and its folder these modes, and let them apply. ``pending``: beside a write-ahead log."""
     beside = [database.with_name(database.name + end) for end in ("-wal", "-shm")]
     for left_over in beside:
         left_over.unlink(missing_ok=True)
     with closing(sqlite3.connect(database, isolation_level=None)) as writer:
         if pending:
-            # What is true is in the log alone.
+            # The newest data is only in the log.
             writer.execute("UPDATE runs SET user = user || '?'")
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             writer.execute("UPDATE runs SET user = rtrim(user, '?')")
@@ -125,7 +125,7 @@ def as_it_is(database: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Another program holds the database for itself; no write-ahead log lets readers past."""
+    """Another program has an exclusive lock on the database, and there is no write-ahead log for readers."""
     with closing(sqlite3.connect(database, isolation_level=None)) as holder:
         holder.execute("PRAGMA journal_mode=DELETE")
         holder.execute("BEGIN EXCLUSIVE")
@@ -136,6 +136,10 @@ def corrupt(database: Path) -> None:
     with database.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (database.stat().st_size - 4096))
+
+
+def of_another_format(database: Path) -> None:
+    database.write_bytes(b"this is not a SQLite database" * 500)
 
 
 def of_another_program(database: Path) -> None:
@@ -153,17 +157,18 @@ def newer(database: Path) -> None:
         conn.commit()
 
 
-def whole(database: Path) -> None:
-    """Nothing of the file itself is wrong."""
+def unchanged(database: Path) -> None:
+    """Leave the file as it is."""
 
 
 @pytest.mark.parametrize(
     ("spoil", "held", "sentence"),
     [
         (corrupt, as_it_is, "damaged"),
+        (of_another_format, as_it_is, "not a SQLite database"),
         (of_another_program, as_it_is, "is not the console's database"),
         (newer, as_it_is, "written by a newer version of the console"),
-        (whole, locked, "locked by another program"),
+        (unchanged, locked, "locked by another program"),
     ],
 )
 def test_each_page_says_what_is_wrong_with_the_database(
@@ -173,17 +178,17 @@ def test_each_page_says_what_is_wrong_with_the_database(
     copy: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A reader's patience with a lock, which each page would spend in full.
+    # Each page would wait this long for the lock.
     monkeypatch.setattr(opening, "READ_TIMEOUT", 0.05)
     spoil(copy)
     with held(copy):
         for page in declared_pages():
             app = opened(monkeypatch, copy, page, **({"id": IDS[page]} if page in IDS else {}))
             assert not app.exception, page
-            said = words(app)
-            (line,) = {text for text in said.splitlines() if sentence in text}
+            page_text = words(app)
+            (line,) = {text for text in page_text.splitlines() if sentence in text}
             assert str(copy) in line, f"{page}: {line}"
-            assert "Traceback" not in said
+            assert "Traceback" not in page_text
 
 
 @pytest.mark.parametrize("command", ["runs", "rollouts", "failures", "stuck", "check"])
@@ -192,16 +197,16 @@ def test_each_command_says_what_is_wrong_with_the_database(
 ) -> None:
     monkeypatch.setattr(opening, "READ_TIMEOUT", 0.05)
     good = copy.read_bytes()
-    for spoil, held in ((whole, locked), (newer, as_it_is), (corrupt, as_it_is)):
+    for spoil, held in ((unchanged, locked), (newer, as_it_is), (corrupt, as_it_is)):
         copy.write_bytes(good)
         spoil(copy)
         with held(copy):
             code = main([command, "--db", str(copy)])
-        said = capsys.readouterr()
-        assert code == (2 if command == "check" else 3), said
-        told = [line for line in (said.err + said.out).splitlines() if str(copy) in line]
-        assert len(told) == 1, said
-        assert "Traceback" not in said.err
+        output = capsys.readouterr()
+        assert code == (2 if command == "check" else 3), output
+        lines = [line for line in (output.err + output.out).splitlines() if str(copy) in line]
+        assert len(lines) == 1, output
+        assert "Traceback" not in output.err
 
 
 READ_ONLY: list[dict[str, Any]] = [
@@ -213,21 +218,21 @@ READ_ONLY: list[dict[str, Any]] = [
 
 
 @pytest.mark.usefixtures("noon")
-def test_each_page_shows_all_of_a_database_that_cannot_be_written(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_page_shows_all_data_of_a_read_only_database(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def each_page() -> Iterator[tuple[str, str]]:
-        # Answers are kept for as long as the file is the same.
+        # Results are cached while the file does not change.
         st.cache_data.clear()
         for page in declared_pages():
             app = opened(monkeypatch, copy, page, **({"id": IDS[page]} if page in IDS else {}))
             assert not app.exception, page
-            # The log of a writer at work is part of the size.
+            # The size includes the write-ahead log.
             yield page, re.sub(r"^Database .*", "", words(app), flags=re.M)
 
     good = dict(each_page())
     for page, word in (("overview", "Needs attention"), ("run", "What failed"), ("instances", host_name(1))):
         assert word in good[page]
     assert "cannot be read" not in "".join(good.values())
-    # The first two are read in the same way, and looked at below with each command.
+    # The first two states are read in the same way; they are tested below with each command.
     for state in READ_ONLY[2:]:
         with read_only(copy, **state):
             for page, said in each_page():
@@ -235,9 +240,7 @@ def test_each_page_shows_all_of_a_database_that_cannot_be_written(copy: Path, mo
 
 
 @pytest.mark.usefixtures("noon")
-def test_each_command_tells_all_of_a_database_that_cannot_be_written(
-    copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_command_shows_all_data_of_a_read_only_database(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def each_command() -> dict[str, tuple[int, str, str]]:
         told = {}
         for command in ("check", "stuck", "failures", "rollouts", "runs"):
@@ -253,7 +256,7 @@ def test_each_command_tells_all_of_a_database_that_cannot_be_written(
             assert each_command() == good, state
 
 
-def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
+def test_files_in_an_inaccessible_folder_are_each_reported_in_one_sentence(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     closed = tmp_path / "closed"
@@ -278,8 +281,8 @@ def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
             ):
                 capsys.readouterr()
                 assert main(list(map(str, arguments))) == code, arguments
-                said = capsys.readouterr()
-                (line,) = [one for one in (said.err + said.out).splitlines() if "Permission denied" in one]
+                output = capsys.readouterr()
+                (line,) = [one for one in (output.err + output.out).splitlines() if "Permission denied" in one]
                 assert str(closed) in line
             monkeypatch.setenv("FLEETOPS_CA_PATH", inside)
             assert main(["sync"]) == 2
@@ -288,7 +291,7 @@ def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
             )
             for name in ("FLEETOPS_API_URL", "FLEETOPS_API_KEY", "FLEETOPS_CA_PATH"):
                 monkeypatch.delenv(name)
-            # That the run logs could not be read is not forgotten, and the page of the button opens.
+            # The failure to read the run logs is remembered, and the page with the button opens.
             assert main(["check"]) == 1
             assert "sync-errors: Sources that could not be read by the last sync: 1" in capsys.readouterr().out
             monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(closed / "runs"))
@@ -298,7 +301,7 @@ def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
         closed.chmod(0o700)
 
 
-def test_one_run_that_cannot_be_read_does_not_stop_the_others(
+def test_one_unreadable_run_does_not_stop_the_others(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("1", "2"):
@@ -307,7 +310,7 @@ def test_one_run_that_cannot_be_read_does_not_stop_the_others(
         event = {"counter": 1, "event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
         (events / f"1-{name}.json").write_text(json.dumps(event))
         (events.parent / "status").write_text("successful")
-    # Nobody writes to it: whoever reads it as a file waits for ever. And one that is too long for the memory.
+    # A pipe without a writer would block its reader forever. The other file is too long for the memory.
     os.mkfifo(events / "2-pipe.json")
     with (events / "3-long.json").open("wb") as long:
         long.truncate(10 << 30)
@@ -318,13 +321,15 @@ def test_one_run_that_cannot_be_read_does_not_stop_the_others(
             assert main(["sync", "runner", str(tmp_path), "--db", str(copy)]) == 1
     finally:
         unreadable.chmod(0o700)
-    said = capsys.readouterr()
-    assert "jobs read 1, events 1" in said.out
-    assert f"The run {unreadable} cannot be read: Permission denied." in said.err
-    assert "2 event file(s) cannot be read" in said.err and "2-pipe.json is cut off, too long or not JSON" in said.err
+    output = capsys.readouterr()
+    assert "jobs read 1, events 1" in output.out
+    assert f"The run {unreadable} cannot be read: Permission denied." in output.err
+    assert (
+        "2 event file(s) cannot be read" in output.err and "2-pipe.json is cut off, too long or not JSON" in output.err
+    )
 
 
-def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
+def test_a_sync_into_a_read_only_database_says_so_and_the_page_still_shows(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spools = tmp_path / "spools"
@@ -334,12 +339,12 @@ def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stay
         with read_only(copy, **state):
             app = synced(opened(monkeypatch, copy, "overview"))
         assert not app.exception
-        said = words(app)
-        assert "sync failed" in said and f"The database {copy} cannot be written" in said, state
-        assert "Needs attention" in said and "rolling_redeploy ✕ stopped" in said
+        text = words(app)
+        assert "sync failed" in text and f"The database {copy} cannot be written" in text, state
+        assert "Needs attention" in text and "rolling_redeploy ✕ stopped" in text
 
 
-def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
+def test_a_running_writer_delays_no_page_and_the_next_writer_is_told(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(sqlite3.connect(copy, isolation_level=None)) as writer:
@@ -361,7 +366,7 @@ def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
         ({"html_body": True}, "The rollouts were not read: GET "),
     ],
 )
-def test_an_api_in_trouble_costs_nothing_that_is_stored(
+def test_a_failing_api_loses_no_stored_data(
     fault: dict[str, Any], sentence: str, sim: Simulator, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {**sim.environment(), "FLEETOPS_RETRIES": "0", "FLEETOPS_REQUEST_TIMEOUT": "0.3"}.items():
@@ -373,18 +378,18 @@ def test_an_api_in_trouble_costs_nothing_that_is_stored(
     finally:
         sim.clear_faults()
     assert not app.exception
-    said = words(app)
-    assert sentence in said, said[:2000]
-    assert any(badge in said for badge in ("partly synced", "sync failed")), said[:2000]
-    assert "fleet rollout" in said and "reboot ✕ lost" in said
-    assert "Traceback" not in said and sim.admin_key not in said
+    text = words(app)
+    assert sentence in text, text[:2000]
+    assert any(badge in text for badge in ("partly synced", "sync failed")), text[:2000]
+    assert "fleet rollout" in text and "reboot ✕ lost" in text
+    assert "Traceback" not in text and sim.admin_key not in text
     after = dump(copy)
     assert {table: after[table] for table in ("rollouts", "rollout_targets", "runs")} == {
         table: before[table] for table in ("rollouts", "rollout_targets", "runs")
     }
 
 
-def test_a_spool_torn_in_the_middle_is_loaded_around_the_tear(
+def test_a_spool_file_with_a_damaged_line_is_loaded_except_for_that_line(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spools = tmp_path / "runs"
@@ -398,13 +403,13 @@ def test_a_spool_torn_in_the_middle_is_loaded_around_the_tear(
     log.write(spools)
     (spool,) = spools.iterdir()
     lines = spool.read_bytes().splitlines(keepends=True)
-    # A disk that lost a block: half of one line, then the middle of another.
+    # A lost disk block: half of a line, followed by the middle of another one.
     spool.write_bytes(b"".join(lines[:5]) + lines[5][:60] + lines[6][90:] + b"".join(lines[7:]))
     code = main(["sync", "--no-api", "--quiet", "--db", str(copy), "--spool", str(spools)])
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 0
-    assert f"{spool.name}: 1 unreadable line(s) skipped" in said.err
-    assert "Traceback" not in said.err
+    assert f"{spool.name}: 1 unreadable line(s) skipped" in output.err
+    assert "Traceback" not in output.err
     results = rows(copy, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", log.run_id)
     assert results == [{"n": 4}]
     app = opened(monkeypatch, copy, "run", id=log.run_id)
@@ -412,7 +417,7 @@ def test_a_spool_torn_in_the_middle_is_loaded_around_the_tear(
     assert "2 events of this run could not be read" in words(app)
 
 
-def test_the_key_is_on_no_page_and_in_no_row(
+def test_the_key_appears_on_no_page_and_in_no_row(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spools = tmp_path / "runs"
@@ -423,15 +428,15 @@ def test_the_key_is_on_no_page_and_in_no_row(
     log.result(host_name(1), "failed", msg=f"header X-Api-Key: {KEY} was refused", failed=True)
     log.write(spools)
     with running_simulator(instances=3, speed=0) as running:
-        # What a proxy that echoes requests would answer.
+        # The answer of a proxy that echoes requests.
         running.fault(match="/v1/", status=401, detail=f"unknown key {KEY}")
         environment = {"FLEETOPS_API_URL": running.url, "FLEETOPS_API_KEY": KEY, "FLEETOPS_RETRIES": "0"}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         assert main(["sync", "--quiet", "--db", str(copy), "--spool", str(spools)]) == 1
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         app = synced(opened(monkeypatch, copy, "overview"))
-        assert KEY not in said.out + said.err + words(app)
+        assert KEY not in output.out + output.err + words(app)
     assert KEY not in str(dump(copy, leave_out={}))
     assert KEY.encode() not in copy.read_bytes()
     for page in declared_pages():
@@ -446,7 +451,7 @@ def test_the_key_is_on_no_page_and_in_no_row(
 
 
 @pytest.mark.parametrize("broken", ["{bad", "[" * 100_000, "null"])
-def test_a_row_with_json_that_cannot_be_read_hides_no_other(
+def test_a_row_with_invalid_json_hides_no_other_row(
     broken: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(sqlite3.connect(copy, isolation_level=None)) as conn:

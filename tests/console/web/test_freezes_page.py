@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When changes are frozen, as the plans of the record say it: on the page Policy and on the overview."""
+"""When changes are frozen, according to the recorded plans: on the page Policy and on the overview."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DAY = 86400.0
 
 
 def freeze(begin: float, end: float, reason: str = "") -> dict[str, Any]:
-    """One freeze as a plan names it; times in days from now."""
+    """A freeze as in a plan; times in days from now."""
     return {"from": iso(NOW + begin * DAY), "to": iso(NOW + end * DAY), "reason": reason}
 
 
@@ -57,12 +57,12 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         broken = [{"from": "soon", "to": "later"}, "x", {"from": iso(NOW + DAY)}, freeze(4, 3, "ends before it begins")]
         plan(store, 3, 2, "rolling_redeploy", freezes=[freeze(-3, -2, "over"), quarter, *broken])
         plan(store, 4, 1, "reboot", freezes=[freeze(-0.5, 0.25, "release"), quarter])
-        # A plan of before there were any, and one whose freezes cannot be read.
+        # A plan from before freezes existed, and one with unreadable freezes.
         plan(store, 5, 0.5, "rolling_redeploy", window={"open": False, "problem": "The freezes cannot be read."})
     return path
 
 
-def test_the_newest_plan_of_each_playbook_counts(planned: Path) -> None:
+def test_the_newest_plan_of_each_playbook_is_used(planned: Path) -> None:
     found = frozen(planned, NOW)
     assert [(one.reason, one.name) for one in found.times] == [("release", "reboot"), (HOSTILE, "reboot")]
     assert found.plans == 2
@@ -72,7 +72,7 @@ def test_the_newest_plan_of_each_playbook_counts(planned: Path) -> None:
     assert found.at(NOW + 6 * DAY) is None and found.next_after(NOW + 6 * DAY) is None
 
 
-def test_with_several_tenants_a_plan_counts_for_those_whose_instances_it_names(tmp_path: Path) -> None:
+def test_with_several_tenants_a_plan_applies_to_the_tenant_of_its_instances(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     other = "https://ops.other.example"
     seed_small(path, tmp_path / "runs", NOW)
@@ -94,10 +94,10 @@ def test_the_policy_page_and_the_overview_say_when_changes_are_frozen(
 ) -> None:
     app = opened(monkeypatch, planned, "policy")
     assert not app.exception
-    said = words(app)
+    text = words(app)
     for word in ("release reboot", f"{HOSTILE} reboot", "according to the newest plan of each playbook"):
-        assert word in said, f"{word!r} is missing:\n{said[:3000]}"
-    assert "taken back" not in said and "over" not in [line.strip() for line in said.splitlines()]
+        assert word in text, f"{word!r} is missing:\n{text[:3000]}"
+    assert "taken back" not in text and "over" not in [line.strip() for line in text.splitlines()]
     (figure,) = app.get("plotly_chart")
     assert "frozen" in figure.proto.spec and "<img" not in figure.proto.spec.encode().decode("unicode_escape")
     assert "frozen until" in words(opened(monkeypatch, planned, "overview"))
@@ -107,10 +107,10 @@ def test_without_a_plan_the_page_says_where_freezes_come_from(tmp_path: Path, mo
     seed_small(tmp_path / "console.db", tmp_path / "runs", NOW)
     with open_store(tmp_path / "console.db") as store:
         store.put_policy(policy_row(TENANT, policy(NOW), NOW))
-    said = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
-    assert "Freezes are set for a run in the variable fleetops_freezes" in said
+    text = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
+    assert "Freezes are set for a run in the variable fleetops_freezes" in text
     with open_store(tmp_path / "console.db") as store:
         plan(store, 1, 1, "rolling_redeploy", freezes=[])
-    said = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
-    assert "The newest plan of each playbook contains no freezes." in said
+    text = words(opened(monkeypatch, tmp_path / "console.db", "policy"))
+    assert "The newest plan of each playbook contains no freezes." in text
     assert "frozen" not in words(opened(monkeypatch, tmp_path / "console.db", "overview"))

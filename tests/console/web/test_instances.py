@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages Instances, Instance, and Policy and window, and what they read: empty, at 24 instances, at 20,000."""
+"""The pages Instances, Instance, and Policy and window, and their queries, with 0, 24 and 20,000 instances."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rollouts are stored, and nothing was read of any instance."""
+    """Rollouts are stored, but no details of any instance."""
     folder = tmp_path_factory.mktemp("bare")
     seed_small(folder / "console.db", folder / "runs", NOW)
     return folder / "console.db"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_a_database_and_with_an_empty_one_each_page_says_what_to_run(
+def test_without_a_database_or_with_an_empty_one_each_page_says_what_to_run(
     page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     app = opened(monkeypatch, tmp_path / "none.db", page, id="x")
@@ -61,54 +61,56 @@ def test_without_a_database_and_with_an_empty_one_each_page_says_what_to_run(
     open_store(tmp_path / "empty.db").close()
     app = opened(monkeypatch, tmp_path / "empty.db", page, id="x")
     assert not app.exception
-    said = words(app)
-    assert "python -m console sync" in said or "has no instance x" in said
+    text = words(app)
+    assert "python -m console sync" in text or "has no instance x" in text
 
 
-def test_the_list_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "instances")
     assert not app.exception
-    said = words(app)
-    assert "python -m console sync --health --updates --memory" in said
-    table = said[said.index("health host open problem") :].splitlines()[1:]
+    text = words(app)
+    assert "python -m console sync --health --updates --memory" in text
+    table = text[text.index("health host open problem") :].splitlines()[1:]
     sick = next(row for row in table if NAME in row)
-    # Problems first; the facts that are older than the newest deploy say so.
+    # Problems come first; data that is older than the newest deploy is marked.
     assert table[0] == sick and "degraded before the last deploy" in sick
     assert "2.4.0 → 2.5.0 runtime" in sick
     assert any("last rollout uncertain" in row for row in table)
-    # Of the instance with 200 the API told no more.
+    # The API returned no more for the instance with 200 rows.
     assert any(row.rstrip().endswith("200 or more b7c1f0a2") for row in table)
 
 
-def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_an_instance_shows_its_details(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wanted in (INSTANCE, NAME):
         app = opened(monkeypatch, small, "instance", id=wanted)
         assert not app.exception
-        said = words(app)
+        text = words(app)
         for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
-            assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+            assert word in text, f"{word!r} is missing:\n{text[:3000]}"
         for word in ("30 actions", "p95", "checks in this period", "that did not succeed", "Versions seen over time"):
-            assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+            assert word in text, f"{word!r} is missing:\n{text[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
 
 
-def test_an_instance_of_which_nothing_was_read_names_the_flags(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_an_instance_without_details_names_the_options_of_sync(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(monkeypatch, bare, "instance", id=ident(20, 0xB0))
     assert not app.exception
-    said = words(app)
+    text = words(app)
     for flag in ("--health", "--actions", "--updates"):
-        assert f"python -m console sync {flag} --instance {ident(20, 0xB0)}" in said
+        assert f"python -m console sync {flag} --instance {ident(20, 0xB0)}" in text
     assert not opened(monkeypatch, bare, "instances").exception
-    said = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
-    assert "has no instance 0000-unknown" in said
+    text = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
+    assert "has no instance 0000-unknown" in text
 
 
-def test_the_policy_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_policy_page_shows_the_policy_and_the_window(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "policy")
     assert not app.exception
-    said = words(app)
+    text = words(app)
     for word in ("is open", "It closes in", "Parallel rollouts, maximum 2", "MCP servers disabled", "max_parallel_"):
-        assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+        assert word in text, f"{word!r} is missing:\n{text[:3000]}"
     changed = next(frame.value for frame in app.dataframe if "before" in frame.value)
     assert changed[["key", "before", "after"]].to_numpy().tolist() == [["max_parallel_rollouts", "5", "2"]]
 
@@ -145,7 +147,7 @@ def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPa
 # Queries
 
 
-def test_pages_of_instances_together_are_all_once_and_filters_agree_with_the_tally(small: Path) -> None:
+def test_the_pages_list_every_instance_once_and_filters_agree_with_the_tally(small: Path) -> None:
     seen: list[str] = []
     for page in range(1, 9):
         part, total = instances.instance_page(small, instances.InstanceFilter(), page, size=20)
@@ -162,7 +164,7 @@ def test_pages_of_instances_together_are_all_once_and_filters_agree_with_the_tal
     assert instances.instance_page(small, instances.InstanceFilter(search="%"))[1] == 0
 
 
-def test_usual_is_of_succeeded_deploys_alone(tmp_path: Path) -> None:
+def test_the_usual_duration_is_that_of_succeeded_deploys_only(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     took = [10.0, 20.0, 30.0, 40.0, 1000.0]
     reads = []
@@ -191,7 +193,7 @@ def rollout_at(number: int, at: float, scope: str = "fleet"):
     return rollout_read(rollout_id, [one], "completed", at, at + 5, scope=scope)
 
 
-def test_rollouts_are_judged_by_the_window_of_their_time_and_carry_the_reason(tmp_path: Path) -> None:
+def test_each_rollout_is_judged_by_the_window_at_its_time_and_shows_the_override_reason(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     day = NOW // 86400 * 86400 - 5 * 86400
     night = {"maintenance_window_start_hour_utc": 22, "maintenance_window_end_hour_utc": 4}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTML that the console makes: a text of a server, a playbook or a person is never an element or an attribute."""
+"""The HTML of the console: text of a server, a playbook or a person never becomes an element or an attribute."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ HOSTILE = f"{IMAGE}\"><script>window.hit=1</script>' &lt;b&gt; & </table></td></
 
 
 class Parsed(HTMLParser):
-    """What a browser would make of it."""
+    """The HTML as a browser parses it."""
 
     def __init__(self, text: Markup) -> None:
         super().__init__()
         self.open: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        # Parts of a Markup would be escaped again.
+        # Parts of Markup would be escaped again.
         self.feed(str(text))
         self.close()
         assert self.open == [], "an element is not closed"
@@ -94,7 +94,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("part", list(PARTS))
-def test_hostile_text_stays_text(part: str) -> None:
+def test_hostile_text_is_rendered_as_text(part: str) -> None:
     made = PARTS[part]
     assert isinstance(made, Markup)
     found = Parsed(made)
@@ -105,22 +105,22 @@ def test_hostile_text_stays_text(part: str) -> None:
     for tag, attributes in found.elements:
         assert set(attributes) <= allowed, f"{tag} {attributes}"
         if tag == "a":
-            # A link leads to a page of the console alone.
+            # A link only leads to a page of the console.
             assert (attributes["href"] or "").startswith(("./", "?"))
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "expected"),
     [
         ("needs attention", "since 2001-09-09 01:46 UTC"),
         ("card of a running operation", "started 2001-09-09 01:46 UTC (9.0 s ago)"),
     ],
 )
-def test_a_time_within_a_sentence_has_its_zone(part: str, said: str) -> None:
-    assert said in Parsed(PARTS[part]).text
+def test_a_time_within_a_sentence_has_its_zone(part: str, expected: str) -> None:
+    assert expected in Parsed(PARTS[part]).text
 
 
-def test_the_parameters_of_a_link_come_back_as_they_were() -> None:
+def test_the_parameters_of_a_link_are_parsed_back_unchanged() -> None:
     (_tag, attributes) = Parsed(markup.link("x", pages.OPERATION, id=HOSTILE, outcome=["a", "b"], none=None)).elements[
         0
     ]
@@ -130,19 +130,23 @@ def test_the_parameters_of_a_link_come_back_as_they_were() -> None:
     assert markup.address(pages.OVERVIEW) == "./"
 
 
-def test_a_part_of_a_bar_that_is_zero_is_left_out_and_a_screen_reader_hears_the_numbers() -> None:
+def test_a_bar_leaves_out_empty_parts_and_has_a_label_for_screen_readers() -> None:
     segments = [markup.Segment("updated", 1200, "updated"), markup.Segment("failed", 0, "failed")]
     found = Parsed(markup.stacked_bar(segments, "1,200 updated"))
     assert found.elements[0] == ("div", {"class": "fo-bar", "role": "img", "aria-label": "1,200 updated"})
     assert [attributes["title"] for tag, attributes in found.elements if tag == "span"] == ["1,200 updated"]
 
 
-def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() -> None:
+def test_the_header_of_a_sorted_column_states_the_order_and_links_to_the_opposite_one() -> None:
     columns = [markup.duration("took", "took", "number", "took"), markup.host("host"), markup.text("why", "why")]
-    for order, said, leads in (("took", "ascending", "?-took"), ("-took", "descending", "?took"), ("", None, "?took")):
+    for order, expected, leads in (
+        ("took", "ascending", "?-took"),
+        ("-took", "descending", "?took"),
+        ("", None, "?took"),
+    ):
         found = Parsed(markup.table(columns, [], "Instances", order, "?{}".format))
         heads = [attributes for tag, attributes in found.elements if tag == "th"]
-        assert [head.get("aria-sort") for head in heads] == [said, None, None]
+        assert [head.get("aria-sort") for head in heads] == [expected, None, None]
         assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == [leads, "?host"]
 
 
@@ -156,12 +160,12 @@ def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() ->
         (-61.0, "1 min 01 s less"),
     ],
 )
-def test_how_much_longer_is_said_only_where_it_is_something(more: float, words: str) -> None:
+def test_a_difference_in_duration_is_stated_only_if_it_is_noticeable(more: float, words: str) -> None:
     assert comparison.in_words(more) == words
 
 
 def of_instances(*given: tuple[str, str, float | None, str]) -> pd.DataFrame:
-    """Instances in INSTANCE_COLUMNS from host, category, seconds and message, in this order."""
+    """A frame with INSTANCE_COLUMNS from tuples of host, category, seconds and message."""
     known = [{"host": host, "category": category, "seconds": seconds, "message": message, "instance_id": f"id-{host}"}
              for host, category, seconds, message in given]  # fmt: skip
     frame = pd.DataFrame(known, columns=list(INSTANCE_COLUMNS), dtype=object)
@@ -191,13 +195,13 @@ ARRANGED = [
 @pytest.mark.parametrize(
     ("categories", "search", "sort", "hosts"), [case[1:] for case in ARRANGED], ids=[case[0] for case in ARRANGED]
 )
-def test_the_instances_of_an_operation_are_arranged(
+def test_the_instances_of_an_operation_can_be_filtered_and_sorted(
     categories: tuple[str, ...], search: str, sort: str, hosts: str
 ) -> None:
     assert "".join(parts.arranged(FOUND, categories, search, sort)["host"]) == hosts
 
 
-def test_two_operations_are_compared_by_host_worst_first() -> None:
+def test_two_operations_are_compared_by_host_with_the_worst_first() -> None:
     before = of_instances(("a", "updated", 10.0, ""), ("b", "failed", None, "old"), ("x", "updated", 1.0, ""))
     now = of_instances(("a", "failed", 14.0, "new"), ("b", "updated", 5.0, ""), ("y", "updated", 1.0, ""))
     found = comparison.compared(before, now)
@@ -208,14 +212,14 @@ def test_two_operations_are_compared_by_host_worst_first() -> None:
     assert found["instance_id"].tolist() == ["id-a", "id-b", "id-x", "id-y"]
 
 
-def test_an_instance_that_was_renamed_is_compared_with_itself() -> None:
+def test_a_renamed_instance_is_compared_with_itself() -> None:
     before = of_instances(("a", "failed", None, ""), ("b", "updated", 1.0, ""))
     now = of_instances(("a", "updated", 1.0, "")).assign(host="b")
     found = comparison.compared(before, now)
     assert found[["host", "kind"]].to_numpy().tolist() == [["b", "fixed"], ["b", "only before"]]
 
 
-def test_an_operation_without_instances_is_compared_too() -> None:
+def test_an_operation_without_instances_can_be_compared() -> None:
     found = comparison.compared(of_instances(), of_instances(("a", "failed", None, "")))
     assert found["kind"].tolist() == ["only now"]
 
@@ -233,11 +237,11 @@ def test_an_operation_without_instances_is_compared_too() -> None:
         (IMAGE, f"` {IMAGE} `"),
     ],
 )
-def test_a_title_of_the_records_is_no_markdown(text: str, shown: str) -> None:
+def test_a_title_from_the_record_is_not_rendered_as_markdown(text: str, shown: str) -> None:
     assert lists.literal(text) == shown
 
 
-def test_a_value_that_is_not_known_is_an_empty_cell() -> None:
+def test_an_unknown_value_is_an_empty_cell() -> None:
     columns = [
         markup.text("why", "a"), markup.status("status", "a", "none"), markup.count("n", "a"), markup.when("at", "a"),
         markup.duration("took", "a"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of an operation says of each instance what the run's report says, whatever Ansible's recap has."""
+"""The page of an operation shows the outcome of each instance from the run's report, not from Ansible's recap."""
 
 from __future__ import annotations
 
@@ -35,30 +35,32 @@ def table_of_instances(app: AppTest) -> dict[str, str]:
     return {host: line for host in HOSTS for line in lines if host in line}
 
 
-def test_the_numbers_of_a_stopped_run_are_those_of_its_report(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Ansible calls each host ok: a task that prepares has run on all of them.
+def test_the_page_of_a_stopped_run_shows_the_numbers_of_its_report(
+    record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ansible counts each host as ok, since a preparing task ran on all of them.
     recap = rows(record, "SELECT host, ok FROM run_hosts WHERE run_id = ?", STOPPED)
     assert {row["host"]: row["ok"] > 0 for row in recap} == dict.fromkeys(HOSTS, True)
     app = opened(monkeypatch, record, "operation", id=STOPPED)
     assert not app.exception
-    said = words(app)
-    assert f"Stopped after batch 2 of 4: {WHY} 3 updated, 1 failed, 4 not touched." in said
-    told = {category: count for category, count in REPORT["counts"].items() if count}
-    assert told == {"updated": 3, "failed": 1, "not_touched": 4}
+    text = words(app)
+    assert f"Stopped after batch 2 of 4: {WHY} 3 updated, 1 failed, 4 not touched." in text
+    reported = {category: count for category, count in REPORT["counts"].items() if count}
+    assert reported == {"updated": 3, "failed": 1, "not_touched": 4}
     (verdict,) = [part for part in drawn(app) if "Stopped after" in part]
-    for category, count in told.items():
+    for category, count in reported.items():
         assert f"{count} {word(category)}" in verdict
     table = table_of_instances(app)
     assert list(table) == list(HOSTS)
-    for category in told:
+    for category in reported:
         assert {host for host, line in table.items() if f" {word(category)} " in f" {line} "} == set(REPORT[category])
     for host in REPORT["not_touched"]:
         assert not {"ok", "updated", "✓"} & set(table[host].split()), table[host]
-    # Each failure once, as the server says it; the gate that stopped it, and what was planned.
-    assert said.count(f"✕ failed {REASON}") == 1
-    assert f"--limit 'all:!{BAD}'" in said
-    assert "✕ stop 1 instance failed" in said and "✓ pass failed 0 of at most 0" in said
-    assert "8 instances in 4 batches, hash ab12cd34" in said and "52 s for 2 of 4 batches" in said
+    # Each failure once, with the server's message; the gate that stopped the run, and the plan.
+    assert text.count(f"✕ failed {REASON}") == 1
+    assert f"--limit 'all:!{BAD}'" in text
+    assert "✕ stop 1 instance failed" in text and "✓ pass failed 0 of at most 0" in text
+    assert "8 instances in 4 batches, hash ab12cd34" in text and "52 s for 2 of 4 batches" in text
 
 
 def test_a_category_of_the_bar_leads_to_its_instances(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,18 +75,18 @@ def test_a_category_of_the_bar_leads_to_its_instances(record: Path, monkeypatch:
 
 def test_lists_and_overview_have_the_same_numbers(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in ("overview", "operations"):
-        said = words(opened(monkeypatch, record, page))
-        assert f"rolling_redeploy to 2.5.0 ✕ stopped 3 updated, 1 failed, 4 not touched ops {WHY}" in said
-        assert "rolling_redeploy to 2.5.0 ▶ running 2 updated, 2 running, 4 waiting ops batch 2 of 4" in said
+        text = words(opened(monkeypatch, record, page))
+        assert f"rolling_redeploy to 2.5.0 ✕ stopped 3 updated, 1 failed, 4 not touched ops {WHY}" in text
+        assert "rolling_redeploy to 2.5.0 ▶ running 2 updated, 2 running, 4 waiting ops batch 2 of 4" in text
 
 
-def test_a_run_under_way_says_how_far_it_is(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = words(opened(monkeypatch, record, "operation", id=UNDER_WAY))
-    assert "Running, batch 2 of 4. 2 updated, 2 running, 4 waiting." in said
-    assert " to now UTC" in said
-    said = words(opened(monkeypatch, record, "overview"))
-    assert f"Running: {HOSTS[2]}, {HOSTS[3]}" in said
-    assert "batch 2 of 4 · about " in said and "Last gate: pass at " in said
+def test_the_page_of_a_run_under_way_shows_its_progress(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = words(opened(monkeypatch, record, "operation", id=UNDER_WAY))
+    assert "Running, batch 2 of 4. 2 updated, 2 running, 4 waiting." in text
+    assert " to now UTC" in text
+    text = words(opened(monkeypatch, record, "overview"))
+    assert f"Running: {HOSTS[2]}, {HOSTS[3]}" in text
+    assert "batch 2 of 4 · about " in text and "Last gate: pass at " in text
 
 
 @pytest.mark.parametrize(
@@ -99,32 +101,34 @@ def test_a_run_under_way_says_how_far_it_is(record: Path, monkeypatch: pytest.Mo
         ({"operations_q": "reboot"}, ["reboot"]),
     ],
 )
-def test_the_filters_of_the_list_are_those_of_the_address(
+def test_the_filters_of_the_list_are_taken_from_the_address(
     query: dict[str, str], titles: list[str], record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(monkeypatch, record, "operations", **query)
     assert not app.exception
-    said = words(app)
+    text = words(app)
     if not titles:
-        assert "No operations match these filters." in said
+        assert "No operations match these filters." in text
     for title in ("rolling_redeploy", "reboot", "fleet rollout"):
-        assert (f" {title} " in said) == (title in titles)
+        assert (f" {title} " in text) == (title in titles)
 
 
-def test_a_period_that_is_none_is_said_and_hides_nothing(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, record, "operations", operations_when="soon <b>")
     assert not app.exception
     assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
 
 
-def test_what_was_cancelled_at_an_unknown_time_does_not_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     path, rollout_id, began = tmp_path / "console.db", ident(1, 0xA1), time.time() - 7200
     targets = [target(1, rollout_id, "cancelled", began, None, None)]
     with open_store(path) as store:
         store.put_tenant(TENANT, began)
         store.put_rollouts([rollout_read(rollout_id, targets, "cancelled", began, None)])
     for page in ("operation", "rollout"):
-        said = words(opened(monkeypatch, path, page, id=rollout_id))
-        assert " to an unknown time" in said and "to now" not in said, page
-    assert "Took unknown" in said
+        text = words(opened(monkeypatch, path, page, id=rollout_id))
+        assert " to an unknown time" in text and "to now" not in text, page
+    assert "Took unknown" in text

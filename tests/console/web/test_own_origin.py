@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who a served console answers: its own pages and links to them, by real HTTP and WebSocket requests."""
+"""Which requests a served console answers: those of its own pages and links to them, over real HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch
 
 
 class Answer:
-    """Status, headers and the text of an answer; of a 101 no text."""
+    """Status, headers and text of an answer; a 101 has no text."""
 
     def __init__(self, port: int, path: str, headers: Mapping[str, str], method: str = "GET") -> None:
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -50,14 +50,14 @@ class Answer:
 
 
 def opened(port: int, origin: str | None, host: str | None = None, **more: str) -> int:
-    """The status that the pages' WebSocket answers to a page of ``origin``."""
+    """The status of the WebSocket's answer to a page of ``origin``."""
     headers = {**UPGRADE, **({"Origin": origin} if origin else {}), **({"Host": host} if host else {}), **more}
     return Answer(port, STREAM, headers).status
 
 
 @contextmanager
 def counting_proxy() -> Iterator[tuple[str, list[str]]]:
-    """A proxy that lets nothing through: its address, and the first line of each request that came."""
+    """A proxy that forwards nothing: its address, and the first line of each request."""
     asked: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -80,7 +80,7 @@ def counting_proxy() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, list[str]]]:
-    """The port of a console without a login whose every way out leads through a proxy, and what that was asked for."""
+    """The port of a console without a login whose outgoing requests use a proxy, and the requests to that proxy."""
     folder = tmp_path_factory.mktemp("proxied")
     seed_small(folder / "console.db", folder / "runs", time.time())
     with counting_proxy() as (address, asked):
@@ -91,7 +91,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, lis
 
 @pytest.fixture(scope="module")
 def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a console with a login, known as https://console.example.com."""
+    """The port of a console with a login and the public address https://console.example.com."""
     folder = tmp_path_factory.mktemp("login")
     seed_small(folder / "console.db", folder / "runs", time.time())
     login = written(folder / "login.toml")
@@ -100,14 +100,14 @@ def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 # reports/2026-11 F5
-def test_a_foreign_page_is_refused_and_nobody_is_asked_about_it(proxied: tuple[int, list[str]]) -> None:
+def test_a_foreign_page_is_refused_and_no_outgoing_request_is_made(proxied: tuple[int, list[str]]) -> None:
     port, asked = proxied
     for origin in ("https://evil.example", "http://evil.example:8501", f"http://192.0.2.7:{port}", "null", "garbage"):
         assert opened(port, origin) == 403, origin
         assert Answer(port, "/_stcore/health", {"Origin": origin}).status == 403, origin
         assert Answer(port, "/_stcore/host-config", {"Origin": origin}).status == 403, origin
     assert asked == []
-    # Nor while the pages are looked at, under any of the machine's own names.
+    # Nor while the pages are open, under any of the machine's own names.
     for name in ("127.0.0.1", "localhost", "[::1]"):
         own = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}
         assert opened(port, own["Origin"], own["Host"]) == 101, name
@@ -120,7 +120,7 @@ def test_a_foreign_page_is_refused_and_nobody_is_asked_about_it(proxied: tuple[i
 
 
 # reports/2026-11 F6
-def test_only_the_consoles_own_pages_open_its_session(proxied: tuple[int, list[str]], behind_proxy: int) -> None:
+def test_only_pages_of_the_console_open_its_session(proxied: tuple[int, list[str]], behind_proxy: int) -> None:
     port, _asked = proxied
     own = f"http://127.0.0.1:{port}"
     assert opened(port, own) == 101
@@ -137,7 +137,7 @@ def test_only_the_consoles_own_pages_open_its_session(proxied: tuple[int, list[s
     for origin in others:
         assert opened(port, origin) == 403, origin
     assert opened(port, "http://evil.example", "evil.example") == 403
-    # With a login: the name that browsers know it by, whichever name a proxy passes on.
+    # With a login: only its public name, whichever name a proxy passes on.
     name = "console.example.com"
     for host in (name, f"127.0.0.1:{behind_proxy}"):
         assert opened(behind_proxy, f"https://{name}", host) == 101
@@ -146,7 +146,7 @@ def test_only_the_consoles_own_pages_open_its_session(proxied: tuple[int, list[s
 
 
 # reports/2026-11 F6
-def test_other_pages_may_link_to_the_console_and_nothing_else(proxied: tuple[int, list[str]]) -> None:
+def test_other_sites_may_only_link_to_the_console(proxied: tuple[int, list[str]]) -> None:
     port, _asked = proxied
     assert Answer(port, "/rollouts", LINK).status == 200
     for changed in (
@@ -166,7 +166,7 @@ def test_other_pages_may_link_to_the_console_and_nothing_else(proxied: tuple[int
 
 
 # reports/2026-11 F6
-def test_every_answer_forbids_frames_and_guessing_at_types(proxied: tuple[int, list[str]]) -> None:
+def test_every_answer_forbids_frames_and_content_type_sniffing(proxied: tuple[int, list[str]]) -> None:
     port, _asked = proxied
     script = Answer(port, "/", {}).text.partition('src="./')[2].partition('"')[0]
     assert script.endswith(".js")
@@ -190,18 +190,18 @@ def test_every_answer_forbids_frames_and_guessing_at_types(proxied: tuple[int, l
 
 
 # reports/2026-11 D12
-def test_a_proxy_that_passes_too_little_is_told_which_lines_it_lacks(behind_proxy: int) -> None:
+def test_a_request_without_required_headers_gets_an_answer_that_names_them(behind_proxy: int) -> None:
     wrong_host = Answer(behind_proxy, "/", {"Host": "10.0.0.7:8501"})
     assert (wrong_host.status, "Host" in wrong_host.text) == (403, True)
     assert "console.example.com" in wrong_host.text
     no_upgrade = Answer(behind_proxy, STREAM, {"Host": "console.example.com", "Origin": "https://console.example.com"})
     assert (no_upgrade.status, "Upgrade" in no_upgrade.text) == (426, True)
-    # A load balancer asks for the health by the machine's address.
+    # A load balancer checks the health by the machine's address.
     assert Answer(behind_proxy, "/_stcore/health", {"Host": "10.0.0.7:8501"}).text == "ok"
 
 
 # reports/2026-11 D12
-def test_a_login_with_many_groups_is_let_in_or_told_that_it_has_too_many(behind_proxy: int) -> None:
+def test_a_login_with_many_groups_is_accepted_or_refused_for_having_too_many(behind_proxy: int) -> None:
     page = {"Host": "console.example.com"}
     many = "; ".join(f"_streamlit_user_{number}={'x' * 4000}" for number in range(25))
     assert Answer(behind_proxy, "/", {**page, "Cookie": many}).status == 200
@@ -215,17 +215,17 @@ def test_a_login_with_many_groups_is_let_in_or_told_that_it_has_too_many(behind_
 
 
 # reports/2026-11 D12
-def test_a_login_that_did_not_succeed_leads_to_a_page_that_says_so(behind_proxy: int) -> None:
+def test_a_failed_login_leads_to_a_page_that_says_so(behind_proxy: int) -> None:
     page = {"Host": "console.example.com"}
     for query in ("error=access_denied&state=x", "code=stale&state=x"):
         assert Answer(behind_proxy, f"/oauth2callback?{query}", page).headers["Location"] == f"/?{FAILED}=1"
-    # The provider leads here after a logout too, and that is no failure.
+    # The provider also redirects here after a logout, which is not a failure.
     assert Answer(behind_proxy, "/oauth2callback", page).headers["Location"] == "/"
     with Visitor(f"http://127.0.0.1:{behind_proxy}") as visitor:
         assert not any("sign-in failed" in text for text in visitor.open().texts)
         assert any("sign-in failed" in text for text in visitor.open(query=f"{FAILED}=1").texts)
 
 
-def test_no_secret_is_in_a_refusal(behind_proxy: int) -> None:
+def test_no_secret_appears_in_a_refusal(behind_proxy: int) -> None:
     answers = [Answer(behind_proxy, path, {"Host": "evil.example"}).text for path in ("/", "/auth/login", STREAM)]
     assert SECRET not in "".join(answers)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run's page: its grid says what its results say, and what else happened on its hosts stands beside it."""
+"""The page of a run: its grid agrees with the results, and it shows what else happened on the hosts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTS, BATCH, TASKS = 250, 25, 8
 
 
 def status_of(host: int, task: int) -> str | None:
-    """Host 7 fails at task 3 and is out; task 5 is skipped everywhere but on host 9; task 2 changes."""
+    """Host 7 fails at task 3 and leaves the run; task 5 is skipped except on host 9; task 2 changes."""
     if host == 7 and task >= 3:
         return "failed" if task == 3 else None
     return "skipped" if task == 5 and host != 9 else "ok"
@@ -34,7 +34,7 @@ def status_of(host: int, task: int) -> str | None:
 
 @pytest.fixture(scope="module")
 def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 250 hosts in batches of 25; every second batch has a task of its own before the others."""
+    """A run of 250 hosts in batches of 25; every second batch has an additional first task."""
     path = tmp_path_factory.mktemp("rolling") / "console.db"
     found = RunRows(
         {"run_id": "r", "source": "callback", "status": "failed", "playbook": "rolling.yml",
@@ -73,7 +73,7 @@ def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> None:
+def test_the_grid_agrees_with_the_results_of_all_batches(rolling: Path) -> None:
     tasks = runs.run_tasks(rolling, "r")
     assert tasks["task"].tolist() == ["Only every second batch", *(f"Task {n}" for n in range(TASKS))]
     assert tasks["changed"].tolist() == [0, 0, 0, HOSTS, 0, 0, 0, 0, 0]
@@ -97,7 +97,7 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
     found, total = runs.run_grid(rolling, "r", search=host_name(9))
     assert (total, found["7 Task 5"].tolist()) == (1, ["ok"])
     assert runs.run_grid(rolling, "r", search="100%")[1] == 0
-    # In a file the columns of tasks have their names, with a number, as two tasks may have one.
+    # In the file, the columns have the names of the tasks with a number, since two tasks may have the same name.
     assert list(found.columns) == [
         "host",
         "outcome",
@@ -105,18 +105,20 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
     ]
 
 
-def test_what_else_happened_on_the_hosts_of_a_run(rolling: Path) -> None:
+def test_other_events_on_the_hosts_of_a_run_are_found(rolling: Path) -> None:
     found = same_time.beside_run(rolling, "r", NOW - 960, NOW + 200)
     assert found.others[["rollout_id", "hosts"]].to_numpy().tolist() == [[FLEET, 12]]
     assert found.actions[["host", "action"]].to_numpy().tolist() == [[host_name(3), "reboot"]]
     assert len(same_time.beside_run(rolling, "r", NOW - 99_000, NOW - 98_000).others) == 0
 
 
-def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_the_grid_and_the_events_of_that_time(
+    rolling: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(monkeypatch, rolling, "run", id="r", beside="true")
     assert not app.exception
-    said = words(app)
-    assert "250 hosts, problems first" in said and "± changed" in said and "reboot" in said
+    text = words(app)
+    assert "250 hosts, problems first" in text and "± changed" in text and "reboot" in text
     for details, expected in (
         ("Tasks", "9 tasks, all batches combined"),
         ("Recap", "250 hosts"),
@@ -125,7 +127,7 @@ def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monk
         app = opened(monkeypatch, rolling, "run", id="r", details=details)
         assert not app.exception
         assert expected in words(app)
-    # A real run log: its rollouts are named by the run, so they are no others; the audit is of its hosts.
+    # A real run log: the run started its rollouts, so they are not other events. The audit is of its hosts.
     run = rows(small, "SELECT * FROM runs WHERE run_id = ?", RUN)[0]
     first, last = run["started_at"] - 60, run["ended_at"] + 300
     assert set(same_time.beside_run(small, RUN, first, last).others["rollout_id"]) <= {FLEET}

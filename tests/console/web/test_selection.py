@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a click and a tick make of the selection, how its link narrows the table, and what is usual for a target."""
+"""How clicks and ticks change the selection, how its link filters the table, and the usual duration of a target."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IDS = st.lists(st.sampled_from("abcdefgh"), unique=True)
 
 
 @given(now=IDS, clicked=IDS)
-def test_a_click_adds_and_the_second_one_takes_away(now: list[str], clicked: list[str]) -> None:
+def test_a_click_adds_to_the_selection_and_a_second_click_removes(now: list[str], clicked: list[str]) -> None:
     after = selection.after_click(now, clicked)
     if len(clicked) == 1 and clicked[0] in now:
         assert set(after) == set(now) - set(clicked)
@@ -35,7 +35,7 @@ def test_a_click_adds_and_the_second_one_takes_away(now: list[str], clicked: lis
 
 
 @given(now=IDS, listed=IDS, data=st.data())
-def test_ticks_decide_for_the_rows_listed_and_for_no_others(now: list[str], listed: list[str], data) -> None:
+def test_ticks_change_the_selection_of_the_listed_rows_only(now: list[str], listed: list[str], data) -> None:
     ticked = data.draw(st.lists(st.sampled_from(listed), unique=True)) if listed else []
     after = set(selection.after_boxes(now, listed, ticked))
     assert after & set(listed) == set(ticked)
@@ -53,7 +53,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_link_with_a_selection_shows_it_and_can_show_it_alone(
+def test_a_link_with_a_selection_shows_it_and_can_filter_by_it(
     record: tuple[Path, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, now = record
@@ -71,7 +71,7 @@ def test_a_link_with_a_selection_shows_it_and_can_show_it_alone(
     assert not app.exception and len(app.dataframe[-1].value) == 24
     assert "selected" not in app.query_params
 
-    # A request that the browser sent before it received the new address undoes nothing.
+    # A request that the browser sent before it received the new address does not undo the selection.
     app.query_params["selected"] = chosen
     app.run()
     assert not app.exception and len(app.dataframe[-1].value) == 24
@@ -79,7 +79,7 @@ def test_a_link_with_a_selection_shows_it_and_can_show_it_alone(
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_selection_that_is_removed_before_the_browser_has_received_it_leaves_the_address(
+def test_a_selection_that_is_cleared_early_is_removed_from_the_address(
     record: tuple[Path, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, now = record
@@ -89,27 +89,27 @@ def test_a_selection_that_is_removed_before_the_browser_has_received_it_leaves_t
     app.query_params["id"], app.query_params["selected"] = FLEET, rows["target_id"].tolist()[:2]
     app.switch_page("web/rollouts/rollout.py").run()
     clear = next(button for button in app.button if button.label == "Clear selection")
-    told: list[str] = []
+    addresses: list[str] = []
     enqueue = ScriptRunContext.enqueue
 
     def listen(context: ScriptRunContext, message: ForwardMsg) -> None:
         if message.HasField("page_info_changed"):
-            told.append(message.page_info_changed.query_string)
+            addresses.append(message.page_info_changed.query_string)
         enqueue(context, message)
 
     monkeypatch.setattr(ScriptRunContext, "enqueue", listen)
-    # The address of the request is the one from before the selection.
+    # The request has the address from before the selection.
     del app.query_params["selected"]
     clear.click().run()
-    assert not app.exception and told and "selected" not in told[-1]
+    assert not app.exception and addresses and "selected" not in addresses[-1]
 
 
-def test_what_is_usual_comes_from_earlier_rollouts_alone(record: tuple[Path, float]) -> None:
+def test_the_usual_duration_comes_from_earlier_rollouts_only(record: tuple[Path, float]) -> None:
     path, now = record
     instances = [ident(n, 0xB0) for n in range(3)]
     before = now - 9000
     found = durations.usual_runs(path, TENANT, FLEET, before, instances).set_index("instance_id")
-    # The second target fails each time: nothing says how long its runs take.
+    # The second target always fails: its usual duration is unknown.
     assert sorted(found.index) == sorted(["", instances[0], instances[2]])
     assert found.loc[instances[0], "deploys"] == 4
     earlier, _dummy = rollouts.target_page(path, TENANT, ident(20, 0x11), rollouts.TargetFilter(sort="Start"), now)
@@ -118,5 +118,5 @@ def test_what_is_usual_comes_from_earlier_rollouts_alone(record: tuple[Path, flo
     good = earlier.loc[earlier["status"] == "succeeded", "took_s"]
     assert found.loc["", "deploys"] == 4 * len(good)
     assert good.median() - 3 < found.loc["", "p50_s"] <= found.loc["", "p95_s"] <= good.max() + 0.01
-    # Before any of them there is no history.
+    # Before the first rollout there is no history.
     assert not len(durations.usual_runs(path, TENANT, FLEET, now - 40_000, instances))

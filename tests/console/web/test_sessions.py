@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several sessions of one served console at once, while a sync writes; tests/bench/console_sessions.py has twenty."""
+"""Several sessions of a served console while a sync writes; tests/bench/console_sessions.py uses twenty."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path
     assert crowd.troubles == []
     assert syncs.troubles == []
     assert syncs.count >= 1
-    # Each of the five pages six times, and once more by itself for the two that are live.
+    # Each of the five pages six times, and the two live pages refresh once more.
     assert {heading: len(times) for heading, times in crowd.seconds.items()} == {
         "Overview": 12,
         "fleet rollout": 12,
@@ -45,7 +45,7 @@ def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path
         "Audit summary": 6,
     }
     assert "Traceback" not in log
-    # The simulator's fleet is another tenant's; each keeps the time of its own last look.
+    # The simulator's fleet belongs to another tenant; each tenant has its own time of the last read.
     looks = {look.tenant: look.at for look in freshness.freshness(database).looks}
     assert len(looks) == 2 and looks.pop(seeded.tenant) == seeded.at
     assert all(at is not None and seeded.at is not None and at > seeded.at for at in looks.values())

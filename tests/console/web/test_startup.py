@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a serving process does once."""
+"""Settings that the serving process makes at startup."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from console.web.startup import disable_nagle
 
 
-def test_accepted_connections_have_no_delay_though_the_listening_socket_named_no_protocol() -> None:
+def test_accepted_connections_have_nodelay_even_if_the_listening_socket_has_no_protocol() -> None:
     with socket.socket(socket.AF_INET) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        # asyncio looks at the protocol and would leave such a connection as it is.
+        # asyncio checks the protocol and would not change such a connection.
         assert listening.proto == 0
         before = len(list(Path("/proc/self/fd").iterdir()))
         assert disable_nagle() >= 1

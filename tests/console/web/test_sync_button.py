@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The button that syncs: what it is told to read of each instance, and the bar that shows how far it is."""
+"""The sync button: which details of instances it reads, and its progress bar."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.simulator.running import running_simulator
 APP = str(Path(__file__).resolve().parents[3] / "console" / "app.py")
 
 
-def test_the_chosen_details_of_instances_are_read_and_each_step_moves_the_bar(
+def test_the_selected_details_are_read_and_each_step_moves_the_progress_bar(
     environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     database = tmp_path / "console.db"
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
-    told: list[str] = []
+    steps: list[str] = []
     plain: Callable[..., Any] = DeltaGenerator.progress
 
     def listening(self: DeltaGenerator, value: float, text: str | None = None, **more: Any) -> Any:
-        told.append(f"{value:.1f} {text}")
+        steps.append(f"{value:.1f} {text}")
         return plain(self, value, text, **more)
 
     monkeypatch.setattr(DeltaGenerator, "progress", listening)
@@ -52,9 +52,9 @@ def test_the_chosen_details_of_instances_are_read_and_each_step_moves_the_bar(
     tally = instance_queries.instance_tally(database)
     assert (tally["total"], tally["health_read"], tally["with_memory"], tally["updates_read"]) == (4, 4, 4, 0)
     assert any("details of instances read 8" in text.value for text in app.text)
-    assert any(said.startswith("1.0 rollouts: ") for said in told)
-    assert {"1.0 audit of instances: 4 of 4", "1.0 health, memory: 4 of 4"} <= set(told)
-    # It is gone once the sync has ended.
+    assert any(said.startswith("1.0 rollouts: ") for said in steps)
+    assert {"1.0 audit of instances: 4 of 4", "1.0 health, memory: 4 of 4"} <= set(steps)
+    # The bar disappears when the sync has ended.
     assert not app.get("progress")
 
 
@@ -63,7 +63,7 @@ def press(app: AppTest) -> None:
 
 
 # reports/2026-11 F6
-def test_with_a_login_only_operators_sync(
+def test_with_a_login_only_operators_can_sync(
     environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Path
 ) -> None:
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
@@ -75,7 +75,7 @@ def test_with_a_login_only_operators_sync(
         app = AppTest.from_file(APP, default_timeout=120).run()
         assert [button.disabled for button in app.button if button.label == "Sync now"] == [True]
         assert "`You 'may' look only.`" in [caption.help for caption in app.caption]
-        # A browser may ask for it all the same.
+        # A browser may still request it.
         pressed = iter([True])
         monkeypatch.setattr(sync_button, "button", lambda: next(pressed, False))
         app = AppTest.from_file(APP, default_timeout=120).run()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A tiny HTTP(S) server that answers what it is told, for answers that the simulator never gives."""
+"""A small HTTP(S) server with answers that a test defines, for answers that the simulator never gives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any
 
 
 @dataclass
-class Said:
-    """One answer; a ``body`` that is no bytes goes out as JSON."""
+class Reply:
+    """One answer. A ``body`` that is not bytes is sent as JSON."""
 
     body: Any = None
     status: int = 200
@@ -27,33 +27,33 @@ class Said:
 
 @dataclass
 class CrookedServer:
-    """``answer(method, path, headers)`` decides; ``seen`` holds each request's method, path and headers."""
+    """``answer(method, path, headers)`` returns the answer. ``seen``: method, path and headers of each request."""
 
     url: str = ""
-    answer: Callable[[str, str, Mapping[str, str]], Said] = lambda method, path, headers: Said({})
+    answer: Callable[[str, str, Mapping[str, str]], Reply] = lambda method, path, headers: Reply({})
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def says(self, body: Any = None, status: int = 200, **headers: str) -> None:
-        """The same answer to everything; ``Retry_After`` in the keywords is the header Retry-After."""
-        said = Said(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
-        self.answer = lambda method, path, got: said
+        """Give the same answer to every request. The keyword ``Retry_After`` sets the header Retry-After."""
+        reply = Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+        self.answer = lambda method, path, got: reply
 
 
 @contextmanager
 def crooked_server(tls: ssl.SSLContext | None = None) -> Iterator[CrookedServer]:
     """A server on a free port until the block ends."""
-    room = CrookedServer()
+    stub = CrookedServer()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            room.seen.append((self.command, self.path, dict(self.headers.items())))
-            said = room.answer(self.command, self.path, dict(self.headers.items()))
-            body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-            self.send_response(said.status)
-            for name, value in {"Content-Type": "application/json", **said.headers}.items():
+            stub.seen.append((self.command, self.path, dict(self.headers.items())))
+            reply = stub.answer(self.command, self.path, dict(self.headers.items()))
+            body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -68,16 +68,16 @@ def crooked_server(tls: ssl.SSLContext | None = None) -> Iterator[CrookedServer]
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that gives up a handshake is what some tests want."""
+            """Some tests want a client that gives up a handshake."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    room.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+    stub.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield room
+        yield stub
     finally:
         server.shutdown()
         server.server_close()

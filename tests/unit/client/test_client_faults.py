@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The client against the simulator's faults: which call goes again after which failure, and what it says (2.3, 2.5)."""
+"""The client and the simulator's faults: which call is retried after which failure (behaviour 2.3, 2.5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESTING = {"max_parallel_mode": "queue", "null_bodies": "null", "rate_limit": No
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # At the wall's speed, so that dates in headers are what they say.
+    # In real time, so that dates in headers are correct.
     with running_simulator(instances=4, speed=1.0) as sim:
         yield sim
 
@@ -47,7 +47,7 @@ def _end_open_rollouts(sim: Simulator) -> None:
 
 
 class Watched(FleetClient):
-    """A client whose pauses are noted instead of slept."""
+    """A client whose pauses are recorded instead of slept."""
 
     def __init__(self, sim: Simulator, *, jitter: float = 0.0, read_only: bool = False, **settings: Any) -> None:
         self.pauses: list[float] = []
@@ -55,7 +55,7 @@ class Watched(FleetClient):
         super().__init__(Transport(chosen, read_only=read_only, sleep=self.pauses.append, jitter=lambda: jitter))
 
 
-# Every method, each on a stage where the server accepts it.
+# Every method, each with a state in which the server accepts it.
 
 
 def _rollout(sim: Simulator) -> str:
@@ -86,43 +86,43 @@ def _outdated(sim: Simulator) -> str:
 
 
 Stage = Callable[[Simulator], tuple[Any, ...]]
-one: Stage = lambda sim: (sim.instance("agent-001")["id"],)  # noqa: E731 - a table of stages
-nothing: Stage = lambda sim: ()  # noqa: E731
+one_instance: Stage = lambda sim: (sim.instance("agent-001")["id"],)  # noqa: E731 - a table of states
+no_arguments: Stage = lambda sim: ()  # noqa: E731
 
 CALLS: dict[str, tuple[Stage, Callable[..., Any]]] = {
     "get_rollout_timeline": (lambda s: (_rollout(s),), FleetClient.get_rollout_timeline),
-    "start_fleet_rollout": (nothing, lambda c: c.start_fleet_rollout(override_window=True)),
-    "list_fleet_rollouts": (nothing, FleetClient.list_fleet_rollouts),
+    "start_fleet_rollout": (no_arguments, lambda c: c.start_fleet_rollout(override_window=True)),
+    "list_fleet_rollouts": (no_arguments, FleetClient.list_fleet_rollouts),
     "get_rollout": (lambda s: (_rollout(s),), FleetClient.get_rollout),
     "cancel_rollout": (lambda s: (_rollout(s),), lambda c, r: c.cancel_rollout(r, force=True)),
     "pause_rollout": (lambda s: (_rollout(s),), FleetClient.pause_rollout),
     "resume_rollout": (lambda s: (_paused(s),), FleetClient.resume_rollout),
     "retry_rollout_target": (_failed_target, FleetClient.retry_rollout_target),
-    "get_fleet_update_policy": (nothing, FleetClient.get_fleet_update_policy),
-    "set_fleet_update_policy": (nothing, lambda c: c.set_fleet_update_policy({"max_parallel_rollouts": 2})),
-    "list_instance_actions": (one, FleetClient.list_instance_actions),
-    "clear_circuit_breakers": (one, FleetClient.clear_circuit_breakers),
-    "power_cycle": (one, FleetClient.power_cycle),
+    "get_fleet_update_policy": (no_arguments, FleetClient.get_fleet_update_policy),
+    "set_fleet_update_policy": (no_arguments, lambda c: c.set_fleet_update_policy({"max_parallel_rollouts": 2})),
+    "list_instance_actions": (one_instance, FleetClient.list_instance_actions),
+    "clear_circuit_breakers": (one_instance, FleetClient.clear_circuit_breakers),
+    "power_cycle": (one_instance, FleetClient.power_cycle),
     "reboot": (lambda s: (s.instance("agent-004")["id"],), FleetClient.reboot),
-    "run_diagnostics": (one, FleetClient.run_diagnostics),
-    "get_deep_health": (one, FleetClient.get_deep_health),
-    "list_memories": (one, FleetClient.list_memories),
-    "store_memory": (one, lambda c, i: c.store_memory(i, {"content": "the door is blue"})),
-    "clear_memories": (one, lambda c, i: c.clear_memories(i, {"conversation_id": "nobody"})),
-    "list_audit_events": (one, FleetClient.list_audit_events),
-    "get_audit_summary": (one, FleetClient.get_audit_summary),
-    "redeploy_runtime": (one, FleetClient.redeploy_runtime),
-    "list_instance_rollouts": (one, FleetClient.list_instance_rollouts),
+    "run_diagnostics": (one_instance, FleetClient.run_diagnostics),
+    "get_deep_health": (one_instance, FleetClient.get_deep_health),
+    "list_memories": (one_instance, FleetClient.list_memories),
+    "store_memory": (one_instance, lambda c, i: c.store_memory(i, {"content": "the door is blue"})),
+    "clear_memories": (one_instance, lambda c, i: c.clear_memories(i, {"conversation_id": "nobody"})),
+    "list_audit_events": (one_instance, FleetClient.list_audit_events),
+    "get_audit_summary": (one_instance, FleetClient.get_audit_summary),
+    "redeploy_runtime": (one_instance, FleetClient.redeploy_runtime),
+    "list_instance_rollouts": (one_instance, FleetClient.list_instance_rollouts),
     "apply_all_updates": (lambda s: (_outdated(s),), FleetClient.apply_all_updates),
-    "get_available_updates": (one, FleetClient.get_available_updates),
-    "set_instance_update_policy": (one, lambda c, i: c.set_instance_update_policy(i, {"runtime": "notify"})),
+    "get_available_updates": (one_instance, FleetClient.get_available_updates),
+    "set_instance_update_policy": (one_instance, lambda c, i: c.set_instance_update_policy(i, {"runtime": "notify"})),
 }
 
 
 def prepared(sim: Simulator, name: str) -> Callable[[FleetClient], Any]:
-    """The call on its stage, with a clean journal."""
+    """Set up the state of the call and clear the journal. Returns the call."""
     stage, call = CALLS[name]
-    sim.advance(300)  # nobody restarts any more
+    sim.advance(300)  # all restarts have ended
     arguments = stage(sim)
     sim.clear_journal()
     return lambda client: call(client, *arguments)
@@ -159,9 +159,9 @@ LOST = {
 
 
 @pytest.mark.parametrize("plan", LOST.values(), ids=LOST)
-def test_a_read_goes_again_after_any_lost_answer(sim: Simulator, plan: dict[str, Any]) -> None:
+def test_a_read_is_retried_after_any_lost_answer(sim: Simulator, plan: dict[str, Any]) -> None:
     sim.fault(operation="get_fleet_update_policy", times=2, **plan)
-    # Only what is meant to come too late does, also on a busy machine.
+    # Only the delayed answer comes too late, even on a busy machine.
     client = Watched(sim, request_timeout=3, jitter=1.0)
     assert client.get_fleet_update_policy()["max_parallel_rollouts"] >= 1
     assert len(sent(sim, "get_fleet_update_policy")) == 3
@@ -170,7 +170,9 @@ def test_a_read_goes_again_after_any_lost_answer(sim: Simulator, plan: dict[str,
 
 
 @pytest.mark.parametrize("plan", LOST.values(), ids=LOST)
-def test_a_redeploy_with_a_lost_answer_is_sent_once_and_called_ambiguous(sim: Simulator, plan: dict[str, Any]) -> None:
+def test_a_redeploy_whose_answer_is_lost_is_sent_once_and_reported_as_ambiguous(
+    sim: Simulator, plan: dict[str, Any]
+) -> None:
     call = prepared(sim, "redeploy_runtime")
     sim.fault(operation="redeploy_runtime", **plan)
     with pytest.raises(ApiError) as caught:
@@ -182,7 +184,7 @@ def test_a_redeploy_with_a_lost_answer_is_sent_once_and_called_ambiguous(sim: Si
 
 @pytest.mark.parametrize("name", by_rule(Repeat.NEVER))
 @pytest.mark.parametrize("plan", ["reset_before", "reset_after"])
-def test_no_write_of_the_never_rows_goes_again(sim: Simulator, name: str, plan: str) -> None:
+def test_a_write_that_must_not_be_repeated_is_not_retried(sim: Simulator, name: str, plan: str) -> None:
     call = prepared(sim, name)
     sim.fault(operation=name, **{plan: True})
     with pytest.raises(ApiError) as caught:
@@ -192,7 +194,7 @@ def test_no_write_of_the_never_rows_goes_again(sim: Simulator, name: str, plan: 
 
 
 @pytest.mark.parametrize("name", by_rule(Repeat.ABSOLUTE))
-def test_a_write_of_absolute_values_goes_again(sim: Simulator, name: str) -> None:
+def test_a_write_of_absolute_values_is_retried(sim: Simulator, name: str) -> None:
     call = prepared(sim, name)
     sim.fault(operation=name, times=1, reset_after=True)
     sim.fault(operation=name, times=1, status=500)
@@ -200,7 +202,7 @@ def test_a_write_of_absolute_values_goes_again(sim: Simulator, name: str) -> Non
     assert [row["executed"] for row in sent(sim, name)] == [True, False, True]
 
 
-def test_a_write_of_absolute_values_that_stays_lost_is_ambiguous(sim: Simulator) -> None:
+def test_a_write_of_absolute_values_whose_answer_stays_lost_is_ambiguous(sim: Simulator) -> None:
     sim.fault(operation="set_fleet_update_policy", status=500)
     with pytest.raises(ApiError) as caught:
         Watched(sim, retries=1).set_fleet_update_policy({"max_parallel_rollouts": 2})
@@ -210,17 +212,19 @@ def test_a_write_of_absolute_values_that_stays_lost_is_ambiguous(sim: Simulator)
 # behaviour 3.5, row 21
 @pytest.mark.parametrize("name", ["get_fleet_update_policy", "redeploy_runtime", "clear_memories", "store_memory"])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_429_waits_as_long_as_the_server_says_and_goes_again(sim: Simulator, name: str, form: str) -> None:
+def test_after_429_the_call_is_retried_after_the_time_that_the_server_gives(
+    sim: Simulator, name: str, form: str
+) -> None:
     call = prepared(sim, name)
     sim.fault(operation=name, times=2, status=429, retry_after=7, retry_after_form=form)
     client = Watched(sim)
     call(client)
-    # A date has whole seconds, and so has the Date header it is measured against.
+    # A date has whole seconds, and so has the Date header that it is compared with.
     assert all(pause == 7.0 if form == "seconds" else 6.0 <= pause <= 8.0 for pause in client.pauses), client.pauses
     assert [row["executed"] for row in sent(sim, name)] == [False, False, True]
 
 
-def test_a_wrong_clock_of_the_server_does_not_change_the_pause(sim: Simulator) -> None:
+def test_a_wrong_server_clock_does_not_change_the_pause(sim: Simulator) -> None:
     sim.knobs(clock_skew_s=-90000)
     try:
         sim.fault(operation="get_fleet_update_policy", times=1, retry_after=7, retry_after_form="date")
@@ -231,7 +235,7 @@ def test_a_wrong_clock_of_the_server_does_not_change_the_pause(sim: Simulator) -
         sim.knobs(clock_skew_s=0)
 
 
-def test_the_longest_pause_is_two_minutes_and_the_server_is_never_undercut(sim: Simulator) -> None:
+def test_a_pause_is_at_most_two_minutes_and_never_shorter_than_the_server_asks(sim: Simulator) -> None:
     sim.fault(operation="get_fleet_update_policy", times=1, retry_after=86400)
     sim.fault(operation="get_fleet_update_policy", times=1, retry_after=3)
     client = Watched(sim, jitter=0.5)
@@ -240,7 +244,7 @@ def test_the_longest_pause_is_two_minutes_and_the_server_is_never_undercut(sim: 
     assert 3 <= client.pauses[1] <= 4
 
 
-def test_429_without_a_time_and_for_ever_ends_unambiguous(sim: Simulator) -> None:
+def test_repeated_429_without_a_time_is_not_ambiguous(sim: Simulator) -> None:
     call = prepared(sim, "redeploy_runtime")
     sim.fault(operation="redeploy_runtime", status=429)
     client = Watched(sim)
@@ -253,14 +257,14 @@ def test_429_without_a_time_and_for_ever_ends_unambiguous(sim: Simulator) -> Non
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_503_goes_again_for_a_write_only_if_it_names_a_time(sim: Simulator, form: str) -> None:
+def test_after_503_a_write_is_retried_only_if_the_answer_has_a_time(sim: Simulator, form: str) -> None:
     call = prepared(sim, "redeploy_runtime")
     sim.fault(operation="redeploy_runtime", times=1, status=503, retry_after=2, retry_after_form=form)
     call(Watched(sim))
     assert [row["executed"] for row in sent(sim, "redeploy_runtime")] == [False, True]
 
 
-def test_a_live_health_check_goes_only_once_more(sim: Simulator) -> None:
+def test_a_live_health_check_is_retried_only_once(sim: Simulator) -> None:
     sim.fault(operation="get_deep_health", status=504)
     with pytest.raises(ApiError) as caught:
         Watched(sim, retries=5).get_deep_health(sim.instance_ids[0], force=True)
@@ -273,7 +277,7 @@ REFUSALS = {400: "invalid", 403: "forbidden", 404: "not_found", 409: "conflict",
 
 @pytest.mark.parametrize("status", REFUSALS)
 @pytest.mark.parametrize("name", ["get_fleet_update_policy", "redeploy_runtime", "set_fleet_update_policy"])
-def test_a_refusal_is_final(sim: Simulator, name: str, status: int) -> None:
+def test_a_refusal_is_not_retried(sim: Simulator, name: str, status: int) -> None:
     call = prepared(sim, name)
     sim.fault(operation=name, status=status, detail="not on a Tuesday")
     client = Watched(sim)
@@ -286,7 +290,7 @@ def test_a_refusal_is_final(sim: Simulator, name: str, status: int) -> None:
     assert (client.pauses, len(sent(sim, name))) == ([], 1)
 
 
-def test_no_retries_means_one_attempt(sim: Simulator) -> None:
+def test_with_retries_0_a_call_is_tried_once(sim: Simulator) -> None:
     sim.fault(operation="get_fleet_update_policy", status=500)
     with pytest.raises(ApiError) as caught:
         Watched(sim, retries=0).get_fleet_update_policy()
@@ -296,7 +300,7 @@ def test_no_retries_means_one_attempt(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("body", ["null", "object", "empty", "204"])
 @pytest.mark.parametrize("name", ["cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"])
-def test_whatever_body_the_untyped_answers_have_they_are_a_success(sim: Simulator, name: str, body: str) -> None:
+def test_any_body_of_an_untyped_answer_is_a_success(sim: Simulator, name: str, body: str) -> None:
     call = prepared(sim, name)
     if body == "204":
         sim.fault(operation=name, empty_204=True)
@@ -306,7 +310,7 @@ def test_whatever_body_the_untyped_answers_have_they_are_a_success(sim: Simulato
     assert [row["executed"] for row in sent(sim, name)] == [True]
 
 
-def test_an_empty_answer_to_a_redeploy_is_ambiguous_not_a_crash(sim: Simulator) -> None:
+def test_an_empty_answer_to_a_redeploy_is_ambiguous_and_not_a_crash(sim: Simulator) -> None:
     call = prepared(sim, "redeploy_runtime")
     sim.fault(operation="redeploy_runtime", empty_204=True)
     with pytest.raises(ApiError) as caught:
@@ -315,7 +319,7 @@ def test_an_empty_answer_to_a_redeploy_is_ambiguous_not_a_crash(sim: Simulator) 
     assert "an object was expected, but the answer is empty" in str(caught.value)
 
 
-def test_a_validation_error_is_one_readable_sentence(sim: Simulator) -> None:
+def test_a_validation_error_is_reported_in_one_readable_sentence(sim: Simulator) -> None:
     with pytest.raises(ApiError) as caught:
         Watched(sim).list_fleet_rollouts(limit=101)
     assert caught.value.kind == "invalid"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The client against servers that are strange, hostile or not there: the key stays home and people get a sentence."""
+"""The client and servers that are unusual, hostile or absent: the key is not leaked, and the error is a sentence."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client_for(url: str, **settings: Any) -> FleetClient:
 
 
 def refusal(client: FleetClient, name: str = "get_fleet_update_policy", *ids: str) -> ApiError:
-    """The error of one call, which holds the key nowhere and is one line."""
+    """The error of a call, which must not contain the key and must be one line."""
     with pytest.raises(ApiError) as caught:
         getattr(client, name)(*ids)
     told = json.dumps([str(caught.value), repr(caught.value), caught.value.as_dict(), client.trace])
@@ -56,12 +56,12 @@ def refusal(client: FleetClient, name: str = "get_fleet_update_policy", *ids: st
     return caught.value
 
 
-# Where the key goes
+# Where the key is sent
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("name", ["get_fleet_update_policy", "start_fleet_rollout"])
-def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(
+def test_a_redirect_is_not_followed_and_the_key_is_sent_nowhere_else(
     server: CrookedServer, status: int, name: str
 ) -> None:
     with crooked_server() as elsewhere:
@@ -73,10 +73,10 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(
     assert len(server.seen) == 1
 
 
-def test_an_env_of_the_controller_does_not_change_what_is_sent(
+def test_the_environment_of_the_controller_does_not_change_what_is_sent(
     server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # requests would send the password of a .netrc along.
+    # requests would also send the password in .netrc.
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password netrc-password\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -87,17 +87,17 @@ def test_an_env_of_the_controller_does_not_change_what_is_sent(
     assert "Authorization" not in headers
 
 
-def test_the_key_wins_over_an_extra_header_of_its_name(server: CrookedServer) -> None:
+def test_the_key_wins_over_an_extra_header_with_the_same_name(server: CrookedServer) -> None:
     client_for(server.url, headers={"x-api-KEY": "other"}).get_fleet_update_policy()
     headers = server.seen[0][2]
     assert [value for name, value in headers.items() if name.lower() == "x-api-key"] == [KEY]
 
 
-# What a server may say
+# What a server may answer
 
 
 @pytest.mark.parametrize("before", [0, 570, 585, 597, 1990])
-def test_a_server_that_repeats_the_key_does_not_get_it_into_the_error(server: CrookedServer, before: int) -> None:
+def test_the_key_is_masked_in_an_error_of_a_server_that_repeats_it(server: CrookedServer, before: int) -> None:
     for body in (
         {"detail": "x" * before + KEY},
         {"detail": [{"loc": ["header", "X-Api-Key"], "msg": "bad key " + "x" * before + KEY, "type": "x"}]},
@@ -110,14 +110,14 @@ def test_a_server_that_repeats_the_key_does_not_get_it_into_the_error(server: Cr
     refusal(client_for(server.url))
 
 
-def test_a_server_that_repeats_a_gateways_token_does_not_get_it_into_the_error(server: CrookedServer) -> None:
+def test_the_token_of_a_gateway_is_masked_in_an_error_of_a_server_that_repeats_it(server: CrookedServer) -> None:
     token = "gateway-token-77777"
     server.says({"detail": f"unknown {token}"}, 403)
     assert token not in str(refusal(client_for(server.url, headers={"X-Gateway": token})))
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"detail": [{"loc": ["body", 0, "id"], "msg": "not a uuid", "type": "x"}]}, "body.0.id: not a uuid"),
         ({"detail": "busy"}, "busy"),
@@ -134,21 +134,21 @@ def test_a_server_that_repeats_a_gateways_token_does_not_get_it_into_the_error(s
         ({"detail": [None, 5, {"loc": None, "msg": None}]}, "None; 5"),
     ],
 )
-def test_every_shape_of_an_error_becomes_a_sentence(server: CrookedServer, body: Any, said: str) -> None:
+def test_an_error_body_of_any_shape_becomes_a_sentence(server: CrookedServer, body: Any, message: str) -> None:
     server.says(body, 409)
     error = refusal(client_for(server.url))
-    assert said in str(error)
+    assert message in str(error)
     assert error.kind == "conflict"
 
 
 @pytest.mark.parametrize("body", [[], "text", 5, True, None, b""])
-def test_a_success_of_another_shape_is_a_sentence(server: CrookedServer, body: Any) -> None:
+def test_a_success_with_a_body_of_another_shape_is_an_error_in_a_sentence(server: CrookedServer, body: Any) -> None:
     server.says(body)
     error = refusal(client_for(server.url))
     assert error.kind == "unexpected" and "an object was expected" in str(error)
 
 
-def test_missing_extra_and_null_fields_go_through(server: CrookedServer) -> None:
+def test_missing_extra_and_null_fields_are_accepted(server: CrookedServer) -> None:
     client = client_for(server.url)
     server.says({"new_in_2030": {"a": [1]}, "max_parallel_rollouts": None})
     assert client.get_fleet_update_policy() == {"new_in_2030": {"a": [1]}, "max_parallel_rollouts": None}
@@ -160,7 +160,7 @@ def test_missing_extra_and_null_fields_go_through(server: CrookedServer) -> None
     assert "no rollout in the answer" in str(refusal(client, "get_rollout", "a"))
 
 
-# Where a call may go
+# Ids in the address
 
 
 @pytest.mark.parametrize("wrong", [None, "", " ", ".", "..", "fleet", "\ud83d"])
@@ -171,7 +171,7 @@ def test_an_id_that_would_change_the_address_is_not_sent(server: CrookedServer, 
     assert server.seen == []
 
 
-def test_an_id_is_one_part_of_the_address(server: CrookedServer) -> None:
+def test_an_id_is_one_segment_of_the_address(server: CrookedServer) -> None:
     client_for(server.url).redeploy_runtime("a/../b?force=true#x %2e")
     assert server.seen[0][1] == "/v1/instances/a%2F..%2Fb%3Fforce%3Dtrue%23x%20%252e/runtime/redeploy"
 
@@ -180,7 +180,7 @@ def test_an_id_is_one_part_of_the_address(server: CrookedServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"api_key": ""}, "api_key is empty"),
         ({"api_key": KEY + "\n"}, "line break"),
@@ -206,24 +206,24 @@ def test_an_id_is_one_part_of_the_address(server: CrookedServer) -> None:
         ({"api_url": "http://x/?a=" + KEY}, "query"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_a_sentence_without_the_key(settings: dict[str, Any], said: str) -> None:
+def test_an_invalid_setting_is_reported_in_a_sentence_without_the_key(settings: dict[str, Any], message: str) -> None:
     given = {"api_url": "http://127.0.0.1:1", "api_key": KEY, **settings}
     with pytest.raises(SettingsError) as caught:
         connect(**given)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert KEY[:12] not in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://a..b", "http://.fleet.example", "http://" + "a" * 70 + ".example"])
-def test_a_name_that_is_none_is_unreachable_for_a_write_too(url: str) -> None:
+def test_an_invalid_host_name_counts_as_unreachable_for_a_write_too(url: str) -> None:
     error = refusal(client_for(url, retries=0), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous) == ("unreachable", False)
 
 
-# Servers that are not there
+# Servers that cannot be reached
 
 
-def test_nobody_listens(server: CrookedServer) -> None:
+def test_a_refused_connection_is_reported_in_a_sentence(server: CrookedServer) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -233,12 +233,12 @@ def test_nobody_listens(server: CrookedServer) -> None:
     assert "Connection refused" in str(error) and "Check api_url (FLEETOPS_API_URL)" in str(error)
 
 
-def test_an_unknown_name() -> None:
+def test_an_unknown_host_name_is_reported_in_a_sentence() -> None:
     error = refusal(client_for("http://no-such-fleet.invalid"))
     assert error.kind == "unreachable" and "name is unknown" in str(error)
 
 
-def test_a_wrong_key_says_what_to_do() -> None:
+def test_the_error_about_a_wrong_key_says_what_to_do() -> None:
     with running_simulator(instances=1, speed=1.0) as sim:
         error = refusal(client_for(sim.url))
         assert (error.kind, error.status) == ("auth", 401)
@@ -246,7 +246,7 @@ def test_a_wrong_key_says_what_to_do() -> None:
         assert len(sim.journal()) == 1
 
 
-def test_the_time_limit_is_that_of_the_setting() -> None:
+def test_the_time_limit_is_taken_from_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
@@ -278,14 +278,14 @@ def secure(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[CrookedServer]:
         yield room
 
 
-def test_a_certificate_that_nobody_signed_is_refused_before_the_key_is_sent(secure: CrookedServer) -> None:
+def test_an_untrusted_certificate_is_refused_before_the_key_is_sent(secure: CrookedServer) -> None:
     error = refusal(client_for(secure.url), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 1)
     assert "Check the server's certificate, ca_path or validate_certs" in str(error)
     assert secure.seen == []
 
 
-def test_a_certificate_of_another_name_is_refused(
+def test_a_certificate_for_another_name_is_refused(
     secure: CrookedServer, certificate: tuple[Path, ssl.SSLContext]
 ) -> None:
     url = secure.url.replace("127.0.0.1", "localhost")
@@ -294,14 +294,14 @@ def test_a_certificate_of_another_name_is_refused(
 
 
 @pytest.mark.parametrize("bundle_of_env", [False, True])
-def test_ca_path_and_validate_certs_mean_what_they_say(
+def test_ca_path_and_validate_certs_apply_whatever_the_environment_says(
     secure: CrookedServer,
     certificate: tuple[Path, ssl.SSLContext],
     monkeypatch: pytest.MonkeyPatch,
     bundle_of_env: bool,
 ) -> None:
     if bundle_of_env:
-        # requests prefers this variable to the settings of its session.
+        # requests prefers this variable over the settings of its session.
         import certifi
 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
@@ -309,30 +309,30 @@ def test_ca_path_and_validate_certs_mean_what_they_say(
     assert client_for(secure.url, validate_certs=False).get_fleet_update_policy() == {}
 
 
-def test_a_ca_path_that_is_not_there_is_a_sentence(secure: CrookedServer) -> None:
+def test_a_missing_ca_path_is_reported_in_a_sentence(secure: CrookedServer) -> None:
     error = refusal(client_for(secure.url, ca_path="/nowhere/ca.pem"), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous) == ("tls", False)
     assert "/nowhere/ca.pem" in str(error)
 
 
-def test_https_to_a_server_that_speaks_none_is_a_sentence(server: CrookedServer) -> None:
+def test_https_to_a_server_without_tls_is_reported_in_a_sentence(server: CrookedServer) -> None:
     error = refusal(client_for(server.url.replace("http:", "https:")), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous) == ("tls", False)
     assert server.seen == []
 
 
-def test_a_server_without_a_protocol_in_common_was_sent_nothing(certificate: tuple[Path, ssl.SSLContext]) -> None:
+def test_without_a_common_tls_version_nothing_was_sent(certificate: tuple[Path, ssl.SSLContext]) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     old.load_cert_chain(certificate[0], certificate[0].with_name("key.pem"))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    old.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")  # needs another kind of key than the server has
+    old.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")  # needs another type of key than the server has
     with crooked_server(old) as room:
         error = refusal(client_for(room.url, ca_path=str(certificate[0])), "redeploy_runtime", ONE)
         assert (error.kind, error.ambiguous) == ("tls", False)
         assert room.seen == []
 
 
-def test_a_handshake_without_an_end_sent_nothing() -> None:
+def test_without_the_end_of_the_handshake_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         error = refusal(client_for(url, request_timeout=0.3), "redeploy_runtime", ONE)
@@ -349,13 +349,13 @@ def test_a_handshake_without_an_end_sent_nothing() -> None:
         ("http://[FE80::1]:80", "http://[fe80::1]"),
     ],
 )
-def test_an_address_is_one_in_all_its_spellings(written: str, read: str) -> None:
-    """Locks and notes of what was sent are found by it."""
+def test_all_spellings_of_an_address_have_one_form(written: str, read: str) -> None:
+    """Locks and notes of sent calls are found by this form."""
     assert base_url(written) == read
 
 
 @pytest.mark.parametrize("depth", [90, 150, 500, 900, 50_000])
-def test_an_answer_that_is_nested_too_deeply_is_not_read(server: CrookedServer, depth: int) -> None:
+def test_an_answer_with_too_deep_nesting_is_not_read(server: CrookedServer, depth: int) -> None:
     server.says(b'{"a": ' * depth + b"[1]" + b"}" * depth)
     if depth == 90:
         assert client_for(server.url).get_fleet_update_policy()["a"]

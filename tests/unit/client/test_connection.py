@@ -59,7 +59,7 @@ def failure(client: FleetClient, name: str, *arguments: str) -> ApiError:
 
 
 @pytest.mark.parametrize("part", ["drip", "drip_head"])
-def test_a_server_that_drips_is_left_at_the_time_limit(part: str) -> None:
+def test_a_server_that_answers_byte_by_byte_is_abandoned_at_the_time_limit(part: str) -> None:
     with second_api(instances=1, **{part: {"*": 0.2}}) as api:
         started = time.monotonic()
         error = failure(client_for(api.url, request_timeout=1), "get_fleet_update_policy")
@@ -68,7 +68,7 @@ def test_a_server_that_drips_is_left_at_the_time_limit(part: str) -> None:
     assert "no complete answer within the time limit of 1 s" in str(error)
 
 
-def test_a_write_whose_answer_drips_is_sent_once_and_its_outcome_is_unknown() -> None:
+def test_a_write_whose_answer_arrives_byte_by_byte_is_sent_once_and_its_outcome_is_unknown() -> None:
     with second_api(instances=1, drip={"*": 0.2}) as api:
         client = client_for(api.url, request_timeout=1, retries=3)
         error = failure(client, "redeploy_runtime", api.instances[0].id)
@@ -76,7 +76,7 @@ def test_a_write_whose_answer_drips_is_sent_once_and_its_outcome_is_unknown() ->
     assert (error.kind, error.ambiguous) == ("timeout", True)
 
 
-def test_a_slow_answer_that_ends_in_time_is_taken_and_the_connection_is_used_again() -> None:
+def test_a_slow_answer_within_the_time_limit_is_accepted_and_the_connection_is_reused() -> None:
     with second_api(instances=1, drip={"get_fleet_update_policy": 0.002}) as api:
         client = client_for(api.url, request_timeout=20)
         policies = [client.get_fleet_update_policy() for _time in range(3)]
@@ -88,14 +88,14 @@ def test_a_slow_answer_that_ends_in_time_is_taken_and_the_connection_is_used_aga
 
 @pytest.mark.parametrize("asked", ["0", "-5", "0.0", "Thu, 01 Jan 1970 00:00:00 GMT"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_wants_no_pause_gets_the_ordinary_one(asked: str, status: int) -> None:
+def test_a_server_that_asks_for_no_pause_gets_the_usual_one(asked: str, status: int) -> None:
     pauses: list[float] = []
     with second_api(instances=1, status={"get_fleet_update_policy": status}, headers={"Retry-After": asked}) as api:
         failure(client_for(api.url, retries=3, pauses=pauses), "get_fleet_update_policy")
     assert pauses == [0.25, 0.5, 1.0]
 
 
-def test_no_pause_is_ever_below_the_ordinary_one() -> None:
+def test_no_pause_is_shorter_than_the_usual_one() -> None:
     for attempt in range(1, 40):
         for jitter in (0.0, 0.5, 1.0):
             ordinary = pause_before_repeat(attempt, None, jitter)
@@ -142,7 +142,7 @@ def test_a_ca_path_is_not_needed_without_tls(tmp_path: Path) -> None:
         assert client.get_fleet_update_policy()["max_parallel_rollouts"] == 2
 
 
-def test_a_failure_while_connecting_leaves_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failure_to_connect_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: Any, **_more: Any) -> ssl.SSLContext:
         raise OSError(24, "Too many open files")
 
@@ -163,7 +163,7 @@ def test_a_failure_while_connecting_leaves_no_doubt(monkeypatch: pytest.MonkeyPa
         ("get_fleet_update_policy", ()),
     ],
 )
-def test_404_on_everything_says_that_the_path_may_be_wrong(name: str, arguments: tuple[str, ...]) -> None:
+def test_404_for_every_call_says_that_the_path_may_be_wrong(name: str, arguments: tuple[str, ...]) -> None:
     with second_api(instances=1, base_path="/fleet-api") as api:
         for url in (api.url, api.url + "/fleet"):
             error = failure(client_for(url), name, *arguments)
@@ -174,7 +174,7 @@ def test_404_on_everything_says_that_the_path_may_be_wrong(name: str, arguments:
 
 
 @pytest.mark.parametrize("probe", [{"status": 404}, {"body": b"<html>Welcome</html>"}, {"status": 302}])
-def test_a_page_or_another_address_where_the_api_should_be_counts_too(probe: dict[str, Any]) -> None:
+def test_a_web_page_or_a_redirect_instead_of_the_api_says_that_the_path_may_be_wrong(probe: dict[str, Any]) -> None:
     with crooked_server() as server:
         server.says({"detail": "Not Found"}, 404)
         first = server.answer
@@ -190,14 +190,14 @@ def test_a_page_or_another_address_where_the_api_should_be_counts_too(probe: dic
         assert failure(client_for(server.url), "get_available_updates", ONE).kind == "wrong_path"
 
 
-def test_404_of_a_server_that_knows_the_api_is_about_the_id() -> None:
+def test_404_from_a_server_with_the_api_is_about_the_id() -> None:
     with second_api(instances=1) as api:
         error = failure(client_for(api.url), "get_available_updates", ONE)
         assert error.kind == "not_found" and "The id is unknown to this tenant" in str(error)
         assert len(api.called("get_fleet_update_policy")) == 1
 
 
-def test_the_path_is_asked_for_only_before_the_first_success_also_of_clones() -> None:
+def test_the_path_is_probed_only_before_the_first_success_of_a_client_or_its_clones() -> None:
     with second_api(instances=1) as api:
         client = client_for(api.url)
         client.list_fleet_rollouts()
@@ -207,7 +207,7 @@ def test_the_path_is_asked_for_only_before_the_first_success_also_of_clones() ->
         assert api.called("get_fleet_update_policy") == []
 
 
-def test_a_wrong_path_ends_the_calls_of_a_pool() -> None:
+def test_a_wrong_path_ends_all_calls_of_a_pool() -> None:
     assert "wrong_path" in HOPELESS
 
 
@@ -216,7 +216,7 @@ def test_a_wrong_path_ends_the_calls_of_a_pool() -> None:
 
 @pytest.fixture
 def system_look_ups_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on macOS, where the look-up ends a forked process."""
+    """As on macOS, where the look-up kills a forked process."""
 
     def abort(*_arguments: Any) -> Any:
         raise AssertionError("the system was asked for its proxies")
@@ -233,7 +233,9 @@ def proxy() -> Iterator[CrookedServer]:
 
 
 @pytest.mark.usefixtures("system_look_ups_fail")
-def test_the_system_is_never_asked_for_proxies(proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxies_of_the_operating_system_are_never_looked_up(
+    proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with second_api(instances=1) as api:
         client = client_for(api.url)
         assert client.get_fleet_update_policy()["max_parallel_rollouts"] == 2
@@ -246,7 +248,7 @@ def test_the_system_is_never_asked_for_proxies(proxy: CrookedServer, monkeypatch
 
 @pytest.mark.usefixtures("system_look_ups_fail")
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_of_the_environment_is_used(
+def test_a_proxy_from_the_environment_is_used(
     proxy: CrookedServer, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, proxy.url)
@@ -255,7 +257,7 @@ def test_a_proxy_of_the_environment_is_used(
     assert proxy.seen[0][1] == "http://fleet.example/v1/instances/fleet/updates/policy"
 
 
-def test_https_goes_through_the_tunnel_of_its_proxy_which_also_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -302,19 +304,19 @@ def test_https_goes_through_the_tunnel_of_its_proxy_which_also_has_a_deadline(mo
         ("http://192.0.2.1", {"ALL_PROXY": "http://b", "NO_PROXY": "10.0.0.0/8,,"}, "http://b"),
     ],
 )
-def test_which_proxy_the_environment_means(url: str, environ: dict[str, str], used: str | None) -> None:
+def test_the_proxy_is_chosen_by_the_environment(url: str, environ: dict[str, str], used: str | None) -> None:
     found = proxy_for(url, environ)
     assert (found.url if found else None) == used
 
 
 @pytest.mark.parametrize("address", ["http://user:secret-p4ss@[bad", "http://", "http://user:secret-p4ss@proxy:port"])
-def test_a_proxy_that_is_no_address_is_refused_without_its_password(address: str) -> None:
+def test_an_invalid_proxy_address_is_refused_without_showing_its_password(address: str) -> None:
     with pytest.raises(SettingsError, match=r"^HTTP_PROXY in the environment is not the address of a proxy") as caught:
         proxy_for("http://fleet.example", {"HTTP_PROXY": address})
     assert "secret-p4ss" not in str(caught.value)
 
 
-def test_the_password_of_a_proxy_is_in_no_error(proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_a_proxy_appears_in_no_error(proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:secret-p4ss@"))
     proxy.says({"detail": "who is user:secret-p4ss?"}, 407)
     assert "secret-p4ss" not in str(failure(client_for("http://fleet.example"), "get_fleet_update_policy"))

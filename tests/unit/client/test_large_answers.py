@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An answer without end, or one that was compressed to a thousandth, takes little memory and is told in a sentence."""
+"""An endless answer, or one compressed to a thousandth, takes little memory and is reported in a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.body import MOST_BYTES
-from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 from tests.unit.client.test_connection import ONE, client_for, failure
 
 MIB = 1024 * 1024
@@ -29,11 +29,11 @@ def bomb() -> bytes:
 @pytest.fixture
 def server(bomb: bytes) -> Iterator[CrookedServer]:
     with crooked_server() as room:
-        room.answer = lambda method, path, headers: Said(bomb, headers={"Content-Encoding": "gzip"})
+        room.answer = lambda method, path, headers: Reply(bomb, headers={"Content-Encoding": "gzip"})
         yield room
 
 
-def test_a_large_read_ends_with_a_sentence_and_is_not_repeated(server: CrookedServer) -> None:
+def test_a_read_with_a_large_answer_fails_with_a_sentence_and_is_not_repeated(server: CrookedServer) -> None:
     tracemalloc.start()
     try:
         error = failure(client_for(server.url, retries=3), "get_fleet_update_policy")
@@ -46,15 +46,15 @@ def test_a_large_read_ends_with_a_sentence_and_is_not_repeated(server: CrookedSe
     assert peak < 2.5 * MOST_BYTES, peak
 
 
-def test_the_outcome_of_a_write_with_a_large_answer_is_unknown_and_it_is_sent_once(server: CrookedServer) -> None:
+def test_a_write_with_a_large_answer_is_sent_once_and_its_outcome_is_unknown(server: CrookedServer) -> None:
     error = failure(client_for(server.url, retries=3), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous) == ("unreadable", True)
     assert "the answer has more than 64 MiB. Whether the server carried it out is unknown" in str(error)
     assert len(server.seen) == 1
 
 
-def test_a_refusal_with_a_large_body_is_that_refusal(server: CrookedServer, bomb: bytes) -> None:
-    server.answer = lambda method, path, headers: Said(bomb, 403, {"Content-Encoding": "gzip"})
+def test_a_refusal_with_a_large_body_stays_a_refusal(server: CrookedServer, bomb: bytes) -> None:
+    server.answer = lambda method, path, headers: Reply(bomb, 403, {"Content-Encoding": "gzip"})
     error = failure(client_for(server.url), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous, error.detail) == ("forbidden", False, "the answer has more than 64 MiB")
 
@@ -62,10 +62,10 @@ def test_a_refusal_with_a_large_body_is_that_refusal(server: CrookedServer, bomb
 def test_an_answer_of_the_maximum_size_is_read(server: CrookedServer) -> None:
     body = json.dumps({"max_parallel_rollouts": 3}).encode()
     full = body + b" " * (MOST_BYTES - len(body))
-    server.answer = lambda method, path, headers: Said(gzip.compress(full, 1), headers={"Content-Encoding": "gzip"})
+    server.answer = lambda method, path, headers: Reply(gzip.compress(full, 1), headers={"Content-Encoding": "gzip"})
     client = client_for(server.url)
     assert client.get_fleet_update_policy() == {"max_parallel_rollouts": 3}
-    server.answer = lambda method, path, headers: Said(full + b" ")
+    server.answer = lambda method, path, headers: Reply(full + b" ")
     assert failure(client, "get_fleet_update_policy").kind == "unreadable"
     # The next call of the same client gets an answer of its own.
     server.says({"max_parallel_rollouts": 4})

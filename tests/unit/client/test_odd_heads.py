@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answers whose head is unusual: what was sent is never called not sent, and an answer that is whole is taken."""
+"""Answers with unusual headers: a sent call is never reported as not sent, and a complete answer is accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Serve = Callable[[bytes], tuple[str, list[bytes]]]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """``serve(answer)`` answers each request with these bytes; the address, and the first lines of the requests."""
+    """``serve(answer)`` answers each request with these bytes. Returns the address and the request lines."""
     listeners: list[socket.socket] = []
 
     def start(answer: bytes) -> tuple[str, list[bytes]]:
@@ -54,7 +54,7 @@ def serve() -> Iterator[Serve]:
 @pytest.mark.parametrize(
     "status", [b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </style>", b"199 Odd"]
 )
-def test_what_precedes_the_answer_is_skipped(serve: Serve, status: bytes) -> None:
+def test_informational_answers_before_the_final_one_are_skipped(serve: Serve, status: bytes) -> None:
     url, seen = serve(b"HTTP/1.1 " + status + b"\r\n\r\n" + WHOLE)
     assert client_for(url).redeploy_runtime(ONE)["task_id"] == "t"
     assert len(seen) == 1
@@ -72,7 +72,7 @@ def test_what_precedes_the_answer_is_skipped(serve: Serve, status: bytes) -> Non
     ],
     ids=["two lengths", "another protocol", "no answer after the hints", "no gzip", "half a chunk", "HTTP/2"],
 )
-def test_a_write_that_was_sent_is_ambiguous_and_not_sent_again(serve: Serve, answer: bytes) -> None:
+def test_a_write_with_an_unreadable_answer_is_ambiguous_and_not_sent_again(serve: Serve, answer: bytes) -> None:
     url, seen = serve(answer)
     error = failure(client_for(url, retries=3), "redeploy_runtime", ONE)
     assert error.ambiguous and "This call was not sent" not in str(error), str(error)
@@ -80,18 +80,18 @@ def test_a_write_that_was_sent_is_ambiguous_and_not_sent_again(serve: Serve, ans
 
 
 @pytest.mark.parametrize("address", [b"/\xff", b"http://[bad", b"foo://a b", b"http://a:99999999/", b""])
-def test_an_address_that_cannot_be_read_is_a_redirect_too(serve: Serve, address: bytes) -> None:
+def test_a_redirect_to_an_unreadable_address_is_a_redirect_too(serve: Serve, address: bytes) -> None:
     url, seen = serve(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + address + b"\r\n\r\n")
     error = failure(client_for(url, retries=3), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous, len(seen)) == ("redirected", False, 1), str(error)
 
 
-def test_the_address_of_a_redirect_is_shortened(serve: Serve) -> None:
+def test_the_address_of_a_redirect_is_shortened_in_the_message(serve: Serve) -> None:
     url, _seen = serve(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /" + b"a" * 60000 + b"\r\n\r\n")
     assert len(str(failure(client_for(url), "redeploy_runtime", ONE))) < 600
 
 
-def test_a_pause_too_long_for_a_number_is_the_longest_one(serve: Serve) -> None:
+def test_a_pause_that_is_too_large_for_a_number_is_the_longest_one(serve: Serve) -> None:
     url, seen = serve(b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: 99999999999999999999\r\n\r\n")
     pauses: list[float] = []
     with pytest.raises(ApiError):
@@ -107,7 +107,7 @@ def test_a_pause_too_long_for_a_number_is_the_longest_one(serve: Serve) -> None:
         (b"301 OK\r\nLocation: ", "the server redirects to xxx"),
     ],
 )
-def test_a_long_line_of_the_head_makes_no_long_message(serve: Serve, head: bytes, begins: str) -> None:
+def test_a_long_header_line_does_not_make_the_message_long(serve: Serve, head: bytes, begins: str) -> None:
     url, _seen = serve(b"HTTP/1.1 " + head + b"x" * 60_000 + b"\r\nContent-Length: 2\r\n\r\nno")
     error = failure(client_for(url), "redeploy_runtime", ONE)
     assert begins in str(error) and len(str(error)) < 700

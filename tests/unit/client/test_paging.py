@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a list that changes while it is read: nothing lost, nothing twice, and an end."""
+"""Reading a list that changes while it is read: no row is lost or read twice, and reading ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = 10
 
 
 class MovingList:
-    """A newest-first list that changes before each read as a script of (inserts, deletes) says."""
+    """A newest-first list that changes before each read, by a script of (inserts, deletes)."""
 
     def __init__(self, size: int, script: list[tuple[int, list[int]]]) -> None:
         self.rows = [{"id": f"old-{n}"} for n in range(size)]
@@ -56,7 +56,9 @@ class MovingList:
     size=st.integers(0, 60),
     script=st.lists(st.tuples(st.integers(0, 7), st.lists(st.integers(0, 100), max_size=12)), max_size=12),
 )
-def test_rows_that_were_there_all_the_time_are_read_once_each(size: int, script: list[tuple[int, list[int]]]) -> None:
+def test_rows_that_exist_during_the_whole_read_are_read_exactly_once(
+    size: int, script: list[tuple[int, list[int]]]
+) -> None:
     moving = MovingList(size, script)
     found = [row["id"] for row in read_all(moving.fetch, page=PAGE)]
     assert len(found) == len(set(found))
@@ -64,20 +66,20 @@ def test_rows_that_were_there_all_the_time_are_read_once_each(size: int, script:
 
 
 @given(size=st.integers(1, 60), inserts=st.lists(st.integers(0, PAGE - 1), max_size=4))
-def test_what_is_put_at_the_head_during_the_walk_is_read_too(size: int, inserts: list[int]) -> None:
+def test_rows_that_are_added_at_the_head_during_the_read_are_read_too(size: int, inserts: list[int]) -> None:
     moving = MovingList(size, [(n, []) for n in inserts])
     found = [row["id"] for row in read_all(moving.fetch, page=PAGE)]
     assert found == [row["id"] for row in moving.rows]
 
 
 @given(size=st.integers(0, 60), most=st.integers(1, 70))
-def test_most_gives_the_newest_in_order(size: int, most: int) -> None:
+def test_most_returns_the_newest_rows_in_order(size: int, most: int) -> None:
     still = MovingList(size, [])
     assert read_all(still.fetch, page=PAGE, most=most) == still.rows[:most]
 
 
 @given(size=st.integers(0, 60), limit=st.integers(1, 40), start=st.integers(0, 70))
-def test_newest_says_exactly_whether_there_is_more(size: int, limit: int, start: int) -> None:
+def test_newest_reports_exactly_whether_there_are_more_rows(size: int, limit: int, start: int) -> None:
     still = MovingList(size, [])
     rows, more = newest(still.fetch, limit, PAGE, start)
     assert rows == still.rows[start : start + limit]
@@ -91,7 +93,7 @@ def test_until_stops_at_the_first_known_row() -> None:
     assert still.reads <= 4
 
 
-def test_a_server_that_ignores_the_offset_ends_the_walk() -> None:
+def test_reading_ends_if_the_server_ignores_the_offset() -> None:
     rows = [{"id": str(n)} for n in range(PAGE)]
     assert read_all(lambda limit, offset: rows[:limit], page=PAGE) == rows
 
@@ -126,7 +128,7 @@ def test_a_short_page_is_not_the_end_of_a_list(size: int, cap: int) -> None:
     cap=st.integers(2, 9),
     script=st.lists(st.tuples(st.integers(0, 1), st.lists(st.integers(0, 100), max_size=1)), max_size=12),
 )
-def test_no_row_is_lost_from_short_pages_of_a_list_that_changes(
+def test_no_row_is_lost_from_a_changing_list_with_short_pages(
     size: int, cap: int, script: list[tuple[int, list[int]]]
 ) -> None:
     moving = MovingList(size, script)
@@ -136,12 +138,14 @@ def test_no_row_is_lost_from_short_pages_of_a_list_that_changes(
 
 
 @given(size=st.integers(0, 60), limit=st.integers(1, 40), start=st.integers(0, 70), cap=st.integers(1, 12))
-def test_newest_says_whether_there_is_more_though_pages_are_short(size: int, limit: int, start: int, cap: int) -> None:
+def test_newest_reports_whether_there_are_more_rows_even_with_short_pages(
+    size: int, limit: int, start: int, cap: int
+) -> None:
     rows = MovingList(size, []).rows
     assert newest(capped(rows, cap), limit, PAGE, start) == (rows[start : start + limit], size > start + limit)
 
 
-def test_a_list_costs_one_call_more_than_its_pages_and_the_newest_rows_cost_one() -> None:
+def test_reading_a_list_takes_one_call_more_than_its_pages_and_the_newest_rows_take_one() -> None:
     rows, calls = dated(250), []
     assert read_all(capped(rows, 100, calls), page=100, times=("at",)) == rows
     assert len(calls) <= 3 + 2
@@ -154,7 +158,7 @@ def test_a_list_costs_one_call_more_than_its_pages_and_the_newest_rows_cost_one(
     assert len(calls) == 2
 
 
-def test_a_server_that_ignores_the_offset_costs_few_calls() -> None:
+def test_a_server_that_ignores_the_offset_gets_few_calls() -> None:
     rows, calls = dated(30), []
 
     def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
@@ -165,7 +169,7 @@ def test_a_server_that_ignores_the_offset_costs_few_calls() -> None:
     assert len(calls) <= 5
 
 
-def test_rows_without_an_id_are_not_read_without_end() -> None:
+def test_rows_without_an_id_are_not_read_endlessly() -> None:
     assert len(read_all(lambda limit, offset: [{"n": n} for n in range(limit)], page=PAGE)) == PAGE
 
 
@@ -178,28 +182,26 @@ def dated(size: int) -> list[dict[str, Any]]:
 
 
 @given(size=st.integers(0, 60), cap=st.integers(1, 12), most=st.none() | st.integers(1, 70), start=st.integers(0, 70))
-def test_a_list_that_begins_with_the_oldest_row_is_given_newest_first(
-    size: int, cap: int, most: int | None, start: int
-) -> None:
+def test_an_oldest_first_list_is_returned_newest_first(size: int, cap: int, most: int | None, start: int) -> None:
     rows = dated(size)
     fetch = capped(rows[::-1], cap)
     found = read_all(fetch, page=PAGE, most=most, start=start, times=("at",))
     assert found == rows[start:][:most]
     if most is not None:
         assert newest(fetch, most, PAGE, start, ("at",)) == (found, size > start + most)
-    # One row tells no order.
+    # One row shows no order.
     assert cap == 1 or newest_page(fetch, 5, PAGE, ("at",)) == rows[:5]
     assert cap == 1 or newest_page(fetch, 1, PAGE, ("at",)) == rows[:1]
 
 
-def test_a_known_row_does_not_end_a_list_that_begins_with_the_oldest() -> None:
+def test_a_known_row_does_not_end_the_read_of_an_oldest_first_list() -> None:
     rows = dated(45)
     found = read_list(capped(rows[::-1], 20), page=PAGE, until=lambda row: int(row["id"]) <= 40, times=("at",))
     assert [row["id"] for row in found.rows] == ["44", "43", "42", "41"]
     assert not found.whole
 
 
-def test_the_order_is_that_of_most_rows_and_none_where_two_times_contradict() -> None:
+def test_the_order_is_that_of_most_rows_and_unknown_if_two_times_contradict_each_other() -> None:
     rows = dated(10)
     late = [*rows[:4], rows[5], rows[4], *rows[6:]]
     assert order_of(late, ("at",)) == NEWEST_FIRST
@@ -208,7 +210,7 @@ def test_the_order_is_that_of_most_rows_and_none_where_two_times_contradict() ->
     assert order_of([{"id": 1}, {"id": 2}], ("at",)) == NO_ORDER
 
 
-def test_a_list_without_an_order_is_read_to_its_end() -> None:
+def test_a_list_without_a_known_order_is_read_to_its_end() -> None:
     rows = [{"id": str(n)} for n in range(40)]
     found = read_list(capped(rows, 10), page=PAGE, most=5, until=lambda row: row["id"] == "0", times=("at",))
     assert found.rows == [] and not found.whole

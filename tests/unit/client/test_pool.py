@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many calls at once: their answers as they come in or in order, and what ends the rest."""
+"""Simultaneous calls: answers as they arrive or in order, and what ends the remaining calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 
 
 def client() -> Any:
-    """A client that no test here calls a server with."""
+    """A client with which these tests call no server."""
     return connect("https://fleet.example.com", "key")
 
 
@@ -25,7 +25,7 @@ def refused(kind: str) -> ApiError:
     return ApiError(kind, "GET", "/v1/instances")
 
 
-def test_answers_come_in_as_they_are_ready_and_in_order_when_asked_for() -> None:
+def test_answers_arrive_as_they_are_ready_or_in_order_if_requested() -> None:
     second_is_done = threading.Event()
 
     def first(_client: Any) -> str:
@@ -44,7 +44,7 @@ def test_answers_come_in_as_they_are_ready_and_in_order_when_asked_for() -> None
         assert pool.in_order([first, second]) == ["first", "second"]
 
 
-def test_each_thread_has_a_client_of_its_own_which_later_calls_use_again() -> None:
+def test_each_thread_has_its_own_client_which_later_calls_reuse() -> None:
     given = client()
     with Pool(given, 1) as pool:
         used = [*pool.in_order([lambda one: one] * 3), *pool.in_order([lambda one: one])]
@@ -52,7 +52,7 @@ def test_each_thread_has_a_client_of_its_own_which_later_calls_use_again() -> No
 
 
 @pytest.mark.parametrize(("kind", "left_out"), [("auth", True), ("not_found", False)])
-def test_a_failure_that_every_call_would_meet_ends_the_rest_now_and_later(kind: str, left_out: bool) -> None:
+def test_a_failure_that_applies_to_every_call_ends_the_remaining_and_later_calls(kind: str, left_out: bool) -> None:
     def fails(_client: Any) -> None:
         raise refused(kind)
 
@@ -65,7 +65,7 @@ def test_a_failure_that_every_call_would_meet_ends_the_rest_now_and_later(kind: 
         assert rest + pool.in_order([answers]) == [NotCalled() if left_out else "answer"] * 3
 
 
-def test_calls_that_have_not_begun_are_not_made_when_the_answers_cannot_be_used() -> None:
+def test_calls_that_have_not_started_are_not_made_if_the_answers_cannot_be_used() -> None:
     made = []
     go_on = threading.Event()
 
@@ -85,5 +85,5 @@ def test_calls_that_have_not_begun_are_not_made_when_the_answers_cannot_be_used(
     assert len(made) <= 2
 
 
-def test_nothing_to_call_has_no_answers() -> None:
+def test_without_calls_there_are_no_answers() -> None:
     assert in_pool(client(), [], workers=4) == []

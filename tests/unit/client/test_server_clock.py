@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The time since something on the server, although a Date header has whole seconds."""
+"""How long ago something happened on the server, although a Date header has whole seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.client.crooked_server import crooked_server
 from tests.unit.client.test_connection import client_for
 
 
-def test_several_answers_show_the_servers_time_better_than_a_second_and_never_too_late() -> None:
+def test_several_answers_give_the_servers_time_to_less_than_a_second_and_never_too_late() -> None:
     with crooked_server() as server:
         client, at = client_for(server.url), time.time()
         assert client.seconds_since(at) is None
@@ -24,14 +24,14 @@ def test_several_answers_show_the_servers_time_better_than_a_second_and_never_to
         assert time.time() - at - (client.seconds_since(at) or 0.0) < 0.3
 
 
-def test_an_answer_that_takes_long_does_not_set_the_clock_back() -> None:
+def test_a_slow_answer_does_not_set_the_clock_back() -> None:
     clock = ServerClock()
     clock.learn(1000.0 - 10.0)
     clock.learn(1001.0 - 12.5)
     assert clock.seconds_since(1000.0, now=13.0) == 3.0
 
 
-def test_a_server_whose_clock_was_set_back_is_believed() -> None:
+def test_a_server_clock_that_was_set_back_is_accepted() -> None:
     clock = ServerClock()
     clock.learn(1000.0 - 10.0)
     clock.learn(941.0 - 11.0)

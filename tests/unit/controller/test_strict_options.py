@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One reading of booleans, numbers and texts in all parts: empty is not set, nonsense is refused by its name."""
+"""All parts parse booleans, numbers and texts the same: empty counts as not set, invalid values are refused by name."""
 
 # reports/2026-11 C1
 
@@ -92,7 +92,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("empty", ["", " ", "\t"])
-def test_an_empty_variable_is_not_set_in_every_part(part: Any, empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set_in_every_part(
+    part: Any, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = part()
     for name in ("VALIDATE_CERTS", "CA_PATH", "REQUEST_TIMEOUT", "RETRIES", "API_TRACE", "EXTRA_HEADERS"):
         monkeypatch.setenv(f"FLEETOPS_{name}", empty)
@@ -104,7 +106,7 @@ def test_an_empty_variable_is_not_set_in_every_part(part: Any, empty: str, monke
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("word", NO_BOOLEANS)
-def test_what_is_no_boolean_is_refused_by_its_variable_in_every_part(
+def test_an_invalid_boolean_is_refused_with_the_name_of_its_variable_in_every_part(
     part: Any, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", word)
@@ -114,14 +116,14 @@ def test_what_is_no_boolean_is_refused_by_its_variable_in_every_part(
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("word", WORDS)
-def test_every_part_knows_the_same_words(part: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_part_accepts_the_same_words_for_booleans(part: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", f" {word} ")
     assert part()["validate_certs"] is boolean_of_ansible(word)
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("text", ["soon", "nan", "inf", "1e999", "true", "1,5"])
-def test_a_time_limit_that_is_no_number_is_refused_by_its_variable(
+def test_an_invalid_time_limit_is_refused_with_the_name_of_its_variable(
     part: Any, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEETOPS_REQUEST_TIMEOUT", text)
@@ -131,7 +133,7 @@ def test_a_time_limit_that_is_no_number_is_refused_by_its_variable(
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part is not of_the_event_source])
 @pytest.mark.parametrize("text", ["three", "2.5", "nan"])
-def test_a_number_of_retries_that_is_none_is_refused_by_its_variable(
+def test_an_invalid_number_of_retries_is_refused_with_the_name_of_its_variable(
     part: Any, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEETOPS_RETRIES", text)
@@ -141,7 +143,7 @@ def test_a_number_of_retries_that_is_none_is_refused_by_its_variable(
 
 @pytest.mark.parametrize("part", [of_a_module, of_an_inventory, of_a_lookup])
 @pytest.mark.parametrize("name", sorted(CONNECTION))
-def test_a_missing_address_or_key_is_a_sentence_with_its_variable(
+def test_a_missing_address_or_key_is_reported_with_the_name_of_its_variable(
     part: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, " ")
@@ -149,7 +151,7 @@ def test_a_missing_address_or_key_is_a_sentence_with_its_variable(
         part()
 
 
-def test_an_option_that_is_given_wins_over_a_variable_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_wins_over_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", "ture")
     spec = Operation(run=lambda context: None).argument_spec()
     assert (
@@ -160,12 +162,12 @@ def test_an_option_that_is_given_wins_over_a_variable_that_cannot_be_read(monkey
 
 @pytest.mark.parametrize("value", ["{{ true }}", "ture", 2, [], "enabled", 0.5])
 @pytest.mark.parametrize("option", ["validate_certs", "strict", "cache"])
-def test_an_inventory_file_with_a_boolean_that_is_none_is_refused(option: str, value: Any) -> None:
+def test_an_inventory_file_with_an_invalid_boolean_is_refused(option: str, value: Any) -> None:
     with pytest.raises(Refused, match=rf"^{option} is .*: it must be true or false"):
         of_an_inventory(**{option: value})
 
 
-def test_empty_options_of_an_inventory_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_options_of_an_inventory_use_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     documented = documentation("inventory.fleet")["options"]
     own = {
         row["name"]: name
@@ -186,7 +188,7 @@ def test_empty_options_of_an_inventory_have_their_defaults(monkeypatch: pytest.M
     ("variable", "value"),
     [("WORKERS", "many"), ("ROLLOUTS", "1.5"), ("STRICT", "perhaps"), ("ON_PARTIAL", "ignore"), ("HOSTNAME", "ip")],
 )
-def test_an_option_of_an_inventory_is_refused_by_its_variable(
+def test_an_invalid_variable_of_an_inventory_option_is_refused_by_name(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"FLEETOPS_INVENTORY_{variable}", value)
@@ -194,7 +196,7 @@ def test_an_option_of_an_inventory_is_refused_by_its_variable(
         of_an_inventory()
 
 
-def test_headers_of_the_environment_are_json_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_from_the_environment_are_json_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETOPS_EXTRA_HEADERS", '{"X-Tenant": "blue"}')
     assert of_an_inventory()["extra_headers"] == of_a_lookup()["extra_headers"] == {"X-Tenant": "blue"}
     monkeypatch.setenv("FLEETOPS_EXTRA_HEADERS", "X-Gateway: secret-of-the-gateway")
@@ -203,7 +205,7 @@ def test_headers_of_the_environment_are_json_and_never_shown(monkeypatch: pytest
     assert "secret-of" not in str(caught.value)
 
 
-def test_an_empty_variable_of_batches_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_of_the_lookup_batches_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CANARY", "MAX", "GROWTH"):
         monkeypatch.setenv(f"FLEETOPS_BATCH_{name}", "")
     options = of_a_lookup("batches", fleetops_batch_canary=None, fleetops_batch_growth=" ")
@@ -215,7 +217,7 @@ def test_an_empty_variable_of_batches_is_not_given(monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_the_run_log_does_not_write_into_the_current_folder_for_an_empty_variable(
+def test_with_an_empty_variable_the_run_log_does_not_write_into_the_current_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", "")
@@ -227,29 +229,29 @@ def test_the_run_log_does_not_write_into_the_current_folder_for_an_empty_variabl
         ANSIBLE.read("callback", "run_log")
 
 
-def test_a_template_in_a_variable_of_a_lookup_is_no_boolean_by_itself() -> None:
+def test_a_template_in_a_variable_of_a_lookup_is_not_a_boolean() -> None:
     with pytest.raises(Refused, match=r"^fleetops_validate_certs is .*templates are not evaluated here"):
         of_a_lookup(fleetops_validate_certs="{{ true }}")
 
 
 @pytest.mark.parametrize(("value", "meant"), [(True, True), (0, False), (1.0, True), ("Off", False)])
-def test_a_boolean_may_come_as_what_yaml_makes_of_it(value: Any, meant: bool) -> None:
+def test_yaml_values_are_accepted_as_booleans(value: Any, meant: bool) -> None:
     assert boolean("x", value) is meant
 
 
 @pytest.mark.parametrize("value", [True, None, [], math.inf, "", "1 2"])
-def test_what_is_no_number_is_refused(value: Any) -> None:
+def test_an_invalid_number_is_refused(value: Any) -> None:
     with pytest.raises(SettingsError, match=r"^x is .*: it must be a number$"):
         number("x", value)
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")))
-def test_what_is_no_number_of_a_time_or_a_count_is_refused_by_every_module(module: str) -> None:
-    """No comparison is true for NaN, so it would switch off the limit that it stands for."""
+def test_a_time_or_a_count_out_of_range_is_refused_by_every_module(module: str) -> None:
+    """No comparison with NaN is true, so NaN would disable the limit."""
     operation = importlib.import_module(MODULES + module).OPERATION
     numbers = [name for name, entry in operation.argument_spec().items() if entry.get("type") in ("int", "float")]
     assert numbers
     for name, value in itertools.product(numbers, (math.nan, math.inf, -math.inf, 1e300, -(10**30), 10**400, 10**9)):
         result = execute(operation, Context({name: value}))
-        told = f"{name} (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else name
-        assert result["failed"] and result["msg"].startswith(f"{told} is {value}: it must be a number of"), result
+        option = f"{name} (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else name
+        assert result["failed"] and result["msg"].startswith(f"{option} is {value}: it must be a number of"), result

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of a task before a module gets them: what YAML made of them is refused, or is what JSON makes of it."""
+"""The options of a task before a module gets them: YAML types are refused, or converted as JSON converts them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
 from tests.integration.module_task import operation_of
 
 
-def test_a_date_is_text_as_a_value_and_as_a_key() -> None:
+def test_a_date_becomes_text_as_a_value_and_as_a_key() -> None:
     day = date(2026, 11, 23)
     given = {"content": {day: [{day: day}], datetime(2026, 11, 23, 8): 1, ("a", 1): 2, 7: True, None: None}}
     assert _as_json(given) == {
@@ -44,13 +44,13 @@ ID = "d3580219-2889-4c0a-9f3e-5b1a7c2d4e6f"
     ],
     ids=["same", "other spelling", "no variable", "other instance", "template", "no text", "this machine"],
 )
-def test_only_the_host_that_is_the_instance_names_it(variables: dict[str, Any], host: str) -> None:
+def test_a_message_uses_the_host_name_only_if_the_host_is_that_instance(variables: dict[str, Any], host: str) -> None:
     of_task = {"inventory_hostname": "agent-007.nyc3", **variables}
     assert _host_of({"instance_id": ID}, of_task) == host
     assert _host_of({}, of_task) == ""
 
 
-def test_a_message_names_the_instance_by_its_host_or_else_by_the_id_as_the_server_writes_it() -> None:
+def test_a_message_names_the_host_or_otherwise_the_id_as_the_server_spells_it() -> None:
     context = Context({"instance_id": ID.upper()})
     context.use_spelling_of({"instance_id": ID})
     assert (context.instance, context.instance_first) == (f"instance {ID}", f"Instance {ID}")
@@ -68,25 +68,25 @@ def test_a_message_names_the_instance_by_its_host_or_else_by_the_id_as_the_serve
         ("api_request", {"request_timeout": True}),
     ],
 )
-def test_a_boolean_is_no_number(module: str, options: dict[str, Any]) -> None:
+def test_a_boolean_is_not_a_number(module: str, options: dict[str, Any]) -> None:
     operation = operation_of(module)
     spec = operation.argument_spec()
     ((name, value),) = options.items()
     assert spec[name]["type"] in ("int", "float")
     with pytest.raises(ValueError, match=f"{name} must be a number, but it is the boolean {value}"):
         check_numbers(options, spec)
-    # A module that is run without the action plugin; to a float, Ansible has converted it by then.
+    # For a module that runs without the action plugin, Ansible has already converted the value to a float.
     if spec[name]["type"] == "int":
-        said = execute(operation, Context(options))
-        assert said["failed"] and said["msg"].startswith(f"{name} must be a number"), said
+        result = execute(operation, Context(options))
+        assert result["failed"] and result["msg"].startswith(f"{name} must be a number"), result
 
 
-def test_a_number_in_any_spelling_is_one() -> None:
+def test_a_number_is_accepted_in_any_spelling() -> None:
     spec = operation_of("update_policy").argument_spec()
     for value in (1, "1", 0, None, 1.0):
         check_numbers({"max_parallel_rollouts": value, "retries": value, "validate_certs": True}, spec)
 
 
-def test_a_boolean_within_an_option_is_no_number() -> None:
+def test_a_boolean_inside_an_option_is_not_a_number() -> None:
     with pytest.raises(ValueError, match="most must be a number"):
         check_numbers({"stream": {"run": "x", "most": True}}, operation_of("rollout_gate").argument_spec())

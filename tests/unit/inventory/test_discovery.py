@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Discovery without a server: which rollouts count, what the newest information is, what is missing."""
+"""Discovery without a server: which rollouts are used, which information is the newest, and what is missing."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def rollout(name: str, on: int, scope: str = "fleet", total: int = 1) -> dict[st
 def reading(
     name: str, on: int, targets: dict[str, dict[str, Any]], *, total: int | None = None, scope: str = "fleet"
 ) -> RolloutReading:
-    """A rollout of ``targets``: id -> overrides of its timeline row; ``bundle`` goes to the E4 row."""
+    """A rollout with ``targets``: id -> overrides of its timeline row; ``bundle`` is for the E4 row."""
     row = rollout(name, on, scope, len(targets) if total is None else total)
     timeline, details = [], []
-    for iid, told in targets.items():
-        told = dict(told)
-        details.append({"id": f"{name}-{iid}", "instance_id": iid, "bundle_hash": told.pop("bundle", None)})
+    for iid, overrides in targets.items():
+        overrides = dict(overrides)
+        details.append({"id": f"{name}-{iid}", "instance_id": iid, "bundle_hash": overrides.pop("bundle", None)})
         timeline.append(
             {
                 "target_id": f"{name}-{iid}",
@@ -42,13 +42,13 @@ def reading(
                 "last_result_status": "succeeded",
                 "created_at": day(on),
                 "completed_at": day(on),
-                **told,
+                **overrides,
             }
         )
     return RolloutReading(row, {"timeline": timeline, "total_targets": row["total_targets"]}, {"targets": details})
 
 
-def test_single_rollouts_never_crowd_out_the_fleet_rollouts() -> None:
+def test_rollouts_of_single_instances_do_not_hide_fleet_rollouts() -> None:
     singles = [rollout(f"s{n}", 20, "instance") for n in range(80)]
     fleets = [rollout(f"f{n}", 10 - n, "fleet", 24) for n in range(7)]
     chosen = choose_rollouts(singles + fleets, fleet=5, single=50)
@@ -58,7 +58,7 @@ def test_single_rollouts_never_crowd_out_the_fleet_rollouts() -> None:
     assert chosen.problems == []
 
 
-def test_a_history_of_single_rollouts_alone_says_what_it_leaves_out() -> None:
+def test_a_history_without_a_fleet_rollout_reports_what_it_leaves_out() -> None:
     singles = [rollout(f"s{n}", 20 - n, "instance") for n in range(12)]
     assert choose_rollouts(singles, fleet=5, single=12).problems == []
     chosen = choose_rollouts(singles, fleet=5, single=10)
@@ -68,7 +68,7 @@ def test_a_history_of_single_rollouts_alone_says_what_it_leaves_out() -> None:
     assert "raise instance_rollouts" in chosen.problems[0]
 
 
-def test_the_newest_target_tells_and_older_ones_fill_in_name_and_bundle() -> None:
+def test_the_newest_target_is_used_and_older_ones_supply_a_missing_name_and_bundle() -> None:
     newest = reading("r2", 9, {"a": {"status": "Running", "last_result_status": None, "completed_at": None}})
     newest.timeline["timeline"][0]["instance_hostname"] = None
     older = reading("r1", 5, {"a": {"bundle": "sha256:11"}, "b": {"bundle": "sha256:11", "status": "error"}})
@@ -76,7 +76,7 @@ def test_the_newest_target_tells_and_older_ones_fill_in_name_and_bundle() -> Non
         Instance("a", "host-a", "in_progress", None, "sha256:11", "r2", None),
         Instance("b", "host-b", "failed", "succeeded", "sha256:11", "r1", day(5)),
     ]
-    # The times decide, not the order in which the rollouts come.
+    # The times decide, not the order of the rollouts.
     assert instances_of([newest, older]) == (expected, [])
     assert instances_of([older, newest]) == (expected, [])
 
@@ -88,7 +88,7 @@ def test_a_renamed_instance_has_its_newest_name() -> None:
     assert problems == []
 
 
-def test_too_few_rows_are_named_and_the_rows_that_came_are_used() -> None:
+def test_missing_rows_are_reported_and_the_received_rows_are_used() -> None:
     short = reading("r1", 3, {"a": {}, "b": {}}, total=5)
     instances, problems = instances_of([short])
     assert [i.instance_id for i in instances] == ["a", "b"]
@@ -98,7 +98,7 @@ def test_too_few_rows_are_named_and_the_rows_that_came_are_used() -> None:
     ]
 
 
-def test_a_target_without_an_instance_is_named() -> None:
+def test_a_target_without_an_instance_is_reported() -> None:
     broken = reading("r1", 3, {"a": {}, "b": {"instance_id": None}})
     broken.targets["targets"][1]["instance_id"] = None
     instances, problems = instances_of([broken])
@@ -106,7 +106,7 @@ def test_a_target_without_an_instance_is_named() -> None:
     assert problems == ["rollout r1: target r1-b names no instance"]
 
 
-def test_each_of_both_calls_fills_in_for_the_other() -> None:
+def test_each_of_the_two_calls_supplies_what_the_other_one_lacks() -> None:
     both = reading("r1", 3, {"a": {}})
     without_timeline = RolloutReading(both.row, None, both.targets)
     without_targets = RolloutReading(both.row, both.timeline, None)
@@ -114,7 +114,7 @@ def test_each_of_both_calls_fills_in_for_the_other() -> None:
     assert instances_of([without_targets])[0] == [Instance("a", "host-a", "succeeded", "succeeded", None, "r1", day(3))]
 
 
-def test_two_names_for_one_instance_in_one_rollout_are_a_contradiction() -> None:
+def test_two_names_for_one_instance_in_one_rollout_are_reported_as_a_contradiction() -> None:
     twice = reading("r1", 3, {"a": {}})
     twice.timeline["timeline"].append({**twice.timeline["timeline"][0], "instance_hostname": "other"})
     assert instances_of([twice])[1] == ["rollout r1: instance a has two names, host-a and other"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names, groups and the option ``instances``: for any answer of the server, one usable name an instance."""
+"""Names, groups and the option ``instances``: for any answer of the server, each instance has one usable name."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_every_instance_has_one_usable_name_of_its_own(
         assert re.fullmatch(r"[\w][\w.\-]*", name), name
         assert name not in {"all", "ungrouped", "localhost", "web-1"}
         assert not name.startswith("fleetops_")
-    # The same fleet has the same names, in whatever order it was read.
+    # The names do not depend on the order in which the fleet was read.
     shuffled = list(instances)
     chance.shuffle(shuffled)
     assert host_names(shuffled, given, by_id=by_id, taken=["web-1"])[0] == names
 
 
-def test_a_shared_name_is_told_apart_by_the_id() -> None:
+def test_instances_with_the_same_name_are_distinguished_by_their_id() -> None:
     names, problems = host_names(
         [Instance(ID, "web-1"), Instance(OTHER, "web-1"), Instance("x", None)], {}, by_id=False
     )
@@ -80,7 +80,7 @@ def test_a_shared_name_is_told_apart_by_the_id() -> None:
     assert problems == []
 
 
-def test_the_files_name_wins_and_a_clash_is_named() -> None:
+def test_a_name_in_the_inventory_file_wins_and_a_conflict_is_reported() -> None:
     instances = with_given([Instance(ID, "web-1")], {OTHER: Given("web-1", {}, OTHER)})
     names, problems = host_names(instances, {OTHER: Given("web-1", {}, OTHER)}, by_id=False)
     assert names == {OTHER: "web-1", ID: "web-1-0b1e4d6a"}
@@ -88,11 +88,11 @@ def test_the_files_name_wins_and_a_clash_is_named() -> None:
 
 
 @for_all(st.text(min_size=1, max_size=20))
-def test_group_names_are_made_safe_as_ansible_does(value: str) -> None:
+def test_group_names_are_sanitised_as_ansible_does(value: str) -> None:
     assert group_name("status", value) == to_safe_group_name(f"fleetops_status_{value}", force=True, silent=True)
 
 
-def test_variables_and_groups_follow_what_was_asked() -> None:
+def test_variables_and_groups_follow_the_requested_options() -> None:
     told = Instance(
         ID, "web-1", "succeeded", "failed", "sha256:0123456789abcdef", "r1", "t", True, "1", "2", "degraded", False
     )
@@ -120,7 +120,7 @@ def test_variables_and_groups_follow_what_was_asked() -> None:
     assert enriched[0].of_api.items() >= {"fleetops_available_version": "2", "fleetops_gone": False}.items()
 
 
-def test_instances_come_as_a_mapping_or_as_json() -> None:
+def test_instances_can_be_given_as_a_mapping_or_as_json() -> None:
     expected = {ID: Given("web", {}, ID), OTHER: Given("lab", {"owner": "me"}, OTHER)}
     assert given_instances({"web": ID, "lab": {"instance_id": OTHER, "owner": "me"}}) == expected
     assert given_instances(f'{{"web": "{ID}", "lab": {{"instance_id": "{OTHER}", "owner": "me"}}}}') == expected
@@ -128,7 +128,7 @@ def test_instances_come_as_a_mapping_or_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("{web: 1", "not valid JSON"),
         (["web"], "must map names to instance ids"),
@@ -141,6 +141,6 @@ def test_instances_come_as_a_mapping_or_as_json() -> None:
         ({"web": {"instance_id": ID, "no-name": "x"}}, "'no-name'"),
     ],
 )
-def test_wrong_instances_are_refused_with_a_sentence(value: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_invalid_instances_are_refused_with_a_sentence(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         given_instances(value)

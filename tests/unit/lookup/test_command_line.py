@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What on the command line of Ansible a playbook of the collection is not started with."""
+"""Arguments of the ansible-playbook command line that a playbook of the collection refuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATTERN = (str(CHECKOUT / "extensions" / "patterns" / "fleet_ops" / "playbooks" 
 
 
 @pytest.mark.parametrize(
-    ("playbooks", "tags", "skipped", "said"),
+    ("playbooks", "tags", "skipped", "message"),
     [
         (OURS, ["all"], [], ""),
         (OURS, ["all"], ["other"], ""),
@@ -35,25 +35,25 @@ PATTERN = (str(CHECKOUT / "extensions" / "patterns" / "fleet_ops" / "playbooks" 
         (OURS, ["tagged"], [], "--tags tagged:"),
         (OURS, ["all"], ["untagged"], "No task is left with --skip-tags untagged:"),
         (OURS, ["all"], ["all"], "No task is left with --skip-tags all:"),
-        # The tags of an import, and other tasks of the file, are not known here.
+        # The tags of an import and of other tasks in the file are not known here.
         (("site.yml",), ["deploy"], [], ""),
         ((*OURS, "site.yml"), ["deploy"], [], ""),
-        # Another program than ansible-playbook.
+        # A program other than ansible-playbook.
         ("a pattern", ["deploy"], [], ""),
         (None, None, None, ""),
     ],
 )
-def test_tags_that_leave_no_task_are_refused(
-    playbooks: tuple[str, ...] | str | None, tags: list[str] | None, skipped: list[str] | None, said: str
+def test_tags_that_select_no_task_are_refused(
+    playbooks: tuple[str, ...] | str | None, tags: list[str] | None, skipped: list[str] | None, message: str
 ) -> None:
     found = refusal_by_tasks({"args": playbooks, "tags": tags, "skip_tags": skipped}, CHECKOUT)
-    assert said in found and bool(found) is bool(said)
+    assert message in found and bool(found) is bool(message)
 
 
 @pytest.mark.parametrize(
     ("playbooks", "refused"), [(OURS, True), (BY_PATH, True), (PATTERN, True), (("site.yml",), False)]
 )
-def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], refused: bool) -> None:
+def test_start_at_task_is_refused_for_playbooks_of_the_collection(playbooks: tuple[str, ...], refused: bool) -> None:
     found = refusal_by_tasks({"args": playbooks, "tags": ["all"], "start_at_task": "no such task"}, CHECKOUT)
     assert ("(--start-at-task no such task)" in found) is bool(found) is refused
 
@@ -61,20 +61,20 @@ def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], ref
 @pytest.mark.parametrize(
     ("playbooks", "refused"), [(OURS, True), (BY_PATH, True), (PATTERN, True), (("site.yml",), False)]
 )
-def test_a_playbook_is_not_run_step_by_step(playbooks: tuple[str, ...], refused: bool) -> None:
+def test_step_is_refused_for_playbooks_of_the_collection(playbooks: tuple[str, ...], refused: bool) -> None:
     assert ("(--step)" in refusal_by_tasks({"args": playbooks, "tags": ["all"], "step": True}, CHECKOUT)) is refused
     assert refusal_by_tasks({"args": playbooks, "tags": ["all"], "step": False}, CHECKOUT) == ""
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, ""),
         ({"region": "eu", "ansible_eda": {}}, ""),
         ({"fleetops_hosts": "eu", "fleetops_only_if_unhealthy": "", "fleetops_api_url": "x", "fleetops_waves": []}, ""),
-        # As a workflow of AWX passes what an earlier node has published.
+        # As an AWX workflow passes the stats of an earlier node.
         ({"fleetops_report": {}, "fleetops_plan_text": [], "fleetops_policy": {}}, ""),
-        # It would take the whole fleet.
+        # The run would take the whole fleet.
         ({"fleetops_host": "agent-001*"}, "No playbook reads fleetops_host. Did you mean fleetops_hosts?"),
         ({"fleetops_batchmax": 1}, "fleetops_batchmax. Did you mean fleetops_batch_max?"),
         ({"fleetops_max_parallel": 4}, "No playbook reads fleetops_max_parallel."),
@@ -86,15 +86,15 @@ def test_a_playbook_is_not_run_step_by_step(playbooks: tuple[str, ...], refused:
         ({"fleetops_plan_for": "restart"}, "fleetops_plan_for cannot be given: each playbook sets it itself."),
     ],
 )  # fmt: skip
-def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], said: str) -> None:
+def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], message: str) -> None:
     found = refusal_by_variables({"args": OURS}, CHECKOUT, given)
-    assert said in found and bool(found) is bool(said)
+    assert message in found and bool(found) is bool(message)
     imported = refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given)
     assert imported == (found if "fleetops_plan_for" in given else "")
 
 
 @pytest.mark.parametrize(
-    ("variables", "environ", "said"),
+    ("variables", "environ", "message"),
     [
         ({}, {}, ""),
         ({"fleetops_api_url": "", "fleetops_api_key": None}, {}, ""),
@@ -106,10 +106,10 @@ def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, An
         ({"fleetops_api_key": "secret"}, {"FLEETOPS_API_KEY": "other"}, "in the environment, which is another key"),
     ],
 )  # fmt: skip
-def test_a_run_does_not_read_from_one_server_and_change_another(
-    variables: dict[str, Any], environ: dict[str, str], said: str
+def test_a_run_that_would_read_from_one_server_and_change_another_is_refused(
+    variables: dict[str, Any], environ: dict[str, str], message: str
 ) -> None:
     found = refusal_by_connection({"args": OURS}, CHECKOUT, variables, environ)
-    assert said in found and bool(found) is bool(said) and "secret" not in found
-    # In a playbook of the user, tasks may have an address of their own.
+    assert message in found and bool(found) is bool(message) and "secret" not in found
+    # In a user's playbook, tasks may have an address of their own.
     assert refusal_by_connection({"args": ("site.yml",)}, CHECKOUT, variables, environ) == ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for one of Ansible's workers, with real processes of Ansible's class."""
+"""Waiting for a free Ansible worker, with real worker processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def long_one() -> Iterator[Worker]:
     worker.join()
 
 
-def test_it_waits_for_the_first_worker_that_ends_and_takes_next_to_no_cpu_time(long_one: Worker) -> None:
+def test_the_wait_ends_with_the_first_finished_worker_and_takes_almost_no_cpu_time(long_one: Worker) -> None:
     short = Worker(2)
     short.start()
     assert LookupModule().run([], {"ansible_forks": 3}) == [0]
@@ -46,5 +46,5 @@ def test_it_waits_for_the_first_worker_that_ends_and_takes_next_to_no_cpu_time(l
     assert not short.is_alive() and long_one.is_alive()
 
 
-def test_in_a_worker_which_has_none_there_is_nothing_to_wait_for() -> None:
+def test_inside_a_worker_nothing_is_waited_for() -> None:
     assert LookupModule().run([], {"ansible_forks": 1}) == [0]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a variable's value must be like, by its default; row B2 and C2 of the faults found from outside."""
+"""The type that a variable must have, given by its default (reports/2026-11 B2, C2)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given imp
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "\n"])
-def test_null_and_blank_text_are_not_given(value: Any) -> None:
+def test_null_and_blank_text_count_as_not_given(value: Any) -> None:
     assert is_blank(value)
 
 
 @pytest.mark.parametrize("value", [False, 0, 0.0, [], {}, "0", "false"])
-def test_false_zero_and_an_empty_list_are_answers(value: Any) -> None:
+def test_false_zero_and_an_empty_list_count_as_given(value: Any) -> None:
     assert not is_blank(value)
 
 
@@ -48,7 +48,7 @@ def test_false_zero_and_an_empty_list_are_answers(value: Any) -> None:
         ("7", None, "7"),
     ],
 )
-def test_a_value_gets_the_type_of_its_default(value: Any, default: Any, wanted: Any) -> None:
+def test_a_value_is_converted_to_the_type_of_its_default(value: Any, default: Any, wanted: Any) -> None:
     found = typed("fleetops_x", value, default)
     assert (found, type(found)) == (wanted, type(wanted))
 
@@ -72,12 +72,14 @@ def test_a_value_gets_the_type_of_its_default(value: Any, default: Any, wanted: 
         (["a"], "", "must be text, but it is the list"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_the_name_of_the_variable(value: Any, default: Any, words: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused_with_the_name_of_the_variable(
+    value: Any, default: Any, words: str
+) -> None:
     with pytest.raises(GivenError) as refused:
         typed("fleetops_x", value, default)
     assert str(refused.value).startswith("fleetops_x ") and words in str(refused.value)
 
 
-def test_the_refusal_of_a_number_says_how_to_write_a_text() -> None:
+def test_the_refusal_of_a_number_says_how_to_write_it_as_text() -> None:
     with pytest.raises(GivenError, match=r'Write it in quotes, fleetops_x: "0755".*type the quotes into the answer'):
         typed("fleetops_x", 5349, "")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of the inventory whose names are mistyped."""
+"""Inventory variables with mistyped names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.conftest import CHECKOUT
         ("fleetops_max_parallel", "fleetops_max_parallel_rollouts"),
         ("fleetops_soaks", "fleetops_soak"),
         ("fleetops_api_urls", "fleetops_api_url"),
-        # Known ones, and variables of the user.
+        # Known variables, and variables of the user.
         ("fleetops_soak", ""),
         ("fleetops_hosts", ""),
         ("fleetops_team", ""),
@@ -33,7 +33,7 @@ from tests.conftest import CHECKOUT
         ("fleetops_customer", ""),
         ("fleetops_owner", ""),
         ("fleetops_environment", ""),
-        # What the playbooks keep themselves, and what hosts have.
+        # Internal variables of the playbooks, and variables of hosts.
         ("fleetops_run", ""),
         ("fleetops_asked", ""),
         ("fleetops_report_asked", ""),
@@ -41,18 +41,18 @@ from tests.conftest import CHECKOUT
         ("inventory_hostname", ""),
     ],
 )
-def test_a_name_that_is_like_a_known_one_is_warned_about(name: str, meant: str) -> None:
-    said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (did you mean {meant}?)."
+def test_a_name_that_resembles_a_known_one_causes_a_warning(name: str, meant: str) -> None:
+    expected = f"The run sets variables that no playbook of fleetops.agents reads: {name} (did you mean {meant}?)."
     found = warning_of("The run", [name], CHECKOUT)
-    assert found == (said if meant else "")
+    assert found == (expected if meant else "")
 
 
-def test_a_name_that_each_playbook_sets_itself_is_warned_about() -> None:
+def test_a_name_that_every_playbook_sets_itself_causes_a_warning() -> None:
     found = warning_of("The inventory", ["fleetops_plan_for", "fleetops_soak"], CHECKOUT)
     assert found.endswith("reads: fleetops_plan_for (each playbook sets it itself).")
 
 
-def test_several_are_one_line_and_without_any_nothing_is_read() -> None:
+def test_several_mistyped_names_are_one_line_and_without_any_nothing_is_read() -> None:
     found = warning_of("It", ["fleetops_soaks", "fleetops_batchmax", "fleetops_soaks"], CHECKOUT)
     assert found.endswith(
         "reads: fleetops_batchmax (did you mean fleetops_batch_max?), fleetops_soaks (did you mean fleetops_soak?)."
@@ -60,7 +60,7 @@ def test_several_are_one_line_and_without_any_nothing_is_read() -> None:
     assert warning_of("It", ["fleetops_instance_id"], Path("/nowhere")) == ""
 
 
-def test_the_first_host_and_all_groups_are_read_but_no_other_host(tmp_path: Path) -> None:
+def test_the_variables_of_the_first_host_and_all_groups_are_read_but_of_no_other_host(tmp_path: Path) -> None:
     inventory = tmp_path / "inventory"
     for folder in ("group_vars", "host_vars"):
         (inventory / folder).mkdir(parents=True)
@@ -69,7 +69,7 @@ def test_the_first_host_and_all_groups_are_read_but_no_other_host(tmp_path: Path
     )
     (inventory / "group_vars" / "all.yml").write_text("fleetops_of_all: 1\nother: 1\n")
     (inventory / "group_vars" / "empty.yml").write_text("fleetops_of_empty: 1\n")
-    # Of a group that Ansible would not read for this host.
+    # A group that Ansible would not read for this host.
     (inventory / "group_vars" / "locked.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
     (inventory / "host_vars" / "a.yml").write_text("fleetops_of_host: 1\n")
     (inventory / "host_vars" / "b.yml").write_text("fleetops_of_b: 1\n")

@@ -40,27 +40,27 @@ def asked(in_play: tuple[str, ...] = ("a", "b", "c"), **options: Any) -> dict[st
     return order_of_patterns(DataLoader(), variables, **asked_for)
 
 
-def test_instances_are_those_of_the_play_in_the_order_of_the_inventory() -> None:
+def test_instances_are_the_hosts_of_the_play_in_inventory_order() -> None:
     found = asked()
     assert list(found["instances"].items()) == [("c", "id-c"), ("a", "id-a"), ("b", "id-b")]
     assert (found["canary_hosts"], found["waves"], found["share_groups"], found["problem"]) == ([], [], {}, "")
 
 
 @pytest.mark.parametrize("blank", ["", " ", None])
-def test_blank_answers_ask_for_nothing(blank: Any) -> None:
+def test_blank_answers_request_nothing(blank: Any) -> None:
     assert asked(canary_hosts=blank, waves=blank, share_by=blank) == asked()
 
 
 @pytest.mark.parametrize(
     ("pattern", "hosts"), [("eu", ["a", "b"]), ("eu:!a", ["b"]), ("c,a", ["c", "a"]), ("~[bc]", ["c", "b"])]
 )
-def test_patterns_are_those_of_ansible_within_the_play(pattern: str, hosts: list[str]) -> None:
+def test_patterns_match_hosts_of_the_play_as_in_ansible(pattern: str, hosts: list[str]) -> None:
     found = asked(canary_hosts=pattern)
     assert (sorted(found["canary_hosts"]), found["problem"]) == (sorted(hosts), "")
 
 
 @pytest.mark.parametrize("waves", [["eu", {"hosts": "us", "limit": 2}], '["eu", {"hosts": "us", "limit": 2}]'])
-def test_waves_are_patterns_or_mappings_or_their_json(waves: Any) -> None:
+def test_waves_are_patterns_mappings_or_json(waves: Any) -> None:
     found = asked(waves=waves)
     assert [(wave["name"], wave["hosts"], wave["limit"]) for wave in found["waves"]] == [
         ("eu", ["a", "b"], None),
@@ -73,13 +73,13 @@ def test_waves_are_patterns_or_mappings_or_their_json(waves: Any) -> None:
     ("share_by", "groups"),
     [
         ("eu,us", {"a": "eu", "b": "eu", "c": "us"}),
-        # The first group of a host counts, and who is in none is one more group.
+        # The first group of a host counts. Hosts in no group form one more group.
         ("both, eu", {"a": "eu", "b": "both", "c": "both"}),
         ("us", {"a": "the rest", "b": "the rest", "c": "us"}),
         ("region", {"a": "north", "b": "north", "c": "the rest"}),
     ],
 )
-def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, str]) -> None:
+def test_shares_are_by_group_or_by_a_variable(share_by: str, groups: dict[str, str]) -> None:
     assert asked(share_by=share_by)["share_groups"] == groups
 
 
@@ -88,10 +88,10 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
     [
         ({"canary_hosts": "canaries"}, "canary_hosts is 'canaries', which matches no host of the inventory"),
         ({"canary_hosts": "d"}, "canary_hosts is 'd', and none of these hosts is in this run"),
-        # To Ansible, a pattern without a name is all hosts.
+        # For Ansible, a pattern without a name means all hosts.
         ({"canary_hosts": ","}, "canary_hosts is ',', which matches no host of the inventory"),
         ({"canary_hosts": "eu:uk"}, "canary_hosts is 'eu:uk', and 'uk' matches no host of the inventory"),
-        # Ansible would take the host that should be left out.
+        # Ansible would take the host that should be excluded.
         ({"canary_hosts": "eu:!aa"}, "'!aa' names neither a host nor a group; write '!aa*' if it need not exist."),
         ({"waves": [{"hosts": "all:!hosts-of-su"}]}, "'!hosts-of-su' names neither a host nor a group"),
         ({"waves": [{"hosts": ["a", "x"]}]}, "waves is 'a,x', and 'x' matches no host of the inventory"),
@@ -106,9 +106,9 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
         ({"share_by": "continent"}, "neither a variable of the hosts nor names of groups"),
     ],
 )
-def test_a_problem_is_a_sentence(options: dict[str, Any], problem: str) -> None:
-    said = asked(**options)["problem"]
-    assert problem in said and said.startswith("There is no plan: ") and said.endswith(".")
+def test_a_problem_is_reported_in_a_sentence(options: dict[str, Any], problem: str) -> None:
+    problems = asked(**options)["problem"]
+    assert problem in problems and problems.startswith("There is no plan: ") and problems.endswith(".")
 
 
 FLEET = {
@@ -127,19 +127,19 @@ FLEET = {
         ("all,!2001:db8::7", ""),
         ("all:!fleetops_instances[0:3]", ""),
         ("all:!fleetops_instances[-1]:&fleetops_instances[7:]", ""),
-        # Groups of the inventory plugin, which has none without a host.
+        # Groups of the inventory plugin, which has no empty groups.
         ("all:!fleetops_gone:!fleetops_health_unhealthy:&fleetops_update_available:!fleetops_bundle_0123456789ab", ""),
         ("all:!fleetops_helth_unhealthy", "'!fleetops_helth_unhealthy' names neither a host nor a group"),
         # Wildcards and regular expressions may match nothing.
         ("all:!old-*:!agnet-00?:!agnet-00[12].example", ""),
         (r"all,!~agnet-(?:1|2)\d*", ""),
         ("all:!agnet-002.ams3.fleet.example", "(the nearest name is agent-002.ams3.fleet.example)"),
-        # The name without its domain.
+        # The name without the domain.
         ("all:!agent-001", "neither a host nor a group (the nearest name is agent-001.fra1.fleet.example)"),
         ("all:&eu-west", "'&eu-west' names neither a host nor a group (the nearest name is eu_west)"),
         ("all,!fleetops_instance[0:3]", "(the nearest name is fleetops_instances)"),
         ("!mars", "'!mars' names neither a host nor a group"),
-        # Ansible takes the hosts of a name that ends with [1-2], and knows no slice [:3].
+        # For Ansible, a name may end with [1-2], but not with a slice [:3].
         ("all:!agnet-00[1-2]", "'!agnet-00[1-2]' names neither"),
         ("all,!fleetops_instances[:3]", "'!fleetops_instances[:3]' names neither"),
         ("all:! agent-001", "'!' names neither"),
@@ -153,7 +153,7 @@ def test_an_exclusion_that_would_have_no_effect_is_a_problem(pattern: str, probl
     assert problem in found and bool(found) is bool(problem)
 
 
-def test_an_exclusion_in_the_file_of_a_limit_is_checked_too(tmp_path: Path) -> None:
+def test_an_exclusion_in_a_limit_file_is_checked_too(tmp_path: Path) -> None:
     file = tmp_path / "limit"
     file.write_text("fleetops_instances\n!old-*\n\n!agent-003.fra1.fleet.example\n")
     limit = f"@{file}"
@@ -170,7 +170,7 @@ def test_an_exclusion_in_the_file_of_a_limit_is_checked_too(tmp_path: Path) -> N
         ("~agent-(?:001|002)", 2),
         ("2001:db8::7", 1),
         ("fleetops_instances[0:0]", 1),
-        # A line of a file, which Ansible takes as one name.
+        # A line of a file is a single name for Ansible.
         ("agent-001.fra1.fleet.example,agent-002.ams3.fleet.example", 0),
         ("agent-001*:!agent-002*", 0),
     ],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Batch sizes for any policy, and the policy's short life in the process."""
+"""Batch sizes for any policy, and the short cache of the policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.simulator.running import Simulator, running_simulator
 @given(
     st.integers(1, 500), st.integers(0, 500), st.none() | st.integers(1, 500), st.sampled_from(["fixed", "doubling"])
 )
-def test_sizes_are_whole_numbers_from_one_to_the_limit(
+def test_batch_sizes_are_integers_from_1_to_the_limit(
     limit: int, canary: int, batch_max: int | None, growth: str
 ) -> None:
     sizes = batch_sizes(limit, canary=canary, batch_max=batch_max, growth=growth)
@@ -48,7 +48,9 @@ def test_sizes_are_whole_numbers_from_one_to_the_limit(
         (2, {"canary": 5}, [2, 2]),
     ],
 )
-def test_sizes_by_example(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+def test_batch_sizes_follow_the_canary_the_maximum_and_the_growth(
+    limit: int, options: dict[str, Any], sizes: list[int]
+) -> None:
     assert batch_sizes(limit, **options) == sizes
 
 
@@ -60,7 +62,7 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def read(sim: Simulator) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Reads the policy as a lookup does, against a simulator with a policy of 3 and without faults."""
+    """Reads the policy as a lookup does, from a simulator with a limit of 3 and without faults."""
 
     def call(clock: Callable[[], float] = lambda: 0.0, **changed: Any) -> dict[str, Any]:
         options = {
@@ -80,7 +82,7 @@ def read(sim: Simulator) -> Iterator[Callable[..., dict[str, Any]]]:
     sim.clear_faults()
 
 
-def test_a_policy_is_read_once_within_two_seconds(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
+def test_within_two_seconds_a_policy_is_read_only_once(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
     now = [100.0]
     assert read(lambda: now[0])["max_parallel_rollouts"] == 3
     sim.knobs(policy={"max_parallel_rollouts": 2})
@@ -93,13 +95,13 @@ def test_a_policy_is_read_once_within_two_seconds(sim: Simulator, read: Callable
     assert len(sim.journal()) == 2
 
 
-def test_a_policy_is_not_shared_between_keys(read: Callable[..., dict[str, Any]]) -> None:
+def test_a_cached_policy_is_not_shared_between_keys(read: Callable[..., dict[str, Any]]) -> None:
     read()
     with pytest.raises(_policy.PolicyError, match="HTTP 401"):
         read(api_key="of-another-tenant")
 
 
-def test_what_a_caller_does_to_a_policy_stays_with_him(read: Callable[..., dict[str, Any]]) -> None:
+def test_changes_of_a_caller_to_a_policy_do_not_reach_other_callers(read: Callable[..., dict[str, Any]]) -> None:
     read()["max_parallel_rollouts"] = 99
     assert read()["max_parallel_rollouts"] == 3
 
@@ -108,7 +110,7 @@ def test_what_a_caller_does_to_a_policy_stays_with_him(read: Callable[..., dict[
     "fault",
     [{"status": 500}, {"html_body": True}, {"truncated_body": True}, {"empty_204": True}, {"reset_before": True}],
 )
-def test_an_unreadable_policy_is_refused_and_not_remembered(
+def test_an_unreadable_policy_is_refused_and_not_cached(
     sim: Simulator, read: Callable[..., dict[str, Any]], fault: dict[str, Any]
 ) -> None:
     sim.fault(operation="get_fleet_update_policy", **fault)
@@ -118,34 +120,32 @@ def test_an_unreadable_policy_is_refused_and_not_remembered(
     assert read()["max_parallel_rollouts"] == 3
 
 
-def test_settings_that_cannot_be_used_are_told_without_a_call(
-    sim: Simulator, read: Callable[..., dict[str, Any]]
-) -> None:
+def test_invalid_settings_are_reported_without_a_call(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
     with pytest.raises(_policy.PolicyError, match="FLEETOPS_API_URL"):
         read(api_url="")
     assert sim.journal() == []
 
 
 @pytest.mark.parametrize("value", [0, -1, None, "all", "0", 2.5, "", [4], True, float("nan")])
-def test_a_limit_that_is_no_positive_number_is_refused(value: Any) -> None:
+def test_a_limit_that_is_not_a_positive_number_is_refused(value: Any) -> None:
     with pytest.raises(_policy.PolicyError, match=r"^The update policy's max_parallel_rollouts is .*may .*\.$"):
         _policy.parallel_limit({"max_parallel_rollouts": value})
     with pytest.raises(_policy.PolicyError):
         _policy.parallel_limit({})
 
 
-def test_a_policy_below_one_of_the_server_is_refused(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
+def test_a_policy_of_the_server_below_1_is_refused(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 0})
     with pytest.raises(_policy.PolicyError, match="rollouts are switched off"):
         _policy.parallel_limit(read())
 
 
 @pytest.mark.parametrize("value", [-1, "-1", "one", "", True, False, 1.5, None, [1], "²"])
-def test_a_count_that_is_none_is_refused(value: Any) -> None:
+def test_an_invalid_count_is_refused(value: Any) -> None:
     with pytest.raises(AnsibleLookupError, match=r"^canary must be a whole number of 0 or more, it is "):
         _whole_number("canary", value, least=0)
 
 
 @pytest.mark.parametrize(("value", "number"), [(0, 0), (3, 3), ("3", 3), (" 2 ", 2), ("+4", 4)])
-def test_texts_of_numbers_count_as_numbers(value: Any, number: int) -> None:
+def test_numbers_given_as_text_are_accepted(value: Any, number: int) -> None:
     assert _whole_number("canary", value, least=0) == number

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Task files of the user, with the files that they include."""
+"""Task files of the user and the files that they include."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = "- meta: end_play"
 
 
 def problem(folder: Path, role: str = "fleet_report", **files: str) -> str:
-    """Of the file ``first``, where ``sub__x`` is the file x.yml in the folder sub."""
+    """The problem of the file ``first``; ``sub__x`` is the file x.yml in the folder sub."""
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/')}.yml"
         path.parent.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def problem(folder: Path, role: str = "fleet_report", **files: str) -> str:
 
 
 @pytest.mark.parametrize("action", ["include_tasks", "import_tasks"])
-def test_a_file_that_ends_the_run_is_found_through_other_files(tmp_path: Path, action: str) -> None:
+def test_a_task_file_that_ends_the_run_is_found_through_other_files(tmp_path: Path, action: str) -> None:
     found = problem(
         tmp_path,
         first=f"- {action}: sub/one.yml",
@@ -44,10 +44,10 @@ def test_a_file_that_ends_the_run_is_found_through_other_files(tmp_path: Path, a
     assert found.startswith(f"includes {tmp_path}/other.yml, which has the task meta: end_play")
 
 
-def test_files_that_include_each_other_and_names_that_are_not_known_are_no_problem(tmp_path: Path) -> None:
+def test_files_that_include_each_other_and_unknown_names_are_no_problem(tmp_path: Path) -> None:
     files = {"first": "- include_tasks: one.yml\n  when: again", "one": "- import_tasks: first.yml"}
     assert problem(tmp_path, **files) == ""
-    # A task may write the file before it is included, and a template may name any file.
+    # A task may create the file before it is included, and a template may name any file.
     assert problem(tmp_path, first="- include_tasks: later.yml\n- include_tasks: '{{ x }}.yml'") == ""
     assert problem(tmp_path, first=f"- include_tasks: {tmp_path}/one.yml", one="- debug:") == ""
 
@@ -74,7 +74,7 @@ BAD = {
     "- {debug: , rescue: [{fail: }]}": "'rescue' is not a valid attribute for a Task",
     "- {name: x}": "no module/action detected in task",
 }
-# As in a run, in which Ansible has set up where it finds modules.
+# As in a run, in which Ansible has set up its module paths.
 PROGRAM = """
 import json, sys
 from ansible.parsing.dataloader import DataLoader
@@ -92,22 +92,22 @@ def test_a_task_that_ansible_cannot_load_is_found_before_it_ends_the_run(tmp_pat
     command = [sys.executable, "-c", PROGRAM, *map(str, files)]
     good, *bad = json.loads(subprocess.run(command, capture_output=True, check=True, text=True, cwd=CHECKOUT).stdout)
     assert good == ""
-    for found, said in zip(bad, BAD.values(), strict=True):
-        assert found.startswith("cannot be run: ") and said in found, found
+    for found, message in zip(bad, BAD.values(), strict=True):
+        assert found.startswith("cannot be run: ") and message in found, found
 
 
-def test_what_cannot_be_read_or_holds_no_tasks_is_named_with_its_path(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_or_has_no_tasks_is_named_with_its_path(tmp_path: Path) -> None:
     assert problem(tmp_path, first="- include_tasks: one.yml", one="a: b") == (
         f"includes {tmp_path}/one.yml, which is not a list of tasks"
     )
     broken = problem(tmp_path, first="- include_tasks: one.yml", one="- {a: [}")
     assert broken.startswith(f"includes {tmp_path}/one.yml, which cannot be read: ")
-    # Ansible looks for the file beside the playbook first.
+    # Ansible first looks for the file beside the playbook.
     found = problem(tmp_path, first="- include_tasks: one.yml", one="- debug:", playbooks__one="- hosts: all")
     assert found.startswith(f"includes {tmp_path}/playbooks/one.yml, which contains plays")
 
 
-def test_a_name_for_which_ansible_takes_a_file_of_the_role_needs_the_whole_path(tmp_path: Path) -> None:
+def test_a_name_that_ansible_would_find_in_the_role_needs_the_full_path(tmp_path: Path) -> None:
     files = {"first": "- include_tasks: after.yml", "after": "- debug:"}
     found = problem(tmp_path, **files)
     assert found.startswith("includes after.yml, for which Ansible takes ")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages for contributors name only what exists, and no file grows past what a reader takes in at once."""
+"""The pages for contributors only name existing paths, and no file is too long to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_every_path_that_the_page_names_exists(page: str) -> None:
+def test_every_path_on_the_page_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     tops = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
     named = re.findall(rf"`((?:{tops})/[\w./-]*)`", text) + re.findall(rf"^(?:  -> )?((?:{tops})/[\w./-]+)", text, re.M)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make browser`: which browser the tests take, and what is said where none can be had (reports/2026-11 C7)."""
+"""`make browser`: which browser the tests use, and the message if there is none (reports/2026-11 C7)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import pytest
 from tests.commands import browser
 
 ROOT = Path(__file__).resolve().parents[3]
-# One that starts and tells why it ends, as a program whose libraries are missing does.
+# Starts and prints why it ends, like a program whose libraries are missing.
 BROKEN = "echo 'error while loading shared libraries: libnss3.so' >&2; exit 127"
-# apt-get of a distribution without the packages, and sudo that wants a password.
+# apt-get of a distribution without the packages, and sudo that asks for a password.
 WITHOUT = 'case "$*" in *update*) exit 0;; esac; echo "E: Unable to locate package" >&2; exit 100'
 ASKS = "echo 'sudo: a password is required' >&2; exit 1"
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A machine without a browser, whose network has none either; returns the one folder of its path."""
+    """A machine without a browser and without a download of one. Returns the only folder of its PATH."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for needed in ("env", "sh", "true"):
@@ -49,7 +49,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "programs", "said"),
+    ("user", "programs", "message"),
     [
         (1000, {}, "there is no apt-get"),
         (1000, {"apt-get": WITHOUT}, "only root could install one with apt-get, and there is no sudo"),
@@ -59,34 +59,34 @@ def program(folder: Path, name: str, script: str) -> None:
         (1000, {"chromium": BROKEN}, "chromium does not start (error while loading shared libraries: libnss3.so)"),
     ],
 )
-def test_a_browser_that_cannot_be_had_is_one_sentence_and_exit_code_2(
+def test_without_a_browser_the_command_ends_with_one_sentence_and_exit_code_2(
     bare: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     user: int,
     programs: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: user)
     for name, script in programs.items():
         program(bare, name, script)
     if programs:
-        # That it is tried is what the row without programs shows; each try takes seconds.
+        # The row without programs shows that the download is tried; each try takes seconds.
         monkeypatch.setattr(browser, "from_playwright", lambda: "Playwright's download failed (no network)")
     assert browser.main([]) == 2
     out, err = capsys.readouterr()
-    assert len(err.splitlines()) == 1 and said in err
+    assert len(err.splitlines()) == 1 and message in err
     assert "Playwright's download failed" in err and "BROWSER=0" in err and "CHROMIUM=" in err
     assert "The browser of the tests is" not in out
 
 
-def test_a_browser_that_is_named_is_the_one_or_none(
+def test_a_browser_given_by_name_is_the_only_one_that_is_used(
     bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CHROMIUM", "/nowhere/chrome")
     assert browser.main([]) == 2
-    said = capsys.readouterr()
-    assert "CHROMIUM names /nowhere/chrome, which is no program" in said.err and said.out == ""
+    output = capsys.readouterr()
+    assert "CHROMIUM names /nowhere/chrome, which is no program" in output.err and output.out == ""
 
 
 def test_tests_that_open_no_page_need_no_browser(bare: Path, tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_with_browser_0_the_tests_that_need_one_are_left_out_by_name_and_counted
     assert "ERROR" not in done.stdout
 
 
-def test_a_browser_of_somebodys_desktop_is_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    # BROWSER is a common variable: the program that shows links.
+def test_the_desktop_variable_browser_leaves_out_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    # BROWSER is a common variable for the program that opens links.
     monkeypatch.setenv("BROWSER", "firefox")
     assert not browser.left_out()
     monkeypatch.setenv("BROWSER", "0")

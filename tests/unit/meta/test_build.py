@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tarball: what it holds, and that it works with meta, plugins, roles and playbooks alone (a community rule)."""
+"""The tarball: its content, and that it works with only meta, plugins, roles and playbooks (a community rule)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MADE_HERE = ("tests/output", "docs/_build", "collections")
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """The output of a command that must succeed; it sees the collections that the environment names and no others."""
+    """The output of a command that must succeed. It only sees the collections in ``environment``."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("ANSIBLE_", "FLEETOPS_"))}
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, env={**kept, "HOME": str(cwd), **environment},
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as `make importer` builds it: from a copy of what git tracks."""
+    """Built as `make importer` builds it: from a copy of the tracked files."""
     work = tmp_path_factory.mktemp("build")
     copied = run(ROOT / ".ci" / "copy", work / "source", cwd=ROOT).strip()
     run(BIN / "ansible-galaxy", "collection", "build", "--output-path", work, copied, cwd=work)
@@ -43,7 +43,7 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_tarball_holds_only_what_git_tracks_and_nothing_that_a_command_made(tarball: Path) -> None:
+def test_the_tarball_contains_only_tracked_files_and_no_output_of_commands(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
         names = {member.name for member in archive if member.isfile()} - {"MANIFEST.json", "FILES.json"}
     tracked = run("git", "ls-files", cwd=ROOT).splitlines()
@@ -55,10 +55,10 @@ def test_the_tarball_holds_only_what_git_tracks_and_nothing_that_a_command_made(
     assert tarball.stat().st_size < 20 * 1024 * 1024
 
 
-def test_what_the_other_commands_make_never_gets_into_a_tarball(tmp_path: Path) -> None:
+def test_output_of_other_commands_never_gets_into_a_tarball(tmp_path: Path) -> None:
     copied = Path(run(ROOT / ".ci" / "copy", tmp_path / "source", cwd=ROOT).strip())
     made = [*(f"{folder}/left" for folder in MADE_HERE), ".venv/left", ".demo/left", ".hypothesis/left", "old-1.tar.gz"]
-    # reports/2026-11 F2: where earlier versions of memory_backup put customers' data.
+    # reports/2026-11 F2: earlier versions of memory_backup put customers' data there.
     made += ["memory-backup/agent-001.json", "playbooks/memory-backup/agent-001.json"]
     for name in made:
         path = copied / name
@@ -70,8 +70,8 @@ def test_what_the_other_commands_make_never_gets_into_a_tarball(tmp_path: Path) 
         assert set(made) & set(archive.getnames()) == set()
 
 
-def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarball: Path, tmp_path: Path) -> None:
-    # Not the checkout's Python path, on which the whole collection lies.
+def test_the_collection_works_with_only_meta_plugins_roles_and_playbooks(tarball: Path, tmp_path: Path) -> None:
+    # Without the Python path of the checkout, which has the whole collection.
     alone = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
     run(BIN / "ansible-galaxy", "collection", "install", "--offline", tarball, cwd=tmp_path, **alone)
     home = tmp_path / "ansible_collections" / "fleetops" / "agents"
@@ -82,10 +82,10 @@ def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarbal
     for kind, folder in (("module", "modules"), ("inventory", "inventory"), ("lookup", "lookup"), ("callback",) * 2):
         plugins = sorted(file.stem for file in (home / "plugins" / folder).glob("*.py"))
         names = [f"fleetops.agents.{name}" for name in plugins]
-        told = json.loads(run(BIN / "ansible-doc", "--json", "--type", kind, *names, cwd=tmp_path, **alone))
-        assert sorted(told) == names
+        documented = json.loads(run(BIN / "ansible-doc", "--json", "--type", kind, *names, cwd=tmp_path, **alone))
+        assert sorted(documented) == names
         for name in names:
-            assert told[name]["doc"]["filename"].startswith(str(home)), name
+            assert documented[name]["doc"]["filename"].startswith(str(home)), name
 
     playbooks = sorted(f"fleetops.agents.{file.stem}" for file in (home / "playbooks").glob("*.yml"))
     assert playbooks

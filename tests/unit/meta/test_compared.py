@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "docsite" / "rst" / "compared.rst").read_text()
 
 
 def rows() -> list[list[str]]:
-    """The table's cells, a list a row."""
+    """The cells of each row of the table."""
     table = PAGE[PAGE.index(".. list-table::") :]
     return [re.split(r"\n     - ", row.strip()) for row in table.split("\n   * - ")[1:]]
 
@@ -24,7 +24,7 @@ def test_every_row_has_seven_cells() -> None:
     assert [row[0] for row in rows() if len(row) != 7] == []
 
 
-def test_each_yes_of_ours_is_shown_by_tests_that_exist() -> None:
+def test_each_yes_of_this_project_names_tests_that_exist() -> None:
     sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     for row in rows()[1:]:
         ours = row[6]

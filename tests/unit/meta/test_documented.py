@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the documentation has to say because no code can do it."""
+"""Warnings that the documentation has to give, because code cannot."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def paragraphs(path: str) -> list[str]:
 
 
 # reports/2026-11 A5
-def test_the_readme_says_what_make_makes_of_an_exit_code(tmp_path: Path) -> None:
+def test_the_readme_says_which_exit_code_make_returns(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("demo:\n\t@exit 4\n")
     assert subprocess.run(["make", "-s", "-C", str(tmp_path), "demo"], capture_output=True, check=False).returncode == 2
-    told = [text for text in paragraphs("README.md") if "make demo CONSOLE=0` ends" in text]
-    assert len(told) == 1 and "otherwise 2" in told[0]
+    found = [text for text in paragraphs("README.md") if "make demo CONSOLE=0` ends" in text]
+    assert len(found) == 1 and "otherwise 2" in found[0]
 
 
 # reports/2026-11 F8
-def test_nobody_is_told_to_put_the_key_into_a_play() -> None:
-    told = " ".join(paragraphs("README.md") + paragraphs("docs/docsite/rst/playbooks.rst"))
-    assert "Never set the key with `environment:`" in told
+def test_no_page_shows_the_key_in_a_play_except_as_a_warning() -> None:
+    text = " ".join(paragraphs("README.md") + paragraphs("docs/docsite/rst/playbooks.rst"))
+    assert "Never set the key with `environment:`" in text
     for path in [*ROOT.glob("docs/docsite/rst/*.rst"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/README.md")]:
         for found in re.finditer(r"^( *)environment:\n((?:\1 +.*\n)+)", path.read_text(), re.M):
             if "FLEETOPS_API_KEY" in found[2]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The job templates as files: complete, without a secret, and of one mind with the playbooks about every variable."""
+"""The job templates as files: complete, without a secret, and in agreement with the playbooks about every variable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATTERN = ROOT / "extensions" / "patterns" / "fleet_ops"
 DEFINITION: dict[str, Any] = json.loads((PATTERN / "meta" / "pattern.json").read_text())
 RESOURCES: dict[str, Any] = DEFINITION["aap_resources"]
 TEMPLATES: list[dict[str, Any]] = RESOURCES["controller_job_templates"]
-# A question's type, by the type of a variable's default. What may be anything is asked for as text or as a number.
+# The type of a question, by the type of the variable's default. Without a default, it is text or a number.
 OF_TYPE: dict[type, set[str]] = {
     int: {"integer"},
     float: {"float"},
@@ -38,11 +38,11 @@ OF_TYPE: dict[type, set[str]] = {
 }
 
 
-# Its default is a number for two playbooks and the policy for the others.
+# Its default is a number in two playbooks, and the policy in the others.
 ASKED_AS_TEXT = {"fleetops_batch_max"}
 
 
-# What the modules take; where a playbook lets more be said than a person should, only what it is for.
+# The choices of the modules; a question may offer fewer than its playbook accepts.
 CHOICES = {
     "fleetops_state": set(rollout_plan.OPERATION.options["state"]["choices"]) - {"updates", "checked"},
     "fleetops_growth": set(rollout_plan.OPERATION.options["growth"]["choices"]),
@@ -59,7 +59,7 @@ def questions() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def default_of(playbook: str, variable: str) -> Any:
-    """What a variable is when nobody gives it: as the playbook sets it, or reads it, or else as its role has it."""
+    """The default of a variable: as the playbook sets or reads it, or otherwise the default of its role."""
     text = (ROOT / "playbooks" / f"{playbook}.yml").read_text()
     for play in yaml.safe_load(text):
         if variable in play.get("vars", {}):
@@ -69,7 +69,7 @@ def default_of(playbook: str, variable: str) -> Any:
     return found[variable]
 
 
-def test_the_pattern_is_whole() -> None:
+def test_the_pattern_is_complete() -> None:
     assert DEFINITION["name"] == PATTERN.name
     assert {"schema_version", "title", "description", "short_description", "tags", "aap_resources"} <= DEFINITION.keys()
     assert len(DEFINITION["title"]) <= 64 and not DEFINITION["short_description"].endswith(".")
@@ -79,7 +79,7 @@ def test_the_pattern_is_whole() -> None:
         assert template["name"] and template["description"].endswith(".")
         assert template["execution_environment"] == environment
         assert set(template["labels"]) <= set(RESOURCES["controller_labels"])
-        # A run in check mode, with the own inventory and credential, is possible from each.
+        # Each template can be launched in check mode, with another inventory and credential.
         for prompt in ("inventory", "credential", "job_type", "diff_mode", "variables"):
             assert template[f"ask_{prompt}_on_launch"] is True
     assert {label for template in TEMPLATES for label in template["labels"]} == set(RESOURCES["controller_labels"])
@@ -103,7 +103,7 @@ def test_every_playbook_has_a_template_that_imports_it() -> None:
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_a_survey_asks_for_variables_of_its_playbook_in_their_types_and_with_their_defaults(playbook: str) -> None:
+def test_a_survey_asks_for_variables_of_its_playbook_with_their_types_and_defaults(playbook: str) -> None:
     asked_for = [question for name, question in questions() if name == playbook]
     assert asked_for
     assert len({question["variable"] for question in asked_for}) == len(asked_for)
@@ -120,13 +120,15 @@ def test_a_survey_asks_for_variables_of_its_playbook_in_their_types_and_with_the
             assert set(question["choices"]) == CHOICES[variable], variable
         if default == "" or "{{" in str(default):
             default = None
-        said = re.search(r" Default: ([^ ]+)\.$", question["question_description"])
+        documented = re.search(r" Default: ([^ ]+)\.$", question["question_description"])
         if question["type"] in ("integer", "float"):
-            # AWX wants a number as the default of these, the schema of patterns a text: so it is said in words.
+            # AWX needs a number as their default, the schema of patterns a string: so the description states it.
             assert "default" not in question, variable
-            assert (float(said[1]) if said else None) == (None if default is None else float(default)), variable
-        elif said:
-            assert "default" not in question and said[1] == str(default), variable
+            assert (float(documented[1]) if documented else None) == (None if default is None else float(default)), (
+                variable
+            )
+        elif documented:
+            assert "default" not in question and documented[1] == str(default), variable
         elif question["required"]:
             assert "default" not in question, variable
         else:
@@ -145,17 +147,17 @@ def test_every_question_is_complete() -> None:
         assert set(question.get("default", "").splitlines()) <= set(question.get("choices", [question.get("default")]))
 
 
-def test_the_answers_that_a_survey_gives_have_the_types_of_the_defaults() -> None:
+def test_the_answers_of_a_survey_have_the_types_of_the_defaults() -> None:
     for playbook, question in questions():
         default = default_of(playbook, question["variable"])
         answers: dict[str, list[Any]] = {"integer": [question.get("min", 0)], "float": [0.5], "text": ["7"]}
         for answer in answers.get(question["type"], question.get("choices", [])):
-            # AWX gives a multiselect as a list.
+            # AWX passes a multiselect as a list.
             given = [answer] if question["type"] == "multiselect" else answer
             typed(question["variable"], given, default)
 
 
-def test_the_credential_injects_what_the_collection_reads_and_nothing_holds_a_secret() -> None:
+def test_the_credential_provides_the_settings_of_the_collection_and_no_file_contains_a_secret() -> None:
     [kind] = RESOURCES["controller_credential_types"]
     fields = {field["id"]: field for field in kind["inputs"]["fields"]}
     assert kind["injectors"]["env"] == {ENVIRONMENT[name]: f"{{{{ {name} }}}}" for name in ("api_url", "api_key")}
@@ -163,23 +165,23 @@ def test_the_credential_injects_what_the_collection_reads_and_nothing_holds_a_se
     assert fields["api_key"]["secret"] is True
     assert [question for _name, question in questions() if question["type"] == "password"] == []
     assert [question for _name, question in questions() if re.search(r"key|token|secret", question["variable"])] == []
-    # The key's name is only in the credential type.
+    # The name of the key is only in the credential type.
     rest = json.dumps({name: made for name, made in RESOURCES.items() if name != "controller_credential_types"})
     assert "API_KEY" not in rest and "api_key" not in rest
 
 
-def test_the_workflow_runs_what_was_planned_only_after_an_approval_and_fails_with_its_run() -> None:
+def test_the_workflow_runs_only_an_approved_plan_and_fails_if_its_run_fails() -> None:
     [workflow] = RESOURCES["controller_workflow_job_templates"]
     nodes = {node["identifier"]: node for node in RESOURCES["controller_workflow_job_template_nodes"]}
     assert {node["workflow_job_template"] for node in nodes.values()} == {workflow["name"]}
     of_name = {template["name"]: template for template in TEMPLATES}
     for node in nodes.values():
         assert ("approval_node" in node) != ("unified_job_template" in node)
-        # AWX counts a workflow as successful if its failed node has a node after the failure.
+        # AWX counts a workflow as successful if its failed node has a failure branch.
         assert {"failure_nodes", "always_nodes"} & node.keys() == set()
         if "unified_job_template" in node:
             template = of_name[node["unified_job_template"]]
-            # A node that leaves a required question without an answer cannot be launched.
+            # A node without an answer to a required question cannot be launched.
             assert not any(question["required"] for question in template["survey"]["spec"])
     assert {name: node.get("success_nodes", []) for name, node in nodes.items()} == {
         "plan": ["approve"], "approve": ["run"], "run": ["report"], "report": [],

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 REPORTS = sorted((ROOT / "tests" / "reports").glob("20*.md"))
-# The rows of each report by the letter of their kind.
+# The number of rows of each report, by the letter of their kind.
 ROWS = {"2026-11": {"A": 6, "B": 11, "C": 10, "D": 17, "E": 7, "F": 11}}
 
 

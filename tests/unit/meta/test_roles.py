@@ -54,7 +54,7 @@ def test_a_role_specifies_the_variables_of_its_defaults_and_no_others(role: str)
                 continue
             assert variable in given, (name, variable)
             assert option.get("default") == given.get(variable), (name, variable)
-            # What the lookup fleetops.agents.given makes of it: Ansible's own check would refuse a blank answer.
+            # The lookup fleetops.agents.given converts the value: Ansible's own validation would refuse a blank answer.
             assert option["type"] in ("raw", "str", "path") and "choices" not in option, (name, variable)
 
 
@@ -71,7 +71,7 @@ def test_the_readme_of_a_role_has_a_row_for_each_variable(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_takes_its_values_as_the_texts_that_a_survey_gives_and_blank_ones_as_not_given(role: str) -> None:
+def test_a_role_accepts_its_values_as_texts_of_a_survey_and_blank_ones_as_not_given(role: str) -> None:
     # reports/2026-11 C2
     for name, entry in entry_points(role).items():
         options = {variable: option for variable, option in entry["options"].items() if variable in defaults(role)}
@@ -90,8 +90,8 @@ def as_text(value: Any) -> str:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_reads_its_variables_as_they_were_asked_for(role: str) -> None:
-    """A bare variable may be the empty text of a question that nobody answered (reports/2026-11 C2)."""
+def test_a_role_reads_its_variables_through_the_lookup_given(role: str) -> None:
+    """A variable read without the lookup may be the empty text of an unanswered question (reports/2026-11 C2)."""
     for folder in ("tasks", "vars"):
         for path in sorted((ROOT / "roles" / role / folder).glob("*.yml")):
             read = re.findall(r"\{\{.*?\}\}|(?:when|that|loop): [^\n]*", path.read_text(), re.DOTALL | re.MULTILINE)
@@ -99,9 +99,9 @@ def test_a_role_reads_its_variables_as_they_were_asked_for(role: str) -> None:
             assert set(re.findall(r"\bfleetops_\w+", bare)) & set(defaults(role)) == set(), path
 
 
-# What a caller may give to a playbook: what it reads with a default, and the variables of its roles but for those that
-# it sets itself so that the role does what this playbook is for.
-# Of no use where nothing is planned by the runtime's version alone.
+# A caller may give a playbook the variables that it reads with a default, and the variables of its roles except those
+# that the playbook sets itself.
+# These only have an effect in playbooks that plan by the version of the runtime.
 ONLY_FOR = {"fleetops_state": {"rolling_redeploy"}}
 
 
@@ -113,7 +113,7 @@ def asked(playbook: str) -> dict[str, Any]:
     return found
 
 
-def test_a_variable_of_the_inventory_changes_none_that_a_playbook_sets_itself() -> None:
+def test_the_inventory_does_not_override_variables_that_a_playbook_sets_itself() -> None:
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         for play in load(path):
             parts = [task.get("ansible.builtin.import_role", {}) for task in play.get("tasks", ())]
@@ -131,7 +131,7 @@ def variables(playbook: str) -> set[str]:
 
 
 def rows() -> dict[str, list[str]]:
-    """The page's table of variables: the cells of each row, by the variable's name."""
+    """The cells of each row of the page's table of variables, by the name of the variable."""
     found: dict[str, list[str]] = {}
     for row in re.split(r"^   \* - ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
         cells = [cell.strip() for cell in re.split(r"\n     - ", row.split("\n\n")[0])]
@@ -139,7 +139,7 @@ def rows() -> dict[str, list[str]]:
     return {name: cells for name, cells in found.items() if name.startswith("fleetops_")}
 
 
-def test_the_page_of_the_playbooks_has_a_row_for_each_variable_that_names_the_playbooks_which_take_it() -> None:
+def test_the_playbooks_page_has_a_row_for_each_variable_with_the_playbooks_that_accept_it() -> None:
     takers: dict[str, set[str]] = {}
     for playbook in PLAYBOOKS:
         for name in variables(playbook):
@@ -148,14 +148,14 @@ def test_the_page_of_the_playbooks_has_a_row_for_each_variable_that_names_the_pl
         p for p in PLAYBOOKS if "fleetops.agents.fleet_preflight" in (ROOT / "playbooks" / f"{p}.yml").read_text()
     }
     assert len(rolling) == 5
-    told = {
+    documented = {
         name: set(re.findall(r"``(\w+)``", cells[0])) | (rolling if cells[0].startswith("rolling") else set())
         for name, cells in rows().items()
     }
-    assert told == takers
+    assert documented == takers
 
 
-def test_the_page_has_a_section_for_each_playbook() -> None:
+def test_the_playbooks_page_has_a_section_for_each_playbook() -> None:
     assert set(re.findall(r"^(\w+)\n-+$", PAGE.read_text(), re.MULTILINE)) >= set(PLAYBOOKS)
 
 
@@ -168,8 +168,8 @@ def _values(content: Any, key: str) -> list[Any]:
     return [value for name, item in content.items() for value in ([item] if name == key else _values(item, key))]
 
 
-def test_no_run_keeps_anything_under_the_name_of_a_custom_stat() -> None:
-    """A workflow of AWX passes the stats of a node to the later nodes as extra variables, which nothing overrides."""
+def test_no_run_registers_a_variable_with_the_name_of_a_custom_stat() -> None:
+    """An AWX workflow passes the stats of a node to later nodes as extra variables, which override all others."""
     files = [load(path) for folder in ("playbooks", "roles/*/tasks") for path in sorted(ROOT.glob(f"{folder}/*.yml"))]
     assert {name for stats in _values(files, "ansible.builtin.set_stats") for name in stats["data"]} == STATS
     # Otherwise Ansible merges a dictionary with that of an earlier run of the same command.

@@ -25,7 +25,7 @@ def modules(folder: str) -> list[Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The absolute names that a file imports, those of the collection without its own name in front."""
+    """The absolute names that a file imports, without the name of the collection."""
     package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -38,7 +38,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def importers(folder: str, *names: str) -> set[str]:
-    """The files of a folder that import one of the modules or something below it."""
+    """The files of a folder that import one of the modules or a submodule."""
     return {
         str(path.relative_to(ROOT))
         for path in modules(folder)
@@ -80,13 +80,13 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
         ("console/web", ("plotly",), ("console/web/shared/plot.py",)),
     ],
 )
-def test_a_folder_imports_only_what_lies_below_it(
+def test_a_folder_imports_only_from_lower_folders(
     folder: str, names: tuple[str, ...], allowed: tuple[str, ...]
 ) -> None:
     assert importers(folder, *names) <= set(allowed)
 
 
-# From the bottom to the top: a folder imports those before it, and one of its own line never another of that line.
+# From bottom to top: a folder may import folders of earlier lines, but none of its own line.
 LAYERS = [
     {"settings", "text"},
     {"outcomes"},
@@ -108,7 +108,7 @@ def test_every_folder_of_the_console_has_its_layer() -> None:
     assert folders == set().union(*LAYERS)
 
 
-def test_no_plugin_imports_by_name_or_from_another_tree() -> None:
+def test_no_plugin_uses_dynamic_imports_or_imports_from_another_tree() -> None:
     by_name = {"import_module", "__import__", "exec", "eval"}
     for path in modules("plugins"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -120,7 +120,7 @@ def test_no_plugin_imports_by_name_or_from_another_tree() -> None:
                 pytest.fail(f"{place} imports by name")
 
 
-def test_only_tests_know_that_a_simulator_exists() -> None:
+def test_only_tests_import_the_simulator() -> None:
     listed = subprocess.run(
         ["git", "grep", "-liE", "simulator|_sim/", "--", "plugins", "console", "playbooks", "meta", "inventories"],
         cwd=ROOT, capture_output=True, text=True, check=False,

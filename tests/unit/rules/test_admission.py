@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the next redeploy of a stream may be sent: go, wait or stop, and why."""
+"""Whether the next redeploy of a stream may be sent: go, wait or stop, with the reasons."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
 
 
 @pytest.mark.parametrize(
-    ("change", "word", "worst", "said"),
+    ("change", "word", "worst", "message"),
     [
         ({}, GO, gate.PASS, ""),
         ({"in_flight": 3}, WAIT, gate.PASS, FULL),
@@ -94,19 +94,21 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
         ({"health": SICK}, STOP, gate.FAIL, "1 of 2 checked instances are healthy; at least 75% must be."),
     ],
 )
-def test_what_is_decided_for_the_next_redeploy(change: dict[str, Any], word: str, worst: str, said: str) -> None:
+def test_the_next_redeploy_goes_waits_or_stops_with_the_reason(
+    change: dict[str, Any], word: str, worst: str, message: str
+) -> None:
     found = admission_verdict(replace(SOUND, **change))
     assert (found.word, found.worst) == (word, worst)
-    assert said in " ".join(found.reasons)
+    assert message in " ".join(found.reasons)
     assert bool(found.reasons) is (word != GO)
 
 
-def test_every_reason_to_stop_is_told_and_a_stop_goes_before_waiting() -> None:
+def test_all_reasons_to_stop_are_reported_and_stop_wins_over_wait() -> None:
     found = admission_verdict(replace(SOUND, in_flight=9, failed=["a"], health=SICK, rollouts=[FLEET_ROLLOUT]))
     assert found.word == STOP and len(found.reasons) == 3
 
 
-def test_further_rules_can_be_given() -> None:
+def test_additional_rules_can_be_given() -> None:
     def held(_facts: Facts) -> gate.Check:
         return gate.Check("hold", gate.DEFERRED, "The run is held by the operator.")
 
@@ -119,14 +121,14 @@ def row(rollout_id: str, **counters: int) -> dict[str, Any]:
     return {"id": rollout_id, "scope": "instance", "total_targets": 1, **counters}
 
 
-def test_a_failure_is_seen_in_the_list_before_the_task_that_follows_it_has_ended() -> None:
+def test_a_failure_counts_as_soon_as_the_list_shows_it() -> None:
     marks = Marks(started={"agent-001": "1", "agent-002": "2", "agent-003": "3", "agent-004": "4"})
     rows = [
         row("1", in_progress_targets=1),
         row("2", failed_targets=1),
         row("3", uncertain_targets=1),
         row("4", succeeded_targets=1),
-        # Of somebody else.
+        # A rollout of somebody else.
         row("5", failed_targets=1),
     ]
     assert ends_of(marks, rows) == (["agent-002"], ["agent-003"])

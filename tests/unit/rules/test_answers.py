@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading answers: any shape gives a value or None, never an exception; known words mean what behaviour 2.4 says."""
+"""Reading answers: any shape gives a value or None, never an exception; words have the meaning of behaviour 2.4."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROW = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON))
 
 
 @given(row=ROW, rows=st.lists(ROW, max_size=4))
-def test_no_answer_makes_a_reader_raise(row: dict, rows: list[dict]) -> None:
+def test_no_answer_makes_a_reader_raise_an_exception(row: dict, rows: list[dict]) -> None:
     answers.counters(row)
     answers.rollout_is_terminal(row, rows)
     answers.target_is_terminal(row)
@@ -63,11 +63,11 @@ def test_times_are_read_as_utc_with_or_without_a_zone(moment: datetime, zone: in
     [("In Progress", "in_progress"), ("REVOKED", "cancelled"), ("done", "succeeded"), ("timed-out", "failed"),
      ("lost", "uncertain"), ("enqueued", "queued"), ("Melting", "melting"), (None, "")],
 )  # fmt: skip
-def test_target_words(word: str | None, canonical: str) -> None:
+def test_target_statuses_are_recognised_in_any_spelling(word: str | None, canonical: str) -> None:
     assert answers.target_status(word) == canonical
 
 
-def test_an_unknown_rollout_word_is_judged_by_counters_and_completed_at() -> None:
+def test_a_rollout_with_an_unknown_status_is_judged_by_its_counters_and_completed_at() -> None:
     row = {"status": "melting", "total_targets": 2, "in_progress_targets": 1, "completed_at": None}
     assert not answers.rollout_is_terminal(row)
     row = {"status": "melted", "total_targets": 2, "succeeded_targets": 2, "completed_at": "2026-11-24T00:00:00Z"}
@@ -75,7 +75,7 @@ def test_an_unknown_rollout_word_is_judged_by_counters_and_completed_at() -> Non
     assert not answers.rollout_is_terminal({**row, "completed_at": ""})
 
 
-def test_target_rows_win_over_counters() -> None:
+def test_target_rows_win_over_the_counters_of_a_rollout() -> None:
     rollout = {
         "status": "completed",
         "total_targets": 1,
@@ -86,7 +86,7 @@ def test_target_rows_win_over_counters() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, None, "two", 2.5, [], True])
-def test_a_policy_that_must_never_reach_serial_is_refused(value: object) -> None:
+def test_a_policy_without_a_positive_limit_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="max_parallel_rollouts"):
         answers.max_parallel_rollouts({"max_parallel_rollouts": value})
 
@@ -101,7 +101,7 @@ def brute_force_open(start: int, end: int, hour: int) -> bool:
     return hour in open_hours
 
 
-def test_the_window_over_all_pairs_of_hours() -> None:
+def test_the_window_is_right_for_all_pairs_of_hours() -> None:
     midnight = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
     for start in range(24):
         for end in range(24):
@@ -123,7 +123,7 @@ def test_the_window_over_all_pairs_of_hours() -> None:
 
 
 @given(hours=st.tuples(JSON, JSON))
-def test_odd_window_hours_never_raise(hours: tuple[object, object]) -> None:
+def test_unusual_window_hours_never_raise_an_exception(hours: tuple[object, object]) -> None:
     window = Window.of_policy(
         {"maintenance_window_start_hour_utc": hours[0], "maintenance_window_end_hour_utc": hours[1]}
     )
@@ -135,7 +135,7 @@ T1 = "2026-11-24T10:01:00+00:00"
 T2 = "2026-11-24T10:02:00+00:00"
 
 
-def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
+def test_a_started_target_is_found_by_its_task_id_or_if_it_is_the_only_one() -> None:
     sent = answers.parse_time(T1)
     old = {"id": "old", "created_at": T0, "celery_task_id": "a"}
     mine = {"id": "mine", "created_at": T1, "celery_task_id": "b"}
@@ -144,7 +144,7 @@ def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
     assert started_target([mine, old], {"old"}, None, sent) == (mine, "weak")
     assert started_target([other, mine, old], {"old"}, None, sent) is None
     assert started_target([old], {"old"}, "b", sent) is None
-    # reports/2026-11 B5, E6: an id beats the clock, and is known in any case.
+    # reports/2026-11 B5, E6: an id wins over the time, and is recognised in any case.
     assert started_target([{**mine, "created_at": T0}, old], {"old"}, "B", sent) == (
         {**mine, "created_at": T0},
         "exact",
@@ -159,7 +159,7 @@ def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
     [(T1, "2", True, "succeeded"), (T0, "1", True, "not_applied"), (T0, "1", False, "still_unknown"),
      (T1, "1", True, "still_unknown"), (T0, "2", True, "still_unknown")],
 )  # fmt: skip
-def test_uncertain_is_decided_by_evidence(booted: str, version: str, healthy: bool, verdict: str) -> None:
+def test_an_uncertain_target_is_decided_by_evidence(booted: str, version: str, healthy: bool, verdict: str) -> None:
     target = {"id": "1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", "status": "uncertain", "created_at": T0}
     target["started_at"] = "2026-11-24T10:00:30+00:00"
     uptime = answers.parse_time(T2) - answers.parse_time(booted)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Circuit breakers are found in whatever shape, and nothing else is taken for one; what differs between two records."""
+"""Circuit breakers are found in any shape, and nothing else counts as one; differences between two records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import changed_subsystems
 
-# A busy machine is no finding.
+# A slow machine is not a failure.
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(["openai", "anthropic", "mistral", "azure", "local"])
 OPEN = ["open", "OPEN", "half-open", "half_open", "Half Open", "tripped"]
@@ -64,7 +64,7 @@ SHAPES: dict[str, Any] = {
 @pytest.mark.parametrize("shape", SHAPES)
 @CALM
 @given(states=STATES, deeper=st.lists(st.sampled_from(["agent", "llm", "checks"]), max_size=3))
-def test_the_open_ones_are_found_in_each_shape(shape: str, states: dict[str, str], deeper: list[str]) -> None:
+def test_open_breakers_are_found_in_each_shape(shape: str, states: dict[str, str], deeper: list[str]) -> None:
     subsystems: Any = {"llm": SHAPES[shape](states), "disk": {"status": "healthy", "state": "open"}}
     for name in deeper:
         subsystems = {name: subsystems, "database": {"status": "open"}}
@@ -89,13 +89,13 @@ def test_the_open_ones_are_found_in_each_shape(shape: str, states: dict[str, str
         ([{"name": "llm", "circuit_breakers": {"openai": "open"}}], Breakers(("openai",), True)),
     ],
 )
-def test_single_shapes(subsystems: Any, expected: Breakers) -> None:
+def test_breakers_are_read_from_single_examples(subsystems: Any, expected: Breakers) -> None:
     assert breakers_of(subsystems) == expected
 
 
 @CALM
 @given(subsystems=ANYTHING)
-def test_any_record_is_taken(subsystems: Any) -> None:
+def test_any_record_is_accepted(subsystems: Any) -> None:
     found = breakers_of(subsystems)
     assert list(found.open) == sorted(set(found.open)) and all(isinstance(name, str) for name in found.open)
     assert found.visible or not found.open
@@ -110,7 +110,9 @@ SUBSYSTEMS = st.dictionaries(
 
 @CALM
 @given(before=SUBSYSTEMS, after=SUBSYSTEMS)
-def test_what_flipped_one_way_flips_back_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_change_in_one_direction_is_the_reverse_of_the_other_direction(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
     there = changed_subsystems({"subsystems": before}, {"subsystems": after})
     back = changed_subsystems({"subsystems": after}, {"subsystems": before})
     assert [(row["name"], row["after"], row["before"]) for row in there] == [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The change under which a run is made: what a pattern lets through, and what is said of the rest."""
+"""The change number of a run: what a pattern accepts, and the message for everything else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATTERN = r"CHG\d{7}"
 
 
 @pytest.mark.parametrize(
-    ("change", "pattern", "said"),
+    ("change", "pattern", "message"),
     [
         ("", "", ""),
         ("anything at all", "", ""),
@@ -30,7 +30,9 @@ PATTERN = r"CHG\d{7}"
         ("CHG0031337\nCHG0031338", "", "more than one line"),
     ],
 )
-def test_a_change_is_taken_as_a_whole_or_refused_with_the_pattern(change: str, pattern: str, said: str) -> None:
+def test_a_change_number_matches_completely_or_is_refused_with_the_pattern(
+    change: str, pattern: str, message: str
+) -> None:
     problem = change_problem(change, pattern)
-    assert (said in problem) if said else problem == ""
+    assert (message in problem) if message else problem == ""
     assert not problem or problem.endswith(" Nothing was done.")

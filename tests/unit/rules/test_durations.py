@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Percentiles of durations by the nearest rank, and times in words."""
+"""Percentiles of durations by the nearest-rank method, times as text, and pauses between reads."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations i
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 100))
-def test_a_percentile_is_one_of_the_values_and_its_share_does_not_exceed_it(values: list[float], percent: int) -> None:
+def test_a_percentile_is_one_of_the_values_with_at_most_that_share_below_it(values: list[float], percent: int) -> None:
     found = percentile(values, percent)
     assert found in values
     assert sum(value <= found for value in values) * 100 >= percent * len(values)
     assert sum(value < found for value in values) * 100 < percent * len(values)
 
 
-def test_a_time_is_written_to_the_minute_and_any_time_can_be_written() -> None:
+def test_any_time_can_be_written_to_the_minute() -> None:
     assert clock(0) == "1970-01-01 00:00 UTC"
     assert clock(1e12) == clock(1e15) == clock(1e300) == "after the year 9999"
 
 
-def test_there_is_no_percentile_of_nothing() -> None:
+def test_an_empty_list_has_no_percentile() -> None:
     assert percentile([], 95) is None
 
 
 @pytest.mark.parametrize(
     ("waited", "expected", "pause"),
     [
-        (0, 180, 10),  # at most the longest one
+        (0, 180, 10),  # at most the longest pause
         (0, 20, 5),
         (12, 20, 2),
-        (19, 20, 1),  # at least the shortest one
+        (19, 20, 1),  # at least the shortest pause
         (25, 20, 1),
         (60, 20, 4),  # overdue: a tenth of it
         (0, None, 1),
@@ -48,7 +48,7 @@ def test_there_is_no_percentile_of_nothing() -> None:
         (900, None, 10),
     ],
 )
-def test_looks_are_rare_before_the_usual_end_and_frequent_around_it(
+def test_reads_are_rare_before_the_usual_end_and_frequent_around_it(
     waited: float, expected: float | None, pause: float
 ) -> None:
     assert pause_before_look(waited, expected, 1, 10) == pause

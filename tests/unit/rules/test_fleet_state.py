@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A declared state: what is refused, whose policy wins, and what is reported as a difference."""
+"""A declared state: invalid states, which policy wins, and the reported differences."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ BEHIND = {"current_version": "1.9", "available_version": "2.0", "has_update": Tr
 
 
 def updates(versions: dict[str, Any] | None = None, /, **modes: str | None) -> dict[str, Any]:
-    """E25 of an instance with these overrides."""
+    """The answer of E25 for an instance with these overrides."""
     held = {"runtime": None, "skills": None, "mcp_servers": None, **modes}
     return {"runtime": versions or CURRENT, "update_policy": {f"{name}_override": mode for name, mode in held.items()}}
 
 
 def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[str, Any]:
-    """The report about hosts a, b and c, which inherit everything unless ``updates`` says otherwise."""
+    """The report about hosts a, b and c, which inherit everything unless ``updates`` gives overrides."""
     gone = read.pop("gone", [])
     answers = {name: updates() for name in IDS if name not in gone} | read.pop("updates", {})
     given = {"tenant": TENANT, "inventory": IDS, "groups": GROUPS, "seen": {}} | read
@@ -42,14 +42,14 @@ def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         (None, "must be a mapping with some of the keys tenant_policy"),
         ("runtime_current: true", "must be a mapping"),
         ({}, "declares nothing"),
         ({"tenant_policy": {}, "group_policies": None, "runtime_current": False}, "declares nothing"),
         ({"tenant_polcy": {}}, "The state has the unknown key tenant_polcy. It may have tenant_policy"),
-        # As of a file that was given by mistake.
+        # For example a file that was given by mistake.
         (
             {"root:$y$secret:2": None, "me:$y$secret:3": None},
             "The state has the unknown key that is no name. It may have tenant_policy",
@@ -69,10 +69,10 @@ def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[s
         ({"runtime_current": "yes"}, "runtime_current is 'yes': it must be true or false"),
     ],
 )
-def test_a_state_that_cannot_be_meant_is_refused_with_the_place_and_what_is_allowed(state: Any, said: str) -> None:
+def test_an_invalid_state_is_refused_with_the_place_and_the_allowed_values(state: Any, message: str) -> None:
     with pytest.raises(ValueError) as refused:
         declared(state)
-    assert said in str(refused.value) and str(refused.value).endswith(".")
+    assert message in str(refused.value) and str(refused.value).endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -80,20 +80,20 @@ def test_a_state_that_cannot_be_meant_is_refused_with_the_place_and_what_is_allo
     [
         ({}, {}, {"a": {}, "b": {}, "c": {}}),
         ({"eu": {"runtime": "auto"}}, {}, {"a": {"runtime": "auto"}, "b": {"runtime": "auto"}, "c": {}}),
-        # An instance's own mode wins, component by component.
+        # The mode of an instance wins for each component.
         (
             {"eu": {"runtime": "auto", "skills": "notify"}},
             {"a": {"runtime": "inherit"}},
             {"a": {"runtime": "inherit", "skills": "notify"}, "b": {"runtime": "auto", "skills": "notify"}, "c": {}},
         ),
-        # Groups add up, and may say the same.
+        # Groups are combined, and may have equal values.
         (
             {"eu": {"runtime": "auto"}, "canaries": {"runtime": "auto", "skills": "disabled"}},
             {},
             {"a": {"runtime": "auto", "skills": "disabled"}, "b": {"runtime": "auto"},
              "c": {"runtime": "auto", "skills": "disabled"}},
         ),
-        # Groups that disagree are settled by the instance.
+        # The instance decides if groups disagree.
         (
             {"eu": {"runtime": "auto"}, "canaries": {"runtime": "notify"}},
             {"a": {"runtime": "disabled"}},
@@ -101,19 +101,19 @@ def test_a_state_that_cannot_be_meant_is_refused_with_the_place_and_what_is_allo
         ),
     ],
 )  # fmt: skip
-def test_the_instance_goes_before_its_groups(groups: Any, instances: Any, wanted: Any) -> None:
+def test_the_policy_of_an_instance_wins_over_those_of_its_groups(groups: Any, instances: Any, wanted: Any) -> None:
     state = declared({"group_policies": groups, "instance_policies": instances, "runtime_current": True})
     assert wanted_policies(state, IDS, GROUPS) == wanted
 
 
-def test_groups_that_disagree_are_refused_by_their_names() -> None:
+def test_groups_that_disagree_are_refused_by_name() -> None:
     state = declared({"group_policies": {"eu": {"runtime": "auto"}, "canaries": {"runtime": "notify"}}})
     with pytest.raises(ValueError, match=r"runtime by eu \(auto\) and canaries \(notify\) for a\. Declare") as refused:
         wanted_policies(state, IDS, GROUPS)
     assert "nothing was changed" in str(refused.value)
 
 
-def test_a_fleet_as_declared_is_in_sync() -> None:
+def test_a_fleet_that_matches_the_declaration_is_in_sync() -> None:
     state = {
         "tenant_policy": {"max_parallel_rollouts": 2, "skills_default": "notify"},
         "group_policies": {"all": {"runtime": "inherit"}},
@@ -124,7 +124,7 @@ def test_a_fleet_as_declared_is_in_sync() -> None:
     assert found["in_sync"] and in_words(found) == ["The fleet is as the state declares it."]
 
 
-def test_each_difference_is_named_with_what_is_and_what_is_declared() -> None:
+def test_each_difference_is_listed_with_the_actual_and_the_declared_value() -> None:
     state = {
         "tenant_policy": {"max_parallel_rollouts": 4, "maintenance_window_start_hour_utc": 0},
         "group_policies": {"eu": {"runtime": "auto"}},
@@ -143,12 +143,12 @@ def test_each_difference_is_named_with_what_is_and_what_is_declared() -> None:
     ]
 
 
-def test_runtimes_are_judged_only_if_the_state_wants_it() -> None:
+def test_runtimes_are_compared_only_if_declared() -> None:
     found = report({"tenant_policy": {"max_parallel_rollouts": 2}}, updates={"c": updates(BEHIND)})
     assert found["behind"] == {} and found["in_sync"] and found["unmanaged"] == []
 
 
-def test_what_the_state_does_not_name_is_left_and_named_or_pruned() -> None:
+def test_undeclared_overrides_are_listed_or_pruned() -> None:
     state = {"instance_policies": {"a": {"runtime": "auto"}}}
     held = {"a": updates(runtime="auto", skills="disabled"), "b": updates(skills="disabled")}
     left = report(state, updates=held)
@@ -160,13 +160,13 @@ def test_what_the_state_does_not_name_is_left_and_named_or_pruned() -> None:
     assert pruned["instances"] == {n: {"skills": {"wanted": "inherit", "is": "disabled"}} for n in "ab"}
 
 
-def test_what_the_server_does_not_say_is_a_difference_of_what_is_declared() -> None:
+def test_an_unknown_value_differs_from_the_declared_one() -> None:
     silent = {"a": {"update_policy": None}}
     found = report({"instance_policies": {"a": {"runtime": "inherit"}}}, updates=silent)
     assert found["instances"] == {"a": {"runtime": {"wanted": "inherit", "is": "unknown"}}}
 
 
-def test_names_that_only_one_side_knows_are_reported() -> None:
+def test_names_that_only_one_side_has_are_reported() -> None:
     state = {"group_policies": {"us": {"runtime": "auto"}}, "instance_policies": {"z": {"runtime": "auto"}}}
     found = report(state, gone=["c"], seen={"ID-a": "a.example", "id-x": "x.example", "id-y": None})
     assert found["unknown"] == {"instances": ["z"], "groups": ["us"]} and not found["in_sync"]

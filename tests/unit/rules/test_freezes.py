@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Freezes: when changes are frozen, what a gate makes of it, and that a calendar that cannot be read is never open."""
+"""Freezes: when changes are frozen, the verdict of the gate, and that an unreadable calendar never counts as open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def at(text: str) -> float:
 
 
 def frozen(freezes: Freezes, text: str) -> str | None:
-    """Until when changes are frozen at that time (UTC)."""
+    """When the freeze ends that applies at this time (UTC)."""
     period = freezes.during(at(text))
     return None if period is None else datetime.fromtimestamp(period.end, UTC).isoformat()[:16]
 
@@ -59,21 +59,23 @@ def frozen(freezes: Freezes, text: str) -> str | None:
         (WEEKENDS, "2025-12-26T20:00", None),
         ({**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=FR;UNTIL=20260201T000000Z"}, "2026-11-27T15:00", None),
         ({"from": "2026-11-27T10:00+02:00", "to": "2026-11-27T12:00+02:00"}, "2026-11-27T08:30", "2026-11-27T10:00"),
-        # Offsets that differ: each time is the one that its own offset says.
+        # Different offsets: each time has its own.
         ({"from": "2026-10-24T18:00+02:00", "to": "2026-10-26T08:00+01:00"}, "2026-10-26T06:30", "2026-10-26T07:00"),
         ({"from": "2026-10-24T18:00+02:00", "to": "2026-12-27T06:00Z"}, "2026-12-27T05:59", "2026-12-27T06:00"),
         ({"from": "2026-12-24T18:00+05:00", "to": "2026-12-24T15:00Z"}, "2026-12-24T13:00", "2026-12-24T15:00"),
         ({"from": "2026-12-24T18:00-05:00", "to": "2026-12-26"}, "2026-12-26T23:59", "2026-12-27T00:00"),
     ],
 )
-def test_when_changes_are_frozen(entry: dict[str, str], when: str, until: str | None) -> None:
+def test_changes_are_frozen_within_the_periods_of_the_calendar(
+    entry: dict[str, str], when: str, until: str | None
+) -> None:
     assert frozen(Freezes.of([entry]), when) == until
     assert frozen(Freezes.of(json.dumps([entry])), when) == until
 
 
-def test_freezes_that_follow_each_other_without_a_gap_end_with_the_last_one() -> None:
+def test_adjacent_freezes_end_with_the_last_one() -> None:
     both = Freezes.of([{"from": "2026-12-31T12:00", "to": "2027-01-02"}, HOLIDAYS, WEEKENDS])
-    # The third day of the year is a Sunday, within the weekend's freeze.
+    # The third day of the year is a Sunday, within the weekend freeze.
     assert frozen(both, "2026-12-25T12:00") == "2027-01-04T07:00"
 
 
@@ -99,10 +101,10 @@ UNREADABLE: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("entries", "said"), UNREADABLE)
-def test_a_calendar_that_cannot_be_read_is_inconclusive_and_never_open(entries: Any, said: str) -> None:
+@pytest.mark.parametrize(("entries", "message"), UNREADABLE)
+def test_an_unreadable_calendar_is_inconclusive_and_never_open(entries: Any, message: str) -> None:
     freezes = Freezes.of(entries)
-    assert said in freezes.problem and freezes.problem.endswith(".")
+    assert message in freezes.problem and freezes.problem.endswith(".")
     check = judge(freezes, at("2026-06-01T12:00"), needs=0, margin=0, started=False, override="")
     assert (check.verdict, check.reason) == ("inconclusive", freezes.problem)
     openings = Openings(Window(None, None), freezes)
@@ -111,7 +113,7 @@ def test_a_calendar_that_cannot_be_read_is_inconclusive_and_never_open(entries: 
     assert (found.open_now, found.batches_that_fit) == (False, 0)
 
 
-def test_the_library_for_rules_is_asked_for_only_where_there_is_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dateutil_is_needed_only_for_recurring_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_dateutil(name: str, *arguments: Any, **more: Any) -> Any:
@@ -125,13 +127,13 @@ def test_the_library_for_rules_is_asked_for_only_where_there_is_a_rule(monkeypat
 
 
 @pytest.mark.parametrize("blank", [None, "", "  ", []])
-def test_no_freezes_are_no_freeze(blank: Any) -> None:
+def test_an_empty_calendar_has_no_freeze(blank: Any) -> None:
     assert Freezes.of(blank) == Freezes()
     assert judge(Freezes.of(blank), 0, needs=9, margin=9, started=False, override="").verdict == "pass"
 
 
 @pytest.mark.parametrize(
-    ("when", "started", "override", "verdict", "said"),
+    ("when", "started", "override", "verdict", "message"),
     [
         ("2026-12-19T23:00", False, "", "pass", "Changes are not frozen."),
         ("2026-12-19T23:50", False, "", "fail", "from 2026-12-20 00:00 UTC on (end of the year). The next batch takes"),
@@ -141,10 +143,12 @@ def test_no_freezes_are_no_freeze(blank: Any) -> None:
         ("2026-12-24T12:00", False, "INC-1", "pass", "overridden: INC-1"),
     ],
 )
-def test_what_a_gate_says(when: str, started: bool, override: str, verdict: str, said: str) -> None:
+def test_the_verdict_of_the_gate_during_a_freeze(
+    when: str, started: bool, override: str, verdict: str, message: str
+) -> None:
     check = judge(Freezes.of([HOLIDAYS]), at(when), needs=600, margin=300, started=started, override=override)
     assert check.verdict == verdict
-    assert said in check.reason
+    assert message in check.reason
 
 
 # Window and freezes together
@@ -156,7 +160,7 @@ def test_what_a_gate_says(when: str, started: bool, override: str, verdict: str,
     st.lists(st.tuples(st.integers(0, 71), st.integers(1, 30)), max_size=4),
     st.integers(0, 72),
 )
-def test_the_next_opening_and_closing_are_those_found_hour_by_hour(
+def test_the_next_opening_and_closing_agree_with_a_search_hour_by_hour(
     start: int, end: int, frozen_hours: list[tuple[int, int]], now: int
 ) -> None:
     first = at("2026-11-23T00:00")
@@ -193,19 +197,19 @@ def test_a_calendar_that_is_always_frozen_has_no_next_opening() -> None:
     assert (found.open_now, found.batches_that_fit) == (False, 0)
 
 
-def test_the_frozen_times_of_a_period_are_in_order_and_whole() -> None:
+def test_the_frozen_times_of_a_period_are_complete_and_in_order() -> None:
     calendar = Freezes.of([WEEKENDS, HOLIDAYS, {"from": "2026-12-24", "to": "2026-12-24"}])
 
-    def told(first: str, last: str, most: int = 50) -> list[str]:
+    def listed(first: str, last: str, most: int = 50) -> list[str]:
         periods = calendar.between(at(first), at(last), most)
         return [f"{datetime.fromtimestamp(one.start, UTC):%m-%d %H} {one.reason}".strip() for one in periods]
 
     weekends = [f"{day} 15 no changes at weekends" for day in ("12-11", "12-18", "12-25", "01-01")]
     both = [*weekends[:2], "12-20 00 end of the year", "12-24 00", *weekends[2:]]
-    # From within the first one, until just before the next one.
-    assert told("2026-12-12T10:00", "2027-01-08T15:00") == both
-    assert told("2026-12-12T10:00", "2027-01-08T15:00", most=2) == both[:2]
-    assert told("2026-12-14T07:00", "2026-12-18T15:00") == []
+    # From within the first freeze until just before the next one.
+    assert listed("2026-12-12T10:00", "2027-01-08T15:00") == both
+    assert listed("2026-12-12T10:00", "2027-01-08T15:00", most=2) == both[:2]
+    assert listed("2026-12-14T07:00", "2026-12-18T15:00") == []
     assert Freezes.of(None).between(0, 1e9, 5) == []
     never = Freezes.of([{**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=FR;COUNT=1"}])
     assert never.between(at("2026-06-01T00:00"), at("2027-06-01T00:00"), 5) == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""May the next batch start? Each check for itself, and the worst of them."""
+"""Whether the next batch may start: each check, and the worst verdict."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ names = st.lists(st.sampled_from([f"agent-{n:03d}" for n in range(12)]), unique=
 tallies = st.builds(lambda total, share: Tally(total, int(total * share)), st.integers(0, 500), st.floats(0, 1))
 
 
-# The worst
+# The worst verdict
 
 
 @given(st.lists(st.sampled_from(ORDER)))
-def test_the_worst_check_is_the_verdict(verdicts: list[str]) -> None:
+def test_the_worst_check_decides_the_verdict(verdicts: list[str]) -> None:
     found = worst(Check("any", verdict, "") for verdict in verdicts)
     assert found == max(verdicts, key=ORDER.index, default=PASS)
-    # A run that cannot be judged is no success, and one that only waits for the window has not failed.
+    # An inconclusive run is not a success, and a run that only waits for the window has not failed.
     assert (found == PASS) == (set(verdicts) <= {PASS})
     assert (found == FAIL) == (FAIL in verdicts)
 
@@ -55,7 +55,7 @@ def test_the_worst_check_is_the_verdict(verdicts: list[str]) -> None:
 
 
 @given(names, st.integers(0, 12), names)
-def test_the_budget(failed: list[str], most: int, last: list[str]) -> None:
+def test_failures_up_to_the_budget_pass(failed: list[str], most: int, last: list[str]) -> None:
     check = budget(failed, most, last)
     whole_batch = bool(last) and all(name in failed for name in last)
     assert check.verdict == (FAIL if len(failed) > most or whole_batch else PASS)
@@ -63,7 +63,7 @@ def test_the_budget(failed: list[str], most: int, last: list[str]) -> None:
         assert all(name in check.reason for name in (failed if len(failed) > most else last)[:5])
 
 
-def test_a_failed_canary_is_a_whole_batch_whatever_the_budget() -> None:
+def test_a_batch_in_which_every_instance_failed_stops_the_run_whatever_the_budget() -> None:
     check = budget(["agent-001"], 5, ["agent-001"])
     assert (check.verdict, check.reason) == (FAIL, "Every instance of the last batch failed (agent-001).")
 
@@ -79,7 +79,7 @@ def test_a_failed_canary_is_a_whole_batch_whatever_the_budget() -> None:
     st.floats(0, 2 * HOUR),
     st.booleans(),
 )
-def test_a_batch_starts_only_if_it_ends_in_the_window(
+def test_a_batch_starts_only_if_it_ends_within_the_window(
     start: int | None, end: int | None, second: int, needs: float, margin: float, started: bool
 ) -> None:
     policy = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
@@ -101,10 +101,10 @@ def test_a_batch_starts_only_if_it_ends_in_the_window(
     assert known.always_open or ("INC-1" in overridden.reason and overridden.facts["overridden"])
 
 
-# Rollouts of the server's own
+# Rollouts of other users
 
 
-def test_only_a_fleet_rollout_is_foreign() -> None:
+def test_only_a_fleet_rollout_counts_as_foreign() -> None:
     single = {"id": "1", "scope": "instance", "status": "in_progress", "total_targets": 1}
     assert foreign_rollout([single, {"id": "2", "total_targets": 1}]).verdict == PASS
     check = foreign_rollout([single, {"id": "3", "scope": "fleet", "status": None, "total_targets": 9}])
@@ -116,7 +116,7 @@ def test_only_a_fleet_rollout_is_foreign() -> None:
 
 
 @given(st.lists(st.sampled_from(["healthy", "degraded", "unhealthy", None, "absent"])), st.floats(0, 1))
-def test_the_share_of_healthy_instances(words: list[str | None], least: float) -> None:
+def test_the_share_of_healthy_instances_must_reach_the_minimum(words: list[str | None], least: float) -> None:
     readings = {f"a{n}": None if word == "absent" else {"status": word} for n, word in enumerate(words)}
     check = health_share(readings, least, len(readings))
     if words and set(words) == {"absent"}:
@@ -135,7 +135,7 @@ def test_the_share_of_healthy_instances(words: list[str | None], least: float) -
     st.fixed_dictionaries({key: st.integers(0, 100) for key in ("total_events", "error_events", "denied_events")}),
     st.fixed_dictionaries({key: st.integers(0, 100) for key in ("total_events", "error_events", "denied_events")}),
 )
-def test_a_summary_counter_that_goes_backwards_is_no_delta(before: dict[str, int], after: dict[str, int]) -> None:
+def test_a_decreasing_summary_counter_gives_no_difference(before: dict[str, int], after: dict[str, int]) -> None:
     tally = audit_delta(before, after)
     if any(after[key] < before[key] for key in before):
         assert tally is None
@@ -150,7 +150,7 @@ def test_a_summary_counter_that_goes_backwards_is_no_delta(before: dict[str, int
 
 @pytest.mark.parametrize("counter", ["total_events", "error_events", "denied_events"])
 @pytest.mark.parametrize("odd", [None, "x", -1, "absent"])
-def test_events_are_not_known_while_a_counter_is_not(counter: str, odd: Any) -> None:
+def test_events_are_unknown_if_a_counter_is_unknown(counter: str, odd: Any) -> None:
     known = {"total_events": 100, "error_events": 0, "denied_events": 0}
     unknown = {**known, "total_events": 300, counter: odd}
     if odd == "absent":
@@ -165,7 +165,7 @@ def test_events_are_not_known_while_a_counter_is_not(counter: str, odd: Any) -> 
     st.floats(0, 1),
     st.integers(0, 100),
 )
-def test_audit_passes_or_fails_only_with_traffic_in_both_groups_and_every_counter_known(
+def test_the_audit_check_passes_or_fails_only_with_traffic_in_both_groups_and_all_counters_known(
     updated: dict[str, Tally | None], control: dict[str, Tally | None], most: float, least: int
 ) -> None:
     check = audit(updated, control, most=most, least_events=least)
@@ -187,7 +187,7 @@ readings = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["healthy",
 
 
 @given(readings, st.integers(0, 4), st.integers(1, 5))
-def test_a_soak_passes_only_when_each_instance_was_healthy_often_enough_at_its_end(
+def test_a_soak_passes_only_if_each_instance_was_healthy_often_enough_at_its_end(
     taken: list[tuple[str, str | None]], needed: int, most_errors: int
 ) -> None:
     soak = Soak(needed)
@@ -207,14 +207,14 @@ def test_a_soak_passes_only_when_each_instance_was_healthy_often_enough_at_its_e
 
 
 @pytest.mark.parametrize("health", [{}, {"status": None}])
-def test_a_record_without_a_status_is_not_healthy_and_is_named_in_words(health: dict) -> None:
+def test_a_record_without_a_status_is_not_healthy_and_is_described_in_words(health: dict) -> None:
     soak = Soak(3)
     soak.take("agent-001", health)
     check = soaked(soak, ["agent-001"], 60.0, 4)
     assert check.reason == "Not healthy in the soak after the redeploy: agent-001 was of unknown health."
 
 
-def test_one_failed_round_of_a_large_batch_is_one_error_of_each() -> None:
+def test_one_failed_round_of_a_large_batch_is_one_error_of_each_instance() -> None:
     soak = Soak(3)
     batch = [f"agent-{n:03d}" for n in range(8)]
     for name in batch:
@@ -238,7 +238,7 @@ def test_one_failed_round_of_a_large_batch_is_one_error_of_each() -> None:
         ({"aa": ["agent-001"], "bb": ["agent-002"]}, False, PASS),
     ],
 )
-def test_a_second_bundle_in_one_run_stops_it_if_that_is_asked(
+def test_a_second_bundle_in_a_run_stops_it_if_configured(
     bundles: dict[str, list[str]], stop: bool, verdict: str
 ) -> None:
     check = bundle(bundles, stop=stop)

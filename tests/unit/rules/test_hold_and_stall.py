@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a hold is, what a look at it says, and when a run stalls."""
+"""Valid holds, what a read of a hold means, and when a run is stalled."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ URL = "https://monitor.example/hold?token=s3cret"
         ("https://ann:pw@monitor.example/hold", "must not hold a user name or a password"),
     ],
 )
-def test_what_can_be_a_hold(source: str, problem: str) -> None:
-    said = hold.problem_of(source)
-    assert problem in said and bool(said) == bool(problem)
-    assert "pw" not in said
+def test_a_hold_is_an_absolute_path_or_an_address(source: str, problem: str) -> None:
+    found = hold.problem_of(source)
+    assert problem in found and bool(found) == bool(problem)
+    assert "pw" not in found
 
 
 @pytest.mark.parametrize(
     ("status", "held"), [(200, True), (404, False), (204, None), (301, None), (401, None), (410, None), (500, None)]
 )
-def test_what_a_status_says(status: int, held: bool | None) -> None:
+def test_the_status_of_the_address_decides_whether_a_run_is_held(status: int, held: bool | None) -> None:
     reading = hold.of_status(URL, status)
     assert reading.held is held
     assert "https://monitor.example/hold" in reading.said and "s3cret" not in reading.said
 
 
 @pytest.mark.parametrize(
-    ("held", "waited", "verdict", "said"),
+    ("held", "waited", "verdict", "message"),
     [
         (False, 0, "pass", "not held (the file /x)"),
         (True, 0, "hold", "The run is held by the file /x. Nothing is started while it is, for 2 min at most."),
@@ -56,10 +56,12 @@ def test_what_a_status_says(status: int, held: bool | None) -> None:
         (None, 0, "inconclusive", "It is not known whether the run is held: the file /x"),
     ],
 )
-def test_what_a_look_at_the_hold_says(held: bool | None, waited: float, verdict: str, said: str) -> None:
+def test_a_read_of_the_hold_gives_a_verdict_with_a_reason(
+    held: bool | None, waited: float, verdict: str, message: str
+) -> None:
     check = hold.judge(hold.Reading(held, "the file /x"), waited=waited, timeout=120)
     assert check.verdict == verdict
-    assert said in check.reason
+    assert message in check.reason
 
 
 def row(made: str, *, ended: str | None = None, number: str = "r1", **more: Any) -> dict[str, Any]:
@@ -79,17 +81,19 @@ NOON = 1_795_521_600.0
         ([row("11:00:00", ended="11:01:00")], "pass", None),
         ([row("11:55:00")], "pass", None),
         ([row("11:49:59")], "fail", "11:49"),
-        # Something ended since the oldest one began.
+        # Something ended after the oldest redeploy in flight began.
         ([row("11:00:00"), row("11:50:00", ended="11:51:00", number="r2")], "pass", None),
         ([row("11:00:00"), row("11:40:00", ended="11:41:00", number="r2")], "fail", "11:41"),
-        # An end long before the oldest one that is in flight says nothing about it.
+        # An end long before the oldest redeploy in flight does not count.
         ([row("11:55:00"), row("09:00:00", ended="09:01:00", number="r2")], "pass", None),
         ([row("never", created_at="soon")], "inconclusive", None),
         # A paused rollout with nothing but queued targets is not in flight.
         ([row("11:00:00", status="paused", in_progress_targets=0, queued_targets=3)], "pass", None),
     ],
 )
-def test_a_stall(rows: list[dict[str, Any]], verdict: str, since: str | None) -> None:
+def test_a_run_is_stalled_if_nothing_ended_for_too_long(
+    rows: list[dict[str, Any]], verdict: str, since: str | None
+) -> None:
     check = stall.judge(rows, NOON, timeout=600)
     assert check.verdict == verdict, check.reason
     if since is not None:
@@ -97,7 +101,7 @@ def test_a_stall(rows: list[dict[str, Any]], verdict: str, since: str | None) ->
         assert check.facts["rollouts"] == ["r1"]
 
 
-def test_the_instances_in_flight_are_named_by_host_or_by_id_or_else_by_their_rollouts() -> None:
+def test_instances_in_flight_are_named_by_host_or_id_or_otherwise_by_their_rollouts() -> None:
     rows = [
         {"instance_hostname": "agent-001", "instance_id": "1", "status": "in_progress"},
         {"instance_hostname": None, "instance_id": "2", "status": "queued"},
@@ -112,15 +116,15 @@ def test_the_instances_in_flight_are_named_by_host_or_by_id_or_else_by_their_rol
         assert stall.with_instances(check, timelines).reason == "Nothing has ended. In flight: the rollouts r1, r2."
 
 
-def test_looks_at_a_hold_know_since_when_and_for_how_long_nothing_was_started() -> None:
+def test_reads_of_a_hold_keep_the_start_and_the_duration_of_the_hold() -> None:
     looks: hold.Looks | None = None
-    told = []
-    # When, and what was seen: free, held, unknown. An hour of holding is allowed.
+    checks = []
+    # Times, and what was read: free, held, unknown. A hold may last an hour.
     for at, held in [(0, False), (10, True), (20, True), (40, None), (50, False), (60, True), (3660, True)]:
         looks = hold.Looks.after(looks, hold.Reading(held, "the file /x"), float(at))
         check = looks.check(3600.0)
-        told.append((check.verdict, check.facts["waited_seconds"], looks.seconds))
-    assert told == [
+        checks.append((check.verdict, check.facts["waited_seconds"], looks.seconds))
+    assert checks == [
         ("pass", 0.0, 0.0),
         ("hold", 0.0, 0.0),
         ("hold", 10.0, 10.0),
@@ -131,7 +135,7 @@ def test_looks_at_a_hold_know_since_when_and_for_how_long_nothing_was_started() 
     ]
 
 
-def test_what_cannot_be_told_is_inconclusive_at_the_fourth_look_in_a_row() -> None:
+def test_a_hold_is_inconclusive_after_the_fourth_failed_read_in_a_row() -> None:
     looks: hold.Looks | None = None
     verdicts = []
     for at, held in enumerate([None, None, True, None, None, None, None]):

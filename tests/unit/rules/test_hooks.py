@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which task files of the user can be run around a run."""
+"""Which task files of the user can run before and after a run."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks impor
         ("- block:\n  - block: []\n    always: [{meta: end_batch}]", "meta: end_batch"),
     ],
 )
-def test_a_file_that_would_not_run_or_would_end_the_run_is_refused(text: str, problem: str) -> None:
+def test_a_task_file_that_would_not_run_or_would_end_the_run_is_refused(text: str, problem: str) -> None:
     content: Any = yaml.safe_load(text)
-    said = hook_problem(content)
-    assert problem in said and bool(said) is bool(problem)
+    found = hook_problem(content)
+    assert problem in found and bool(found) is bool(problem)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,6 @@ def test_a_file_that_would_not_run_or_would_end_the_run_is_refused(text: str, pr
         ("- include_role: {name: one}\n- include_vars: one.yml", []),
     ],
 )
-def test_the_files_that_a_file_names_are_known_before_it_runs(text: str, files: list[str]) -> None:
+def test_the_files_that_a_task_file_includes_are_known_before_it_runs(text: str, files: list[str]) -> None:
     found = included_files(yaml.safe_load(text))
     assert [f"{action.removesuffix('_tasks')} {name}" for action, name in found] == files

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ids are compared by value, and an answer with status 200 that says no is told from one that does not."""
+"""Ids are compared by value, and a refusal with status 200 is recognised."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ ANYTHING = st.recursive(
 
 # reports/2026-11 B7
 @given(st.uuids())
-def test_a_uuid_is_the_same_in_each_of_its_spellings(value: uuid.UUID) -> None:
+def test_a_uuid_is_equal_in_all_of_its_spellings(value: uuid.UUID) -> None:
     text = str(value)
     for spelled in (text, text.upper(), value.hex, f"{{{text}}}", value.urn, f" {text} ", value):
         assert same_id(spelled, text) and id_key(spelled) == text
     assert not same_id(text, str(uuid.uuid4()))
 
 
-def test_what_is_no_uuid_is_compared_as_it_is_and_nothing_is_no_id() -> None:
+def test_other_ids_are_compared_as_written_and_an_empty_value_is_not_an_id() -> None:
     assert same_id("agent-1", "agent-1 ") and not same_id("agent-1", "Agent-1")
     assert not same_id(None, None) and not same_id("", "")
 
 
 # reports/2026-11 E6
-@pytest.mark.parametrize("told", ["TASK-1", ["task-1"], {"id": "Task-1"}, {"a": [{"b": "task-1"}]}])
-def test_a_task_id_is_known_in_any_case_and_type(told: Any) -> None:
-    assert task_keys(told) & task_keys("task-1")
-    assert not task_keys(told) & task_keys("task-2")
+@pytest.mark.parametrize("tasks", ["TASK-1", ["task-1"], {"id": "Task-1"}, {"a": [{"b": "task-1"}]}])
+def test_a_task_id_is_recognised_in_any_case_and_type(tasks: Any) -> None:
+    assert task_keys(tasks) & task_keys("task-1")
+    assert not task_keys(tasks) & task_keys("task-2")
 
 
-def test_numbers_are_task_ids_too() -> None:
+def test_a_number_can_be_a_task_id() -> None:
     assert task_keys(4711) == task_keys("4711") == task_keys(4711.0)
     value = uuid.uuid4()
     assert task_keys(value.int) == task_keys(str(value).upper())
@@ -53,7 +53,7 @@ def test_numbers_are_task_ids_too() -> None:
 
 # reports/2026-11 B10
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ({"status": "skipped", "message": "instance is stopped"}, "skipped: instance is stopped"),
         ({"message": "blocked: maintenance window closed"}, "blocked: maintenance window closed"),
@@ -68,13 +68,13 @@ def test_numbers_are_task_ids_too() -> None:
         ({"status": "cancelled", "message": "by an operator"}, "cancelled: by an operator"),
     ],
 )
-def test_words_of_refusal_are_told_in_the_servers_words(answer: Any, said: str) -> None:
-    assert refusal_in(answer) == said
+def test_a_refusal_is_reported_in_the_words_of_the_server(answer: Any, message: str) -> None:
+    assert refusal_in(answer) == message
 
 
 def test_a_long_refusal_is_shortened() -> None:
-    said = refusal_in({"status": "rejected", "message": "no place " * 1_000_000})
-    assert said is not None and said.startswith("rejected: no place no") and len(said) == 600
+    message = refusal_in({"status": "rejected", "message": "no place " * 1_000_000})
+    assert message is not None and message.startswith("rejected: no place no") and len(message) == 600
 
 
 @pytest.mark.parametrize(
@@ -98,22 +98,22 @@ def test_a_long_refusal_is_shortened() -> None:
         *(None, [], "rejected", 7),
     ],
 )
-def test_what_is_no_refusal_by_its_words_is_none(answer: Any) -> None:
+def test_answers_without_words_of_refusal_are_not_refusals(answer: Any) -> None:
     assert refusal_in(answer) is None
 
 
-def test_a_part_that_is_left_out_is_no_refusal_of_a_fleet_rollout() -> None:
+def test_a_skipped_instance_does_not_make_a_fleet_rollout_a_refusal() -> None:
     assert refusal_in({"message": "0 enqueued, 4 skipped"}, skips=False) is None
     assert refusal_in({"message": "skipped: the window is closed"}, skips=False) is not None
 
 
-def test_the_health_of_an_agent_is_no_refusal() -> None:
+def test_the_health_of_an_agent_is_not_a_refusal() -> None:
     assert refusal_in({"status": "failed", "checked_at": "2026-01-01T00:00:00Z"}, status=False) is None
     assert says_no("failed") and not says_no("unhealthy") and not says_no("degraded")
 
 
 @given(ANYTHING)
-def test_no_answer_makes_a_reader_raise(value: Any) -> None:
+def test_no_answer_makes_a_reader_raise_an_exception(value: Any) -> None:
     assert refusal_in(value) is None or refusal_in(value)
     task_keys(value)
     id_key(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When two memories are the same, and what a list of them proves."""
+"""When two memories are equal, and what a list of memories proves."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_normalising_twice_is_normalising_once(value: Any) -> None:
     words=st.lists(st.text(st.characters(categories=["L", "M", "N"]), min_size=1), max_size=5),
     gaps=st.lists(BLANKS, min_size=6, max_size=6),
 )
-def test_white_space_and_unicode_forms_do_not_matter(words: list[str], gaps: list[str]) -> None:
+def test_white_space_and_unicode_forms_make_no_difference(words: list[str], gaps: list[str]) -> None:
     spread = gaps[0] + "".join(word + gap for word, gap in zip(words, gaps[1:], strict=False))
     assert same(" ".join(words), unicodedata.normalize("NFD", spread))
 
 
 @given(memory=MEMORIES, added=MEMORIES)
-def test_a_stored_memory_is_found_again_with_whatever_the_server_added(
+def test_a_stored_memory_is_found_despite_fields_that_the_server_added(
     memory: dict[str, Any], added: dict[str, Any]
 ) -> None:
     body = body_of(memory)
@@ -63,7 +63,7 @@ def test_a_stored_memory_is_found_again_with_whatever_the_server_added(
 
 
 @given(memory=MEMORIES)
-def test_a_row_can_be_sent_again_without_what_the_server_gave_it(memory: dict[str, Any]) -> None:
+def test_a_memory_of_the_server_can_be_sent_again_without_the_servers_fields(memory: dict[str, Any]) -> None:
     body = body_of(memory)
     assert not SERVER_FIELDS & set(body)
     assert body == {key: value for key, value in memory.items() if key not in SERVER_FIELDS}
@@ -86,7 +86,9 @@ def test_a_row_can_be_sent_again_without_what_the_server_gave_it(memory: dict[st
         ({"content": "a", "conversation_id": "c"}, {"content": "a", "conversation_id": "c", "customer_id": "x"}),
     ],
 )
-def test_these_are_different_memories(wanted: dict[str, Any], held: dict[str, Any]) -> None:
+def test_memories_with_another_content_kind_or_scope_are_different(
+    wanted: dict[str, Any], held: dict[str, Any]
+) -> None:
     assert find([held], wanted) is None
 
 
@@ -100,11 +102,13 @@ def test_these_are_different_memories(wanted: dict[str, Any], held: dict[str, An
         ({"content": "a", "source": None}, {"content": "a"}),
     ],
 )
-def test_these_are_the_same_memory(wanted: dict[str, Any], held: dict[str, Any]) -> None:
+def test_memories_that_differ_only_in_spelling_or_added_fields_are_equal(
+    wanted: dict[str, Any], held: dict[str, Any]
+) -> None:
     assert find([{"content": "z"}, held], wanted) == held
 
 
-def test_what_json_cannot_carry_is_refused_and_a_date_is_carried_as_text() -> None:
+def test_a_value_that_json_does_not_have_is_refused_and_a_date_becomes_text() -> None:
     assert body_of({"content": "a", "valid_until": date(2026, 1, 31)})["valid_until"] == "2026-01-31"
     for odd in (float("nan"), {1, 2}, b"bytes"):
         with pytest.raises(ValueError):
@@ -112,13 +116,15 @@ def test_what_json_cannot_carry_is_refused_and_a_date_is_carried_as_text() -> No
 
 
 @pytest.mark.parametrize("empty", [{}, {"content": " \n"}, {"kind": "fact", "content": None}, {"customer_id": "c"}])
-def test_a_memory_of_nothing_is_told(empty: dict[str, Any]) -> None:
+def test_a_memory_without_content_is_recognised(empty: dict[str, Any]) -> None:
     assert not says_something(empty)
     assert says_something({**empty, "content": "x"}) and says_something({"text": 0})
 
 
 @given(items=ANYTHING, limit=st.integers(1, 8), counted=VALUES, status=VALUES)
-def test_a_list_that_may_not_be_the_whole_is_truncated(items: list[Any], limit: int, counted: Any, status: Any) -> None:
+def test_a_list_that_may_be_incomplete_counts_as_truncated(
+    items: list[Any], limit: int, counted: Any, status: Any
+) -> None:
     listing = listing_of({"memories": items, "count": counted, "status": status}, limit)
     assert listing.listed == len(items) >= len(listing.memories) >= len(listing.ids)
     assert listing.truncated or len(items) < limit
@@ -133,30 +139,32 @@ def test_an_answer_without_memories_is_an_empty_list(answer: dict[str, Any]) -> 
     assert (listing.listed, listing.truncated, listing.available) == (0, False, True)
 
 
-def test_an_empty_list_of_a_memory_that_cannot_be_read_is_told() -> None:
+def test_an_unavailable_memory_is_not_an_empty_list() -> None:
     assert not listing_of({"memories": [], "status": {"available": False}}, 200).available
     with pytest.raises(ValueError, match="no list"):
         listing_of({"memories": "none"}, 200)
 
 
 @given(items=ANYTHING, selection=st.fixed_dictionaries({}, optional={key: st.text(min_size=1) for key in SCOPE}))
-def test_strangers_are_those_that_say_so(items: list[Any], selection: dict[str, str]) -> None:
+def test_memories_outside_the_selection_are_those_with_another_scope(
+    items: list[Any], selection: dict[str, str]
+) -> None:
     memories = listing_of({"memories": items}, 200).memories
     found = outside_selection(memories, selection)
     for row in memories:
-        told = {key: str(row[key]) for key in selection if key in row}
-        assert (row in found) == any(told[key] != selection[key] for key in told)
+        given = {key: str(row[key]) for key in selection if key in row}
+        assert (row in found) == any(given[key] != selection[key] for key in given)
 
 
 @given(items=ANYTHING)
-def test_slices_name_every_scope_that_occurs(items: list[Any]) -> None:
+def test_slices_contain_every_scope_that_occurs(items: list[Any]) -> None:
     memories = listing_of({"memories": items}, 200).memories
     for key, values in slices(memories).items():
         assert values == sorted(set(values))
         assert set(values) == {scope_of(row)[key] for row in memories if key in scope_of(row)}
 
 
-def test_what_remains_is_told_from_what_was_stored_since() -> None:
+def test_remaining_memories_are_counted_apart_from_those_stored_since() -> None:
     def listing(*items: Any) -> Any:
         return listing_of({"memories": list(items)}, 200)
 

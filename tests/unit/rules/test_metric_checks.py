@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of metrics: what is refused, what the answers of Prometheus mean, and the verdict of each."""
+"""Metric checks: invalid checks, the meaning of Prometheus answers, and the verdict of each check."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ONE = {"name": "errors", "query": "rate(errors[5m])", "must_be": "< 0.01"}
 
 
 def series(*values: float, step: float = 15.0, **labels: str) -> Series:
-    """Values up to now, a step apart."""
+    """Values up to now at intervals of ``step`` seconds."""
     return Series(labels, [(NOW - step * (len(values) - 1 - place), value) for place, value in enumerate(values)])
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("no json", "metric_checks is text, but not valid JSON"),
         ({"query": "up"}, "it must be a list of mappings"),
@@ -44,34 +44,34 @@ def series(*values: float, step: float = 15.0, **labels: str) -> Series:
         ([{**ONE, "for": -1}], "for is -1: it must be seconds"),
     ],
 )
-def test_a_check_that_cannot_be_meant_is_refused_by_its_place(given: Any, said: str) -> None:
+def test_an_invalid_check_is_refused_with_its_position(given: Any, message: str) -> None:
     with pytest.raises(ValueError) as refused:
         checks_of(given)
-    assert said in str(refused.value) and str(refused.value).endswith(".")
+    assert message in str(refused.value) and str(refused.value).endswith(".")
 
 
-def test_checks_are_a_list_its_json_text_or_none() -> None:
+def test_checks_are_a_list_or_its_json_text_or_empty() -> None:
     assert checks_of(None) == checks_of("") == checks_of([]) == []
     (check,) = checks_of('[{"query": "up", "must_be": "==1", "for": "300"}]')
     assert (check.name, check.seconds, check.holds(1.0), check.holds(0.0)) == ("up", 300.0, True, False)
 
 
 @pytest.mark.parametrize(
-    ("must_be", "seconds", "answer", "verdict", "said"),
+    ("must_be", "seconds", "answer", "verdict", "message"),
     [
         ("< 0.01", 0, [series(0.002)], "pass", "errors is 0.002, and must be < 0.01."),
         ("< 0.01", 0, [series(0.01)], "fail", "errors is 0.01, but must be < 0.01."),
         ("<= 0.01", 0, [series(0.01)], "pass", ""),
         (">= 3", 0, [series(3), series(7)], "pass", "errors is 3 to 7 in 2 series, and must be >= 3."),
         ("!= 0", 0, [series(0)], "fail", ""),
-        # Every series counts, and the reason names the one.
+        # Every series counts, and the reason names the one that misses the condition.
         ("< 1", 0, [series(0, host="a"), series(2, host="b")], "fail", 'errors is 2 (host="b"), but must be < 1.'),
         ("< 1", 0, [series(5, n=str(n)) for n in range(5)], "fail", '(n="2") and 2 more series, but must be < 1.'),
         ("< 1", 0, [series(float("inf"))], "fail", "errors is inf"),
-        # No data, and NaN of 0 divided by 0, which is no value.
+        # No data, and NaN from 0 divided by 0, which does not count as a value.
         ("< 1", 0, [], "inconclusive", "errors has no data, so it is not known whether it is < 1."),
         ("< 1", 0, [series()], "inconclusive", "errors has no data"),
-        # For some time: one value in the past that was not is enough, and the values must reach back.
+        # Over a period: one value that misses the condition is enough, and the values must cover the period.
         ("< 1", 60, [series(0, 0, 0, 0, 0)], "pass", "errors is 0, and must be < 1 for 60 s."),
         ("< 1", 60, [series(0, 2, 0, 0, 0)], "fail", "errors is 2, but must be < 1 for 60 s."),
         ("< 1", 60, [series(0, 0)], "inconclusive", "but there are only values for the last 15 s."),
@@ -79,17 +79,17 @@ def test_checks_are_a_list_its_json_text_or_none() -> None:
         ("< 1", 60, [series(3)], "fail", "errors is 3"),
     ],
 )
-def test_a_verdict_and_a_sentence_for_each_answer(
-    must_be: str, seconds: float, answer: list[Series], verdict: str, said: str
+def test_each_answer_gives_a_verdict_and_a_sentence(
+    must_be: str, seconds: float, answer: list[Series], verdict: str, message: str
 ) -> None:
     (check,) = checks_of([{**ONE, "must_be": must_be, "for": seconds}])
     found = judge(check, Answer(answer), NOW)
     assert (found.name, found.verdict) == ("metric", verdict), found
-    assert said in found.reason and found.reason.endswith(".")
+    assert message in found.reason and found.reason.endswith(".")
     assert found.facts["query"] == ONE["query"]
 
 
-def test_what_was_not_answered_is_inconclusive_and_a_wrong_query_is_a_failure() -> None:
+def test_a_failed_query_is_inconclusive_and_a_wrong_query_is_a_failure() -> None:
     (check,) = checks_of([ONE])
     away = judge(check, Answer(problem="connection refused"), NOW)
     assert (away.verdict, away.reason) == ("inconclusive", "errors cannot be read: connection refused.")
@@ -119,7 +119,7 @@ def test_the_answers_of_prometheus_are_read(data: Any, values: Any) -> None:
     assert series_of({"status": "error"}) is None
 
 
-def test_values_that_end_long_ago_or_have_a_gap_prove_nothing() -> None:
+def test_values_that_ended_long_ago_or_have_a_gap_prove_nothing() -> None:
     (check,) = checks_of([{"query": "q", "must_be": "< 1", "for": 600}])
     for times in ([-600.0, -585.0], [-600.0, -585.0, -15.0, 0.0]):
         answer = Answer(series=(Series({}, [(NOW + at, 0.0) for at in times]),))

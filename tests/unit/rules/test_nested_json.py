@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON of the user that is nested more deeply than Python reads is refused like any other that is not valid."""
+"""JSON that is nested too deeply for Python is refused like other invalid JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def of_headers(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "said"),
+    ("read", "message"),
     [
         (checks_of, "metric_checks is text, but not valid JSON"),
         (given_instances, "instances is not valid JSON"),
@@ -41,12 +41,12 @@ def of_headers(text: str) -> None:
         (of_headers, "extra_headers must be a mapping"),
     ],
 )
-def test_an_option(read: Callable[[str], Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_an_option_with_too_deep_json_is_refused(read: Callable[[str], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read(DEEP)
 
 
-def test_the_file_of_a_backup(tmp_path: Path) -> None:
+def test_a_backup_file_with_too_deep_json_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "agent-001.json"
     file.write_text(DEEP)
     with pytest.raises(BackupError, match="is damaged: it is not valid JSON"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The order of a plan: canary hosts, waves, shares, who is busy, who is in quarantine, and what is refused."""
+"""The order of a plan: canary hosts, waves, shares, busy instances, quarantine, and invalid rules."""
 
 from __future__ import annotations
 
@@ -84,18 +84,18 @@ def text(plan: Plan, rules: Rules, facts: Facts | None = None) -> str:
         (
             Rules(order="slowest_first"),
             Facts(past={"id-a2": [10.0], "id-a4": [90.0, 90.0], "id-a6": [40.0]}),
-            # What nothing is known of takes the middle of what is known.
+            # An unknown duration counts as the middle of the known ones.
             ["a4", "a1", "a3", "a5", "a6", "a7", "a8", "a2"],
         ),
     ],
 )
-def test_the_order_rule_decides(rules: Rules, facts: Facts, first: list[str]) -> None:
+def test_the_order_rule_decides_which_instances_come_first(rules: Rules, facts: Facts, first: list[str]) -> None:
     plan = planned(rules, facts)
     assert [member.name for member in plan.planned][: len(first)] == first
     assert (f"Order: {rules.order}." in text(plan, rules)) is (rules.order != "name")
 
 
-def test_a_random_order_is_that_of_its_seed_and_an_instance_less_moves_none_of_the_others() -> None:
+def test_a_random_order_follows_its_seed_and_a_missing_instance_does_not_move_the_others() -> None:
     one = [member.name for member in planned(Rules(order="random", seed="7")).planned]
     assert one == [member.name for member in planned(Rules(order="random", seed="7")).planned]
     assert sorted(one) == NAMES != one
@@ -107,7 +107,7 @@ def test_a_random_order_is_that_of_its_seed_and_an_instance_less_moves_none_of_t
 # Parts
 
 
-def test_canary_hosts_come_first_in_batches_of_the_canary() -> None:
+def test_canary_hosts_come_first_in_batches_of_the_canary_size() -> None:
     rules = Rules(canary_hosts=("a4", "a6"))
     plan = planned(rules)
     assert batches(plan) == [["a4"], ["a6"], ["a1", "a2", "a3"], ["a5", "a7", "a8"]]
@@ -118,7 +118,7 @@ def test_canary_hosts_come_first_in_batches_of_the_canary() -> None:
     assert "None of the canary hosts is in this run, so the first batch is the canary." in text(none, rules)
 
 
-def test_waves_have_their_own_limit_and_what_is_in_none_comes_after_them() -> None:
+def test_waves_have_their_own_limit_and_instances_outside_come_after_them() -> None:
     waves = (
         Wave("internal", ("a8", "a3"), soak=60.0, gate={"max_failed": 0}),
         Wave("eu", ("a1", "a2", "a3", "a4"), limit=2),
@@ -129,20 +129,20 @@ def test_waves_have_their_own_limit_and_what_is_in_none_comes_after_them() -> No
     assert batches(plan) == [["a3"], ["a8"], ["a1", "a2"], ["a4"], ["a5", "a6", "a7"]]
     assert [part.name for part in plan.parts] == ["internal", "internal", "eu", "eu", "the rest"]
     assert plan.parts[0].settings == {"max_failed": 0, "soak": 60.0}
-    # A soak of a wave makes its batches longer.
+    # The soak of a wave makes its batches longer.
     assert plan.expected[0].p90 == plan.expected[2].p90 + 60
     assert "Waves without an instance in this run: nobody." in text(plan, rules)
 
 
-def test_who_was_busy_comes_at_the_end_and_quarantine_last_and_alone() -> None:
+def test_busy_instances_come_last_before_those_in_quarantine_which_are_updated_one_by_one() -> None:
     rules = Rules(quarantine=3, defer_busy=600, canary_hosts=("a2",))
     facts = Facts(busy={"a1": "talks", "a2": "talks", "a7": "talks"}, failing=frozenset({"a7", "a3"}))
     plan = planned(rules, facts)
     assert batches(plan) == [["a4"], ["a5", "a6", "a8"], ["a1", "a2"], ["a3"], ["a7"]]
     assert [part.name for part in plan.parts] == ["", "", "busy", "quarantine", "quarantine"]
-    said = text(plan, rules, facts)
-    assert "Busy, so at the end: a1 (talks), a2 (talks), a7 (talks)." in said
-    assert "In quarantine, so last, each in a batch of its own: a3, a7. The last 3 redeploys of each failed." in said
+    shown = text(plan, rules, facts)
+    assert "Busy, so at the end: a1 (talks), a2 (talks), a7 (talks)." in shown
+    assert "In quarantine, so last, each in a batch of its own: a3, a7. The last 3 redeploys of each failed." in shown
 
 
 # Shares
@@ -166,16 +166,16 @@ GROUPS = {name: "eu" if number < 4 else "us" for number, name in enumerate(NAMES
         ),
     ],
 )
-def test_a_share_of_the_run_or_at_once(rules: Rules, expected: list[list[str]], left: int) -> None:
+def test_a_share_limits_a_run_or_a_batch_by_group(rules: Rules, expected: list[list[str]], left: int) -> None:
     plan = planned(rules)
     assert batches(plan) == expected
     assert len(plan.left) == left
-    said = text(plan, rules)
-    assert (f"Left for a later run ({left})" in said) or left in (0, 4)
-    assert ("at once (max_share" in said) is (rules.scope == "at_once")
-    # What is left is neither planned nor called current.
+    shown = text(plan, rules)
+    assert (f"Left for a later run ({left})" in shown) or left in (0, 4)
+    assert ("at once (max_share" in shown) is (rules.scope == "at_once")
+    # The remaining instances are neither planned nor reported as current.
     assert {member.name for member in plan.planned} | set(plan.left) == set(NAMES)
-    assert "Already current" not in said
+    assert "Already current" not in shown
 
 
 @st.composite
@@ -195,7 +195,7 @@ def cases(draw: st.DrawFn) -> tuple[Rules, Facts]:
 
 
 @given(cases(), st.lists(st.integers(1, 5), min_size=1, max_size=3))
-def test_every_instance_is_in_one_batch_or_left_and_no_limit_is_exceeded(
+def test_every_instance_is_in_one_batch_or_left_over_and_no_limit_is_exceeded(
     case: tuple[Rules, Facts], sizes: list[int]
 ) -> None:
     rules, facts = case
@@ -211,7 +211,7 @@ def test_every_instance_is_in_one_batch_or_left_and_no_limit_is_exceeded(
         for group, number in Counter(group_of(name, "") for name in names).items():
             assert number <= caps.get(group, 99)
     assert [name for name in taken if name in facts.failing] == taken[len(taken) - len(set(taken) & facts.failing) :]
-    # What changes by itself moves no hash.
+    # Values that change by themselves do not change the hash.
     assert planned(rules, Facts(), sizes=sizes).hash == plan.hash
 
 
@@ -228,7 +228,7 @@ def test_every_instance_is_in_one_batch_or_left_and_no_limit_is_exceeded(
         Rules(defer_busy=60.0),
     ],
 )
-def test_another_rule_is_another_plan(other: Rules) -> None:
+def test_another_rule_changes_the_hash_of_the_plan(other: Rules) -> None:
     assert moved(planned(Rules()).hash, planned(other).hash) == ["policy"]
     assert Rules().hashed == {}
 
@@ -248,7 +248,7 @@ def test_another_rule_is_another_plan(other: Rules) -> None:
         ([{"event_ts": NOW + 5, "conversation_id": "c"}], "its newest conversation was 0 s ago"),
     ],
 )
-def test_when_an_instance_is_busy(events: Any, why: str) -> None:
+def test_an_instance_is_busy_if_it_had_recent_events(events: Any, why: str) -> None:
     assert why_busy(events, NOW, 600) == why
 
 
@@ -261,36 +261,36 @@ def test_when_an_instance_is_busy(events: Any, why: str) -> None:
         ("ffs", True),
         ("fsf", False),
         ("sff", False),
-        # What is still under way is no end.
+        # A redeploy under way has not ended.
         ("pff", True),
         ("uff", False),
     ],
 )
-def test_who_belongs_into_quarantine(statuses: str, failing: bool) -> None:
+def test_instances_whose_last_redeploys_failed_are_in_quarantine(statuses: str, failing: bool) -> None:
     words = {"f": "failed", "s": "succeeded", "p": "in_progress", "u": "uncertain"}
     rows = [{"status": words[letter], "created_at": NOW - number} for number, letter in enumerate(statuses)]
     assert is_failing(reversed(rows), 2) is failing
 
 
-# What makes no sense
+# Invalid rules
 
 
 @pytest.mark.parametrize(
-    ("order", "said"), [("random", "Write random(7)"), ("fastest", "it must be name"), ("random()", "it must be")]
+    ("order", "message"), [("random", "Write random(7)"), ("fastest", "it must be name"), ("random()", "it must be")]
 )
-def test_an_order_that_is_none_is_refused(order: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(").replace(")", r"\)")):
+def test_an_invalid_order_is_refused(order: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
         order_of(order)
 
 
 @pytest.mark.parametrize("share", ["0", "0%", "101%", "-1", "a third", "", "1.5", "%"])
-def test_a_share_that_is_none_is_refused(share: str) -> None:
+def test_an_invalid_share_is_refused(share: str) -> None:
     with pytest.raises(ValueError, match="max_share is"):
         share_of(share, 10)
 
 
 @pytest.mark.parametrize(
-    ("waves", "said"),
+    ("waves", "message"),
     [
         ("eu", "must be a list"),
         ([3], "wave 1 is 3"),
@@ -307,13 +307,13 @@ def test_a_share_that_is_none_is_refused(share: str) -> None:
         (["eu", {"hosts": "eu"}], "two waves have the name eu"),
     ],
 )
-def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_an_invalid_wave_is_refused(waves: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         waves_of(waves, lambda pattern: [pattern])
 
 
 @pytest.mark.parametrize(
-    ("rules", "options", "said"),
+    ("rules", "options", "message"),
     [
         (Rules(canary_hosts=("a1",)), {"canary": 0, "canary_asked": True}, "canary is 0, which means no canary"),
         (Rules(scope="at_once"), {"scope_asked": True}, "apply to max_share, which is not given"),
@@ -326,13 +326,13 @@ def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
         (Rules(waves=(Wave("eu", ("a1",), soak=60.0, gate={"audit": True}),)), {}, ""),
     ],
 )
-def test_rules_that_make_no_sense_together_are_refused(rules: Rules, options: dict[str, Any], said: str) -> None:
+def test_rules_that_exclude_each_other_are_refused(rules: Rules, options: dict[str, Any], message: str) -> None:
     asked = {"canary": 1, "canary_asked": False, "scope_asked": False, "of_redeploys": True, "soak": 0.0, **options}
-    assert said in refusal_of(rules, **asked)
-    assert bool(refusal_of(rules, **asked)) is bool(said)
+    assert message in refusal_of(rules, **asked)
+    assert bool(refusal_of(rules, **asked)) is bool(message)
 
 
-def test_numbers_of_a_wave_may_be_texts_as_templates_make_them() -> None:
+def test_numbers_of_a_wave_may_be_text_as_templates_return_them() -> None:
     gate = {"max_failed": "1", "min_healthy_share": "0.9", "audit": "yes"}
     (wave,) = waves_of([{"hosts": "eu", "limit": "2", "soak": "60", "gate": gate}], lambda pattern: ["a1"])
     assert wave == Wave("eu", ("a1",), 2, 60.0, {"max_failed": 1, "min_healthy_share": 0.9, "audit": True})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run without batches: how long its stream takes, what fits the window, how many workers, and what it refuses."""
+"""A run without batches: the duration of its stream, what fits the window, the number of workers, invalid options."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BATCHING = {"canary": 1, "batch_max": None, "growth": "fixed", "percent": 25, "p
 
 
 @given(st.lists(st.floats(0, 100), max_size=50), st.integers(1, 12))
-def test_never_more_than_allowed_at_once_and_no_place_is_left_empty(seconds: list[float], most: int) -> None:
+def test_no_more_than_the_limit_are_under_way_and_no_place_stays_empty(seconds: list[float], most: int) -> None:
     spans = list(follow_each_other(seconds, most))
     assert [round(end - start, 6) for start, end in spans] == [round(each, 6) for each in seconds]
     for start, _end in spans:
@@ -55,7 +55,7 @@ def test_never_more_than_allowed_at_once_and_no_place_is_left_empty(seconds: lis
         (4, {"of": 0}, [1, 1]),
     ],
 )
-def test_after_the_canary_all_are_one_batch(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+def test_after_the_canary_all_instances_are_one_batch(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
     assert batch_sizes(limit, pace="continuous", **options) == sizes
 
 
@@ -75,7 +75,7 @@ def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> N
     fleet = members(9)
     known = {member.instance_id: [20.0] for member in fleet}
     plan = plan_of(fleet, known)
-    # The canary with its proof, then eight in four places.
+    # The canary with its health proof, then eight in four places.
     assert [batch.p90 for batch in plan.expected] == [30.0, 50.0]
     assert plan.fit.ends_p90 == NOON + 80
     assert plan.needs == [30.0, 30.0]
@@ -95,7 +95,7 @@ def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> N
     assert none_fits.fit.instances_that_fit == 0
 
 
-def test_what_follows_the_canary_is_one_stream_in_the_order_of_the_plan_and_a_freeze_ends_what_fits() -> None:
+def test_after_the_canary_one_stream_follows_the_plan_and_a_freeze_limits_what_fits() -> None:
     fleet = members(6)
     parts = [
         Part("canary", [fleet[4], fleet[2]]),
@@ -108,7 +108,7 @@ def test_what_follows_the_canary_is_one_stream_in_the_order_of_the_plan_and_a_fr
     assert [part.name for part in plan.parts] == ["canary", "canary", ""]
     text = in_words(plan, window=Window(None, None), limit=2, redeploy_all=False)
     assert any(line.startswith("Stream: agent-00005, agent-00001, agent-00000, agent-00003") for line in text)
-    # Two canaries of 30 s, then pairs of 20 s with a proof of 10 s: the first pair ends 90 s after noon.
+    # Two canaries of 30 s, then pairs of 20 s with a health proof of 10 s: the first pair ends 90 s after noon.
     frozen = Freezes.of([{"from": "2026-09-21T13:00", "to": "2026-09-23"}])
     tight = plan_of(fleet, known, parts=parts, canary="canary", most=2, freezes=frozen, margin=HOUR - 95.0)
     assert (tight.fit.batches_that_fit, tight.fit.instances_that_fit) == (2, 4)
@@ -116,7 +116,7 @@ def test_what_follows_the_canary_is_one_stream_in_the_order_of_the_plan_and_a_fr
     assert closed.fit.instances_that_fit == 0
 
 
-def test_without_a_past_nothing_is_told_to_the_task_and_the_plan_uses_the_fallback() -> None:
+def test_without_past_durations_the_task_gets_none_and_the_plan_uses_the_fallback() -> None:
     plan = plan_of(members(5), {}, fallback=100.0)
     assert plan.usual["agent-00001"] == (None, 100.0)
     assert [batch.p90 for batch in plan.expected] == [110.0, 110.0]
@@ -132,12 +132,12 @@ def test_without_a_past_nothing_is_told_to_the_task_and_the_plan_uses_the_fallba
         (1, 1, 20.0, 10.0, 1),
     ],
 )
-def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float, proof: float, forks: int) -> None:
+def test_each_health_proof_needs_a_worker_too(most: int, of: int, usual: float, proof: float, forks: int) -> None:
     assert forks_needed(most, of, usual, proof) == forks
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
         ({"fleetops_plan_for": "restart"}, "which is for redeploys and updates only. Leave it out here."),
@@ -157,16 +157,16 @@ def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float,
         ({"fleetops_soak": 0.0, "fleetops_repair": False, "fleetops_growth": "fixed"}, ""),
     ],
 )
-def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], said: str) -> None:
+def test_options_that_do_not_fit_the_pace_are_refused_in_one_sentence(asked: dict[str, Any], message: str) -> None:
     found = refusal_of_run({"fleetops_pace": "continuous", **asked})
-    assert said in found and bool(found) is bool(said)
+    assert message in found and bool(found) is bool(message)
     assert "\n" not in found
     if asked.get("fleetops_pace") is None:
         assert refusal_of_run(asked) == ""
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         (
             Rules(waves=(Wave("a", ("a1",)), Wave("eu", ("a2",), limit=2))),
@@ -180,13 +180,13 @@ def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], s
         (Rules(scope="at_once"), ""),
     ],
 )
-def test_the_rules_of_a_plan_that_need_batches_are_refused_by_the_same_table(rules: Rules, said: str) -> None:
+def test_rules_that_need_batches_are_refused_too(rules: Rules, message: str) -> None:
     found = refusal_of({**options_of(rules), "growth": "fixed", "soak": 0.0}, "pace=continuous")
-    assert found.startswith(said) and bool(found) is bool(said)
+    assert found.startswith(message) and bool(found) is bool(message)
 
 
 def seconds_for(count: int) -> float:
-    """CPU seconds of all decisions of a run of so many instances: the plan, and a verdict before each redeploy."""
+    """CPU seconds of all decisions of a run of ``count`` instances: the plan, and a verdict before each redeploy."""
     fleet = members(count)
     known = {member.instance_id: [10.0 + n % 21] for n, member in enumerate(fleet)}
     started = time.process_time()
@@ -200,6 +200,6 @@ def seconds_for(count: int) -> float:
     return time.process_time() - started
 
 
-def test_ten_times_the_instances_cost_about_ten_times_the_time() -> None:
+def test_ten_times_the_instances_take_about_ten_times_the_cpu_time() -> None:
     small, large = min(seconds_for(1_000) for _dummy in range(3)), min(seconds_for(10_000) for _dummy in range(3))
     assert large < 20 * small + 0.2, f"{large:.2f} s for 10,000, {small:.2f} s for 1,000"

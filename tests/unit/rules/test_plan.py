@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan of a rolling redeploy: who is in which batch, how long it takes, what fits the window, its hash."""
+"""The plan of a rolling redeploy: its batches, their duration, what fits the window, and its hash."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ seconds = st.floats(0, 4 * HOUR)
 
 @st.composite
 def fleets(draw: st.DrawFn) -> list[Member]:
-    """Members in order of names, any of them planned."""
+    """Members in order of names; any of them may be planned."""
     return [Member(name, f"id-{name}", draw(words), draw(words), draw(st.booleans()), "why") for name in draw(names_of)]
 
 
@@ -94,7 +94,7 @@ class _Inventory:
 
 
 @given(names_of, sizes_of)
-def test_batches_are_cut_as_ansible_cuts_them(names: list[str], sizes: list[int]) -> None:
+def test_batches_are_the_same_as_those_of_ansible(names: list[str], sizes: list[int]) -> None:
     executor = PlaybookExecutor.__new__(PlaybookExecutor)
     executor._inventory = _Inventory(names)
     ansible = executor._get_serialized_batches(_Play(sizes))
@@ -104,7 +104,7 @@ def test_batches_are_cut_as_ansible_cuts_them(names: list[str], sizes: list[int]
 
 
 @given(fleets(), policies(), batchings())
-def test_every_planned_instance_is_in_exactly_one_batch_and_no_batch_is_above_the_limit(
+def test_every_planned_instance_is_in_exactly_one_batch_and_no_batch_exceeds_the_limit(
     members: list[Member], policy: dict[str, Any], batching: dict[str, Any]
 ) -> None:
     plan = planned_by(members, policy, batching)
@@ -130,7 +130,7 @@ def test_every_planned_instance_is_in_exactly_one_batch_and_no_batch_is_above_th
         (8, {"growth": "percent", "percent": 100, "of": 24, "canary": 2, "batch_max": 5}, [2, 5]),
     ],
 )
-def test_batches_by_percent(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+def test_batch_sizes_can_be_a_percentage(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
     assert batch_sizes(limit, **options) == sizes
 
 
@@ -144,14 +144,14 @@ def test_batches_by_percent(limit: int, options: dict[str, Any], sizes: list[int
         ({"runtime": {"has_update": False, "current_version": "2", "available_version": "2"}}, False, "current"),
         ({"runtime": {"current_version": "1", "available_version": "2"}}, True, "outdated"),
         ({"runtime": {"current_version": "2", "available_version": "2"}}, False, "current"),
-        # The server's own word counts more than what a client makes of two versions.
+        # The server's statement wins over a comparison of two versions.
         ({"runtime": {"has_update": False, "current_version": "1", "available_version": "2"}}, False, "current"),
         ({"runtime": {"has_update": "yes"}}, True, "the server does not say whether it is current"),
         ({"runtime": None}, True, "the server does not say whether it is current"),
         ({}, True, "the server does not say whether it is current"),
     ],
 )
-def test_an_instance_is_left_alone_only_if_the_server_says_that_it_is_current(
+def test_an_instance_is_left_out_only_if_the_server_says_that_it_is_current(
     updates: dict[str, Any], planned: bool, why: str
 ) -> None:
     member = member_of("a", "1", updates, redeploy_all=False)
@@ -163,7 +163,7 @@ def test_an_instance_is_left_alone_only_if_the_server_says_that_it_is_current(
     ("updates", "planned"),
     [({"total_available": 0}, False), ({"total_available": 3}, True), ({"total_available": None}, True), ({}, True)],
 )
-def test_for_updates_of_any_component_the_total_counts(updates: dict[str, Any], planned: bool) -> None:
+def test_for_updates_of_any_component_the_total_number_decides(updates: dict[str, Any], planned: bool) -> None:
     current = {"runtime": {"has_update": False, "current_version": "2", "available_version": "2"}}
     assert member_of("a", "1", {**current, **updates}, redeploy_all=False, any_component=True).planned is planned
 
@@ -171,7 +171,7 @@ def test_for_updates_of_any_component_the_total_counts(updates: dict[str, Any], 
 # Times
 
 
-def test_durations_are_taken_from_succeeded_targets_only_by_number_or_by_times() -> None:
+def test_durations_come_only_from_succeeded_targets() -> None:
     rows = [
         {"instance_id": "a", "status": "succeeded", "duration_seconds": 30},
         {"instance_id": "a", "status": "SUCCESS", "duration_seconds": "40.5"},
@@ -203,7 +203,7 @@ def test_a_batch_takes_as_long_as_its_slowest_member(
         assert expected.p50 >= 10.0
 
 
-def test_what_nothing_is_known_of_takes_the_fallback() -> None:
+def test_an_instance_without_durations_takes_the_fallback() -> None:
     member = Member("a", "1", None, None, True, "")
     assert expect([[member]], {}, fallback=180.0, extra=5.0) == [Expected(185.0, 185.0)]
     assert expect([[member]], {"other": [20.0]}) == [Expected(20.0, 20.0)]
@@ -222,10 +222,10 @@ def _open(start: int | None, end: int | None, at: float) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(hours, hours, st.floats(0, DAY), st.lists(seconds, max_size=8), st.floats(0, 2 * HOUR))
-def test_no_batch_that_fits_ends_later_than_the_margin_before_the_window_closes(
+def test_no_batch_that_fits_ends_within_the_margin_before_the_window_closes(
     start: int | None, end: int | None, now: float, lengths: list[float], margin: float
 ) -> None:
-    """Brute force, every ten minutes, over every pair of hours, those that wrap over midnight too."""
+    """Brute force, every ten minutes, over every pair of hours, including those that wrap around midnight."""
     policy = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
     now = float(int(NOON - 12 * HOUR + now))
     expected = [Expected(length / 2, length) for length in lengths]
@@ -256,7 +256,7 @@ def test_no_batch_that_fits_ends_later_than_the_margin_before_the_window_closes(
 
 
 @given(fleets(), policies(), batchings(), st.floats(0, 1e9), st.dictionaries(st.text(max_size=3), st.lists(seconds)))
-def test_the_hash_knows_no_time_and_no_order_of_keys(
+def test_the_hash_does_not_depend_on_the_time_or_the_order_of_keys(
     members: list[Member], policy: dict[str, Any], batching: dict[str, Any], later: float, known: dict[str, list[float]]
 ) -> None:
     one = planned_by(members, policy, batching)
@@ -277,7 +277,7 @@ def test_the_hash_knows_no_time_and_no_order_of_keys(
 
 
 @given(fleets(), fleets(), policies(), policies(), batchings(), batchings())
-def test_the_hashes_are_equal_iff_fleet_policy_and_versions_are(
+def test_two_hashes_are_equal_only_if_fleet_policy_and_versions_are(
     fleet: list[Member],
     other: list[Member],
     policy: dict[str, Any],
@@ -292,7 +292,7 @@ def test_the_hashes_are_equal_iff_fleet_policy_and_versions_are(
     assert ("versions" in parts) == (versions[0] != versions[1])
 
 
-def test_newer_versions_move_the_versions_alone_also_with_batches_by_percent() -> None:
+def test_newer_versions_change_only_the_versions_part_of_the_hash() -> None:
     batching = {"canary": 1, "batch_max": None, "growth": "percent", "percent": 50}
     policy = {"max_parallel_rollouts": 8}
     before = [Member(f"a{n}", str(n), "1", "1" if n < 6 else "2", n >= 6, "") for n in range(8)]
@@ -303,17 +303,17 @@ def test_newer_versions_move_the_versions_alone_also_with_batches_by_percent() -
 
 
 @given(st.text(max_size=40))
-def test_what_is_no_hash_moves_everything(text: str) -> None:
+def test_an_invalid_hash_counts_as_a_change_of_everything(text: str) -> None:
     found = plan_hash([], {}, {})
     if text.count("-") != 2:
         assert moved(text, found) == ["fleet", "policy", "versions"]
 
 
-# In words
+# As text
 
 
 @given(fleets(), policies(), batchings(), st.floats(0, DAY))
-def test_the_words_name_every_instance_and_end_with_the_hash(
+def test_the_text_of_a_plan_names_every_instance_and_ends_with_the_hash(
     members: list[Member], policy: dict[str, Any], batching: dict[str, Any], later: float
 ) -> None:
     plan = planned_by(members, policy, batching, now=NOON + later, gone=["agent-gone"])
@@ -334,5 +334,5 @@ def test_the_words_name_every_instance_and_end_with_the_hash(
 @pytest.mark.parametrize(
     ("length", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3569, "59 min"), (3600, "1 h 00 min")]
 )
-def test_a_duration_as_people_say_it(length: float, text: str) -> None:
+def test_a_duration_is_written_for_people(length: float, text: str) -> None:
     assert duration(length) == text

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of an update policy differs, what was changed by somebody else, and what an override will make of it."""
+"""Differences between update policies, changes by somebody else, and the effect of an override."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CHANGES = st.dictionaries(st.sampled_from(COMPONENTS), MODES | st.none())
 
 
 @given(policy=TENANT, wanted=WANTED)
-def test_what_was_changed_does_not_differ_any_more(policy: dict[str, Any], wanted: dict[str, Any]) -> None:
+def test_a_changed_value_no_longer_differs(policy: dict[str, Any], wanted: dict[str, Any]) -> None:
     changes = differing(tenant_values(policy), wanted)
     assert changes.items() <= wanted.items()
     after = {**policy, **changes}
@@ -50,17 +50,17 @@ def test_what_was_changed_does_not_differ_any_more(policy: dict[str, Any], wante
 
 
 @given(policy=INSTANCE, changes=CHANGES)
-def test_the_foretold_policy_has_the_overrides_and_nothing_else_moves(
+def test_a_predicted_policy_has_the_overrides_and_no_other_change(
     policy: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    told = with_overrides(policy, changes)
-    assert overrides(told) == {**overrides(policy), **changes}
+    predicted = with_overrides(policy, changes)
+    assert overrides(predicted) == {**overrides(policy), **changes}
     others = {key: value for key, value in policy.items() if not key.startswith(tuple(changes))}
-    assert others.items() <= told.items()
+    assert others.items() <= predicted.items()
 
 
 @given(before=TENANT, after=TENANT, sent=WANTED)
-def test_drift_is_what_moved_without_being_sent(
+def test_drift_is_what_changed_without_being_sent(
     before: dict[str, Any], after: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     drift = changed_unasked(tenant_values(before), tenant_values(after), sent)
@@ -70,7 +70,7 @@ def test_drift_is_what_moved_without_being_sent(
         assert tenant_values(before)[key] == tenant_values(after)[key]
 
 
-def test_a_value_that_is_no_number_is_no_drift() -> None:
+def test_a_value_that_is_not_a_number_is_not_drift() -> None:
     # reports/2026-11 D17
     nan, infinite = {"max_parallel_rollouts": float("nan")}, {"max_parallel_rollouts": [float("inf")]}
     for before in (nan, infinite):
@@ -81,7 +81,7 @@ def test_a_value_that_is_no_number_is_no_drift() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted", "same"),
+    ("actual", "wanted", "same"),
     [
         (2, 2, True),
         (2.0, 2, True),
@@ -98,17 +98,17 @@ def test_a_value_that_is_no_number_is_no_drift() -> None:
         ({}, 0, False),
     ],
 )
-def test_a_value_is_the_wanted_one_however_it_is_spelled(said: Any, wanted: Any, same: bool) -> None:
-    assert is_value(said, wanted) is same
+def test_a_value_is_equal_in_any_spelling(actual: Any, wanted: Any, same: bool) -> None:
+    assert is_value(actual, wanted) is same
 
 
 @pytest.mark.parametrize("none", [None, "", "  ", "inherit", "Inherit", 0, False, []])
-def test_no_override_has_many_spellings(none: Any) -> None:
+def test_a_missing_override_is_recognised_in_any_spelling(none: Any) -> None:
     assert overrides({"runtime_override": none})["runtime"] is None is override_of("inherit")
 
 
 @pytest.mark.parametrize(("supported", "refused"), [(False, ["skills"]), (True, []), (None, []), ("no", [])])
-def test_auto_is_refused_only_where_the_server_says_no(supported: Any, refused: list[str]) -> None:
+def test_auto_is_refused_only_if_the_server_says_no(supported: Any, refused: list[str]) -> None:
     policy = {"skills_auto_supported": supported}
     assert auto_refused(policy, {"skills": "auto", "runtime": "auto"}) == refused
     assert auto_refused(policy, {"skills": "notify"}) == []
@@ -118,7 +118,7 @@ def test_auto_is_refused_only_where_the_server_says_no(supported: Any, refused: 
     ("start", "end", "given_keys", "opened"),
     [(3, 3, HOUR_KEYS[:1], True), (3, 3, HOUR_KEYS, False), (3, 4, HOUR_KEYS[:1], False), (None, None, (), False)],
 )
-def test_one_hour_made_equal_to_the_other_opens_the_window(
+def test_a_change_of_one_hour_that_equals_the_other_opens_the_window(
     start: Any, end: Any, given_keys: tuple[str, ...], opened: bool
 ) -> None:
     assert opened_by_one_hour(dict(zip(HOUR_KEYS, (start, end), strict=True)), dict.fromkeys(given_keys, 3)) is opened

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server says reaches people without a sign that drives their terminal."""
+"""Text of a server reaches people without characters that control their terminal."""
 
 # reports/2026-11 D15
 
@@ -32,7 +32,7 @@ from console.text.listing import listing
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\x7f\u202egnp.exe\u2028\udfff"
 
 
-def drives_a_terminal(text: str) -> bool:
+def controls_a_terminal(text: str) -> bool:
     return any(
         (ord(sign) < 0x20 and sign not in "\n\t")
         or 0x7F <= ord(sign) < 0xA0
@@ -42,9 +42,9 @@ def drives_a_terminal(text: str) -> bool:
 
 
 @given(st.text())
-def test_no_text_drives_a_terminal_and_plain_text_stays_as_it_is(text: str) -> None:
+def test_no_text_controls_a_terminal_and_plain_text_is_unchanged(text: str) -> None:
     shown = printable(text)
-    assert not drives_a_terminal(shown)
+    assert not controls_a_terminal(shown)
     shown.encode()
     assert shown == text or not all(sign.isprintable() or sign in "\n\t" for sign in text)
     assert printable(shown) == shown
@@ -61,21 +61,21 @@ def test_no_text_drives_a_terminal_and_plain_text_stays_as_it_is(text: str) -> N
         ("Zürich \u200d\U0001f469 日本", "Zürich \u200d\U0001f469 日本"),
     ],
 )
-def test_signs_become_their_escapes(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.dictionaries(st.text(), v)))
-def test_a_document_of_json_keeps_its_meaning(value: Any) -> None:
+def test_a_json_document_keeps_its_meaning(value: Any) -> None:
     document = printable_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(document) == value
-    assert not drives_a_terminal(document)
+    assert not controls_a_terminal(document)
 
 
-def test_an_error_of_the_api_is_printable_in_all_its_parts() -> None:
+def test_all_parts_of_an_api_error_are_printable() -> None:
     error = ApiError("conflict", "GET", "/v1/x", status=409, detail=HOSTILE, request_id=HOSTILE)
     for text in (str(error), error.sentence(), *map(str, error.as_dict().values())):
-        assert not drives_a_terminal(text) and (HOSTILE[:4] not in text)
+        assert not controls_a_terminal(text) and (HOSTILE[:4] not in text)
     assert "\\x1b[2J" in str(error)
 
 
@@ -85,7 +85,7 @@ def outcome(run: Any, **more: Any) -> tuple[dict[str, Any], list[str]]:
     return execute(Operation(run=run, **more), context, diff_mode=True), warnings
 
 
-def test_what_a_module_says_warns_and_returns_is_printable() -> None:
+def test_messages_warnings_and_results_of_a_module_are_printable() -> None:
     def run(context: Context) -> None:
         context.warn(f"the server says {HOSTILE}")
         context.write(lambda: None, before={"reason": HOSTILE}, after=[HOSTILE])
@@ -95,11 +95,11 @@ def test_what_a_module_says_warns_and_returns_is_printable() -> None:
     result, warnings = outcome(run)
     assert result["failed"] and result["diff"]
     for text in (*warnings, json.dumps([result], ensure_ascii=False).replace("\\\\", "")):
-        assert not drives_a_terminal(text)
+        assert not controls_a_terminal(text)
     assert json.dumps(result).count("\\u001b") == 0 and "\\x1b" in result["msg"]
 
 
-def test_what_is_written_back_to_the_server_stays_as_it_is() -> None:
+def test_values_that_are_written_back_to_the_server_are_unchanged() -> None:
     result, _warnings = outcome(
         lambda context: context.result.update(memories=[{"content": HOSTILE}], note=HOSTILE),
         verbatim=frozenset({"memories"}),
@@ -109,13 +109,13 @@ def test_what_is_written_back_to_the_server_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_lists_of_the_consoles_command_line_are_printable(form: str) -> None:
+def test_lists_of_the_console_commands_are_printable(form: str) -> None:
     rows = [{"error": HOSTILE.replace("\udfff", "")}]
     text = listing(rows, ["error"], form)
-    assert not drives_a_terminal(text)
+    assert not controls_a_terminal(text)
     assert form != "json" or json.loads(text) == rows
 
 
-def test_sentences_of_the_consoles_command_line_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_the_console_commands_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(f"The server says {HOSTILE}", 1) == 1
-    assert not drives_a_terminal(capsys.readouterr().err)
+    assert not controls_a_terminal(capsys.readouterr().err)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A record's values in messages: what is missing, null or blank is named in words."""
+"""Values of a record in messages: a missing, null or blank value is described in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 FULL = {"id": "r-1", "status": "paused", "created_at": "2026-01-01T00:00:00Z", "initiated_from_ip": "192.0.2.1"}
 
 
-def test_what_a_record_has_is_said_as_the_server_wrote_it() -> None:
+def test_existing_values_are_shown_as_the_server_wrote_them() -> None:
     assert text_of({"total_targets": 0}, "total_targets") == "0"
     assert (named("rollout", FULL), is_status(FULL), ended_as(FULL)) == ("rollout r-1", "is paused", "ended as paused")
     assert origin(FULL) == "created at 2026-01-01T00:00:00Z, from 192.0.2.1"
@@ -29,7 +29,7 @@ def test_what_a_record_has_is_said_as_the_server_wrote_it() -> None:
 
 
 @pytest.mark.parametrize("record", [{}, dict.fromkeys(FULL), dict.fromkeys(FULL, "  ")])
-def test_what_a_record_does_not_have_is_unknown_in_words(record: dict) -> None:
+def test_missing_values_are_described_as_unknown(record: dict) -> None:
     assert text_of(record, "status") == "unknown"
     assert (named("rollout", record), named("instance", record)) == (
         "a rollout without an id",
@@ -41,7 +41,7 @@ def test_what_a_record_does_not_have_is_unknown_in_words(record: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("error", "reason"),
     [
         (None, ""),
         ("", ""),
@@ -51,5 +51,5 @@ def test_what_a_record_does_not_have_is_unknown_in_words(record: dict) -> None:
         ("x" * 1_000_000, "x" * 597 + "..."),
     ],
 )
-def test_the_reason_of_a_failure_is_one_line_that_is_not_too_long(said: object, reason: str) -> None:
-    assert reason_of({"error_message": said}) == reason
+def test_the_reason_of_a_failure_is_one_line_of_limited_length(error: object, reason: str) -> None:
+    assert reason_of({"error_message": error}) == reason

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run did to each instance: each in one category, and where the server says otherwise."""
+"""The outcome of each instance of a run: one category each, and differences to the server's state."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def test_each_instance_is_in_exactly_one_category(
     gone: list[str],
     data: st.DataObject,
 ) -> None:
-    said = {name: data.draw(st.sampled_from(["current", "outdated", "unknown"])) for name in instances}
-    report = make_report(instances, planned, results, verdict=verdict, gone=gone, server=said)
+    versions = {name: data.draw(st.sampled_from(["current", "outdated", "unknown"])) for name in instances}
+    report = make_report(instances, planned, results, verdict=verdict, gone=gone, server=versions)
     sorted_out = [name for category in CATEGORIES for name in report[category]]
     assert sorted(sorted_out) == sorted(instances)
     assert report["counts"] == {category: len(report[category]) for category in CATEGORIES}
     assert set(report["gone"]) == set(gone) & set(instances)
     assert set(report["why"]) == {*report["failed"], *report["uncertain"]}
     assert all(report["why"].values())
-    # Deferred are those that would have had their turn, and only if nothing else stopped the run.
+    # Instances that would have been next are deferred, but only if nothing else stopped the run.
     assert not (report["deferred"] and verdict != "deferred")
     assert not (report["not_touched"] and verdict == "deferred")
     assert all(name in planned for name in sorted_out if name not in {*report["gone"], *report["current"]})
     for name in report["updated"]:
         assert results[name].get("changed") or results[name].get("adopted")
-        assert (name in report["disagreements"]) == (said[name] == "outdated")
+        assert (name in report["disagreements"]) == (versions[name] == "outdated")
     text = "\n".join(in_words(report, ["Because."] if verdict != "pass" else []))
     assert all(name in text for name in instances)
 
@@ -83,12 +83,12 @@ def test_each_instance_is_in_exactly_one_category(
         ({"failed": True, "reconciled": "still_unknown"}, "uncertain"),
         ({"failed": True, "reconciled": "superseded"}, "uncertain"),
         ({"failed": True, "reconciled": "not_applied"}, "failed"),
-        # A wait that ran out, and a key refused meanwhile, leave the redeploy running; a proof of health does not.
+        # After a timeout or a refused key, the redeploy is still running; after a failed health proof it is not.
         ({"failed": True, "timed_out": True, "target": {"status": "queued", "completed_at": None}}, "uncertain"),
         ({"failed": True, "changed": True, "target": {"status": "in_progress"}}, "uncertain"),
         ({"failed": True, "timed_out": True, "target": {"status": "succeeded"}}, "failed"),
         ({"failed": True, "changed": True, "target": {"status": "failed"}}, "failed"),
-        # Accepted, but nothing of it appeared.
+        # Accepted, but it never appeared.
         ({"failed": True, "changed": True, "unresolved": True}, "uncertain"),
         ({"failed": True, "changed": True, "task_id": "1"}, "failed"),
         ({"failed": True, "timed_out": True}, "failed"),
@@ -98,7 +98,7 @@ def test_the_category_of_a_result(result: dict[str, Any] | None, category: str) 
     assert category_of(result) == category
 
 
-def test_a_failed_instance_that_the_server_calls_current_is_named() -> None:
+def test_a_failed_instance_that_the_server_reports_as_current_is_named() -> None:
     report = make_report(
         ["a", "b"], ["a", "b"], {"a": {"failed": True, "msg": "Gone."}}, verdict="fail", server={"a": "current"}
     )
@@ -112,7 +112,7 @@ def test_a_failed_instance_that_the_server_calls_current_is_named() -> None:
     ]
 
 
-def test_a_prediction_and_another_word_for_what_was_done() -> None:
+def test_a_report_can_be_a_prediction_and_can_describe_another_action() -> None:
     report = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {}}, verdict="pass", server={})
     assert in_words(report, [], acted="restarted", predicted=True) == [
         "Would be restarted (1): a",
@@ -120,7 +120,7 @@ def test_a_prediction_and_another_word_for_what_was_done() -> None:
     ]
 
 
-def test_who_is_left_out_by_a_rule_is_not_touched_with_its_reason_also_in_a_deferred_run() -> None:
+def test_an_instance_that_a_rule_leaves_out_is_not_touched_and_its_reason_is_named_even_in_a_deferred_run() -> None:
     names, left = ["a", "b", "c"], {"a": "share of the run", "b": "talks"}
     report = make_report(names, ["b", "c"], {"b": {"skipped": True}}, verdict="deferred", left_out=left, server={})
     assert (report["not_touched"], report["deferred"], report["current"]) == (["a", "b"], ["c"], [])
@@ -128,7 +128,7 @@ def test_who_is_left_out_by_a_rule_is_not_touched_with_its_reason_also_in_a_defe
     assert "Not touched by rule: a, share of the run." in in_words(report, [])
 
 
-def test_two_bundles_in_one_run_are_told() -> None:
+def test_two_bundles_in_one_run_are_reported() -> None:
     results = {name: {"changed": True, "bundle_hash": found} for name, found in (("a", "x"), ("b", "y"), ("c", "x"))}
     report = make_report(["a", "b", "c"], ["a", "b", "c"], results, verdict="pass", server={})
     assert report["bundles"] == {"x": ["a", "c"], "y": ["b"]}

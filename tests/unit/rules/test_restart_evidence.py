@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a sequence of health samples proves: never a restart that was not, always one that was looked at."""
+"""What a sequence of health samples proves: never a restart that did not happen, always one that was observed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
     started_action,
 )
 
-# A busy machine is no finding.
+# A slow machine is not a failure.
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BORN = 1_700_000_000.0
 CALL = BORN + 5000.0
-# What a round of rounding may do to uptime_seconds.
+# The effect of rounding on uptime_seconds.
 ROUNDING = st.floats(-0.7, 0.7)
 TIMES = st.lists(st.floats(0.1, 400), min_size=1, max_size=25).map(sorted)
 DOWN = st.sampled_from(["nothing", "cached"])
@@ -40,7 +40,7 @@ def record(at: float, boot: float, *, skew: float = 0.0, cached: bool = False, s
 
 
 def watched(samples: list[tuple[float, Any]], **start: Any) -> Watch:
-    """The samples as (seconds since the call, record or None), after one another."""
+    """Observe the samples, (seconds since the call, record or None), one after the other."""
     watch = Watch(**start)
     for at, health in samples:
         watch = watch.see(health, at)
@@ -50,7 +50,7 @@ def watched(samples: list[tuple[float, Any]], **start: Any) -> Watch:
 # behaviour 3.5, row 23
 @CALM
 @given(times=TIMES, skew=st.floats(-90, 90), rounding=st.lists(ROUNDING, min_size=25, max_size=25), data=st.data())
-def test_an_agent_that_never_restarted_is_never_said_to_have(
+def test_no_restart_is_reported_for_an_agent_that_did_not_restart(
     times: list[float], skew: float, rounding: list[float], data: st.DataObject
 ) -> None:
     known = data.draw(st.booleans())
@@ -62,7 +62,7 @@ def test_an_agent_that_never_restarted_is_never_said_to_have(
         samples.append((at, live if down is None else None if down == "nothing" else {**live, "cached": True}))
     watch = watched(samples, **start)
     assert watch.moved is None
-    # Without a completed action, or before it is over, a gap is no evidence either.
+    # Without a completed action, or before it has settled, a gap is no evidence either.
     assert watch.evidence(completed=True, settled=False) is None
     if known:
         assert watch.evidence(completed=False, settled=True) is None
@@ -83,7 +83,7 @@ def test_a_live_record_after_the_restart_proves_it(
     start = {"boot_before": BORN + skew, "newer_than": CALL + skew} if known else {"newer_than": CALL + skew}
     seen = record(CALL + takes + later, CALL + takes, skew=skew)
     samples: list[tuple[float, Any]] = [(0.1, None if how == "nothing" else {**seen, "cached": True}) for how in before]
-    assert watched(samples, **start).moved is None, "down or cached is no evidence"
+    assert watched(samples, **start).moved is None, "no answer or a cached one is not evidence"
     watch = watched([*samples, (takes + later, seen)], **start)
     assert watch.evidence(completed=False, settled=False) == ("boot_time" if known else "uptime")
 
@@ -91,7 +91,7 @@ def test_a_live_record_after_the_restart_proves_it(
 # behaviour 3.5, row 24
 @CALM
 @given(uptime=st.floats(0, 1000), since=st.floats(0, 1000))
-def test_neither_the_cache_nor_an_older_record_counts(uptime: float, since: float) -> None:
+def test_neither_a_cached_nor_an_older_record_counts(uptime: float, since: float) -> None:
     cached = record(CALL + since, CALL + since - uptime, cached=True)
     older = record(CALL - since, CALL - since + 2)
     for health in (cached, {**cached, "cached": None}, {**cached, "cached": "false"}, older):
@@ -100,12 +100,12 @@ def test_neither_the_cache_nor_an_older_record_counts(uptime: float, since: floa
             assert (watch.moved, watch.healthy, watch.back, watch.answering) == (None, 0, False, False)
 
 
-def test_a_start_that_moves_by_rounding_has_not_moved() -> None:
+def test_a_start_time_that_differs_by_rounding_is_the_same() -> None:
     for by, moved in ((1.4, None), (1.6, "boot_time"), (-100.0, None)):
         assert watched([(9.0, record(CALL + 9, BORN + by))], boot_before=BORN).moved == moved
 
 
-def test_good_samples_from_before_the_restart_are_not_counted() -> None:
+def test_healthy_samples_from_before_the_restart_do_not_count() -> None:
     before = [(1.0, record(CALL + 1, BORN)), (2.0, record(CALL + 2, BORN)), (3.0, record(CALL + 3, BORN))]
     after = (9.0, record(CALL + 9, CALL + 4))
     assert watched(before, boot_before=BORN).healthy == 3
@@ -113,10 +113,10 @@ def test_good_samples_from_before_the_restart_are_not_counted() -> None:
     assert watched([after, (10.0, record(CALL + 10, CALL + 4, status="degraded"))], boot_before=BORN).healthy == 0
 
 
-def test_an_agent_is_untouched_only_while_it_answers_with_its_old_start() -> None:
+def test_an_agent_counts_as_not_restarted_only_while_it_answers_with_its_old_start_time() -> None:
     old, new = (1.0, record(CALL + 1, BORN)), (3.0, record(CALL + 3, CALL + 2))
     assert watched([old], boot_before=BORN).untouched
-    assert not Watch(boot_before=BORN).untouched, "it was not looked at"
+    assert not Watch(boot_before=BORN).untouched, "it was not observed"
     assert not watched([old], boot_before=None).untouched
     assert not watched([(0.5, None), old], boot_before=BORN).untouched
     assert not watched([old, new], boot_before=BORN).untouched
@@ -129,7 +129,7 @@ def test_an_agent_is_untouched_only_while_it_answers_with_its_old_start() -> Non
     ),
     start=st.fixed_dictionaries({"boot_before": st.none() | st.just(BORN), "newer_than": st.none() | st.just(CALL)}),
 )
-def test_any_record_is_taken(health: dict[str, Any], start: dict[str, Any]) -> None:
+def test_any_record_is_accepted(health: dict[str, Any], start: dict[str, Any]) -> None:
     watch = watched([(1.0, health)], **start)
     assert watch.in_words()
     assert watch.evidence(completed=False, settled=True) in (None, "boot_time", "uptime")
@@ -140,7 +140,7 @@ def test_any_record_is_taken(health: dict[str, Any], start: dict[str, Any]) -> N
 
 @CALM
 @given(rows=ANYTHING | st.lists(st.dictionaries(st.sampled_from(["action", "status", "id", "created_at"]), ANYTHING)))
-def test_any_list_of_actions_is_taken(rows: Any) -> None:
+def test_any_list_of_actions_is_accepted(rows: Any) -> None:
     found = rows_of({"actions": rows})
     assert started_action(found, "reboot", {key for row in found if (key := action_key(row))}, None) is None
     for row in found:
@@ -167,7 +167,7 @@ def test_a_call_is_found_among_the_actions(spelled: str) -> None:
     assert started_action(rows, "reboot", set(), None) is None
 
 
-def test_the_last_restart_is_told_from_the_start_and_from_the_actions() -> None:
+def test_the_last_restart_is_known_from_the_start_time_and_the_actions() -> None:
     now = CALL + 100
     fresh, aged = record(now, CALL), record(now, BORN)
     assert restarted_ago("power_cycle", fresh, [], now, 600) == 100
@@ -179,7 +179,7 @@ def test_the_last_restart_is_told_from_the_start_and_from_the_actions() -> None:
 
 
 @pytest.mark.parametrize("explanation", ["power-cycle", "redeploy", "apply-all"])
-def test_a_start_that_another_action_explains_is_no_reboot(explanation: str) -> None:
+def test_a_start_time_that_another_action_explains_is_not_a_reboot(explanation: str) -> None:
     now = CALL + 100
     fresh = record(now, CALL + 2)
     assert restarted_ago("reboot", fresh, [action(explanation, CALL, CALL + 2)], now, 600) is None
@@ -189,7 +189,7 @@ def test_a_start_that_another_action_explains_is_no_reboot(explanation: str) -> 
 
 @CALM
 @given(ages=st.lists(st.floats(0, 5000), max_size=6), within=st.integers(1, 4000))
-def test_the_newest_completed_action_within_the_time_counts(ages: list[float], within: int) -> None:
+def test_the_newest_completed_action_within_the_period_counts(ages: list[float], within: int) -> None:
     rows = [action("power-cycle", CALL - age - 1, CALL - age) for age in ages]
     rows += [action("power-cycle", CALL, status="running"), action("reboot", CALL - 1, CALL)]
     expected = min((age for age in ages if age <= within), default=None)

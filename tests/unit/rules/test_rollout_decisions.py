@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decisions about rollouts: which one was started, what a state takes, how targets ended, which may be retried."""
+"""Decisions about rollouts: which one was started, which call a state needs, how targets ended, which to retry."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ CALLED = Evidence(frozenset({"old"}), NOW, 2, 3, frozenset({"t1", "t2"}))
 
 
 @given(row=ROW, rows=st.lists(ROW, max_size=4), state=STATES, force=st.booleans(), anything=JSON)
-def test_no_answer_makes_a_decision_raise(row: dict, rows: list[dict], state: str, force: bool, anything: Any) -> None:
+def test_no_answer_makes_a_decision_raise_an_exception(
+    row: dict, rows: list[dict], state: str, force: bool, anything: Any
+) -> None:
     evidence = Evidence(frozenset(), NOW, 1, 2, task_keys(anything))
     new_fleet_rollouts(rows, evidence)
     started_rollout([{"rollout": row, "targets": rows}, {"rollout": {}, "targets": []}], evidence)
@@ -82,7 +84,7 @@ def test_no_answer_makes_a_decision_raise(row: dict, rows: list[dict], state: st
 # Which one was started
 
 
-def test_only_new_rollouts_of_the_fleet_come_in_question() -> None:
+def test_only_new_fleet_rollouts_are_candidates() -> None:
     rows = [
         rollout("new"),
         rollout("old"),
@@ -91,7 +93,7 @@ def test_only_new_rollouts_of_the_fleet_come_in_question() -> None:
         rollout("no time", created_at=None),
         rollout("of one", scope="whatever", total_targets=1),
     ]
-    # An id may prove what the time speaks against (reports/2026-11 B5).
+    # An id wins over a time that does not fit (reports/2026-11 B5).
     assert [row["id"] for row in new_fleet_rollouts(rows, CALLED)] == ["new", "earlier", "no time"]
     without_ids = Evidence(CALLED.known_ids, NOW, 2, 3)
     assert [row["id"] for row in new_fleet_rollouts(rows, without_ids)] == ["new", "no time"]
@@ -109,13 +111,13 @@ def test_ids_win_over_instances_and_instances_over_counts() -> None:
 
 
 @given(st.permutations([detail("a", "x1"), detail("b", "x2", created_at="2026-01-01T00:00:09Z")]))
-def test_of_two_that_fit_equally_well_neither_is_taken(details: list[dict]) -> None:
+def test_if_two_rollouts_match_equally_well_neither_is_chosen(details: list[dict]) -> None:
     found = started_rollout(details, Evidence(frozenset(), NOW, 2, 2))
     assert found.detail is None and found.match is None
     assert {row["id"] for row in found.candidates} == {"a", "b"}
 
 
-def test_an_id_beats_the_clock_and_without_one_time_and_size_must_fit() -> None:
+def test_an_id_wins_over_the_time_and_without_one_time_and_size_must_match() -> None:
     early = detail("a", "T1", created_at="2025-12-31T23:00:00Z")
     assert started_rollout([early], CALLED).match == "exact"
     without_ids = Evidence(frozenset(), NOW, 2, 2)
@@ -126,7 +128,7 @@ def test_an_id_beats_the_clock_and_without_one_time_and_size_must_fit() -> None:
 
 
 @given(details=st.lists(st.builds(detail, st.sampled_from("abc"), st.sampled_from(["t1", "x"])), max_size=4))
-def test_what_is_found_is_exact_by_ids_or_the_only_one(details: list[dict]) -> None:
+def test_a_match_is_exact_by_ids_or_if_it_is_the_only_candidate(details: list[dict]) -> None:
     found = started_rollout(details, CALLED)
     with_our_task = [d for d in details if d["targets"][0]["celery_task_id"] == "t1"]
     if found.match == "exact":
@@ -138,11 +140,11 @@ def test_what_is_found_is_exact_by_ids_or_the_only_one(details: list[dict]) -> N
 
 
 @given(JSON)
-def test_the_texts_of_any_shape_are_found_without_its_keys(value: Any) -> None:
+def test_the_texts_in_any_shape_are_found_without_its_keys(value: Any) -> None:
     assert task_keys({"key": [value, "inside"]}) == task_keys(value) | {"inside"}
 
 
-# What a state takes
+# Which call a state needs
 
 
 @pytest.mark.parametrize(
@@ -153,21 +155,21 @@ def test_the_texts_of_any_shape_are_found_without_its_keys(value: Any) -> None:
         ("cancelled", "call call call already too_late too_late too_late already call"),
     ],
 )
-def test_what_each_status_takes(state: str, expected: str) -> None:
+def test_each_status_leads_to_the_right_call(state: str, expected: str) -> None:
     for word, step in zip(WORDS, expected.split(), strict=True):
         under_way = word in ("pending", "in_progress", "brewing")
         row = rollout("r", status=word, in_progress_targets=int(under_way))
         assert transition(state, row, []) == step, word
 
 
-def test_a_forced_cancel_is_sent_as_long_as_something_is_in_progress() -> None:
+def test_a_forced_cancel_is_sent_while_something_is_in_progress() -> None:
     row = rollout("r", status="cancelling", in_progress_targets=1)
     assert transition("cancelled", row, [], force=False) == "already"
     assert transition("cancelled", row, [], force=True) == "call"
 
 
 @given(state=STATES, force=st.booleans(), numbers=st.tuples(*[NUMBERS] * 6))
-def test_no_target_is_lost_by_a_transition(state: str, force: bool, numbers: tuple[int, ...]) -> None:
+def test_no_target_is_lost_in_a_transition(state: str, force: bool, numbers: tuple[int, ...]) -> None:
     names = ("queued", "in_progress", "succeeded", "failed", "uncertain")
     row = {f"{name}_targets": n for name, n in zip(names, numbers[:5], strict=True)}
     before = counters({**row, "total_targets": sum(numbers)})
@@ -183,30 +185,30 @@ def test_no_target_is_lost_by_a_transition(state: str, force: bool, numbers: tup
 
 
 @given(st.lists(st.sampled_from(["succeeded", "failed", "uncertain", "cancelled", "skipped", "brewed"]), max_size=8))
-def test_every_target_has_one_end_and_only_good_ones_are_not_told(words: list[str]) -> None:
+def test_every_target_has_one_outcome_and_only_successes_are_not_listed(words: list[str]) -> None:
     targets = [{"id": str(n), "status": word} for n, word in enumerate(words)]
     found = ends(targets)
-    told = [int(row["id"]) for row in [*found.bad, *found.cancelled]]
-    assert sorted(told) == [n for n, word in enumerate(words) if word not in ("succeeded", "skipped")]
+    reported = [int(row["id"]) for row in [*found.bad, *found.cancelled]]
+    assert sorted(reported) == [n for n, word in enumerate(words) if word not in ("succeeded", "skipped")]
     assert ends(targets, [row["id"] for row in found.uncertain]).uncertain == []
 
 
-def test_what_is_under_way_has_no_end_yet() -> None:
+def test_a_target_under_way_has_no_outcome_yet() -> None:
     rows = [{"id": "1", "status": "queued"}, {"id": "2", "status": "brewing"}, {"id": "3", "status": "failed"}]
     found = ends(rows, finished=False)
     assert [row["id"] for row in found.bad] == ["3"] and found.total == 3
     assert in_words(found, {}) == "of 3 targets, 1 failed: an instance without an id"
 
 
-def test_ends_are_told_with_the_first_five_instances_and_their_reasons() -> None:
+def test_outcomes_are_reported_with_the_first_five_instances_and_their_reasons() -> None:
     rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
     names = host_names([{"instance_id": "i1", "instance_hostname": "host-1"}, {"instance_id": "i2"}, None])
-    said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
-    assert said.startswith("of 8 targets, 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
-    assert said.endswith(" and 2 more")
+    text = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
+    assert text.startswith("of 8 targets, 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
+    assert text.endswith(" and 2 more")
 
 
-def test_a_word_that_nobody_knows_is_quiet_only_when_nothing_can_move() -> None:
+def test_a_rollout_with_an_unknown_status_is_finished_only_if_no_target_can_change() -> None:
     assert is_quiet({"status": "brewed"}, [{"status": "succeeded"}])
     assert not is_quiet({"status": "brewed"}, [{"status": "succeeded"}, {"status": "queued"}])
     assert not is_quiet({"status": "brewed", "queued_targets": 1}, [])
@@ -214,7 +216,7 @@ def test_a_word_that_nobody_knows_is_quiet_only_when_nothing_can_move() -> None:
 
 
 @given(ago=st.integers(0, 200), grace=st.integers(0, 120))
-def test_the_grace_counts_from_when_the_target_was_lost(ago: int, grace: int) -> None:
+def test_the_grace_period_counts_from_when_the_result_was_lost(ago: int, grace: int) -> None:
     lost = {"status": "uncertain", "completed_at": NOW - ago}
     assert grace_left([lost], NOW, grace) == max(0, grace - ago)
     assert grace_left([lost, {"status": "uncertain"}], NOW, grace) == grace
@@ -225,7 +227,7 @@ def test_the_grace_counts_from_when_the_target_was_lost(ago: int, grace: int) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict", "anyhow", "retried"),
+    ("status", "verdict", "forced", "retried"),
     [
         ("failed", None, False, True),
         ("error", None, False, True),
@@ -241,10 +243,10 @@ def test_the_grace_counts_from_when_the_target_was_lost(ago: int, grace: int) ->
         ("brewing", None, True, False),
     ],
 )
-def test_only_what_failed_or_was_certainly_not_applied_is_retried(
-    status: str, verdict: str | None, anyhow: bool, retried: bool
+def test_only_failed_or_certainly_unapplied_targets_are_retried(
+    status: str, verdict: str | None, forced: bool, retried: bool
 ) -> None:
-    assert (why_not_retried({"status": status}, verdict, anyhow) is None) == retried
+    assert (why_not_retried({"status": status}, verdict, forced) is None) == retried
 
 
 @pytest.mark.parametrize(
@@ -258,6 +260,6 @@ def test_only_what_failed_or_was_certainly_not_applied_is_retried(
         ({"detail_json": {"attempts": 2}}, True),
     ],
 )
-def test_a_retry_shows_in_the_row(change: dict[str, Any], reopened: bool) -> None:
+def test_a_retry_is_visible_in_the_row(change: dict[str, Any], reopened: bool) -> None:
     before = {"id": "1", "status": "failed", "celery_task_id": "t1", "completed_at": "x", "detail_json": None}
     assert was_reopened(before, {**before, **change}) == reopened

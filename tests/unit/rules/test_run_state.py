@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a rolling run: what each batch leaves behind, and what the gate is asked about next."""
+"""The state of a rolling run: the result of each batch, and what the gate checks next."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ def run_of(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def after(state: dict[str, Any], names: list[str], results: dict[str, Any], *, dropped: str = "") -> dict[str, Any]:
-    """The state after a whole batch."""
+    """The state after a batch."""
     begun = batch_started(state, names, expected_seconds=180.0)
     return batch_ended(begun, results, [name for name in names if name != dropped])
 
 
-def test_the_gate_is_asked_about_the_first_batch_of_the_plan() -> None:
+def test_the_gate_checks_the_first_batch_of_the_plan() -> None:
     state = run_of(PLAN)
     assert (state["next_batch"], state["expected_seconds"]) == ({"agent-001": "id-1"}, 40.0)
     assert state["waiting"] == state["planned"] == PLAN["planned"]
     assert (state["plan_hash"], state["left_alone"], state["verdict"]) == ("abc", ["agent-005"], "fail")
 
 
-def test_the_hosts_of_the_group_are_told_in_the_order_of_the_plan_what_their_task_needs() -> None:
+def test_hosts_join_the_group_in_the_order_of_the_plan_with_the_variables_of_their_tasks() -> None:
     state = {**run_of(PLAN), "run": "run-1", "order": ["agent-003", "agent-001"], "verdict": "pass"}
-    told = members(state, {"agent-003": {"p50": 20.0, "p90": 35.0}})
-    assert [one["name"] for one in told] == ["agent-003", "agent-001"]
-    assert {one["group"] for one in told} == {"fleetops_planned"}
-    assert [one["usual_seconds"]["p50"] for one in told] == [20.0, None]
-    assert [one["stream"] for one in told] == [
+    hosts = members(state, {"agent-003": {"p50": 20.0, "p90": 35.0}})
+    assert [one["name"] for one in hosts] == ["agent-003", "agent-001"]
+    assert {one["group"] for one in hosts} == {"fleetops_planned"}
+    assert [one["usual_seconds"]["p50"] for one in hosts] == [20.0, None]
+    assert [one["stream"] for one in hosts] == [
         {"run": "run-1", "name": "agent-003", "needs": 45.0, "place": 0},
         {"run": "run-1", "name": "agent-001", "needs": 190.0, "place": 1},
     ]
     assert members({**state, "verdict": "deferred"}, {}) == []
 
 
-def test_without_a_plan_every_instance_is_looked_at_and_the_gate_is_asked_about_one() -> None:
+def test_without_a_plan_every_instance_is_processed_and_the_gate_checks_one() -> None:
     state = run_of({})
     assert state["planned"] == FLEET
     assert (state["next_batch"], state["expected_seconds"]) == ({"agent-001": "id-1"}, 180.0)
@@ -79,14 +79,14 @@ def test_a_plan_with_nothing_to_do_passes_without_the_gate() -> None:
     assert (state["verdict"], state["reasons"], state["next_batch"]) == ("pass", [], {})
 
 
-def test_a_refused_run_plans_nothing_and_keeps_the_hash_and_the_reason() -> None:
+def test_a_refused_run_has_no_plan_but_keeps_the_hash_and_the_reason() -> None:
     state = refused("The plan moved.", PLAN, group="fleetops_planned_2")
     assert (state["verdict"], state["reasons"], state["plan_hash"]) == ("fail", ["The plan moved."], "abc")
     assert (state["planned"], state["refused"], state["group"]) == ({}, True, "fleetops_planned_2")
     assert set(state) == set(run_of(PLAN)) | {"refused"}
 
 
-def test_the_next_batch_has_the_ids_and_the_seconds_of_the_plan_and_later_ones_the_given_seconds() -> None:
+def test_the_next_batch_takes_ids_and_seconds_from_the_plan_and_later_batches_take_the_given_seconds() -> None:
     first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
     second = batch_started(first, ["agent-002", "agent-003"], expected_seconds=180.0)
     assert second["next_batch"] == {"agent-002": "id-2", "agent-003": "id-3"}
@@ -96,7 +96,7 @@ def test_the_next_batch_has_the_ids_and_the_seconds_of_the_plan_and_later_ones_t
     assert third["begun"] == ["agent-001", "agent-002", "agent-003", "agent-004"]
 
 
-def test_a_batch_leaves_updated_failed_and_waiting_instances() -> None:
+def test_after_a_batch_instances_are_updated_failed_or_waiting() -> None:
     first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
     state = after(
         first,
@@ -109,12 +109,12 @@ def test_a_batch_leaves_updated_failed_and_waiting_instances() -> None:
     assert (state["batches"], state["last_batch"]) == (2, ["agent-002", "agent-003", "agent-004"])
 
 
-def test_a_host_that_ansible_dropped_has_failed_whatever_its_result_says() -> None:
+def test_a_host_that_ansible_dropped_counts_as_failed_whatever_its_result() -> None:
     state = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD}, dropped="agent-001")
     assert (state["failed"], state["updated"]) == (["agent-001"], {})
 
 
-def test_an_instance_that_the_run_does_not_plan_is_refused_by_its_name() -> None:
+def test_an_instance_outside_the_plan_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^agent-005 cannot be in this batch: .* group fleetops_planned\.$"):
         batch_started(run_of(PLAN), ["agent-001", "agent-005"], expected_seconds=180.0)
 
@@ -142,12 +142,12 @@ def test_the_report_decides_how_the_run_ended() -> None:
         (["all", "fleetops_instances", "fleetops_planned_by_hand"], "fleetops_planned"),
         (["fleetops_planned"], "fleetops_planned_2"),
         (["fleetops_planned", "fleetops_planned_2"], "fleetops_planned_3"),
-        # Groups of the inventory, whose hosts are not those of a plan.
+        # Groups of the inventory that no plan created.
         (["fleetops_planned_2"], "fleetops_planned_3"),
         (["fleetops_planned_3", "fleetops_planned"], "fleetops_planned_2"),
     ],
 )
-def test_each_run_of_a_process_has_a_group_of_its_own(groups: list[str], free: str) -> None:
+def test_each_run_in_a_process_has_its_own_group(groups: list[str], free: str) -> None:
     assert free_group(groups) == free
 
 
@@ -172,7 +172,7 @@ def test_each_planned_instance_is_updated_failed_or_waiting_and_the_state_is_pla
     assert json.loads(json.dumps(state)) == state
 
 
-def test_bundles_are_gathered_over_the_batches_and_a_result_without_one_adds_none() -> None:
+def test_bundles_are_collected_across_batches_and_a_result_without_one_adds_none() -> None:
     one = after(run_of(PLAN), ["agent-001"], {"agent-001": {**GOOD, "bundle_hash": "aa"}})
     results = {
         "agent-002": {**GOOD, "bundle_hash": "bb"},
@@ -185,7 +185,7 @@ def test_bundles_are_gathered_over_the_batches_and_a_result_without_one_adds_non
     }
 
 
-def test_the_gate_after_a_batch_is_asked_as_its_wave_says_and_before_the_first_as_the_first_says() -> None:
+def test_the_gate_uses_the_settings_of_the_wave_before_each_batch() -> None:
     gates = [{"soak": 60.0}, {"max_failed": 1}]
     plan = {**PLAN, "batches": [{**batch, "gate": g} for batch, g in zip(PLAN["batches"], gates, strict=True)]}
     first = batch_started(run_of(plan), ["agent-001"], expected_seconds=180.0)
@@ -196,7 +196,7 @@ def test_the_gate_after_a_batch_is_asked_as_its_wave_says_and_before_the_first_a
     assert third["gate"] == gates[1]
 
 
-def test_the_order_and_the_sizes_of_the_plan_are_kept_and_who_is_busy_in_its_turn_is_left_out() -> None:
+def test_order_and_sizes_of_the_plan_are_kept_and_busy_instances_are_left_out_at_their_turn() -> None:
     plan = {**PLAN, "busy": {"agent-004": "talks"}, "left_out": {"agent-005": "share"}}
     state = run_of(plan)
     assert (state["order"], state["sizes"]) == (["agent-001", "agent-002", "agent-003", "agent-004"], [1, 3])

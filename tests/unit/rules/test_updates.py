@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the available updates, the age of their report, and a refusal: whatever the server leaves out."""
+"""Reading available updates, the age of their report, and refusals, with any field missing."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ UPDATES = st.fixed_dictionaries(
 
 
 @given(UPDATES, UPDATES)
-def test_nothing_that_a_server_may_say_is_an_exception(before: dict[str, Any], now: dict[str, Any]) -> None:
+def test_no_answer_raises_an_exception(before: dict[str, Any], now: dict[str, Any]) -> None:
     left = without_runtime(before)
-    assert all(c.kind != "runtime" for c in outdated(left)), "what was deployed does not wait"
-    assert [c for c in outdated(before) if c.kind != "runtime"] == outdated(left), "and all else still does"
+    assert all(c.kind != "runtime" for c in outdated(left)), "the deployed runtime is no longer outdated"
+    assert [c for c in outdated(before) if c.kind != "runtime"] == outdated(left), "and everything else still is"
     assert set(versions(before)) == set(versions(before, updated=True)) == {c.name for c in components_of(before)}
     number = waiting(before)
     assert number is None or number >= 0
@@ -75,12 +75,12 @@ def test_nothing_that_a_server_may_say_is_an_exception(before: dict[str, Any], n
         ({}, None),
     ],
 )
-def test_the_servers_number_counts_and_else_what_its_rows_say(updates: dict[str, Any], number: int | None) -> None:
+def test_the_servers_number_of_updates_wins_over_its_rows(updates: dict[str, Any], number: int | None) -> None:
     assert waiting(updates) == number
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         None,
         "full",
@@ -94,12 +94,12 @@ def test_the_servers_number_counts_and_else_what_its_rows_say(updates: dict[str,
         "Please try later",
     ],
 )
-def test_a_409_about_a_full_or_busy_server_may_pass(said: str | None) -> None:
-    assert may_pass("conflict", 409, said)
+def test_a_409_about_a_full_or_busy_server_is_temporary(message: str | None) -> None:
+    assert may_pass("conflict", 409, message)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Instance is not running",
         "Instance has no bundle",
@@ -110,13 +110,13 @@ def test_a_409_about_a_full_or_busy_server_may_pass(said: str | None) -> None:
         "Successfully rejected",
     ],
 )
-def test_any_other_409_does_not(said: str) -> None:
-    assert not may_pass("conflict", 409, said)
-    assert may_pass("conflict", 423, said) and may_pass("rate_limited", 429, said)
+def test_any_other_409_is_final(message: str) -> None:
+    assert not may_pass("conflict", 409, message)
+    assert may_pass("conflict", 423, message) and may_pass("rate_limited", 429, message)
     assert not any(may_pass(kind, None, "busy") for kind in ("server", "forbidden", "invalid", "not_found"))
 
 
-def test_a_report_without_a_time_hides_a_redeploy_of_the_last_hour_only() -> None:
+def test_a_report_without_a_time_counts_as_outdated_for_an_hour_after_a_redeploy() -> None:
     done = {"id": "1", "status": "succeeded", "created_at": 900.0, "completed_at": 1000.0}
     assert manifest_is_stale({}, [done], 1000.0 + 3600) == done
     assert manifest_is_stale({}, [done], 1000.0 + 3601) is None

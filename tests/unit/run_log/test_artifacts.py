@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Artifacts of big fleets: what a person has said stays, the lists of hosts become shorter."""
+"""Artifacts of large fleets: texts and numbers are kept, lists of hosts are shortened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT = 65536
 
 
 def report_of(hosts: int) -> dict[str, Any]:
-    """What fleet_report gives to set_stats after a run in which every second instance failed."""
+    """The set_stats data of fleet_report after a run in which every second instance failed."""
     names = [f"agent-{number:05d}.{'long-' * 8}name.fra1.example.com" for number in range(hosts)]
     outcomes = {
         name: {"failed": True, "msg": f"{name}: the redeploy failed"} if n % 2 else {"changed": True}
@@ -32,7 +32,7 @@ def report_of(hosts: int) -> dict[str, Any]:
 # reports/2026-11 D2
 @pytest.mark.parametrize("hosts", [10, 500, 2000, 20000])
 @pytest.mark.parametrize("limit", [4096, LIMIT])
-def test_the_scalars_of_a_report_stay_whatever_the_size_of_the_fleet(hosts: int, limit: int) -> None:
+def test_the_scalars_of_a_report_are_kept_for_any_size_of_the_fleet(hosts: int, limit: int) -> None:
     data = report_of(hosts)
     kept = cut_artifacts(data, limit, Redactor())
     assert len(json.dumps(kept, separators=(",", ":"))) <= limit or len(json.dumps(data)) <= limit
@@ -48,16 +48,16 @@ def test_the_scalars_of_a_report_stay_whatever_the_size_of_the_fleet(hosts: int,
     assert cut_artifacts(kept, limit, Redactor()) == kept
 
 
-def test_a_reason_that_is_itself_too_long_is_cut_and_not_left_out() -> None:
+def test_a_reason_that_is_too_long_is_shortened_and_not_left_out() -> None:
     kept = cut_artifacts({"fleetops_report": {"override_reason": "because " * 20000}}, LIMIT, Redactor())
     assert kept["fleetops_report"]["override_reason"].startswith("because because")
 
 
-def test_artifacts_of_thousands_of_scalars_are_left_out_as_a_whole() -> None:
+def test_artifacts_with_thousands_of_scalars_are_left_out_completely() -> None:
     assert cut_artifacts({f"key_{n}": n for n in range(20000)}, LIMIT, Redactor()) == {"truncated": True}
     assert cut_artifacts(["x"] * 70000, LIMIT, Redactor()) == {"truncated": True}
 
 
-def test_a_number_that_json_cannot_say_costs_nothing_else() -> None:
+def test_a_number_that_json_does_not_have_affects_no_other_value() -> None:
     kept = cut_artifacts({"share": float("nan"), "fleetops_report": {"override_reason": "CVE"}}, LIMIT, Redactor())
     assert (kept["share"], kept["fleetops_report"], kept["truncated"]) == ("nan", {"override_reason": "CVE"}, True)

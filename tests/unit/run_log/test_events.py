@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The events of a run: their times, their lines, and what a result may become in one."""
+"""The events of a run: their times, their lines, and how results are stored in them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ DECADES = st.integers(0, 4_102_444_800_000_000)
 
 
 @given(st.lists(DECADES, min_size=1, max_size=5), st.integers(0, 999_999))
-def test_times_are_iso_8601_in_any_order(instants: list[int], later: int) -> None:
+def test_times_are_iso_8601_for_any_order_of_calls(instants: list[int], later: int) -> None:
     clock = Clock()
     for micros in [*instants, instants[-1] // 1_000_000 * 1_000_000 + later]:
         same, text = clock.at(micros)
-        told = datetime.datetime.fromisoformat(text)
+        parsed = datetime.datetime.fromisoformat(text)
         epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-        assert (same, (told - epoch) // datetime.timedelta(microseconds=1)) == (micros, micros)
+        assert (same, (parsed - epoch) // datetime.timedelta(microseconds=1)) == (micros, micros)
         assert len(text) == len("2026-11-24T10:00:00.000000+00:00")
 
 
-def test_an_event_has_the_data_of_its_parent_and_its_own_and_its_uuid_twice(tmp_path: Path) -> None:
+def test_an_event_has_its_own_data_and_that_of_its_parent_and_its_uuid_twice(tmp_path: Path) -> None:
     writer = EventWriter(spool := Spool(tmp_path, "run-1", STARTED), "run-1", Masks(), Clock())
     writer.write("playbook_on_start", Parent(None, {"playbook": "site.yml"}), {"fleetops_run": {}}, event_uuid="p")
     task = Parent("t", {"playbook": "site.yml", "task": "Café \ud800"}, loop=["a"])
@@ -69,7 +69,7 @@ def test_an_event_that_cannot_be_written_leaves_no_gap_in_the_counters(tmp_path:
     assert [(line["counter"], line.get("dropped_events")) for line in lines] == [(1, None), (2, 1)]
 
 
-def test_the_recap_of_a_playbook_leaves_out_what_earlier_playbooks_of_the_command_counted() -> None:
+def test_the_recap_of_a_playbook_leaves_out_the_counts_of_earlier_playbooks_of_the_command() -> None:
     names = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
     none: dict[str, dict[str, int]] = {name: {} for name in names}
     before = {**none, "ok": {"a": 3, "b": 1}, "processed": {"a": 1, "b": 1}}
@@ -78,7 +78,7 @@ def test_the_recap_of_a_playbook_leaves_out_what_earlier_playbooks_of_the_comman
     assert recap_since({}, before) == before
 
 
-def test_what_json_cannot_say_leaves_status_and_ids() -> None:
+def test_a_result_that_json_cannot_represent_keeps_its_status_and_ids() -> None:
     endless: dict[str, Any] = {"changed": True, "rollout_id": "r-1", "rate": float("nan")}
     assert storable_result(endless, "runner_on_ok", LIMIT, REDACTOR) == {
         "changed": True,
@@ -91,8 +91,8 @@ def test_what_json_cannot_say_leaves_status_and_ids() -> None:
     assert storable_result(None, "runner_on_ok", LIMIT, REDACTOR) is None
 
 
-def test_of_data_in_ansibles_own_types_the_same_is_kept_as_of_its_native_copy() -> None:
-    """Results that are not kept whole are read before ansible-core makes native types of them."""
+def test_values_in_ansibles_own_types_are_stored_like_native_ones() -> None:
+    """Results that are not stored completely are read before ansible-core converts them to native types."""
     from ansible.parsing.dataloader import DataLoader
 
     loaded = DataLoader().load("{rollout_id: a word, rc: 0, attempts: 2.5, action_id: 2026-01-02, adopted: true}")
@@ -107,7 +107,7 @@ def test_of_data_in_ansibles_own_types_the_same_is_kept_as_of_its_native_copy() 
         }
 
 
-def test_censored_results_are_never_kept_whole() -> None:
+def test_censored_results_are_never_stored_completely() -> None:
     for event in ("runner_on_failed", "runner_on_ok"):
         assert not is_kept_whole({"changed": True, "_ansible_no_log": True, "msg": "x"}, event)
         assert not is_kept_whole({"changed": True, "censored": "x"}, event)

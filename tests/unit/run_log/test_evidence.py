@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is kept of a plan, a gate and a report: all of a small one, the scalars of a large one, never a secret."""
+"""What the run log keeps of plans, gates and reports: all of small ones, the scalars of large ones, no secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(many: int) -> list[str]:
 
 
 def document(kind: str, result: dict[str, Any], *, limit: int = LIMIT, event: str = "runner_on_ok") -> dict[str, Any]:
-    """The document of a result, checked to be of this kind, small enough, scrubbed, and kept as it is a second time."""
+    """The document of a result. Checks its kind, size and masking, and that storing it again changes nothing."""
     found = evidence_of(event, MODULE.format(kind), result, limit, REDACTOR)
     assert found is not None
     assert found["kind"] == kind
@@ -91,7 +91,7 @@ def report_of(hosts: list[str], message: str = "the redeploy failed") -> dict[st
     return {"changed": False, "report": {**made, "reasons": [f"The budget is used up ({KEY})."]}, "text": ["..."]}
 
 
-def test_a_small_plan_is_kept_with_its_batches_and_without_what_it_says_of_each_instance() -> None:
+def test_a_small_plan_is_kept_with_its_batches_but_without_the_details_of_each_instance() -> None:
     plan = plan_of(["agent-1", "agent-2", "agent-3", "agent-4", "agent-5"])
     kept = document("plan", plan)
     assert kept["counts"] == {"batches": 2, "planned": 5, "left_alone": 1, "gone": 0}
@@ -108,7 +108,7 @@ def test_a_gate_is_kept_with_the_figures_of_each_check() -> None:
     }
 
 
-def test_a_report_is_kept_and_its_secrets_are_masked() -> None:
+def test_a_report_is_kept_with_its_secrets_masked() -> None:
     result = report_of(["agent-1", "agent-2"], f"401 for {KEY}")
     kept = document("report", result)
     assert kept["why"] == {"agent-2": "agent-2: 401 for ********"}
@@ -119,7 +119,7 @@ def test_a_report_is_kept_and_its_secrets_are_masked() -> None:
 
 
 @pytest.mark.parametrize("limit", [4096, LIMIT])
-def test_of_20000_hosts_the_scalars_stay_and_the_lists_say_how_long_they_were(limit: int) -> None:
+def test_for_20000_hosts_the_scalars_are_kept_and_the_lists_state_their_full_length(limit: int) -> None:
     fleet = names(20000)
     report = report_of(fleet)["report"]
     kept = document("report", report_of(fleet), limit=limit)
@@ -150,13 +150,13 @@ def test_of_20000_hosts_the_scalars_stay_and_the_lists_say_how_long_they_were(li
         assert len(kept["why"]) >= 20
 
 
-def test_long_messages_of_many_failed_instances_are_cut_before_their_list() -> None:
+def test_long_messages_of_many_failed_instances_are_shortened_before_their_list() -> None:
     kept = document("report", report_of(names(60), "because " * 1000))
     assert len(kept["updated"]) == len(kept["failed"]) == len(kept["why"]) == 30
     assert all(len(why) == 1024 and why.endswith(" ...") for why in kept["why"].values())
 
 
-def test_a_result_that_failed_keeps_its_message_and_what_it_found() -> None:
+def test_a_failed_result_keeps_its_message_and_findings() -> None:
     failed = {"failed": True, "changed": False, "msg": f"HTTP 401 for {KEY}"}
     assert document("gate", failed, event="runner_on_failed") == {"failed": True, "msg": "HTTP 401 for ********"}
     moved = document("plan", {**plan_of(["agent-1"]), "failed": True, "msg": "Not the plan.", "moved": ["versions"]})
@@ -179,22 +179,22 @@ def test_a_result_that_failed_keeps_its_message_and_what_it_found() -> None:
         ("runner_on_skipped", "fleetops.agents.rollout_gate", {"skipped": True}),
         ("runner_on_ok", "fleetops.agents.rollout_gate", {**gate_of(["a"]), "_ansible_no_log": True}),
         ("runner_on_ok", "fleetops.agents.rollout_gate", {"censored": "hidden", "changed": False}),
-        # The result of a loop as a whole: each of its items was an event of its own.
+        # The combined result of a loop: each of its items had its own event.
         ("runner_on_ok", "fleetops.agents.rollout_gate", {"results": [gate_of(["a"])], "changed": False}),
         ("runner_on_ok", "fleetops.agents.rollout_plan", {"batches": "none"}),
         ("runner_on_ok", "fleetops.agents.rollout_report", {"report": "none"}),
     ],
 )
-def test_nothing_else_is_evidence(event: str, action: Any, result: dict[str, Any]) -> None:
+def test_other_results_are_not_evidence(event: str, action: Any, result: dict[str, Any]) -> None:
     assert evidence_of(event, action, result, LIMIT, REDACTOR) is None
 
 
-def test_an_item_of_a_loop_is_evidence() -> None:
+def test_the_result_of_a_loop_item_is_evidence() -> None:
     assert has_evidence("runner_item_on_ok", "fleetops.agents.rollout_gate")
     assert document("gate", gate_of(["a"]), event="runner_item_on_ok")["verdict"] == "fail"
 
 
-def test_how_an_outcome_was_found_is_kept_although_nothing_was_changed() -> None:
+def test_how_an_outcome_was_found_is_kept_even_if_nothing_changed() -> None:
     looked_up = [{"target_id": "t", "verdict": "succeeded", "evidence": f"version is current {KEY}"}]
     result = {"changed": False, "rollout_id": "r", "reconciled": looked_up, "retried": [], "targets": [{"id": "t"}]}
     assert kept_result(result, "runner_on_ok", LIMIT, REDACTOR) == {
@@ -204,7 +204,7 @@ def test_how_an_outcome_was_found_is_kept_although_nothing_was_changed() -> None
     }
     adopted = {"changed": False, "adopted": True, "before": {"runtime": "1"}, "after": {"runtime": "2"}, "health": {}}
     assert kept_result(adopted, "runner_on_ok", LIMIT, REDACTOR) == {k: v for k, v in adopted.items() if k != "health"}
-    # Another module's words for something else.
+    # The same keys with another meaning in another module.
     assert kept_result({"changed": False, "before": "old", "after": "new"}, "runner_on_ok", LIMIT, REDACTOR) == {
         "changed": False
     }

@@ -38,16 +38,16 @@ def redactor() -> NameRedactor:
         f"{HOST}-old is gone",
     ],
 )
-def test_names_stand_in_a_message_as_they_are(redactor: NameRedactor, text: str) -> None:
+def test_names_in_a_message_are_not_masked(redactor: NameRedactor, text: str) -> None:
     assert redactor.text(text) == text
 
 
-def test_secrets_are_masked_where_they_are_no_part_of_a_name(redactor: NameRedactor) -> None:
+def test_secrets_are_masked_outside_of_names(redactor: NameRedactor) -> None:
     assert redactor.text("deploy to fra1 with s3cr3t-value") == "deploy to ******** with ********"
     assert redactor.text(f"{HOST} says s3cr3t-value") == f"{HOST} says ********"
     assert redactor.text("agent-key-of-fleet") == "agent-********"
     assert redactor.scrub({"ci-token": "ok", "api_token": "x"}) == {"ci-token": "ok", "api_token": "********"}
 
 
-def test_it_says_where_the_secrets_are_from_that_are_part_of_names(redactor: NameRedactor) -> None:
+def test_the_sources_of_secrets_that_are_part_of_names_are_listed(redactor: NameRedactor) -> None:
     assert redactor.unmasked() == ["the environment variable APP_PASSWORD", "the vaulted variable region"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the run log keeps of results: never a secret, never more than the limit, always JSON."""
+"""What the run log keeps of results: never a secret, never more than the limit, always valid JSON."""
 
 from __future__ import annotations
 
@@ -53,26 +53,28 @@ def keys_of(value: Any) -> set[str]:
 
 
 @given(results, st.sampled_from(EVENTS), st.sampled_from([1024, 4096, LIMIT]))
-def test_never_a_secret_never_too_long_never_arguments(result: dict[str, Any], event: str, limit: int) -> None:
+def test_a_stored_result_has_no_secret_no_arguments_and_at_most_the_maximum_length(
+    result: dict[str, Any], event: str, limit: int
+) -> None:
     before = dump(result, REDACTOR)
     kept = kept_result(result, event, limit, REDACTOR)
     text = dump(kept, REDACTOR)
     assert SECRET not in text
     assert json.loads(text) == kept
-    # The core alone is bounded by its known keys, not by the limit.
+    # The core result is bounded by its known keys, not by the limit.
     assert len(text) <= max(limit, len(dump(core_result(result, REDACTOR), REDACTOR)) + len(',"truncated":true'))
     assert not keys_of(kept) & {"invocation", "module_args", "ansible_facts"}
-    assert dump(result, REDACTOR) == before, "the result is other callbacks' too"
+    assert dump(result, REDACTOR) == before, "other callbacks use the same result"
 
 
 @given(results)
-def test_of_an_unchanged_result_scalars_alone_remain(result: dict[str, Any]) -> None:
+def test_only_scalars_of_an_unchanged_result_are_kept(result: dict[str, Any]) -> None:
     kept = kept_result({**result, "changed": False}, "runner_on_ok", LIMIT, REDACTOR)
     assert all(value is None or isinstance(value, (bool, int, float, str)) for value in kept.values())
     assert not set(kept) & {"msg", "stdout", "item", "results", "error"}
 
 
-def test_the_ids_of_our_modules_remain() -> None:
+def test_the_ids_of_the_modules_are_kept() -> None:
     result = {
         "changed": False,
         "rollout_id": "r-1",
@@ -98,12 +100,12 @@ def test_a_long_result_keeps_message_error_and_ids() -> None:
 
 
 @pytest.mark.parametrize("offset", range(1300, 1420, 7))
-def test_a_secret_on_the_cut_leaves_no_part(offset: int) -> None:
+def test_a_secret_at_the_end_of_a_shortened_text_is_masked_completely(offset: int) -> None:
     kept = kept_result({"changed": True, "msg": "z" * offset + SECRET + "z" * 10**5}, "runner_on_ok", 2048, REDACTOR)
     assert not any(SECRET[:n] in kept["msg"] for n in range(3, len(SECRET)))
 
 
-def test_censored_items_show_nothing_but_that_they_changed() -> None:
+def test_censored_items_only_show_that_they_changed() -> None:
     hidden = {"_ansible_no_log": True, "changed": True, "item": "hidden", "stdout": "hidden", "exception": "hidden"}
     kept = kept_result(
         {"changed": True, "results": [hidden, {"changed": False, "item": "seen"}]}, "runner_on_ok", LIMIT, REDACTOR
@@ -112,7 +114,7 @@ def test_censored_items_show_nothing_but_that_they_changed() -> None:
     assert kept_result(hidden, "runner_item_on_failed", LIMIT, REDACTOR) == {"censored": CENSORED, "changed": True}
 
 
-def test_types_json_does_not_know() -> None:
+def test_types_that_json_does_not_have_are_converted() -> None:
     class Vaulted:
         _ciphertext = "$ANSIBLE_VAULT;1.1;AES256"
 
@@ -139,7 +141,7 @@ def test_types_json_does_not_know() -> None:
     }
 
 
-def test_tagged_values_of_ansible_are_plain_json() -> None:
+def test_tagged_values_of_ansible_become_plain_json() -> None:
     from ansible.parsing.dataloader import DataLoader
 
     loaded = DataLoader().load("{text: a word, list: [1, 2.5], date: 2026-01-02, none: null}")

@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
 )
 
 
-def test_of_the_environment_the_key_and_what_is_named_secret() -> None:
+def test_the_key_and_variables_named_like_secrets_count_as_secrets_of_the_environment() -> None:
     environ = {
         "FLEETOPS_API_KEY": "short",
         "CONTROLLER_TOKEN": "a-long-token",
@@ -29,10 +29,10 @@ def test_of_the_environment_the_key_and_what_is_named_secret() -> None:
 
 
 @pytest.mark.parametrize("name", ["api_key", "db_password", "ansible_become_pass", "vault_region", "X-Api-Key"])
-def test_names_of_secrets(name: str) -> None:
+def test_names_of_secrets_are_recognised(name: str) -> None:
     assert names_secret(name)
 
 
 @pytest.mark.parametrize("name", ["rollout_id", "instance_id", "key", "max_tokens", "compass", "bundle_hash"])
-def test_names_of_anything_else(name: str) -> None:
+def test_other_names_are_not_taken_for_secrets(name: str) -> None:
     assert not names_secret(name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The spool file: whole lines whatever happens, a lock that children do not keep."""
+"""The spool file: complete lines in all cases, and a lock that child processes do not keep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
 
 def in_child(work: Callable[[], bool]) -> bool:
-    """Whether ``work`` says yes in a forked process."""
+    """Whether ``work`` returns true in a forked process."""
     pid = os.fork()
     if pid == 0:
         answer = 1
@@ -37,7 +37,7 @@ def in_child(work: Callable[[], bool]) -> bool:
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Files of this process may not grow past ``size``: writes are cut short there, as on a full disk."""
+    """Limit the size of files of this process: writes are cut short at ``size``, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -55,7 +55,7 @@ def can_lock(path: Path) -> bool:
         return True
 
 
-def test_a_write_cut_short_leaves_whole_lines_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_a_write_that_is_cut_short_leaves_complete_lines_and_the_next_one_continues(tmp_path: Path) -> None:
     spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
     spool.append(b"first")
     with file_size_limit(10), pytest.raises(OSError, match="too large"):
@@ -66,10 +66,10 @@ def test_a_write_cut_short_leaves_whole_lines_and_the_next_one_goes_on(tmp_path:
     spool.close()
 
 
-def test_the_lock_is_this_processes_alone(tmp_path: Path) -> None:
+def test_the_lock_belongs_to_this_process_only(tmp_path: Path) -> None:
     spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
     assert not in_child(lambda: can_lock(spool.path))
-    # A child that closes the descriptor it inherited takes nothing away.
+    # A child that closes its inherited descriptor does not release the lock.
     assert in_child(lambda: spool.close() is None)
     assert not in_child(lambda: can_lock(spool.path))
     spool.close()
@@ -93,7 +93,7 @@ def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
 
 # reports/2026-11 F11
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
-def test_folders_that_are_created_are_the_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_created_folders_are_accessible_to_the_owner_only_for_any_umask(tmp_path: Path, umask: int) -> None:
     old = os.umask(umask)
     try:
         spool = Spool(tmp_path / "state" / "fleetops" / "runs", str(uuid.uuid4()), NOW)
@@ -104,7 +104,7 @@ def test_folders_that_are_created_are_the_owners_alone_whatever_the_umask(tmp_pa
     assert spool.remark is None
 
 
-def test_a_folder_that_others_can_write_to_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_others_can_write_to_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     remark = Spool(tmp_path, str(uuid.uuid4()), NOW).remark
     assert remark is not None
@@ -112,7 +112,7 @@ def test_a_folder_that_others_can_write_to_is_said(tmp_path: Path) -> None:
 
 
 class Disk:
-    """A disk with room for so many bytes in the files that were written to since; a write is cut short at its end."""
+    """A disk with ``room`` bytes left for the files that are written to. At its end a write is cut short."""
 
     def __init__(self, room: int, patch: pytest.MonkeyPatch) -> None:
         self._room, self._files, self._write = room, set[int](), os.write
@@ -127,7 +127,7 @@ class Disk:
 
 
 # reports/2026-11 F9
-def test_the_last_line_finds_room_where_no_other_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_line_has_reserved_space_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "filler").open("wb") as filler:
         disk = Disk(200_000, monkeypatch)
         spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
@@ -145,7 +145,7 @@ def test_the_last_line_finds_room_where_no_other_does(tmp_path: Path, monkeypatc
     assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".jsonl"]
 
 
-def test_below_a_limit_on_the_size_of_files_there_is_room_too(tmp_path: Path) -> None:
+def test_the_last_line_has_reserved_space_below_a_file_size_limit(tmp_path: Path) -> None:
     with file_size_limit(20_000):
         spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
         with pytest.raises(OSError, match="too large"):

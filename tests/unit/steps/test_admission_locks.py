@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Admission among real processes and real locks: never more inside than allowed, and nothing is left behind."""
+"""Admission with real processes and real locks: never more admitted than allowed, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 
-# As Ansible makes its workers.
+# As Ansible starts its workers.
 FORK = multiprocessing.get_context("fork")
 URL = "https://fleet.example.com"
 
@@ -58,12 +58,12 @@ def start() -> Iterator[Callable[..., BaseProcess]]:
 def enter_when_free(admission: Admission, look: Callable[[int], tuple[int, int]]) -> None:
     deadline = time.monotonic() + 120
     while not admission.enter(look):
-        assert time.monotonic() < deadline, "nobody let us in"
+        assert time.monotonic() < deadline, "never admitted"
         time.sleep(0.002)
 
 
 def can_enter(look: Callable[[int], tuple[int, int]], url: str = URL) -> bool:
-    """Whether one more process would be let in now."""
+    """Whether one more process would be admitted now."""
     answer = FORK.Value("i", -1)
 
     def ask() -> None:
@@ -74,7 +74,7 @@ def can_enter(look: Callable[[int], tuple[int, int]], url: str = URL) -> bool:
     process = FORK.Process(target=ask)
     process.start()
     process.join(120)
-    assert answer.value in (0, 1), "the process broke"
+    assert answer.value in (0, 1), "the process failed"
     return bool(answer.value)
 
 
@@ -86,7 +86,7 @@ def _sit(ready: Any, allowed: int, url: str = URL) -> None:
     time.sleep(60)
 
 
-def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> None:
+def test_no_more_processes_are_admitted_than_allowed(start: Callable[..., BaseProcess]) -> None:
     inside, peak, rounds, looking = (FORK.Value("i", 0) for _dummy in range(4))
     collision = FORK.Value("i", 0)
 
@@ -107,7 +107,7 @@ def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> No
                 inside.value += 1
                 peak.value = max(peak.value, inside.value)
             time.sleep(0.01)
-            # On a busy machine, none of the others may run for a while.
+            # On a busy machine, the other processes may not run for a while.
             deadline = time.monotonic() + 60
             while peak.value < 3 and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -118,19 +118,19 @@ def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> No
 
     for process in [start(work) for _dummy in range(8)]:
         process.join(180)
-    assert rounds.value == 48, "somebody never got in, or broke"
+    assert rounds.value == 48, "a process was never admitted, or failed"
     assert peak.value == 3
-    assert collision.value == 1, "two looked at once"
+    assert collision.value == 1, "two processes read at once"
 
 
-def test_what_is_in_flight_at_the_server_counts_whoever_started_it() -> None:
+def test_redeploys_in_flight_on_the_server_count_whoever_started_them() -> None:
     assert not can_enter(lambda _seats: (2, 2))
     assert not can_enter(lambda _seats: (9, 2))
     assert can_enter(lambda _seats: (1, 2))
     assert not can_enter(lambda _seats: (0, 0))
 
 
-def test_a_lowered_limit_holds_for_the_next_one(start: Callable[..., BaseProcess]) -> None:
+def test_a_lowered_limit_applies_to_the_next_process(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
     seated = [start(_sit, ready, 3) for _dummy in range(3)]
     assert all(ready.acquire(timeout=120) for _dummy in seated)
@@ -145,7 +145,7 @@ def test_a_lowered_limit_holds_for_the_next_one(start: Callable[..., BaseProcess
     assert can_enter(lambda _seats: (0, 1))
 
 
-def test_a_killed_process_gives_its_seat_back(start: Callable[..., BaseProcess]) -> None:
+def test_a_killed_process_releases_its_seat(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
     victim = start(_sit, ready, 1)
     assert ready.acquire(timeout=120)
@@ -156,7 +156,7 @@ def test_a_killed_process_gives_its_seat_back(start: Callable[..., BaseProcess])
     assert can_enter(lambda _seats: (0, 1))
 
 
-def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callable[..., BaseProcess]) -> None:
+def test_a_process_that_is_killed_while_it_reads_does_not_block_the_others(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
 
     def hang() -> None:
@@ -174,7 +174,7 @@ def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callabl
     assert can_enter(lambda _seats: (0, 1))
 
 
-def test_those_that_wait_are_admitted_in_the_order_of_the_plan_whoever_came_first(
+def test_waiting_processes_are_admitted_in_the_order_of_the_plan(
     start: Callable[..., BaseProcess], own_folder: Path
 ) -> None:
     ready, admitted, ended = FORK.Semaphore(0), FORK.Queue(), FORK.Event()
@@ -188,7 +188,7 @@ def test_those_that_wait_are_admitted_in_the_order_of_the_plan_whoever_came_firs
         admitted.put(place)
         admission.leave()
 
-    # The last one of the plan comes first, and one that is killed keeps nobody from being admitted.
+    # The last instance of the plan arrives first, and a killed process does not block the others.
     waiting = {place: start(wait, place) for place in (5, 3, 0, 4, 2)}
     for _process in waiting:
         assert ready.acquire(timeout=120)
@@ -198,7 +198,7 @@ def test_those_that_wait_are_admitted_in_the_order_of_the_plan_whoever_came_firs
     assert [admitted.get(timeout=120) for _process in range(4)] == [2, 3, 4, 5]
 
 
-def test_what_looking_raises_goes_on_and_leaves_nothing_locked() -> None:
+def test_an_exception_while_reading_is_raised_and_leaves_no_lock() -> None:
     admission = Admission(URL)
 
     def look(_seats: int) -> tuple[int, int]:
@@ -210,7 +210,7 @@ def test_what_looking_raises_goes_on_and_leaves_nothing_locked() -> None:
     admission.leave()
 
 
-def test_leaving_frees_the_seat_and_may_be_done_twice() -> None:
+def test_leaving_releases_the_seat_and_may_be_repeated() -> None:
     admission = Admission(URL)
     assert admission.enter(lambda _seats: (0, 1))
     assert not can_enter(lambda _seats: (0, 1))
@@ -222,7 +222,7 @@ def test_leaving_frees_the_seat_and_may_be_done_twice() -> None:
 
 
 @pytest.mark.parametrize("spelling", [URL + "/", URL + "/v1/instances", "HTTPS://Fleet.Example.com", f" {URL}/v1/ "])
-def test_one_server_is_one_server_however_it_is_spelled(start: Callable[..., BaseProcess], spelling: str) -> None:
+def test_all_spellings_of_an_address_are_one_server(start: Callable[..., BaseProcess], spelling: str) -> None:
     ready = FORK.Semaphore(0)
     start(_sit, ready, 1, spelling)
     assert ready.acquire(timeout=120)
@@ -230,7 +230,7 @@ def test_one_server_is_one_server_however_it_is_spelled(start: Callable[..., Bas
     assert can_enter(lambda _seats: (0, 1), "https://other.example.com")
 
 
-def test_the_files_are_of_this_user_alone(own_folder: Path) -> None:
+def test_only_the_user_can_access_the_lock_files(own_folder: Path) -> None:
     admission = Admission(URL)
     assert admission.enter(lambda _seats: (0, 1))
     (folder,) = own_folder.iterdir()
@@ -240,7 +240,7 @@ def test_the_files_are_of_this_user_alone(own_folder: Path) -> None:
     admission.leave()
 
 
-def test_a_folder_that_cannot_be_used_is_a_sentence(own_folder: Path) -> None:
+def test_an_unusable_folder_is_reported_in_a_sentence(own_folder: Path) -> None:
     name = own_folder / f"fleetops-agents-{os.geteuid()}"
     name.write_text("in the way")
     with pytest.raises(AdmissionError, match=f"the folder {name} for lock files cannot be created: File exists"):
@@ -274,7 +274,7 @@ def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, mo
         assert lock_folder() == own_folder / "tmp" / f"fleetops-agents-{os.geteuid()}"
 
 
-def test_a_login_and_a_job_of_cron_use_the_same_folder(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_session_and_a_cron_job_use_the_same_folder(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = own_folder / "run" / str(os.geteuid())
     runtime.mkdir(parents=True)
     monkeypatch.setattr(admission_locks, "_RUNTIME_FOLDERS", own_folder / "run")
@@ -282,7 +282,7 @@ def test_a_login_and_a_job_of_cron_use_the_same_folder(own_folder: Path, monkeyp
     of_login = lock_folder()
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert lock_folder() == of_login == runtime / f"fleetops-agents-{os.geteuid()}"
-    # The folder of somebody else is not used.
+    # The folder of another user is not used.
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     (own_folder / "run" / "4000000").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(own_folder))
@@ -290,7 +290,7 @@ def test_a_login_and_a_job_of_cron_use_the_same_folder(own_folder: Path, monkeyp
         lock_folder()
 
 
-def test_without_any_folder_for_temporary_files_it_is_a_sentence(
+def test_a_missing_temporary_folder_is_reported_in_a_sentence(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none() -> str:
@@ -303,7 +303,7 @@ def test_without_any_folder_for_temporary_files_it_is_a_sentence(
         lock_folder()
 
 
-def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Callable[..., BaseProcess]) -> None:
+def test_an_instance_is_claimed_by_one_task_until_it_leaves_or_dies(start: Callable[..., BaseProcess]) -> None:
     def claims(ready: Any) -> None:
         admission = Admission(URL)
         assert admission.claim("agent-1") and admission.claim("agent-1"), "a claim may be repeated"
@@ -323,7 +323,7 @@ def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Cal
     ours.leave()
 
 
-def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Callable[..., BaseProcess]) -> None:
+def test_a_released_place_wakes_one_of_the_waiting_processes(start: Callable[..., BaseProcess]) -> None:
     woken, entered, gone = FORK.Value("i", 0), FORK.Queue(), FORK.Event()
     ready, give_back = FORK.Semaphore(0), FORK.Event()
 
@@ -334,7 +334,7 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
         give_back.wait(120)
         admission.give_back()
         assert not admission.seated
-        # Its claim is still there.
+        # The claim still exists.
         gone.wait(120)
 
     def wait() -> None:
@@ -353,7 +353,7 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
     waiting = [start(wait) for _dummy in range(3)]
     assert all(ready.acquire(timeout=120) for _dummy in waiting)
     time.sleep(1)
-    assert woken.value == 0, "somebody looked although nothing had changed"
+    assert woken.value == 0, "a process read although nothing had changed"
     before = time.monotonic()
     give_back.set()
     assert entered.get(timeout=120) - before < 30, "it waited for the end of its pause"
@@ -363,7 +363,7 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
     gone.set()
 
 
-def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first(
+def test_a_redeploy_that_is_already_listed_is_not_counted_twice(
     start: Callable[..., BaseProcess],
 ) -> None:
     ready = FORK.Semaphore(0)
@@ -389,7 +389,7 @@ def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first
         process.join(120)
         return bool(listed.value)
 
-    assert ask(0, set()), "two seats, three allowed"
-    assert ask(1, {"r-1"}), "listed, and one without a name"
-    assert not ask(2, {"r-1"}), "both may be listed, and one of somebody else's may be"
+    assert ask(0, set()), "two seats taken, three allowed"
+    assert ask(1, {"r-1"}), "one listed, and one without a name"
+    assert not ask(2, {"r-1"}), "both may be listed, or one of another user"
     assert not ask(1, {"r-2"})

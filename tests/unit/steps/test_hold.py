@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looking at a hold: a file on this machine, and an address that gets nothing secret."""
+"""Reading a hold: a file on this machine, or an address that gets no secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ SETTINGS: dict[str, Any] = {"validate_certs": True, "ca_path": None, "request_ti
 KEY = "key-that-must-stay-here"
 
 
-def test_a_file_holds_while_it_exists_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_holds_the_run_while_it_exists_and_gives_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "hold"
     assert read_hold(str(file), SETTINGS) == Reading(False, f"the file {file}")
     file.write_text("Migration of the database, ask Ann\nand more\n")
@@ -33,7 +35,7 @@ def test_a_file_holds_while_it_exists_and_says_why(tmp_path: Path, monkeypatch: 
     assert read_hold("~/hold", SETTINGS).held is True
 
 
-def test_whatever_has_the_name_of_the_file_holds(tmp_path: Path) -> None:
+def test_anything_with_the_name_of_the_file_holds_the_run(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
@@ -41,7 +43,7 @@ def test_whatever_has_the_name_of_the_file_holds(tmp_path: Path) -> None:
         assert read_hold(str(tmp_path / name), SETTINGS).held is True, name
 
 
-def test_a_file_of_a_folder_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+def test_a_file_in_a_missing_folder_is_unknown(tmp_path: Path) -> None:
     reading = read_hold(str(tmp_path / "not-mounted" / "hold"), SETTINGS)
     assert (reading.held, "the folder of" in reading.said) == (None, True)
     (tmp_path / "file").write_text("")
@@ -49,7 +51,7 @@ def test_a_file_of_a_folder_that_is_not_there_says_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("status", "held"), [(200, True), (404, False), (302, None), (503, None), (401, None)])
-def test_an_address_is_judged_by_its_status_and_gets_nothing_secret(
+def test_an_address_is_judged_by_its_status_and_gets_no_secret(
     status: int, held: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEETOPS_API_KEY", KEY)
@@ -64,7 +66,7 @@ def test_an_address_is_judged_by_its_status_and_gets_nothing_secret(
         assert KEY not in str(sent)
 
 
-def test_an_address_that_does_not_answer_says_nothing_within_the_time_limit() -> None:
+def test_an_address_that_does_not_answer_within_the_time_limit_is_unknown() -> None:
     with crooked_server() as server:
         gone = server.url
     reading = read_hold(f"{gone}/hold?token=s3cret", SETTINGS)
@@ -78,7 +80,7 @@ def test_an_address_that_does_not_answer_says_nothing_within_the_time_limit() ->
 
 
 @pytest.mark.parametrize(("timeout", "interval", "slept"), [(5, 10, [5]), (25, 10, [10, 10, 5]), (0, 10, [])])
-def test_a_held_run_waits_no_longer_than_it_says(
+def test_a_held_run_waits_no_longer_than_configured(
     tmp_path: Path, timeout: float, interval: float, slept: list[float]
 ) -> None:
     (tmp_path / "hold").touch()
@@ -89,13 +91,13 @@ def test_a_held_run_waits_no_longer_than_it_says(
     assert (check.verdict, pauses) == ("fail", slept)
 
 
-def test_a_hold_that_cannot_be_read_is_read_four_times_whatever_the_time_limit(tmp_path: Path) -> None:
+def test_an_unreadable_hold_is_read_four_times_whatever_the_time_limit(tmp_path: Path) -> None:
     pauses: list[float] = []
     options = {"hold": str(tmp_path / "gone" / "hold"), "hold_timeout": 5, "hold_interval": 10}
     check = look_at_hold(Context(options, clock=lambda: sum(pauses), sleep=pauses.append))
     assert (check.verdict, pauses) == ("inconclusive", [10, 10, 10])
 
 
-def test_an_address_whose_certificate_nobody_trusts_says_nothing(tmp_path: Path) -> None:
+def test_an_address_with_an_untrusted_certificate_is_unknown(tmp_path: Path) -> None:
     reading = read_hold("https://127.0.0.1:1/hold", {**SETTINGS, "ca_path": str(tmp_path / "no.pem")})
     assert reading.held is None and "no.pem does not exist" in reading.said

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tasks of one machine read once for all of them: among real processes, against a server that counts."""
+"""Reads that the tasks of a machine share: with real processes, against a server that counts calls."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def reads_of(api: SecondApi, key: str = KEY, **options: Any) -> SharedReads:
 
 
 def at_once(tasks: int, work: Callable[[], Any]) -> list[Any]:
-    """What ``work`` answers, or the kind of its ApiError, in so many processes that begin together."""
+    """The results of ``work``, or the kinds of its ApiErrors, in ``tasks`` processes that start together."""
     gate, ended = FORK.Barrier(tasks), FORK.Queue()
 
     def one() -> None:
@@ -62,7 +62,7 @@ def at_once(tasks: int, work: Callable[[], Any]) -> list[Any]:
     return answers
 
 
-def test_eight_tasks_ask_the_server_once_and_again_when_it_is_too_old(api: SecondApi) -> None:
+def test_eight_tasks_read_from_the_server_once_and_again_when_the_answer_is_too_old(api: SecondApi) -> None:
     answers = at_once(8, lambda: reads_of(api).policy(30)[0]["max_parallel_rollouts"])
     assert answers == [2] * 8
     assert len(api.called("get_fleet_update_policy")) == 1
@@ -72,7 +72,7 @@ def test_eight_tasks_ask_the_server_once_and_again_when_it_is_too_old(api: Secon
     assert reads_of(api).policy(0.01)[0]["max_parallel_rollouts"] == 7
 
 
-def test_a_failure_is_no_answer_and_keeps_nobody_waiting_behind_the_others(api: SecondApi) -> None:
+def test_a_failed_read_is_not_shared_and_no_task_waits_for_the_others(api: SecondApi) -> None:
     api.quirks.answers["get_fleet_update_policy"] = lambda _answer: "no policy"
     answers = at_once(6, lambda: reads_of(api).policy()[0])
     assert answers == ["unexpected"] * 6
@@ -80,8 +80,8 @@ def test_a_failure_is_no_answer_and_keeps_nobody_waiting_behind_the_others(api: 
     assert reads_of(api).policy()[0]["max_parallel_rollouts"] == 2
 
 
-def test_a_task_that_is_stopped_while_it_reads_keeps_nobody_waiting_for_ever(api: SecondApi) -> None:
-    """As Ctrl-Z does to a run in a terminal, while another one is started."""
+def test_a_task_that_is_suspended_while_it_reads_does_not_block_the_others(api: SecondApi) -> None:
+    """As when Ctrl-Z suspends a run in a terminal and another one is started."""
     stopped = FORK.Process(target=lambda: reads_of(api).policy(0), daemon=True)
     stopped.start()
     while not api.called("get_fleet_update_policy"):
@@ -106,7 +106,9 @@ def test_nothing_is_shared_with_another_key_or_another_clock(api: SecondApi) -> 
         reads_of(api, "another-key").policy(30)
 
 
-def test_the_file_is_of_this_user_alone_holds_no_key_and_may_be_broken(api: SecondApi, own_folder: Path) -> None:
+def test_the_file_is_readable_by_the_user_only_contains_no_key_and_may_be_damaged(
+    api: SecondApi, own_folder: Path
+) -> None:
     reads_of(api).rollouts()
     (seen,) = own_folder.glob("*/*.seen")
     assert seen.stat().st_mode & 0o777 == 0o600 and KEY not in seen.read_text()
@@ -116,7 +118,7 @@ def test_the_file_is_of_this_user_alone_holds_no_key_and_may_be_broken(api: Seco
         assert reads_of(api).policy(30)[0]["max_parallel_rollouts"] == 2
 
 
-def test_one_page_shows_what_is_open_and_an_open_one_below_it_is_not_lost(api: SecondApi, own_folder: Path) -> None:
+def test_one_page_is_read_unless_a_redeploy_beyond_it_is_still_open(api: SecondApi, own_folder: Path) -> None:
     old = api.add_rollout([api.instance("agent-001")], "instance", at=time.time() - 10)
     old["targets"][0]["ends"] = time.time() + 600
     reads = reads_of(api)
@@ -129,13 +131,13 @@ def test_one_page_shows_what_is_open_and_an_open_one_below_it_is_not_lost(api: S
     listed = [row["id"] for row in reads.rollouts(0)]
     assert old["id"] in listed and len(listed) == 101
     assert reads.last_rollouts() == reads.rollouts(30)
-    # It has ended: from now on one page is enough.
+    # The old redeploy has ended: from now on one page is enough.
     old["targets"][0]["ends"] = time.time() - 1
     reads.rollouts(0)
     api.calls.clear()
     assert len(reads.rollouts(0)) == 100
     assert len(api.called("list_fleet_rollouts")) == 1
-    # After a start of the machine its clock begins anew: the list is read as a whole again.
+    # After a reboot of the machine its clock restarts, so the complete list is read again.
     (seen,) = own_folder.glob("*/*.seen")
     kept = json.loads(seen.read_text())
     kept["rollouts"]["whole_at"] += 1e6

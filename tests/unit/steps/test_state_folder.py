@@ -25,7 +25,9 @@ def test_a_relative_state_folder_is_ignored(environ: dict[str, str], expected: P
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
-def test_missing_folders_are_the_owners_alone_and_existing_ones_stay(tmp_path: Path, umask: int) -> None:
+def test_created_folders_are_accessible_to_the_owner_only_and_existing_ones_keep_their_mode(
+    tmp_path: Path, umask: int
+) -> None:
     there = tmp_path / "state"
     there.mkdir()
     there.chmod(0o755)
@@ -39,7 +41,7 @@ def test_missing_folders_are_the_owners_alone_and_existing_ones_stay(tmp_path: P
     assert [path.stat().st_mode & 0o777 for path in folders] == [0o755, 0o700, 0o700]
 
 
-def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "fleetops").touch()
     with pytest.raises(NotADirectoryError):
         make_private(tmp_path / "fleetops")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files by which the tasks of a stream tell each other what happened."""
+"""The files through which the tasks of a stream share their state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("written", [OSError(errno.ENOSPC, "No space left on device"), 3])
-def test_a_failure_that_cannot_be_written_stops_the_stream(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_that_cannot_be_recorded_stops_the_stream(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Stream("one")
     stream.begin(RULES)
 
@@ -40,13 +40,13 @@ def test_a_failure_that_cannot_be_written_stops_the_stream(written: Any, monkeyp
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", full)
         stream.tell(TASK, "started", rollout="r1")
-        assert stream._rules() == RULES, "a start that is not told stops nothing"
+        assert stream._rules() == RULES, "an unrecorded start does not stop the stream"
         stream.tell(TASK, "failed")
     with pytest.raises(NotAdmittedError, match="is its disk full"):
         stream._rules()
 
 
-def test_a_stream_that_still_runs_keeps_its_rules_however_old_they_are(own_folder: Path) -> None:
+def test_a_running_stream_keeps_its_rules_however_old_they_are(own_folder: Path) -> None:
     running, ended = Stream("running"), Stream("ended")
     for stream in (running, ended):
         stream.begin(RULES)
@@ -62,7 +62,7 @@ def full(*_arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_reading_of_the_hold_or_of_health_that_cannot_be_kept_stops_the_stream(
+def test_a_read_of_the_hold_or_the_health_that_cannot_be_stored_stops_the_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for kind in ("hold", "health"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules that write files: what they never replace, and names and values that no file can have."""
+"""The modules that write files: files that they never replace, impossible file names and values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def backup(server: CrookedServer, path: Path, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("odd", [b"NaN", b"-Infinity", b"1e999"])
-def test_a_number_that_json_does_not_have_is_not_known(server: CrookedServer, tmp_path: Path, odd: bytes) -> None:
+def test_a_number_that_json_does_not_have_becomes_null(server: CrookedServer, tmp_path: Path, odd: bytes) -> None:
     server.says(
         b'{"memories": [{"id": "m1", "content": "x", "score": ' + odd + b'}, {"id": "m2", "content": ' + odd + b"}]}"
     )
@@ -53,7 +53,7 @@ def test_a_number_that_json_does_not_have_is_not_known(server: CrookedServer, tm
     assert json.loads(file.read_text(), parse_constant=pytest.fail)["memories"][0]["score"] is None
     assert backup(server, file)["changed"] is False
     assert backup(server, file, state="compared")["missing"] == []
-    # A file of an earlier version.
+    # A file written by an earlier version.
     file.write_bytes(file.read_bytes().replace(b"null", odd))
     assert backup(server, file, state="compared")["missing"] == []
 
@@ -75,11 +75,11 @@ def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tm
     assert json.loads(file.read_text())["memories"] == [GOOD]
 
 
-def test_a_folder_is_no_backup(server: CrookedServer, tmp_path: Path) -> None:
+def test_a_folder_is_not_a_backup(server: CrookedServer, tmp_path: Path) -> None:
     assert "cannot be read: Is a directory. Nothing was written" in backup(server, tmp_path)["msg"]
 
 
 @pytest.mark.parametrize("name", [TOO_LONG, f"{TOO_LONG}/report"])
-def test_a_name_that_no_file_can_have_is_a_sentence(server: CrookedServer, tmp_path: Path, name: str) -> None:
+def test_an_impossible_file_name_is_reported_in_a_sentence(server: CrookedServer, tmp_path: Path, name: str) -> None:
     for result in (run(report_file.OPERATION, path=str(tmp_path / name), content="x"), backup(server, tmp_path / name)):
         assert result["failed"] and result["msg"].endswith(".") and "File name too long" in result["msg"], result

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The test in_maintenance_window, over every pair of hours, and what it says to nonsense."""
+"""The test plugin in_maintenance_window: every pair of hours, and its errors about invalid values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def policy(start: Any, end: Any) -> dict[str, Any]:
 
 
 def open_hours(start: int, end: int) -> set[int]:
-    """An independent reading: walk from the start to the end, hour by hour; equal hours are the whole day."""
+    """An independent calculation: hour by hour from the start to the end. Equal hours mean the whole day."""
     hours, hour = set(), start
     while True:
         hours.add(hour)
@@ -35,7 +35,7 @@ def open_hours(start: int, end: int) -> set[int]:
 
 
 @pytest.mark.parametrize("start", range(24))
-def test_every_window_at_every_hour(start: int) -> None:
+def test_the_window_is_right_for_every_pair_of_hours_at_every_hour(start: int) -> None:
     for end in range(24):
         for hour in range(24):
             for minute in (0, 59):
@@ -45,13 +45,13 @@ def test_every_window_at_every_hour(start: int) -> None:
                     assert in_maintenance_window(spelled, policy(start, end)) is expected, (start, end, spelled)
 
 
-def test_a_policy_alone_is_asked_about_now() -> None:
+def test_without_a_time_the_current_time_is_tested() -> None:
     hour = datetime.now(UTC).hour
     assert in_maintenance_window(policy(hour, (hour + 2) % 24))
     assert not in_maintenance_window(policy((hour + 5) % 24, (hour + 7) % 24))
 
 
-def test_a_policy_is_asked_about_another_time() -> None:
+def test_another_time_can_be_tested() -> None:
     hours = policy(2, 4)
     assert in_maintenance_window(hours, at="2026-11-24T02:00:00Z")
     assert in_maintenance_window(hours, at="2026-11-24T04:59:00+02:00")
@@ -60,47 +60,47 @@ def test_a_policy_is_asked_about_another_time() -> None:
 
 
 @pytest.mark.parametrize("spelled", [1795487400, 1795487400.5, "1795487400", " 1795487400.5 "])
-def test_epoch_seconds_may_be_text_as_facts_give_them(spelled: Any) -> None:
+def test_epoch_seconds_may_be_text_as_in_facts(spelled: Any) -> None:
     assert datetime.fromtimestamp(1795487400, UTC).hour == 2
     assert in_maintenance_window(spelled, policy(2, 3)) and not in_maintenance_window(spelled, policy(3, 2))
 
 
-def test_two_policies_or_two_times_are_a_sentence() -> None:
+def test_two_policies_or_two_times_are_an_error() -> None:
     with pytest.raises(AnsibleFilterError, match="two policies"):
         in_maintenance_window(policy(1, 2), "2026-11-24T01:00:00Z")
     with pytest.raises(AnsibleFilterError, match="two times"):
         in_maintenance_window("2026-11-24T01:00:00Z", policy(1, 2), at="2026-11-24T02:00:00Z")
 
 
-def test_the_documentation_names_the_arguments() -> None:
+def test_the_arguments_are_documented() -> None:
     path = Path(__file__).resolve().parents[3] / "plugins" / "test" / "in_maintenance_window.yml"
-    told = yaml.safe_load(path.read_text())
+    documented = yaml.safe_load(path.read_text())
     names = list(signature(in_maintenance_window).parameters)
-    assert set(told["DOCUMENTATION"]["options"]) == {"_input", *names[1:]}
-    assert len(yaml.safe_load(told["EXAMPLES"])) >= 3 and set(told["RETURN"]) == {"_value"}
+    assert set(documented["DOCUMENTATION"]["options"]) == {"_input", *names[1:]}
+    assert len(yaml.safe_load(documented["EXAMPLES"])) >= 3 and set(documented["RETURN"]) == {"_value"}
 
 
 @pytest.mark.parametrize("hours", [policy(None, None), policy(7, 7), policy(24, 0)])
-def test_hours_that_are_none_make_no_window(hours: dict[str, Any]) -> None:
+def test_missing_or_equal_hours_mean_that_the_window_is_always_open(hours: dict[str, Any]) -> None:
     assert in_maintenance_window(0, hours)
 
 
 @pytest.mark.parametrize(
     "hours", [policy(99, 3), policy("22", "23:30"), policy(3, None), policy(None, 3), policy("no", 3)]
 )
-def test_hours_that_cannot_be_read_are_an_error_and_no_answer(hours: dict[str, Any]) -> None:
+def test_unreadable_hours_are_an_error(hours: dict[str, Any]) -> None:
     # reports/2026-11 A6
     with pytest.raises(AnsibleFilterError, match="cannot be read, so it is not known whether it is open"):
         in_maintenance_window(0, hours)
 
 
-@pytest.mark.parametrize("nonsense", [None, [], "policy", {}, {"max_parallel_rollouts": 2}])
-def test_what_is_no_policy_is_a_sentence(nonsense: Any) -> None:
+@pytest.mark.parametrize("value", [None, [], "policy", {}, {"max_parallel_rollouts": 2}])
+def test_a_value_that_is_not_a_policy_is_an_error(value: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="needs an update policy"):
-        in_maintenance_window("2026-11-24T01:00:00Z", nonsense)
+        in_maintenance_window("2026-11-24T01:00:00Z", value)
 
 
-@pytest.mark.parametrize("nonsense", ["soon", "", None, [], True])
-def test_what_is_no_time_is_a_sentence(nonsense: Any) -> None:
+@pytest.mark.parametrize("value", ["soon", "", None, [], True])
+def test_an_invalid_time_is_an_error(value: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="cannot read the time"):
-        in_maintenance_window(nonsense, policy(1, 2))
+        in_maintenance_window(value, policy(1, 2))
