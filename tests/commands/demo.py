@@ -100,11 +100,11 @@ def watch(sim: Simulator, environment: dict[str, str]) -> int:
             if not waited_for(console, lambda: healthy(address)):
                 say(f"The console did not start. Its output is in {RECORD / 'serve.log'}.")
                 return 2
-            say(f"The console runs at {address}   (Ctrl-C stops it and the fleet)")
-            print(f"It follows the fleet. The rolling redeploy starts in {BEFORE_IT_BEGINS:.0f} s.", flush=True)
+            say(f"The console is at {address}   (Ctrl-C stops it and the fleet)")
+            print(f"It follows the fleet. The redeploy begins in {BEFORE_IT_BEGINS:.0f} s.", flush=True)
             sleep(BEFORE_IT_BEGINS)
             code = roll(sim, environment)
-            say(f"The console still runs at {address}   (Ctrl-C stops it and the fleet)")
+            say(f"The console is still at {address}   (Ctrl-C stops it and the fleet)")
             console.wait()
         except KeyboardInterrupt:
             say("Stopping.")
