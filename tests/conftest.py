@@ -35,7 +35,7 @@ STATE = pytest.StashKey[Path]()
 _TESTS = itertools.count()
 
 
-LEFT_OUT = pytest.StashKey[list[str]]()
+NOT_RUN = pytest.StashKey[list[str]]()
 
 
 # After -k and -m, so that only tests that would have run are listed.
@@ -47,21 +47,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     needy = [item for item in items if needs_browser(item)]
     items[:] = [item for item in items if item not in needy]
     config.hook.pytest_deselected(items=needy)
-    config.stash[LEFT_OUT] = [item.nodeid for item in needy]
+    config.stash[NOT_RUN] = [item.nodeid for item in needy]
     # With pytest-xdist, each worker collects all tests, and the controlling process prints the list.
     if hasattr(config, "workeroutput"):
-        config.workeroutput["left_out"] = config.stash[LEFT_OUT]
+        config.workeroutput["left_out"] = config.stash[NOT_RUN]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Copy the list of deselected tests from a pytest-xdist worker."""
     if "left_out" in (output := getattr(node, "workeroutput", {})):
-        node.config.stash[LEFT_OUT] = output["left_out"]
+        node.config.stash[NOT_RUN] = output["left_out"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if (names := config.stash.get(LEFT_OUT, None)) is not None:
+    if (names := config.stash.get(NOT_RUN, None)) is not None:
         terminalreporter.section("not run (BROWSER=0)")
         for name in names:
             terminalreporter.line(f"NOT RUN {name}")

@@ -129,7 +129,7 @@ def query_seconds(database: Path, page: Page, by_query: dict[str, float]) -> flo
     def timed(query: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(query)
         def run(*args: Any, **kwargs: Any) -> Any:
-            # The script runs in one thread. A query inside another also counts as part of the outer one.
+            # The script runs in its own thread. The time of a query includes the queries that it calls.
             before = time.thread_time()
             try:
                 return query(*args, **kwargs)

@@ -231,9 +231,9 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     args = {"api_url": "http://fleet.example.com", "api_key": KEY, "watermark": str(tmp_path / "mark")}
     with pytest.raises(SourceError) as refusal:
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
-    said = str(refusal.value) + caplog.text
-    assert "http_proxy" in said
-    assert "hunter2p" not in said and "ss@" not in said
+    text = str(refusal.value) + caplog.text
+    assert "http_proxy" in text
+    assert "hunter2p" not in text and "ss@" not in text
 
 
 def test_the_password_of_a_proxy_that_refuses_is_not_logged(

@@ -341,13 +341,13 @@ def test_errors_of_the_api_are_logged_and_polling_continues(
     assert rules.types() == ["rollout.started", "rollout.finished"]
     rows = sim.journal(operation_id="list_fleet_rollouts")
     refused = next(n for n, row in enumerate(rows) if row["status"] == 429)
-    said = caplog.text
+    log = caplog.text
     assert rows[refused + 1]["status"] == 503
-    assert "HTTP 429; all calls wait for 1 s" in said
-    assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", said)
-    assert "the answer is not JSON but text/html" in said and "Polling continues." in said
-    assert "The API answers again after" in said
-    assert args["api_key"] not in said
+    assert "HTTP 429; all calls wait for 1 s" in log
+    assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", log)
+    assert "the answer is not JSON but text/html" in log and "Polling continues." in log
+    assert "The API answers again after" in log
+    assert args["api_key"] not in log
 
 
 def test_old_rollouts_that_could_not_be_read_at_first_cause_no_events_later(sim: Simulator, tmp_path: Path) -> None:

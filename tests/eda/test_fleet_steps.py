@@ -287,9 +287,9 @@ def test_an_untrusted_tls_certificate_is_refused_unless_configured(tmp_path: Pat
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with crooked_server(context) as room:
         room.says({"detail": "no"}, 401)
-        said = refusal_of(room, tmp_path)
-        assert f"GET {ROLLOUTS} failed: no trusted TLS connection:" in said and "self-signed certificate" in said
-        assert said.endswith("Check the server's certificate, ca_path or validate_certs.")
+        message = refusal_of(room, tmp_path)
+        assert f"GET {ROLLOUTS} failed: no trusted TLS connection:" in message and "self-signed certificate" in message
+        assert message.endswith("Check the server's certificate, ca_path or validate_certs.")
         assert room.seen == []
         assert "HTTP 401" in refusal_of(room, tmp_path, ca_path=str(tmp_path / "cert.pem"))
         assert "HTTP 401" in refusal_of(room, tmp_path, validate_certs="no")

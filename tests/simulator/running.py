@@ -148,16 +148,16 @@ def running_simulator(
     _start(process)
     for end in (stdin, stdout, stderr):
         end.close()
-    complaints: list[str] = []
-    with to_stdin, _text(from_stdout) as said, _text(from_stderr) as complained:
-        listener = threading.Thread(target=lambda: complaints.extend(complained), daemon=True)
+    messages: list[str] = []
+    with to_stdin, _text(from_stdout) as output, _text(from_stderr) as errors:
+        listener = threading.Thread(target=lambda: messages.extend(errors), daemon=True)
         listener.start()
         try:
-            yield Simulator(_url(process, said, complaints, listener), keys, process)
+            yield Simulator(_url(process, output, messages, listener), keys, process)
         finally:
             _stop(process, listener)
-    if any("Traceback" in line for line in complaints):
-        raise RuntimeError("the simulator raised an exception:\n" + "".join(complaints))
+    if any("Traceback" in line for line in messages):
+        raise RuntimeError("the simulator raised an exception:\n" + "".join(messages))
 
 
 def _start(process: BaseProcess) -> None:
@@ -192,15 +192,15 @@ def _text(end: Connection) -> TextIO:
     return os.fdopen(number, encoding="utf-8")
 
 
-def _url(process: BaseProcess, said: TextIO, complaints: list[str], listener: threading.Thread) -> str:
+def _url(process: BaseProcess, output: TextIO, messages: list[str], listener: threading.Thread) -> str:
     alarm = threading.Timer(START_TIMEOUT_S, process.kill)
     alarm.start()
-    line = said.readline()
+    line = output.readline()
     alarm.cancel()
     if not line.startswith("ready "):
         process.join()
         listener.join(60)
-        raise RuntimeError(f"the simulator did not start (exit code {process.exitcode}):\n{''.join(complaints)}")
+        raise RuntimeError(f"the simulator did not start (exit code {process.exitcode}):\n{''.join(messages)}")
     return line.split()[1]
 
 

@@ -122,8 +122,8 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
             # Run logs are still read.
             (spool / NAME).write_bytes(b"".join(lines()))
             until(lambda: rows(database, "SELECT status FROM runs") == [{"status": "failed"}])
-            assert "The follower on" in (said := words(opened(monkeypatch, database, "overview")))
-            assert "has not been able to read the API since" in said
+            assert "The follower on" in (shown := words(opened(monkeypatch, database, "overview")))
+            assert "has not been able to read the API since" in shown
             sim.clear_faults()
             sim.advance(3600)
             until(lambda: process.has_said("The API can be read again after"))
@@ -153,8 +153,8 @@ def test_awx_is_followed_and_the_pages_report_a_follower_that_was_killed_or_hang
             # AWX has not processed its events yet. The follower does not wait, and asks again later.
             awx.polls[7] = 1
             until(lambda: rows(database, jobs) == [{"n": 4}])
-            said = words(opened(monkeypatch, database, "record"))
-            assert "Following · " in said
+            shown = words(opened(monkeypatch, database, "record"))
+            assert "Following · " in shown
             process.process.send_signal(signal.SIGSTOP)
             assert state(database) == RUNNING
             assert state(database, time.time() + 400) == HANGS

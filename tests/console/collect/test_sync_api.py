@@ -273,8 +273,8 @@ def test_a_wrong_key_stops_the_sync_after_one_call(sim: Simulator, database: Pat
     sync(sim, database, key="not-the-key-4711")
     assert rows(
         database,
-        "SELECT last_error LIKE '%401%' AS said, last_ok_at > 0 AS old FROM ingest_cursors WHERE source = 'api'",
-    ) == [{"said": 1, "old": 1}]
+        "SELECT last_error LIKE '%401%' AS reported, last_ok_at > 0 AS old FROM ingest_cursors WHERE source = 'api'",
+    ) == [{"reported": 1, "old": 1}]
 
 
 def test_a_key_that_is_revoked_during_a_sync_is_not_tried_for_every_instance(sim: Simulator, database: Path) -> None:

@@ -90,12 +90,12 @@ def test_recorded_jobs_are_imported_with_their_batches_and_results(awx: FakeAwx,
     assert json.loads(job["stats_json"])["operations"]["agent-04"] == "op-agent-04"
     # The counts of AWX for each host, from an endpoint that the importer does not read.
     names = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark", "skipped": "skipped"}
-    said = [
+    summaries = [
         {"host": s["host_name"], **{ours: s[theirs] for ours, theirs in names.items()}}
         for s in recorded("job_failed_host_summaries")["results"]
     ]
     ours = rows(database, "SELECT host, ok, changed, failed, unreachable, skipped FROM run_hosts ORDER BY host")
-    assert ours == sorted(said, key=lambda row: row["host"])
+    assert ours == sorted(summaries, key=lambda row: row["host"])
     # By counter, because the results of the second batch have the parent_uuid of the first batch's task.
     plays = rows(database, "SELECT batch, name, hosts, hosts_json FROM plays ORDER BY counter")
     assert [(p["batch"], json.loads(p["hosts_json"])) for p in plays] == [
@@ -274,10 +274,10 @@ def test_the_run_page_shows_the_job_and_links_relaunches(
         page.query_params["id"] = runs[job]
         page.run()
         assert not page.exception
-        said = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
-        assert f"AWX job {job}" in said
-        assert "project Fleet playbooks" in said
-        assert ("**why** <b>not</b>" in said) is (job == "5")
+        shown = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
+        assert f"AWX job {job}" in shown
+        assert "project Fleet playbooks" in shown
+        assert ("**why** <b>not</b>" in shown) is (job == "5")
         links = [element.proto for element in page.get("page_link")]
         assert label in [link.label for link in links]
         assert f"id={runs['2' if job == '5' else '5']}" in [link.query_string for link in links if link.label == label]
@@ -452,19 +452,19 @@ def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(aw
 
 
 @pytest.mark.parametrize(
-    ("following", "said"),
+    ("following", "reason"),
     [
         ("http://[x", "with an invalid address of the next page: Invalid IPv6 URL."),
         ("/api/v2/jobs/?page=2", "was already read."),
     ],
 )
 def test_an_invalid_next_page_is_reported_in_one_sentence(
-    awx: FakeAwx, database: Path, following: str, said: str
+    awx: FakeAwx, database: Path, following: str, reason: str
 ) -> None:
     page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
     awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
     (problem,) = load(awx, database).problems
-    assert "answered /jobs/ with" in problem and said in problem
+    assert "answered /jobs/ with" in problem and reason in problem
 
 
 @pytest.fixture(scope="module")

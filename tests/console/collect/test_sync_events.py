@@ -333,5 +333,5 @@ def test_fingerprints_of_a_failure_do_not_depend_on_hosts_and_numbers() -> None:
     assert fingerprint("the facade is down") != fingerprint("the decade is down")
     assert normalised("agent-1 and agent-11", "agent-1") == "<host> and agent-#"
     # A message that contains the host name.
-    said = "The redeploy of {} failed: no space left.".format
-    assert {normalised(said(host), host) for host in ("agent-01.fra1", "agent-2")} == {said("<host>")}
+    message = "The redeploy of {} failed: no space left.".format
+    assert {normalised(message(host), host) for host in ("agent-01.fra1", "agent-2")} == {message("<host>")}

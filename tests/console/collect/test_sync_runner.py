@@ -285,8 +285,8 @@ def test_host_names_are_not_masked_and_a_long_report_keeps_its_reason(made: Made
             file.write_text(json.dumps(event))
     database = tmp_path / "console.db"
     assert load(database, copy).problems == []
-    said = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
-    assert said == [{"msg": f"{HOST} after ******** and ********"}]
+    masked = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
+    assert masked == [{"msg": f"{HOST} after ******** and ********"}]
     (run,) = rows(database, "SELECT stats_json FROM runs")
     assert len(run["stats_json"]) <= 65536
     kept = json.loads(run["stats_json"])["fleetops_report"]

@@ -116,9 +116,9 @@ def test_the_label_describes_the_target_and_escapes_texts_of_the_api() -> None:
 
 
 @given(text=st.text())
-def test_plain_removes_all_markup(text: str) -> None:
-    said = plain(text).replace("<br>", "")
-    assert "<" not in said and ">" not in said
+def test_plain_escapes_all_markup(text: str) -> None:
+    escaped = plain(text).replace("<br>", "")
+    assert "<" not in escaped and ">" not in escaped
 
 
 def test_the_image_of_a_big_rollout_shows_the_worst_status_and_the_window() -> None:

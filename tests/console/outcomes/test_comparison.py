@@ -31,7 +31,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("before", "now", "kind"), CHANGES)
-def test_a_change_has_its_kind(before: str | None, now: str | None, kind: str) -> None:
+def test_a_change_between_two_outcomes_is_classified(before: str | None, now: str | None, kind: str) -> None:
     assert change_of(before, now) == kind
 
 

@@ -106,7 +106,7 @@ def test_an_instance_counts_as_healed_only_after_its_batch_has_ended() -> None:
     assert categories(replace(facts, status="failed", results=[cleared, not_healthy]))["a"] == "failed"
 
 
-def test_a_healthy_instance_is_current_and_a_reading_playbook_reads() -> None:
+def test_a_healthy_instance_is_current_and_an_audited_one_is_updated() -> None:
     healthy = [result("a", action="instance_health_info", changed=False), result("a", "skipped", "instance_reboot")]
     recover = replace(RUN, name="recover", status="successful", results=[*healthy, result("b")])
     assert categories(recover)["a"] == "current"
@@ -219,7 +219,7 @@ def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
         (Facts("act", "pause", "no outcome", hosts=("r",)), "lost", "Lost: no outcome was stored."),
     ],
 )  # fmt: skip
-def test_a_verdict_has_a_word_and_a_sentence(facts: Facts, expected: str, sentence: str) -> None:
+def test_the_verdict_of_an_operation_has_a_word_and_a_sentence(facts: Facts, expected: str, sentence: str) -> None:
     found = verdict(facts)
     assert (found.word, found.sentence) == (expected, sentence)
     assert found.word in VERDICTS

@@ -46,9 +46,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return shelf / "copy.db"
 
 
-def refused(arguments: list[str], said: pytest.CaptureFixture[str]) -> bool:
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> bool:
     code = main(arguments)
-    complaint = said.readouterr().err
+    complaint = capsys.readouterr().err
     return (
         code == 3 and "is a copy of 2026-11-24 10:00 UTC for review" in complaint and len(complaint.splitlines()) == 1
     )
@@ -111,14 +111,14 @@ def test_the_pages_of_a_copy_are_marked_and_offer_no_sync(copy: Path, monkeypatc
         query = {"id": {"instance": ident(3, 0xB0), "run": RUN}.get(page, FLEET), "a": FLEET, "b": OPEN}
         app = opened(monkeypatch, copy, page, **query)
         assert not app.exception
-        said = words(app)
-        assert frames.SYNC not in said, f"{page}: {said}"
+        shown = words(app)
+        assert frames.SYNC not in shown, f"{page}: {shown}"
         # The page with the actions of the console does not show the age of the record.
-        assert page == "actions" or "Copy of 2026-11-24 10:00 UTC" in said, f"{page}: {said[:900]}"
+        assert page == "actions" or "Copy of 2026-11-24 10:00 UTC" in shown, f"{page}: {shown[:900]}"
         assert not [button for button in app.button if button.label == "Sync now"]
         if page == "record":
-            assert str(copy.parents[1] / "console.db") in said
-            assert "migrate --db" in said and "--adopt" in said
+            assert str(copy.parents[1] / "console.db") in shown
+            assert "migrate --db" in shown and "--adopt" in shown
     # The pages of the original database offer it.
     app = opened(monkeypatch, copy.parents[1] / "console.db", "overview")
     assert [button for button in app.button if button.label == "Sync now"]

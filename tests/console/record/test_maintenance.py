@@ -273,9 +273,9 @@ def test_prune_requires_yes_or_a_dry_run(
         assert left_with.value.code == 2
         assert complaint in capsys.readouterr().err
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
-    said = capsys.readouterr()
-    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 6]
-    assert "20 rows would be deleted; nothing was deleted" in said.err
+    printed = capsys.readouterr()
+    assert [row["rows"] for row in json.loads(printed.out)] == [20, *[0] * 6]
+    assert "20 rows would be deleted; nothing was deleted" in printed.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
     assert left(path) == {"old": 20}
@@ -415,10 +415,12 @@ def test_a_copy_can_be_reviewed_in_a_read_only_folder_without_an_api() -> None:
         assert (shelf / "copy.db").read_bytes() == before
         shelf.chmod(0o755)
         shutil.rmtree(shelf)
-    said = done.stdout.splitlines()
-    codes = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in said if line.rpartition(" ")[0] in commands}
+    printed = done.stdout.splitlines()
+    codes = {
+        line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in printed if line.rpartition(" ")[0] in commands
+    }
     assert {c: codes[c] for c in commands[:5]} == dict.fromkeys(commands[:4], "0") | {"prune --yes": "3"}, done.stderr
     assert "cannot be written" in done.stderr
-    assert "served" in said, done.stderr
-    assert any(line.startswith(RUN) for line in said)
+    assert "served" in printed, done.stderr
+    assert any(line.startswith(RUN) for line in printed)
     assert "Traceback" not in done.stderr

@@ -303,12 +303,12 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
 def test_running_operations_are_found_without_reading_the_reports_of_ended_ones(path: Path) -> None:
     put_run(path, "ended-run", 3000, hosts=[A], reported=report(updated=[A]))
     put_run(path, "in-progress", 60, hosts=[A], status="running", ended_at=None)
-    said: list[str] = []
+    statements: list[str] = []
     with reading(path) as conn:
-        conn.set_trace_callback(said.append)
+        conn.set_trace_callback(statements.append)
         assert running(conn, NOW)["key"].tolist() == ["in-progress"]
-    assert any("in-progress" in sql for sql in said)
-    assert not [sql for sql in said if "ended-run" in sql]
+    assert any("in-progress" in sql for sql in statements)
+    assert not [sql for sql in statements if "ended-run" in sql]
 
 
 def test_a_host_is_found_even_if_many_other_names_contain_the_search_text(path: Path) -> None:

@@ -154,21 +154,21 @@ def test_all_reads_of_a_connection_see_the_same_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heartbeat", "said"),
+    ("heartbeat", "problem"),
     [(None, "2 events of this run could not be read"), (NOW - 2, "2 events of this run could not be read"),
      (NOW - 700, "running, but without events for 700 s")],
     # Without the times, which differ between the processes of a test run.
     ids=["never", "2 s ago", "700 s ago"],
 )  # fmt: skip
 def test_a_run_in_progress_needs_attention_if_it_lost_events_or_sends_none(
-    tmp_path: Path, heartbeat: float | None, said: str
+    tmp_path: Path, heartbeat: float | None, problem: str
 ) -> None:
     path = tmp_path / "console.db"
     row = {"run_id": "r", "source": "callback", "playbook": "reboot.yml", "status": "running", "started_at": NOW - 900,
            "heartbeat_at": heartbeat, "dropped_events": 2}  # fmt: skip
     with open_store(path) as store:
         store.put_run(RunRows(row), Cursor("spool", "f", position=1, last_ok_at=NOW), after=None)
-    assert attention.attention(path, NOW)["title"].tolist() == [f"reboot: {said.replace('700 s', '12 min')}"]
+    assert attention.attention(path, NOW)["title"].tolist() == [f"reboot: {problem.replace('700 s', '12 min')}"]
 
 
 def test_attention_lists_problems_and_drops_those_that_were_resolved(tmp_path: Path) -> None:

@@ -91,14 +91,14 @@ def test_a_backup_is_restored_although_a_killed_sync_left_a_log(
         assert main(["restore", str(backup), "--db", str(database)]) == 0
     finally:
         os.umask(mask)
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert without_upkeep(database) == good
     assert (late_cursors(database), backup.read_bytes() == before) == (0, True)
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     # The previous files are kept, including the log, and can still be read.
     kept = sorted(file for file in database.parent.iterdir() if ".before-restore-" in file.name)
     assert [file.name.partition("Z")[2] for file in kept] == ["", "-shm", "-wal"]
-    assert all(str(file) in said.err for file in kept)
+    assert all(str(file) in printed.err for file in kept)
     kept[0].write_bytes(old)
     assert late_cursors(kept[0]) == 200
     # The database is not marked as a copy, and the restore is recorded.
@@ -147,9 +147,9 @@ def test_the_error_for_a_damaged_database_explains_a_restore_that_works(
     database, backup = backed_up
     database.write_bytes(b"not a database at all" * 400)
     assert main([*command, "--db", str(database)]) == 3
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for part in ("console.db-wal", "console.db-shm", f"python -m console restore BACKUP --db {database}"):
-        assert part in said
+        assert part in printed
     assert main(["restore", str(backup), "--db", str(database)]) == 0
     assert main(["runs", "--db", str(database), "--format", "json"]) == 0
     assert without_upkeep(database) == without_upkeep(backup)
@@ -178,8 +178,8 @@ def test_an_invalid_backup_is_not_restored(
         (database, "is the database itself"),
     ):
         assert main(["restore", str(file), "--db", str(database)]) == 3
-        said = capsys.readouterr().err
-        assert (sentence in said, said.count("\n")) == (True, 1), said
+        printed = capsys.readouterr().err
+        assert (sentence in printed, printed.count("\n")) == (True, 1), printed
     assert without_upkeep(database) == before
     assert not [file for file in tmp_path.iterdir() if "before" in file.name or file.name.startswith(".")]
 

@@ -93,6 +93,6 @@ def test_an_older_link_shows_the_same(
 ) -> None:
     app = opened(monkeypatch, stored, page, **query)
     assert not app.exception
-    said = words(app)
-    assert [word for word in expected if word not in said] == [], said[:3000]
-    assert left_out not in said, said[:3000]
+    shown = words(app)
+    assert [word for word in expected if word not in shown] == [], shown[:3000]
+    assert left_out not in shown, shown[:3000]

@@ -88,13 +88,13 @@ def test_targets_of_a_tenant_that_was_not_read_are_reported_as_stale_and_not_as_
         ["queued", host_name(31), 7200],
     ]
     items = attention.attention(two, NOW).to_dict("records")
-    said = [(i["status"], i["title"]) for i in items]
-    assert ("unknown", f"{OTHER}: the API was last read 3 d ago") in said
-    assert [title for _status, title in said if "progress" in title or "not started" in title] == [
+    entries = [(i["status"], i["title"]) for i in items]
+    assert ("unknown", f"{OTHER}: the API was last read 3 d ago") in entries
+    assert [title for _status, title in entries if "progress" in title or "not started" in title] == [
         f"{host_name(30)}: in progress for 2 h",
         f"{host_name(31)}: due and not started for 2 h",
     ]
-    assert not [title for _status, title in said if TENANT in title]
+    assert not [title for _status, title in entries if TENANT in title]
     # After another read, durations count up to now.
     with open_store(two) as store:
         store.put_cursor(Cursor("api", OTHER, last_ok_at=NOW))
@@ -151,7 +151,7 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     with open_store(two) as store:
         store.put_cursor(Cursor("health", f"{OTHER}|{ident(30)}", last_error="GET /v1/x answered 403"))
         store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 2 * DAY))
-    assert said_of_other(two) == {OTHER, "GET /v1/x", host_name(21), host_name(30)}
+    assert mentioned_of_other(two) == {OTHER, "GET /v1/x", host_name(21), host_name(30)}
     app = opened(monkeypatch, two, "record")
     assert dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy()) == {
         TENANT: "followed",
@@ -162,7 +162,7 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     assert capsys.readouterr().out.startswith(f"{OTHER} is retired: its data is kept")
     assert main(shlex.split(command)[3:]) == 0
     assert "it was already retired" in capsys.readouterr().err
-    assert said_of_other(two) == set()
+    assert mentioned_of_other(two) == set()
     found = vitals(two, time.time())
     assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
     # Its data is shown as of its last sync, and its pages are not live.
@@ -188,52 +188,52 @@ def states_of(app: AppTest) -> dict[str, str]:
     return dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy())
 
 
-def said_of_other(path: Path) -> set[str]:
+def mentioned_of_other(path: Path) -> set[str]:
     """The items of OTHER that attention or the check mention."""
     items = attention.attention(path, NOW).to_dict("records")
-    said = " ".join([*(f"{i['title']} {i['detail']}" for i in items), *stuck.stuck(path, NOW)["host"]])
-    return {word for word in (OTHER, "GET /v1/x", host_name(20), host_name(21), host_name(30)) if word in said}
+    text = " ".join([*(f"{i['title']} {i['detail']}" for i in items), *stuck.stuck(path, NOW)["host"]])
+    return {word for word in (OTHER, "GET /v1/x", host_name(20), host_name(21), host_name(30)) if word in text}
 
 
 def test_an_unknown_tenant_cannot_be_retired(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retire", "https://nobody.example"]) == 2
-    said = capsys.readouterr().err
-    assert f"https://nobody.example is not a tenant of {two}" in said
-    assert TENANT in said and OTHER in said
+    printed = capsys.readouterr().err
+    assert f"https://nobody.example is not a tenant of {two}" in printed
+    assert TENANT in printed and OTHER in printed
 
 
 def test_each_page_shows_the_age_of_its_data(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that TENANT was read recently, although other tests may run before this one.
     monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW + 20)
-    said = words(opened(monkeypatch, two, "overview"))
-    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", said)
-    assert f"{OTHER}: the API was last read 3 d ago" in said
-    assert said.count("Last 24 hours, all tenants") == 2
+    shown = words(opened(monkeypatch, two, "overview"))
+    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", shown)
+    assert f"{OTHER}: the API was last read 3 d ago" in shown
+    assert shown.count("Last 24 hours, all tenants") == 2
     app = opened(monkeypatch, two, "rollouts")
     listed = words(app)
     assert " 50 s " in listed and " 2 h 00 min " in listed
     app = opened(monkeypatch, two, "rollout", id=THERE)
-    said = words(app)
-    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", said)
-    assert "Running for 50 s" in said
+    shown = words(app)
+    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", shown)
+    assert "Running for 50 s" in shown
     assert not [badge.value for badge in app.markdown if "live" in badge.value]
     app = opened(monkeypatch, two, "rollout", id=HERE)
-    said = words(app)
+    shown = words(app)
     assert [badge.value for badge in app.markdown if "live" in badge.value]
-    assert not re.search(r"\(3 d|tenants", said) and "API data as of" in said
-    assert re.search(r"Running for \d\d s", said)
+    assert not re.search(r"\(3 d|tenants", shown) and "API data as of" in shown
+    assert re.search(r"Running for \d\d s", shown)
     app = opened(monkeypatch, two, "instance", id=ident(20, 0xB0))
-    said = words(app)
-    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", said)
+    shown = words(app)
+    assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", shown)
     assert not app.exception
-    assert re.search(r"in progress [-0-9: ]+ 50 s", said)
+    assert re.search(r"in progress [-0-9: ]+ 50 s", shown)
 
 
 AGES = st.one_of(st.none(), st.floats(0, 5 * DAY))
 
 
 @given(st.lists(st.tuples(AGES, st.booleans()), max_size=6), st.booleans())
-def test_the_tenant_that_is_behind_is_the_one_with_the_oldest_read_that_matters(
+def test_no_stale_or_busy_tenant_was_read_before_the_reported_one(
     tenants: list[tuple[float | None, bool]], running: bool
 ) -> None:
     tenants_read = [

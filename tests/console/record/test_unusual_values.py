@@ -120,7 +120,7 @@ def test_an_invalid_total_is_replaced_by_the_number_of_targets_and_causes_no_ext
         return [{**row, "total_targets": HUGE} for row in listed]
 
     with second_api(instances=3, answers={"list_fleet_rollouts": change}) as api:
-        api.quirks.answers["get_rollout"] = lambda said: {**said, "rollout": change([said["rollout"]])[0]}
+        api.quirks.answers["get_rollout"] = lambda answer: {**answer, "rollout": change([answer["rollout"]])[0]}
         synced(api, database)
         assert rows(database, "SELECT total, succeeded FROM rollouts") == [{"total": 3, "succeeded": 3}]
         read = len(api.called("get_rollout"))

@@ -198,15 +198,15 @@ def test_the_rollout_page_shows_new_failures_and_different_bundles(
 ) -> None:
     app = opened(monkeypatch, database, "rollout", id=NEW)
     assert not app.exception
-    said = words(app)
+    shown = words(app)
     for phrase in ("3 kinds of failure, 1 new in this rollout", "disk full", "in 1 earlier operation",
                    "again in 1 later one", "2 different bundles", "no message"):  # fmt: skip
-        assert phrase in said, f"{phrase!r} is not on the page:\n{said[:3000]}"
+        assert phrase in shown, f"{phrase!r} is not on the page:\n{shown[:3000]}"
     assert "different bundles" not in words(opened(monkeypatch, database, "rollout", id=OLD))
-    said = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
-    assert "usually takes" in said and "queue" in said
-    said = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
-    assert "worked on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
+    shown = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
+    assert "usually takes" in shown and "queue" in shown
+    shown = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
+    assert "worked on 2 of its hosts" in shown and "1 denied" in shown and "power-cycle" in shown
 
 
 @pytest.mark.parametrize("why", ["Failures", "Where time went", "What else happened"])

@@ -54,9 +54,9 @@ class Tab:
         page.on("request", self._asked)
         page.on(
             "console",
-            lambda said: (
-                self.troubles.append(f"log: {said.text} {said.location['url']}")
-                if said.type == "error" and not EXPECTED.search(said.location["url"])
+            lambda message: (
+                self.troubles.append(f"log: {message.text} {message.location['url']}")
+                if message.type == "error" and not EXPECTED.search(message.location["url"])
                 else None
             ),
         )

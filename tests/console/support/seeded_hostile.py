@@ -56,8 +56,8 @@ def seed_hostile(path: Path, spools: Path, now: float) -> None:
         fields = ("user", "name", "reason")
         attempt = {"attempt_id": ident(7), "at": now, "action": "pause", "rollout_id": NOW, "targets": 1, "force": 0}
         ledger.begin({**attempt, **{field: hostile(field) for field in fields}})
-        said = {"detail": hostile("detail"), "request_id": hostile("request")}
-        ledger.end({"attempt_id": ident(7), "at": now, "outcome": "failed", **said})
+        answer = {"detail": hostile("detail"), "request_id": hostile("request")}
+        ledger.end({"attempt_id": ident(7), "at": now, "outcome": "failed", **answer})
 
 
 def _rollout(rollout_id: str, created: float, letter: str) -> RolloutRead:

@@ -78,7 +78,7 @@ def test_local_times_around_each_clock_change_match_the_c_library(data: st.DataO
     assert times.moment(at, zone=name) == time.strftime("%Y-%m-%d %H:%M:%S", there)
 
 
-def test_the_repeated_and_the_skipped_hour_of_a_clock_change() -> None:
+def test_local_times_are_right_in_a_repeated_or_skipped_hour() -> None:
     assert len(changes("Europe/Berlin")) > 60 and len(changes("Asia/Kathmandu")) == 0
     twice = pd.Timestamp("2026-10-25 01:00", tz="UTC").timestamp()
     assert times.local("Europe/Berlin", twice - 1, twice) == "02:59:59 to 02:00:00 Europe/Berlin"

@@ -43,5 +43,5 @@ def test_an_age_below_ten_seconds_is_just_now(seconds: float, text: str) -> None
     ("count", "text"),
     [(0, "0 KiB"), (512, "0.5 KiB"), (2048, "2 KiB"), (20_000, "20 KiB"), (1_572_864, "1.5 MiB"), (2**31, "2,048 MiB")],
 )
-def test_a_small_size_has_one_decimal(count: float, text: str) -> None:
+def test_a_size_has_a_decimal_only_if_it_is_needed(count: float, text: str) -> None:
     assert times.size(count) == text
