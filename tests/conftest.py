@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all tests share: a simulator, and the real ansible-playbook run against it."""
+"""Fixtures for all tests: a simulator, and ansible-playbook running against it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hypothesis import settings
 from tests.commands.browser import left_out, needs_browser
 from tests.simulator.running import Simulator, running_simulator
 
-# On a busy machine an example takes as long as it takes.
+# No deadline, because an example may take long on a busy machine.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
@@ -35,42 +35,42 @@ STATE = pytest.StashKey[Path]()
 _TESTS = itertools.count()
 
 
-LEFT_OUT = pytest.StashKey[list[str]]()
+NOT_RUN = pytest.StashKey[list[str]]()
 
 
-# After -k and -m: only what would have run is left out.
+# After -k and -m, so that only tests that would have run are listed.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With BROWSER=0 the tests that need a browser are left out, and named at the end."""
+    """With BROWSER=0, deselect the tests that need a browser. They are listed at the end."""
     if not left_out():
         return
     needy = [item for item in items if needs_browser(item)]
     items[:] = [item for item in items if item not in needy]
     config.hook.pytest_deselected(items=needy)
-    config.stash[LEFT_OUT] = [item.nodeid for item in needy]
-    # pytest-xdist: the workers collect, each of them everything, and the first process tells.
+    config.stash[NOT_RUN] = [item.nodeid for item in needy]
+    # With pytest-xdist, each worker collects all tests, and the controlling process prints the list.
     if hasattr(config, "workeroutput"):
-        config.workeroutput["left_out"] = config.stash[LEFT_OUT]
+        config.workeroutput["left_out"] = config.stash[NOT_RUN]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker of pytest-xdist has left out."""
+    """Copy the list of deselected tests from a pytest-xdist worker."""
     if "left_out" in (output := getattr(node, "workeroutput", {})):
-        node.config.stash[LEFT_OUT] = output["left_out"]
+        node.config.stash[NOT_RUN] = output["left_out"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if (names := config.stash.get(LEFT_OUT, None)) is not None:
-        terminalreporter.section("left out (BROWSER=0)")
+    if (names := config.stash.get(NOT_RUN, None)) is not None:
+        terminalreporter.section("not run (BROWSER=0)")
         for name in names:
-            terminalreporter.line(f"LEFT OUT {name}")
-        terminalreporter.line(f"{len(names)} browser tests left out")
+            terminalreporter.line(f"NOT RUN {name}")
+        terminalreporter.line(f"{len(names)} browser tests not run")
 
 
 @dataclass
 class PlaybookRun:
-    """A finished ansible-playbook: its exit code, output, spool files and the results it logged."""
+    """A finished run of ansible-playbook: its exit code, output, run log folder, and recap."""
 
     rc: int
     stdout: str
@@ -83,17 +83,17 @@ class PlaybookRun:
         return self.stdout + self.stderr
 
     def total(self, counter: str) -> int:
-        """The sum of one recap counter (ok, changed, failed, ...) over all hosts."""
+        """The sum of a recap counter (ok, changed, failed, ...) over all hosts."""
         return sum(row[counter] for row in self.recap.values())
 
     def events(self) -> list[dict[str, Any]]:
-        """The run log's events, in order. Runs of the same second are ordered by their end, not by their random ids."""
+        """The events of the run log, in order. Runs of the same second are ordered by their end, not by their ids."""
         files = sorted(self.spool.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(line) for path in files for line in path.open()]
 
 
 def read_recap(text: str) -> dict[str, dict[str, int]]:
-    """The recap of a playbook's output: host -> counter -> number."""
+    """The recap in the output of a playbook: host -> counter -> number."""
     lines = text.rpartition("PLAY RECAP")[2].splitlines()[1:]
     rows = (re.match(r"(\S+)\s+:\s+(ok=.*)", line) for line in lines)
     return {row[1]: {name: int(n) for name, n in (pair.split("=") for pair in row[2].split())} for row in rows if row}
@@ -101,7 +101,7 @@ def read_recap(text: str) -> dict[str, dict[str, int]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """No test remembers what another one has sent, and none writes into the state folder of who runs the tests."""
+    """Give each test its own state folder, so that it does not use that of another test or of the user."""
     os.environ["XDG_STATE_HOME"] = str(item.config.stash[STATE] / f"{next(_TESTS)}")
 
 
@@ -115,14 +115,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A fleet of six, forty times as fast as the wall clock."""
+    """A fleet of six instances, with a clock that is forty times as fast as real time."""
     with running_simulator(instances=6, speed=40.0) as sim:
         yield sim
 
 
 @pytest.fixture
 def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]]:
-    """The environment of a controller that knows one simulator, its spool in the test's folder and nothing of HOME."""
+    """The environment of a controller for a simulator, with the run log and HOME in the folder of the test."""
 
     def environment(sim: Simulator) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "SIM_"))}
@@ -145,7 +145,7 @@ def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]
 def run_playbook(
     tmp_path: Path, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> Callable[..., PlaybookRun]:
-    """Runs ansible-playbook with the real inventory plugin: ``run_playbook(sim, "x.yml", "--check", e={...})``."""
+    """Runs ansible-playbook with the inventory plugin: ``run_playbook(sim, "x.yml", "--check", e={...})``."""
 
     def run(
         sim: Simulator,

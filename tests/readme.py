@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The README's commands, run by a shell as somebody types them who has installed the built tarball.
+"""Run the commands of the README in a shell, as a user does who has installed the built tarball.
 
-Nothing of them is left out but the demo, which needs a checkout. What differs from the printed text stands in
-:func:`adapted`: where the tarball and the server are, the key, the port.
+Only the demo is left out, because it needs a checkout. :func:`adapted` changes the tarball, the server and the prompt
+for the key.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ SECTIONS = (
     "AWX and Automation Platform",
 )
 INSTANCES = 3
-# Seconds for all commands together, and for one page; with room for a slow machine.
+# The timeouts in seconds for all commands together and for one page, long enough for a slow machine.
 ALL_S, PAGE_S = 1800, 300
 
 
 class Broken(Exception):
-    """A command of the README does not do what it says: which, and what it said."""
+    """A command of the README does not work. The message contains the output."""
 
 
 def printed() -> list[str]:
-    """The commands of the sections, in their order."""
+    """The commands in the sections, in their order."""
     found: dict[str, list[str]] = {}
     for part in re.split(r"^#{2,3} ", README.read_text(), flags=re.MULTILINE):
         heading, _newline, text = part.partition("\n")
@@ -59,41 +59,44 @@ def printed() -> list[str]:
 
 
 def adapted(commands: list[str], tarball: Path, url: str) -> list[str]:
-    """The commands with what is another place here. Raises Broken when one of them is not there to be replaced."""
+    """The commands, adapted to the test. Raises Broken if a text to replace is not in the README."""
     swaps = {
         "collection install fleetops.agents": f"collection install --offline {tarball}",
         "https://fleet.example.com": url,
         "read -rs FLEETOPS_API_KEY": "read -r FLEETOPS_API_KEY",
     }
     text = "\n".join(commands)
-    for said, here in swaps.items():
-        if said not in text:
-            raise Broken(f"The README no longer says: {said}")
-        text = text.replace(said, here)
-    # The example's own pauses are for real fleets; people change the copy, too.
+    for printed_text, replacement in swaps.items():
+        if printed_text not in text:
+            raise Broken(f"The README no longer contains: {printed_text}")
+        text = text.replace(printed_text, replacement)
+    # The pauses of the example are meant for real fleets, so the copy is changed.
     quick = json.dumps({"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1})
     changed = f"echo '{quick}' > inventories/production.example/group_vars/fleetops_instances.json"
     return re.sub(r"^(mkdir .*production\.example.*)$", rf"\1\n{changed}", text, flags=re.MULTILINE).splitlines()
 
 
 def run(tarball: Path, sim: Simulator, home: Path, variables: Mapping[str, str]) -> str:
-    """Install ``tarball`` and run every command from a folder below ``home``; says what was seen. Raises Broken.
+    """Run every command, including the installation of ``tarball``, in a folder below ``home``. Returns a summary.
 
-    ``variables`` is the whole environment: its PATH has the commands and the Python of the installation.
+    ``variables`` is the complete environment. Its PATH contains the commands and the Python of the installation.
+    Raises Broken if a command does not work.
     """
     folder = home / "anywhere"
     folder.mkdir(parents=True)
-    ran_before(folder)
+    create_artifacts(folder)
     commands = adapted(printed(), tarball, sim.url)
     serve = [command for command in commands if re.match(r"python \S+ serve\b", command)]
     if len(serve) != 1:
-        raise Broken(f"The README serves the console by {serve}.")
+        raise Broken(f"The README must contain one command that serves the console, but it contains {serve}.")
     port = free_port()
     script = "\n".join(
         [
             *("set -e", "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR"),
-            # Settings first, so that the playbooks' runs are in the record too.
-            *sorted((command for command in commands if command not in serve), key=lambda one: one[:7] != "export "),
+            # The settings come first, so that the runs of all playbooks are recorded.
+            *sorted(
+                (command for command in commands if command not in serve), key=lambda command: command[:7] != "export "
+            ),
             "python $console runs --format json > runs.json",
             re.sub(r"serve\b", f"serve --port {port}", serve[0], count=1),
         ]
@@ -109,24 +112,24 @@ def run(tarball: Path, sim: Simulator, home: Path, variables: Mapping[str, str])
             assert shell.stdin is not None
             shell.stdin.write(f"{sim.admin_key}\n")
             shell.stdin.close()
-            seen = look_at(f"http://127.0.0.1:{port}", shell, folder)
+            seen = open_pages(f"http://127.0.0.1:{port}", shell, folder)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
             shell.wait()
-        said = (folder / "output").read_text()
-    if sim.admin_key in said:
-        raise Broken("The key is in the output.")
+        printed_output = (folder / "output").read_text()
+    if sim.admin_key in printed_output:
+        raise Broken("The output contains the key.")
     redeploys = len(sim.journal(operation_id="redeploy_runtime"))
     runs = json.loads((folder / "runs.json").read_text())
     rolled = [row for row in runs if "rolling_redeploy" in str(row)]
     if redeploys != INSTANCES or len(rolled) < 2 or len(runs) < 4:
-        raise Broken(f"{redeploys} redeploys were sent, and the console lists these runs: {runs}\n{said}")
+        raise Broken(f"{redeploys} redeploys were sent, and the console lists these runs: {runs}\n{printed_output}")
     return f"{len(commands)} commands of the README from an installed tarball, {seen} pages of its console"
 
 
-def ran_before(folder: Path) -> None:
-    """A folder of ansible-runner's artifacts, from a run of no interest."""
+def create_artifacts(folder: Path) -> None:
+    """Create a folder with the artifacts of a run by ansible-runner."""
     playbook = folder / "runner" / "project" / "hello.yml"
     playbook.parent.mkdir(parents=True)
     playbook.write_text("[{hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {}}]}]")
@@ -138,8 +141,8 @@ def ran_before(folder: Path) -> None:
     (folder / "runner" / "artifacts").rename(folder / "artifacts")
 
 
-def look_at(url: str, shell: subprocess.Popen[str], folder: Path) -> int:
-    """Open every page once the console answers; how many there are. Raises Broken."""
+def open_pages(url: str, shell: subprocess.Popen[str], folder: Path) -> int:
+    """Wait for the console, open every page, and return the number of pages. Raises Broken."""
     end = time.monotonic() + ALL_S
     while True:
         try:

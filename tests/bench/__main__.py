@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make bench`: every benchmark in turn. The exit code says how many missed their goal."""
+"""`make bench`: run every benchmark. The exit code is the number of benchmarks that missed their goal."""
 
 from __future__ import annotations
 

@@ -2,23 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmark: what the pages cost as the record grows, on the server, on the line and in a browser.
+"""Benchmark: how long the pages take and how much they send as the record grows.
 
     .venv/bin/python tests/bench/console_cost.py [--rounds 5] [--scale 1.0]
 
-For each size a database is seeded through the store and served by ``python -m console serve``:
+For each size, a database is filled through the store and served by ``python -m console serve``. The columns:
 
-query      CPU ms of the page's queries, nothing cached (in this process, the same page by AppTest)
-first run  ms of the script's run in the server when the database has just changed, so that nothing is cached
+query      CPU ms of the page's queries with nothing cached (by AppTest, in this process)
+first run  ms of the script's run in the server after the database has changed, so with nothing cached
 next run   ms of the script's run for the next session
-CPU        CPU ms of the server for such a first run and for such a next one
-sent       KiB over the WebSocket, to a session that has seen nothing yet
-visible    s from the address to the page's figures in a headless Chromium with a warm cache, and until its chart or
-           table is drawn
+CPU        CPU ms of the server for a first run and for a next run
+sent       KiB sent over the WebSocket to a new session
+visible    s until a headless Chromium with a warm cache shows the page's figures
+drawn      s until it has drawn the chart or table
 
-All are the least of the rounds, in which the pages take turns: other work on the machine only adds. A run is one
-thread's, so beside other work its CPU time is what it would take alone, and the goal is held to that. Exits with 1
-when a goal is missed (see GOALS).
+Each figure is the minimum of the rounds, because other work on the machine only adds time. For the same reason the goal
+for a run applies to its CPU time if that is shorter: a run has a single thread. The exit code is 1 if a goal is missed
+(see GOALS).
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ from tests.console.support.served import Served, serving
 from tests.console.support.visitor import Visit, Visitor
 
 SIZES = ((20, 1_000), (2_000, 100_000), (20_000, 1_000_000))
-"""Targets of the one big rollout (and instances), and audit events."""
+"""The number of targets of the large rollout (and of instances), and the number of audit events."""
 
 AUDITED = 200
-"""At most so many instances have the audit events; what the page reads of each grows with their number."""
+"""The largest number of instances that have audit events, because the cost also grows with their number."""
 
 SPREAD = (20_000, 1_000_000)
-"""Targets and instances that share so many audit events, in a database of its own."""
+"""The number of targets and instances, and of their audit events, in a separate database."""
 
 GOALS = """\
 Rollout at 20,000 targets: drawn in under 3 times the time of an empty page, run under 300 ms, at most 1 MB sent
@@ -76,7 +76,7 @@ SPREAD_NAME = f"Audit, {SPREAD[0]:,} instances"
 
 @dataclass(frozen=True)
 class Page:
-    """A page, how it is asked for, and how a browser knows that its figures are there and that it is drawn."""
+    """A page, its address, and the selectors of its figures and of its chart or table."""
 
     name: str
     path: str
@@ -97,7 +97,7 @@ PAGES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds but for ``sent`` (bytes)."""
+    """All fields are in seconds, except ``sent`` (bytes)."""
 
     query: float
     first_run: float
@@ -110,7 +110,7 @@ class Cost:
 
 
 def seed(path: Path, targets: int, events: int, audited: int = AUDITED) -> None:
-    """One rollout of ``targets`` instances, and ``events`` audit events of the first ``audited`` of them."""
+    """Fill a database with a rollout of ``targets`` instances and ``events`` audit events of ``audited`` of them."""
     from console.record.rows import Cursor
     from console.record.write.store import open_store
 
@@ -122,19 +122,19 @@ def seed(path: Path, targets: int, events: int, audited: int = AUDITED) -> None:
     seed_audit(path, events=events, instances=min(targets, audited))
 
 
-def query_seconds(database: Path, page: Page, told: dict[str, float]) -> float:
-    """CPU seconds that the page's queries took, by one run of the page in this process; ``told``: by query."""
-    told.clear()
+def query_seconds(database: Path, page: Page, by_query: dict[str, float]) -> float:
+    """The CPU seconds of the page's queries, by running it in this process; ``by_query`` gets those of each query."""
+    by_query.clear()
 
     def timed(query: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(query)
         def run(*args: Any, **kwargs: Any) -> Any:
-            # The script runs in a thread of its own; what one query asks another is counted once, for the outer one.
+            # The script runs in its own thread. The time of a query includes the queries that it calls.
             before = time.thread_time()
             try:
                 return query(*args, **kwargs)
             finally:
-                told[query.__name__] = told.get(query.__name__, 0.0) + time.thread_time() - before
+                by_query[query.__name__] = by_query.get(query.__name__, 0.0) + time.thread_time() - before
 
         return run
 
@@ -160,16 +160,16 @@ def query_seconds(database: Path, page: Page, told: dict[str, float]) -> float:
     finally:
         for (module, name), query in plain.items():
             setattr(module, name, query)
-    return sum(told.values())
+    return sum(by_query.values())
 
 
 def touch(database: Path) -> None:
-    """What a sync leaves behind: the pages take the database for changed and read it anew."""
+    """Change the time of the database as a sync does, so that the pages read it again."""
     os.utime(database)
 
 
 def visit(server: Served, page: Page) -> tuple[Visit, float]:
-    """A new session's visit, and what CPU seconds the server took for it."""
+    """The visit of a new session, and the CPU seconds that the server spent on it."""
     with Visitor(server.url) as visitor:
         before = server.cpu()
         seen = visitor.open(page.path, page.query)
@@ -195,13 +195,13 @@ def visible(context: BrowserContext | None, server: Served, page: Page) -> tuple
 
 
 def measure(
-    context: BrowserContext | None, server: Served, database: Path, rounds: int, told: dict[str, dict[str, float]]
+    context: BrowserContext | None, server: Served, database: Path, rounds: int, by_query: dict[str, dict[str, float]]
 ) -> dict[str, Cost]:
-    """The costs of every page; they take turns, so that a machine that slows down favours none."""
+    """The costs of all pages. The pages take turns, so that a machine that slows down affects them equally."""
     first: dict[str, list[tuple[Visit, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
     again: dict[str, list[tuple[Visit, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
     seen: dict[str, list[tuple[float, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
-    asked = {page.name: query_seconds(database, page, told.setdefault(page.name, {})) for page in (EMPTY, *PAGES)}
+    asked = {page.name: query_seconds(database, page, by_query.setdefault(page.name, {})) for page in (EMPTY, *PAGES)}
     for page in (EMPTY, *PAGES):
         visit(server, page)
         visible(context, server, page)
@@ -242,38 +242,44 @@ def line(name: str, size: tuple[int, int], cost: Cost, empty: Cost) -> str:
 
 
 def missed(costs: dict[tuple[str, int], Cost]) -> list[str]:
-    """Sentences about the goals that were not met, of the two biggest sizes."""
+    """The goals that the two largest sizes missed, each as a sentence."""
     small, big = (size[0] for size in SIZES[-2:])
     rollout, empty = costs["Rollout", big], costs["empty", big]
-    said = []
+    sentences = []
     if rollout.drawn >= 3 * empty.drawn:
-        said.append(f"Rollout was drawn in {rollout.drawn / empty.drawn:.1f} times the time of an empty page, not 3")
+        sentences.append(
+            f"Rollout was drawn in {rollout.drawn / empty.drawn:.1f} times the time of an empty page, not 3"
+        )
     if min(rollout.first_run, rollout.first_cpu) >= 0.3:
-        said.append(f"Rollout's run took {rollout.first_run * 1000:.0f} ms, not 300")
+        sentences.append(f"Rollout's run took {rollout.first_run * 1000:.0f} ms, not 300")
     if rollout.sent > 1024 * 1024:
-        said.append(f"Rollout sent {rollout.sent / 1024:.0f} KiB, not 1024")
+        sentences.append(f"Rollout sent {rollout.sent / 1024:.0f} KiB, not 1024")
     for name, what in itertools.product(("Overview", "Operation"), ("drawn", "first_cpu", "sent")):
         ratio = getattr(costs[name, big], what) / getattr(rollout, what)
         if ratio > 1.1:
-            said.append(f"{name}: {what} was {ratio:.1f} times that of Rollout, not 1.1")
+            sentences.append(f"{name}: {what} was {ratio:.1f} times that of Rollout, not 1.1")
     for name in ("Audit", SPREAD_NAME):
         if costs[name, big].query >= 0.2:
-            said.append(f"The queries of {name} took {costs[name, big].query * 1000:.0f} ms, not 200")
+            sentences.append(f"The queries of {name} took {costs[name, big].query * 1000:.0f} ms, not 200")
     for page in PAGES:
         for what in ("query", "first_cpu", "sent", "drawn"):
             before, after = getattr(costs[page.name, small], what), getattr(costs[page.name, big], what)
             if after > 10 * before:
-                said.append(f"{page.name}: {what} grew {after / before:.1f} times where the record grew 10 times")
-    return said
+                sentences.append(
+                    f"{page.name}: {what} grew by a factor of {after / before:.1f} while the record grew by 10"
+                )
+    return sentences
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=1.0, help="all sizes times this; goals are for 1 (%(default)s)")
-    parser.add_argument("--server-only", action="store_true", help="leave the browser out")
-    parser.add_argument("--keep", metavar="DIR", help="keep the seeded databases there and use them again")
-    parser.add_argument("--queries", action="store_true", help="tell the time of each query too")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="factor for all sizes; the goals are only checked for 1 (%(default)s)"
+    )
+    parser.add_argument("--server-only", action="store_true", help="do not measure in a browser")
+    parser.add_argument("--keep", metavar="DIR", help="keep the databases in this folder and reuse them")
+    parser.add_argument("--queries", action="store_true", help="also print the time of each query")
     arguments = parser.parse_args()
     try:
         chromium, _version = find_browser()
@@ -281,7 +287,7 @@ def main() -> int:
         raise SystemExit(f"{error}; `make browser` installs one.") from error
     for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
         del os.environ[name]
-    # The pages run in this process too, where Streamlit warns of its absent server.
+    # The pages also run in this process, where Streamlit warns that there is no server.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").disabled = True
     costs: dict[tuple[str, int], Cost] = {}
     print(f"{arguments.rounds} rounds; ms (query, runs, CPU first / next), KiB, s; load {os.getloadavg()[0]:.1f}")
@@ -297,10 +303,10 @@ def main() -> int:
             database = folder / "console.db"
             if not database.exists():
                 seed(database, *scaled, audited)
-            told: dict[str, dict[str, float]] = {}
+            by_query: dict[str, dict[str, float]] = {}
             with serving(database, folder / "runs") as server, browser.new_context() as context:
                 shown = None if arguments.server_only else context
-                found = measure(shown, server, database, arguments.rounds, told)
+                found = measure(shown, server, database, arguments.rounds, by_query)
             for page, cost in found.items():
                 if spread and page != "Audit":
                     continue
@@ -308,7 +314,7 @@ def main() -> int:
                 costs[label, targets] = cost
                 print(line(label, scaled, cost, found["empty"]), flush=True)
                 if arguments.queries:
-                    print("".join(f"{'':10}{n:<24}{s * 1000:>6.1f}\n" for n, s in told[page].items()), end="")
+                    print("".join(f"{'':10}{n:<24}{s * 1000:>6.1f}\n" for n, s in by_query[page].items()), end="")
         browser.close()
     print(f"goals:\n{GOALS}")
     failed = missed(costs) if arguments.scale == 1 else []

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmark: twenty sessions of the console at once, while syncs from a live simulator write its database.
+"""Benchmark: twenty concurrent sessions of the console while syncs from a simulator write to its database.
 
     .venv/bin/python tests/bench/console_sessions.py [--sessions 20] [--turns 12] [--pause 1]
 
-Every session opens pages in turn, a second after each other, which is far more than people do. Exits with 1 when a
-page did not arrive or showed an error, when a sync failed, or when half of the pages took longer than 2 s.
+Every session opens a page each second, far more often than people do. The exit code is 1 if a page did not arrive
+or showed an error, if a sync failed, or if half of the pages took longer than 2 s.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STOPS = (
 
 
 def run(folder: Path, sessions: int, turns: int, pause: float, targets: int) -> tuple[Crowd, Crowd, Syncs]:
-    """Seed, serve, and let first one session come alone and then all at once with the syncs."""
+    """Measure one session alone, then all sessions at once during syncs."""
     database, spools = folder / "console.db", folder / "runs"
     now = time.time()
     seed_small(database, spools, now)
@@ -66,7 +66,7 @@ def run(folder: Path, sessions: int, turns: int, pause: float, targets: int) -> 
 
 
 def row(name: str, times: list[float]) -> str:
-    """Count, median, 95th percentile and most of some seconds."""
+    """A line of the table: count, median, 95th percentile and maximum."""
     return (
         f"{name:<22}{len(times):>7}{statistics.median(times):>9.2f}"
         f"{times[min(len(times) - 1, len(times) * 95 // 100)]:>7.2f}{times[-1]:>7.2f}"
@@ -84,19 +84,21 @@ def main() -> int:
         alone, crowd, syncs = run(Path(name), arguments.sessions, arguments.turns, arguments.pause, arguments.targets)
     crowded = f"{crowd.sessions} sessions, {arguments.pause:g} s between their pages"
     print(f"{crowded}; {os.cpu_count()} cores, load now {os.getloadavg()[0]:.1f}")
-    print(f"{'page':<22}{'visits':>7}{'median s':>9}{'p95':>7}{'most':>7}")
+    print(f"{'page':<22}{'visits':>7}{'median s':>9}{'p95':>7}{'max':>7}")
     for heading, times in crowd.seconds.items():
         print(row(heading, sorted(times)))
     print(row("all", crowd.arrived))
     print(row("all, one session alone", alone.arrived))
-    print(f"pages a second          {len(crowd.arrived) / crowd.wall:.1f} ({crowd.wall:.0f} s)")
-    print(f"server's CPU            {crowd.cpu / len(crowd.arrived) * 1000:.0f} ms a page, {crowd.cpu:.1f} s in all")
+    print(f"pages per second        {len(crowd.arrived) / crowd.wall:.1f} ({crowd.wall:.0f} s)")
+    print(
+        f"server's CPU            {crowd.cpu / len(crowd.arrived) * 1000:.0f} ms per page, {crowd.cpu:.1f} s in total"
+    )
     each, grown = crowd.grown / crowd.sessions / 1e6, crowd.grown / 1e6
-    print(f"memory                  {each:.1f} MB a session, {grown:.0f} MB in all")
-    print(f"syncs beside            {syncs.count}")
+    print(f"memory                  {each:.1f} MB per session, {grown:.0f} MB in total")
+    print(f"syncs meanwhile         {syncs.count}")
     failed = [*crowd.troubles, *syncs.troubles]
     if not syncs.count:
-        failed.append("no sync came through")
+        failed.append("no sync succeeded")
     if statistics.median(crowd.arrived or [0.0]) > MEDIAN_MOST:
         failed.append(f"half of the pages took longer than {MEDIAN_MOST:g} s")
     for sentence in failed[:20]:

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmark: the fleet inventory with a warm cache against a static YAML inventory of the same hosts and groups.
+"""Benchmark: the fleet inventory with a warm cache, compared with a static YAML inventory of the same content.
 
     .venv/bin/python tests/bench/inventory_cost.py [--instances 5000] [--rounds 5]
 
-Both are read by ``ansible-inventory --list``, in turns. Exits with 1 if the fleet's wall time is above 1.5 times the
-static one's (of the medians).
+Both are read alternately by ``ansible-inventory --list``. The exit code is 1 if the median wall time of the fleet
+inventory is more than 1.5 times that of the static one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIMIT = 1.5
 
 
 def inventory(source: Path, environment: dict[str, str]) -> tuple[float, float, dict[str, Any]]:
-    """One ``ansible-inventory --list``: wall seconds, CPU seconds, and what it printed."""
+    """Run ``ansible-inventory --list``. Returns wall seconds, CPU seconds, and the list."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     done = subprocess.run(
@@ -50,7 +50,7 @@ def inventory(source: Path, environment: dict[str, str]) -> tuple[float, float, 
 
 
 def plain(value: Any) -> Any:
-    """What the list shows, without the mark that core puts around a text that is no template."""
+    """A value of the list without the wrapper that ansible-core puts around strings that are not templates."""
     if isinstance(value, dict):
         return (
             value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else {k: plain(v) for k, v in value.items()}
@@ -59,25 +59,25 @@ def plain(value: Any) -> Any:
 
 
 def contents(listing: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Host variables by host, and sorted hosts by group, of an inventory list."""
+    """The variables of each host, and the sorted hosts of each group."""
     groups = {name: sorted(entry["hosts"]) for name, entry in listing.items() if name != "_meta" and entry.get("hosts")}
-    return {host: plain(told) for host, told in listing["_meta"]["hostvars"].items()}, groups
+    return {host: plain(variables) for host, variables in listing["_meta"]["hostvars"].items()}, groups
 
 
 def write_static(listing: dict[str, Any], target: Path) -> None:
-    """The same hosts, variables and groups as a YAML inventory; each host's variables stand once."""
+    """Write the same hosts, variables and groups as a YAML inventory, with the variables of a host only once."""
     hostvars, groups = contents(listing)
-    told: set[str] = set()
+    written: set[str] = set()
     children: dict[str, Any] = {}
     for group in sorted(groups, key=lambda name: (-len(groups[name]), name)):
-        children[group] = {"hosts": {host: {} if host in told else hostvars[host] for host in groups[group]}}
-        told.update(groups[group])
+        children[group] = {"hosts": {host: {} if host in written else hostvars[host] for host in groups[group]}}
+        written.update(groups[group])
     with target.open("w") as file:
         yaml.dump({"all": {"children": children}}, file, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def compare(fleet: Path, static: Path, environment: dict[str, str], rounds: int) -> float:
-    """Alternate runs of both, print the table, and give the ratio of the median wall times."""
+    """Run both alternately, print the table, and return the ratio of the median wall times."""
     inventory(fleet, environment)
     inventory(static, environment)
     walls: dict[str, list[float]] = {"fleet": [], "static": []}
@@ -87,7 +87,7 @@ def compare(fleet: Path, static: Path, environment: dict[str, str], rounds: int)
             wall, cpu, _listing = inventory(source, environment)
             walls[name].append(wall)
             cpus[name].append(cpu)
-    print(f"{'':24}{'wall s':>16}{'CPU s':>16}   median (least - most)")
+    print(f"{'':24}{'wall s':>16}{'CPU s':>16}   median (minimum - maximum)")
     for name in walls:
         wall, cpu = walls[name], cpus[name]
         print(
@@ -101,7 +101,7 @@ def compare(fleet: Path, static: Path, environment: dict[str, str], rounds: int)
 
 
 def bench(url: str, key: str, rounds: int, folder: Path) -> float:
-    """Warm the cache, write the static twin, prove that both list the same, and compare."""
+    """Fill the cache, write the static inventory, check that both have the same content, and compare them."""
     fleet, static = folder / "bench.fleet.yml", folder / "static.yml"
     fleet.write_text("plugin: fleetops.agents.fleet\n")
     environment = {
@@ -113,12 +113,12 @@ def bench(url: str, key: str, rounds: int, folder: Path) -> float:
     }
     wall, cpu, listing = inventory(fleet, environment)
     write_static(listing, static)
-    # The API must not be asked again: a warm cache needs no server.
+    # With these settings a request would fail: with a warm cache there must be none.
     warm = {**environment, "FLEETOPS_REQUEST_TIMEOUT": "0.001", "FLEETOPS_RETRIES": "0"}
     _wall, _cpu, cached = inventory(fleet, warm)
     _wall, _cpu, twin = inventory(static, environment)
     if not contents(listing) == contents(cached) == contents(twin):
-        raise SystemExit("the inventories differ: the comparison would mean nothing")
+        raise SystemExit("the two inventories have different content, so they cannot be compared")
     print(f"{len(listing['_meta']['hostvars'])} hosts; cold cache: {wall:.2f} s wall, {cpu:.2f} s CPU")
     return compare(fleet, static, environment, rounds)
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmark: CPU seconds of one API call for each of 200 instances, by our module and by ansible.builtin.uri.
+"""Benchmark: the CPU seconds of one API call per instance, with our module and with ansible.builtin.uri.
 
     .venv/bin/python tests/bench/module_cost.py [--instances 200] [--rounds 2]
 
-Both plays read the same health record of the same hosts with the same forks, in turns. Exits with 1 if uri takes less
-than 5 times the CPU seconds of our module (of the least of each).
+Both plays alternately read the health of the same hosts with the same number of forks. The exit code is 1 if uri takes
+less than 5 times the CPU seconds of our module (minimum of the rounds).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 5.0
 
 MODULE = """
-- name: One call by our module
+- name: Call with our module
   hosts: all
   gather_facts: false
   connection: local
@@ -36,7 +36,7 @@ MODULE = """
 """
 
 URI = """
-- name: The same call by ansible.builtin.uri
+- name: The same call with ansible.builtin.uri
   hosts: all
   gather_facts: false
   connection: local
@@ -52,19 +52,19 @@ URI = """
 """
 
 NOTHING = """
-- name: No call at all
+- name: No call
   hosts: all
   gather_facts: false
   connection: local
   tasks:
-    - name: Say nothing
+    - name: Print a variable
       ansible.builtin.debug:
         msg: "{{ fleetops_instance_id }}"
 """
 
 
 def play(playbook: Path, inventory: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """One ansible-playbook: CPU seconds (with its children) and wall seconds."""
+    """Run ansible-playbook. Returns its CPU seconds, including child processes, and wall seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), "--forks", "10"],
@@ -103,7 +103,7 @@ def main() -> int:
                 least[label] = min(measured, least.get(label, measured))
         calls = len(sim.journal(operation_id="get_deep_health"))
     assert calls == 2 * arguments.rounds * arguments.instances, f"{calls} calls were made"
-    print(f"{arguments.instances} instances, one call each, least of {arguments.rounds} rounds")
+    print(f"{arguments.instances} instances, one call each, minimum of {arguments.rounds} rounds")
     print(f"{'':24}{'CPU s':>10}{'wall s':>10}")
     for label, (cpu, wall) in least.items():
         print(f"{label:24}{cpu:10.2f}{wall:10.2f}")

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmark: how long a rolling redeploy takes beside the shortest possible time, and what it costs as it grows.
+"""Benchmark: how long a rolling redeploy takes compared with the ideal time, and how its cost grows.
 
     python -m tests.bench.rolling_cost [--size instances:limit:pace:speed ...]
 
-The real ansible-playbook rolls a simulated fleet, redeploys take 10 to 30 s of the simulator's clock. ``speed`` is how
-much faster than the wall that clock runs; pauses of the playbook are divided by it, what the controller computes is
-not, so figures at a higher speed are the worse ones. The ideal is the sum of all redeploys over the limit. At last the
-decisions alone, of 1,000 and 10,000 instances under a clock that is only counted. Exits with 1 if a goal is missed; a
-machine that is busy with something else misses those of time.
+ansible-playbook redeploys a simulated fleet, where a redeploy takes 10 to 30 s of the simulator's clock. ``speed`` is
+the factor by which that clock is faster than real time. The pauses of the playbook are divided by it, but the computing
+time of the controller is not, so a higher speed gives worse figures. The ideal time is the sum of all redeploys divided
+by the limit. Finally, only the decisions are measured, for 1,000 and 10,000 instances with a counted clock. The exit
+code is 1 if a goal is missed; on a busy machine the goals for time are missed.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Started by its path, as make bench does.
+# `make bench` starts this file by its path.
 sys.path.insert(0, str(ROOT))
 
-# Times the ideal: the whole run with its canary, and what comes after the canary's gate. Calls: an instance.
+# whole: the time of the run divided by the ideal; stream: the same after the canary; calls: per instance.
 GOALS: dict[str, dict[str, float]] = {
     "60:10:batches:1": {"whole": 1.7},
     "200:20:continuous:1": {"whole": 1.35, "stream": 1.15, "calls": 12.0},
     "250:50:continuous:1": {},
     "1000:50:continuous:1": {"calls": 12.0},
 }
-# The longest of the rows above beside the one before it: CPU seconds and calls an instance.
+# The largest factor between the last two rows, for the CPU seconds and the calls per instance.
 MOST_GROWTH = 1.3
 
 
 @dataclass(frozen=True)
 class Rolled:
-    """One run. Times are seconds of the simulator's clock, CPU and memory are of ansible-playbook with its workers."""
+    """One run. Times are in seconds of the simulator's clock. CPU and memory include the workers."""
 
     wall: float
     whole: float
@@ -56,7 +56,7 @@ class Rolled:
 
 
 def roll(instances: int, limit: int, pace: str, speed: float) -> Rolled:
-    """Roll the whole fleet once. Raises RuntimeError if it did not work, or was above the limit."""
+    """Redeploy the fleet once. Raises RuntimeError if the run failed or exceeded the limit."""
     from tests.simulator.running import running_simulator
 
     with (
@@ -121,7 +121,7 @@ def main() -> int:
     rows: dict[str, dict[str, float]] = {}
     print(
         f"{'pace':12}{'instances':>10}{'limit':>7}{'speed':>7}{'whole':>8}{'stream':>8}{'calls':>8}"
-        f"{'CPU s':>8}{'MB':>7}{'wall s':>8}   whole and stream: times the ideal; calls, CPU: an instance"
+        f"{'CPU s':>8}{'MB':>7}{'wall s':>8}   whole, stream: factor of the ideal time; calls, CPU: per instance"
     )
     for size in sizes:
         instances, limit, pace, speed = size.split(":")
@@ -151,20 +151,21 @@ def main() -> int:
 
 
 def slope(cpu: dict[int, float]) -> str:
-    """What the start of a run costs, and each instance after it. ``cpu``: CPU seconds an instance by their number."""
+    """The CPU seconds of the start and of each instance. ``cpu``: CPU seconds per instance by fleet size."""
     small, large = min(cpu, default=0), max(cpu, default=0)
     if small == large:
-        return "CPU of the start and of each instance: needs two sizes of the continuous pace"
+        return "CPU of the start and per instance: this needs two sizes with the continuous pace"
     each = (large * cpu[large] - small * cpu[small]) / (large - small)
-    return f"CPU s, from {small} and {large} instances: {small * (cpu[small] - each):.1f} and {each:.3f} an instance"
+    start = small * (cpu[small] - each)
+    return f"CPU s, from {small} and {large} instances: {start:.1f} for the start, {each:.3f} per instance"
 
 
 def decisions() -> list[str]:
-    """Measure the plan and a verdict before each redeploy, without Ansible and without a server."""
+    """Measure the plan and the decision before each redeploy, without Ansible and without a server."""
     from tests.unit.rules.test_pace import seconds_for
 
     small, large = seconds_for(1_000), seconds_for(10_000)
-    print(f"decisions alone, CPU s: {small:.2f} for 1,000 instances, {large:.2f} for 10,000")
+    print(f"only the decisions, CPU s: {small:.2f} for 1,000 instances, {large:.2f} for 10,000")
     return ["growth of the decisions"] if large > 15 * small + 0.2 else []
 
 

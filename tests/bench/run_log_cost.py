@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the run log costs: the same playbook with and without it, in turns; CPU time, since walls are noisy.
+"""Benchmark: the CPU time of the run log, by running the same playbook alternately with and without it.
 
-``python -m tests.bench.run_log_cost [--hosts 200] [--tasks 10] [--rounds 2]``. Ends with 1 when a goal is missed:
-at most 5 % more CPU of the whole run (the smallest of each kind), at most 1 ms of CPU a result inside the hooks.
+``python -m tests.bench.run_log_cost [--hosts 200] [--tasks 10] [--rounds 2]``. The exit code is 1 if a goal is missed:
+at most 5 % more CPU time for the run (minimum of the rounds), and at most 1 ms of CPU time per result in the hooks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_MS_A_RESULT = 1.0
 
 @dataclass(frozen=True)
 class Cost:
-    """One run: CPU seconds (user and system, with its workers), wall seconds, page faults, and what the hooks took."""
+    """One run. ``cpu`` includes the workers, ``faults`` are page faults, ``hooks`` are the CPU seconds in the hooks."""
 
     cpu: float
     wall: float
@@ -49,9 +49,7 @@ def write_project(folder: Path, hosts: int, tasks: int) -> None:
 
 
 def run(folder: Path, logged: bool, metered: bool = False) -> Cost:
-    """One ansible-playbook run; ``metered`` also times the hooks, which costs something itself.
-
-    Raises RuntimeError when it fails or did not record everything."""
+    """Run ansible-playbook; ``metered`` also measures the hooks, which adds a little time. Raises RuntimeError."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
     meter, spool = folder / "meter.json", folder / "spool"
     if logged:
@@ -70,7 +68,7 @@ def run(folder: Path, logged: bool, metered: bool = False) -> Cost:
     with (folder / "output.txt").open("wb") as output:
         started = subprocess.Popen(program, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, usage = os.wait4(started.pid, 0)
-    # wait4 took the child; Popen is told, so that it does not look for it.
+    # wait4 has reaped the child, so Popen must not wait for it.
     started.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - before
     if started.returncode != 0:
@@ -83,7 +81,7 @@ def run(folder: Path, logged: bool, metered: bool = False) -> Cost:
 
 
 def recorded_results(folder: Path) -> tuple[int, int]:
-    """Results in the newest spool file, and its size in bytes."""
+    """The number of results in the newest spool file, and its size in bytes."""
     newest = max((folder / "spool").iterdir(), key=lambda file: file.stat().st_mtime_ns)
     lines = newest.read_text(encoding="utf-8").splitlines()
     return sum(json.loads(line)["event"] == "runner_on_ok" for line in lines), newest.stat().st_size
@@ -93,7 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="CPU cost of the run log")
     parser.add_argument("--hosts", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=2, help="runs of each kind; the smallest counts")
+    parser.add_argument("--rounds", type=int, default=2, help="number of runs of each kind; the minimum counts")
     given = parser.parse_args()
     expected = given.hosts * given.tasks
     costs: dict[bool, list[Cost]] = {False: [], True: []}
@@ -101,16 +99,16 @@ def main() -> int:
         folder = Path(scratch)
         write_project(folder, given.hosts, given.tasks)
         for round_number in range(given.rounds):
-            # Turns alternate, so that a machine that slows down favours neither.
+            # The order alternates, so that a machine that slows down affects both equally.
             for logged in (False, True) if round_number % 2 == 0 else (True, False):
                 costs[logged].append(run(folder, logged))
                 if logged:
                     results, size = recorded_results(folder)
                     if results != expected:
-                        raise RuntimeError(f"the run log holds {results} of {expected} results")
+                        raise RuntimeError(f"the run log contains {results} of {expected} results")
         inside = run(folder, logged=True, metered=True)
     print(f"{given.hosts} hosts x {given.tasks} debug tasks, {given.rounds} rounds, load now {os.getloadavg()[0]:.1f}")
-    print(f"{'run log':<10}{'CPU s (all rounds)':<34}{'least':>8}{'wall s':>9}")
+    print(f"{'run log':<10}{'CPU s (all rounds)':<34}{'minimum':>8}{'wall s':>9}")
     for logged, label in ((False, "off"), (True, "on")):
         least = min(costs[logged], key=lambda cost: cost.cpu)
         rounds = ", ".join(f"{cost.cpu:.1f}" for cost in costs[logged])
@@ -119,13 +117,13 @@ def main() -> int:
     extra, each = on / off - 1, inside.hooks / expected * 1000
     print(f"extra CPU of the run      {extra:+.1%} (goal: at most {MOST_EXTRA:+.0%})")
     means = [sum(cost.cpu for cost in costs[logged]) for logged in (False, True)]
-    print(f"the same by the means     {means[1] / means[0] - 1:+.1%}")
-    print(f"inside the hooks          {each:.3f} ms a result, {inside.hooks:.2f} s, {inside.calls} calls (goal: 1 ms)")
+    print(f"the same for the means    {means[1] / means[0] - 1:+.1%}")
+    print(f"CPU in the hooks          {each:.3f} ms a result, {inside.hooks:.2f} s, {inside.calls} calls (goal: 1 ms)")
     print(f"hooks' share of the run   {inside.hooks / off:.1%}")
-    # Memory that the controller shares with its forks is copied page by page when written to: half of the run's CPU.
+    # A write to a page that the controller shares with its forks copies it, which is half of the run's CPU time.
     fewest = [min(cost.faults for cost in costs[logged]) / expected for logged in (False, True)]
-    print(f"page faults a result      {fewest[0]:.0f} off, {fewest[1]:.0f} on")
-    print(f"written                   {size / expected:.0f} bytes a result")
+    print(f"page faults per result    {fewest[0]:.0f} off, {fewest[1]:.0f} on")
+    print(f"written                   {size / expected:.0f} bytes per result")
     return 0 if extra <= MOST_EXTRA and each <= MOST_MS_A_RESULT else 1
 
 

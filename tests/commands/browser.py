@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The browser in which tests, pictures and measurements open the console's pages: which one, and how it gets here.
+"""Find or install the browser in which tests, screenshots and benchmarks open the console's pages.
 
-``python -m tests.commands.browser [ARGUMENTS OF PYTEST]`` is what `make test` does before the first test: it says
-which browser there is, installs one when there is none, or ends with exit code 2 and one sentence. With BROWSER=0 in
-the environment the tests that need one are left out. CHROMIUM names the program of a Chrome or Chromium that is not
-found by itself.
+`make test` runs ``python -m tests.commands.browser [PYTEST ARGUMENTS]`` before the first test. It prints which browser
+is used, and installs one if there is none; if that fails, it prints the reason and exits with code 2. With BROWSER=0 in
+the environment, the tests that need a browser are not run. CHROMIUM is the path of a Chrome or Chromium that is not
+found automatically.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pytest
 from playwright.sync_api import Error, sync_playwright
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# Without windows first: their bars are pages of their own and cost a fifth of the CPU.
+# The headless program comes first: the window bars of the others are pages, which take a fifth of the CPU time.
 NAMES = (
     *("chromium-headless-shell", "chromium", "chromium-browser"),
     *("google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"),
@@ -36,9 +36,9 @@ APPLICATIONS = tuple(
     Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in ("Google Chrome", "Chromium", "Microsoft Edge")
 )
 PACKAGES = ("chromium-headless-shell", "chromium")
-# Playwright's own program needs it, and neither package brings it.
+# Playwright's driver needs this library, and neither package depends on it.
 LIBRARY = "libatomic1"
-# What Playwright downloads: into the checkout's environment, and where other projects of the user have put it.
+# The folder into which this checkout downloads Playwright's builds, and the names of the programs in them.
 DOWNLOADS = CHECKOUT / ".venv" / "browsers"
 DOWNLOADED = ("chrome-headless-shell", "headless_shell", "chrome", "Chromium", "Google Chrome for Testing")
 FLAGS = [
@@ -48,16 +48,16 @@ FLAGS = [
 
 
 class NoBrowser(Exception):
-    """There is none; the text says why, and what to do."""
+    """There is no browser; the message gives the reason."""
 
 
 def left_out() -> bool:
-    """Whether BROWSER=0 leaves the tests out. Any other value is some program's own: BROWSER is a common variable."""
+    """Whether BROWSER=0 is set. Any other value is not for the tests, because BROWSER is a common variable."""
     return os.environ.get("BROWSER", "").strip() == "0"
 
 
 def candidates() -> Iterator[Path]:
-    """The programs that may be a Chrome or a Chromium, the preferred one first."""
+    """The programs that may be a Chrome or Chromium, in order of preference."""
     for name in NAMES:
         if found := shutil.which(name):
             yield Path(found)
@@ -70,35 +70,35 @@ def candidates() -> Iterator[Path]:
 
 
 def driver() -> str:
-    """Why Playwright, which drives every browser, cannot be started; '' when it can."""
-    told = run(sys.executable, "-m", "playwright", "--version", seconds=120)
-    return told and f"Playwright, which drives the browser, does not start ({told})"
+    """The reason why Playwright, which drives every browser, does not start, or an empty string."""
+    error = run(sys.executable, "-m", "playwright", "--version", seconds=120)
+    return error and f"Playwright, which drives the browser, does not start ({error})"
 
 
 def start(program: Path) -> str:
-    """Start it once; returns its version. Raises NoBrowser with the reason when it does not start."""
+    """Start the program once and return its version. Raises NoBrowser if it does not start."""
     try:
         with sync_playwright() as playwright:
             started = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=120_000)
             version = started.version
             started.close()
     except Error as error:
-        # Playwright's message holds the whole command twice, and between many lines what the program said.
-        told = re.search(r"\[err\] *(\S.*)", error.message) or re.search(r"did exit: (exitCode=\d+)", error.message)
-        raise NoBrowser(f"{program} does not start ({told[1] if told else error.message.splitlines()[0]})") from error
+        # Playwright's message contains the command twice, and somewhere among its lines the output of the program.
+        found = re.search(r"\[err\] *(\S.*)", error.message) or re.search(r"did exit: (exitCode=\d+)", error.message)
+        raise NoBrowser(f"{program} does not start ({found[1] if found else error.message.splitlines()[0]})") from error
     return version
 
 
 @cache
 def browser() -> tuple[Path, str]:
-    """The first program that starts, and its version. Raises NoBrowser with what was found instead."""
+    """The first program that starts, and its version. Raises NoBrowser with the reasons why none does."""
     if trouble := driver():
         raise NoBrowser(trouble)
     named = os.environ.get("CHROMIUM", "").strip()
     if named:
         found = shutil.which(Path(named).expanduser())
         if found is None:
-            raise NoBrowser(f"CHROMIUM names {named}, which is no program that can be started")
+            raise NoBrowser(f"CHROMIUM is {named}, which is not an executable program")
         return Path(found), start(Path(found))
     broken = []
     for program in candidates():
@@ -106,47 +106,47 @@ def browser() -> tuple[Path, str]:
             return program, start(program)
         except NoBrowser as error:
             broken.append(str(error))
-    raise NoBrowser("; ".join(broken) or "no Chrome or Chromium is on the path")
+    raise NoBrowser("; ".join(broken) or "no Chrome or Chromium was found")
 
 
 def from_debian() -> str:
-    """Install a browser with apt-get, as root or by sudo when that asks for no password; returns why not, or ''."""
+    """Install a browser with apt-get, as root or by sudo without a password. Returns the reason if it fails, or ''."""
     if shutil.which("apt-get") is None:
-        return "there is no apt-get to install one with"
+        return "there is no apt-get to install one"
     before: list[str] = []
     if os.getuid() != 0:
         if shutil.which("sudo") is None:
-            return "only root could install one with apt-get, and there is no sudo"
+            return "installing one with apt-get requires root, and there is no sudo"
         if run("sudo", "-n", "true"):
-            return "only root could install one with apt-get, and sudo asks for a password"
+            return "installing one with apt-get requires root, and sudo asks for a password"
         before = ["sudo", "-n"]
     apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Acquire::http::Timeout=20"]
     say("Installing a Chromium with apt-get.")
-    # Package lists may be absent, or too old for the mirror; a mirror that fails may still have what is needed.
+    # The package lists may be missing or outdated. If the update fails, the installation may still succeed.
     updated = run(*apt, "update", seconds=600)
-    told = ""
+    error = ""
     for package in PACKAGES:
-        told = run(*apt, "install", "-y", "--no-install-recommends", package, LIBRARY, seconds=1800)
-        if not told:
+        error = run(*apt, "install", "-y", "--no-install-recommends", package, LIBRARY, seconds=1800)
+        if not error:
             return ""
-    return f"apt-get failed ({updated or told})"
+    return f"apt-get failed ({updated or error})"
 
 
 def from_playwright() -> str:
-    """Let Playwright download its own build into .venv/browsers; returns why that failed, or ''."""
+    """Let Playwright download its own build into .venv/browsers. Returns the reason if it fails, or ''."""
     if driver():
-        return "so Playwright cannot download one either"
+        return "therefore Playwright cannot download one either"
     say("Downloading Playwright's Chromium.")
-    # It asks each of its hosts several times, and 30 s each is its own default.
+    # Playwright tries each of its hosts several times, by default with a timeout of 30 s.
     limits = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000", "PLAYWRIGHT_BROWSERS_PATH": str(DOWNLOADS)}
-    told = run(
+    error = run(
         sys.executable, "-m", "playwright", "install", "--only-shell", "chromium", seconds=900, environment=limits
     )
-    return told and f"Playwright's download failed ({told})"
+    return error and f"Playwright's download failed ({error})"
 
 
 def run(*command: str, seconds: float = 60, environment: dict[str, str] | None = None) -> str:
-    """Run a command that asks nothing; returns '' when it did its work, else the line that says why not."""
+    """Run a command without input. Returns '' if it succeeded, otherwise the line of its output with the error."""
     try:
         done = subprocess.run(
             command, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -162,7 +162,7 @@ def run(*command: str, seconds: float = 60, environment: dict[str, str] | None =
 
 
 def bring(reason: str) -> tuple[Path, str]:
-    """Install a browser where there was none for this reason. Raises NoBrowser with one sentence."""
+    """Install a browser; ``reason`` is why there is none. Raises NoBrowser with one sentence."""
     reasons = [reason]
     for installs in () if os.environ.get("CHROMIUM", "").strip() else (from_debian, from_playwright):
         if reason := installs():
@@ -174,13 +174,13 @@ def bring(reason: str) -> tuple[Path, str]:
             reasons.append(str(error))
     raise NoBrowser(
         f"The tests of the console's pages need a Chrome or Chromium: {'; '.join(reasons)}. Install one (Debian: "
-        f"apt-get install {PACKAGES[0]} {LIBRARY}), name its program with CHROMIUM=/path/to/it, or leave these tests "
-        "out with BROWSER=0."
+        f"apt-get install {PACKAGES[0]} {LIBRARY}), set CHROMIUM to the path of its program, or skip these tests with "
+        "BROWSER=0."
     )
 
 
-class Needy:
-    """A plugin of pytest: how many of the tests that were chosen need a browser."""
+class BrowserTests:
+    """A pytest plugin that counts the selected tests that need a browser."""
 
     count = 0
 
@@ -194,8 +194,8 @@ def needs_browser(item: pytest.Item) -> bool:
 
 
 def chosen(arguments: list[str]) -> int:
-    """How many of the tests that these arguments of pytest choose need a browser; 1 when they cannot be read."""
-    counted = Needy()
+    """How many of the tests that these pytest arguments select need a browser; 1 if the collection fails."""
+    counted = BrowserTests()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *arguments], plugins=[counted])
     return counted.count if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else 1
@@ -206,9 +206,9 @@ def say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Say which browser there is, and bring one when there is none and a test that was chosen needs it."""
+    """Print which browser is used; install one if there is none and a selected test needs it."""
     if left_out():
-        say("BROWSER=0: the tests that need a browser are left out, and counted at the end.")
+        say("BROWSER=0: the tests that need a browser are not run, and listed at the end.")
         return 0
     try:
         try:
@@ -220,7 +220,7 @@ def main(arguments: list[str]) -> int:
     except NoBrowser as error:
         print(error, file=sys.stderr)
         return 2
-    say(f"The browser of the tests is {program} ({version}).")
+    say(f"The tests use the browser {program} ({version}).")
     return 0
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make demo`: a fleet, the console in front of it, and a rolling redeploy that the console follows as it happens.
+"""`make demo`: a simulated fleet, the console, and a rolling redeploy that the console shows live.
 
-With CONSOLE=0 nobody watches: it ends after the recap with the playbook's exit code. SIM_FAULTS (JSON, see
-tests/simulator/README.md) makes things go wrong: SIM_FAULTS='{"outcomes": {"agent-007": ["failed"]}}' make demo
+With CONSOLE=0 there is no console, and the demo ends with the playbook's exit code after the recap. SIM_FAULTS (JSON,
+see tests/simulator/README.md) causes failures: SIM_FAULTS='{"outcomes": {"agent-007": ["failed"]}}' make demo
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 RECORD = CHECKOUT / ".demo"
 INSTANCES = 24
-# The fleet's clock is the wall's: what the API and the run log record of one redeploy then agrees, and nothing is in
-# the future. A redeploy takes so many seconds, for somebody who watches and for nobody.
+# The simulator's clock runs in real time, so that the times in the API and in the run log agree.
+# The shortest and the longest redeploy in seconds, with the console and without it.
 DEPLOY_SECONDS, DEPLOY_SECONDS_UNWATCHED = (4.0, 9.0), (0.5, 1.5)
-# Seconds to open the address in.
+# Seconds in which the user can open the address.
 BEFORE_IT_BEGINS = 5.0
 MAX_PARALLEL = 4
 CONSOLE = [sys.executable, "-m", "console"]
@@ -42,8 +42,8 @@ FOLLOW += ["--details-interval", "60s"]
 
 
 def main() -> int:
-    """Run the demo; the exit code is the playbook's, 2 if something else failed, 130 if it was interrupted before."""
-    # A stop by the system ends the same way as Ctrl-C, and the processes that were started end with it.
+    """Run the demo. Returns the exit code of the playbook, 2 if something else failed, 130 if it was interrupted."""
+    # SIGTERM has the same effect as Ctrl-C, so that the child processes are stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     watched = os.environ.get("CONSOLE", "1") != "0"
     shutil.rmtree(RECORD, ignore_errors=True)
@@ -51,7 +51,7 @@ def main() -> int:
     try:
         faults = json.loads(os.environ.get("SIM_FAULTS") or "{}")
     except ValueError as bad:
-        print(f"SIM_FAULTS is no JSON: {bad}", file=sys.stderr)
+        print(f"SIM_FAULTS is not JSON: {bad}", file=sys.stderr)
         return 2
     seconds = {"deploy_s": DEPLOY_SECONDS if watched else DEPLOY_SECONDS_UNWATCHED, "warmup_s": 0.5}
     with running_simulator(instances=INSTANCES, seed=1, speed=1.0, faults=faults, knobs=seconds) as sim:
@@ -67,36 +67,38 @@ def main() -> int:
         }
         if sys.stdout.isatty():
             environment.setdefault("ANSIBLE_FORCE_COLOR", "1")
-        say(f"A fleet of {INSTANCES} instances answers at {sim.url}; at most {MAX_PARALLEL} may be redeployed at once.")
+        say(
+            f"A simulated fleet of {INSTANCES} instances runs at {sim.url}, at most {MAX_PARALLEL} redeploys at a time."
+        )
         return watch(sim, environment) if watched else record(sim, environment)
 
 
 def record(sim: Simulator, environment: dict[str, str]) -> int:
-    """Redeploy, then load what was recorded; returns the exit code of the playbook, or 2."""
+    """Redeploy, then load the records. Returns the exit code of the playbook, or 2 if the sync failed."""
     code = roll(sim, environment)
-    say("Loading the run and the server's record into the console's database: python -m console sync --details")
+    say("Loading the run log and the server's records into the console's database: python -m console sync --details")
     synced = subprocess.run([*CONSOLE, "sync", "--details"], cwd=CHECKOUT, env=environment, check=False)
     if synced.returncode != 0:
         return code or 2
-    say("See it in a browser, while it happens, with: make demo")
+    say("To watch a redeploy in a browser while it runs: make demo")
     return code
 
 
 def watch(sim: Simulator, environment: dict[str, str]) -> int:
-    """Open the console and follow the fleet, redeploy, and go on until Ctrl-C or SIGTERM. Returns the exit code of the
-    playbook, 2 if the console or the follower did not start, 130 if it was stopped before the playbook ended."""
+    """Start the console and a following sync, redeploy, and run until Ctrl-C or SIGTERM. Returns the exit code of the
+    playbook, 2 if the console or the sync did not start, 130 if the demo was stopped before the playbook ended."""
     code = 130
     with ExitStack() as started:
         try:
             follower = started.enter_context(running("sync", FOLLOW, environment))
             if not waited_for(follower, lambda: "read once" in output_of("sync")):
-                say(f"The fleet was not read; what was said is in {RECORD / 'sync.log'}.")
+                say(f"The sync did not read the fleet. Its output is in {RECORD / 'sync.log'}.")
                 return 2
             port = free_port()
             address = f"http://127.0.0.1:{port}"
             console = started.enter_context(running("serve", ["--port", str(port)], environment))
             if not waited_for(console, lambda: healthy(address)):
-                say(f"The console did not start; its output is in {RECORD / 'serve.log'}.")
+                say(f"The console did not start. Its output is in {RECORD / 'serve.log'}.")
                 return 2
             say(f"The console is at {address}   (Ctrl-C stops it and the fleet)")
             print(f"It follows the fleet. The redeploy begins in {BEFORE_IT_BEGINS:.0f} s.", flush=True)
@@ -110,8 +112,8 @@ def watch(sim: Simulator, environment: dict[str, str]) -> int:
 
 
 def roll(sim: Simulator, environment: dict[str, str]) -> int:
-    """Roll the published runtime through the fleet; returns the exit code of the playbook."""
-    say("Rolling the published runtime through it: playbooks/rolling_redeploy.yml")
+    """Redeploy the fleet with the published runtime. Returns the exit code of the playbook."""
+    say("Redeploying the fleet with the published runtime: playbooks/rolling_redeploy.yml")
     played = subprocess.Popen(
         [
             *("ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", "playbooks/rolling_redeploy.yml"),
@@ -123,18 +125,18 @@ def roll(sim: Simulator, environment: dict[str, str]) -> int:
     try:
         code = played.wait()
     except KeyboardInterrupt:
-        # It stops its workers itself.
+        # ansible-playbook stops its own workers.
         played.terminate()
         played.wait(60)
         raise
     peak = sim.in_flight()["maximum"]
-    say(f"The playbook ended with exit code {code}. Most redeploys in flight at once: {peak}.")
+    say(f"The playbook ended with exit code {code}. At most {peak} redeploys were in progress at a time.")
     return code
 
 
 @contextmanager
 def running(command: str, arguments: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of the console until the block ends; what it says is in a file of its name."""
+    """Run a command of the console until the block ends. Its output goes to a log file with the name of the command."""
     with (RECORD / f"{command}.log").open("w") as log:
         process = subprocess.Popen(
             [*CONSOLE, command, *arguments],
@@ -142,7 +144,7 @@ def running(command: str, arguments: list[str], environment: dict[str, str]) -> 
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for this process, which stops the others.
+            # Ctrl-C must only reach this process, which stops the others.
             start_new_session=True,
         )
         try:
@@ -152,22 +154,22 @@ def running(command: str, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def output_of(command: str) -> str:
-    """What a command has said until now."""
+    """The output of a command so far."""
     return (RECORD / f"{command}.log").read_text()
 
 
-def waited_for(process: subprocess.Popen[bytes], is_so: Callable[[], bool], within: float = 180.0) -> bool:
-    """Whether something becomes so while a process runs, before ``within`` seconds are over."""
+def waited_for(process: subprocess.Popen[bytes], condition: Callable[[], bool], within: float = 180.0) -> bool:
+    """Wait until the condition is true. Returns False if the process ends or ``within`` seconds pass before that."""
     end = monotonic() + within
     while monotonic() < end and process.poll() is None:
-        if is_so():
+        if condition():
             return True
         sleep(0.2)
     return False
 
 
 def healthy(address: str) -> bool:
-    """Whether the console answers."""
+    """Whether the console responds."""
     try:
         with urllib.request.urlopen(f"{address}/_stcore/health", timeout=10):
             return True
@@ -176,7 +178,7 @@ def healthy(address: str) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and what it started."""
+    """Stop a process and its child processes."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -186,7 +188,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that is free now: 8501 if it is."""
+    """A free port of the loopback interface, preferably 8501."""
     for port in (8501, 0):
         with socket.socket() as probe:
             try:
@@ -198,7 +200,7 @@ def free_port() -> int:
 
 
 def say(text: str) -> None:
-    """A line for the person who watches."""
+    """Print a line for the user."""
     print(f"\n==> {text}", flush=True)
 
 

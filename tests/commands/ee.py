@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make ee`, the last step: does everything of the collection work in an environment that holds nothing else?
+"""The last step of `make ee`: check that the collection works in an environment that contains nothing else.
 
 ``python -m tests.commands.ee BIN COLLECTIONS [TARBALL]``: BIN is the folder of an environment's commands, COLLECTIONS
-the folder into which the collection was installed. With TARBALL, the README's commands are then run in the same
-environment, from an installation of it by ansible-galaxy; its pip adds what the console needs. Only the simulator comes
-from this checkout. Ends with exit code 1 when something does not work, and says what and the output of the command.
+the folder into which the collection was installed. With TARBALL, ansible-galaxy then installs it in the same
+environment and the README's commands are run; pip adds the requirements of the console. Only the simulator comes from
+this checkout. If something does not work, the error and the output are printed, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from tests import readme
 from tests.integration.module_table import HOST, TABLE, module_of
 from tests.simulator.running import Simulator, running_simulator
 
-# What the commands of an environment say of the collection, by the type's name in ansible-doc and the folder's.
+# The plugin types: the name in ansible-doc and the folder.
 PLUGINS = {"module": "modules", "inventory": "inventory", "lookup": "lookup", "callback": "callback", "test": "test"}
 
-HELD = """
+INSTALLED = """
 from importlib.metadata import distributions
-print(", ".join(sorted((f"{held.name} {held.version}" for held in distributions()), key=str.lower)))
+print(", ".join(sorted((f"{found.name} {found.version}" for found in distributions()), key=str.lower)))
 """
 
 
 class Broken(Exception):
-    """Something does not work in the environment: what, and what it said."""
+    """Something does not work in the environment. The message contains the output."""
 
 
 class Environment:
-    """The commands of one environment, with nothing of this checkout or of the user's settings in sight."""
+    """The commands of an environment, isolated from this checkout and from the settings of the user."""
 
     def __init__(self, commands: Path, collections: Path, home: Path) -> None:
         self.commands = commands
@@ -59,7 +59,7 @@ class Environment:
         }
 
     def run(self, command: str, *arguments: str | Path, ends: tuple[int, ...] = (0,)) -> str:
-        """The output of one of the environment's commands; :class:`Broken` unless it ends with ``ends``."""
+        """Run a command of the environment and return its output. Raises Broken if its exit code is not in ``ends``."""
         done = subprocess.run(
             [str(self.commands / command), *map(str, arguments)],
             cwd=self.home, env=self.variables, capture_output=True, text=True, timeout=300, check=False,
@@ -70,19 +70,19 @@ class Environment:
 
 
 def documented(here: Environment) -> int:
-    """Every plugin is found and documents itself; how many there are."""
+    """Check that ansible-doc finds every plugin. Returns their number."""
     count = 0
     for kind, folder in PLUGINS.items():
         names = {f"fleetops.agents.{file.stem}" for file in (here.collection / "plugins" / folder).glob("*.py")}
-        told = json.loads(here.run("ansible-doc", "--json", "--type", kind, *sorted(names)))
-        if not names or set(told) != names:
-            raise Broken(f"ansible-doc knows these of type {kind}: {sorted(told)}, but there are {sorted(names)}.")
+        found = json.loads(here.run("ansible-doc", "--json", "--type", kind, *sorted(names)))
+        if not names or set(found) != names:
+            raise Broken(f"ansible-doc finds these {kind} plugins: {sorted(found)}. There are {sorted(names)}.")
         count += len(names)
     return count
 
 
 def module_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
-    """A task of each module; what writes only says in check mode what it would do."""
+    """A task for each module. Modules that write run in check mode."""
     for case, row in TABLE.items():
         if case != module_of(case):
             continue
@@ -93,7 +93,7 @@ def module_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
 
 
 def other_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
-    """A task of each lookup and test, and a module that runs as an ordinary one in the environment's own Python."""
+    """A task for the lookups and tests, and one for a module that runs in its own process."""
     policy = "lookup('fleetops.agents.update_policy')"
     yield {
         "name": "lookups and tests",
@@ -113,7 +113,7 @@ def other_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
 
 
 def play(here: Environment, name: str, tasks: list[dict[str, Any]]) -> None:
-    """One play on localhost with these tasks; a playbook in JSON is one in YAML."""
+    """Run a playbook with these tasks on localhost. JSON is valid YAML."""
     playbook = here.home / f"{name}.yml"
     plays = [{"name": name, "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": tasks}]
     playbook.write_text(json.dumps(plays, default=str))
@@ -123,18 +123,18 @@ def play(here: Environment, name: str, tasks: list[dict[str, Any]]) -> None:
 
 
 def as_awx_writes(here: Environment, **answers: str) -> str:
-    """A survey's answers in a file as AWX writes it, as the argument for it."""
+    """Write the answers of a survey to a file as AWX does. Returns the argument for ``-e``."""
     file = here.home / "extravars"
     file.write_text("".join(f"!unsafe '{name}': !unsafe '{answer}'\n" for name, answer in answers.items()))
     return f"@{file}"
 
 
 def answers(here: Environment, sim: Simulator, inventory: Path) -> int:
-    """A survey's answers are taken as they were written or refused, and nothing to do is no success; how many runs."""
+    """Check that playbooks accept the answers of a survey, or refuse them with a reason. Returns the number of runs."""
     runs: list[tuple[str, dict[str, str], tuple[str, ...], tuple[int, ...]]] = [
         ("audit_report", {"fleetops_audit_since": "2026-11-23", "fleetops_audit_limit": ""}, (), (0,)),
         ("memory_backup", {"fleetops_memory_customer_id": '"0012345"', "fleetops_memory_dir": "backup"}, (), (0,)),
-        # A text until 2.18, and a number that is refused since.
+        # ansible-core up to 2.18 reads it as a string, later versions as a number, which is refused.
         ("memory_backup", {"fleetops_memory_customer_id": "0012345", "fleetops_memory_dir": "backup"}, (), (0, 2)),
         (
             "rolling_redeploy",
@@ -148,27 +148,27 @@ def answers(here: Environment, sim: Simulator, inventory: Path) -> int:
     sim.clear_journal()
     for playbook, given, more, ends in runs:
         given_file = as_awx_writes(here, **given)
-        told = here.run(
+        output = here.run(
             "ansible-playbook", "-i", inventory, f"fleetops.agents.{playbook}", *more, "-e", given_file, ends=ends
         )
-        if given.get("fleetops_hosts") and "no host matches agnet-*" not in told:
-            raise Broken(f"{playbook} does not say that it has no host:\n{told}")
+        if given.get("fleetops_hosts") and "no host matches agnet-*" not in output:
+            raise Broken(f"{playbook} does not report that no host matches:\n{output}")
     asked = {row["query"].get("customer_id") for row in sim.journal() if row["path"].endswith("/memory")}
     if asked != {"0012345"} or sim.writes():
-        raise Broken(f"The customer 0012345 was asked for as {asked}, and {len(sim.writes())} writes were sent.")
+        raise Broken(f"The customer 0012345 was requested as {asked}, and {len(sim.writes())} writes were sent.")
     return len(runs)
 
 
 def logged(here: Environment) -> list[str]:
-    """The kinds of events in the run logs, one run after the other."""
+    """The types of the events in the run logs, run by run."""
     files = sorted((here.home / "runs").glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
     return [json.loads(line)["event"] for file in files for line in file.open()]
 
 
 def check(here: Environment) -> str:
-    """Everything, against a simulator; says what was seen."""
+    """Run all checks against a simulator. Returns a summary."""
     version = here.run("ansible", "--version").splitlines()[0]
-    held = here.run("python", "-c", HELD).strip()
+    packages = here.run("python", "-c", INSTALLED).strip()
     plugins = documented(here)
     playbooks = sorted(f"fleetops.agents.{file.stem}" for file in (here.collection / "playbooks").glob("*.yml"))
     here.run("ansible-playbook", "--syntax-check", "-i", "localhost,", *playbooks)
@@ -193,18 +193,18 @@ def check(here: Environment) -> str:
         asked = answers(here, sim, inventory)
 
     if events.count("playbook_on_stats") != 2 or redeploys != 3:
-        raise Broken(f"Of two runs the run log tells {events}, and {redeploys} redeploys were sent.")
+        raise Broken(f"The run logs of two runs contain {events}, and {redeploys} redeploys were sent.")
     return (
-        f"{version}, with {held}: {plugins} plugins are documented, {len(tasks)} tasks ran, {len(playbooks)} playbooks "
-        f"parse, rolling_redeploy sent {redeploys} redeploys, {len(events)} events were logged, "
-        f"{asked} runs with a survey's answers."
+        f"{version}, with {packages}: {plugins} plugins are documented, {len(tasks)} tasks ran, {len(playbooks)} "
+        f"playbooks parse, rolling_redeploy sent {redeploys} redeploys, {len(events)} events were logged, "
+        f"{asked} runs with answers of a survey."
     )
 
 
 def installed(here: Environment, tarball: Path) -> str:
-    """The README's commands, console included, for who installs the tarball; says what was seen."""
+    """Run the commands of the README, including the console, with the installed tarball. Returns a summary."""
     here.run("python", "-m", "ensurepip", "--default-pip")
-    # As on any machine: the place of the collection, the run log and the server are the README's, not ours.
+    # The README sets the paths and the server itself.
     own = ("ANSIBLE_", "FLEETOPS_", "SIM_")
     variables = {name: text for name, text in here.variables.items() if not name.startswith(own)}
     with running_simulator(instances=readme.INSTANCES, speed=50.0) as sim:

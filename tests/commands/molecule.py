@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make molecule`: each scenario of extensions/molecule against a fleet of its own, with the idempotence step.
+"""`make molecule`: run each scenario of extensions/molecule against its own simulated fleet.
 
-``python -m tests.commands.molecule [scenario ...]``. Ends with 1 when one fails.
+``python -m tests.commands.molecule [scenario ...]``. The exit code is 1 if a scenario fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.simulator.running import running_simulator
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCENARIOS = CHECKOUT / "extensions" / "molecule"
 BIN = Path(sys.executable).parent
-# What the fleet of a scenario is like before it runs.
+# The initial state of the fleet of a scenario.
 FLEETS: dict[str, dict[str, Any]] = {
     "recover": {"disease": {"agent-001": "breakers", "agent-003": "process"}},
 }
@@ -63,7 +63,7 @@ def main() -> int:
     wanted = sys.argv[1:] or known
     unknown = sorted(set(wanted) - set(known))
     if unknown:
-        print(f"There is no scenario {', '.join(unknown)}; there are {', '.join(known)}.", file=sys.stderr)
+        print(f"There is no scenario {', '.join(unknown)}. The scenarios are {', '.join(known)}.", file=sys.stderr)
         return 1
     failed = []
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make shots`: the pictures of the console's pages in docs/images, light and dark, from a fresh run of the demo.
+"""`make shots`: take the screenshots of the console's pages in docs/images, light and dark, from a new run of the demo.
 
-SHOTS_RECORD=DIR takes the record of a demo that was run before (a folder with console.db and runs).
+SHOTS_RECORD=DIR uses the record of an earlier demo (a folder with console.db and runs).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tests.console.support.served import serving
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IMAGES = CHECKOUT / "docs" / "images"
-# One target fails, so that there is something to look into.
+# One target fails, so that the pages also show a failure.
 FAULTS = '{"outcomes": {"agent-007": ["failed"]}}'
 SIZE = {"width": 1280, "height": 900}
 COLOURS = 128
 
-# The page of one thing: which one of the record.
+# The pages that show a single item, and the query for the item in the record.
 ONE = {
     "operation": "SELECT run_id FROM runs ORDER BY status = 'failed' DESC, started_at DESC LIMIT 1",
     "rollout": "SELECT rollout_id FROM rollouts ORDER BY total DESC, failed DESC, created_at DESC LIMIT 1",
@@ -42,29 +42,29 @@ ONE = {
 
 
 def main() -> int:
-    """Make the pictures; the exit code is 1 when the demo left no record."""
+    """Take the screenshots. The exit code is 1 if the demo left no record."""
     record = Path(os.environ.get("SHOTS_RECORD") or CHECKOUT / ".demo")
     if "SHOTS_RECORD" not in os.environ:
-        # It ends with 2, as one target fails.
+        # The demo ends with exit code 2, because one target fails.
         environment = {**os.environ, "CONSOLE": "0", "SIM_FAULTS": FAULTS}
         subprocess.run([sys.executable, "-m", "tests.commands.demo"], cwd=CHECKOUT, env=environment, check=False)
     database = record / "console.db"
     if not database.is_file():
-        print(f"There is no record at {record}: the demo has not come to its end.", file=sys.stderr)
+        print(f"There is no record in {record}: the demo did not complete.", file=sys.stderr)
         return 1
     IMAGES.mkdir(exist_ok=True)
-    # Playwright cannot be started a second time inside the block, and the search for a browser starts one.
+    # find_browser() starts Playwright, which cannot be started again inside the block.
     executable = find_browser()[0]
     with serving(database, record / "runs") as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         total = sum(shoot(browser, served.url, database, scheme) for scheme in ("light", "dark"))
         browser.close()
-    print(f"{len(list(IMAGES.glob('console-*.png')))} pictures in {IMAGES}, {total / 1e6:.2f} MB new")
+    print(f"{len(list(IMAGES.glob('console-*.png')))} screenshots in {IMAGES}, {total / 1e6:.2f} MB written")
     return 0
 
 
 def shoot(browser: Browser, address: str, database: Path, scheme: str) -> int:
-    """Every page in one colour scheme; returns the bytes of its pictures."""
+    """Take a screenshot of every page in one colour scheme. Returns their size in bytes."""
     page = browser.new_page(viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
     tab, total = Tab(page, address), 0
     for name in declared_pages():
@@ -78,14 +78,14 @@ def shoot(browser: Browser, address: str, database: Path, scheme: str) -> int:
 
 
 def one(database: Path, page: str) -> str:
-    """The id of what the page of one thing shows."""
+    """The id of the item that the page shows."""
     with closing(sqlite3.connect(database)) as conn:
         found = conn.execute(ONE[page]).fetchone()
     return str(found[0]) if found else ""
 
 
 def write(png: bytes, file: Path) -> int:
-    """Write a picture with a palette of its own; returns its bytes."""
+    """Write a screenshot with a reduced palette. Returns its size in bytes."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
     return file.stat().st_size

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source as ansible-rulebook has it: its file loaded alone, its main() with a queue.
+"""Run the event source as ansible-rulebook does: load its file by path and call main() with a queue.
 
-``python -m tests.eda.following FILE`` follows with the settings of the environment and appends each event to FILE.
+``python -m tests.eda.following FILE`` runs the source with SOURCE_ARGUMENTS and appends each event to FILE.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Event = dict[str, Any]
 
 
 class Rules(asyncio.Queue[Event]):
-    """A queue that keeps what was put. ``die_at``: (n, place), to die at the n-th put, before or after it is in."""
+    """A queue that keeps its events. ``die_at``: (n, "before" or "after") the n-th put, where it raises Killed."""
 
     def __init__(self, die_at: tuple[int, str] | None = None) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Rules(asyncio.Queue[Event]):
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of the source runs after it."""
+    """The process was killed: no code of the source runs after this."""
 
 
 def arguments(sim: Simulator, watermark: Path, **more: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def arguments(sim: Simulator, watermark: Path, **more: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def following(args: dict[str, Any], rules: Rules) -> AsyncIterator[asyncio.Task[None]]:
-    """The source runs until the block ends; what it died of is raised then."""
+    """Run the source until the block ends. An exception of the source is raised then."""
     task = asyncio.create_task(source["main"](rules, args))
     try:
         yield task
@@ -75,14 +75,14 @@ async def until(task: asyncio.Task[None], condition: Callable[[], Any], seconds:
     while not condition():
         if task.done():
             await task
-        assert asyncio.get_running_loop().time() < end, "it did not happen in time"
+        assert asyncio.get_running_loop().time() < end, "the condition was not met in time"
         await asyncio.sleep(0.03)
 
 
-async def look(task: asyncio.Task[None], sim: Simulator) -> None:
-    """Wait for a look at everything that begins after now and is over."""
+async def full_poll(task: asyncio.Task[None], sim: Simulator) -> None:
+    """Wait for the end of a complete poll that begins after this call."""
     last = max((row["seq"] for row in sim.journal(path="/fleet/")), default=0)
-    # The second list of rollouts begins when all that followed from the first was told.
+    # The second list of rollouts is read when all events of the first poll have been sent.
     await until(task, lambda: len(sim.journal(operation_id="list_fleet_rollouts", since=last)) >= 2)
 
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make rulebook`: the sample rulebook in the real ansible-rulebook, against a fleet with two sick agents.
+"""`make rulebook`: run the sample rulebook in ansible-rulebook, against a fleet with two unhealthy agents.
 
-Shows that one run of recover heals both and touches nobody else, that a failed target is retried once, that the rollout
-is reported, and that a second ansible-rulebook is told nothing that the first one was. Ends with 1 and the output of
-ansible-rulebook when something of that is not so. .ci/rulebook finds Java and calls this.
+Checks that one run of recover heals both and no other instance is changed, that a failed target is retried once, that
+the rollout is reported, and that a second ansible-rulebook receives no event again. Otherwise the output of
+ansible-rulebook is printed, and the exit code is 1. .ci/rulebook finds Java and runs this.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = CHECKOUT / ".venv" / "rulebook" / "bin"
 INVENTORIES = CHECKOUT / "inventories" / "demo"
 SICK = ("agent-002", "agent-004")
-# Virtual seconds, longer than the other four deployments take: the rollout ends with this failure, so that its retry
-# cannot come before the end.
+# This takes longer than the other four deployments (in virtual seconds), so that the rollout ends with this
+# failure and the retry comes after the end.
 LATE_FAILURE = {"outcome": "failed", "duration_s": 200}
 QUICK = {"fleetops_interval": 1, "fleetops_instance_interval": 2, "fleetops_live": True}
 
 
 class Unmet(Exception):
-    """What was expected and did not happen."""
+    """An expectation was not met."""
 
 
 def environment(sim: Simulator, scratch: Path) -> dict[str, str]:
-    """Of a controller that knows this fleet and nothing of HOME."""
+    """The environment of a controller for this fleet, with HOME in ``scratch``."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "SIM_"))}
     return {
         **kept,
@@ -55,7 +55,7 @@ def environment(sim: Simulator, scratch: Path) -> dict[str, str]:
 
 @contextmanager
 def rulebook(sim: Simulator, scratch: Path, output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """ansible-rulebook with the sample rulebook until the block ends; all that it says goes to ``output``."""
+    """Run ansible-rulebook with the sample rulebook until the block ends. Its output goes to ``output``."""
     variables = scratch / "vars.json"
     variables.write_text(json.dumps(QUICK))
     command = [str(BIN / "ansible-rulebook"), "--rulebook", "fleetops.agents.fleet", "--print-events"]
@@ -79,7 +79,7 @@ def wait_for(what: str, process: subprocess.Popen[bytes], condition: Callable[[]
     started = time.monotonic()
     while not condition():
         if process.poll() is not None:
-            raise Unmet(f"{what}: ansible-rulebook ended with {process.returncode} before")
+            raise Unmet(f"{what}: ansible-rulebook ended first, with exit code {process.returncode}")
         if time.monotonic() - started > seconds:
             raise Unmet(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.2)
@@ -95,32 +95,32 @@ def expect(what: str, met: bool) -> None:
 def show(sim: Simulator, scratch: Path, first: Path, second: Path) -> None:
     ids = {name: sim.instance(name)["id"] for name in SICK}
     with rulebook(sim, scratch, first) as process:
-        wait_for("both sick agents are told of", process, lambda: first.read_text().count("instance.unhealthy") == 2)
-        wait_for("both are healed", process, lambda: all(sim.instance(n)["disease"] == "none" for n in SICK))
-        wait_for("the run of recover is over", process, lambda: first.read_text().count("PLAY RECAP") == 1)
+        wait_for("both agents are reported", process, lambda: first.read_text().count("instance.unhealthy") == 2)
+        wait_for("both are healthy again", process, lambda: all(sim.instance(n)["disease"] == "none" for n in SICK))
+        wait_for("the run of recover has ended", process, lambda: first.read_text().count("PLAY RECAP") == 1)
         text = first.read_text()
-        expect("one run of the playbook did it", text.count("PLAY [Check before the recovery]") == 1)
+        expect("the playbook ran once", text.count("PLAY [Check before the recovery]") == 1)
         writes = sorted(row["path"] for row in sim.writes())
         wanted = sorted(f"/v1/instances/{i}/actions/power-cycle" for i in ids.values())
-        expect("it power-cycled these two and nobody else", writes == wanted)
+        expect("only these two were power-cycled", writes == wanted)
 
         assert sim.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] == 200
         wait_for("the rollout is reported", process, lambda: "ended as partial" in first.read_text())
-        wait_for("after the retry again", process, lambda: "ended as completed" in first.read_text())
-        wait_for("with the audit", process, lambda: "# Audit of 5 instances" in first.read_text())
+        wait_for("it is reported again after the retry", process, lambda: "ended as completed" in first.read_text())
+        wait_for("the audit is reported", process, lambda: "# Audit of 5 instances" in first.read_text())
         retries = [row for row in sim.writes() if row["path"].endswith("/retry")]
         expect("the failed target was retried once", len(retries) == 1)
-        # The last event is handed over before its action ends, but not the last look.
+        # The last event has been sent, but the last poll may not have ended.
         time.sleep(3)
     with rulebook(sim, scratch, second) as process:
         last = max(row["seq"] for row in sim.journal())
         wait_for(
-            "a second ansible-rulebook has looked at all",
+            "a second ansible-rulebook has polled everything",
             process,
             lambda: len(sim.journal(operation_id="get_deep_health", since=last)) >= 10,
         )
-        expect("it was told nothing anew", "received event" not in second.read_text())
-    expect("the key is in no output", not any(sim.admin_key in log.read_text() for log in (first, second)))
+        expect("it received no event", "received event" not in second.read_text())
+    expect("no output contains the key", not any(sim.admin_key in log.read_text() for log in (first, second)))
 
 
 def main() -> int:
@@ -140,7 +140,7 @@ def main() -> int:
                 print(log.read_text() if log.exists() else "", file=sys.stderr)
             print(f"FAILED: {problem}", file=sys.stderr)
             return 1
-    print(f"The sample rulebook works in ansible-rulebook, {time.monotonic() - started:.0f} s")
+    print(f"The sample rulebook works in ansible-rulebook ({time.monotonic() - started:.0f} s)")
     return 0
 
 

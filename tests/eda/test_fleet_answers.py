@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source against unusual answers: short pages, another order, odd times, slow bodies, refusals, proxies."""
+"""The event source and unusual answers: short pages, another order, invalid times, slow bodies, refusals, proxies."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def arguments(api: SecondApi, mark: Path, **more: Any) -> dict[str, Any]:
     return {"api_url": api.url, "api_key": KEY, "watermark": str(mark), **quick, **more}
 
 
-async def look(task: asyncio.Task[None], api: SecondApi) -> None:
-    """Wait for a look at everything that begins after now and is over: the third one's beginning is behind two."""
+async def full_poll(task: asyncio.Task[None], api: SecondApi) -> None:
+    """Wait for the end of a complete poll that begins after this call: when a third poll begins, it has ended."""
 
-    def begun() -> int:
+    def polls() -> int:
         return sum(call["query"].get("offset") == "0" for call in api.called("list_fleet_rollouts"))
 
-    before = begun()
-    await until(task, lambda: begun() >= before + 3, 60)
+    before = polls()
+    await until(task, lambda: polls() >= before + 3, 60)
 
 
 def follow(args: dict[str, Any], script: Callable[[asyncio.Task[None], Rules], Awaitable[None]]) -> Rules:
@@ -54,7 +54,7 @@ def follow(args: dict[str, Any], script: Callable[[asyncio.Task[None], Rules], A
 
 
 def singles(api: SecondApi, number: int, since: float) -> None:
-    """So many rollouts of one instance each, newer than the fleet's."""
+    """Add ``number`` rollouts of one instance each, newer than the fleet's rollout."""
     for n in range(number):
         api.add_rollout(api.instances[:1], "instance", ended=True, at=since + n)
 
@@ -70,30 +70,32 @@ def test_a_short_page_is_not_the_end_of_the_list_of_rollouts(tmp_path: Path, old
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
             await until(task, lambda: rules.events)
-            # The instance is named by the fleet's rollout alone, on the third page.
+            # Only the fleet's rollout, on the third page, contains this instance.
             assert [event["instance"]["name"] for event in rules.events] == ["agent-005"]
-            await look(task, api)
+            await full_poll(task, api)
             api.add_rollout(api.instances, "fleet", ended=True, at=time.time() - 100)
-            # One that comes into the list late, below 30 newer ones.
+            # A rollout that appears late in the list, after 30 newer ones.
             late = time.time() - 90
             singles(api, 30, late + 1)
             await until(task, lambda: rules.types().count("rollout.finished") == 31)
             api.add_rollout(api.instances[:1], "instance", ended=True, at=late)
             await until(task, lambda: rules.types().count("rollout.finished") == 32)
-            await look(task, api)
+            await full_poll(task, api)
 
         rules = follow(arguments(api, tmp_path / "mark", events=events), script)
         assert rules.types().count("rollout.started") == rules.types().count("rollout.finished") == 32
-        told = len(rules.events)
-        assert follow(arguments(api, tmp_path / "mark", events=events), lambda task, _: look(task, api)).events == []
-        assert len({event["id"] for event in rules.events}) == told
+        count = len(rules.events)
+        assert (
+            follow(arguments(api, tmp_path / "mark", events=events), lambda task, _: full_poll(task, api)).events == []
+        )
+        assert len({event["id"] for event in rules.events}) == count
         assert api.writes() == []
 
 
 # reports/2026-11 A2, D4
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize("history", [0, 30, 1300])
-def test_audit_events_are_told_once_in_short_pages_and_in_any_order(
+def test_audit_events_are_sent_once_with_short_pages_and_any_order(
     tmp_path: Path, oldest_first: bool, history: int
 ) -> None:
     lists = {"list_audit_events"} if oldest_first else set()
@@ -102,21 +104,21 @@ def test_audit_events_are_told_once_in_short_pages_and_in_any_order(
         args = arguments(api, tmp_path / "mark", events=["fleetops.audit.event"])
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
-            await look(task, api)
+            await full_poll(task, api)
             assert rules.events == []
             before = len(api.called("list_audit_events"))
-            await look(task, api)
-            # A look at what is known needs few calls, however long the list is.
-            looks = sum(call["query"]["offset"] != "0" for call in api.called("list_fleet_rollouts")) + 3
+            await full_poll(task, api)
+            # A poll without news needs few calls, however long the list is.
+            polls = sum(call["query"]["offset"] != "0" for call in api.called("list_fleet_rollouts")) + 3
             if not oldest_first or history == 1300:
-                assert len(api.called("list_audit_events")) - before <= 40 * looks
+                assert len(api.called("list_audit_events")) - before <= 40 * polls
             api.add_events("agent-001", 90, "denied")
             await until(task, lambda: len(rules.events) >= 90)
-            # Retention takes the oldest away, and then something happens again.
+            # The server deletes the oldest events, and then there are new ones.
             del api.instances[0].events[: history // 2]
             api.add_events("agent-001", 5, "denied")
             await until(task, lambda: len(rules.events) >= 95)
-            await look(task, api)
+            await full_poll(task, api)
 
         rules = follow(args, script)
         wanted = [event["id"] for event in api.instances[0].events if event["outcome"] == "denied"]
@@ -134,7 +136,9 @@ def test_audit_events_are_told_once_in_short_pages_and_in_any_order(
         lambda at: {"seconds": at},
     ],
 )
-def test_odd_times_and_numbers_neither_end_it_nor_hide_anything(tmp_path: Path, odd: Callable[[float], Any]) -> None:
+def test_invalid_times_and_numbers_neither_stop_the_source_nor_hide_an_event(
+    tmp_path: Path, odd: Callable[[float], Any]
+) -> None:
     def huge(rows: Any) -> Any:
         return [{**row, "total_targets": 9223372036854775808, "queued_targets": "0"} for row in rows]
 
@@ -142,14 +146,14 @@ def test_odd_times_and_numbers_neither_end_it_nor_hide_anything(tmp_path: Path, 
         events = ["fleetops.target.failed", "fleetops.instance.unhealthy", "fleetops.audit.event"]
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
-            await look(task, api)
+            await full_poll(task, api)
             api.quirks.outcomes["agent-001"] = "failed"
             api.add_rollout(api.instances[:1], "instance")
             api.instances[1].health = "degraded"
             api.add_events("agent-002", 3, "error")
             kinds = {"target.failed", "instance.unhealthy", "audit.event"}
             await until(task, lambda: set(rules.types()) >= kinds)
-            await look(task, api)
+            await full_poll(task, api)
 
         rules = follow(arguments(api, tmp_path / "mark", events=events), script)
         assert rules.types().count("audit.event") == 3
@@ -157,7 +161,7 @@ def test_odd_times_and_numbers_neither_end_it_nor_hide_anything(tmp_path: Path, 
 
 
 # reports/2026-11 E1, E2, E5
-def test_a_body_that_drips_is_given_up_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_body_that_arrives_too_slowly_is_a_logged_timeout(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with second_api(instances=1, drip={"*": 0.2}) as api:
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
@@ -177,7 +181,7 @@ def test_a_source_that_is_stopped_during_a_call_does_not_wait_for_its_answer(tmp
         assert time.monotonic() - started < 20
 
 
-def test_a_retry_after_that_has_passed_is_no_reason_to_hurry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_negative_retry_after_does_not_shorten_the_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with second_api(instances=1, status={"*": 429, "list_fleet_rollouts": 429}, headers={"Retry-After": "-5"}) as api:
 
@@ -188,7 +192,7 @@ def test_a_retry_after_that_has_passed_is_no_reason_to_hurry(tmp_path: Path, cap
         assert len(api.called("list_fleet_rollouts")) == 2
 
 
-def test_a_422_is_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_422_is_logged_as_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     detail = [
         {"loc": ["query", "limit"], "msg": "Input should be less than or equal to 50", "type": "less_than_equal"},
         {"loc": ["query", "offset"], "msg": "Field required\x1b[2J", "type": "missing"},
@@ -227,12 +231,12 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     args = {"api_url": "http://fleet.example.com", "api_key": KEY, "watermark": str(tmp_path / "mark")}
     with pytest.raises(SourceError) as refusal:
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
-    said = str(refusal.value) + caplog.text
-    assert "http_proxy" in said
-    assert "hunter2p" not in said and "ss@" not in said
+    text = str(refusal.value) + caplog.text
+    assert "http_proxy" in text
+    assert "hunter2p" not in text and "ss@" not in text
 
 
-def test_the_password_of_a_proxy_that_does_not_answer_is_in_no_line(
+def test_the_password_of_a_proxy_that_refuses_is_not_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with second_api(instances=1, status={"": 407}) as proxy:
@@ -261,7 +265,7 @@ def test_the_password_of_a_proxy_that_does_not_answer_is_in_no_line(
         ({7: "a"}, "instances: the name 7 must be text. Write it in quotes."),
     ],
 )
-def test_an_id_that_is_no_text_is_refused(instances: dict[Any, Any], sentence: str) -> None:
+def test_an_id_that_is_not_text_is_refused(instances: dict[Any, Any], sentence: str) -> None:
     with pytest.raises(SourceError) as refusal:
         read_settings({"api_url": "https://x", "api_key": "k", "instances": instances}, {})
     assert str(refusal.value).startswith(sentence)
@@ -273,13 +277,13 @@ def test_an_api_key_that_yaml_has_read_as_a_number_is_refused() -> None:
 
 
 # reports/2026-11 B7
-def test_an_instance_given_in_upper_case_is_the_one_that_the_api_tells(tmp_path: Path) -> None:
+def test_an_instance_id_in_upper_case_matches_the_id_from_the_api(tmp_path: Path) -> None:
     with second_api(instances=1) as api:
         api.instances[0].health = "degraded"
         given = {"mine-0": api.instances[0].id.upper()}
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
-            await look(task, api)
+            await full_poll(task, api)
 
         args = arguments(api, tmp_path / "mark", events=["fleetops.instance.unhealthy"], instances=given)
         rules = follow(args, script)
@@ -328,14 +332,14 @@ def test_an_inventory_file_with_variables_beside_it_is_refused(
         f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {beside} beside it, so"
         f" they would run with other variables than yours. Give the folder: -i {file.parent}"
     )
-    # The folder is copied as a whole, and other programs copy nothing.
+    # A folder is copied with its content, and other programs copy nothing.
     assert inventory_problem([*program, "-i", str(file.parent)], {}) is None
     assert inventory_problem(["ansible-playbook", "-i", str(file)], {}) is None
     assert inventory_problem(program, {"ANSIBLE_INVENTORY": "agent-001," * 40}) is None
 
 
 # reports/2026-11 F11
-def test_the_folder_of_the_watermark_is_the_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_can_access_the_folder_of_the_watermark_whatever_the_umask(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         with Watermark(tmp_path / "state" / "fleetops" / "mark", "https://here"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source against the simulator: what it tells, once over restarts and kills, and what it does in trouble."""
+"""The event source and the simulator: events are sent once even after restarts and kills, and API errors are logged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,18 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.even
     ROLLOUT_EVENTS,
     TARGET_EVENTS,
 )
-from tests.eda.following import CHECKOUT, EXTENSION, Event, Killed, Rules, arguments, following, look, source, until
+from tests.eda.following import (
+    CHECKOUT,
+    EXTENSION,
+    Event,
+    Killed,
+    Rules,
+    arguments,
+    following,
+    full_poll,
+    source,
+    until,
+)
 from tests.simulator.running import Simulator, running_simulator
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads((EXTENSION / "schemas" / "fleet.json").read_text()))
@@ -36,14 +47,14 @@ FLEET = "/v1/instances/fleet/runtime"
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
-    """Six instances; each test starts with a look, so what other tests left is the past."""
+    """Six instances. Each test begins with a poll, so the changes of other tests are not news."""
     with running_simulator(instances=6, speed=1.0) as simulator:
         yield simulator
 
 
 @pytest.fixture(autouse=True)
 def quiet(sim: Simulator) -> Iterator[None]:
-    """No faults and no knobs are left of a test; all that is under way is over."""
+    """Reset faults and knobs after each test, and let everything in progress end."""
     yield
     sim.clear_faults()
     sim.knobs(list_lag_s=0, outcomes={"*": []}, disease={"*": "none"}, audit_per_hour=6)
@@ -61,12 +72,12 @@ def newest(sim: Simulator) -> str:
 
 
 def targets_of(sim: Simulator, rollout_id: str) -> dict[str, Any]:
-    """Targets by instance."""
+    """The targets by instance id."""
     return {row["instance_id"]: row for row in sim.call("GET", f"{FLEET}/rollouts/{rollout_id}")[1]["targets"]}
 
 
 def follow(args: dict[str, Any], script: Any) -> Rules:
-    """Run ``await script(task, rules)`` while the source runs; each event it told is valid."""
+    """Run ``await script(task, rules)`` while the source runs, and validate each event."""
 
     async def run() -> Rules:
         rules = Rules()
@@ -85,22 +96,22 @@ def ids(events: list[Event]) -> list[str]:
     return [event["id"] for event in events]
 
 
-def test_a_rollout_from_start_to_retry_is_told_once_over_restarts(sim: Simulator, tmp_path: Path) -> None:
+def test_each_event_of_a_rollout_is_sent_once_even_after_a_restart(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", events=list(EVENTS))
     sim.knobs(outcomes={"agent-001": ["failed"], "agent-002": ["uncertain_not_applied"]})
 
     async def first(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
         assert rules.events == []
         fleet_rollout(sim, "9.1.0")
-        await look(task, sim)
+        await full_poll(task, sim)
         assert sim.call("POST", f"{FLEET}/rollouts/{newest(sim)}/pause")[0] == 200
-        await look(task, sim)
+        await full_poll(task, sim)
         assert sim.call("POST", f"{FLEET}/rollouts/{newest(sim)}/resume")[0] == 200
         for _batch in range(8):
-            await look(task, sim)
+            await full_poll(task, sim)
             sim.advance(20)
-        await look(task, sim)
+        await full_poll(task, sim)
 
     rules = follow(args, first)
     rollout = newest(sim)
@@ -119,13 +130,13 @@ def test_a_rollout_from_start_to_retry_is_told_once_over_restarts(sim: Simulator
     assert failed["target"]["failures"] == 1
     assert "checksum" in failed["target"]["error_message"]
 
-    # While nobody follows, the failed one is retried, and fails again.
+    # The failed target is retried and fails again while the source does not run.
     sim.knobs(outcomes={"agent-001": ["failed", "failed", "failed", "failed"]})
     assert sim.call("POST", f"{FLEET}/rollouts/{rollout}/targets/{failed['target']['id']}/retry")[0] == 200
     sim.advance(60)
 
     async def second(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
 
     again = follow(args, second)
     assert again.types() == ["target.failed", "rollout.finished"]
@@ -134,17 +145,17 @@ def test_a_rollout_from_start_to_retry_is_told_once_over_restarts(sim: Simulator
     assert follow(args, second).events == []
 
 
-def test_health_is_told_when_it_turns_and_not_while_it_is_deployed(sim: Simulator, tmp_path: Path) -> None:
+def test_a_change_of_health_is_an_event_except_during_a_deployment(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", live=True, unhealthy_after=2)
     sick = sim.instance("agent-003")
 
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
-        # A deployment restarts the agent: for a while it is degraded, and that is no news.
+        await full_poll(task, sim)
+        # A deployment restarts the agent, which is then degraded for a while. That is not an event.
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-004')['id']}/runtime/redeploy")[0] == 200
         for _second in range(15):
             sim.advance(2)
-            await look(task, sim)
+            await full_poll(task, sim)
         sim.knobs(disease={"agent-003": "process"})
         await until(task, lambda: "instance.unhealthy" in rules.types())
         assert sim.call("POST", f"/v1/instances/{sick['id']}/actions/power-cycle")[0] == 200
@@ -161,19 +172,19 @@ def test_health_is_told_when_it_turns_and_not_while_it_is_deployed(sim: Simulato
     assert sim.call("GET", f"/v1/instances/{health[2]['instance']['id']}/health/deep")[0] == 404
 
 
-def test_a_rollout_that_shows_up_late_below_newer_ones_is_told(sim: Simulator, tmp_path: Path) -> None:
+def test_a_rollout_that_appears_late_after_newer_ones_causes_events(sim: Simulator, tmp_path: Path) -> None:
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
         sim.knobs(list_lag_s=300)
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")[0] == 200
         sim.knobs(list_lag_s=0)
         sim.advance(5)
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")[0] == 200
         sim.advance(100)
-        await look(task, sim)
+        await full_poll(task, sim)
         assert rules.types() == ["rollout.started", "rollout.finished"]
         sim.advance(300)
-        await look(task, sim)
+        await full_poll(task, sim)
 
     rules = follow(arguments(sim, tmp_path / "mark", events=list(ROLLOUT_EVENTS)), script)
     assert rules.types() == ["rollout.started", "rollout.finished"] * 2
@@ -181,46 +192,46 @@ def test_a_rollout_that_shows_up_late_below_newer_ones_is_told(sim: Simulator, t
     assert created[2] < created[0]
 
 
-def test_audit_events_are_told_once_although_some_come_in_late(sim: Simulator, tmp_path: Path) -> None:
+def test_audit_events_are_sent_once_even_if_they_are_ingested_late(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", events=["fleetops.audit.event"])
     instance = sim.instance("agent-002")["id"]
 
-    def now_there() -> set[str]:
+    def listed() -> set[str]:
         rows: list[Event] = []
         while page := sim.call("GET", f"/v1/instances/{instance}/runtime/audit?limit=500&offset={len(rows)}")[1]:
             rows += page
         return {row["id"] for row in rows if row["outcome"] in ("error", "denied")}
 
-    async def one_look(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+    async def one_poll(task: asyncio.Task[None], rules: Rules) -> None:
+        await full_poll(task, sim)
 
-    follow(args, one_look)
-    before = now_there()
+    follow(args, one_poll)
+    before = listed()
     sim.knobs(audit_per_hour=400, audit_error_share=0.3, audit_ingest_lag_s=60)
-    told: list[Event] = []
+    sent: list[Event] = []
     for _restart in range(3):
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
             for _minute in range(4):
                 sim.advance(90)
-                await look(task, sim)
+                await full_poll(task, sim)
 
-        told += follow(args, script).events
+        sent += follow(args, script).events
     sim.knobs(audit_per_hour=0)
     sim.advance(0)
-    told += follow(args, one_look).events
-    mine = [event["audit"]["id"] for event in told if event["instance"]["id"] == instance]
+    sent += follow(args, one_poll).events
+    mine = [event["audit"]["id"] for event in sent if event["instance"]["id"] == instance]
     assert len(mine) == len(set(mine)) > 4
-    assert set(mine) == now_there() - before
+    assert set(mine) == listed() - before
 
 
-def test_whenever_it_is_killed_nothing_is_lost_and_what_is_told_twice_says_so(sim: Simulator, tmp_path: Path) -> None:
-    """Killed at each of its hand-overs, before and after the event is in the queue."""
+def test_after_a_kill_no_event_is_lost_and_a_repeated_event_is_marked(sim: Simulator, tmp_path: Path) -> None:
+    """The source is killed at each event, before and after it has put the event into the queue."""
     args = arguments(sim, tmp_path / "mark", events=[e for e in EVENTS if "rollout" in e or "target" in e])
     whole = arguments(sim, tmp_path / "undisturbed", events=args["events"])
 
     async def first(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
 
     follow(args, first)
     follow(whole, first)
@@ -229,7 +240,7 @@ def test_whenever_it_is_killed_nothing_is_lost_and_what_is_told_twice_says_so(si
     for _batch in range(6):
         sim.advance(60)
     expected = follow(whole, first).events
-    # How many depends on what the simulator has drawn for the tests before.
+    # The number depends on the tests before.
     assert len(expected) >= 7
 
     async def die(place: str) -> list[Event]:
@@ -239,31 +250,31 @@ def test_whenever_it_is_killed_nothing_is_lost_and_what_is_told_twice_says_so(si
                 await task
         return rules.events
 
-    told: list[Event] = []
+    sent: list[Event] = []
     for _event in expected:
         assert asyncio.run(die("before")) == []
-        told += asyncio.run(die("after"))
-    told += follow(args, first).events
-    fresh = [event for event in told if not event["repeated"]]
+        sent += asyncio.run(die("after"))
+    sent += follow(args, first).events
+    fresh = [event for event in sent if not event["repeated"]]
     assert len(ids(fresh)) == len(set(ids(fresh)))
-    assert list(dict.fromkeys(ids(told))) == ids(expected)
+    assert list(dict.fromkeys(ids(sent))) == ids(expected)
 
 
-def test_a_real_kill(sim: Simulator, tmp_path: Path) -> None:
+def test_after_a_sigkill_no_event_is_lost_and_at_most_one_is_repeated(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", events=["fleetops.rollout.started", "fleetops.rollout.finished"])
-    told = tmp_path / "told"
+    sent = tmp_path / "sent"
 
     async def first(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
 
     follow(args, first)
 
     def lines() -> list[Event]:
-        return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+        return [json.loads(line) for line in sent.read_text().splitlines()] if sent.exists() else []
 
     for kill in (True, False):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.eda.following", str(told)],
+            [sys.executable, "-m", "tests.eda.following", str(sent)],
             cwd=CHECKOUT,
             env={**os.environ, "SOURCE_ARGUMENTS": json.dumps(args)},
             stderr=subprocess.DEVNULL,
@@ -280,19 +291,19 @@ def test_a_real_kill(sim: Simulator, tmp_path: Path) -> None:
     known = {event["rollout"]["id"] for event in lines()}
     assert len(known) == 20
     assert len({event["id"] for event in lines()}) == 40
-    # At most one was under way, and whether it arrived is not known.
+    # At most one event was being sent when the process was killed, and is sent again.
     assert len(lines()) - 40 <= sum(event["repeated"] for event in lines()) <= 1
 
 
-def test_the_rule_engine_confirms_each_event(sim: Simulator, tmp_path: Path) -> None:
-    """With feedback an event is noted as told when the engine has taken it, and the next one follows then."""
+def test_with_feedback_an_event_waits_for_the_confirmation_of_the_previous_one(sim: Simulator, tmp_path: Path) -> None:
+    """With feedback, an event counts as sent when the engine has confirmed it, and only then is the next one sent."""
     args = arguments(sim, tmp_path / "mark", feedback=True, events=list(ROLLOUT_EVENTS))
 
     async def run(confirm: int, insert: int = 0) -> list[Event]:
         rules, feedback = Rules(), asyncio.Queue[Event]()
         async with following({**args, "eda_feedback_queue": feedback}, rules) as task:
             if insert:
-                await look(task, sim)
+                await full_poll(task, sim)
                 sim.knobs(insert_rollouts=insert)
             for number in range(1, confirm + 1):
                 await until(task, lambda n=number: len(rules.events) >= n)  # type: ignore[misc]
@@ -309,14 +320,14 @@ def test_the_rule_engine_confirms_each_event(sim: Simulator, tmp_path: Path) -> 
     assert second[0]["id"] == first[1]["id"]
 
 
-def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
+def test_errors_of_the_api_are_logged_and_polling_continues(
     sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     args = arguments(sim, tmp_path / "mark", events=[*ROLLOUT_EVENTS, "fleetops.instance.unhealthy"])
 
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
         sim.clear_journal()
         sim.fault(operation="list_fleet_rollouts", status=429, retry_after=1, times=1)
         sim.fault(operation="list_fleet_rollouts", status=503, detail="maintenance", times=1)
@@ -324,38 +335,38 @@ def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
         sim.fault(operation="get_deep_health", reset_before=True, times=1)
         sim.knobs(insert_rollouts=1)
         await until(task, lambda: "rollout.finished" in rules.types())
-        await look(task, sim)
+        await full_poll(task, sim)
 
     rules = follow(args, script)
     assert rules.types() == ["rollout.started", "rollout.finished"]
     rows = sim.journal(operation_id="list_fleet_rollouts")
     refused = next(n for n, row in enumerate(rows) if row["status"] == 429)
-    said = caplog.text
+    log = caplog.text
     assert rows[refused + 1]["status"] == 503
-    assert "HTTP 429; all calls wait for 1 s" in said
-    assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", said)
-    assert "the answer is not JSON but text/html" in said and "Polling continues." in said
-    assert "The API answers again after" in said
-    assert args["api_key"] not in said
+    assert "HTTP 429; all calls wait for 1 s" in log
+    assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", log)
+    assert "the answer is not JSON but text/html" in log and "Polling continues." in log
+    assert "The API answers again after" in log
+    assert args["api_key"] not in log
 
 
-def test_a_past_that_cannot_be_read_at_first_is_no_news_later(sim: Simulator, tmp_path: Path) -> None:
+def test_old_rollouts_that_could_not_be_read_at_first_cause_no_events_later(sim: Simulator, tmp_path: Path) -> None:
     sim.fault(operation="get_rollout_timeline", status=500, times=6)
 
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
-        await look(task, sim)
+        await full_poll(task, sim)
+        await full_poll(task, sim)
         assert sim.journal(operation_id="get_rollout_timeline", status=500)
         sim.knobs(insert_rollouts=1)
-        await look(task, sim)
+        await full_poll(task, sim)
 
     events = [*ROLLOUT_EVENTS, *TARGET_EVENTS]
-    told = follow(arguments(sim, tmp_path / "mark", events=events), script).types()
-    assert (told[0], told[-1]) == ("rollout.started", "rollout.finished")
-    assert told.count("rollout.started") == told.count("rollout.finished") == 1
+    sent = follow(arguments(sim, tmp_path / "mark", events=events), script).types()
+    assert (sent[0], sent[-1]) == ("rollout.started", "rollout.finished")
+    assert sent.count("rollout.started") == sent.count("rollout.finished") == 1
 
 
-def test_what_fails_for_one_instance_alone_is_logged_once(
+def test_an_error_of_a_single_instance_is_logged_once(
     sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sim.fault(operation="get_deep_health", instance="agent-002", status=500, detail="no worker", times=50)
@@ -368,18 +379,18 @@ def test_what_fails_for_one_instance_alone_is_logged_once(
     assert caplog.text.count("no worker. Polling continues.") == 1
 
 
-def test_the_past_is_told_when_asked_for(sim: Simulator, tmp_path: Path) -> None:
+def test_with_start_from_earliest_old_rollouts_cause_events(sim: Simulator, tmp_path: Path) -> None:
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
-        await look(task, sim)
+        await full_poll(task, sim)
 
     args = arguments(sim, tmp_path / "mark", start_from="earliest", events=["fleetops.rollout.finished"])
     listed = sim.call("GET", f"{FLEET}/rollouts?limit=100&offset=0")[1]
-    told = follow(args, script).events
-    assert {event["rollout"]["id"] for event in told} == {row["id"] for row in listed if row["completed_at"]}
-    assert [event["rollout"]["created_at"] for event in told] == sorted(e["rollout"]["created_at"] for e in told)
+    sent = follow(args, script).events
+    assert {event["rollout"]["id"] for event in sent} == {row["id"] for row in listed if row["completed_at"]}
+    assert [event["rollout"]["created_at"] for event in sent] == sorted(e["rollout"]["created_at"] for e in sent)
 
 
-def test_a_wrong_key_ends_it_with_one_sentence(sim: Simulator, tmp_path: Path) -> None:
+def test_a_wrong_key_stops_the_source_with_one_sentence(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", api_key="wrong-key-of-somebody")
     with pytest.raises(SourceError) as refusal:
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source's pure steps, its options, its watermark file, and answers that the simulator never gives."""
+"""The steps of the event source without I/O, its options, its watermark file, and answers of unusual servers."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def moment(minute: int) -> str:
 # Rollouts
 
 ENDS = ("succeeded", "failed", "uncertain", "cancelled")
-# What becomes of a target from one minute to the next; a retry opens it again.
-FATES = st.lists(st.sampled_from((*ENDS, "queued", "in_progress")), min_size=1, max_size=12)
+# The status of a target in each minute. A retry opens it again.
+HISTORIES = st.lists(st.sampled_from((*ENDS, "queued", "in_progress")), min_size=1, max_size=12)
 
 
-def timeline(fates: list[list[str]], minute: int) -> dict[str, Any]:
-    """The timeline at a minute: each target has the state of its newest change."""
+def timeline(histories: list[list[str]], minute: int) -> dict[str, Any]:
+    """The timeline at a minute, in which each target has the state of its latest change."""
     rows = []
-    for number, fate in enumerate(fates):
-        at = min(minute, len(fate) - 1)
-        # A target that has succeeded stays so.
-        at = fate.index("succeeded") if "succeeded" in fate[: at + 1] else at
-        status = fate[at]
-        while at > 0 and fate[at - 1] == status:
+    for number, history in enumerate(histories):
+        at = min(minute, len(history) - 1)
+        # A target that has succeeded keeps that status.
+        at = history.index("succeeded") if "succeeded" in history[: at + 1] else at
+        status = history[at]
+        while at > 0 and history[at - 1] == status:
             at -= 1
         ended = moment(at) if status in ENDS else None
         rows.append({"target_id": f"t{number}", "instance_id": f"i{number}", "status": status, "completed_at": ended})
@@ -63,38 +63,40 @@ def timeline(fates: list[list[str]], minute: int) -> dict[str, Any]:
     return {"rollout_id": "r", "status": status, "completed_at": None if moving else moment(minute), "timeline": rows}
 
 
-@given(st.lists(FATES, min_size=1, max_size=4), st.lists(st.integers(0, 14), min_size=1, max_size=10))
-def test_every_result_that_a_look_sees_is_told_exactly_once(fates: list[list[str]], minutes: list[int]) -> None:
+@given(st.lists(HISTORIES, min_size=1, max_size=4), st.lists(st.integers(0, 14), min_size=1, max_size=10))
+def test_every_result_that_a_poll_finds_causes_exactly_one_event(
+    histories: list[list[str]], minutes: list[int]
+) -> None:
     known: dict[str, Any] | None = None
-    told: list[Event] = []
+    sent: list[Event] = []
     seen: set[tuple[str, str, str]] = set()
     last: dict[str, tuple[str, str | None]] = {}
     expected = 0
     for minute in sorted(minutes):
-        view = timeline(fates, minute)
+        view = timeline(histories, minute)
         step = rollout_step(known, {"id": "r"}, view)
-        # What is known goes through the file, and the same look again tells nothing.
+        # The state passes through JSON as in the file, and polling it again causes no event.
         known = json.loads(json.dumps(step.known))
         assert rollout_step(known, {"id": "r"}, view).events == []
-        told += step.events
+        sent += step.events
         for row in view["timeline"]:
             state = (row["status"], row["completed_at"])
             if row["status"] in ("succeeded", "failed", "uncertain") and last.get(row["target_id"]) != state:
                 expected += 1
                 seen.add((row["target_id"], *state))
             last[row["target_id"]] = state
-    results = [event for event in told if "target" in event]
+    results = [event for event in sent if "target" in event]
     assert len(results) == expected
     assert {(e["target"]["id"], e["target"]["status"], e["target"]["completed_at"]) for e in results} == {
         (target, status, in_utc(at) if at else None) for target, status, at in seen
     }
-    assert len({event["id"] for event in told}) == len(told)
-    own = [event["type"] for event in told if "target" not in event]
+    assert len({event["id"] for event in sent}) == len(sent)
+    own = [event["type"] for event in sent if "target" not in event]
     assert own[0] == "fleetops.rollout.started"
     assert own.count("fleetops.rollout.started") == 1
 
 
-def test_a_late_result_is_of_the_same_attempt() -> None:
+def test_a_late_result_does_not_count_as_another_failure() -> None:
     target = {"target_id": "t", "started_at": moment(1), "status": "uncertain", "completed_at": moment(2)}
     view = {"rollout_id": "r", "status": "failed", "completed_at": moment(2), "timeline": [target]}
     first = rollout_step(None, {"id": "r"}, view)
@@ -106,7 +108,7 @@ def test_a_late_result_is_of_the_same_attempt() -> None:
     assert failures == [1, 1, 2]
 
 
-def test_words_of_another_dialect_and_strange_rows() -> None:
+def test_other_spellings_of_a_status_are_understood_and_invalid_rows_ignored() -> None:
     rows = [{"target_id": "t", "status": "SUCCESS", "completed_at": ""}, {"status": "failed"}, "no row"]
     view = {"status": "Completed-With Errors", "completed_at": "", "timeline": rows}
     step = rollout_step(None, {"id": "r"}, view)
@@ -115,8 +117,8 @@ def test_words_of_another_dialect_and_strange_rows() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 3))
-def test_health_is_told_in_turns(readings: list[bool], needed: int) -> None:
-    known, told, bad = None, [], 0
+def test_events_about_health_alternate(readings: list[bool], needed: int) -> None:
+    known, sent, bad = None, [], 0
     expected = "healthy"
     turns = []
     for minute, well in enumerate(readings):
@@ -124,21 +126,21 @@ def test_health_is_told_in_turns(readings: list[bool], needed: int) -> None:
         for _twice in range(2):
             step = health_step(known, "i", health, needed=needed)
             known = json.loads(json.dumps(step.known))
-            told += [event["type"].rpartition(".")[2] for event in step.events]
+            sent += [event["type"].rpartition(".")[2] for event in step.events]
         bad = 0 if well else bad + 1
         now = "healthy" if well else "unhealthy" if bad >= needed else expected
         if now != expected:
             turns.append(now)
         expected = now
-    assert told == turns
+    assert sent == turns
 
 
 @given(st.lists(st.integers(0, 1400), min_size=1, max_size=40, unique=True), st.data())
-def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.DataObject) -> None:
-    """Each look sees what was ingested so far, newest first; none is later than ten minutes behind a newer one."""
+def test_audit_events_in_any_order_are_sent_once(minutes: list[int], data: st.DataObject) -> None:
+    """Each poll returns the events ingested so far, newest first. An event is at most ten minutes late."""
     rows = [{"id": f"e{minute}", "event_ts": moment(minute), "outcome": "error"} for minute in sorted(minutes)]
     known: dict[str, Any] = {"floor": None, "ids": {}}
-    told: list[str] = []
+    sent: list[str] = []
     seen: list[dict[str, Any]] = []
     while rows:
         near = [row for row in rows if parse_time(row["event_ts"]) - parse_time(rows[0]["event_ts"]) < 600]
@@ -148,8 +150,8 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
         if data.draw(st.booleans()) or not rows:
             step = audit_step(known, "i", seen, ["error"])
             known = json.loads(json.dumps(step.known))
-            told += [event["audit"]["id"] for event in step.events]
-    assert sorted(told) == sorted(row["id"] for row in seen)
+            sent += [event["audit"]["id"] for event in step.events]
+    assert sorted(sent) == sorted(row["id"] for row in seen)
 
 
 # Options and the watermark file
@@ -177,7 +179,7 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
         ("intervall", 3, "There is no option intervall; there are api_url,"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_told_in_one_sentence(
+def test_an_invalid_option_is_refused_with_one_sentence(
     option: str, value: Any, sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("FLEETOPS_API_KEY", raising=False)
@@ -188,7 +190,7 @@ def test_an_option_that_cannot_be_used_is_told_in_one_sentence(
     assert "secret" not in str(refusal.value)
 
 
-def test_documentation_and_code_agree() -> None:
+def test_the_documented_options_and_event_types_are_those_of_the_code() -> None:
     documented = yaml.safe_load(source["DOCUMENTATION"])["options"]
     settings = read_settings(GOOD, {})
     assert set(documented) == set(settings._fields) | {"feedback"}
@@ -207,7 +209,7 @@ def test_documentation_and_code_agree() -> None:
         read_settings({**GOOD, **example["fleetops.agents.fleet"]}, {})
 
 
-def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+def test_an_unusable_watermark_file_is_refused_and_not_changed(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
 
     def refusal() -> str:
@@ -234,7 +236,7 @@ def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path
         Watermark(folder, "https://here").__enter__()
 
 
-# Answers that the simulator never gives
+# Answers of unusual servers
 
 
 def refusal_of(room: CrookedServer, tmp_path: Path, **more: Any) -> str:
@@ -244,7 +246,7 @@ def refusal_of(room: CrookedServer, tmp_path: Path, **more: Any) -> str:
     return str(refusal.value)
 
 
-def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> None:
+def test_the_key_is_sent_to_no_other_server_and_appears_in_no_event(tmp_path: Path) -> None:
     with crooked_server() as room:
         room.says(None, 302, Location="https://elsewhere.example.com")
         assert "so that the key goes to no other server." in refusal_of(room, tmp_path)
@@ -254,11 +256,11 @@ def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> No
         assert "The path in api_url (FLEETOPS_API_URL) may be wrong" in refusal_of(room, tmp_path)
 
         row = {"id": "r", "status": "failed", "created_at": moment(1), "completed_at": moment(2), "total_targets": 1}
-        told = {"target_id": "t", "instance_id": "i", "instance_hostname": "key-of-a-test", "status": "failed"}
-        told["error_message"] = "sent key-of-a-test" + "!" * 5000
+        entry = {"target_id": "t", "instance_id": "i", "instance_hostname": "key-of-a-test", "status": "failed"}
+        entry["error_message"] = "sent key-of-a-test" + "!" * 5000
 
         def answer(method: str, path: str, headers: Any) -> Reply:
-            return Reply({**row, "timeline": [told]} if "timeline" in path else [row])
+            return Reply({**row, "timeline": [entry]} if "timeline" in path else [row])
 
         room.answer = answer
         args = {"api_url": room.url, "api_key": "key-of-a-test", "watermark": str(tmp_path / "mark")}
@@ -276,7 +278,7 @@ def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> No
         assert all(headers["X-Api-Key"] == "key-of-a-test" for _method, _path, headers in room.seen)
 
 
-def test_tls_is_checked(tmp_path: Path) -> None:
+def test_an_untrusted_tls_certificate_is_refused_unless_configured(tmp_path: Path) -> None:
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=fleet"
     subprocess.run(
         [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True
@@ -285,9 +287,9 @@ def test_tls_is_checked(tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with crooked_server(context) as room:
         room.says({"detail": "no"}, 401)
-        said = refusal_of(room, tmp_path)
-        assert f"GET {ROLLOUTS} failed: no trusted TLS connection:" in said and "self-signed certificate" in said
-        assert said.endswith("Check the server's certificate, ca_path or validate_certs.")
+        message = refusal_of(room, tmp_path)
+        assert f"GET {ROLLOUTS} failed: no trusted TLS connection:" in message and "self-signed certificate" in message
+        assert message.endswith("Check the server's certificate, ca_path or validate_certs.")
         assert room.seen == []
         assert "HTTP 401" in refusal_of(room, tmp_path, ca_path=str(tmp_path / "cert.pem"))
         assert "HTTP 401" in refusal_of(room, tmp_path, validate_certs="no")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-rulebook runs the event source by its path, in a process that knows no collections."""
+"""ansible-rulebook runs the event source by its path, in a process without an import path for collections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_event_source_finds_its_collection_by_its_own_path(tmp_path: Path, w
         (others / "ansible_collections" / "__init__.py").touch()
     program = f"import runpy, sys; sys.path.append({str(others)!r}); import ansible_collections\n"
     program += "source = runpy.run_path(sys.argv[1]); print(source['main'].__name__, source['SourceError'].__name__)"
-    # Without the site's packages: those of the tests know the collection.
+    # -S, because the collection can be imported from the site-packages of the tests.
     command = [sys.executable, "-I", "-S", "-c", program, str(tmp_path / "collections" / PATH)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("main SourceError\n", "")

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A second, small API written from the reference alone. It shares no code with tests/simulator or with plugins."""
+"""A second, small API, written only from the API reference. It shares no code with tests/simulator or plugins."""

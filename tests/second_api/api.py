@@ -81,8 +81,7 @@ class Instance:
 
 
 class SecondApi:
-    """The state. ``calls`` holds every request: operation, method, path, query, body, instance, at; ``quirks`` may be
-    changed at any time."""
+    """The state of the API. ``calls`` contains every request; ``quirks`` may be changed at any time."""
 
     def __init__(self, instances: int, quirks: Quirks) -> None:
         self.quirks = quirks
@@ -100,10 +99,10 @@ class SecondApi:
             "mcp_servers_default": "notify",
         }
 
-    # What a test does
+    # For tests
 
     def environment(self) -> dict[str, str]:
-        """What a client process needs in its environment."""
+        """The environment variables that a client process needs."""
         return {"FLEETOPS_API_URL": self.url + self.quirks.base_path, "FLEETOPS_API_KEY": KEY}
 
     def called(self, operation: str) -> list[dict[str, Any]]:
@@ -112,19 +111,19 @@ class SecondApi:
             return [call for call in self.calls if call["operation"] == operation]
 
     def writes(self) -> list[str]:
-        """The operations that were no GET, in order."""
+        """The operations that were not GET, in order."""
         with self.lock:
             return [call["operation"] for call in self.calls if call["method"] != "GET"]
 
     def instance(self, name: str) -> Instance:
-        """By host name or by id, in any spelling."""
+        """The instance with this host name or id, ignoring case."""
         for one in self.instances:
             if name.lower() in (one.id, one.hostname):
                 return one
         raise Refused(404, "Instance not found")
 
     def add_rollout(self, members: list[Instance], scope: str, *, ended: bool = False, at: float | None = None) -> dict:
-        """A rollout of these instances, begun now or at ``at``; with ``ended`` it has succeeded already."""
+        """Add a rollout of these instances, created now or at ``at``; with ``ended`` it has already succeeded."""
         now = time.time() if at is None else at
         row: dict[str, Any] = {"id": str(uuid.uuid4()), "scope": scope, "created": now, "listed": now, "flag": ""}
         row["targets"] = [
@@ -145,7 +144,7 @@ class SecondApi:
             self.rollouts.append(row)
         return row
 
-    # Words, times and rows
+    # Statuses, times and rows
 
     def _time(self, at: float | None) -> Any:
         if at is None:
@@ -216,7 +215,7 @@ class SecondApi:
         }
 
     def _page(self, operation: str, rows: list[Any], query: dict[str, str], default: int) -> list[Any]:
-        """Rows come newest first."""
+        """A page of rows, which are given newest first."""
         rows = rows[::-1] if operation in self.quirks.oldest_first else rows
         limit = min(int(query.get("limit", default)), self.quirks.page_cap.get(operation, 10**9))
         offset = int(query.get("offset", 0))
@@ -349,7 +348,7 @@ class SecondApi:
         return self._page("list_audit_events", self.instance(instance).events[::-1], query, 100)
 
     def add_events(self, instance: str, number: int, outcome: str = "success") -> None:
-        """So many audit events, a second apart, the newest now."""
+        """Add ``number`` audit events, one second apart, the newest now."""
         now = time.time()
         for n in range(number):
             at = now - number + n + 1
@@ -459,7 +458,7 @@ class SecondApi:
 
 @contextmanager
 def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
-    """A served second API until the block ends. It knows its fleet by one fleet rollout that ended an hour ago."""
+    """Serve a second API until the block ends. It has one fleet rollout, which ended an hour ago."""
     api = SecondApi(instances, Quirks(**quirks))
     if instances:
         api.add_rollout(api.instances, "fleet", ended=True, at=time.time() - 3600)
@@ -494,7 +493,7 @@ def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
                 self._write(part, pauses.get(name, pauses.get("*")))
 
         def _write(self, content: bytes, pause: float | None) -> None:
-            """All at once, or byte by byte with a pause in seconds after each."""
+            """Write at once, or byte by byte with a pause in seconds after each byte."""
             if pause is None:
                 self.wfile.write(content)
                 return

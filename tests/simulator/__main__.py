@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.simulator`: serve one simulator on the loopback until SIGTERM or Ctrl-C."""
+"""`python -m tests.simulator`: serve one simulator on the loopback interface until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (AttributeError, OSError, TypeError, ValueError) as problem:
         print(f"simulator: SIM_FAULTS or --faults cannot be used: {problem}", file=sys.stderr)
         return 2
-    # The fleet stays; there is no point in looking through it at every collection.
+    # The fleet lives as long as the process, so the garbage collector need not examine it.
     gc.freeze()
     listener = socket.create_server((options.host, options.port), backlog=512)
-    # Else asyncio leaves Nagle on for a ready-made socket: each body waits 40 ms for an acknowledgement of its head.
+    # For a socket that it did not create, asyncio leaves Nagle's algorithm on, which delays each body by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{options.host}:{listener.getsockname()[1]}"
     if "SIM_ADMIN_KEY" not in os.environ:
@@ -56,17 +56,17 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--instances", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--speed", type=float, default=10.0, help="virtual seconds per wall second; 0 is a manual clock"
+        "--speed", type=float, default=10.0, help="virtual seconds per real second; 0 means a manual clock"
     )
     parser.add_argument("--start", help="virtual time at the start, ISO 8601 (default: now)")
-    parser.add_argument("--no-history", action="store_true", help="no rollouts of the past days")
-    parser.add_argument("--faults", help="JSON, or @file; else the environment's SIM_FAULTS")
-    parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input is closed")
+    parser.add_argument("--no-history", action="store_true", help="do not create rollouts of the past days")
+    parser.add_argument("--faults", help="JSON, or @file (default: SIM_FAULTS of the environment)")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="exit when standard input is closed")
     return parser
 
 
 def _document(text: str) -> dict[str, Any]:
-    """The JSON of README.md; a bare list is a list of fault plans."""
+    """The JSON object that README.md describes; a JSON list is a list of fault plans."""
     if text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
     document = json.loads(text) if text.strip() else {}
@@ -76,13 +76,13 @@ def _document(text: str) -> dict[str, Any]:
 def _show_keys(keys: dict[str, str]) -> None:
     for role, key in keys.items():
         if ENVIRONMENT[role] not in os.environ:
-            print(f"simulator: key of this start, role {role}: {key}", file=sys.stderr)
+            print(f"simulator: generated key for the role {role}: {key}", file=sys.stderr)
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn would raise the signal again after stopping, and the exit code would not be 0.
+        # uvicorn would raise the signal again after it has stopped, and the exit code would not be 0.
         yield
 
 

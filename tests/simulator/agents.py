@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One agent under the hands of an operator: E12 to E16, the list of actions, and what its health says."""
+"""The operations on a single agent (E12 to E16), its list of actions, and its health."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESTARTS = {"power-cycle": ("process", "power_cycle_s"), "reboot": ("vps", "rebo
 
 
 def actions_of(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
-    """Rows oldest first; a fresh instance has a few seeded ones from the days before."""
+    """The rows of E11, oldest first; a new instance has a few seeded rows from the days before."""
     if instance.actions is None:
         past = random.Random(f"{engine.seed}-actions-{instance.index}")
         ids = Ids(f"{engine.seed}-action-ids-{instance.index}")
@@ -48,7 +48,7 @@ def _row(action_id: str, kind: str, moment: float, target: Target | None) -> dic
 
 
 def record(engine: Engine, instance: Instance, kind: str, target: Target | None = None) -> dict[str, Any]:
-    """A new row of E11; with a target its status follows the target's."""
+    """Add a row to E11; if a target is given, the row follows the status of the target."""
     row = _row(engine.ids.take(), kind, engine.now, target)
     actions_of(engine, instance).append(row)
     return row
@@ -66,7 +66,7 @@ def must_run(instance: Instance) -> None:
 
 
 def clear_breakers(engine: Engine, instance: Instance) -> dict[str, Any]:
-    """E12. Done when answered."""
+    """E12: completed before the answer is sent."""
     must_run(instance)
     if instance.busy:
         raise Refused(409, "Instance is restarting")
@@ -80,7 +80,7 @@ def clear_breakers(engine: Engine, instance: Instance) -> dict[str, Any]:
 
 
 def restart(engine: Engine, instance: Instance, kind: str) -> dict[str, Any]:
-    """E13 `power-cycle` or E14 `reboot`: accepted now, done when the agent is back."""
+    """E13 `power-cycle` or E14 `reboot`: accepted now, completed when the agent is back."""
     must_run(instance)
     if instance.busy:
         raise Refused(409, "Instance is busy: a deployment or restart is under way")
@@ -97,7 +97,7 @@ def open_breakers(instance: Instance) -> list[str]:
 
 
 def live_health(engine: Engine, instance: Instance) -> dict[str, Any]:
-    """What the agent itself would say now: {status, subsystems, process_boot, host_boot, checked_at}."""
+    """The health that the agent would report now."""
     sick = SICK_SUBSYSTEM.get(instance.disease)
     warming = engine.now - instance.process_boot < engine.knobs.warmup_s
     subsystems: dict[str, Any] = {name: {"status": "healthy"} for name in SUBSYSTEMS}
@@ -122,7 +122,7 @@ def live_health(engine: Engine, instance: Instance) -> dict[str, Any]:
 
 
 def cached_health(engine: Engine, instance: Instance) -> dict[str, Any]:
-    """The row of the database; before the first check it is that of the health loop, up to five minutes old."""
+    """The stored health; before the first check, a result of the health loop that is up to five minutes old."""
     if instance.cached_health is None:
         row = live_health(engine, instance)
         row["checked_at"] = max(engine.now - instance.index % 300, row["process_boot"])

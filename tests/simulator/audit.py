@@ -16,15 +16,15 @@ SOURCES = ("mcp_gateway", "agent", "api")
 KINDS = ("tool_call", "llm_request", "memory_write", "login")
 TOOLS = {"crm": ("find_customer", "update_ticket"), "files": ("read_file", "search")}
 HISTORY_S = 86400.0
-# A fast clock left alone for a night must not fill the memory.
+# A simulator with a fast clock that runs overnight must not exhaust the memory.
 MOST_EVENTS = 20_000
 
 
 @dataclass
 class AuditTrail:
-    """Events oldest first by event_ts; `due` is the moment of the next one."""
+    """Events ordered by event_ts, oldest first; `due` is the time of the next event."""
 
-    chance: random.Random
+    rng: random.Random
     ids: Ids
     due: float
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -34,8 +34,8 @@ def trail_of(engine: Engine, instance: Instance) -> AuditTrail:
     """The trail, brought up to now."""
     if instance.audit is None:
         start = max(instance.born, engine.started - HISTORY_S)
-        chance = random.Random(f"{engine.seed}-audit-{instance.index}")
-        instance.audit = AuditTrail(chance, Ids(f"{engine.seed}-audit-ids-{instance.index}"), start)
+        rng = random.Random(f"{engine.seed}-audit-{instance.index}")
+        instance.audit = AuditTrail(rng, Ids(f"{engine.seed}-audit-ids-{instance.index}"), start)
     trail: AuditTrail = instance.audit
     rate = engine.knobs.audit_per_hour
     if rate <= 0:
@@ -43,39 +43,41 @@ def trail_of(engine: Engine, instance: Instance) -> AuditTrail:
         return trail
     while trail.due <= engine.now:
         trail.events.append(_event(engine, instance, trail, trail.due))
-        trail.due += trail.chance.expovariate(rate / 3600.0)
+        trail.due += trail.rng.expovariate(rate / 3600.0)
     del trail.events[:-MOST_EVENTS]
     return trail
 
 
 def _event(engine: Engine, instance: Instance, trail: AuditTrail, moment: float) -> dict[str, Any]:
-    chance, knobs = trail.chance, engine.knobs
+    rng, knobs = trail.rng, engine.knobs
     version = instance.version("runtime", "agent-runtime", moment)
     error_share = knobs.audit_bad_versions.get(version, knobs.audit_error_share)
-    lot = chance.random()
-    outcome = "error" if lot < error_share else "denied" if lot < error_share + knobs.audit_denied_share else "success"
-    kind = chance.choice(KINDS)
-    server = chance.choice(tuple(TOOLS)) if kind == "tool_call" else None
+    number = rng.random()
+    outcome = "success"
+    if number < error_share + knobs.audit_denied_share:
+        outcome = "error" if number < error_share else "denied"
+    kind = rng.choice(KINDS)
+    server = rng.choice(tuple(TOOLS)) if kind == "tool_call" else None
     lag = knobs.audit_ingest_lag_s
     return {
         "id": trail.ids.take(),
         "event_id": trail.ids.take(),
         "event_ts": moment,
-        "ingested_at": moment + (chance.expovariate(1.0 / lag) if lag else 0.0),
+        "ingested_at": moment + (rng.expovariate(1.0 / lag) if lag else 0.0),
         "event_type": kind,
         "outcome": outcome,
-        "role": chance.choice(("user", "admin", "agent")),
-        "source": chance.choice(SOURCES),
+        "role": rng.choice(("user", "admin", "agent")),
+        "source": rng.choice(SOURCES),
         "server_slug": server,
-        "tool_name": chance.choice(TOOLS[server]) if server else None,
-        "conversation_id": f"conv-{chance.randint(1, 4)}",
+        "tool_name": rng.choice(TOOLS[server]) if server else None,
+        "conversation_id": f"conv-{rng.randint(1, 4)}",
         "request_id": trail.ids.take(),
         "metadata_json": {"runtime_version": version},
     }
 
 
 def ingested(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
-    """What the server has by now and still keeps, newest first."""
+    """The events that the server has received and still keeps, newest first."""
     keep = engine.knobs.audit_retention_s
     oldest = engine.now - keep if keep is not None else float("-inf")
     rows = [
@@ -88,7 +90,7 @@ def ingested(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
 
 
 def summary(engine: Engine, instance: Instance) -> dict[str, Any]:
-    """E21: counts over everything that is still kept."""
+    """E21: counts of all events that are still kept."""
     counts = {"success": 0, "error": 0, "denied": 0}
     by_source: dict[str, int] = {}
     rows = ingested(engine, instance)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""API keys and what they may do: 401 for who are you, 403 for you may not."""
+"""API keys and their roles: 401 for a missing or invalid key, 403 for a role that is too low."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.simulator.refusal import Refused
 
-# Each role may do what the ones before it may. The last one has the tenant-wide admin flag (override_window).
+# Each role includes the permissions of the roles before it. The last also has the tenant-wide admin flag.
 ROLES = ("user", "admin", "tenant_admin", "tenant_admin_override")
 ENVIRONMENT = {
     "user": "SIM_USER_KEY",
@@ -23,13 +23,13 @@ ENVIRONMENT = {
 
 @dataclass
 class KeyRing:
-    """Keys by role; a role's key may expire at a virtual moment."""
+    """Keys by role; a key may expire at a virtual time."""
 
     keys: dict[str, str]
     expires_at: dict[str, float] = field(default_factory=dict)
 
     def role_of(self, key: str | None, now: float) -> str | None:
-        """The role of a key that is valid now, else null."""
+        """The role of the key, or None if the key is unknown or has expired."""
         if key is None:
             return None
         for role, known in self.keys.items():
@@ -40,7 +40,7 @@ class KeyRing:
 
 
 def key_ring(environment: dict[str, str]) -> KeyRing:
-    """Keys given by the environment; the others are thrown away with the process."""
+    """The keys of the environment; a missing key is generated and lasts as long as the process."""
     return KeyRing({role: environment.get(name) or secrets.token_urlsafe(24) for role, name in ENVIRONMENT.items()})
 
 

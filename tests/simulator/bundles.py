@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be deployed: runtime bundles, skills and MCP servers with their versions, and which one is newest."""
+"""What can be deployed: runtime bundles, skills and MCP servers with their versions, and the newest version of each."""
 
 from __future__ import annotations
 

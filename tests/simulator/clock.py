@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The virtual clock: virtual seconds per wall second, and how moments are written."""
+"""The virtual clock, and the formats of a point in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 
 class VirtualClock:
-    """Virtual epoch seconds (UTC) that run `speed` times as fast as the wall; speed 0 is a manual clock."""
+    """Virtual epoch seconds (UTC) that pass `speed` times as fast as real time; speed 0 means a manual clock."""
 
     def __init__(self, start: float, speed: float) -> None:
         self.start = start
@@ -23,7 +23,7 @@ class VirtualClock:
         return self._base + (time.monotonic() - self._wall) * self.speed
 
     def advance(self, seconds: float) -> None:
-        """Jump ahead by virtual seconds; a clock never goes back."""
+        """Jump ahead by virtual seconds."""
         if seconds < 0:
             raise ValueError(f"the clock cannot go back ({seconds} s)")
         self._base += seconds
@@ -37,16 +37,16 @@ class VirtualClock:
 
 
 def iso(moment: float) -> str:
-    """ISO 8601 in UTC with offset and microseconds."""
+    """ISO 8601 in UTC, with an offset and microseconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
 
 
 def http_date(moment: float) -> str:
-    """The form of the Date and Retry-After headers (whole seconds, GMT)."""
+    """The format of the Date and Retry-After headers."""
     return formatdate(moment, usegmt=True)
 
 
 def parse_moment(text: str) -> float:
-    """Epoch seconds of an ISO 8601 text; without a zone it is UTC."""
+    """Epoch seconds of an ISO 8601 timestamp; a timestamp without an offset is in UTC."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Control routes under /_sim/: they are the test's hands inside the service and take no key."""
+"""Control routes under /_sim/, with which tests inspect and change the simulator. They need no key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def journal(request: Request) -> JSONResponse:
     try:
         return JSONResponse(world_of(request).journal.select(dict(request.query_params)))
     except ValueError as problem:
-        raise Refused(422, f"since must be a number: {problem}") from problem
+        raise Refused(422, f"since must be an integer: {problem}") from problem
 
 
 @router.post("/journal/clear")
@@ -47,14 +47,14 @@ async def advance(request: Request, document: Document) -> JSONResponse:
     try:
         world.clock.advance(float(document["seconds"]))
     except (KeyError, TypeError, ValueError) as problem:
-        raise Refused(422, f"advance needs seconds from 0: {problem}") from problem
+        raise Refused(422, f"seconds must be a number that is not negative: {problem}") from problem
     now = world.catch_up()
     return JSONResponse({"now": now, "time": iso(now)})
 
 
 @router.put("/knobs")
 async def set_knobs(request: Request, document: Document) -> JSONResponse:
-    """Any document of README.md: knobs, outcomes, diseases, policy, churn, schedule."""
+    """Accepts the JSON object that README.md describes."""
     world = world_of(request)
     world.catch_up()
     try:
@@ -72,7 +72,7 @@ async def get_knobs(request: Request) -> JSONResponse:
 
 @router.post("/faults")
 async def add_faults(request: Request, document: Any = Body()) -> JSONResponse:  # noqa: B008
-    """One plan or a list of plans, added after the ones that are there."""
+    """Appends one fault plan or a list of fault plans."""
     world = world_of(request)
     try:
         plans = [read_plan(plan) for plan in (document if isinstance(document, list) else [document])]
@@ -95,7 +95,7 @@ async def drop_faults(request: Request) -> JSONResponse:
 
 @router.get("/in_flight")
 async def in_flight(request: Request) -> JSONResponse:
-    """Targets in progress, counted by the server at every start and end; `violations` are starts above the limit."""
+    """The number of targets in progress, recorded at every start and end; `violations` are starts above the limit."""
     world = world_of(request)
     world.catch_up()
     log = world.engine.in_flight_log
@@ -111,7 +111,7 @@ async def in_flight(request: Request) -> JSONResponse:
 
 @router.get("/state")
 async def state(request: Request) -> JSONResponse:
-    """The truth, as the API would never tell it."""
+    """The actual state of the fleet, which the API does not report."""
     world = world_of(request)
     now = world.catch_up()
     engine = world.engine

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rollout engine: queue, dispatch under max_parallel_rollouts, ends of jobs. Time comes in by advance_to only."""
+"""The rollout engine: the queue, dispatch within max_parallel_rollouts, and the results. Only advance_to moves time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.simulator.outcomes import Draw, draw
 from tests.simulator.policy import FleetPolicy
 from tests.simulator.rollouts import Rollout, Target
 
-# What restarts with what: each rung heals the diseases of the rungs below it.
+# The diseases that each action heals: each rung also heals the diseases of the rungs below it.
 HEALS = {"breakers": {"breakers"}, "process": {"breakers", "process"}, "vps": {"breakers", "process", "vps"}}
 
 
 class InFlight(NamedTuple):
-    """One start or end, as the server saw it: how many targets are in progress after it, and the limit at that time."""
+    """The start or end of a target, with the number of targets in progress after it and the limit at the time."""
 
     at: float
     in_progress: int
@@ -35,7 +35,7 @@ class InFlight(NamedTuple):
 
 
 class Engine:
-    """State at `now` is as if every event up to it had run in order; the cost follows what happens, not the fleet."""
+    """An event queue: the state at `now` includes all events up to it. The cost depends on events, not fleet size."""
 
     def __init__(self, fleet: Fleet, knobs: Knobs, seed: int, now: float) -> None:
         self.fleet = fleet
@@ -61,7 +61,7 @@ class Engine:
         heapq.heappush(self._events, (moment, self._order, event, arguments))
 
     def advance_to(self, moment: float) -> None:
-        """Run everything that is due up to and including `moment` (virtual epoch seconds)."""
+        """Run all events that are due up to and including `moment` (virtual epoch seconds)."""
         while True:
             self._dispatch()
             due = self._next_moment()
@@ -85,7 +85,7 @@ class Engine:
     # queue and dispatch
 
     def queue(self, target: Target, eligible_at: float) -> None:
-        """Let a queued target wait for its countdown, a free slot and a free instance."""
+        """Make a queued target wait until its countdown has ended and a slot and its instance are free."""
         self._order += 1
         lane = self._uncapped if target.uncapped else self._queue
         heapq.heappush(lane, (eligible_at, self._order, target.ticket, target))
@@ -119,19 +119,19 @@ class Engine:
         rollout.dispatched += 1
         instance.current = target
         instance.attempts += 1
-        lot = draw(instance, instance.attempts, self.knobs, self.seed)
+        drawn = draw(instance, instance.attempts, self.knobs, self.seed)
         if instance.gone or instance.stopped:
-            lot = Draw("failed", 0.5, f"instance is {instance.state}, not running", None, None)
-        target.draw = lot
+            drawn = Draw("failed", 0.5, f"instance is {instance.state}, not running", None, None)
+        target.draw = drawn
         target.version = self.catalogue.runtime
         self.in_flight += 1
         self._log_in_flight("start", target)
         rollout.settle(self.now)
-        if lot.outcome != "stuck":
-            self.at(self.now + lot.duration, self._end, target, target.ticket)
+        if drawn.outcome != "stuck":
+            self.at(self.now + drawn.duration, self._end, target, target.ticket)
 
-    def _log_in_flight(self, what: str, target: Target) -> None:
-        entry = InFlight(self.now, self.in_flight, self.policy.max_parallel, what, target.instance.hostname)
+    def _log_in_flight(self, event: str, target: Target) -> None:
+        entry = InFlight(self.now, self.in_flight, self.policy.max_parallel, event, target.instance.hostname)
         self.in_flight_log.append(entry)
 
     # ends of jobs
@@ -139,20 +139,20 @@ class Engine:
     def _end(self, target: Target, ticket: int) -> None:
         if target.ticket != ticket or target.status != "in_progress":
             return
-        lot: Draw = target.draw
+        drawn: Draw = target.draw
         if target.instance.gone:
-            lot = target.draw = lot._replace(outcome="failed", error_message="instance is gone")
-        if lot.outcome.startswith("uncertain"):
-            self.lose(target, applied=lot.outcome == "uncertain_applied")
+            drawn = target.draw = drawn._replace(outcome="failed", error_message="instance is gone")
+        if drawn.outcome.startswith("uncertain"):
+            self.lose(target, applied=drawn.outcome == "uncertain_applied")
             return
-        if lot.outcome == "succeeded":
+        if drawn.outcome == "succeeded":
             self._apply(target)
         elif self.knobs.failed_restarts and target.instance.state == "restarting":
             self.restarted(target.instance, "process")
-        self._finish(target, lot.outcome)
+        self._finish(target, drawn.outcome)
 
     def lose(self, target: Target, applied: bool) -> None:
-        """The worker is gone: nobody knows the result, although the effect is there or not."""
+        """The worker was lost, so the result is unknown, whether or not the bundle was applied."""
         if applied:
             self._apply(target)
         self._finish(target, "uncertain")
@@ -182,7 +182,7 @@ class Engine:
         if applied:
             target.error_message = None
             target.bundle_hash = self._hash_for(target)
-        # A rollout is not over before its last target is.
+        # The rollout ends with its last target, so its end time is set again.
         target.rollout.completed_at = None
         target.rollout.settle(self.now)
 
@@ -211,7 +211,7 @@ class Engine:
     # restarts
 
     def restarted(self, instance: Instance, rung: str) -> None:
-        """The agent is back: boot times move, and what this rung can heal is healed."""
+        """The agent is back: set the boot times, and cure the disease if this rung heals it."""
         instance.process_boot = self.now
         if rung == "vps":
             instance.host_boot = self.now
@@ -219,7 +219,7 @@ class Engine:
             instance.disease = "none"
 
     def restart(self, instance: Instance, rung: str, seconds: float, done: Callable[[], None]) -> None:
-        """Take the agent (rung process) or its VPS (rung vps) down for `seconds`."""
+        """Take the agent (rung "process") or its VPS (rung "vps") down for `seconds`."""
         instance.restart_until = self.now + seconds
 
         def back() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fault plans for the wire: which request, how often, and what goes wrong with it. Pure: it only decides."""
+"""Fault plans: which requests fail, how often, and how. This module only decides; wire.py carries it out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EFFECTS = (
 
 @dataclass
 class FaultPlan:
-    """README.md says what each effect does. Without `times` and `probability` a plan holds for ever."""
+    """README.md describes the effects. Without `times` and `probability` a plan applies to every matching request."""
 
     match: str | None = None
     operation: str | None = None
@@ -61,18 +61,20 @@ PLAN_KEYS = tuple(item.name for item in fields(FaultPlan) if item.name not in ("
 
 
 def read_plan(document: Mapping[str, Any]) -> FaultPlan:
-    """A plan from JSON; ValueError names what is wrong with it."""
+    """A plan from JSON. Raises ValueError if it is invalid."""
     unknown = set(document) - set(PLAN_KEYS)
     if unknown:
-        raise ValueError(f"a fault plan has no {', '.join(sorted(unknown))}; it has {', '.join(PLAN_KEYS)}")
+        raise ValueError(f"a fault plan has no key {', '.join(sorted(unknown))}; its keys are {', '.join(PLAN_KEYS)}")
     plan = FaultPlan(**document)
     if plan.match is None and plan.operation is None:
-        raise ValueError("a fault plan needs `match` (regex on 'METHOD /path') or `operation` (operationId)")
+        raise ValueError(
+            "a fault plan needs `match` (regular expression for 'METHOD /path') or `operation` (operationId)"
+        )
     if plan.match is not None:
         try:
             re.compile(plan.match)
         except re.error as problem:
-            raise ValueError(f"match is no regular expression: {problem} (got {plan.match!r})") from problem
+            raise ValueError(f"match is not a regular expression: {problem} (got {plan.match!r})") from problem
     for key in ("status", "commit_then_status"):
         status = getattr(plan, key)
         if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
@@ -80,9 +82,9 @@ def read_plan(document: Mapping[str, Any]) -> FaultPlan:
     for key in ("latency_s", "latency_after_s", "slow_read", "retry_after", "times", "skip"):
         number = getattr(plan, key)
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number < 0):
-            raise ValueError(f"{key} must be a number from 0 (got {number!r})")
+            raise ValueError(f"{key} must be a number that is not negative (got {number!r})")
     if not isinstance(plan.probability, int | float) or not 0 <= plan.probability <= 1:
-        raise ValueError(f"probability must be from 0 to 1 (got {plan.probability!r})")
+        raise ValueError(f"probability must be between 0 and 1 (got {plan.probability!r})")
     if plan.retry_after_form not in ("seconds", "date"):
         raise ValueError(f"retry_after_form must be seconds or date (got {plan.retry_after_form!r})")
     if plan.retry_after is not None and plan.status is None:
@@ -93,14 +95,14 @@ def read_plan(document: Mapping[str, Any]) -> FaultPlan:
 
 
 class FaultBook:
-    """Plans in the order they were added; the first one that matches and is not used up decides."""
+    """Plans in the order in which they were added; the first match that is not used up applies."""
 
     def __init__(self, seed: int) -> None:
         self.plans: list[FaultPlan] = []
-        self._chance = random.Random(f"faults-{seed}")
+        self._rng = random.Random(f"faults-{seed}")
 
     def pick(self, method: str, path: str, operation: str | None, instance_names: tuple[str, ...]) -> FaultPlan | None:
-        """instance_names are the id, host name and short name of the instance in the path, if any."""
+        """The plan that applies to a request. instance_names: id, host name and short name, if any."""
         for plan in self.plans:
             if plan.times is not None and plan.used >= plan.times:
                 continue
@@ -111,7 +113,7 @@ class FaultBook:
             if plan.instance is not None and plan.instance not in instance_names:
                 continue
             plan.seen += 1
-            if plan.seen <= plan.skip or (plan.probability < 1 and self._chance.random() >= plan.probability):
+            if plan.seen <= plan.skip or (plan.probability < 1 and self._rng.random() >= plan.probability):
                 continue
             plan.used += 1
             return plan
@@ -119,14 +121,14 @@ class FaultBook:
 
 
 class TokenBucket:
-    """The rate limit of the service, in wall seconds because clients wait in wall seconds."""
+    """The rate limit of the service, in real seconds because clients wait in real time."""
 
     def __init__(self) -> None:
         self._level: float | None = None
         self._moment = 0.0
 
     def wait(self, rps: float, burst: float, wall: float) -> float:
-        """Take one token: 0, or the seconds until there is one."""
+        """Take a token: 0 if there was one, otherwise the seconds until the next."""
         level = burst if self._level is None else min(burst, self._level + (wall - self._moment) * rps)
         self._moment = wall
         self._level = level - 1 if level >= 1 else level

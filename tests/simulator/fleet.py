@@ -20,7 +20,7 @@ DISEASES = ("none", "breakers", "process", "vps", "incurable")
 
 
 class Ids:
-    """Seeded uuids: the same seed and the same order of requests give the same ids."""
+    """Seeded UUIDs: the same seed and the same sequence of requests produce the same ids."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -32,7 +32,7 @@ class Ids:
 
 
 class Instance:
-    """One agent on its own VPS. `versions` holds (moment, version) per component, oldest first."""
+    """One agent on its own VPS. `versions` contains a list of (time, version) for each component, oldest first."""
 
     def __init__(self, index: int, instance_id: str, hostname: str, born: float) -> None:
         self.index = index
@@ -88,7 +88,7 @@ class Instance:
 
 
 class Fleet:
-    """Instances in the order of their names."""
+    """Instances in the order of their indexes."""
 
     def __init__(self, size: int, seed: int, born: float) -> None:
         self.seed = seed
@@ -120,7 +120,7 @@ class Fleet:
         return instance
 
     def find(self, name: str | int) -> Instance:
-        """An instance by id, host name, short name, or index from 0; ValueError says what was looked for."""
+        """An instance by id, host name, short name, or index from 0. Raises ValueError if there is none."""
         text = str(name)
         found = self.by_id.get(text) or self._by_name.get(text)
         if found is None and text.isdigit() and int(text) < len(self.instances):
@@ -130,5 +130,5 @@ class Fleet:
         return found
 
     def select(self, name: str | int) -> list[Instance]:
-        """`*` is the whole fleet, everything else one instance."""
+        """All instances for `*`, otherwise the instance that `find` returns."""
         return list(self.instances) if name == "*" else [self.find(name)]

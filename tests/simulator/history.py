@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The past of a fresh simulator: finished fleet rollouts of the last days, for discovery and the console."""
+"""The history of a new simulator: finished fleet rollouts of the last days, for discovery and the console."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PAST_IP = "198.51.100.20"
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """One past fleet rollout: when, to which version, and which share of the fleet did not make it."""
+class PastRollout:
+    """A fleet rollout of the past. `failed`, `uncertain` and `cancelled_after` are fractions of the fleet."""
 
     days_ago: float
     version: str
@@ -28,29 +28,29 @@ class Chapter:
     cancelled_after: float = 1.0
 
 
-CHAPTERS = (
-    Chapter(6.0, OLD_RUNTIMES[0]),
-    Chapter(4.0, OLD_RUNTIMES[1], failed=0.08, uncertain=0.05),
-    Chapter(2.5, OLD_RUNTIMES[2], cancelled_after=0.4),
-    Chapter(1.0, OLD_RUNTIMES[3]),
+PAST_ROLLOUTS = (
+    PastRollout(6.0, OLD_RUNTIMES[0]),
+    PastRollout(4.0, OLD_RUNTIMES[1], failed=0.08, uncertain=0.05),
+    PastRollout(2.5, OLD_RUNTIMES[2], cancelled_after=0.4),
+    PastRollout(1.0, OLD_RUNTIMES[3]),
 )
 
 
 def write_history(engine: Engine) -> None:
-    """Rows only: nothing of it runs through the queue. In the end every instance has the same, older runtime."""
+    """Write the rows directly, not through the queue. Afterwards every instance has the same, outdated runtime."""
     instances = list(engine.fleet)
     if not instances:
         return
-    chance = random.Random(f"{engine.seed}-history")
-    for chapter in CHAPTERS:
-        began = engine.now - chapter.days_ago * DAY + chance.uniform(-3600, 3600)
-        _tell(engine, chapter, began, instances, chance)
-        if chapter.failed:
-            _repair(engine, chapter, began, chance)
+    rng = random.Random(f"{engine.seed}-history")
+    for past in PAST_ROLLOUTS:
+        began = engine.now - past.days_ago * DAY + rng.uniform(-3600, 3600)
+        _write_fleet_rollout(engine, past, began, instances, rng)
+        if past.failed:
+            _repair(engine, past, began, rng)
 
 
 def _lanes(size: int) -> int:
-    # Past rollouts of a huge fleet ran wider, so that each was over within hours.
+    # In a large fleet more targets ran in parallel, so that each rollout ended within hours.
     return max(2, -(-size * 20 // 7200))
 
 
@@ -61,15 +61,17 @@ def _rollout(engine: Engine, scope: str, began: float, version: str, lanes: int)
     return rollout
 
 
-def _tell(engine: Engine, chapter: Chapter, began: float, instances: list[Instance], chance: random.Random) -> None:
+def _write_fleet_rollout(
+    engine: Engine, past: PastRollout, began: float, instances: list[Instance], rng: random.Random
+) -> None:
     size = len(instances)
     lanes = _lanes(size)
-    rollout = _rollout(engine, "fleet", began, chapter.version, lanes)
-    # At least one of each kind, also in a tiny fleet.
-    bad = chance.sample(range(size), min(size - 1, _share(chapter.failed, size) + _share(chapter.uncertain, size)))
-    ends = dict.fromkeys(bad[: _share(chapter.failed, size)], "failed")
-    ends |= dict.fromkeys(bad[_share(chapter.failed, size) :], "uncertain")
-    cut = int(size * chapter.cancelled_after)
+    rollout = _rollout(engine, "fleet", began, past.version, lanes)
+    # At least one of each kind, even in a small fleet.
+    bad = rng.sample(range(size), min(size - 1, _share(past.failed, size) + _share(past.uncertain, size)))
+    ends = dict.fromkeys(bad[: _share(past.failed, size)], "failed")
+    ends |= dict.fromkeys(bad[_share(past.failed, size) :], "uncertain")
+    cut = int(size * past.cancelled_after)
     free = [began] * lanes
     for position, instance in enumerate(instances):
         if position >= cut:
@@ -77,8 +79,8 @@ def _tell(engine: Engine, chapter: Chapter, began: float, instances: list[Instan
             continue
         lane = position % lanes
         started = max(free[lane], began + position // lanes * engine.knobs.stagger_s)
-        free[lane] = started + chance.uniform(10, 30)
-        _run(engine, rollout, instance, started, free[lane], ends.get(position, "succeeded"), chapter.version)
+        free[lane] = started + rng.uniform(10, 30)
+        _run(engine, rollout, instance, started, free[lane], ends.get(position, "succeeded"), past.version)
     if cut < size:
         rollout.cancelled = True
     rollout.started = cut > 0
@@ -123,14 +125,14 @@ def _run(
         target.error_message = "the worker was lost before the agent reported"
 
 
-def _repair(engine: Engine, chapter: Chapter, began: float, chance: random.Random) -> None:
-    """An hour later somebody redeployed by hand what had failed."""
+def _repair(engine: Engine, past: PastRollout, began: float, rng: random.Random) -> None:
+    """An hour later a user redeployed the failed and uncertain instances one by one."""
     last = next(reversed(engine.rollouts.values()))
     moment = (last.completed_at or began) + 3600
     for target in [item for item in last.targets if item.status in ("failed", "uncertain")][:20]:
-        ended = moment + chance.uniform(10, 30)
-        single = _rollout(engine, "instance", moment, chapter.version, 1)
+        ended = moment + rng.uniform(10, 30)
+        single = _rollout(engine, "instance", moment, past.version, 1)
         single.started = True
-        _run(engine, single, target.instance, moment + 0.4, ended, "succeeded", chapter.version)
+        _run(engine, single, target.instance, moment + 0.4, ended, "succeeded", past.version)
         single.settle(ended)
         moment = ended + 30

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every switch of behaviour.md 3.4 that is one value: its default, and which values it takes."""
+"""The settings of behaviour.md 3.4 that have a single value: their defaults and valid values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _optional(check: Check) -> Check:
 
 def _choice(*words: object) -> Check:
     def check(value: Any) -> Any:
-        # 409 and "409" mean the same: JSON on a command line easily becomes text.
+        # 409 and "409" are equivalent: a number in JSON on a command line is easily quoted.
         for word in words:
             if value is word or (not isinstance(value, bool) and str(value) == str(word)):
                 return word
@@ -46,10 +46,10 @@ def _span(value: Any) -> tuple[float, float]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = (value, value)
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError("must be seconds or a pair [shortest, longest]")
+        raise ValueError("must be a number of seconds or a pair [shortest, longest]")
     low, high = (_number()(part) for part in value)
     if low > high:
-        raise ValueError("the shortest is longer than the longest")
+        raise ValueError("the first value is greater than the second")
     return (low, high)
 
 
@@ -58,7 +58,7 @@ def _shares(value: Any) -> dict[str, float]:
         raise ValueError("must map outcomes to shares that sum to at most 1")
     for word in value:
         if word not in OUTCOMES:
-            raise ValueError(f"{word!r} is no outcome; there are {', '.join(OUTCOMES)}")
+            raise ValueError(f"{word!r} is not an outcome; the outcomes are {', '.join(OUTCOMES)}")
     return dict(value)
 
 
@@ -95,7 +95,7 @@ OUTCOMES = ("succeeded", "failed", "uncertain_applied", "uncertain_not_applied",
 
 @dataclass
 class Knobs:
-    """All seconds are virtual unless a comment says wall."""
+    """All seconds are virtual."""
 
     # time
     clock_skew_s: Annotated[float, _number(low=float("-inf"))] = 0.0
@@ -155,7 +155,7 @@ class Knobs:
     rate_limit: Annotated[dict[str, Any] | None, _optional(_bucket)] = None
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Set several knobs or none: ValueError names the first wrong one and what it takes."""
+        """Set all the given knobs. Raises ValueError for the first invalid value, and then sets none."""
         accepted = {}
         for name, value in values.items():
             if name not in CHECKS:

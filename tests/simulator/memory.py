@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mnemo memories of an instance (E17 to E19): a list that can be filtered, added to and cleared, never paged."""
+"""Mnemo memories of an instance (E17 to E19): a list that can be filtered, added to and cleared, without paging."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ FACTS = (
 
 
 def memories_of(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
-    """Rows oldest first, seeded at the first look."""
+    """The rows, oldest first; created from the seed at the first access."""
     if instance.memories is None:
-        chance = random.Random(f"{engine.seed}-memory-{instance.index}")
+        rng = random.Random(f"{engine.seed}-memory-{instance.index}")
         ids = Ids(f"{engine.seed}-memory-ids-{instance.index}")
         span = max(0.0, engine.started - instance.born)
         instance.memories = [
             {
                 "id": ids.take(),
-                "kind": chance.choice(("fact", "procedural")),
-                "content": chance.choice(FACTS),
-                "conversation_id": f"conv-{chance.randint(1, 4)}",
-                "customer_id": f"cust-{chance.randint(1, 3)}",
+                "kind": rng.choice(("fact", "procedural")),
+                "content": rng.choice(FACTS),
+                "conversation_id": f"conv-{rng.randint(1, 4)}",
+                "customer_id": f"cust-{rng.randint(1, 3)}",
                 "created_at": moment,
             }
-            for moment in sorted(instance.born + chance.uniform(0, span) for _dummy in range(chance.randint(0, 12)))
+            for moment in sorted(instance.born + rng.uniform(0, span) for _dummy in range(rng.randint(0, 12)))
         ]
     return instance.memories
 
@@ -50,14 +50,14 @@ def select(rows: list[dict[str, Any]], conversation_id: Any, customer_id: Any) -
 
 
 def store(engine: Engine, instance: Instance, body: dict[str, Any]) -> dict[str, Any]:
-    """E18: every call is a new row, also with the same content."""
+    """E18: every call adds a row, even if the content is the same."""
     row = {**body, "id": engine.ids.take(), "created_at": engine.now}
     memories_of(engine, instance).append(row)
     return row
 
 
 def clear(engine: Engine, instance: Instance, body: dict[str, Any]) -> int:
-    """E19: what the ids in the body select; an empty body selects everything."""
+    """E19: delete the rows that match the ids in the body; an empty body matches all rows."""
     rows = memories_of(engine, instance)
     doomed = {id(row) for row in select(rows, body.get("conversation_id"), body.get("customer_id"))}
     instance.memories = [row for row in rows if id(row) not in doomed]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people order from the engine: E2, E5 to E8, E22, E24, each as behaviour.md 3.1 and 3.2 allow it."""
+"""The requests that change rollouts (E2, E5 to E8, E22, E24), as behaviour.md 3.1 and 3.2 specify them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOREIGN_IP = "203.0.113.77"
 
 
 def find_rollout(engine: Engine, rollout_id: str) -> Rollout:
-    """A visible rollout: an unknown one, or one younger than list_lag_s, is a 404."""
+    """The rollout; 404 if it is unknown or younger than list_lag_s."""
     rollout = engine.rollouts.get(rollout_id)
     if rollout is None or rollout.visible_at > engine.now:
         raise Refused(404, "Rollout not found")
@@ -57,7 +57,7 @@ def _new_target(engine: Engine, rollout: Rollout, instance: Instance, countdown:
 
 
 def _window_wait(engine: Engine, override: bool) -> float | None:
-    """Virtual seconds until the window opens (0: open now; null: never)."""
+    """Virtual seconds until the maintenance window opens; 0 if it is open, None if it never opens."""
     if override:
         return 0.0
     start, end = engine.policy.window
@@ -68,7 +68,7 @@ def _window_wait(engine: Engine, override: bool) -> float | None:
 
 
 def _enforce_window(engine: Engine, override: bool) -> tuple[bool, float]:
-    """(skip everything, extra countdown); raises the refusal that window_error asks for."""
+    """(skip all instances, additional countdown). Raises the refusal that window_error selects."""
     wait = _window_wait(engine, override)
     if wait == 0.0:
         return False, 0.0
@@ -83,7 +83,7 @@ def _enforce_window(engine: Engine, override: bool) -> tuple[bool, float]:
 
 
 def start_fleet_rollout(engine: Engine, override_window: bool, ip: str | None) -> tuple[Rollout | None, int, int]:
-    """E2 -> (rollout or null when nothing was enqueued, skipped, total)."""
+    """E2: returns the rollout (None if nothing was enqueued), the number of skipped instances, and the total."""
     unfinished = [item for item in engine.rollouts.values() if item.scope == "fleet" and not item.terminal]
     if unfinished and engine.knobs.second_fleet == 409:
         raise Refused(409, "Another fleet rollout is still in flight")
@@ -115,7 +115,7 @@ def _enqueue_fleet(engine: Engine, chosen: list[Instance], extra: float, ip: str
 
 
 def redeploy(engine: Engine, instance: Instance, ip: str | None) -> Target:
-    """E22, and the runtime part of E24: a rollout of scope `instance` with one target."""
+    """E22, and the runtime part of E24: a rollout with scope `instance` and one target."""
     knobs = engine.knobs
     if instance.stopped:
         raise Refused(409, "Instance is not running")
@@ -140,7 +140,7 @@ def redeploy(engine: Engine, instance: Instance, ip: str | None) -> Target:
 
 
 def apply_all(engine: Engine, instance: Instance, ip: str | None) -> tuple[list[str], Target | None]:
-    """E24: skills (and MCP servers) hot-reload at once, the runtime follows as a rollout -> (slugs, target or null)."""
+    """E24: update skills and MCP servers at once, and the runtime by a rollout. Returns the skills and the target."""
     if instance.stopped:
         raise Refused(409, "Instance is not running")
     outdated = [
@@ -157,7 +157,7 @@ def apply_all(engine: Engine, instance: Instance, ip: str | None) -> tuple[list[
 
 
 def pause(engine: Engine, rollout: Rollout) -> None:
-    """E6: queued targets are revoked, running ones drain."""
+    """E6: revoke the queued targets; those in progress continue to their end."""
     if rollout.terminal or rollout.cancelled:
         raise Refused(409, f"Rollout is {rollout.status} and cannot be paused")
     rollout.paused = True
@@ -167,7 +167,7 @@ def pause(engine: Engine, rollout: Rollout) -> None:
 
 
 def cancel(engine: Engine, rollout: Rollout, force: bool) -> None:
-    """E5: queued targets are revoked; with force the running ones get SIGTERM and nobody knows how far they came."""
+    """E5: revoke the queued targets; with force, terminate those in progress, whose result is then uncertain."""
     if rollout.terminal:
         if engine.knobs.cancel_terminal == 200:
             return
@@ -178,7 +178,7 @@ def cancel(engine: Engine, rollout: Rollout, force: bool) -> None:
         for target in rollout.targets:
             if target.status == "in_progress":
                 outcome = target.draw.outcome
-                # Whether the kill came before or after the switch of the bundle: by how far the job was.
+                # The bundle is switched when half of the duration has passed.
                 share = (engine.now - (target.started_at or engine.now)) / max(target.draw.duration, 0.001)
                 engine.lose(target, applied=outcome in ("succeeded", "uncertain_applied") and share > 0.5)
                 target.error_message = "terminated by SIGTERM"
@@ -196,7 +196,7 @@ def _revoke_queued(engine: Engine, rollout: Rollout) -> None:
 
 
 def resume(engine: Engine, rollout: Rollout) -> None:
-    """E7: revoked targets are queued again with new task ids and new countdowns."""
+    """E7: queue the revoked targets again, with new task ids and countdowns."""
     if not rollout.paused:
         raise Refused(409, f"Rollout is {rollout.status}, not paused")
     rollout.paused = False
@@ -213,7 +213,7 @@ def resume(engine: Engine, rollout: Rollout) -> None:
 
 
 def retry(engine: Engine, rollout: Rollout, target_id: str) -> None:
-    """E8: the same row once more."""
+    """E8: queue a failed or uncertain target again, in the same row."""
     target = rollout.by_id.get(target_id)
     if target is None:
         raise Refused(404, "Rollout target not found")
@@ -236,7 +236,7 @@ def _reopen(engine: Engine, target: Target, countdown: float, wait_for_resume: b
     target.started_at = target.completed_at = None
     target.error_message = None
     target.bundle_hash = None
-    # A client predicts the start as created_at + countdown, so the countdown counts from the row's creation.
+    # Clients compute the start as created_at + countdown, so the countdown begins when the row was created.
     target.countdown = engine.now - target.created_at + countdown
     target.instance.open_targets += 1
     if not wait_for_resume:
@@ -244,7 +244,7 @@ def _reopen(engine: Engine, target: Target, countdown: float, wait_for_resume: b
 
 
 def insert_foreign(engine: Engine, chooser: Any) -> Rollout:
-    """Somebody else's finished redeploy: a new row in every list, no effect on the fleet."""
+    """Add a finished redeploy by another user: a new row in every list, without an effect on the fleet."""
     instance = chooser.choice([item for item in engine.fleet if not item.gone])
     rollout = _new_rollout(engine, "instance", FOREIGN_IP)
     rollout.visible_at = engine.now
@@ -260,7 +260,7 @@ def insert_foreign(engine: Engine, chooser: Any) -> Rollout:
 
 
 def delete_rollouts(engine: Engine, oldest: int) -> list[str]:
-    """The oldest finished rows vanish (retention on the server)."""
+    """Delete the oldest finished rollouts, as a retention period on the server does."""
     ids = [rollout.id for rollout in engine.rollouts.values() if rollout.terminal][:oldest]
     for rollout_id in ids:
         for target in engine.rollouts.pop(rollout_id).targets:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one deployment ends: drawn from the plan of the instance, from the shares, and from the seed."""
+"""The outcome of a deployment, from the plan of the instance, or from the shares and the seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulator.knobs import OUTCOMES, Knobs
 
 
 class Draw(NamedTuple):
-    """outcome of OUTCOMES; duration in virtual seconds; late_s when an uncertain one gets its answer after all."""
+    """`late_s`: the virtual seconds after which an uncertain result becomes known, or None for never."""
 
     outcome: str
     duration: float
@@ -23,27 +23,27 @@ class Draw(NamedTuple):
 
 
 def read_outcomes(value: Any) -> Any:
-    """A word or object holds for every attempt; a list gives attempt 1, 2, ...; after its end all succeed."""
+    """Validate a value of `outcomes` (see README.md) and return it."""
     for step in value if isinstance(value, list) else [value]:
         plan = step if isinstance(step, dict) else {"outcome": step}
         unknown = set(plan) - {"outcome", "duration_s", "error_message", "late_result_s", "disease"}
         if unknown:
-            raise ValueError(f"an outcome has no {', '.join(sorted(unknown))}")
+            raise ValueError(f"an outcome has no key {', '.join(sorted(unknown))}")
         if plan.get("outcome", "succeeded") not in OUTCOMES:
-            raise ValueError(f"{plan['outcome']!r} is no outcome; there are {', '.join(OUTCOMES)}")
+            raise ValueError(f"{plan['outcome']!r} is not an outcome; the outcomes are {', '.join(OUTCOMES)}")
         if plan.get("disease", "none") not in DISEASES:
-            raise ValueError(f"{plan['disease']!r} is no disease; there are {', '.join(DISEASES)}")
+            raise ValueError(f"{plan['disease']!r} is not a disease; the diseases are {', '.join(DISEASES)}")
     return value
 
 
 def draw(instance: Instance, attempt: int, knobs: Knobs, seed: int) -> Draw:
-    """`attempt` counts from 1 over all deployments of the instance since the start."""
-    chance = random.Random(f"{seed}-draw-{instance.index}-{attempt}")
-    duration = chance.uniform(*knobs.deploy_s)
-    lot = chance.random()
+    """The outcome of the given attempt, counted from 1 over all deployments of the instance."""
+    rng = random.Random(f"{seed}-draw-{instance.index}-{attempt}")
+    duration = rng.uniform(*knobs.deploy_s)
+    number = rng.random()
     plan = _planned(instance.outcomes, attempt)
     if plan is None:
-        plan = {"outcome": _from_shares(knobs.outcome_shares, lot)}
+        plan = {"outcome": _from_shares(knobs.outcome_shares, number)}
     outcome = plan.get("outcome", "succeeded")
     message = plan.get("error_message")
     if message is None and outcome == "failed":
@@ -69,10 +69,10 @@ def _planned(outcomes: Any, attempt: int) -> dict[str, Any] | None:
     return step if isinstance(step, dict) else {"outcome": step}
 
 
-def _from_shares(shares: dict[str, float], lot: float) -> str:
+def _from_shares(shares: dict[str, float], number: float) -> str:
     reached = 0.0
     for outcome, share in shares.items():
         reached += share
-        if lot < reached:
+        if number < reached:
             return outcome
     return "succeeded"

@@ -26,7 +26,7 @@ FLEET_KEYS = (
 
 @dataclass
 class FleetPolicy:
-    """E9 as the reference prints it; `touched` are the keys somebody has set."""
+    """The document of E9; `touched` contains the keys that a user has set."""
 
     values: dict[str, Any] = field(
         default_factory=lambda: {
@@ -42,17 +42,17 @@ class FleetPolicy:
 
     @property
     def max_parallel(self) -> int | None:
-        """The limit that is enforced; null = none, also where a broken tenant has a word there."""
-        return _whole(self.values["max_parallel_rollouts"])
+        """The limit that is enforced, or None for no limit, as for a value that is not a number."""
+        return _integer(self.values["max_parallel_rollouts"])
 
     @property
     def window(self) -> tuple[int | None, int | None]:
-        """The first and the last hour that are enforced; null = none, also for a word."""
-        first, last = (_whole(self.values[key]) for key in FLEET_KEYS[:2])
+        """The start and end hours that are enforced, or None, as for a value that is not a number."""
+        first, last = (_integer(self.values[key]) for key in FLEET_KEYS[:2])
         return first, last
 
     def change(self, patch: dict[str, Any]) -> None:
-        """E10: a subset of the keys; unknown keys are ignored as pydantic does."""
+        """E10: set some of the keys; unknown keys are ignored."""
         for component in COMPONENTS:
             key = f"{component}_default"
             if key in patch:
@@ -60,7 +60,7 @@ class FleetPolicy:
         self.force({key: patch[key] for key in FLEET_KEYS if key in patch})
 
     def force(self, values: dict[str, Any]) -> None:
-        """Set values without a check: what a broken tenant looks like (0 or null parallel)."""
+        """Set values without validation, to simulate a broken policy, for example a limit of 0 or null."""
         for key, value in values.items():
             if key not in FLEET_KEYS:
                 raise ValueError(f"the fleet policy has no {key!r}")
@@ -70,8 +70,8 @@ class FleetPolicy:
             self.touched.add(key)
 
 
-def _whole(value: Any) -> int | None:
-    """A number or its text, as a server reads it that stores what it is given."""
+def _integer(value: Any) -> int | None:
+    """The integer that a number or its text denotes, otherwise None."""
     try:
         return None if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -79,9 +79,9 @@ def _whole(value: Any) -> int | None:
 
 
 def check_mode(component: str, key: str, mode: str | None) -> None:
-    """Raises the 409 of a mode that is unknown, and of `auto` where the platform cannot do it.
+    """Raises a 409 for an unknown mode, and for `auto` where the platform does not support it.
 
-    The contract types the fleet's modes as open texts: such a word is a conflict, not a malformed body.
+    In the contract the fleet's modes are plain strings, so an unknown mode is a conflict, not a malformed body.
     """
     if mode is None:
         return
@@ -92,7 +92,7 @@ def check_mode(component: str, key: str, mode: str | None) -> None:
 
 
 def instance_policy(fleet: FleetPolicy, overrides: dict[str, str | None]) -> dict[str, Any]:
-    """P of E25 and E26: per component its mode, the override (null = inherit), the source, and whether auto can be."""
+    """The policy in E25 and E26: for each component the mode, override, source, and whether auto is supported."""
     answer: dict[str, Any] = {}
     for component in COMPONENTS:
         key = f"{component}_default"
@@ -106,7 +106,7 @@ def instance_policy(fleet: FleetPolicy, overrides: dict[str, str | None]) -> dic
 
 
 def window_open(start: int | None, end: int | None, moment: float, equal_hours: str) -> bool:
-    """behaviour.md 2.7: UTC hours, start inclusive, end exclusive, wraps over midnight; null = no window."""
+    """behaviour.md 2.7: UTC hours, start inclusive, end exclusive, may span midnight; None means no window."""
     if start is None or end is None:
         return True
     start, end = start % 24, end % 24
@@ -117,7 +117,7 @@ def window_open(start: int | None, end: int | None, moment: float, equal_hours: 
 
 
 def seconds_until_open(start: int | None, end: int | None, moment: float, equal_hours: str) -> float | None:
-    """0 when open now, null when the window never opens."""
+    """0 if the window is open, None if it never opens."""
     if window_open(start, end, moment, equal_hours):
         return 0.0
     if start is None or end is None or start % 24 == end % 24:

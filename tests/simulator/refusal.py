@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the engine says no: a status, a text for people, and headers; the web layer only writes it down."""
+"""The refusal of a request: an HTTP status, a message, and headers."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ TARGET_STATUSES = ("queued", "in_progress", "succeeded", "failed", "uncertain", 
 ROLLOUT_TERMINAL = frozenset({"completed", "partial", "failed", "cancelled"})
 ROLLOUT_STATUSES = ROLLOUT_TERMINAL | {"pending", "in_progress", "paused", "cancelling"}
 
-# from -> to, the arrows of the table in behaviour.md 3.1
-TARGET_ARROWS = frozenset(
+# The transitions (from, to) in the table of behaviour.md 3.1.
+TARGET_TRANSITIONS = frozenset(
     {
         ("queued", "in_progress"),
         ("queued", "cancelled"),
@@ -34,7 +34,7 @@ TARGET_ARROWS = frozenset(
 
 
 class Target:
-    """One instance in one rollout. Moments are virtual epoch seconds."""
+    """One instance in one rollout. Times are virtual epoch seconds."""
 
     __slots__ = (
         "attempts",
@@ -73,13 +73,13 @@ class Target:
         self.uncapped = False
         self.version: str | None = None
         self.draw: Any = None
-        # Every time the row is queued again it gets a new ticket; what waits for an older one is void.
+        # The number changes whenever the row is queued again: events and queue entries with an older number are void.
         self.ticket = 0
 
     def move(self, status: str) -> None:
-        """The only way a status changes: along an arrow of the table, with the counters following."""
-        if (self.status, status) not in TARGET_ARROWS:
-            raise AssertionError(f"target {self.id}: there is no arrow {self.status} -> {status}")
+        """Change the status and the counters of the rollout. Every change of status goes through this method."""
+        if (self.status, status) not in TARGET_TRANSITIONS:
+            raise AssertionError(f"target {self.id}: the transition {self.status} -> {status} is not allowed")
         counts = self.rollout.counts
         counts[self.status] -= 1
         counts[status] += 1
@@ -88,7 +88,7 @@ class Target:
 
 @dataclass
 class Rollout:
-    """A fleet rollout (E2) or that of one instance (E22, E24)."""
+    """A rollout of the fleet (E2) or of one instance (E22, E24)."""
 
     id: str
     scope: str
@@ -123,7 +123,7 @@ class Rollout:
         self.counts[target.status] += 1
 
     def settle(self, now: float) -> None:
-        """completed_at is set exactly while the rollout is terminal."""
+        """Set completed_at if the rollout is terminal, otherwise clear it."""
         if not self.terminal:
             self.completed_at = None
         elif self.completed_at is None:
@@ -131,7 +131,7 @@ class Rollout:
 
 
 def derive_status(counts: Mapping[str, int], total: int, paused: bool, cancelled: bool, started: bool) -> str:
-    """The table of behaviour.md 3.2, read from the top."""
+    """The status by the table of behaviour.md 3.2, in the order of its rows."""
     if cancelled:
         return "cancelling" if counts["in_progress"] else "cancelled"
     if paused:

@@ -22,21 +22,21 @@ Offset = Annotated[int, Query(ge=0)]
 
 
 def _integral(value: Any) -> Any:
-    """JSON knows one kind of number: 2.0 is the integer 2."""
+    """JSON has a single type of number: 2.0 is the integer 2."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_integral)]
-Hour = Annotated[Whole, Field(ge=0, le=23)]
+Integer = Annotated[int, BeforeValidator(_integral)]
+Hour = Annotated[Integer, Field(ge=0, le=23)]
 
 
 class FleetPolicyPatch(BaseModel):
-    """Unknown keys are let through and ignored: the reference does not list the fields."""
+    """Unknown keys are accepted and ignored, because the API reference does not list the fields."""
 
     model_config = ConfigDict(strict=True, extra="allow")
     maintenance_window_start_hour_utc: Hour | None = None
     maintenance_window_end_hour_utc: Hour | None = None
-    max_parallel_rollouts: Annotated[Whole, Field(ge=1)] = 2
+    max_parallel_rollouts: Annotated[Integer, Field(ge=1)] = 2
     runtime_default: str = "notify"
     skills_default: str = "notify"
     mcp_servers_default: str = "notify"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""E11 to E26: what can be read from and done to one instance."""
+"""E11 to E26: the operations on one instance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Mode = Literal["auto", "notify", "disabled"]
 
 
 class InstancePolicyPatch(BaseModel):
-    """null clears an override."""
+    """The value null clears an override."""
 
     model_config = ConfigDict(strict=True, extra="allow")
     runtime: Mode | None = None

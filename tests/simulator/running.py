@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running simulator for tests: the real process and a hand on its control routes. Standard library only.
+"""A running simulator for tests: its process and a client for its control routes. Standard library only.
 
-A server process imports the simulator once and forks each one from there: the imports cost more than most tests.
+A server process imports the simulator once and forks each simulator, because the imports take longer than most tests.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class Simulator:
 
     @property
     def admin_key(self) -> str:
-        """The key that may do everything, override_window too."""
+        """The key that may do everything, including override_window."""
         return self.keys["tenant_admin_override"]
 
     def environment(self) -> dict[str, str]:
-        """What a client process needs in its environment."""
+        """The environment variables that a client process needs."""
         return {"FLEETOPS_API_URL": self.url, "FLEETOPS_API_KEY": self.admin_key}
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """A control route, `path` with or without /_sim; ValueError repeats what the simulator said."""
+        """Call a control route; `path` may omit /_sim. Raises ValueError with the answer if the status is not 200."""
         path = path if path.startswith("/_sim/") else "/_sim/" + path.lstrip("/")
         status, answer = self.call(method, path, body, key=None)
         if status != 200:
@@ -65,7 +65,7 @@ class Simulator:
         return answer
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = "") -> tuple[int, Any]:
-        """Any request with the admin key (or another, or null for none): status and parsed JSON."""
+        """Send a request with the admin key, another key, or None for no key. Returns the status and parsed JSON."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if key is not None:
             headers["X-Api-Key"] = key or self.admin_key
@@ -82,18 +82,18 @@ class Simulator:
         return self.control("GET", "journal?" + urlencode(filters))
 
     def writes(self) -> list[dict[str, Any]]:
-        """Requests that were no GET."""
+        """The requests that were not GET or HEAD."""
         return [row for row in self.journal() if row["method"] not in ("GET", "HEAD")]
 
     def clear_journal(self) -> None:
         self.control("POST", "journal/clear")
 
     def advance(self, seconds: float) -> float:
-        """Jump ahead; returns the new virtual time (epoch seconds)."""
+        """Advance the clock. Returns the new virtual time (epoch seconds)."""
         return self.control("POST", "advance", {"seconds": seconds})["now"]
 
     def fault(self, **plan: Any) -> None:
-        """Add one fault plan, e.g. fault(operation="redeploy_runtime", reset_after=True, times=1)."""
+        """Add a fault plan, for example fault(operation="redeploy_runtime", reset_after=True, times=1)."""
         self.control("POST", "faults", plan)
 
     def clear_faults(self) -> None:
@@ -111,7 +111,7 @@ class Simulator:
         return self.control("GET", "state")
 
     def instance(self, name: str) -> dict[str, Any]:
-        """The row of GET /_sim/state of a host name, short name or id."""
+        """The row of GET /_sim/state for a host name, short name or id."""
         for row in self.state()["instances"]:
             if name in (row["id"], row["hostname"], row["hostname"].partition(".")[0]):
                 return row
@@ -131,7 +131,7 @@ def running_simulator(
     knobs: Mapping[str, Any] | None = None,
     arguments: tuple[str, ...] = (),
 ) -> Iterator[Simulator]:
-    """A simulator on a free port until the block ends. `faults` is a document of README.md or a list of fault plans."""
+    """A simulator on a free port until the block ends. `faults`: SIM_FAULTS of README.md, or a list of fault plans."""
     keys = {role: secrets.token_urlsafe(24) for role in KEY_VARIABLES}
     document = {"plans": faults} if isinstance(faults, list) else dict(faults or {})
     environment = {
@@ -148,20 +148,20 @@ def running_simulator(
     _start(process)
     for end in (stdin, stdout, stderr):
         end.close()
-    complaints: list[str] = []
-    with to_stdin, _text(from_stdout) as said, _text(from_stderr) as complained:
-        listener = threading.Thread(target=lambda: complaints.extend(complained), daemon=True)
+    messages: list[str] = []
+    with to_stdin, _text(from_stdout) as output, _text(from_stderr) as errors:
+        listener = threading.Thread(target=lambda: messages.extend(errors), daemon=True)
         listener.start()
         try:
-            yield Simulator(_url(process, said, complaints, listener), keys, process)
+            yield Simulator(_url(process, output, messages, listener), keys, process)
         finally:
             _stop(process, listener)
-    if any("Traceback" in line for line in complaints):
-        raise RuntimeError("the simulator broke:\n" + "".join(complaints))
+    if any("Traceback" in line for line in messages):
+        raise RuntimeError("the simulator raised an exception:\n" + "".join(messages))
 
 
 def _start(process: BaseProcess) -> None:
-    """Start it without an import of the program that runs the tests: multiprocessing would do that in the process."""
+    """Start the process. With an empty __main__, multiprocessing does not import pytest in the child."""
     with _STARTING:
         program = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
@@ -172,7 +172,7 @@ def _start(process: BaseProcess) -> None:
 
 
 def _serve(command: list[str], environment: dict[str, str], streams: tuple[Connection, ...]) -> None:
-    """The whole life of a simulator's process, whose standard streams are the given ones."""
+    """Run the simulator in the child process, with the given standard streams."""
     os.chdir(CHECKOUT)
     os.environ.clear()
     os.environ.update(environment)
@@ -186,21 +186,21 @@ def _serve(command: list[str], environment: dict[str, str], streams: tuple[Conne
 
 
 def _text(end: Connection) -> TextIO:
-    """The lines that come out of a pipe; closing it closes the pipe."""
+    """The pipe as a text file; closing the file closes the pipe."""
     number = os.dup(end.fileno())
     end.close()
     return os.fdopen(number, encoding="utf-8")
 
 
-def _url(process: BaseProcess, said: TextIO, complaints: list[str], listener: threading.Thread) -> str:
+def _url(process: BaseProcess, output: TextIO, messages: list[str], listener: threading.Thread) -> str:
     alarm = threading.Timer(START_TIMEOUT_S, process.kill)
     alarm.start()
-    line = said.readline()
+    line = output.readline()
     alarm.cancel()
     if not line.startswith("ready "):
         process.join()
         listener.join(60)
-        raise RuntimeError(f"the simulator did not start (exit code {process.exitcode}):\n{''.join(complaints)}")
+        raise RuntimeError(f"the simulator did not start (exit code {process.exitcode}):\n{''.join(messages)}")
     return line.split()[1]
 
 

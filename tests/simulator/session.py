@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a route knows of its request: the world behind it, the role of its key, the address it came from."""
+"""What a route needs from its request: the simulated world, the role of the key, and the client's address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def client_ip(request: Request) -> str | None:
 
 
 class Allow:
-    """`allow("admin")` as a route's dependency; it runs before the parameters are judged, so 401 and 403 come first."""
+    """`allow("admin")` is a route's dependency. It runs before the validation, so 401 and 403 take priority."""
 
     def __call__(self, least: str) -> Any:
         async def gate(request: Request) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shapes of the reference: plain dicts of rows, written the way the reply knobs say."""
+"""The response bodies of the API, formatted as the reply knobs specify."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SYNONYMS = {
 
 
 class Views:
-    """One engine seen through its reply knobs; made anew for each reply, so a changed knob counts at once."""
+    """Builds one response; created for each response, so that a changed knob takes effect at once."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -131,7 +131,7 @@ class Views:
         }
 
     def rollouts(self, limit: int, offset: int) -> list[dict[str, Any]]:
-        """E3, newest first, of what is visible yet."""
+        """E3: the rollouts that are already visible, newest first."""
         now = self.engine.now
         visible = [rollout for rollout in reversed(self.engine.rollouts.values()) if rollout.visible_at <= now]
         visible.sort(key=lambda rollout: rollout.created_at, reverse=True)
@@ -144,7 +144,7 @@ class Views:
         return [self.target(target, self.word(target.rollout.status)) for target in page]
 
     def enqueued(self, rollout: Rollout | None, skipped: int, total: int) -> dict[str, Any]:
-        """E2. The reference does not say what a task looks like, so there are several shapes."""
+        """E2. The API reference does not specify the form of a task, so a knob selects one of several."""
         targets = rollout.targets if rollout else []
         shape = self.knobs.tasks_shape
         tasks: list[Any] = []
@@ -163,7 +163,7 @@ class Views:
         return {"enqueued": len(targets), "skipped": skipped, "total": total, "message": message, "tasks": tasks}
 
     def bare(self, rollout: Rollout) -> Any:
-        """What E5 to E8 answer: the renderer printed null, the truth may be an object."""
+        """The body of E5 to E8: the API reference shows null, but a real server may return an object."""
         if self.knobs.null_bodies == "object":
             return {"status": self.word(rollout.status), "rollout_id": rollout.id}
         return {} if self.knobs.null_bodies == "empty" else None
@@ -222,7 +222,7 @@ class Views:
         return {**row, "event_ts": self.moment(row["event_ts"]), "ingested_at": self.moment(row["ingested_at"])}
 
     def updates(self, instance: Instance) -> dict[str, Any]:
-        """E25 from the manifest of the health loop, which is manifest_lag_s behind."""
+        """E25, from the manifest of the health loop, which is up to manifest_lag_s old."""
         reported = self._reported_at(instance)
         components: dict[str, list[dict[str, Any]]] = {component: [] for component in COMPONENTS}
         for (component, slug), newest in self.engine.catalogue.newest.items():
@@ -253,6 +253,6 @@ class Views:
         lag, now = self.knobs.manifest_lag_s, self.engine.now
         if not lag:
             return now
-        # The health loop visits the instances one after the other.
+        # The health loop checks the instances one after another.
         phase = self.engine.started + instance.index * 0.618 % 1 * lag
         return phase + (now - phase) // lag * lag

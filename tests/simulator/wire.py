@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wire between client and service: journal, key, virtual Date, and every way in which an answer can get lost."""
+"""The layer between client and service: the journal, the key, the virtual Date header, and the injected faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Answer:
-    """One complete answer: status, headers without the length, body."""
+    """A complete response; `headers` does not contain Content-Length."""
 
     def __init__(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status
@@ -43,7 +43,7 @@ class Answer:
 
 
 class Wire:
-    """ASGI: outermost, because cutting a connection needs uvicorn's own transport."""
+    """The outermost ASGI application, because resetting a connection needs uvicorn's own transport."""
 
     def __init__(self, app: Any, world: World, operations: list[tuple[str, re.Pattern[str], str]]) -> None:
         self.app = app
@@ -61,7 +61,7 @@ class Wire:
         try:
             await self._serve(scope, body, receive, send)
         except asyncio.CancelledError:
-            # The server stops while a fault still delays the answer: that is no failure of the simulator.
+            # The server stopped while a fault was delaying the response, which is not an error of the simulator.
             return
 
     async def _serve(self, scope: dict[str, Any], body: bytes, receive: Any, send: Any) -> None:
@@ -103,7 +103,7 @@ class Wire:
             await _write(send, answer, stamp, slow=plan.slow_read if plan else 0.0)
 
     def _arrive(self, scope: dict[str, Any], body: bytes) -> tuple[dict[str, Any], FaultPlan | None]:
-        """Journal the request, find its role and its fault."""
+        """Add the request to the journal, and find its role and its fault plan."""
         world = self.world
         now = world.catch_up()
         key = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-api-key"), None)
@@ -137,11 +137,11 @@ class Wire:
         return None, {}
 
     def _refusal(self, row: dict[str, Any], plan: FaultPlan | None) -> Answer | None:
-        """The answer of a request that never reaches the service."""
+        """The response to a request that does not reach the service, or None."""
         knobs = self.world.knobs
         if knobs.refuse_writes and row["method"] not in ("GET", "HEAD"):
             row["fault"] = "refuse_writes"
-            return Answer.of(500, "refuse_writes: a write where none is allowed")
+            return Answer.of(500, "refuse_writes: this request is a write, and writes are not allowed")
         if knobs.rate_limit is not None:
             limit = knobs.rate_limit
             wait = self.world.bucket.wait(limit["rps"], limit["burst"], time.monotonic())
@@ -220,7 +220,7 @@ async def _write(send: Any, answer: Answer, stamp: Headers, slow: float = 0.0) -
 
 
 async def _truncate(receive: Any, send: Any, answer: Answer, stamp: Headers) -> None:
-    """Promise the whole body, send half of it, and close."""
+    """Announce the complete body, send half of it, and close the connection."""
     headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode()), *stamp]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
@@ -229,7 +229,7 @@ async def _truncate(receive: Any, send: Any, answer: Answer, stamp: Headers) -> 
 
 
 async def _cut(receive: Any, send: Any) -> None:
-    """A TCP reset instead of an answer. uvicorn's `send` is a method of the object that holds the transport."""
+    """Reset the connection. uvicorn's `send` is a method of the object that has the transport."""
     transport = send.__self__.transport
     plain = transport.get_extra_info("socket")
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -238,6 +238,6 @@ async def _cut(receive: Any, send: Any) -> None:
 
 
 async def _gone(receive: Any) -> None:
-    # Until uvicorn has noticed, returning without an answer would make it write a 500.
+    # If this returned without a response before uvicorn noticed the disconnect, uvicorn would send a 500.
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything one running simulator consists of, and the one document that changes it at start and at run time."""
+"""The complete state of a running simulator, and its configuration at the start and at run time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.simulator.outcomes import read_outcomes
 from tests.simulator.policy import COMPONENTS, check_mode
 from tests.simulator.refusal import Refused
 
-# Instances are a week old, so that boot times and seeded rows have a past.
+# Instances are a week old, so that boot times and seeded rows can lie in the past.
 AGE_S = 7 * 86400.0
 FOREIGN_FLEET_IP = "203.0.113.77"
 
@@ -39,18 +39,18 @@ class World:
         self.bucket = TokenBucket()
         self.journal = Journal()
         self.engine = Engine(Fleet(instances, seed, start - AGE_S), self.knobs, seed, start)
-        self._chance = random.Random(f"churn-{seed}")
+        self._rng = random.Random(f"churn-{seed}")
         self._churn = {"insert_rollouts_per_s": 0, "delete_rollouts_per_s": 0}
         if history:
             write_history(self.engine)
 
     def catch_up(self) -> float:
-        """Bring the engine to the virtual now and return it."""
+        """Advance the engine to the current virtual time and return that time."""
         self.engine.advance_to(self.clock.now())
         return self.engine.now
 
     def configure(self, document: Mapping[str, Any]) -> None:
-        """Apply a document of README.md's schema in the order of its keys; ValueError says what is wrong with it."""
+        """Apply the JSON object that README.md describes, key by key. Raises ValueError if it is not valid."""
         for key, value in document.items():
             if key in CHECKS:
                 self.knobs.change({key: value})
@@ -62,7 +62,7 @@ class World:
                 raise ValueError(f"there is no setting {key!r}; README.md lists them")
         self.engine.advance_to(self.engine.now)
 
-    # what a document can hold besides knobs
+    # the keys that are not knobs
 
     def _set_clock_speed(self, speed: float) -> None:
         self.clock.set_speed(float(speed))
@@ -122,14 +122,14 @@ class World:
     def _set_key_expiry(self, by_role: Mapping[str, float | None]) -> None:
         for role, seconds in by_role.items():
             if role not in ROLES:
-                raise ValueError(f"there is no role {role!r}; there are {', '.join(ROLES)}")
+                raise ValueError(f"there is no role {role!r}; the roles are {', '.join(ROLES)}")
             if seconds is None:
                 self.keys.expires_at.pop(role, None)
             else:
                 self.keys.expires_at[role] = self.engine.now + seconds
 
     def _set_foreign_fleet(self, override_window: bool) -> None:
-        """Another admin starts a fleet rollout now; what he is refused is his affair."""
+        """Another admin starts a fleet rollout now."""
         try:
             start_fleet_rollout(self.engine, bool(override_window), FOREIGN_FLEET_IP)
         except Refused as refusal:
@@ -137,13 +137,13 @@ class World:
 
     def _set_insert_rollouts(self, count: int) -> None:
         for _dummy in range(count):
-            insert_foreign(self.engine, self._chance)
+            insert_foreign(self.engine, self._rng)
 
     def _set_delete_rollouts(self, oldest: int) -> None:
         delete_rollouts(self.engine, oldest)
 
     def _set_schedule(self, steps: list[Mapping[str, Any]]) -> None:
-        """[{"at_s": seconds from now, ...any document}]"""
+        """Each step consists of `at_s`, seconds from now, and the keys to apply then."""
         for step in steps:
             rest = {key: value for key, value in step.items() if key != "at_s"}
             if "at_s" not in step:
@@ -163,7 +163,7 @@ class World:
         if generation != self._churn[knob] or not rate:
             return
         if knob == "insert_rollouts_per_s":
-            insert_foreign(self.engine, self._chance)
+            insert_foreign(self.engine, self._rng)
         else:
             delete_rollouts(self.engine, 1)
         self.engine.at(self.engine.now + 1 / rate, self._churn_once, knob, generation)
@@ -171,5 +171,5 @@ class World:
 
 def _disease(word: str) -> str:
     if word not in DISEASES:
-        raise ValueError(f"{word!r} is no disease; there are {', '.join(DISEASES)}")
+        raise ValueError(f"{word!r} is not a disease; the diseases are {', '.join(DISEASES)}")
     return word

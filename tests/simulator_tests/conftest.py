@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One simulator a module with a clock that stands still; every test finds it drained, outdated and without faults."""
+"""A simulator with a manual clock for each module. Before each test it is idle, outdated and without faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLICY = {
     "skills_default": "notify",
     "mcp_servers_default": "notify",
 }
-# Noon: away from the edges of the windows that tests set.
+# Noon is not close to the edges of the maintenance windows in the tests.
 NOON = "2026-11-24T12:00:00+00:00"
 
 
@@ -35,7 +35,7 @@ def standing() -> Iterator[Simulator]:
 
 @pytest.fixture
 def sim(standing: Simulator) -> Simulator:
-    """Noon of another day: knobs as at the start, nothing in flight, a newer bundle; the clock moves by advance."""
+    """The simulator at noon of a new day: default knobs, no target in progress, a newer bundle published."""
     standing.clear_faults()
     standing.knobs(**standing.defaults)  # type: ignore[attr-defined]
     standing.knobs(policy=POLICY, key_expiry=dict.fromkeys(standing.keys), disease={"*": "none"})

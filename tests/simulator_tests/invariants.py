@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold for an engine at every moment (behaviour.md 3.2), counted anew from the rows."""
+"""The invariants of an engine (behaviour.md 3.2), computed from the rows."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client that sees the bytes: what came over the socket, and whether it ended by a close or by a reset."""
+"""An HTTP client that returns the received bytes, and whether the connection was closed or reset."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.simulator.running import Simulator
 
 
 @dataclass(frozen=True)
-class Wired:
-    """status null: no answer at all; reset: the peer sent RST; body: what arrived, however much was promised."""
+class RawResponse:
+    """`status` is None if no response arrived; `reset`: the peer sent RST; `body`: the part that arrived."""
 
     status: int | None
     headers: dict[str, str]
@@ -29,8 +29,8 @@ class Wired:
         return json.loads(self.body)
 
 
-def ask(sim: Simulator, method: str, path: str, body: Any = None, key: str | None = "") -> Wired:
-    """One request on a connection of its own (Connection: close), the admin key unless told otherwise."""
+def ask(sim: Simulator, method: str, path: str, body: Any = None, key: str | None = "") -> RawResponse:
+    """Send one request on a new connection (Connection: close), by default with the admin key."""
     where = urlsplit(sim.url)
     payload = b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {path} HTTP/1.1", f"Host: {where.netloc}", "Connection: close"]
@@ -47,7 +47,7 @@ def ask(sim: Simulator, method: str, path: str, body: Any = None, key: str | Non
             reset = True
     head, _dummy, rest = received.partition(b"\r\n\r\n")
     if not head:
-        return Wired(None, {}, b"", reset)
+        return RawResponse(None, {}, b"", reset)
     first, *others = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _dummy, value in (other.partition(":") for other in others)}
-    return Wired(int(first.split()[1]), headers, rest, reset)
+    return RawResponse(int(first.split()[1]), headers, rest, reset)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hook of schemathesis: half of the generated UUIDs in paths become ids that the simulator knows."""
+"""A schemathesis hook that replaces half of the generated UUIDs in paths by ids that exist in the simulator."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def is_uuid(text: object) -> bool:
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
-    """Only what already is a UUID is replaced: what is meant to be wrong stays wrong."""
+    """Only UUIDs are replaced, so that values that are meant to be invalid stay invalid."""
     for name, known in IDS.items():
         value = (path_parameters or {}).get(name)
         if known and is_uuid(value) and UUID(value).int % 2 == 0:
             path_parameters[name] = known[UUID(value).int // 2 % len(known)]
-            # A target is found in its own rollout only.
+            # A target exists only in its own rollout.
             if name == "target_id" and is_uuid(path_parameters.get("rollout_id")):
                 path_parameters["rollout_id"] = ROLLOUT_OF[path_parameters[name]]
     return path_parameters

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The simulator keeps the contract: schemathesis with right and wrong data on every operation, without a failure."""
+"""The simulator conforms to the contract: schemathesis sends valid and invalid data to every operation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.simulator.running import running_simulator
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONTRACT = CHECKOUT / "docs" / "contract" / "openapi.yaml"
 NEED_A_STATE = {"cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"}
-# What the contract does not document but may answer: right data meets an unknown id (404) or a state (409); wrong data
-# is a 422, or 400 when its bytes are no text, or 401 when the key is what is wrong.
+# Statuses that the contract does not document but allows. Valid data: 404 for an unknown id, 409 for a wrong state.
+# Invalid data: 422, or 400 if the body is not text, or 401 if the key is invalid.
 CHECKS = """
 [checks]
 positive_data_acceptance.expected-statuses = ["200", "404", "409"]
@@ -28,14 +28,14 @@ negative_data_rejection.expected-statuses = ["400", "401", "422"]
 
 
 def test_every_operation_conforms_to_the_contract(tmp_path: Path) -> None:
-    # The reference documents 200 and 422 alone. Refusals by role, unknown id and state are assumed (behaviour 2.3),
-    # so the list of documented statuses is not checked by schemathesis but below, in the journal, and narrowly.
-    # Restarts take no time here: an agent that is down answers 503, which is no matter of the contract.
+    # The API reference documents only 200 and 422. Refusals for a role, an unknown id or a state are assumptions
+    # (behaviour.md 2.3), so the statuses are checked below, in the journal, instead of by schemathesis.
+    # Restarts take no time, because an agent that is down answers 503, which is not part of the contract.
     at_once = {"reboot_s": 0, "power_cycle_s": 0, "warmup_s": 0, "deploy_s": [0, 0]}
     with running_simulator(instances=6, speed=1.0, knobs=at_once) as sim:
         rollouts = sim.call("GET", "/v1/instances/fleet/runtime/rollouts")[1]
         details = [sim.call("GET", f"/v1/instances/fleet/runtime/rollouts/{row['id']}")[1] for row in rollouts]
-        # Failed and uncertain targets first, so that E8 finds some it can retry.
+        # Failed and uncertain targets first, so that there are some that E8 can retry.
         targets = sorted(
             (target for detail in details for target in detail["targets"]),
             key=lambda target: target["status"] not in ("failed", "uncertain"),
@@ -80,8 +80,8 @@ def test_every_operation_conforms_to_the_contract(tmp_path: Path) -> None:
     assert len(operations) == 26
     assert operations <= set(answered), f"never called: {operations - set(answered)}"
     for operation in operations:
-        # E5 to E8 succeed only in the right state of a rollout, which the tests of the engine bring about.
+        # E5 to E8 succeed only in certain states of a rollout, which the tests of the engine cover.
         reached = {200, 409} if operation in NEED_A_STATE else {200}
-        assert reached & answered[operation], f"{operation} was never reached: {answered[operation]}"
-        # 400 is FastAPI's word for a body whose bytes are no text at all.
+        assert reached & answered[operation], f"{operation} never succeeded: {answered[operation]}"
+        # FastAPI answers 400 to a body that is not text.
         assert answered[operation] <= {200, 400, 401, 404, 409, 422}, f"{operation} answered {answered[operation]}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The engine driven by hand: one deployment's ways to end, pause, cancel, retry, restarts and their healing."""
+"""The engine without a server: outcomes of a deployment, pause, cancel, retry, and what restarts heal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def wait(engine: Engine, seconds: float) -> None:
         ("uncertain_not_applied", "uncertain", False, False),
     ],
 )
-def test_what_the_row_says_and_what_really_happened(outcome: str, status: str, updated: bool, booted: bool) -> None:
+def test_an_outcome_sets_the_reported_status_and_the_actual_effect(
+    outcome: str, status: str, updated: bool, booted: bool
+) -> None:
     engine = engine_of()
     instance = engine.fleet.find(0)
     instance.outcomes = [outcome]
@@ -63,27 +65,27 @@ def test_what_the_row_says_and_what_really_happened(outcome: str, status: str, u
     assert target.rollout.status == ("completed" if status == "succeeded" else "failed")
 
 
-def test_a_plan_goes_attempt_by_attempt_and_a_word_holds_for_ever() -> None:
+def test_a_list_of_outcomes_applies_by_attempt_and_a_single_outcome_to_every_attempt() -> None:
     engine = engine_of()
     first, second = engine.fleet.find(0), engine.fleet.find(1)
     first.outcomes = ["failed", {"outcome": "failed", "error_message": "disk full", "duration_s": 3}]
     second.outcomes = "failed"
     ends = []
     for _dummy in range(3):
-        one, two = orders.redeploy(engine, first, None), orders.redeploy(engine, second, None)
+        listed, single = orders.redeploy(engine, first, None), orders.redeploy(engine, second, None)
         wait(engine, 10)
-        ends.append((one.status, one.error_message, two.status))
+        ends.append((listed.status, listed.error_message, single.status))
     assert ends == [
         ("failed", engine.knobs.error_message, "failed"),
         ("failed", "disk full", "failed"),
         ("succeeded", None, "failed"),
     ]
-    with pytest.raises(ValueError, match="no outcome"):
+    with pytest.raises(ValueError, match="is not an outcome"):
         read_outcomes(["exploded"])
 
 
 @pytest.mark.parametrize(("outcome", "end"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_a_late_result_rewrites_the_row_unless_it_was_retried(outcome: str, end: str) -> None:
+def test_a_late_result_updates_the_target_unless_it_was_retried(outcome: str, end: str) -> None:
     engine = engine_of(late_result_s=60)
     for index in (0, 1):
         engine.fleet.find(index).outcomes = [outcome]
@@ -98,7 +100,7 @@ def test_a_late_result_rewrites_the_row_unless_it_was_retried(outcome: str, end:
     assert retried.status == "succeeded"
 
 
-def test_pause_drains_what_runs_and_resume_finishes_the_rest() -> None:
+def test_pause_lets_targets_in_progress_finish_and_resume_runs_the_rest() -> None:
     engine = engine_of()
     rollout = fleet_rollout(engine)
     orders.pause(engine, rollout)
@@ -113,7 +115,7 @@ def test_pause_drains_what_runs_and_resume_finishes_the_rest() -> None:
 
 
 @pytest.mark.parametrize("mode", [409, "queue", "run"])
-def test_retry_in_a_paused_rollout(mode: object) -> None:
+def test_a_retry_in_a_paused_rollout_is_refused_queued_or_run_as_the_knob_says(mode: object) -> None:
     engine = engine_of(retry_when_paused=mode)
     engine.fleet.find(0).outcomes = ["failed"]
     rollout = fleet_rollout(engine)
@@ -132,7 +134,7 @@ def test_retry_in_a_paused_rollout(mode: object) -> None:
     assert (target.status, rollout.status) == ("succeeded", "completed")
 
 
-def test_retry_reopens_the_rollout_with_the_same_row() -> None:
+def test_a_retry_reopens_the_rollout_and_keeps_the_target_row() -> None:
     engine = engine_of()
     engine.fleet.find(3).outcomes = ["failed"]
     rollout = fleet_rollout(engine)
@@ -149,7 +151,7 @@ def test_retry_reopens_the_rollout_with_the_same_row() -> None:
     assert rollout.status == "completed"
 
 
-def test_cancel_lets_the_running_ones_end_and_force_does_not() -> None:
+def test_cancel_lets_targets_in_progress_finish_unless_it_is_forced() -> None:
     engine = engine_of()
     rollout = fleet_rollout(engine)
     orders.cancel(engine, rollout, force=False)
@@ -165,7 +167,7 @@ def test_cancel_lets_the_running_ones_end_and_force_does_not() -> None:
     orders.cancel(engine, rollout, force=True)
 
 
-def test_a_stuck_target_stays_until_it_is_killed() -> None:
+def test_a_stuck_target_stays_in_progress_until_a_forced_cancel() -> None:
     engine = engine_of()
     engine.fleet.find(0).outcomes = ["stuck"]
     rollout = fleet_rollout(engine)
@@ -176,7 +178,7 @@ def test_a_stuck_target_stays_until_it_is_killed() -> None:
     assert engine.fleet.find(0).runtime != engine.catalogue.runtime
 
 
-def test_the_limit_holds_over_all_rollouts_and_follows_the_policy() -> None:
+def test_the_parallel_limit_applies_across_rollouts_and_follows_the_policy() -> None:
     engine = engine_of(8)
     single = orders.redeploy(engine, engine.fleet.find(7), None)
     rollout = fleet_rollout(engine)
@@ -194,7 +196,7 @@ def test_the_limit_holds_over_all_rollouts_and_follows_the_policy() -> None:
 
 
 @pytest.mark.parametrize("mode", ["none", 409, 429, "queue"])
-def test_a_redeploy_above_the_limit(mode: object) -> None:
+def test_a_redeploy_above_the_limit_runs_waits_or_is_refused_as_the_knob_says(mode: object) -> None:
     engine = engine_of(max_parallel_mode=mode)
     for index in (0, 1):
         orders.redeploy(engine, engine.fleet.find(index), None)
@@ -213,7 +215,7 @@ def test_a_redeploy_above_the_limit(mode: object) -> None:
     assert target.status == "succeeded"
 
 
-def test_stopped_current_disabled_and_queued_instances_are_skipped() -> None:
+def test_a_fleet_rollout_skips_stopped_current_disabled_and_queued_instances() -> None:
     engine = engine_of()
     orders.redeploy(engine, engine.fleet.find(0), None)
     wait(engine, 10)
@@ -225,13 +227,13 @@ def test_stopped_current_disabled_and_queued_instances_are_skipped() -> None:
     assert [target.instance.index for target in rollout.targets] == [4, 5]
     assert (skipped, total) == (4, 6)
     wait(engine, 100)
-    # The stopped one vanishes, the one with updates disabled stays outdated: nothing is left to do, so no row appears.
+    # Only the instance with updates disabled is outdated now, so no rollout is created.
     engine.fleet.find(1).gone = True
     assert orders.start_fleet_rollout(engine, False, None) == (None, 5, 5)
 
 
 @pytest.mark.parametrize("disease", ["breakers", "process", "vps", "incurable"])
-def test_each_disease_is_healed_by_its_rung_and_no_lower_one(disease: str) -> None:
+def test_each_disease_is_healed_by_its_own_rung_and_by_no_lower_one(disease: str) -> None:
     engine = engine_of()
     instance = engine.fleet.find(0)
     instance.disease = disease
@@ -252,32 +254,32 @@ def test_each_disease_is_healed_by_its_rung_and_no_lower_one(disease: str) -> No
 
 @pytest.mark.parametrize(("kind", "seconds"), [("power-cycle", 2), ("reboot", 60)])
 @pytest.mark.parametrize("uptime_kind", ["process", "host"])
-def test_a_restart_really_drops_the_uptime(kind: str, seconds: float, uptime_kind: str) -> None:
+def test_a_restart_resets_the_uptime(kind: str, seconds: float, uptime_kind: str) -> None:
     engine = engine_of(uptime_kind=uptime_kind)
     instance = engine.fleet.find(0)
 
-    def look() -> dict[str, Any]:
+    def health() -> dict[str, Any]:
         return Views(engine).health(instance, *agents.deep_health(engine, instance, force=True))
 
-    before = look()
+    before = health()
     assert not before["cached"] and before["uptime_seconds"] == 7 * 86400
     row = agents.restart(engine, instance, kind)
     assert row["status"] == "accepted"
     engine.advance_to(engine.now + seconds - 0.5)
-    assert look()["cached"], "an agent that is down cannot answer"
+    assert health()["cached"], "an agent that is down cannot answer"
     with pytest.raises(Refused, match="busy"):
         agents.restart(engine, instance, kind)
     engine.advance_to(engine.now + 1)
-    after = look()
+    after = health()
     assert not after["cached"] and row["status"] == "completed"
     dropped = kind == "reboot" or uptime_kind == "process"
     assert (after["uptime_seconds"] < 1) == dropped
     assert after["status"] == "degraded"
     engine.advance_to(engine.now + 2)
-    assert look()["status"] == "healthy"
+    assert health()["status"] == "healthy"
 
 
-def test_the_manifest_lags_behind_the_deployment() -> None:
+def test_the_manifest_reports_a_deployment_late() -> None:
     engine = engine_of(manifest_lag_s=300)
     instance = engine.fleet.find(0)
     engine.advance_to(engine.now + 300)
@@ -290,7 +292,7 @@ def test_the_manifest_lags_behind_the_deployment() -> None:
 
 
 @pytest.mark.parametrize(("survives", "left"), [(True, 5), (False, 0), ("lossy(2)", 3)])
-def test_memories_over_a_redeploy(survives: object, left: int) -> None:
+def test_a_redeploy_keeps_all_some_or_no_memories_as_the_knob_says(survives: object, left: int) -> None:
     engine = engine_of(survives_redeploy=survives)
     instance = engine.fleet.find(0)
     memory.clear(engine, instance, {})
@@ -302,7 +304,7 @@ def test_memories_over_a_redeploy(survives: object, left: int) -> None:
     assert len(memory.memories_of(engine, instance)) == left
 
 
-def test_a_bad_bundle_raises_the_errors_and_late_events_come_later() -> None:
+def test_a_bad_bundle_causes_more_audit_errors_and_events_are_ingested_late() -> None:
     engine = engine_of(audit_per_hour=600, audit_error_share=0.01, audit_bad_versions={"2026.8.0": 0.5})
     updated, control = engine.fleet.find(0), engine.fleet.find(1)
     before = audit.summary(engine, updated)
@@ -320,6 +322,6 @@ def test_a_bad_bundle_raises_the_errors_and_late_events_come_later() -> None:
     assert after["total_events"] == after["success_events"] + after["error_events"] + after["denied_events"]
     assert sum(after["by_source"].values()) == after["total_events"]
     generated = len(audit.trail_of(engine, updated).events)
-    assert generated > after["total_events"], "the newest events are not ingested yet"
+    assert generated > after["total_events"], "the newest events have not been ingested yet"
     engine.knobs.change({"audit_retention_s": 60})
     assert audit.summary(engine, updated)["total_events"] < after["total_events"]

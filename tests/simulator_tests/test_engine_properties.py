@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any order of orders, accidents and waiting keeps the invariants, and no target is ever lost."""
+"""Any sequence of requests, failures and delays preserves the invariants, and no target is lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def engine_of(size: int, seed: int, **knobs: Any) -> Engine:
 
 
 class RolloutMachine(RuleBasedStateMachine):
-    """Refusals with 409 are answers; everything else that is raised is a defect."""
+    """A 409 is a valid answer; any other exception is a defect."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ class RolloutMachine(RuleBasedStateMachine):
         rollouts = list(self.engine.rollouts.values())
         return rollouts[position % len(rollouts)] if rollouts else None
 
-    def order(self, what: Any, *arguments: Any) -> bool:
+    def accepted(self, operation: Any, *arguments: Any) -> bool:
         try:
-            what(self.engine, *arguments)
+            operation(self.engine, *arguments)
         except Refused as refusal:
             assert refusal.status == 409
             return False
@@ -62,19 +62,19 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @rule()
     def fleet_rollout(self) -> None:
-        self.order(orders.start_fleet_rollout, False, None)
+        self.accepted(orders.start_fleet_rollout, False, None)
 
     @rule(index=st.integers(min_value=0, max_value=SIZE - 1))
     def redeploy(self, index: int) -> None:
-        self.order(orders.redeploy, self.engine.fleet.find(index), None)
+        self.accepted(orders.redeploy, self.engine.fleet.find(index), None)
 
     @rule(index=st.integers(min_value=0, max_value=SIZE - 1))
     def apply_all(self, index: int) -> None:
-        self.order(orders.apply_all, self.engine.fleet.find(index), None)
+        self.accepted(orders.apply_all, self.engine.fleet.find(index), None)
 
     @rule(index=st.integers(min_value=0, max_value=SIZE - 1), kind=st.sampled_from(["power-cycle", "reboot"]))
     def restart(self, index: int, kind: str) -> None:
-        self.order(agents.restart, self.engine.fleet.find(index), kind)
+        self.accepted(agents.restart, self.engine.fleet.find(index), kind)
 
     @rule(index=st.integers(min_value=0, max_value=SIZE - 1), stopped=st.booleans())
     def stop_or_run(self, index: int, stopped: bool) -> None:
@@ -85,7 +85,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def pause(self, position: int) -> None:
         rollout = self.some(position)
         assert rollout is not None
-        if self.order(orders.pause, rollout):
+        if self.accepted(orders.pause, rollout):
             assert rollout.counts["queued"] == 0
             self.paused_targets[rollout.id] = {item.id for item in rollout.targets if item.status == "cancelled"}
 
@@ -94,8 +94,8 @@ class RolloutMachine(RuleBasedStateMachine):
     def resume(self, position: int) -> None:
         rollout = self.some(position)
         assert rollout is not None
-        if self.order(orders.resume, rollout):
-            assert rollout.counts["cancelled"] == 0, "a target was lost over pause and resume"
+        if self.accepted(orders.resume, rollout):
+            assert rollout.counts["cancelled"] == 0, "a target was lost by pause and resume"
             revived = self.paused_targets.pop(rollout.id)
             assert revived <= {target.id for target in rollout.targets}
 
@@ -104,7 +104,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def cancel(self, position: int, force: bool) -> None:
         rollout = self.some(position)
         assert rollout is not None
-        if self.order(orders.cancel, rollout, force) and force:
+        if self.accepted(orders.cancel, rollout, force) and force:
             assert rollout.status == "cancelled"
 
     @precondition(lambda self: self.engine.rollouts)
@@ -114,7 +114,7 @@ class RolloutMachine(RuleBasedStateMachine):
         assert rollout is not None
         target = rollout.targets[which % rollout.total]
         before = (target.id, target.task_id, target.status)
-        if self.order(orders.retry, rollout, target.id):
+        if self.accepted(orders.retry, rollout, target.id):
             assert before[0] == target.id and before[1] != target.task_id
             assert before[2] in ("failed", "uncertain")
         else:
@@ -129,7 +129,7 @@ class RolloutMachine(RuleBasedStateMachine):
         check_engine(self.engine)
 
     def teardown(self) -> None:
-        """Everything that is queued comes to its end once nothing holds it back."""
+        """Every queued target ends once nothing blocks it."""
         self.engine.policy.force({"max_parallel_rollouts": 2})
         for rollout in self.engine.rollouts.values():
             if rollout.paused:
@@ -172,7 +172,7 @@ def snapshot(engine: Engine) -> list[Any]:
     steps=st.lists(st.floats(min_value=0.0, max_value=40.0), max_size=30),
     late=st.sampled_from([None, 12.0]),
 )
-def test_one_jump_and_many_looks_give_the_same_state(
+def test_one_long_step_and_many_short_steps_give_the_same_state(
     seed: int, most: int, steps: list[float], late: float | None
 ) -> None:
     engines = [engine_of(9, seed, outcome_shares=SHARES, late_result_s=late) for _dummy in range(2)]
@@ -180,19 +180,19 @@ def test_one_jump_and_many_looks_give_the_same_state(
         engine.policy.force({"max_parallel_rollouts": most})
         orders.start_fleet_rollout(engine, False, None)
         orders.redeploy(engine, engine.fleet.find(3), None)
-    looked, jumped = engines
+    stepped, jumped = engines
     for step in steps:
-        looked.advance_to(looked.now + step)
-    end = max(looked.now, START + 200)
-    looked.advance_to(end)
+        stepped.advance_to(stepped.now + step)
+    end = max(stepped.now, START + 200)
+    stepped.advance_to(end)
     jumped.advance_to(end)
-    assert snapshot(looked) == snapshot(jumped)
-    assert looked.in_flight_log == jumped.in_flight_log
+    assert snapshot(stepped) == snapshot(jumped)
+    assert stepped.in_flight_log == jumped.in_flight_log
 
 
 @settings(max_examples=25, deadline=None)
 @given(size=st.integers(min_value=1, max_value=70), seed=st.integers(min_value=0, max_value=99))
-def test_the_seeded_past_keeps_the_invariants_too(size: int, seed: int) -> None:
+def test_the_generated_history_satisfies_the_invariants(size: int, seed: int) -> None:
     engine = engine_of(size, seed)
     write_history(engine)
     check_engine(engine)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The service over HTTP: who may do what, what is refused as malformed, the window, lists, clock, and the journal."""
+"""The simulator over HTTP: roles, validation, the maintenance window, lists, the clock, and the journal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FLEET = "/v1/instances/fleet"
 ROLLOUT = f"{FLEET}/runtime/rollouts/{NOBODY}"
 ONE = f"/v1/instances/{NOBODY}"
 USER, ADMIN, TENANT, OVERRIDE = "user", "admin", "tenant_admin", "tenant_admin_override"
-# Every operation with the least role that may call it (the ids are unknown, so what may be called answers 404).
+# Every operation with the lowest role that may call it. The ids are unknown, so a permitted call answers 404.
 OPERATIONS = [
     ("GET", f"{FLEET}/runtime-rollouts/{NOBODY}/timeline", USER),
     ("POST", f"{FLEET}/runtime/rollout", TENANT),
@@ -64,7 +64,7 @@ def start(sim: Simulator, **query: Any) -> tuple[int, Any]:
     return sim.call("POST", f"{FLEET}/runtime/rollout{override}", key=sim.keys[query.get("role", OVERRIDE)])
 
 
-def test_every_operation_asks_for_its_role(sim: Simulator) -> None:
+def test_every_operation_requires_its_role(sim: Simulator) -> None:
     assert len(OPERATIONS) == 26
     roles = [USER, ADMIN, TENANT, OVERRIDE]
     for method, path, least in OPERATIONS:
@@ -85,13 +85,13 @@ def test_every_operation_asks_for_its_role(sim: Simulator) -> None:
     )
 
 
-def test_override_needs_the_flag_even_when_the_window_is_open(sim: Simulator) -> None:
+def test_override_window_requires_the_admin_flag_even_if_the_window_is_open(sim: Simulator) -> None:
     status, answer = start(sim, override=True, role=TENANT)
     assert status == 403 and "tenant-wide admin flag" in answer["detail"]
     assert start(sim, override=True)[0] == 200
 
 
-def test_a_key_expires_at_its_moment(sim: Simulator) -> None:
+def test_a_key_is_refused_after_its_expiry(sim: Simulator) -> None:
     sim.knobs(key_expiry={USER: 30})
     path = f"{FLEET}/updates/policy"
     assert sim.call("GET", path, key=sim.keys[USER])[0] == 200
@@ -110,7 +110,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("path", "most"), LIMITS)
-def test_page_limits_are_those_of_the_first_reading(sim: Simulator, path: str, most: int) -> None:
+def test_a_page_limit_outside_its_range_is_refused(sim: Simulator, path: str, most: int) -> None:
     path = path.format(one=f"/v1/instances/{sim.instance_ids[0]}")
     for limit in (1, most):
         assert sim.call("GET", f"{path}?limit={limit}")[0] == 200
@@ -137,14 +137,16 @@ def test_page_limits_are_those_of_the_first_reading(sim: Simulator, path: str, m
         ("{one}/updates/policy", {"runtime": "sometimes"}, ["body", "runtime"]),
     ],
 )
-def test_malformed_bodies_and_ids(sim: Simulator, path: str, body: Any, loc: list[str]) -> None:
+def test_malformed_bodies_and_ids_are_refused_with_their_location(
+    sim: Simulator, path: str, body: Any, loc: list[str]
+) -> None:
     path = path.format(one=f"/v1/instances/{sim.instance_ids[0]}")
     status, answer = sim.call("PATCH", path, body)
     assert (status, answer["detail"][0]["loc"]) == (422, loc)
     assert not [row for row in sim.writes() if row["executed"]]
 
 
-def test_an_instance_overrides_inherits_again_and_refuses_auto(sim: Simulator) -> None:
+def test_an_instance_can_override_the_policy_inherit_it_again_and_not_choose_auto_for_skills(sim: Simulator) -> None:
     path = f"/v1/instances/{sim.instance_ids[0]}/updates"
     assert sim.call("PATCH", f"{path}/policy", {"runtime": "disabled"})[1]["runtime_override"] == "disabled"
     assert sim.call("GET", f"{path}/available")[1]["update_policy"]["runtime"] == "disabled"
@@ -154,8 +156,10 @@ def test_an_instance_overrides_inherits_again_and_refuses_auto(sim: Simulator) -
 
 
 @pytest.mark.parametrize("error", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_a_closed_window(sim: Simulator, error: object) -> None:
-    # It is noon; the window opens at two in the morning.
+def test_a_fleet_rollout_outside_the_window_is_refused_skipped_or_deferred_as_the_knob_says(
+    sim: Simulator, error: object
+) -> None:
+    # It is noon, and the window opens at 02:00.
     sim.knobs(window_error=error, policy={"maintenance_window_start_hour_utc": 2, "maintenance_window_end_hour_utc": 4})
     before = {row["id"] for row in sim.state()["rollouts"]}
     status, answer = start(sim)
@@ -178,21 +182,23 @@ def test_a_closed_window(sim: Simulator, error: object) -> None:
 
 
 @pytest.mark.parametrize(("mode", "status"), [("open", 200), ("closed", 409)])
-def test_equal_hours(sim: Simulator, mode: str, status: int) -> None:
+def test_a_window_with_equal_hours_is_open_or_closed_as_the_knob_says(sim: Simulator, mode: str, status: int) -> None:
     sim.knobs(equal_hours=mode)
     assert start(sim)[0] == status
 
 
-def test_the_second_fleet_rollout(sim: Simulator) -> None:
+def test_a_second_fleet_rollout_is_refused_or_allowed_as_the_knob_says(sim: Simulator) -> None:
     assert start(sim)[0] == 200
     status, answer = start(sim)
     assert status == 409 and "in flight" in answer["detail"]
     sim.knobs(second_fleet="allow")
-    assert start(sim)[1]["enqueued"] == 0, "everything is queued already"
+    assert start(sim)[1]["enqueued"] == 0, "all instances are already queued"
 
 
 @pytest.mark.parametrize(("most", "at_once"), [("2", 2), ("two", 8), (1.0, 1), (True, 8), ([], 8), (None, 8), (-1, 0)])
-def test_a_limit_that_is_no_number_is_served_and_harms_nothing(sim: Simulator, most: Any, at_once: int) -> None:
+def test_an_invalid_parallel_limit_is_served_and_does_not_break_a_rollout(
+    sim: Simulator, most: Any, at_once: int
+) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most, "maintenance_window_start_hour_utc": "noon"}, deploy_s=10)
     status, policy = sim.call("GET", f"{FLEET}/updates/policy")
     assert (status, policy["max_parallel_rollouts"]) == (200, most)
@@ -202,12 +208,12 @@ def test_a_limit_that_is_no_number_is_served_and_harms_nothing(sim: Simulator, m
     assert (sim.in_flight()["now"], sim.in_flight()["violations"]) == (at_once, [])
     with pytest.raises(ValueError, match="not JSON compliant"):
         sim.knobs(policy={"max_parallel_rollouts": float("inf")})
-    # Without this the rollout would never end.
+    # With the other limit the rollout would never end.
     sim.knobs(policy={"max_parallel_rollouts": 8})
     sim.advance(120)
 
 
-def test_a_new_rollout_is_invisible_for_list_lag(sim: Simulator) -> None:
+def test_a_new_rollout_is_invisible_until_list_lag_has_passed(sim: Simulator) -> None:
     sim.knobs(list_lag_s=10)
     one = sim.instance_ids[0]
     seen = sim.call("GET", f"{FLEET}/runtime/rollouts")[1][0]["id"]
@@ -223,7 +229,7 @@ def test_a_new_rollout_is_invisible_for_list_lag(sim: Simulator) -> None:
     assert sim.call("GET", f"/v1/instances/{one}/runtime/rollouts")[1][0]["celery_task_id"] == task
 
 
-def test_pages_join_to_the_whole_newest_first_and_move_under_inserts(sim: Simulator) -> None:
+def test_pages_form_the_complete_list_newest_first_and_shift_when_rollouts_are_inserted(sim: Simulator) -> None:
     sim.knobs(insert_rollouts=30)
     path = f"{FLEET}/runtime/rollouts"
     whole = sim.call("GET", f"{path}?limit=100")[1]
@@ -240,7 +246,7 @@ def test_pages_join_to_the_whole_newest_first_and_move_under_inserts(sim: Simula
     assert sim.call("GET", f"{path}/{oldest}")[0] == 404
 
 
-def test_memory_is_cut_at_its_limit_and_filtered(sim: Simulator) -> None:
+def test_the_list_of_memories_is_limited_and_filtered(sim: Simulator) -> None:
     path = f"/v1/instances/{sim.instance_ids[1]}/memory"
     sim.call("DELETE", path, {})
     for number in range(12):
@@ -253,7 +259,7 @@ def test_memory_is_cut_at_its_limit_and_filtered(sim: Simulator) -> None:
     assert sim.call("GET", path)[1]["memories"] == []
 
 
-def test_replies_in_other_clothes(sim: Simulator) -> None:
+def test_the_reply_knobs_change_the_form_of_the_replies(sim: Simulator) -> None:
     sim.knobs(tasks_shape="rollout_id", status_words="synonyms", completed_at_empty="text", timestamps="naive")
     tasks = start(sim)[1]["tasks"]
     rollout = tasks[0]["rollout_id"]
@@ -272,7 +278,7 @@ def test_replies_in_other_clothes(sim: Simulator) -> None:
     assert sim.call("POST", f"/v1/instances/{sim.instance_ids[5]}/runtime/redeploy")[1]["task_id"] is None
 
 
-def test_apply_all_leaves_nothing_to_do(sim: Simulator) -> None:
+def test_apply_all_leaves_no_updates_available(sim: Simulator) -> None:
     one = f"/v1/instances/{sim.instance_ids[2]}"
     assert sim.call("GET", f"{one}/updates/available")[1]["total_available"] > 0
     answer = sim.call("POST", f"{one}/updates/apply-all")[1]
@@ -287,7 +293,7 @@ def test_apply_all_leaves_nothing_to_do(sim: Simulator) -> None:
     assert {item["status"] for item in actions[:2]} == {"completed"}
 
 
-def test_the_date_header_and_every_timestamp_are_of_the_virtual_clock(sim: Simulator) -> None:
+def test_the_date_header_and_the_timestamps_follow_the_virtual_clock(sim: Simulator) -> None:
     path = f"/v1/instances/{sim.instance_ids[0]}/health/deep?force=true"
     now = sim.state()["now"]
     for skew in (0, -90):
@@ -301,7 +307,7 @@ def test_the_date_header_and_every_timestamp_are_of_the_virtual_clock(sim: Simul
     assert later.json["uptime_seconds"] == pytest.approx(answer.json["uptime_seconds"] + 3600)
 
 
-def test_the_journal_tells_everything_but_the_key(sim: Simulator) -> None:
+def test_the_journal_contains_every_request_without_its_key(sim: Simulator) -> None:
     one = sim.instance("agent-003")
     sim.call("GET", f"/v1/instances/{one['id']}/memory?limit=7", key=sim.keys[USER])
     sim.call("POST", f"/v1/instances/{one['id']}/memory", {"content": "x"}, key=sim.keys[ADMIN])
@@ -318,11 +324,11 @@ def test_the_journal_tells_everything_but_the_key(sim: Simulator) -> None:
     assert [row["seq"] for row in sim.journal(since=read["seq"], method="POST", path="/memory")] == [write["seq"]]
     assert [row["operation_id"] for row in sim.writes()] == ["store_memory", "reboot"]
     assert sim.control("GET", "requests") == sim.journal()
-    told = json.dumps([sim.journal(), sim.state(), sim.control("GET", "knobs"), sim.in_flight()])
-    assert not [role for role, key in sim.keys.items() if key in told]
+    served = json.dumps([sim.journal(), sim.state(), sim.control("GET", "knobs"), sim.in_flight()])
+    assert not [role for role, key in sim.keys.items() if key in served]
 
 
-def test_churn_by_schedule(sim: Simulator) -> None:
+def test_a_schedule_adds_and_removes_instances(sim: Simulator) -> None:
     host = "agent-900.fra1.fleet.example"
     sim.knobs(schedule=[{"at_s": 10, "new": [host]}, {"at_s": 20, "gone": [host]}])
     sim.advance(10)
@@ -332,7 +338,7 @@ def test_churn_by_schedule(sim: Simulator) -> None:
     assert sim.call("GET", path)[0] == 404
 
 
-def test_two_candidates_for_one_start(sim: Simulator) -> None:
+def test_twin_rollouts_start_a_second_identical_rollout(sim: Simulator) -> None:
     sim.knobs(twin_rollouts=1, tasks_shape="empty")
     before = {row["id"] for row in sim.state()["rollouts"]}
     assert start(sim)[1]["tasks"] == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The window against a second reading of the rule, for every pair of hours; modes and where they come from."""
+"""The maintenance window compared with an independent implementation for every pair of hours, and update modes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOMENTS = st.floats(min_value=1_700_000_000, max_value=1_800_000_000)
 
 
 def open_hours(start: int, end: int, equal: str) -> set[int]:
-    """Walk the clock's face from start to end."""
+    """The open hours, found by counting from start to end."""
     start, end = start % 24, end % 24
     if start == end:
         return set(range(24)) if equal == "open" else set()
@@ -30,7 +30,7 @@ def open_hours(start: int, end: int, equal: str) -> set[int]:
 
 
 @pytest.mark.parametrize("equal", ["open", "closed"])
-def test_window_of_every_pair_of_hours(equal: str) -> None:
+def test_the_window_is_right_for_every_pair_of_hours(equal: str) -> None:
     for start in range(25):
         for end in range(25):
             expected = open_hours(start, end, equal)
@@ -54,12 +54,12 @@ def test_the_wait_ends_exactly_when_the_window_opens(start: int, end: int, momen
         assert not window_open(start, end, moment + wait - 0.001, "closed")
 
 
-def test_no_hours_are_no_window() -> None:
+def test_without_a_start_or_end_hour_there_is_no_window() -> None:
     assert window_open(None, 5, 0.0, "closed")
     assert window_open(5, None, 0.0, "closed")
 
 
-def test_a_mode_is_the_override_else_the_tenants_else_the_platforms() -> None:
+def test_a_mode_comes_from_the_override_then_the_tenant_then_the_platform() -> None:
     fleet = FleetPolicy()
     assert instance_policy(fleet, {})["runtime_source"] == "platform_default"
     fleet.change({"runtime_default": "auto"})
@@ -77,7 +77,7 @@ def test_a_mode_is_the_override_else_the_tenants_else_the_platforms() -> None:
     )
 
 
-def test_auto_is_refused_where_the_platform_cannot() -> None:
+def test_auto_is_refused_where_the_platform_does_not_support_it() -> None:
     check_mode("runtime", "runtime", "auto")
     for component in ("skills", "mcp_servers"):
         with pytest.raises(Refused, match="not supported"):

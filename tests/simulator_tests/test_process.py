@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m tests.simulator`: one ready line, a clean end, the same fleet for the same seed, fast when huge."""
+"""`python -m tests.simulator`: start and end of the process, reproducibility, and a large fleet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def launch(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_ready_line_and_a_clean_end(number: signal.Signals) -> None:
+def test_it_prints_one_ready_line_and_exits_with_0_after_a_signal(number: signal.Signals) -> None:
     process = launch("--instances", "3", SIM_ADMIN_KEY="given")
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -46,15 +46,15 @@ def test_one_ready_line_and_a_clean_end(number: signal.Signals) -> None:
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
-def test_keys_that_nobody_gave_are_shown_once_and_the_given_one_never() -> None:
+def test_generated_keys_are_printed_and_given_keys_are_not() -> None:
     shown = []
     for environment in ({}, {"SIM_USER_KEY": "given-by-hand"}):
         process = launch("--instances", "3", "--stop-with-stdin", **environment)
         assert process.stdout is not None and process.stdout.readline().startswith("ready ")
-        # Closing its standard input ends it.
+        # communicate() closes the standard input, which ends the process.
         shown.append(process.communicate(timeout=120)[1])
         assert process.returncode == 0
-    assert shown[0].count("key of this start") == 4 and shown[1].count("key of this start") == 3
+    assert shown[0].count("generated key") == 4 and shown[1].count("generated key") == 3
     assert "given-by-hand" not in shown[1]
     assert not {line.split()[-1] for line in shown[0].splitlines()} & {
         line.split()[-1] for line in shown[1].splitlines()
@@ -66,19 +66,19 @@ def test_keys_that_nobody_gave_are_shown_once_and_the_given_one_never() -> None:
     [
         ("{", "cannot be used"),
         ('{"outcomes": {"agent-099": ["failed"]}}', "no instance 'agent-099'"),
-        ('{"outcomes": {"agent-001": ["exploded"]}}', "'exploded' is no outcome"),
+        ('{"outcomes": {"agent-001": ["exploded"]}}', "'exploded' is not an outcome"),
         ('{"colour": 1}', "no setting 'colour'"),
         ('[{"match": "x"}]', "needs an effect"),
     ],
 )
-def test_faults_that_cannot_be_used_end_the_start(faults: str, reason: str) -> None:
+def test_invalid_faults_prevent_the_start_and_are_explained(faults: str, reason: str) -> None:
     process = launch(SIM_FAULTS=faults)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, output) == (2, "") and reason in errors and "Traceback" not in errors
 
 
-def told(sim: Simulator) -> Any:
-    """Everything there is to see after an hour of work, without what a clock's speed could touch."""
+def observed(sim: Simulator) -> Any:
+    """Everything that the API and the control routes report after a rollout and one hour."""
     sim.call("POST", "/v1/instances/fleet/runtime/rollout")
     sim.advance(3600)
     rollouts = sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=100")[1]
@@ -88,19 +88,19 @@ def told(sim: Simulator) -> Any:
     return rollouts, timelines, reads, sim.state()
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_the_same_seed_gives_the_same_results() -> None:
     faults = {"outcomes": {"agent-002": ["failed"], "3": ["uncertain_applied"]}}
-    stories = []
+    reports = []
     for seed in (5, 5, 6):
         with running_simulator(instances=5, seed=seed, speed=0, faults=faults, arguments=WHEN) as sim:
-            stories.append(told(sim))
-    assert stories[0] == stories[1] != stories[2]
-    newest = stories[0][1][0]
+            reports.append(observed(sim))
+    assert reports[0] == reports[1] != reports[2]
+    newest = reports[0][1][0]
     ends = {row["instance_hostname"].partition(".")[0]: row["status"] for row in newest["timeline"]}
     assert ends["agent-002"] == "failed" and ends["agent-004"] == "uncertain", "a number is an index from 0"
 
 
-def test_a_fresh_simulator_has_a_past() -> None:
+def test_a_new_simulator_has_a_history() -> None:
     with running_simulator(instances=12, speed=0) as sim:
         rollouts = sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=100")[1]
         fleet = [row for row in rollouts if row["scope"] == "fleet"]
@@ -115,7 +115,7 @@ def test_a_fresh_simulator_has_a_past() -> None:
             assert updates["runtime"]["has_update"] and updates["total_available"] >= 1
 
 
-def test_a_fleet_of_20000_is_rolled_and_read() -> None:
+def test_a_rollout_of_20000_instances_is_fast_enough() -> None:
     with running_simulator(instances=20_000, speed=0, knobs={"stagger_s": 0}) as sim:
         began = time.monotonic()
         sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 200})
@@ -127,5 +127,5 @@ def test_a_fleet_of_20000_is_rolled_and_read() -> None:
         timeline = sim.call("GET", f"/v1/instances/fleet/runtime-rollouts/{newest['id']}/timeline")[1]
         assert len(detail["targets"]) == len(timeline["timeline"]) == 20_000
         assert len({row["instance_hostname"] for row in timeline["timeline"]}) == 20_000
-        # Measured at 4 s; work that grows with the square of the fleet would take minutes.
+        # This takes about 4 s; with quadratic growth it would take minutes.
         assert time.monotonic() - began < 180

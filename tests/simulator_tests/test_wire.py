@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults on the wire, seen by a raw client: what arrives, and whether the service did it all the same."""
+"""Injected faults as a raw client sees them: what arrives, and whether the request was executed."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ def parallel(sim: Simulator) -> int:
 @pytest.mark.parametrize(
     ("effect", "executed"), [("reset_before", False), ("reset_after", True)], ids=["before", "after"]
 )
-def test_a_reset_cuts_the_connection_before_or_after_the_effect(sim: Simulator, effect: str, executed: bool) -> None:
+def test_a_reset_closes_the_connection_before_or_after_the_request_is_executed(
+    sim: Simulator, effect: str, executed: bool
+) -> None:
     sim.fault(operation="set_fleet_update_policy", times=1, **{effect: True})
     answer = ask(sim, "PATCH", POLICY, OTHER)
     assert answer.reset and answer.status is None and answer.body == b""
     assert parallel(sim) == (3 if executed else 2)
     (row,) = sim.writes()
     assert (row["status"], row["executed"], row["fault"]) == (None, executed, effect)
-    assert ask(sim, "PATCH", POLICY, OTHER).status == 200, "the plan was for one request"
+    assert ask(sim, "PATCH", POLICY, OTHER).status == 200, "the fault plan applies to one request"
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 418])
-def test_a_status_is_answered_instead_of_the_work(sim: Simulator, status: int) -> None:
+def test_an_injected_status_is_returned_and_the_request_is_not_executed(sim: Simulator, status: int) -> None:
     sim.fault(match=r"^PATCH .*/policy$", status=status, times=1)
     answer = ask(sim, "PATCH", POLICY, OTHER)
     assert answer.status == status and set(answer.json) == {"detail"}
@@ -45,7 +47,7 @@ def test_a_status_is_answered_instead_of_the_work(sim: Simulator, status: int) -
     assert (sim.writes()[0]["executed"], sim.writes()[0]["status"]) == (False, status)
 
 
-def test_commit_then_status_does_the_work_and_denies_it(sim: Simulator) -> None:
+def test_commit_then_status_executes_the_request_and_returns_an_error(sim: Simulator) -> None:
     sim.fault(operation="set_fleet_update_policy", commit_then_status=502, times=1)
     assert ask(sim, "PATCH", POLICY, OTHER).status == 502
     assert parallel(sim) == 3
@@ -53,7 +55,7 @@ def test_commit_then_status_does_the_work_and_denies_it(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_in_both_forms(sim: Simulator, status: int) -> None:
+def test_retry_after_is_given_in_seconds_or_as_a_date(sim: Simulator, status: int) -> None:
     sim.knobs(clock_skew_s=3600)
     for form in ("seconds", "date"):
         sim.fault(match="GET .*policy", status=status, retry_after=7, retry_after_form=form, times=1)
@@ -63,7 +65,7 @@ def test_retry_after_in_both_forms(sim: Simulator, status: int) -> None:
     assert date.status == status and wait.total_seconds() == pytest.approx(7, abs=1)
 
 
-def test_a_truncated_body_promises_more_than_it_sends(sim: Simulator) -> None:
+def test_a_truncated_body_is_shorter_than_its_content_length(sim: Simulator) -> None:
     whole = ask(sim, "GET", POLICY).body
     sim.fault(operation="get_fleet_update_policy", truncated_body=True, times=1)
     answer = ask(sim, "GET", POLICY)
@@ -71,7 +73,7 @@ def test_a_truncated_body_promises_more_than_it_sends(sim: Simulator) -> None:
     assert 0 < len(answer.body) < len(whole) and whole.startswith(answer.body)
 
 
-def test_html_with_and_without_the_work(sim: Simulator) -> None:
+def test_an_html_body_replaces_the_answer_with_and_without_an_error_status(sim: Simulator) -> None:
     sim.fault(operation="set_fleet_update_policy", html_body=True, status=502, times=1)
     sim.fault(operation="set_fleet_update_policy", html_body=True, times=1)
     for status, now in ((502, 2), (200, 3)):
@@ -88,7 +90,7 @@ def test_empty_204_has_no_body_and_no_length(sim: Simulator) -> None:
     assert parallel(sim) == 3
 
 
-def test_slow_answers_come_whole_and_late(sim: Simulator) -> None:
+def test_delayed_answers_are_complete_and_late(sim: Simulator) -> None:
     whole = ask(sim, "GET", POLICY).body
     for effect in ("slow_read", "latency_s", "latency_after_s"):
         sim.fault(operation="get_fleet_update_policy", times=1, **{effect: 0.4})
@@ -97,7 +99,7 @@ def test_slow_answers_come_whole_and_late(sim: Simulator) -> None:
         assert time.monotonic() - began >= 0.4 and answer.body == whole
 
 
-def test_latency_of_one_request_does_not_hold_up_the_others(sim: Simulator) -> None:
+def test_the_latency_of_a_request_does_not_delay_other_requests(sim: Simulator) -> None:
     sim.fault(operation="get_fleet_update_policy", latency_s=5, times=1)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(ask, sim, "GET", POLICY)
@@ -108,7 +110,7 @@ def test_latency_of_one_request_does_not_hold_up_the_others(sim: Simulator) -> N
         assert slow.result().status == 200
 
 
-def test_plans_are_tried_in_order_and_by_count_instance_and_chance(sim: Simulator) -> None:
+def test_fault_plans_apply_in_order_and_by_count_instance_and_probability(sim: Simulator) -> None:
     first, second = sim.instance_ids[:2]
     health = "/v1/instances/{}/health/deep"
     sim.fault(operation="get_deep_health", instance="agent-001", status=500, skip=1, times=1)
@@ -121,12 +123,12 @@ def test_plans_are_tried_in_order_and_by_count_instance_and_chance(sim: Simulato
     assert 10 <= statuses.count(500) <= 50
 
 
-def test_a_wrong_plan_is_refused_by_name(sim: Simulator) -> None:
+def test_an_invalid_fault_plan_or_knob_is_refused_with_the_reason(sim: Simulator) -> None:
     for plan, reason in (
         ({"operation": "reboot"}, "needs an effect"),
         ({"status": 500}, "needs `match`"),
         ({"match": "x", "sttaus": 500}, "sttaus"),
-        ({"match": "(", "status": 500}, "no regular expression"),
+        ({"match": "(", "status": 500}, "not a regular expression"),
         ({"match": "x", "status": 99}, "200 to 599"),
     ):
         with pytest.raises(ValueError, match=reason):
@@ -137,7 +139,7 @@ def test_a_wrong_plan_is_refused_by_name(sim: Simulator) -> None:
         sim.knobs(window_error=500)
 
 
-def test_the_rate_limit_refuses_without_work_and_says_how_long(sim: Simulator) -> None:
+def test_the_rate_limit_refuses_requests_with_a_retry_after(sim: Simulator) -> None:
     sim.knobs(rate_limit={"rps": 0.5, "burst": 3})
     answers = [ask(sim, "PATCH", POLICY, {"max_parallel_rollouts": 10 + number}) for number in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 200, 429]
@@ -146,7 +148,7 @@ def test_the_rate_limit_refuses_without_work_and_says_how_long(sim: Simulator) -
     assert parallel(sim) == 12
 
 
-def test_refuse_writes_answers_500_and_leaves_a_row(sim: Simulator) -> None:
+def test_refuse_writes_answers_500_and_records_the_request(sim: Simulator) -> None:
     sim.knobs(refuse_writes=True)
     assert ask(sim, "GET", POLICY).status == 200
     assert ask(sim, "PATCH", POLICY, OTHER).status == 500
@@ -157,7 +159,7 @@ def test_refuse_writes_answers_500_and_leaves_a_row(sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("effect", ["latency_s", "latency_after_s", "slow_read"])
-def test_a_simulator_that_stops_while_an_answer_is_delayed_is_not_taken_for_broken(effect: str) -> None:
+def test_stopping_the_simulator_during_a_delayed_answer_is_not_an_error(effect: str) -> None:
     with ThreadPoolExecutor(1) as pool, running_simulator(instances=1) as sim:
         sim.fault(operation="get_fleet_update_policy", times=1, **{effect: 30.0})
         pool.submit(ask, sim, "GET", POLICY)

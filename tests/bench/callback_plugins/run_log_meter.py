@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Callback of the benchmark: measures the CPU time inside the run log's hooks, from outside of them."""
+"""Callback of the benchmark that measures the CPU time spent in the hooks of the run log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTATION = r"""
 name: run_log_meter
 type: aggregate
 short_description: CPU time inside the hooks of the run log
-description: Writes JSON with C(seconds) and C(calls) into the file named by E(RUN_LOG_METER) at the end of a run.
+description: At the end of a run, writes C(seconds) and C(calls) as JSON to the file in E(RUN_LOG_METER).
 """
 
 spent = {"seconds": 0.0, "calls": 0}
@@ -46,7 +46,7 @@ for name in [name for name in vars(RunLog) if name.startswith("v2_") or name == 
 
 
 class CallbackModule(CallbackBase):
-    """Only loaded for what this file does to the run log's class."""
+    """Does nothing; loading this file wraps the hooks of the run log."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"

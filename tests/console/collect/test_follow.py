@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`sync --follow` as a process: what it reads and leaves alone, how it is stopped, and what the pages say."""
+"""`sync --follow` as a process: what it reads, how it ends, and what the pages report about it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Following:
         return any(part in line for line in self.said)
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal; returns the exit code, when all is read that it said."""
+        """Send a signal and return the exit code. Its output has been read then."""
         self.process.send_signal(number)
         code = self.process.wait(120)
         self._reader.join(60)
@@ -67,9 +67,9 @@ def following(database: Path, *arguments: str, **environment: str) -> Iterator[F
             found.end(signal.SIGKILL)
 
 
-def until(is_so: Callable[[], object]) -> None:
+def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 180
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -80,7 +80,7 @@ def state(database: Path, now: float | None = None) -> str:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_rollout_is_followed_and_an_api_that_goes_away_is_waited_for(
+def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     database, spool = tmp_path / "console.db", tmp_path / "runs"
@@ -106,7 +106,7 @@ def test_a_rollout_is_followed_and_an_api_that_goes_away_is_waited_for(
             before = ended()
             sim.advance(40)
             until(lambda: ended() >= 2)
-            # What does not move is not read again, and one other follower is refused.
+            # Rollouts without a change are not read again, and a second follower is refused.
             sim.clear_journal()
             until(lambda: len(sim.journal(operation_id="list_fleet_rollouts")) >= 4)
             assert not {row["operation_id"] for row in sim.journal()} & {"get_rollout", "get_rollout_timeline"}
@@ -119,11 +119,11 @@ def test_a_rollout_is_followed_and_an_api_that_goes_away_is_waited_for(
             until(lambda: process.has_said("The API was not read: GET /v1/instances/fleet/runtime/rollouts"))
             until(lambda: process.has_said("The next attempt is in 4 s"))
             assert process.has_said("closed for repair")
-            # Meanwhile the run logs are read.
+            # Run logs are still read.
             (spool / NAME).write_bytes(b"".join(lines()))
             until(lambda: rows(database, "SELECT status FROM runs") == [{"status": "failed"}])
-            assert "The follower on" in (said := words(opened(monkeypatch, database, "overview")))
-            assert "has not been able to read the API since" in said
+            assert "The follower on" in (shown := words(opened(monkeypatch, database, "overview")))
+            assert "has not been able to read the API since" in shown
             sim.clear_faults()
             sim.advance(3600)
             until(lambda: process.has_said("The API can be read again after"))
@@ -137,7 +137,7 @@ def test_a_rollout_is_followed_and_an_api_that_goes_away_is_waited_for(
 
 
 @pytest.mark.usefixtures("environment")
-def test_awx_is_followed_too_and_a_follower_that_dies_or_hangs_is_said_on_the_pages(
+def test_awx_is_followed_and_the_pages_report_a_follower_that_was_killed_or_hangs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     database, spool = tmp_path / "console.db", tmp_path / "runs"
@@ -150,11 +150,11 @@ def test_awx_is_followed_too_and_a_follower_that_dies_or_hangs_is_said_on_the_pa
             until(lambda: process.has_said("Everything was read once"))
             assert rows(database, jobs) == [{"n": 3}]
             awx.add(2, 7, later_s=3600)
-            # AWX has not processed its events yet: it is not waited for, and asked again later.
+            # AWX has not processed its events yet. The follower does not wait, and asks again later.
             awx.polls[7] = 1
             until(lambda: rows(database, jobs) == [{"n": 4}])
-            said = words(opened(monkeypatch, database, "record"))
-            assert "Following · " in said
+            shown = words(opened(monkeypatch, database, "record"))
+            assert "Following · " in shown
             process.process.send_signal(signal.SIGSTOP)
             assert state(database) == RUNNING
             assert state(database, time.time() + 400) == HANGS
@@ -168,7 +168,7 @@ def test_awx_is_followed_too_and_a_follower_that_dies_or_hangs_is_said_on_the_pa
             assert state(database) == RUNNING
             assert process.end(signal.SIGINT) == 0
     assert state(database) == STOPPED
-    # A later sync has read what the follower reads no more: nothing is to be said.
+    # After a later sync, the stopped follower is not reported.
     done = subprocess.run(
         [sys.executable, "-m", "console", "sync", "--no-api", "--spool", str(spool), "--db", str(database)],
         cwd=ROOT, capture_output=True, timeout=120, check=False,
@@ -177,6 +177,6 @@ def test_awx_is_followed_too_and_a_follower_that_dies_or_hangs_is_said_on_the_pa
     assert state(database) == ""
 
 
-def test_a_database_that_nobody_follows_says_nothing(tmp_path: Path) -> None:
+def test_a_database_without_a_follower_reports_none(tmp_path: Path) -> None:
     open_store(tmp_path / "console.db").close()
     assert follower(tmp_path / "console.db", time.time()) is None

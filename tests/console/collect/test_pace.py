@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a follower reads again, and what first."""
+"""When a follower reads, and in which order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACE = Pace()
     ("is_open", "failures", "seconds"),
     [(True, 0, 3), (False, 0, 30), (True, 1, 6), (False, 1, 6), (True, 4, 48), (False, 7, LONGEST_PAUSE)],
 )
-def test_pauses_are_short_while_something_is_open_and_double_after_each_failure(
+def test_pauses_are_short_while_a_rollout_is_open_and_double_after_each_failure(
     is_open: bool, failures: int, seconds: float
 ) -> None:
     assert pause(PACE, is_open=is_open, failures=failures) == seconds
@@ -43,7 +43,7 @@ def test_pauses_are_short_while_something_is_open_and_double_after_each_failure(
         (Pace(10, 700), "--details-interval must not be shorter"),
     ],
 )
-def test_a_pace_that_makes_no_sense_is_named(pace: Pace, problem: str) -> None:
+def test_inconsistent_intervals_are_refused(pace: Pace, problem: str) -> None:
     assert pace.problem().startswith(problem)
     assert bool(pace.problem()) == bool(problem)
 
@@ -54,7 +54,7 @@ def test_a_pace_that_makes_no_sense_is_named(pace: Pace, problem: str) -> None:
         ("auth", True, True),
         ("forbidden", True, True),
         ("wrong_path", False, True),
-        # A proxy under maintenance answers anything.
+        # A proxy under maintenance may answer with any status.
         ("wrong_path", True, False),
         ("tls", True, False),
         ("unreachable", False, False),
@@ -62,11 +62,11 @@ def test_a_pace_that_makes_no_sense_is_named(pace: Pace, problem: str) -> None:
         ("rate_limited", True, False),
     ],
 )
-def test_only_what_no_further_attempt_can_mend_ends_a_follower(kind: str, ever_read: bool, final: bool) -> None:
+def test_only_permanent_errors_end_a_follower(kind: str, ever_read: bool, final: bool) -> None:
     assert is_final(kind, ever_read=ever_read) == final
 
 
-def test_what_was_never_read_and_what_was_redeployed_comes_first() -> None:
+def test_unread_and_redeployed_instances_are_read_first() -> None:
     known = ["fresh", "old", "older", "redeployed", "new"]
     read_at = {"fresh": 990.0, "old": 300.0, "older": 200.0, "redeployed": 980.0}
     assert due_instances(known, read_at, {"redeployed": 985.0}, 1000.0, 600.0) == ["new", "redeployed", "older", "old"]
@@ -75,19 +75,19 @@ def test_what_was_never_read_and_what_was_redeployed_comes_first() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 10.0])
-def test_a_follower_makes_fewer_than_three_calls_a_second_whatever_there_is_to_read(seconds: float) -> None:
+def test_a_follower_makes_fewer_than_three_calls_per_second(seconds: float) -> None:
     calls, saved, used, reads = 0.0, 0.0, 0.0, 200
     for _read in range(reads):
         saved = credit(saved, seconds, used, PACE)
         rollouts, instances = rollouts_at_once(seconds), instances_at_once(saved, 6)
         used = 2 * rollouts + 6 * instances
-        # One more for the list.
+        # And one call for the list.
         calls += 1 + used
-    # Once a second is the exception: the list and one rollout are read whatever it costs.
+    # At an interval of one second the list and one rollout are always read, which may be more.
     assert calls / (reads * seconds) < (3.6 if seconds < 3 else 3)
 
 
-def test_saved_calls_do_not_pile_up() -> None:
+def test_unused_calls_do_not_accumulate() -> None:
     saved = 0.0
     for _read in range(1000):
         saved = credit(saved, 30.0, 0.0, PACE)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sync with a real API over HTTP: what is stored, what is read again, and what a failure costs."""
+"""Sync from the simulator over HTTP: what is stored, what is read again, and the effect of errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FLEET = 6
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    """A fleet with some history whose clock moves only when it is told to."""
+    """A fleet with some history and a manual clock."""
     with running_simulator(instances=FLEET, speed=0) as running:
         yield running
 
@@ -48,19 +48,19 @@ def sync(sim: Simulator, database: Path, *, key: str | None = None, retries: int
 
 
 def calls(sim: Simulator) -> Counter[str]:
-    """Calls since the last look, by operation."""
+    """The number of calls since the last use of this function, by operation."""
     counted = Counter(row["operation_id"] for row in sim.journal())
     sim.clear_journal()
     return counted
 
 
 def fleet_rollout(sim: Simulator) -> str:
-    """Start one and return its id."""
+    """Start a fleet rollout and return its id."""
     assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
     return sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=1")[1][0]["id"]
 
 
-def test_everything_the_api_knows_is_stored_once(sim: Simulator, database: Path) -> None:
+def test_a_sync_stores_rollouts_targets_instances_policy_and_audit(sim: Simulator, database: Path) -> None:
     fleet_rollout(sim)
     sim.advance(40)
     report = sync(sim, database)
@@ -109,10 +109,10 @@ def test_everything_the_api_knows_is_stored_once(sim: Simulator, database: Path)
         assert sim.admin_key.encode() not in file.read_bytes()
 
 
-def test_a_second_sync_changes_nothing_and_reads_only_lists(sim: Simulator, database: Path) -> None:
+def test_a_second_sync_changes_nothing_and_reads_only_lists_and_summaries(sim: Simulator, database: Path) -> None:
     sync(sim, database)
     before = dump(database)
-    looked = rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"]
+    read_at = rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"]
     calls(sim)
     report = sync(sim, database)
     assert dump(database) == before
@@ -122,10 +122,10 @@ def test_a_second_sync_changes_nothing_and_reads_only_lists(sim: Simulator, data
         "list_fleet_rollouts": 2,
         "get_audit_summary": FLEET,
     }
-    assert rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"] > looked
+    assert rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"] > read_at
 
 
-def test_only_the_audit_lists_whose_summary_has_moved_are_read_again(sim: Simulator, database: Path) -> None:
+def test_audit_lists_are_read_again_only_if_their_summary_has_changed(sim: Simulator, database: Path) -> None:
     sync(sim, database)
     calls(sim)
     assert sync(sim, database).audit_events == 0
@@ -144,7 +144,7 @@ def test_only_the_audit_lists_whose_summary_has_moved_are_read_again(sim: Simula
     assert calls(sim)["list_audit_events"] == FLEET
 
 
-def test_only_what_was_open_is_read_again_and_changes_are_kept(sim: Simulator, database: Path) -> None:
+def test_only_open_rollouts_are_read_again(sim: Simulator, database: Path) -> None:
     rollout_id = fleet_rollout(sim)
     sync(sim, database, audit=False)
     for _step in range(4):
@@ -164,7 +164,7 @@ def test_only_what_was_open_is_read_again_and_changes_are_kept(sim: Simulator, d
     assert [b["current_bundle"] for b in bundles] == [b["bundle_hash"] for b in newest]
 
 
-def test_an_open_rollout_is_followed_beyond_what_is_listed(sim: Simulator, database: Path) -> None:
+def test_an_open_rollout_is_read_even_if_the_listed_page_does_not_contain_it(sim: Simulator, database: Path) -> None:
     rollout_id = fleet_rollout(sim)
     sync(sim, database, audit=False)
     sim.advance(3600)
@@ -176,7 +176,7 @@ def test_an_open_rollout_is_followed_beyond_what_is_listed(sim: Simulator, datab
     assert rows(database, state, rollout_id) == [{"status": "completed", "is_open": 0}]
 
 
-def test_an_open_rollout_that_the_api_has_forgotten_is_closed_with_a_note(sim: Simulator, database: Path) -> None:
+def test_an_open_rollout_that_the_api_no_longer_has_is_closed_with_a_note(sim: Simulator, database: Path) -> None:
     rollout_id = fleet_rollout(sim)
     sync(sim, database, audit=False)
     sim.advance(3600)
@@ -193,7 +193,7 @@ def test_an_open_rollout_that_the_api_has_forgotten_is_closed_with_a_note(sim: S
     assert calls(sim)["get_rollout"] == 1
 
 
-def test_a_closed_rollout_that_is_opened_again_is_noticed(sim: Simulator, database: Path) -> None:
+def test_a_closed_rollout_that_was_reopened_by_a_retry_is_read_again(sim: Simulator, database: Path) -> None:
     first = sim.state()["instances"][0]
     sim.knobs(outcomes={first["hostname"]: ["failed", "succeeded"]})
     rollout_id = fleet_rollout(sim)
@@ -211,7 +211,7 @@ def test_a_closed_rollout_that_is_opened_again_is_noticed(sim: Simulator, databa
     assert now == [{"status": "completed", "failed": 0, "succeeded": FLEET}]
 
 
-def test_one_failing_instance_costs_only_itself(sim: Simulator, database: Path) -> None:
+def test_an_error_of_one_instance_does_not_affect_the_others(sim: Simulator, database: Path) -> None:
     bad = sim.state()["instances"][2]
     sim.fault(match="/runtime/audit", instance=bad["id"], status=500)
     report = sync(sim, database)
@@ -229,13 +229,13 @@ def test_one_failing_instance_costs_only_itself(sim: Simulator, database: Path) 
     assert rows(database, "SELECT scope FROM ingest_cursors WHERE last_error IS NOT NULL") == []
 
 
-def test_an_instance_that_is_gone_is_a_note(sim: Simulator, database: Path) -> None:
+def test_an_instance_that_is_gone_causes_a_note_and_not_a_problem(sim: Simulator, database: Path) -> None:
     gone = sim.state()["instances"][1]
     sim.fault(match="/runtime/audit", instance=gone["id"], status=404)
     report = sync(sim, database)
     assert report.problems == []
     assert [gone["hostname"] in note and "gone" in note for note in report.notes] == [True]
-    # A fleet loses an instance now and then: that is no source that could not be read.
+    # A fleet may lose an instance, which is not an error of a source.
     assert vitals(database, time.time()).errors == 0
 
 
@@ -245,8 +245,8 @@ def test_a_rollout_that_could_not_be_read_is_read_at_the_next_sync(broken: str, 
     sim.fault(match=rollout_id, operation=broken, html_body=True, status=502)
     report = sync(sim, database, audit=False)
     assert [rollout_id in problem for problem in report.problems] == [True]
-    half = "SELECT targets_read, succeeded > 0 AS told FROM rollouts WHERE rollout_id = ?"
-    assert rows(database, half, rollout_id) == [{"targets_read": 0, "told": 1}]
+    half = "SELECT targets_read, succeeded > 0 AS counted FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, half, rollout_id) == [{"targets_read": 0, "counted": 1}]
     assert rows(database, "SELECT last_error IS NULL AS fine FROM ingest_cursors WHERE source = 'rollout'") == [
         {"fine": 0}
     ]
@@ -254,7 +254,7 @@ def test_a_rollout_that_could_not_be_read_is_read_at_the_next_sync(broken: str, 
     calls(sim)
     assert sync(sim, database, audit=False).problems == []
     assert calls(sim)["get_rollout"] == 1
-    assert rows(database, half, rollout_id) == [{"targets_read": 1, "told": 1}]
+    assert rows(database, half, rollout_id) == [{"targets_read": 1, "counted": 1}]
     assert rows(database, "SELECT scope FROM ingest_cursors WHERE source = 'rollout'") == []
 
 
@@ -262,7 +262,7 @@ def rows_of(sim: Simulator) -> list[dict[str, Any]]:
     return sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=100")[1]
 
 
-def test_a_wrong_key_stops_at_once(sim: Simulator, database: Path) -> None:
+def test_a_wrong_key_stops_the_sync_after_one_call(sim: Simulator, database: Path) -> None:
     report = sync(sim, database, key="not-the-key-4711")
     (problem,) = report.problems
     assert "401" in problem
@@ -273,18 +273,18 @@ def test_a_wrong_key_stops_at_once(sim: Simulator, database: Path) -> None:
     sync(sim, database, key="not-the-key-4711")
     assert rows(
         database,
-        "SELECT last_error LIKE '%401%' AS said, last_ok_at > 0 AS old FROM ingest_cursors WHERE source = 'api'",
-    ) == [{"said": 1, "old": 1}]
+        "SELECT last_error LIKE '%401%' AS reported, last_ok_at > 0 AS old FROM ingest_cursors WHERE source = 'api'",
+    ) == [{"reported": 1, "old": 1}]
 
 
-def test_a_key_that_is_withdrawn_half_way_is_not_tried_for_every_instance(sim: Simulator, database: Path) -> None:
+def test_a_key_that_is_revoked_during_a_sync_is_not_tried_for_every_instance(sim: Simulator, database: Path) -> None:
     sim.fault(match="/runtime/audit", status=401)
     report = sync(sim, database)
     assert 1 <= len(report.problems) <= 8
     assert rows(database, "SELECT count(*) AS n FROM rollout_targets")[0]["n"] > 0
 
 
-def test_nobody_listens(sim: Simulator, database: Path) -> None:
+def test_an_api_that_does_not_answer_is_one_problem(sim: Simulator, database: Path) -> None:
     settings = Settings(database=database, spool_dir=database.parent / "none")
     report = sync_once(settings, connection=ApiConnection("http://127.0.0.1:9", "some-key", retries=0))
     assert report.api is not None
@@ -293,7 +293,7 @@ def test_nobody_listens(sim: Simulator, database: Path) -> None:
     assert "This call was not sent" in report.api.problems[0]
 
 
-def test_events_between_two_syncs_that_were_not_read_are_a_gap_until_they_are(sim: Simulator, database: Path) -> None:
+def test_audit_events_missed_between_two_syncs_are_a_gap_until_they_are_read(sim: Simulator, database: Path) -> None:
     gap = "SELECT gap_from, gap_to FROM ingest_cursors WHERE source = 'audit' AND gap_from IS NOT NULL"
     oldest = "SELECT min(event_ts) AS t FROM audit_events WHERE instance_id = ?"
     sync(sim, database, audit_events=10)
@@ -318,7 +318,7 @@ def test_events_between_two_syncs_that_were_not_read_are_a_gap_until_they_are(si
         assert len(stored) == min(1000, len(there))
 
 
-def test_a_deeper_look_reads_the_history_once(sim: Simulator, database: Path) -> None:
+def test_a_higher_limit_of_audit_events_reads_the_older_events_once(sim: Simulator, database: Path) -> None:
     sync(sim, database, audit_events=20)
     sync(sim, database, audit_events=60)
     assert rows(database, "SELECT count(*) AS n FROM audit_events") == [{"n": 60 * FLEET}]
@@ -340,7 +340,7 @@ def all_audit(sim: Simulator, instance_id: str) -> list[dict[str, Any]]:
     return [event for page in pages for event in page]
 
 
-def test_chosen_instances_alone_are_audited(sim: Simulator, database: Path) -> None:
+def test_only_the_selected_instances_are_audited(sim: Simulator, database: Path) -> None:
     one, two = sim.state()["instances"][:2]
     report = sync(sim, database, instances=(one["hostname"], two["id"]))
     assert (report.instances, report.problems) == (2, [])
@@ -350,7 +350,7 @@ def test_chosen_instances_alone_are_audited(sim: Simulator, database: Path) -> N
     assert report.problems == ["Instance agent-of-nobody is not known: no rollout that was read names it."]
 
 
-def test_words_and_shapes_that_nobody_promised(sim: Simulator, database: Path) -> None:
+def test_synonyms_of_statuses_are_understood(sim: Simulator, database: Path) -> None:
     sim.knobs(status_words="synonyms")
     rollout_id = fleet_rollout(sim)
     sim.advance(3600)
@@ -362,7 +362,7 @@ def test_words_and_shapes_that_nobody_promised(sim: Simulator, database: Path) -
     assert statuses == [{"status": "succeeded"}]
 
 
-def test_two_syncs_at_once_give_what_one_gives(sim: Simulator, database: Path) -> None:
+def test_concurrent_syncs_store_the_same_as_one(sim: Simulator, database: Path) -> None:
     fleet_rollout(sim)
     sim.advance(25)
     failures: list[BaseException] = []

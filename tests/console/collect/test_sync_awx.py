@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Recorded jobs of a real AWX over HTTP into a real database: by our importer, and beside it by awxkit."""
+"""The import of recorded AWX jobs over HTTP, and a comparison with awxkit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.console.support.facts import dump, evidence, rows, wrong_types
 from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
 from tests.console.web.test_pages import words
 
-# Soon after the recording.
+# Shortly after the recording.
 NOW = datetime.datetime(2026, 11, 23, 22, tzinfo=datetime.UTC).timestamp()
 
 
@@ -64,7 +64,7 @@ def load(
     slept: list[float] | None = None,
     **changes: Any,
 ) -> ImportReport:
-    """One import, without any real waiting; ``slept`` takes the seconds that it would have waited."""
+    """Run one import without waiting; ``slept`` receives the seconds that it would have waited."""
     connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
     client = AwxClient(connection, sleep=lambda seconds: None)
     waits = [] if slept is None else slept
@@ -78,7 +78,7 @@ def run_of(job: int) -> str:
     return f"SELECT * FROM runs WHERE job_id = '{job}'"
 
 
-def test_recorded_jobs_become_the_runs_batches_and_results_that_they_had(awx: FakeAwx, database: Path) -> None:
+def test_recorded_jobs_are_imported_with_their_batches_and_results(awx: FakeAwx, database: Path) -> None:
     awx.largest_page = 10
     report = load(awx, database)
     assert (report.jobs, report.events, report.problems, report.notes) == (3, 26, [], [])
@@ -88,15 +88,15 @@ def test_recorded_jobs_become_the_runs_batches_and_results_that_they_had(awx: Fa
     assert (job["playbook"], job["user"], job["controller"]) == ("redeploy.yml", "admin", "awx-local")
     assert (job["events"], job["last_counter"], job["dropped_events"], job["hosts"]) == (26, 26, 0, 4)
     assert json.loads(job["stats_json"])["operations"]["agent-04"] == "op-agent-04"
-    # AWX's own word for each host, from an endpoint that the importer does not read.
+    # The counts of AWX for each host, from an endpoint that the importer does not read.
     names = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark", "skipped": "skipped"}
-    said = [
+    summaries = [
         {"host": s["host_name"], **{ours: s[theirs] for ours, theirs in names.items()}}
         for s in recorded("job_failed_host_summaries")["results"]
     ]
     ours = rows(database, "SELECT host, ok, changed, failed, unreachable, skipped FROM run_hosts ORDER BY host")
-    assert ours == sorted(said, key=lambda row: row["host"])
-    # By counter: the parent_uuid of the second batch's results names the first batch's task.
+    assert ours == sorted(summaries, key=lambda row: row["host"])
+    # By counter, because the results of the second batch have the parent_uuid of the first batch's task.
     plays = rows(database, "SELECT batch, name, hosts, hosts_json FROM plays ORDER BY counter")
     assert [(p["batch"], json.loads(p["hosts_json"])) for p in plays] == [
         (1, ["agent-01", "agent-02"]),
@@ -121,7 +121,7 @@ def test_recorded_jobs_become_the_runs_batches_and_results_that_they_had(awx: Fa
     assert wrong_types(database) == []
 
 
-def test_importing_twice_changes_nothing_and_asks_only_for_the_list(awx: FakeAwx, database: Path) -> None:
+def test_a_second_import_changes_nothing_and_requests_only_the_list(awx: FakeAwx, database: Path) -> None:
     load(awx, database)
     before = dump(database)
     awx.requests.clear()
@@ -134,7 +134,7 @@ def test_importing_twice_changes_nothing_and_asks_only_for_the_list(awx: FakeAwx
     assert "finished__gte=2026-11-23T21%3A20%3A40" in awx.requests[1]
 
 
-def test_an_import_that_is_cut_off_anywhere_loses_nothing(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
+def test_an_interrupted_import_is_completed_by_later_ones(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
     awx.largest_page = 5
     load(awx, tmp_path / "whole.db")
     for refusal in (
@@ -145,16 +145,14 @@ def test_an_import_that_is_cut_off_anywhere_loses_nothing(awx: FakeAwx, database
         awx.refusals = [refusal]
         report = load(awx, database)
         assert [p.startswith(f"AWX {awx.url}: GET /api/v2/jobs/") for p in report.problems] == [True]
-    # What was stored is not asked for again.
+    # Stored events are not requested again.
     assert sum("counter__gt=5&" in r + "&" for r in awx.requests) == 2
     report = load(awx, database)
     assert (report.problems, report.known) == ([], 2)
     assert dump(database) == dump(tmp_path / "whole.db")
 
 
-def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_asked_again(
-    awx: FakeAwx, database: Path
-) -> None:
+def test_events_are_read_once_awx_has_processed_them_and_busy_servers_are_retried(awx: FakeAwx, database: Path) -> None:
     awx.polls = {1: 3, 2: 1000}
     awx.refusals = [("/jobs/", 429, {"Retry-After": "7"}, {"detail": "slow down"}), ("/jobs/", 502, {}, "<p>oops</p>")]
     report = load(awx, database, retries=3)
@@ -167,7 +165,7 @@ def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_aske
 
 
 # reports/2026-11 D7
-def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_stand_still(
+def test_a_job_whose_events_awx_never_finishes_processing_is_imported_after_a_while(
     awx: FakeAwx, database: Path
 ) -> None:
     ended = datetime.datetime.fromisoformat(awx.jobs[2]["finished"]).timestamp()
@@ -177,7 +175,7 @@ def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_
     slept: list[float] = []
     first = load(awx, database, at=ended + 10, slept=slept)
     assert (first.jobs, first.waiting, sum(slept)) == (2, 1, 30)
-    # From then on no sync waits for it.
+    # After that, no sync waits for it.
     slept.clear()
     assert load(awx, database, at=ended + 200, slept=slept).waiting == 1
     assert rows(database, run_of(2)) == []
@@ -188,7 +186,7 @@ def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_
     ]
     assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
     assert load(awx, database, at=ended + 400, slept=slept).notes == []
-    # The dispatcher is back: what it has kept comes after all.
+    # The dispatcher of AWX is running again, and the remaining events arrive.
     awx.events[2] += late
     load(awx, database, at=ended + 500, slept=slept)
     load(awx, database, at=ended + 900, slept=slept)
@@ -196,13 +194,13 @@ def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_
         {"events": 26, "dropped_events": 0}
     ]
     assert (sum(slept), rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'")) == (0, [{"complete": 0}])
-    # After a day nothing more is expected of it.
+    # After a day the job counts as complete.
     load(awx, database, at=ended + 90_000, slept=slept)
     assert rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'") == [{"complete": 1}]
     assert load(awx, database, at=ended + 90_100).known == 3
 
 
-def test_jobs_of_others_are_left_out_by_project_template_and_label(awx: FakeAwx, database: Path) -> None:
+def test_jobs_are_filtered_by_project_template_and_label(awx: FakeAwx, database: Path) -> None:
     awx.jobs[3]["summary_fields"]["project"]["name"] = "Network, team: A&B"
     awx.jobs[2]["summary_fields"]["labels"] = {"count": 1, "results": [{"id": 5, "name": "fleetops"}]}
     assert load(awx, database, JobFilter(label="fleetops")).jobs == 1
@@ -212,7 +210,7 @@ def test_jobs_of_others_are_left_out_by_project_template_and_label(awx: FakeAwx,
     assert [r["job_id"] for r in rows(database, "SELECT job_id FROM run_jobs ORDER BY 1")] == ["1", "2", "3"]
 
 
-def test_relaunches_censored_results_and_events_of_an_unknown_kind(awx: FakeAwx, database: Path) -> None:
+def test_relaunches_censored_results_and_unknown_events_are_imported(awx: FakeAwx, database: Path) -> None:
     awx.add(2, 5, later_s=600, launch_type="relaunch", limit="agent-03")
     failed = awx.events[5][21]
     failed["event_data"]["res"] = {"censored": "the output has been hidden", "changed": False, "secret": "canary-7"}
@@ -234,9 +232,7 @@ def test_relaunches_censored_results_and_events_of_an_unknown_kind(awx: FakeAwx,
     assert "canary-7" not in str(dump(database))
 
 
-def test_who_approved_the_workflow_of_a_job_before_it_is_named_beside_who_launched_it(
-    awx: FakeAwx, database: Path
-) -> None:
+def test_the_user_who_approved_the_workflow_before_a_job_is_recorded(awx: FakeAwx, database: Path) -> None:
     workflow = {"source_workflow_job": {"id": 70, "name": "Plan, approve and roll", "status": "successful"}}
 
     def approval(number: int, status: str, finished: str | None, who: str) -> None:
@@ -260,12 +256,12 @@ def test_who_approved_the_workflow_of_a_job_before_it_is_named_beside_who_launch
     [note] = report.notes
     assert note.startswith("Job 13 of AWX: who approved its workflow is not known. ") and "permission" in note
     found = rows(database, "SELECT job_id, launched_by FROM run_jobs ORDER BY job_id")
-    told = {row["job_id"]: row["launched_by"] for row in found}
-    # The plan was made before it was approved.
-    assert told == {**dict.fromkeys(("1", "2", "3", "11", "13"), "admin"), "12": "admin, approved by boris"}
+    launched_by = {row["job_id"]: row["launched_by"] for row in found}
+    # The plan had ended before the approval.
+    assert launched_by == {**dict.fromkeys(("1", "2", "3", "11", "13"), "admin"), "12": "admin, approved by boris"}
 
 
-def test_the_runs_page_names_the_job_and_links_relaunches(
+def test_the_run_page_shows_the_job_and_links_relaunches(
     awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     awx.add(2, 5, later_s=600, launch_type="relaunch", job_explanation="**why** <b>not</b>")
@@ -278,17 +274,17 @@ def test_the_runs_page_names_the_job_and_links_relaunches(
         page.query_params["id"] = runs[job]
         page.run()
         assert not page.exception
-        said = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
-        assert f"AWX job {job}" in said
-        assert "project Fleet playbooks" in said
-        assert ("**why** <b>not</b>" in said) is (job == "5")
+        shown = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
+        assert f"AWX job {job}" in shown
+        assert "project Fleet playbooks" in shown
+        assert ("**why** <b>not</b>" in shown) is (job == "5")
         links = [element.proto for element in page.get("page_link")]
         assert label in [link.label for link in links]
         assert f"id={runs['2' if job == '5' else '5']}" in [link.query_string for link in links if link.label == label]
 
 
 def spool_of_job_2(folder: Path, *, last: int = 26) -> str:
-    """The run log that the callback would have written inside job 2; returns its run id."""
+    """Write the run log that the callback would have written in job 2, and return its run id."""
     folder.mkdir()
     run_id = "5b1a8f3e-0000-4000-8000-00000000000a"
     lines = []
@@ -309,7 +305,7 @@ def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
 ) -> None:
     run_id = spool_of_job_2(tmp_path / "runs")
     del awx.jobs[1], awx.jobs[3]
-    # A job of the same number on another AWX, of another day, is another run.
+    # A job with another number on another day is a different run.
     awx.add(2, 12, later_s=86400)
     for step in (1, 2) if callback_first else (2, 1):
         if step == 1:
@@ -324,7 +320,7 @@ def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
         {"run_id": run_id, "complete": 1}
     ]
     for table in ("runs", "plays", "tasks", "host_results", "run_hosts"):
-        # The record of the callback, and the other day's job.
+        # The run of the callback, and the job of the other day.
         assert len(rows(database, f"SELECT DISTINCT run_id FROM {table}")) == 2, table
     before = dump(database)
     with open_store(database) as store:
@@ -333,9 +329,7 @@ def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
     assert dump(database) == before
 
 
-def test_the_gates_of_a_job_and_of_its_record_by_the_callback_are_kept_once(
-    awx: FakeAwx, database: Path, tmp_path: Path
-) -> None:
+def test_the_gates_of_a_job_are_replaced_by_those_of_its_run_log(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
     gate = {"changed": False, "verdict": "pass", "reasons": [], "checks": [{"name": "budget", "verdict": "pass"}]}
     for event in awx.events[2]:
         if event["event"] == "runner_on_ok" and event["event_data"]["task"] == "Publish operation ids":
@@ -350,7 +344,7 @@ def test_the_gates_of_a_job_and_of_its_record_by_the_callback_are_kept_once(
     ]
     assert [(row["reasons"], row["checks"]) for row in of_job] == [([], gate["checks"])] * 3
     assert all(job["started_at"] < row["at"] < job["ended_at"] for row in of_job)
-    # The callback's record takes the place of the job's, which leaves nothing behind.
+    # The record of the callback completely replaces that of the job.
     run_id = spool_of_job_2(tmp_path / "runs")
     with open_store(database) as store:
         sync_spools(store, tmp_path / "runs", now=time.time)
@@ -358,7 +352,7 @@ def test_the_gates_of_a_job_and_of_its_record_by_the_callback_are_kept_once(
     assert [row["run_id"] for row in rows(database, run_of(2))] == [run_id]
 
 
-def test_a_record_that_broke_off_learns_from_the_job_how_it_ended(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
+def test_an_incomplete_run_log_gets_its_end_from_the_job(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
     run_id = spool_of_job_2(tmp_path / "runs", last=20)
     awx.jobs[2]["status"] = "canceled"
     for _round in (1, 2):
@@ -370,7 +364,7 @@ def test_a_record_that_broke_off_learns_from_the_job_how_it_ended(awx: FakeAwx, 
         assert found[0]["ended_at"] is not None
 
 
-def test_awxkit_and_the_importer_read_the_same(awx: FakeAwx, database: Path) -> None:
+def test_the_importer_reads_the_same_data_as_awxkit(awx: FakeAwx, database: Path) -> None:
     awx.largest_page = 10
     load(awx, database)
     connection = Connection(awx.url)
@@ -387,7 +381,7 @@ def test_awxkit_and_the_importer_read_the_same(awx: FakeAwx, database: Path) -> 
 
 
 def in_flight_of_job_5(awx: FakeAwx) -> None:
-    """Job 5 ended while agent-01 was redeployed: agent-02 has its result, the second batch never began."""
+    """Let job 5 end during the redeploy of agent-01. agent-02 has a result; the second batch did not begin."""
     awx.events[5] = [
         event
         for event in awx.events[5]
@@ -400,7 +394,7 @@ def in_flight_of_job_5(awx: FakeAwx) -> None:
     ("job_status", "explanation"),
     [("canceled", ""), ("failed", "Job terminated due to timeout"), ("error", "Task was marked as running")],
 )
-def test_what_was_in_flight_when_a_job_ended_is_shown_so(
+def test_a_host_without_a_result_when_its_job_ended_is_shown_as_such(
     awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, job_status: str, explanation: str
 ) -> None:
     awx.add(2, 5, later_s=600, status=job_status, job_explanation=explanation)
@@ -429,10 +423,10 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
     assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
 
 
-# What goes wrong
+# Errors
 
 
-def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, database: Path) -> None:
+def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(awx: FakeAwx, database: Path) -> None:
     wrong = load(awx, database, token="wrong-canary-token")
     assert wrong.problems == [
         f"AWX {awx.url}: GET /api/v2/jobs/ failed with HTTP 401: Authentication credentials were not provided. To"
@@ -458,28 +452,28 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
 
 
 @pytest.mark.parametrize(
-    ("following", "said"),
+    ("following", "reason"),
     [
         ("http://[x", "with an invalid address of the next page: Invalid IPv6 URL."),
         ("/api/v2/jobs/?page=2", "was already read."),
     ],
 )
-def test_a_list_that_does_not_go_on_is_a_problem_in_one_sentence(
-    awx: FakeAwx, database: Path, following: str, said: str
+def test_an_invalid_next_page_is_reported_in_one_sentence(
+    awx: FakeAwx, database: Path, following: str, reason: str
 ) -> None:
     page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
     awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
     (problem,) = load(awx, database).problems
-    assert "answered /jobs/ with" in problem and said in problem
+    assert "answered /jobs/ with" in problem and reason in problem
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate of 127.0.0.1 and its key."""
+    """A self-signed certificate for 127.0.0.1 and its key."""
     return self_signed(tmp_path_factory.mktemp("tls"))
 
 
-def test_a_self_signed_certificate_is_refused_unless_its_authority_is_named(
+def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured(
     certificate: tuple[Path, Path], database: Path
 ) -> None:
     with running_awx(certificate=certificate) as awx:
@@ -505,7 +499,7 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_named(
         ),
     ],
 )
-def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
+def test_invalid_settings_of_awx_are_refused(settings: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         AwxClient(load_awx(settings))
     assert str(caught.value).startswith(says)
@@ -522,7 +516,7 @@ def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
         ("https://aap.example.com/api/controller", "https://aap.example.com", "/api/controller/v2"),
     ],
 )
-def test_the_address_may_name_the_api_or_not(url: str, origin: str, path: str) -> None:
+def test_the_address_of_awx_may_include_the_path_of_the_api(url: str, origin: str, path: str) -> None:
     client = AwxClient(AwxConnection(url, TOKEN))
     assert (client.origin, client._api) == (origin, path)
     assert awx_origin(url) == origin
@@ -532,16 +526,16 @@ def test_the_address_may_name_the_api_or_not(url: str, origin: str, path: str) -
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_command_imports_and_says_so(
+def test_sync_awx_imports_the_jobs_and_prints_a_summary(
     awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["sync", "awx", "--db", str(database)]) == 2
     monkeypatch.setenv("FLEETOPS_AWX_URL", awx.url)
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
     assert main(["sync", "--db", str(database), "awx", "--project", "Fleet playbooks"]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"{database}: AWX {awx.url}: jobs read 3, events 26, known before 0.\n"
-    assert "jobs of AWX: 3 of 3" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == f"{database}: AWX {awx.url}: jobs read 3, events 26, known before 0.\n"
+    assert "jobs of AWX: 3 of 3" in printed.err
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", "wrong")
     assert main(["sync", "awx", "--db", str(database), "--quiet"]) == 1
     assert "FLEETOPS_AWX_TOKEN" in capsys.readouterr().err
@@ -549,7 +543,7 @@ def test_the_command_imports_and_says_so(
 
 # reports/2026-11 D10
 @pytest.mark.usefixtures("environment")
-def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
+def test_a_mistyped_address_of_awx_can_be_retired(
     awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
@@ -563,8 +557,8 @@ def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
     assert vitals(database, NOW).errors == 1
     capsys.readouterr()
     assert main(["retire", "--db", str(database), mistyped]) == 0
-    told = capsys.readouterr()
-    assert "is retired: its data is kept" in told.out and told.err == ""
+    printed = capsys.readouterr()
+    assert "is retired: its data is kept" in printed.out and printed.err == ""
     assert vitals(database, NOW).errors == 0
     assert main(["retire", "--db", str(database), mistyped]) == 0
     assert "it was already retired" in capsys.readouterr().err
@@ -573,7 +567,7 @@ def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
     assert len(rows(database, "SELECT * FROM run_jobs")) == 3
 
 
-def test_a_job_without_an_id_and_an_event_with_a_counter_that_cannot_be_cost_only_themselves(
+def test_a_job_without_an_id_and_an_event_with_an_invalid_counter_affect_nothing_else(
     awx: FakeAwx, database: Path
 ) -> None:
     awx.events[2][5]["counter"] = 2**64

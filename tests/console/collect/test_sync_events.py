@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events become rows: recorded AWX job events, hand-made ones for the traps, and anything at all that JSON can say."""
+"""Converting events to rows: recorded AWX job events, special cases, and arbitrary JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def recorded() -> list[dict[str, Any]]:
-    """The 26 events of a real AWX job: 4 hosts, serial 2, agent-03 fails."""
+    """The 26 events of a recorded AWX job with 4 hosts and serial 2, in which agent-03 fails."""
     return json.loads((DATA / "job_failed_events_all.json").read_text(encoding="utf-8"))["results"]
 
 
@@ -48,7 +48,7 @@ def result(counter: int, name: str, res: Any = None, host: str = "h1", **data: A
 
 
 def only(*events: dict[str, Any]) -> dict[str, Any]:
-    """The one result row that the events give."""
+    """The single result row of the events."""
     read = reader()
     for each in events:
         read.feed(each)
@@ -56,7 +56,7 @@ def only(*events: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def test_batches_of_a_recorded_awx_job_are_told_apart_by_counter() -> None:
+def test_the_batches_of_a_recorded_awx_job_are_distinguished_by_counter() -> None:
     read = reader()
     for each in recorded():
         read.feed(each)
@@ -100,7 +100,7 @@ def test_batches_of_a_recorded_awx_job_are_told_apart_by_counter() -> None:
 
 
 @given(cuts=st.lists(st.integers(0, 26), max_size=6))
-def test_reading_may_stop_and_go_on_anywhere(cuts: list[int]) -> None:
+def test_reading_can_stop_and_continue_at_any_event(cuts: list[int]) -> None:
     events = recorded()
     whole = reader()
     for each in events:
@@ -135,7 +135,7 @@ def test_reading_may_stop_and_go_on_anywhere(cuts: list[int]) -> None:
         ("runner_retry", {}, {"attempts": 2, "retries": 3, "changed": True}, ("retry", "retry", 0, None)),
     ],
 )
-def test_each_kind_of_result(name: str, data: dict, res: Any, wanted: tuple) -> None:
+def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, res: Any, wanted: tuple) -> None:
     row = only(
         event(1, "playbook_on_play_start", play_uuid="p"),
         event(2, "playbook_on_task_start", task_uuid="t"),
@@ -146,12 +146,12 @@ def test_each_kind_of_result(name: str, data: dict, res: Any, wanted: tuple) -> 
     assert (row["msg_fp"] is None) == (row["status"] in ("ok", "skipped", "retry"))
 
 
-def test_a_handler_that_runs_twice_and_interleaved_tasks_keep_their_own_results() -> None:
+def test_repeated_handlers_and_interleaved_tasks_have_their_own_results() -> None:
     read = reader()
     for each in (
         event(1, "playbook_on_play_start", play_uuid="p"),
         event(2, "playbook_on_task_start", task_uuid="a"),
-        event(3, "playbook_on_task_start", task_uuid="b"),  # the free strategy: h1 is further than h2
+        event(3, "playbook_on_task_start", task_uuid="b"),  # the free strategy, where h1 is ahead of h2
         event(4, "runner_on_ok", host="h2", task_uuid="a", res={}),
         event(5, "runner_on_ok", host="h1", task_uuid="b", res={}),
         event(6, "playbook_on_task_start", task_uuid="h", is_handler=True),
@@ -165,7 +165,7 @@ def test_a_handler_that_runs_twice_and_interleaved_tasks_keep_their_own_results(
     assert [t["is_handler"] for t in rows.tasks] == [0, 0, 1, 1]
 
 
-def test_ids_are_linked_by_name_but_lists_that_were_only_read_are_not() -> None:
+def test_ids_in_results_become_links_except_those_in_lists() -> None:
     read = reader()
     changed = {"changed": True, "rollout_id": "ro", "instance_id": "in", "target": {"target_id": "ta", "task_id": "ce"}}
     listing = {"rollouts": [{"rollout_id": "other"}], "action_id": None, "target_id": 7, "task_id": " "}
@@ -182,7 +182,7 @@ def test_ids_are_linked_by_name_but_lists_that_were_only_read_are_not() -> None:
     }
 
 
-def test_a_rollout_that_a_task_followed_has_a_link_of_its_own_kind() -> None:
+def test_an_adopted_rollout_has_an_additional_link() -> None:
     read = reader()
     read.feed(result(1, "runner_on_ok", {"changed": False, "rollout_id": "theirs", "adopted": True}))
     read.feed(result(2, "runner_on_ok", {"changed": True, "rollout_id": "mine", "adopted": False}))
@@ -190,7 +190,7 @@ def test_a_rollout_that_a_task_followed_has_a_link_of_its_own_kind() -> None:
     assert links == {("rollout", "theirs", 1), ("adopted", "theirs", 1), ("rollout", "mine", 2)}
 
 
-def test_what_is_kept_of_results() -> None:
+def test_results_are_stored_without_output_and_with_a_limited_size() -> None:
     calm = only(
         result(
             1,
@@ -206,8 +206,8 @@ def test_what_is_kept_of_results() -> None:
     assert len(crowd["result_json"].encode()) <= RESULT_MOST
     assert crowd["truncated"] == 1
     json.loads(crowd["result_json"])
-    told = only(result(1, "runner_on_failed", {"msg": "no", "truncated": True}))
-    assert told["truncated"] == 1
+    cut = only(result(1, "runner_on_failed", {"msg": "no", "truncated": True}))
+    assert cut["truncated"] == 1
 
 
 GATE = {
@@ -223,7 +223,7 @@ GATE = {
 }
 
 
-def test_a_gate_becomes_evidence_with_its_batch_from_the_run_log_and_from_a_job_alike() -> None:
+def test_a_gate_becomes_the_same_evidence_from_a_run_log_and_from_a_job() -> None:
     redactor = Redactor(["key-7f3a"])
     job = runner_job("1-runner-x", "1", "failed", 2, ["ansible-playbook", "x.yml"], {})
     imported, read = JobReader(job, state=None, redactor=redactor), reader(redactor=redactor)
@@ -233,7 +233,7 @@ def test_a_gate_becomes_evidence_with_its_batch_from_the_run_log_and_from_a_job_
         gate = result(counter + 1, "runner_on_ok", GATE, end=f"2026-11-24T10:00:0{counter}+00:00", **action)
         imported.feed(start)
         imported.feed(gate)
-        # The same event as the callback writes it.
+        # The same event in the form that the callback writes.
         read.feed(start)
         read.feed(as_run_log(gate, redactor))
     found, of_job = read.take().evidence, imported.take().evidence
@@ -250,7 +250,7 @@ def test_a_gate_becomes_evidence_with_its_batch_from_the_run_log_and_from_a_job_
     assert "module_args" not in found[0]["document_json"]
 
 
-def test_only_what_is_evidence_becomes_a_row() -> None:
+def test_invalid_evidence_is_ignored() -> None:
     read = reader()
     strange = ["x", {}, {"kind": "gate"}, {"kind": "other", "document": {"a": 1}}, {"kind": "gate", "document": "x"}]
     for counter, found in enumerate(strange, 1):
@@ -306,7 +306,7 @@ _ABOUT = st.dictionaries(
     ),
     st.booleans(),
 )
-def test_nothing_that_json_can_say_stops_the_reader(events: list[Any], of_job: bool) -> None:
+def test_no_json_value_breaks_the_reader(events: list[Any], of_job: bool) -> None:
     job = runner_job("r", "7", "failed", 2, [], {})
     read = JobReader(job, state=None, redactor=Redactor()) if of_job else reader()
     good = 0
@@ -325,13 +325,13 @@ def test_nothing_that_json_can_say_stops_the_reader(events: list[Any], of_job: b
             assert value is None or isinstance(value, (str, float)) or -(2**63) <= value < 2**63
 
 
-def test_fingerprints_gather_one_failure_over_hosts_and_times() -> None:
+def test_fingerprints_of_a_failure_do_not_depend_on_hosts_and_numbers() -> None:
     one = "Agent agent-01.fra1 (0b0c1f9e-9a2e-4b51-8a63-3a1cfc3e1f77) at 10.0.0.7:443 after 12.5 s, build deadbeef12"
     two = "Agent agent-02.ams3 (7e02c2e6-534f-490b-8f21-eb173506f7f5) at 10.0.12.9:8443 after 9 s, build 0a1b2c3d4e"
     assert normalised(one, "agent-01.fra1") == "Agent <host> (#) at #.#.#.#:# after #.# s, build #"
     assert fingerprint(one.replace("12.5", "12"), "agent-01.fra1") == fingerprint(two, "agent-02.ams3")
     assert fingerprint("the facade is down") != fingerprint("the decade is down")
     assert normalised("agent-1 and agent-11", "agent-1") == "<host> and agent-#"
-    # Of a task that names its instance by its host.
-    said = "The redeploy of {} failed: no space left.".format
-    assert {normalised(said(host), host) for host in ("agent-01.fra1", "agent-2")} == {said("<host>")}
+    # A message that contains the host name.
+    message = "The redeploy of {} failed: no space left.".format
+    assert {normalised(message(host), host) for host in ("agent-01.fra1", "agent-2")} == {message("<host>")}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sync of what each instance says itself: health, versions, actions, the number of memories."""
+"""Sync of the details of instances: health, versions, actions, and the number of memories."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def calls(sim: Simulator) -> Counter[str]:
     return counted
 
 
-def test_what_the_instances_say_is_stored(sim: Simulator, database: Path) -> None:
+def test_the_details_of_all_instances_are_stored(sim: Simulator, database: Path) -> None:
     ill, acted = sim.instance_ids[1], sim.instance_ids[0]
     assert sim.call("PUT", "/_sim/knobs", {"disease": {ill: "breakers"}, "publish": "99.0.0"})[0] == 200
     assert sim.call("POST", f"/v1/instances/{ill}/actions/run-diagnostics")[0] == 200
@@ -86,7 +86,9 @@ def test_what_the_instances_say_is_stored(sim: Simulator, database: Path) -> Non
     assert wrong_types(database) == []
 
 
-def test_a_second_sync_changes_nothing_and_a_moved_status_is_one_more_check(sim: Simulator, database: Path) -> None:
+def test_a_second_sync_changes_nothing_and_a_changed_status_is_another_health_check(
+    sim: Simulator, database: Path
+) -> None:
     sync(sim, database)
     before = dump(database)
     calls(sim)
@@ -105,7 +107,7 @@ def test_a_second_sync_changes_nothing_and_a_moved_status_is_one_more_check(sim:
     assert words[0]["status"] == "healthy" and words[-1]["status"] != "healthy"
 
 
-def test_nothing_is_measured_live_and_nothing_is_read_unasked(sim: Simulator, database: Path) -> None:
+def test_details_are_read_only_on_request_and_never_with_force(sim: Simulator, database: Path) -> None:
     sync(sim, database, details=())
     asked = calls(sim)
     assert not {"get_deep_health", "get_available_updates", "list_instance_actions", "list_memories"} & set(asked)
@@ -115,7 +117,7 @@ def test_nothing_is_measured_live_and_nothing_is_read_unasked(sim: Simulator, da
     assert "true" not in str(asked_rows[0]["query"]).lower()
 
 
-def test_no_content_of_a_memory_is_stored(sim: Simulator, database: Path) -> None:
+def test_the_content_of_a_memory_is_not_stored(sim: Simulator, database: Path) -> None:
     secret = "the-canary-of-memory-7788"
     body = {"content": secret, "type": "fact", "customer_id": "c-1"}
     status, answer = sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/memory", body)
@@ -126,7 +128,7 @@ def test_no_content_of_a_memory_is_stored(sim: Simulator, database: Path) -> Non
             assert secret.encode() not in file.read_bytes()
 
 
-def test_more_than_100_actions_between_two_looks_are_a_gap(sim: Simulator, database: Path) -> None:
+def test_more_than_100_actions_between_two_syncs_are_a_gap(sim: Simulator, database: Path) -> None:
     busy = sim.instance_ids[0]
 
     def act(times: int) -> None:
@@ -143,7 +145,7 @@ def test_more_than_100_actions_between_two_looks_are_a_gap(sim: Simulator, datab
     assert 0 < gap["gap_from"] < gap["gap_to"]
 
 
-def test_one_failing_instance_is_named_and_the_rest_is_stored(sim: Simulator, database: Path) -> None:
+def test_an_error_of_one_instance_is_reported_and_the_others_are_stored(sim: Simulator, database: Path) -> None:
     sync(sim, database, details=())
     bad = sim.instance_ids[0]
     fault = {"match": f"GET /v1/instances/{bad}/health/deep", "status": 500, "detail": "no luck", "times": 99}
@@ -156,7 +158,7 @@ def test_one_failing_instance_is_named_and_the_rest_is_stored(sim: Simulator, da
     ]
 
 
-def test_the_command_reads_what_its_flags_name(
+def test_the_options_of_sync_select_the_details(
     sim: Simulator, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in sim.environment().items():
@@ -173,7 +175,7 @@ def test_the_command_reads_what_its_flags_name(
     assert f"details of instances read {4 * FLEET}" in capsys.readouterr().out
 
 
-def test_a_key_that_is_refused_is_told_once(sim: Simulator, database: Path) -> None:
+def test_a_refused_key_is_reported_once(sim: Simulator, database: Path) -> None:
     sync(sim, database, details=())
     fault = {"match": "GET /v1/instances/.*/health/deep", "status": 401, "detail": "no", "times": 99}
     assert sim.call("POST", "/_sim/faults", fault)[0] in (200, 201)
@@ -206,7 +208,7 @@ ACTION = st.dictionaries(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING), st.lists(ACTION | ANYTHING, max_size=5))
-def test_no_answer_breaks_the_reading(record: dict[str, Any], actions: list[Any]) -> None:
+def test_no_answer_breaks_the_reading_of_details(record: dict[str, Any], actions: list[Any]) -> None:
     health = health_rows("t", "i", record, 5.0)
     assert health.health is not None and health.health["status"]
     assert isinstance(health.health["checked_at"], (int, float))
@@ -221,7 +223,7 @@ def test_no_answer_breaks_the_reading(record: dict[str, Any], actions: list[Any]
             assert not isinstance(value, str) or storable(value) == value
 
 
-def test_an_instance_that_is_gone_is_no_part_of_the_fleet_until_it_is_back(tmp_path: Path) -> None:
+def test_an_instance_that_is_gone_is_not_counted_until_it_is_back(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
 
     def fleet() -> tuple[int, dict[str, int], int, int]:
@@ -241,6 +243,6 @@ def test_an_instance_that_is_gone_is_no_part_of_the_fleet_until_it_is_back(tmp_p
         assert (total, page["host"].tolist(), page["problem"].tolist()) == (1, [gone.hostname], [""])
         api.instances.append(gone)
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
-        # One kind that the API does not answer is no sign of that.
+        # An error of only one kind of details does not mean that the instance is gone.
         api.quirks.status["list_memories"] = 404
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)

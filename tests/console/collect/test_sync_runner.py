@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real ansible-runner run of rolling_redeploy: its artifacts beside what the callback logged of the same run."""
+"""A run of rolling_redeploy by ansible-runner: its imported artifacts, compared with the run log of the same run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.playbook
 RUN_TABLES = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_hosts", "run_in_flight")
 COUNTERS = ("counter", "play_counter", "task_counter")
 HOST = "agent-002.ams3.fleet.example"
-# Two callbacks of one process, called one after the other.
+# The two callbacks run in the same process, one after the other.
 NEAR_S = 1.0
 
 
 @dataclass(frozen=True)
 class Made:
-    """The private data folder of ansible-runner, the folder of run logs, and the key that the run was given."""
+    """The private data folder of ansible-runner, the folder of run logs, and the API key of the run."""
 
     data: Path
     spool: Path
@@ -51,7 +51,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Three instances in two batches; one of the second batch fails and is rescued."""
+    """Three instances in two batches, one of which fails in the second batch and is rescued."""
     folder = tmp_path_factory.mktemp("runner")
     data, spool = folder / "data", folder / "spool"
     data.mkdir()
@@ -91,7 +91,7 @@ def load_spool(database: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of one import of all artifacts."""
+    """The database after a single import of all artifacts."""
     database = tmp_path_factory.mktemp("whole") / "console.db"
     report = load(database, made.data)
     assert (report.jobs, report.problems, report.notes) == (1, [], [])
@@ -99,9 +99,9 @@ def whole(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def facts(database: Path, table: str) -> list[dict[str, Any]]:
-    """The rows of a table in the run's order; counters as their place among the table's, times apart.
+    """The rows of a table in the order of the run, with counters replaced by their rank.
 
-    ansible-runner counts the lines that Ansible writes outside of events too.
+    The counters differ because ansible-runner also counts output outside of events.
     """
     order = {
         name: {c: n for n, c in enumerate(sorted(r["counter"] for r in rows(database, f"SELECT counter FROM {name}")))}
@@ -120,7 +120,7 @@ def facts(database: Path, table: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made, whole: Path, tmp_path: Path) -> None:
+def test_imported_artifacts_give_the_same_rows_as_the_run_log(made: Made, whole: Path, tmp_path: Path) -> None:
     logged = tmp_path / "console.db"
     load_spool(logged, made.spool)
     for table in RUN_TABLES:
@@ -129,16 +129,16 @@ def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made,
         assert ours or table == "run_in_flight", table
         for logged_row, imported in zip(ours, theirs, strict=True):
             for name in ("started_at", "ended_at", "duration_s", "at"):
-                one, other = logged_row.pop(name, None), imported.pop(name, None)
-                assert (one is None) == (other is None), (table, name)
-                assert one is None or abs(one - other) < NEAR_S, (table, name)
-            # The callback asks for a batch's hosts, the import knows those it saw: with run_once that is one.
+                ours_at, theirs_at = logged_row.pop(name, None), imported.pop(name, None)
+                assert (ours_at is None) == (theirs_at is None), (table, name)
+                assert ours_at is None or abs(ours_at - theirs_at) < NEAR_S, (table, name)
+            # The callback knows all hosts of a batch, the import only those with results: one if the task has run_once.
             if table == "plays" and logged_row["name"] == "Plan the rollout":
                 assert set(json.loads(imported.pop("hosts_json"))) < set(json.loads(logged_row.pop("hosts_json")))
                 assert (logged_row.pop("hosts"), imported.pop("hosts")) == (3, 1)
             assert logged_row == imported, table
     ours, theirs = (rows(database, "SELECT * FROM runs")[0] for database in (logged, whole))
-    # Who, where and with which versions stands in no artifact, the forks were the configuration's.
+    # The artifacts do not contain the user, the controller and the versions. The forks come from the configuration.
     only_logged = {"run_id", "source", "source_ref", "controller", "user", "job_id", "forks", "meta_json"}
     only_logged |= {"ansible_version", "python_version", "collection_version"}
     times = {"started_at", "ended_at", "heartbeat_at"}
@@ -157,13 +157,15 @@ def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made,
     assert (report["document"]["counts"]["failed"], report["document"]["failed"]) == (1, [HOST])
     assert theirs["started_at"] < plan["at"] < canary["at"] < second["at"] < report["at"] < theirs["ended_at"]
     assert wrong_types(whole) == []
-    # The artifacts hold the run's whole environment.
+    # The artifacts contain the environment of the run.
     assert made.key in (made.run / "command").read_text()
     assert made.key not in str(dump(whole))
 
 
 @pytest.mark.parametrize("callback_first", [True, False])
-def test_a_run_seen_twice_is_one_row(made: Made, tmp_path: Path, callback_first: bool) -> None:
+def test_a_run_from_artifacts_and_from_a_run_log_is_stored_once(
+    made: Made, tmp_path: Path, callback_first: bool
+) -> None:
     database = tmp_path / "console.db"
     if callback_first:
         load_spool(database, made.spool)
@@ -182,9 +184,8 @@ def test_a_run_seen_twice_is_one_row(made: Made, tmp_path: Path, callback_first:
 
 
 def copy_of(made: Made, folder: Path, events: int | None = None) -> tuple[Path, list[Path]]:
-    """A copy of the artifacts as they were after so many events, without an end; and the event files that came later.
-
-    The newest file of the copy is cut off in the middle.
+    """Copy the artifacts as they were after ``events`` events, with the newest file truncated. Returns the copy and all
+    event files.
     """
     copy = folder / "data" / "artifacts" / "7"
     shutil.copytree(made.run, copy)
@@ -205,11 +206,11 @@ def restore(made: Made, *files: Path) -> None:
 
 
 def content(database: Path) -> dict[str, list[str]]:
-    """Everything but the cursors, whose scope is the folder."""
+    """The database without the cursors, whose scope is the folder."""
     return {table: found for table, found in dump(database).items() if table != "ingest_cursors"}
 
 
-def test_a_run_that_goes_on_is_followed_and_nothing_is_lost(made: Made, whole: Path, tmp_path: Path) -> None:
+def test_a_run_in_progress_is_imported_step_by_step_without_a_loss(made: Made, whole: Path, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     copy, files = copy_of(made, tmp_path, 40)
     (copy / "job_events" / "0f0f0f0f-0000-4000-8000-000000000000-partial.json").write_text('{"half')
@@ -229,7 +230,7 @@ def test_a_run_that_goes_on_is_followed_and_nothing_is_lost(made: Made, whole: P
     assert content(database) == content(whole)
 
 
-def test_a_run_whose_folder_is_gone_is_lost_after_as_long_as_one_that_is_silent(made: Made, tmp_path: Path) -> None:
+def test_a_run_whose_folder_was_deleted_is_lost_after_a_while(made: Made, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     copy, _files = copy_of(made, tmp_path, 40)
     assert load(database, tmp_path / "data").events
@@ -241,7 +242,7 @@ def test_a_run_whose_folder_is_gone_is_lost_after_as_long_as_one_that_is_silent(
         assert rows(database, f"SELECT status FROM {table}") == [{"status": "lost"}]
 
 
-def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_whole(
+def test_an_incomplete_or_late_event_file_is_reported_once_and_read_later(
     made: Made, whole: Path, tmp_path: Path
 ) -> None:
     database = tmp_path / "console.db"
@@ -265,7 +266,7 @@ def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_
 
 
 # reports/2026-11 C4, D2
-def test_names_of_hosts_are_not_masked_and_a_long_report_keeps_its_reason(made: Made, tmp_path: Path) -> None:
+def test_host_names_are_not_masked_and_a_long_report_keeps_its_reason(made: Made, tmp_path: Path) -> None:
     copy, files = copy_of(made, tmp_path)
     command = json.loads((copy / "command").read_text())
     command["env"]["APP_PASSWORD"] = "fleet.example"
@@ -284,15 +285,15 @@ def test_names_of_hosts_are_not_masked_and_a_long_report_keeps_its_reason(made: 
             file.write_text(json.dumps(event))
     database = tmp_path / "console.db"
     assert load(database, copy).problems == []
-    said = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
-    assert said == [{"msg": f"{HOST} after ******** and ********"}]
+    masked = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
+    assert masked == [{"msg": f"{HOST} after ******** and ********"}]
     (run,) = rows(database, "SELECT stats_json FROM runs")
     assert len(run["stats_json"]) <= 65536
     kept = json.loads(run["stats_json"])["fleetops_report"]
     assert (kept["override_reason"], kept["why"][HOST]) == ("CVE-2026-1 on ********", f"{HOST} failed")
 
 
-def test_the_words_of_a_command_become_the_runs_options() -> None:
+def test_the_options_of_a_run_are_read_from_its_command_line() -> None:
     command = ["podman", "run", "-i", "ee", "/usr/bin/ansible-playbook", "-u", "root", "-i", "/runner/inventory"]
     command += ["-e", "@x.yml", "--limit", "a,b", "--tags=b,a", "-C", "--diff", "-f", "9", "-vvv", "site.yml"]
     job = runner_job("k", "7", "timeout", 254, command, {"JOB_ID": "12"})
@@ -303,7 +304,7 @@ def test_the_words_of_a_command_become_the_runs_options() -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_command_imports_a_folder_or_says_what_is_wrong_with_it(
+def test_sync_runner_imports_a_folder_or_reports_what_is_wrong_with_it(
     made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "console.db"
@@ -315,6 +316,6 @@ def test_the_command_imports_a_folder_or_says_what_is_wrong_with_it(
     assert main([*sync, str(tmp_path)]) == 0
     assert "no folder with job_events in it" in capsys.readouterr().err
     assert main([*sync, str(made.data)]) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith(f"{database}: ansible-runner: jobs read 1, events ")
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{database}: ansible-runner: jobs read 1, events ")
+    assert printed.err == ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run logs of real ansible-playbook runs - ended, alive, killed - and damaged ones, into a real database."""
+"""Loading run logs: of ended, running and killed ansible-playbook runs, and damaged ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def load(database: Path, folder: Path, **more: Any) -> SpoolReport:
 
 
 def lines(tasks: int = 3, hosts: int = 4, *, end: bool = True) -> list[bytes]:
-    """A run in the run log's shape: two batches of ``hosts`` hosts, ``tasks`` tasks each, the last result failed."""
+    """The run log of a run with two batches of ``hosts`` hosts and ``tasks`` tasks. The last result is a failure."""
     counter = 0
 
     def line(name: str, **data: Any) -> bytes:
@@ -78,14 +78,14 @@ def spool(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The spool folder and the output of a real run in batches of two that fails on agent-03 and agent-05."""
+    """The run log folder and the output of a run in batches of two that fails on agent-03 and agent-05."""
     project = write_project(tmp_path_factory.mktemp("project") / "p")
     folder = tmp_path_factory.mktemp("spool")
     return folder, play(project, folder).stdout
 
 
 @pytest.mark.playbook
-def test_a_real_run_is_told_as_ansible_told_it(ended: tuple[Path, str], tmp_path: Path) -> None:
+def test_an_ended_run_matches_the_recap_of_ansible(ended: tuple[Path, str], tmp_path: Path) -> None:
     folder, output = ended
     database = tmp_path / "console.db"
     report = load(database, folder)
@@ -97,29 +97,29 @@ def test_a_real_run_is_told_as_ansible_told_it(ended: tuple[Path, str], tmp_path
     assert run["events"] == run["last_counter"] == len(file.read_bytes().splitlines())
     assert run["started_at"] < run["ended_at"] <= time.time()
     recap = output.rpartition("PLAY RECAP")[2].splitlines()[1:]
-    told = {
+    printed = {
         line.split(":")[0].strip(): dict(p.split("=") for p in line.split(":")[1].split())
         for line in recap
         if ":" in line
     }
     columns = ("ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignored")
     found = rows(database, "SELECT * FROM run_hosts")
-    assert {row["host"]: {c: str(row[c]) for c in columns} for row in found} == told
-    assert [run[c] for c in columns] == [sum(int(t[c]) for t in told.values()) for c in columns]
+    assert {row["host"]: {c: str(row[c]) for c in columns} for row in found} == printed
+    assert [run[c] for c in columns] == [sum(int(t[c]) for t in printed.values()) for c in columns]
     batches = rows(database, "SELECT play, batch, hosts_json FROM plays ORDER BY counter")
     assert [(b["play"], b["batch"], json.loads(b["hosts_json"])) for b in batches[:3]] == [
         (1, number + 1, sorted(HOSTS[number * 2 : number * 2 + 2])) for number in range(3)
     ]
-    # Counting the results gives Ansible's recap, too, but for loops, whose items count once.
+    # Counting the results also gives the recap of Ansible, except that the items of a loop count once.
     counted = rows(
         database,
         "SELECT host, sum(status = 'failed') AS f, sum(status = 'unreachable') AS u FROM host_results"
         " WHERE kind = 'result' GROUP BY host",
     )
     assert {r["host"]: (str(r["f"]), str(r["u"])) for r in counted} == {
-        h: (t["failed"], t["unreachable"]) for h, t in told.items()
+        h: (t["failed"], t["unreachable"]) for h, t in printed.items()
     }
-    # Every result lies in the batch that names its host.
+    # Every result belongs to a batch that contains its host.
     stray = (
         "SELECT r.host FROM host_results r JOIN plays p ON p.run_id = r.run_id AND p.counter = r.play_counter"
         " WHERE p.hosts_json NOT LIKE '%' || r.host || '%'"
@@ -133,11 +133,11 @@ def test_a_real_run_is_told_as_ansible_told_it(ended: tuple[Path, str], tmp_path
 
 
 @pytest.mark.playbook
-def test_a_live_run_is_seen_so_far_and_a_killed_one_is_lost(tmp_path: Path) -> None:
+def test_a_running_run_is_loaded_so_far_and_a_killed_run_is_lost(tmp_path: Path) -> None:
     project, folder, database = write_project(tmp_path / "p"), tmp_path / "runs", tmp_path / "console.db"
     slow = Slow(project, folder)
     try:
-        # The events of the start are written before a host gets its task.
+        # The first events are written before a host starts its task.
         report = load(database, folder)
         assert (report.running, report.lost) == (1, 0)
         (run,) = rows(database, "SELECT status, ended_at, hosts, ok, heartbeat_at FROM runs")
@@ -149,7 +149,7 @@ def test_a_live_run_is_seen_so_far_and_a_killed_one_is_lost(tmp_path: Path) -> N
         assert dump(database) == before
         slow.controller.kill()
         slow.controller.wait()
-        # Its workers live on as orphans; the run is over all the same.
+        # Its workers are still running as orphans, but the run is lost.
         assert slow.living_workers()
         report = load(database, folder)
         assert (report.running, report.lost) == (0, 1)
@@ -171,7 +171,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock on the spool NAME until its standard input closes."""
+    """A process that holds the lock on the run log NAME until its standard input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(spool / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -182,7 +182,7 @@ def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_a_running_run_whose_log_is_gone_is_lost_until_the_log_is_there_again(
+def test_a_running_run_is_lost_while_its_log_is_missing(
     spool: Path, tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
     database, aside = tmp_path / "console.db", tmp_path / NAME
@@ -199,10 +199,12 @@ def test_a_running_run_whose_log_is_gone_is_lost_until_the_log_is_there_again(
     assert rows(database, "SELECT status, events FROM runs") == [{"status": "running", "events": 5}]
 
 
-def test_the_lock_alone_tells_running_from_lost(spool: Path, tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_a_run_without_an_end_is_running_if_its_log_is_locked_and_otherwise_lost(
+    spool: Path, tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
     database = tmp_path / "console.db"
     status = "SELECT status, started_at FROM runs"
-    load(database, spool)  # the file is there, but nothing is written yet
+    load(database, spool)  # the file exists but is empty
     assert rows(database, status) == [{"status": "running", "started_at": 1795514400.0}]
     whole = lines()
     with (spool / NAME).open("ab") as file:
@@ -227,7 +229,7 @@ def test_the_lock_alone_tells_running_from_lost(spool: Path, tmp_path: Path, hol
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_spool_read_in_any_pieces_gives_the_same_rows(data: st.DataObject) -> None:
+def test_a_run_log_read_in_any_parts_gives_the_same_rows(data: st.DataObject) -> None:
     text = b"".join(lines())
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
     with tempfile.TemporaryDirectory() as scratch:
@@ -252,7 +254,7 @@ def test_a_spool_read_in_any_pieces_gives_the_same_rows(data: st.DataObject) -> 
         b"[" * 100_000 + b"\n",
     ],
 )
-def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: Path, tmp_path: Path) -> None:
+def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, spool: Path, tmp_path: Path) -> None:
     whole = lines()
     at = whole.index(next(line for line in whole if b"runner_on_ok" in line))
     (spool / NAME).write_bytes(b"".join([*whole[:at], junk, *whole[at + 1 :]]))
@@ -272,12 +274,12 @@ def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: P
     again = load(database, spool)
     assert (again.bad_lines, again.notes) == (0, [])
     assert dump(database) == before
-    # No later sync reads the line again, so it must not be told as unread for ever.
+    # No later sync reads the line again, so it must not count as an error forever.
     assert vitals(database, time.time()).errors == 0
 
 
 @pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", b"\xed\xa0\xbd"])
-def test_half_characters_and_events_without_room_are_told(half: bytes, spool: Path, tmp_path: Path) -> None:
+def test_half_characters_are_replaced_and_dropped_events_are_counted(half: bytes, spool: Path, tmp_path: Path) -> None:
     whole = lines()
     odd = json.loads(whole[-2])
     odd["dropped_events"] = 3
@@ -290,7 +292,7 @@ def test_half_characters_and_events_without_room_are_told(half: bytes, spool: Pa
     assert rows(database, "SELECT dropped_events FROM runs") == [{"dropped_events": 3}]
 
 
-def test_loaded_spools_are_removed_only_when_asked_and_only_when_whole(spool: Path, tmp_path: Path) -> None:
+def test_run_logs_are_removed_only_on_request_and_only_if_complete(spool: Path, tmp_path: Path) -> None:
     names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
     whole = lines()
     for name, text in zip(
@@ -307,7 +309,7 @@ def test_loaded_spools_are_removed_only_when_asked_and_only_when_whole(spool: Pa
     assert dump(database) == before
 
 
-def test_other_files_and_missing_folders_are_told(spool: Path, tmp_path: Path) -> None:
+def test_other_files_and_missing_folders_are_reported(spool: Path, tmp_path: Path) -> None:
     (spool / "notes.jsonl").write_text("{}\n")
     (spool / "README").write_text("x")
     (spool / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
@@ -328,8 +330,8 @@ sys.exit(main(["sync", "--no-api", "--quiet", "--db", sys.argv[1], "--spool", sy
 """
 
 
-def test_several_syncs_at_once_give_what_one_gives(spool: Path, tmp_path: Path) -> None:
-    (spool / NAME).write_bytes(b"".join(lines(tasks=60, hosts=60)))  # 14,000 events: three batches of the loader
+def test_concurrent_syncs_of_run_logs_store_the_same_as_one(spool: Path, tmp_path: Path) -> None:
+    (spool / NAME).write_bytes(b"".join(lines(tasks=60, hosts=60)))  # 14,000 events are three batches of the loader
     for number in range(2, 6):
         (spool / NAME.replace("0001.jsonl", f"000{number}.jsonl")).write_bytes(b"".join(lines(end=number % 2 == 0)))
     crowd, alone = tmp_path / "crowd.db", tmp_path / "alone.db"
@@ -345,7 +347,7 @@ def test_several_syncs_at_once_give_what_one_gives(spool: Path, tmp_path: Path) 
     assert rows(crowd, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 7200}]
 
 
-def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tmp_path: Path) -> None:
+def test_a_run_log_that_was_replaced_by_a_shorter_one_is_read_again(spool: Path, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     (spool / NAME).write_bytes(b"".join(lines(end=False)))
     load(database, spool)
@@ -356,7 +358,7 @@ def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tm
     ]
 
 
-def test_a_run_that_has_ended_stays_so_when_its_log_is_cut_off_or_copied_again(spool: Path, tmp_path: Path) -> None:
+def test_an_ended_run_stays_ended_if_its_log_is_truncated_or_copied(spool: Path, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     (spool / NAME).write_bytes(b"".join(lines()))
     load(database, spool)
@@ -366,26 +368,26 @@ def test_a_run_that_has_ended_stays_so_when_its_log_is_cut_off_or_copied_again(s
         load(database, spool)
         found = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
         assert found == stored
-    # Another copy of the first lines, under a later time.
+    # Another copy of the first lines, with a later time in its name.
     (spool / NAME.replace("2026", "2027")).write_bytes(b"".join(lines()[:4]))
     load(database, spool)
     assert [row["status"] for row in rows(database, "SELECT status FROM runs")] == ["failed"]
 
 
 @pytest.mark.parametrize("doubled", [lambda made: [b for one in made for b in (one, one)], lambda made: made * 2])
-def test_events_that_stand_twice_in_a_run_log_count_once(doubled: Any, spool: Path, tmp_path: Path) -> None:
+def test_duplicate_events_in_a_run_log_count_once(doubled: Any, spool: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.db", tmp_path / "twice.db"
     (spool / NAME).write_bytes(b"".join(lines()))
     load(once, spool)
     (spool / NAME).write_bytes(b"".join(doubled(lines())))
     load(twice, spool)
-    # The position in the file is another one.
+    # Only the position in the file differs.
     assert dump(twice, leave_out={"ingest_cursors": {"position", "last_ok_at"}}) == dump(
         once, leave_out={"ingest_cursors": {"position", "last_ok_at"}}
     )
 
 
-def test_an_event_that_stands_at_a_later_place_is_read_and_is_no_longer_missing(spool: Path, tmp_path: Path) -> None:
+def test_a_missing_event_that_comes_later_in_the_log_is_no_longer_missing(spool: Path, tmp_path: Path) -> None:
     database, whole = tmp_path / "console.db", lines()
     late, end = whole.pop(7), whole.pop()
     (spool / NAME).write_bytes(b"".join(whole))
@@ -396,7 +398,7 @@ def test_an_event_that_stands_at_a_later_place_is_read_and_is_no_longer_missing(
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(lines()), "dropped_events": 0}]
 
 
-def test_a_run_of_a_clock_that_was_ahead_ends_when_it_is_read_and_stays_there(spool: Path, tmp_path: Path) -> None:
+def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(spool: Path, tmp_path: Path) -> None:
     database, later = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
     (spool / NAME).write_bytes(b"".join(lines()))
     with open_store(tmp_path / "right.db") as store:
@@ -420,7 +422,7 @@ def test_a_run_of_a_clock_that_was_ahead_ends_when_it_is_read_and_stays_there(sp
         kept = dump(database)
         assert sync_spools(store, spool, now=lambda: now + 3600.0).notes == []
         assert dump(database) == kept
-        # A run of a clock that is right comes after it.
+        # A later run with a correct clock is listed first.
         made = json.dumps({"counter": 1, "event": "playbook_on_start", "event_data": {}, "uuid": "u",
                            "created": datetime.fromtimestamp(now + 5000.0, UTC).isoformat()})  # fmt: skip
         (spool / later).write_text(made + "\n")
@@ -445,7 +447,7 @@ with open_store(sys.argv[1]) as store:
 
 
 def measured(database: Path, folder: Path) -> dict[str, Any]:
-    """One load in a process of its own: by how much its memory grew, and what it said."""
+    """Load the folder in another process. Returns the growth of its memory in MiB, its notes and its problems."""
     command = [sys.executable, "-c", LOAD_AND_MEASURE, str(database), str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -453,7 +455,7 @@ def measured(database: Path, folder: Path) -> dict[str, Any]:
 
 
 # reports/2026-11 F7
-def test_a_line_that_is_too_long_is_left_out_and_memory_stays_bounded(spool: Path, tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_skipped_and_memory_stays_bounded(spool: Path, tmp_path: Path) -> None:
     whole, database = lines(), tmp_path / "console.db"
     entry = b'"an entry of a long list of small values",1,null,{},'
     with (spool / NAME).open("wb") as file:
@@ -465,27 +467,27 @@ def test_a_line_that_is_too_long_is_left_out_and_memory_stays_bounded(spool: Pat
             file.write(entry * ((1 << 20) // len(entry)))
         file.write(b"0]}}\n")
         file.writelines(whole[7:])
-        # Then 40 MB of a line that has no end yet.
+        # Then a line of 40 MB without an end.
         for _piece in range(40):
             file.write(b"x" * (1 << 20))
-    told = measured(database, spool)
-    assert told["grown_mib"] < 200
-    assert told["problems"] == []
-    (note,) = told["notes"]
+    loaded = measured(database, spool)
+    assert loaded["grown_mib"] < 200
+    assert loaded["problems"] == []
+    (note,) = loaded["notes"]
     assert note.startswith(f"{NAME}: 2 unreadable line(s) skipped. The line at byte ")
     assert note.endswith(" is longer than 8 MiB.")
     assert at < (spool / NAME).stat().st_size
     assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
         {"status": "failed", "events": len(whole) - 1, "dropped_events": 1}
     ]
-    # The end of the long line comes later, and then another event.
+    # Later the long line ends, and another event follows.
     with (spool / NAME).open("ab") as file:
         file.write(b"xx\n" + whole[6])
     assert measured(database, spool)["notes"] == []
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(whole), "dropped_events": 0}]
 
 
-def test_only_regular_files_of_the_own_user_are_loaded(
+def test_only_regular_files_of_the_same_user_are_loaded(
     spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
@@ -509,7 +511,7 @@ def test_only_regular_files_of_the_own_user_are_loaded(
         (spool / name).unlink()
     (spool / names[3]).write_bytes(b"".join(lines()))
     owner = os.geteuid()
-    # The console of another user.
+    # As if another user ran the console.
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     assert load(database, spool).notes[0].startswith(f"Not loaded from {spool}: {names[3]} (belongs to user {owner})")
     assert rows(database, "SELECT * FROM runs") == []

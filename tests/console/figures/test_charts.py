@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The figures: a bar and a label for each target, phases, patterns, the image of a big rollout; no foreign markup."""
+"""The charts: bars, labels and patterns of targets, the image of a big rollout, audit counts, and escaping."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T0 = 1_795_000_000.0
 
 
 def targets(*rows: tuple[str, str, float, float, float, float, str | None]) -> pd.DataFrame:
-    """host, status, created, started, completed, countdown, error; times after T0."""
+    """A frame of targets. Each row: host, status, created, started, completed, countdown, error; times after T0."""
     names = ["host", "status", "created_at", "started_at", "completed_at", "countdown_s", "error"]
     frame = pd.DataFrame(rows, columns=names)
     frame[names[2:5]] += T0
@@ -56,7 +56,7 @@ NOW = T0 + 100
 
 
 def after(places: Any) -> list[float]:
-    """Places of the axis of the clock, as seconds after T0."""
+    """Positions on the clock axis, in seconds after T0."""
     return [round(Axis().seconds(place) - T0, 3) for place in places]
 
 
@@ -64,7 +64,7 @@ def bars(figure: go.Figure, word: str) -> Any:
     return next(trace for trace in figure.data if word in trace.name)
 
 
-def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() -> None:
+def test_each_started_target_is_one_bar_with_its_times_and_a_width() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     good = bars(figure, "succeeded")
     assert after(good.base) == [10]
@@ -74,12 +74,12 @@ def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() ->
     for trace in figure.data:
         assert len(trace.width) == len(trace.x)
     assert list(bars(figure, "in progress").x) == [(100 - 60) * 1000]
-    # "Open" is marked: a pattern, and a line at now.
+    # An open target has a pattern, and there is a line at the current time.
     assert bars(figure, "in progress").marker.pattern.shape
     assert after(shape.x0 for shape in figure.layout.shapes) == [100]
 
 
-def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
+def test_no_two_statuses_of_targets_differ_only_by_colour() -> None:
     words = ("succeeded", "failed", "uncertain", "in_progress", "queued", "cancelled")
     assert len({STYLES[word].tone.sign for word in words}) == len(words)
     assert STYLES["uncertain"].pattern and STYLES["uncertain"].pattern != STYLES["in_progress"].pattern
@@ -87,15 +87,15 @@ def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
     assert {"? uncertain 1", "✕ failed 1", "✓ succeeded 1"} <= {trace.name for trace in figure.data}
 
 
-def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
+def test_the_wait_is_a_thin_bar_before_the_run() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, DrawOptions(rows="targets"))
     count, queue = bars(figure, "countdown"), bars(figure, "waiting")
     assert set(count.width) == set(queue.width) == {timeline_chart.WAIT}
     assert max(count.width) < timeline_chart.BAR
-    # Countdown 4 s for each, 30 s for the queued one; then the queue until the start, or now.
+    # A countdown of 4 s for each, 30 s for the queued target; then the queue until the start or the current time.
     assert sorted(count.x) == [4000, 4000, 4000, 4000, 30_000]
     assert sorted(queue.x) == [6000, 8000, 56_000, 70_000, 71_000]
-    # In slots the wait is cut off where the slot was busy: never over another bar.
+    # In the view by slots, the wait never overlaps another bar.
     slots = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     layout = arranged(FOUR, NOW)
     for name in ("countdown", "waiting"):
@@ -105,7 +105,7 @@ def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
                     assert begin + length / 1000 <= layout.start[k] - T0 or begin >= layout.end[k] - T0
 
 
-def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
+def test_the_label_describes_the_target_and_escapes_texts_of_the_api() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     label = bars(figure, "failed").text[0]
     assert label.startswith("<b>e</b><br>✕ failed<br>started 2026-11-18 ")
@@ -116,12 +116,12 @@ def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
 
 
 @given(text=st.text())
-def test_plain_never_lets_markup_through(text: str) -> None:
-    said = plain(text).replace("<br>", "")
-    assert "<" not in said and ">" not in said
+def test_plain_escapes_all_markup(text: str) -> None:
+    escaped = plain(text).replace("<br>", "")
+    assert "<" not in escaped and ">" not in escaped
 
 
-def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> None:
+def test_the_image_of_a_big_rollout_shows_the_worst_status_and_the_window() -> None:
     count = 2000
     start = T0 + np.arange(count) * 2.0
     frame = pd.DataFrame(
@@ -144,39 +144,39 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     assert image.max() == STYLES["failed"].severity
     assert [after((s.x0, s.x1)) for s in figure.layout.shapes] == [[100, 200]]
     assert {"✓ succeeded 1,960", "✕ failed 40"} <= {t.name for t in figure.data}
-    # Small on the way to the browser: the image travels as bytes.
+    # The image is sent to the browser as bytes, so the figure is small.
     assert len(figure.to_json()) < 60_000
-    # Each severity has a colour of its own, and idle cells have none.
+    # Idle cells are transparent.
     scale = dict(figure.data[0].colorscale)
     assert scale[0.0] == "rgba(0,0,0,0)"
     part = timeline_chart.timeline_bars(frame, layout, NOW, DrawOptions(window=(T0 + 100, T0 + 200)))
     assert sum(len(t.x) for t in part.data if t.hoverinfo != "skip") == 66
 
 
-def test_what_is_usual_lies_below_the_bar_and_stands_in_its_label() -> None:
+def test_the_usual_end_is_drawn_below_the_bar_and_is_in_its_label() -> None:
     layout = arranged(FOUR, NOW)
     own, none = np.array([30.0, NAN, 20.0, NAN, NAN]), np.full(5, NAN)
     deploys = np.array([12, 0, 7, 0, 0])
     usual = Usual(own, own + 20, deploys, 25.0, 60.0, 90)
     figure = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(rows="targets", usual=usual))
     here, fleet = bars(figure, "usual end here"), bars(figure, "usual end, fleet")
-    # From the median to the 95th percentile after the start, in rows of their own below the bars'.
+    # The usual end ranges from the median to the 95th percentile after the start, drawn below the bar.
     assert sorted(after(here.base)) == [40, 80] and list(here.x) == [20_000, 20_000]
     assert len(fleet.x) == 4 and set(fleet.x) == {35_000}
     good = bars(figure, "succeeded")
     assert here.y[0] - here.width[0] / 2 > good.y[0] + good.width[0] / 2 - 0.001
     assert "usual here: half within 30 s, 95 % within 50 s (12 deploys), longer than that" in good.text[0]
     assert "usual in the fleet: half within 25 s, 95 % within 1 min 00 s (90 deploys)" in bars(figure, "failed").text[0]
-    # The axis goes on to where the open run should be over.
+    # The axis includes the usual end of the open run.
     assert after(figure.layout.xaxis.range)[1] >= 60 + 60
-    # In slots only what is open has something to expect; without a history nothing has.
+    # In the view by slots only open targets have a usual end, and without a history none has.
     slots = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(usual=usual))
     assert after(bars(slots, "usual end here").base) == [80]
     nothing = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(usual=Usual(none, none, deploys * 0)))
     assert not any("usual" in trace.name for trace in nothing.data)
 
 
-def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
+def test_the_axis_of_elapsed_time_shows_the_same_as_the_clock_axis() -> None:
     layout = arranged(FOUR, NOW)
     axis = Axis.elapsed(T0, T0 + 100)
     clock, elapsed = (timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(axis=a)) for a in (Axis(), axis))
@@ -185,16 +185,16 @@ def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
         assert np.allclose(np.array(one.x, dtype=float) / 1000, np.array(two.x, dtype=float))
     assert (elapsed.layout.xaxis.type, elapsed.layout.xaxis.ticksuffix) == ("linear", " s")
     assert [shape.x0 for shape in elapsed.layout.shapes] == [100]
-    # What the browser says of a place is the time it was drawn for.
+    # A position from the browser is converted to the time that it was drawn for.
     assert Axis.elapsed(T0, T0 + 9000).seconds(1.5) == T0 + 90
     assert Axis().seconds(times.moment(T0 + 1) + ".25") == T0 + 1.25
     assert Axis().seconds((T0 + 2) * 1000) == T0 + 2
 
 
-def test_selected_bars_have_a_frame_and_every_bar_has_the_id_of_its_target() -> None:
+def test_selected_bars_are_framed_and_every_bar_has_the_id_of_its_target() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, DrawOptions(selected=(0, 4, 3)))
     frame = bars(figure, "selected 2")
-    # The queued one has no bar.
+    # The queued target has no bar.
     assert after(frame.base) == [10, 75]
     assert frame.marker.color == "rgba(0,0,0,0)" and frame.hoverinfo == "skip"
     ids = [target_id for trace in figure.data if trace.customdata is not None for target_id in trace.customdata]
@@ -202,24 +202,24 @@ def test_selected_bars_have_a_frame_and_every_bar_has_the_id_of_its_target() -> 
     assert bars(figure, "failed").customdata[0] == "id-e"
 
 
-def test_the_same_figure_is_the_same_text() -> None:
-    """Streamlit keeps a chart, and its zoom, while the JSON it is sent stays the same."""
+def test_a_figure_of_the_same_data_has_the_same_json() -> None:
+    """Streamlit keeps a chart with its zoom as long as its JSON stays the same."""
     one, two = (timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _dummy in range(2))
     assert one == two
     assert json.loads(one)["layout"]["barmode"] == "overlay"
 
 
-def test_nothing_to_show_is_a_figure_all_the_same() -> None:
+def test_a_chart_without_bars_is_still_a_figure() -> None:
     none = FOUR[FOUR["status"] == "queued"].reset_index(drop=True)
     assert len(timeline_chart.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
     assert len(heatmap.timeline_heatmap(none, arranged(none, NOW)).data) >= 1
 
 
-def test_the_audit_chart_keeps_every_count_and_an_odd_outcome() -> None:
+def test_the_audit_chart_shows_every_count_and_unknown_outcomes() -> None:
     buckets = ["2026-11-01", "2026-11-01", "2026-11-02", ""]
     counts = pd.DataFrame({"bucket": buckets, "outcome": ["success", "denied", "odd", "odd"], "events": [5, 2, 1, 9]})
     figure = audit.over_time(counts)
-    assert sum(sum(trace.y) for trace in figure.data) == 8, "events without a time have no place on the axis"
+    assert sum(sum(trace.y) for trace in figure.data) == 8, "events without a time are not on the axis"
     assert [trace.name for trace in figure.data] == ["✓ success", "? denied", "· odd"]
 
 
@@ -227,10 +227,10 @@ def test_the_audit_chart_keeps_every_count_and_an_odd_outcome() -> None:
     ("seconds", "text"),
     [(0.04, "0.0 s"), (9.96, "10 s"), (38.4, "38 s"), (422, "7 min 02 s"), (19320, "5 h 22 min"), (273600, "3 d 4 h")],
 )
-def test_durations_read_well(seconds: float, text: str) -> None:
+def test_a_duration_is_written_in_suitable_units(seconds: float, text: str) -> None:
     assert times.duration(seconds) == text
 
 
-def test_an_unknown_word_keeps_its_text() -> None:
+def test_an_unknown_status_keeps_its_text() -> None:
     assert style_of("half_done").label == "· half_done"
     assert style_of(None).word == style_of("").word == "no status"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bands of health: a time without a check has no band; and the figures of instances and policy."""
+"""Bands of health, which have gaps where there was no check, and the figures of instances and policies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMES = st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True).map(so
 
 
 @given(TIMES, st.data())
-def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_check(times: list[float], data: st.DataObject):
+def test_bands_are_in_order_cover_every_check_and_hold_for_a_limited_time(times: list[float], data: st.DataObject):
     words = data.draw(st.lists(st.sampled_from(["healthy", "degraded", "?"]), min_size=len(times), max_size=len(times)))
     now = times[-1] + data.draw(st.floats(0, 1e5))
     hold = usual_hold(times)
@@ -38,16 +38,16 @@ def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_check(ti
         assert band.end <= now and band.end - max(inside[-1], band.start) <= hold + 1e-6
 
 
-def test_a_band_ends_where_no_check_follows() -> None:
+def test_a_band_ends_if_no_check_follows() -> None:
     checks = [0.0, 600.0, 1200.0, 90_000.0]
-    # Half of the checks follow within 10 minutes: a result counts for at most 20.
+    # The usual interval of the checks is 10 minutes, so a result holds for at most 20.
     assert bands(checks, ["healthy"] * 4, 90_100.0) == [
         Band(0.0, 2400.0, "healthy", 3),
         Band(90_000.0, 90_100.0, "healthy", 1),
     ]
 
 
-def test_the_figures_take_markup_as_text_and_nothing_at_all() -> None:
+def test_the_figures_of_an_instance_escape_markup_and_accept_empty_data() -> None:
     strip = health_strip([Band(10.0, 20.0, HOSTILE, 1)], (0.0, 100.0), "dark")
     none = pd.DataFrame({"started_at": [], "took_s": [], "status": [], "error": []}, dtype=object)
     one = pd.DataFrame({"started_at": [5.0], "took_s": [3.0], "status": [HOSTILE], "error": [HOSTILE]})
@@ -60,7 +60,7 @@ def test_the_figures_take_markup_as_text_and_nothing_at_all() -> None:
         assert "<img" not in figure.to_json().encode().decode("unicode_escape")
 
 
-def test_the_calendar_has_the_open_hours_of_each_day_and_the_part_of_each_freeze_that_is_in_it() -> None:
+def test_the_calendar_shows_the_open_hours_and_the_freezes_of_each_day() -> None:
     night = [hour >= 22 or hour < 4 for hour in range(24)]
     noon = 86400.0 * 3 + 43200
     frozen = [(noon - 86400, noon - 3600, "began yesterday"), (noon + 86400, noon + 2.25 * 86400, HOSTILE)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packing targets into concurrency slots: no overlap, no more slots than ran at once, nothing lost."""
+"""Packing targets into slots: no overlap, as few slots as possible, and every target is placed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def array(values: list[float | None]) -> np.ndarray:
 
 
 @given(spans=st.lists(st.tuples(TIMES, st.floats(0, 100, allow_nan=False, width=32)), max_size=60))
-def test_slots_never_overlap_and_are_as_few_as_the_peak(spans: list[tuple[float, float]]) -> None:
+def test_targets_in_a_slot_never_overlap_and_there_are_as_few_slots_as_possible(
+    spans: list[tuple[float, float]],
+) -> None:
     start = array([s for s, _dummy in spans])
     end = start + array([d for _dummy, d in spans])
     slots = pack(start, end)
@@ -48,7 +50,7 @@ def test_every_started_target_with_a_known_end_is_placed_once(rows: list[tuple])
 
 
 @given(spans=st.lists(st.tuples(TIMES, st.floats(1, 100, width=32)), min_size=1, max_size=40), bins=st.integers(1, 300))
-def test_the_image_shows_every_target_and_the_worst_wins(spans: list[tuple[float, float]], bins: int) -> None:
+def test_the_image_shows_the_worst_target_of_each_slot(spans: list[tuple[float, float]], bins: int) -> None:
     start = array([s for s, _dummy in spans])
     end = start + array([d for _dummy, d in spans])
     nothing = np.full(start.size, np.nan)

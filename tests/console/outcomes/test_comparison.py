@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kind of change of an instance between two operations."""
+"""How the outcome of an instance changed between two operations."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("before", "now", "kind"), CHANGES)
-def test_the_kind_of_a_change(before: str | None, now: str | None, kind: str) -> None:
+def test_a_change_between_two_outcomes_is_classified(before: str | None, now: str | None, kind: str) -> None:
     assert change_of(before, now) == kind
 
 
-def test_every_pair_of_categories_has_a_kind_and_only_an_equal_one_is_the_same() -> None:
+def test_every_pair_of_categories_has_a_kind_and_same_means_equal() -> None:
     for before, now in itertools.product(CATEGORIES, repeat=2):
         kind = change_of(before, now)
         assert kind in KINDS

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person is told to do after an operation, and the command to copy."""
+"""The recommended next step after an operation, and its command."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from console.outcomes.next_step import HOSTS_MOST, NextStep, next_step
 AGAIN = "ansible-playbook fleetops.agents.rolling_redeploy"
 MANY = [f"agent-{number:03d}" for number in range(HOSTS_MOST + 1)]
 
-# What is looked at; verdict, counts, hosts with a problem; sentence, command.
+# The case; verdict, counts, hosts with a problem; sentence, command.
 STEPS = [
-    ("it still runs", "running", {"waiting": 3}, [], "It is still running.", ""),
+    ("still running", "running", {"waiting": 3}, [], "It is still running.", ""),
     ("all done", "complete", {"updated": 6}, [], "Nothing is left to do.", ""),
-    ("nothing was to be done", "complete", {"current": 6}, [], "Nothing is left to do.", ""),
-    ("a check that finds something", "check", {"updated": 2}, [],
+    ("nothing to do", "complete", {"current": 6}, [], "Nothing is left to do.", ""),
+    ("a check with changes", "check", {"updated": 2}, [],
      "A real run does this. With the plan's hash it refuses to do anything else.",
      f"{AGAIN} -e fleetops_plan_hash=ab12"),
-    ("a check that finds nothing", "check", {"current": 6}, [], "A real run would change nothing.", ""),
+    ("a check without changes", "check", {"current": 6}, [], "A real run would change nothing.", ""),
     ("stopped before the first failure", "stopped", {"updated": 2, "not_touched": 1}, [],
      "1 instance was not touched; the same command continues with it.", AGAIN),
     ("stopped by a failure", "stopped", {"updated": 6, "failed": 1, "not_touched": 17}, ["b"],
      "17 instances were not touched; the same command continues with them. The failed ones are retried, unless they"
      " are left out:", f"{AGAIN} --limit 'all:!b'"),
-    ("stopped by so many that no pattern names them", "stopped", {"failed": len(MANY), "not_touched": 1}, MANY,
+    ("stopped by more failures than a pattern can list", "stopped", {"failed": len(MANY), "not_touched": 1}, MANY,
      "1 instance was not touched; the same command continues with it. The failed ones are retried.", AGAIN),
-    ("through with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"], "The failed ones are retried.",
+    ("complete with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"], "The failed ones are retried.",
      f"{AGAIN} --limit b,c"),
     ("one is uncertain", "stopped", {"updated": 5, "uncertain": 1}, ["b"],
      "The outcome of the uncertain ones is looked up before anything is sent again. The failed ones are retried.",
@@ -43,12 +43,14 @@ STEPS = [
 @pytest.mark.parametrize(
     ("verdict", "counts", "problems", "sentence", "command"), [step[1:] for step in STEPS], ids=[s[0] for s in STEPS]
 )
-def test_the_next_step(verdict: str, counts: dict[str, int], problems: list[str], sentence: str, command: str) -> None:
+def test_the_next_step_follows_from_verdict_and_counts(
+    verdict: str, counts: dict[str, int], problems: list[str], sentence: str, command: str
+) -> None:
     found = next_step("rolling_redeploy", verdict, counts, problems, "ab12" if verdict == "check" else "")
     assert found == NextStep(sentence, command)
 
 
-def test_a_check_without_a_hash_is_not_bound_to_one() -> None:
+def test_the_command_after_a_check_without_a_hash_contains_none() -> None:
     assert next_step("apply_updates", "check", {"updated": 1}, []).command == (
         "ansible-playbook fleetops.agents.apply_updates"
     )

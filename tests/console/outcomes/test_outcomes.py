@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of each instance of an operation, and how it ended, from facts as tables."""
+"""The outcome of each instance of an operation, and the verdict, derived from facts."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def categories(facts: Facts) -> dict[str, str]:
     return {host: outcome.category for host, outcome in outcomes(facts).items()}
 
 
-def test_the_categories_are_those_of_the_report_and_two_of_an_operation_that_runs() -> None:
+def test_the_categories_are_those_of_the_report_and_two_of_a_running_operation() -> None:
     assert set(CATEGORIES) == {*REPORTED, "running", "waiting"}
 
 
-# what is known of host "a"; status of the run; what became of it
+# The case; the facts about host "a"; the status of the run; the outcome of host "a".
 ONE_HOST = [
-    ("nothing is known of it", {}, "failed", "not_touched"),
+    ("nothing is known", {}, "failed", "not_touched"),
     ("nothing yet", {}, "running", "waiting"),
-    ("the redeploy went well", {"results": [result("a")]}, "failed", "updated"),
+    ("the redeploy succeeded", {"results": [result("a")]}, "failed", "updated"),
     ("it was current", {"results": [result("a", changed=False)]}, "failed", "current"),
-    ("a redeploy of somebody else was followed",
+    ("it adopted a redeploy by someone else",
      {"results": [result("a", changed=False, values={"adopted": True})]}, "failed", "updated"),
     ("it failed", {"results": [result("a", "failed")]}, "failed", "failed"),
-    ("no answer, and nobody knows", {"results": [result("a", "failed", values={"ambiguous": True})]}, "failed",
+    ("no answer, and the result is unknown", {"results": [result("a", "failed", values={"ambiguous": True})]}, "failed",
      "uncertain"),
-    ("it timed out and still runs",
+    ("it timed out and is still running",
      {"results": [result("a", "failed", values={"target": {"status": "in_progress"}})]}, "failed", "uncertain"),
-    ("the same, and the server says how it ended",
+    ("the same, and the server has the result",
      {"results": [result("a", "failed", values={"target": {"status": "in_progress"}})],
       "targets": [Target("a", "succeeded")]}, "failed", "updated"),
     ("it failed though the server's target succeeded: not healthy afterwards",
@@ -64,14 +64,16 @@ ONE_HOST = [
      {"results": [result("a", action="instance_health_info", changed=False), result("b")]}, "failed", "not_touched"),
     ("it failed and was healed", {"results": [result("a", "failed"), result("a", action="instance_power_cycle"),
                                               result("a", changed=False)]}, "failed", "updated"),
-    ("it failed, and a look in check mode says it is still to be done",
+    ("it failed, and a later task in check mode would change it",
      {"results": [result("a", "failed"), result("a", was_sent=False)]}, "failed", "failed"),
     ("the run was killed while it was redeployed",
      {"in_flight": {"a": Flight("Bring the runtime up", "instance_runtime", 50.0)}}, "lost", "uncertain"),
-    ("the same, and the server knows", {"in_flight": {"a": Flight("Bring the runtime up", "instance_runtime", 50.0)},
-                                        "targets": [Target("a", "succeeded", completed_at=60.0)]}, "lost", "updated"),
-    ("the same, and it still runs there", {"in_flight": {"a": Flight("x", "instance_runtime", 50.0)},
-                                           "targets": [Target("a", "in_progress")]}, "lost", "running"),
+    ("killed, and the server has a result",
+     {"in_flight": {"a": Flight("Bring the runtime up", "instance_runtime", 50.0)},
+      "targets": [Target("a", "succeeded", completed_at=60.0)]}, "lost", "updated"),
+    ("killed, and it is still running on the server",
+     {"in_flight": {"a": Flight("x", "instance_runtime", 50.0)}, "targets": [Target("a", "in_progress")]}, "lost",
+     "running"),
     ("killed while a bookkeeping task ran", {"in_flight": {"a": Flight("Keep it", "ansible.builtin.set_fact", 5.0)}},
      "lost", "not_touched"),
     ("being redeployed", {"in_flight": {"a": Flight("x", "instance_runtime", 50.0)}}, "running", "running"),
@@ -83,7 +85,9 @@ ONE_HOST = [
 
 
 @pytest.mark.parametrize(("facts", "status", "expected"), [row[1:] for row in ONE_HOST], ids=[r[0] for r in ONE_HOST])
-def test_what_became_of_an_instance_without_a_report(facts: dict[str, Any], status: str, expected: str) -> None:
+def test_without_a_report_the_outcome_of_an_instance_is_derived(
+    facts: dict[str, Any], status: str, expected: str
+) -> None:
     given = replace(RUN, status=status, **facts)
     found = outcomes(given)
     assert found["a"].category == expected
@@ -92,17 +96,17 @@ def test_what_became_of_an_instance_without_a_report(facts: dict[str, Any], stat
     assert sum(counts(given).values()) == len(HOSTS)
 
 
-def test_an_instance_is_healed_only_once_its_batch_has_ended() -> None:
+def test_an_instance_counts_as_healed_only_after_its_batch_has_ended() -> None:
     cleared = result("a", action="instance_circuit_breakers")
     facts = replace(RUN, name="recover", results=[cleared], batches=(batch(1, "a"),), status="running")
     assert categories(facts)["a"] == "running"
     assert categories(replace(facts, status="lost"))["a"] == "uncertain"
     assert categories(replace(facts, batches=(batch(1, "a"), batch(2, "b"))))["a"] == "updated"
-    stands_still = result("a", "failed", "ansible.builtin.fail", message="Still not healthy after breakers")
-    assert categories(replace(facts, status="failed", results=[cleared, stands_still]))["a"] == "failed"
+    not_healthy = result("a", "failed", "ansible.builtin.fail", message="Still not healthy after breakers")
+    assert categories(replace(facts, status="failed", results=[cleared, not_healthy]))["a"] == "failed"
 
 
-def test_what_is_healthy_is_left_alone_and_what_is_only_read_is_read() -> None:
+def test_a_healthy_instance_is_current_and_an_audited_one_is_updated() -> None:
     healthy = [result("a", action="instance_health_info", changed=False), result("a", "skipped", "instance_reboot")]
     recover = replace(RUN, name="recover", status="successful", results=[*healthy, result("b")])
     assert categories(recover)["a"] == "current"
@@ -114,15 +118,15 @@ def test_what_is_healthy_is_left_alone_and_what_is_only_read_is_read() -> None:
 
 def reported(verdict_of_gate: str, **results: dict[str, Any] | None) -> dict[str, Any]:
     planned = [host for host in HOSTS if host != "f"]
-    told = make_report(HOSTS, planned, results, verdict=verdict_of_gate, gone=["e"], server={})
-    return {**told, "reasons": ["1 instance failed (b); at most 0 may fail."] if verdict_of_gate == "fail" else []}
+    report = make_report(HOSTS, planned, results, verdict=verdict_of_gate, gone=["e"], server={})
+    return {**report, "reasons": ["1 instance failed (b); at most 0 may fail."] if verdict_of_gate == "fail" else []}
 
 
 STOPPED = reported("fail", a={"changed": True}, b={"failed": True, "msg": "boom"})
 
 
-def test_a_stopped_run_never_has_an_untouched_instance_as_updated_and_its_numbers_are_the_reports() -> None:
-    # Ansible has an "ok" of the gate for the first host of the third batch: it says nothing.
+def test_the_outcomes_and_counts_of_a_stopped_run_match_its_report() -> None:
+    # In Ansible, the first host of the third batch has an "ok" from the gate, which means nothing.
     facts = replace(
         RUN,
         report=STOPPED,
@@ -138,23 +142,23 @@ def test_a_stopped_run_never_has_an_untouched_instance_as_updated_and_its_number
         category: n for category, n in STOPPED["counts"].items() if n
     }
     assert (found["b"].message, found["b"].since, found["b"].derived) == ("boom", 100.0, False)
-    told = verdict(facts)
-    assert told.word == "stopped"
-    assert told.sentence == (
+    found_verdict = verdict(facts)
+    assert found_verdict.word == "stopped"
+    assert found_verdict.sentence == (
         "Stopped after batch 2 of 4: 1 instance failed (b); at most 0 may fail. "
         "1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."
     )
 
 
 @pytest.mark.parametrize("cut", [{"not_touched"}, {"not_touched", "updated"}])
-def test_a_report_too_long_to_be_kept_has_its_numbers_and_its_names_are_filled_in(cut: set[str]) -> None:
+def test_a_truncated_report_keeps_its_counts_and_missing_names_are_derived(cut: set[str]) -> None:
     short = {key: value[:1] if key in cut else value for key, value in STOPPED.items()}
     facts = replace(RUN, report=short, report_cut=frozenset(cut), results=[result("a"), result("b", "failed")])
     assert categories(facts) == categories(replace(RUN, report=STOPPED))
     assert counts(facts)["not_touched"] == 2
 
 
-def test_a_rollout_is_told_by_its_newest_targets_and_by_its_counters_alike() -> None:
+def test_the_targets_and_the_counters_of_a_rollout_give_the_same_counts() -> None:
     targets = [Target(host, status, target_id=host) for host, status in zip(
         HOSTS, ("succeeded", "failed", "uncertain", "cancelled", "queued", "in_progress"), strict=True)]  # fmt: skip
     counters = {"total": 6, "succeeded": 1, "failed": 1, "uncertain": 1, "queued": 1, "in_progress": 1}
@@ -166,14 +170,14 @@ def test_a_rollout_is_told_by_its_newest_targets_and_by_its_counters_alike() -> 
     }  # fmt: skip
     again = replace(whole, targets=[*targets, Target("b", "succeeded", created_at=5.0)])
     assert categories(again)["b"] == "updated"
-    # What a run found out about an uncertain target counts.
-    looked = {"rollout_id": "r", "reconciled": [{"target_id": "c", "verdict": "succeeded"}]}
-    run = replace(whole, kind="run", name="fleet_rollout", status="successful", report=looked)
+    # The verdict of a run about an uncertain target counts.
+    reconciled = {"rollout_id": "r", "reconciled": [{"target_id": "c", "verdict": "succeeded"}]}
+    run = replace(whole, kind="run", name="fleet_rollout", status="successful", report=reconciled)
     assert categories(run)["c"] == "updated"
     assert counts(run) == counts(replace(run, targets=()))
 
 
-def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_own() -> None:
+def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
     report = {"rollout_id": "r", "adopted": True, "rollout": {"total_targets": 5, "succeeded_targets": 5}}
     facts = Facts(kind="run", name="fleet_rollout", status="successful", report=report, adopted=True,
                   targets=[Target("a", "succeeded")])  # fmt: skip
@@ -195,10 +199,10 @@ def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_
          "Deferred. 1 updated, 1 already current, 3 deferred, 1 not found."),
         (replace(RUN, report={**reported("inconclusive"), "reasons": ["The window cannot be read."]}), "inconclusive",
          "Inconclusive: The window cannot be read. 1 already current, 4 not touched, 1 not found."),
-        # Ansible ends with a failure, and the run went through: its failures were within the budget.
+        # Ansible reports a failure, but the run completed, because the failures were within the budget.
         (replace(RUN, report={**STOPPED, "verdict": "pass", "reasons": []}), "complete",
          "Complete, with 1 failed. 1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."),
-        # Nothing failed by the report: then something else did.
+        # No instance failed according to the report, so something else did.
         (replace(RUN, report=reported("pass", a={"changed": True}), first_failure="a: no space left"), "stopped",
          "Stopped: a: no space left. 1 updated, 1 already current, 3 not touched, 1 not found."),
         (replace(RUN, status="successful", check=True, report=reported("pass", a={"changed": True})), "check",
@@ -207,18 +211,18 @@ def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_
          "Stopped: paused at the server. 1 updated, 2 waiting."),
         (Facts("rollout", "fleet rollout", "partial", rollout={"total": 2, "succeeded": 1, "failed": 1}), "complete",
          "Complete, with failures. 1 updated, 1 failed."),
-        (Facts("rollout", "fleet rollout", "a word of tomorrow"), "inconclusive",
-         "Inconclusive: the server says 'a word of tomorrow'."),
+        (Facts("rollout", "fleet rollout", "unheard_of"), "inconclusive",
+         "Inconclusive: the server says 'unheard_of'."),
         (Facts("act", "pause", "done", hosts=("r",)), "complete", "Complete."),
         (Facts("act", "pause", "failed", hosts=("r",), detail="409: it has ended"), "stopped",
          "Stopped: 409: it has ended."),
         (Facts("act", "pause", "no outcome", hosts=("r",)), "lost", "Lost: no outcome was stored."),
     ],
 )  # fmt: skip
-def test_how_an_operation_ended_in_a_word_and_a_sentence(facts: Facts, expected: str, sentence: str) -> None:
-    told = verdict(facts)
-    assert (told.word, told.sentence) == (expected, sentence)
-    assert told.word in VERDICTS
+def test_the_verdict_of_an_operation_has_a_word_and_a_sentence(facts: Facts, expected: str, sentence: str) -> None:
+    found = verdict(facts)
+    assert (found.word, found.sentence) == (expected, sentence)
+    assert found.word in VERDICTS
 
 
 @pytest.mark.parametrize(
@@ -226,22 +230,27 @@ def test_how_an_operation_ended_in_a_word_and_a_sentence(facts: Facts, expected:
     [("rolling_redeploy", "updated"), ("recover", "healed"), ("reboot", "restarted"), ("power_cycle", "restarted"),
      ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "saved"), ("site", "changed")],
 )  # fmt: skip
-def test_each_playbook_has_its_own_word_for_what_it_did(name: str, done: str) -> None:
+def test_each_playbook_has_its_own_word_for_updated(name: str, done: str) -> None:
     assert word("updated", name) == done
     assert word("not_touched", name) == "not touched"
 
 
-def test_reports_of_a_playbook_that_imports_several_are_one() -> None:
+def test_the_reports_of_imported_playbooks_are_merged() -> None:
     first = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {"failed": True, "msg": "boom"}},
                         verdict="fail", server={})  # fmt: skip
     second = make_report(["b", "c"], ["b", "c"], {"b": {"changed": True}, "c": {}}, verdict="pass", server={})
-    one = together([{**first, "reasons": ["b failed."]}, {**second, "reasons": []}])
-    assert (one["updated"], one["failed"], one["current"]) == (["a", "b"], [], ["c"])
-    assert (one["counts"]["updated"], one["why"], one["verdict"], one["reasons"]) == (2, {}, "fail", ["b failed."])
+    merged = together([{**first, "reasons": ["b failed."]}, {**second, "reasons": []}])
+    assert (merged["updated"], merged["failed"], merged["current"]) == (["a", "b"], [], ["c"])
+    assert (merged["counts"]["updated"], merged["why"], merged["verdict"], merged["reasons"]) == (
+        2,
+        {},
+        "fail",
+        ["b failed."],
+    )
     assert {**together([first]), "counts": None} == {**first, "counts": None, "reasons": []}
 
 
-def test_facts_of_nothing_have_no_outcome_and_do_not_fail() -> None:
+def test_empty_and_invalid_facts_have_no_outcomes() -> None:
     for kind in ("run", "rollout", "act"):
         empty = Facts(kind, "", "")
         assert sum(counts(empty).values()) == 0
@@ -272,9 +281,7 @@ _REPORT = st.fixed_dictionaries(
 
 @example({"counts": {}, "failed": [[]]}, "run", "running")
 @given(_REPORT, st.sampled_from(["run", "rollout"]), st.sampled_from(["running", "failed", "completed", "lost"]))
-def test_a_report_of_anything_has_outcomes_and_numbers_of_64_bits(
-    report: dict[str, Any], kind: str, status: str
-) -> None:
+def test_any_report_gives_valid_outcomes_and_counts_of_64_bits(report: dict[str, Any], kind: str, status: str) -> None:
     uncertain = Target("a", "uncertain", target_id="1")
     given_facts = replace(RUN, kind=kind, status=status, report=report, targets=(uncertain,))
     for facts in (given_facts, replace(given_facts, targets=())):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The counts that the audit page reads: they say what the raw events say, stored or migrated, pruned or not."""
+"""The counts that the audit page reads match the events, also after a migration and after pruning."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from tests.console.support.seeded import TENANT, ident, iso
 NOW, DAY = 1_795_000_000.0, 86400.0
 
 
-def event(number: int, at: float | None, draw: random.Random) -> dict[str, object]:
+def event(number: int, at: float | None, rng: random.Random) -> dict[str, object]:
     return {
         "id": f"e{number}",
         "event_ts": iso(at),
-        "outcome": draw.choice(["success", "error", "denied", None]),
-        "source": draw.choice(["mcp", "api", None]),
-        "role": draw.choice(["agent", None]),
-        "tool_name": draw.choice(["search", "=fetch", None]),
-        "server_slug": draw.choice(["github", "jira", None]),
+        "outcome": rng.choice(["success", "error", "denied", None]),
+        "source": rng.choice(["mcp", "api", None]),
+        "role": rng.choice(["agent", None]),
+        "tool_name": rng.choice(["search", "=fetch", None]),
+        "server_slug": rng.choice(["github", "jira", None]),
     }
 
 
 def stored(path: Path, instances: int = 3, count: int = 120) -> None:
-    """Events of some instances in chunks that overlap, as syncs read them; every tenth has no time."""
-    draw = random.Random(5)
+    """Store events of some instances in overlapping chunks, as syncs read them. Every tenth has no time."""
+    rng = random.Random(5)
     with open_store(path) as store:
         for number in range(instances):
-            events = [event(n, None if n % 10 == 3 else NOW - draw.uniform(0, 9) * DAY, draw) for n in range(count)]
+            events = [event(n, None if n % 10 == 3 else NOW - rng.uniform(0, 9) * DAY, rng) for n in range(count)]
             for start in range(0, count, 30):
                 chunk = [audit_row(TENANT, ident(number), e) for e in events[max(0, start - 7) : start + 30]]
                 store.put_audit(chunk, None, Cursor("audit", f"{TENANT}|{ident(number)}"))
 
 
-def test_an_event_whose_id_cannot_be_stored_as_it_came_counts_once(tmp_path: Path) -> None:
+def test_an_event_whose_id_is_stored_in_another_form_is_counted_once(tmp_path: Path) -> None:
     path, came = tmp_path / "console.db", {"id": "half of a pair \ud83d", "event_ts": iso(NOW), "source": "mcp"}
     for added in (1, 0):
         with open_store(path) as store:
@@ -60,25 +60,25 @@ def test_an_event_whose_id_cannot_be_stored_as_it_came_counts_once(tmp_path: Pat
 
 
 def counted(path: Path, by: str, grain: str = "day", instance: str = "") -> dict[tuple[str, str, str], int]:
-    """What the page shows: events by bucket, word and outcome."""
+    """The counts that the page shows, by bucket, value and outcome."""
     span = audit.span_of(0 if grain == "day" else 7, grain, NOW, instance)  # type: ignore[arg-type]
     frame = audit.audit_over_time(path, by, span)
     return {(b, v, o): int(n) for b, v, o, n in frame[["bucket", "value", "outcome", "events"]].itertuples(index=False)}
 
 
 def held(path: Path) -> int:
-    """How many events are counted as ingested."""
+    """The number of events that are counted as ingested."""
     return int(rows(path, "SELECT sum(events) AS n FROM audit_held")[0]["n"])
 
 
 def shown(path: Path) -> dict[str, dict[tuple[str, str, str], int]]:
-    """All counts of days, of the fleet and of one instance."""
+    """All counts by day, of the fleet and of one instance."""
     places = [(by, instance) for by in audit.AUDIT_DIMENSIONS for instance in ("", ident(0))]
     return {f"{by} {instance}": counted(path, by, "day", instance) for by, instance in places}
 
 
 def of_events(path: Path, by: str, form: str, since: float) -> dict[tuple[str, str, str], int]:
-    """The same from a look at each event."""
+    """The same counts, computed from the events."""
     found = rows(
         path,
         f"""SELECT coalesce(strftime('{form}', event_ts, 'unixepoch'), '') AS bucket, coalesce({by}, '') AS value,
@@ -89,7 +89,7 @@ def of_events(path: Path, by: str, form: str, since: float) -> dict[tuple[str, s
 
 
 @pytest.mark.parametrize("by", audit.AUDIT_DIMENSIONS)
-def test_days_and_hours_count_what_the_events_say(by: str, tmp_path: Path) -> None:
+def test_the_counts_of_days_and_hours_match_the_events(by: str, tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stored(path)
     days, hours = (
@@ -102,13 +102,13 @@ def test_days_and_hours_count_what_the_events_say(by: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("by", audit.AUDIT_DIMENSIONS)
-def test_the_hours_of_one_instance_are_its_own(by: str, tmp_path: Path) -> None:
+def test_the_hours_of_the_instances_add_up_to_those_of_the_fleet(by: str, tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stored(path)
     each = [counted(path, by, "hour", ident(number)) for number in range(3)]
     added: dict[tuple[str, str, str], int] = {}
-    for one in each:
-        for key, n in one.items():
+    for counts in each:
+        for key, n in counts.items():
             added[key] = added.get(key, 0) + n
     assert added == counted(path, by, "hour") and all(each)
 
@@ -122,8 +122,8 @@ def at_version(source: Path, path: Path, stop_before: str) -> Database:
     return db
 
 
-def test_the_database_of_before_the_counts_shows_the_same(tmp_path: Path) -> None:
-    """Also where raw events were pruned: their days stay, with no server."""
+def test_a_database_from_before_the_counts_shows_the_same_after_the_migration(tmp_path: Path) -> None:
+    """If raw events were pruned, their daily counts stay, but without the server."""
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     stored(new)
     db = at_version(new, old, "0008_audit_counts")
@@ -141,7 +141,7 @@ def test_the_database_of_before_the_counts_shows_the_same(tmp_path: Path) -> Non
 
     db = Database(pruned)
     db.conn.execute("INSERT INTO audit_floors VALUES (?, ?, ?)", (TENANT, ident(0), floor))
-    # Some of them only: a pruning that was interrupted.
+    # Only some of them, as after an interrupted pruning.
     db.conn.execute(
         "DELETE FROM audit_events WHERE instance_id = ? AND event_ts < ? AND event_ts > ?",
         (ident(0), floor, floor - 3 * DAY),
@@ -161,8 +161,8 @@ def test_the_database_of_before_the_counts_shows_the_same(tmp_path: Path) -> Non
     assert {server for day, server, _outcome in kept[f"server_slug {ident(0)}"] if day > "2026-11-15"} > {""}
 
 
-def test_the_version_before_loses_its_hours_and_keeps_its_days(tmp_path: Path) -> None:
-    """Days whose events are gone are known from the counts alone, those of no instance that is still held too."""
+def test_the_migration_of_the_older_counts_keeps_days_and_drops_hours_without_events(tmp_path: Path) -> None:
+    """For days without events only the counts are left, even of instances that no longer have any event."""
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     stored(new)
     db = at_version(new, old, "0013_audit_fleet_daily")
@@ -185,19 +185,19 @@ def test_the_version_before_loses_its_hours_and_keeps_its_days(tmp_path: Path) -
     assert rows(old, "SELECT name FROM sqlite_master WHERE name = 'audit_counts'") == []
 
 
-def test_pruning_takes_events_and_no_day(tmp_path: Path) -> None:
+def test_pruning_deletes_events_and_keeps_the_counts_of_days(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stored(path)
     before = shown(path)
     with patch("console.record.retention.NEWEST_AUDIT", 2):
         chosen = rules(Retention(audit=3), NOW)
     with open_maintenance(path) as database:
-        gone = database.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
+        gone = database.prune(chosen, NOW, lambda *progress: None, [0] * len(chosen))
     assert gone["raw audit events"] > 100
     assert shown(path) == before and held(path) == 360
     hours = {bucket for bucket, _value, _outcome in counted(path, "source", "hour")}
     assert min(hours) >= "2026-11-15T00"
 
 
-def test_the_migrations_are_all_known() -> None:
+def test_the_names_of_the_migrations_are_in_order() -> None:
     assert known_names() == sorted(known_names())

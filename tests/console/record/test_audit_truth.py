@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the audit page says of a cell is what a plain count of the events says: synced twice, late, and pruned."""
+"""The numbers on the audit page match a simple count of the events, even if they were synced twice, late, or pruned."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = {
     "role": ("agent", None),
     "server_slug": ("jira", None),
 }
-# Few hours, so that events share them; some on the hour's edge, some before 1970, some without a time.
+# Few times, so that events share an hour; some on the hour, before 1970, or without a time.
 TIMES = st.sampled_from(
     [
         None,
@@ -62,11 +62,11 @@ STEPS = st.builds(
 
 
 def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int], dict]) -> None:
-    """Events of some instances and the API's total of each; ``known``: the first that was read of each id."""
+    """Store events and the API's totals. ``known`` collects the first event that was read for each id."""
     floors = {row["instance_id"]: row["floor"] for row in rows(path, "SELECT instance_id, floor FROM audit_floors")}
     with open_store(path) as store:
         for number in sorted({event["instance"] for event in events}):
-            # Of one id in one answer the last counts; an id that is known stays as it is.
+            # If an id occurs twice in an answer, the last event counts. The event of a known id does not change.
             mine = {event["id"]: event for event in events if event["instance"] == number}
             read = [
                 audit_row(TENANT, ident(number), {**event, "id": f"e{event['id']}", "event_ts": iso(event["at"])})
@@ -74,8 +74,8 @@ def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int],
                 if event["instance"] == number
             ]
             for name, event in mine.items():
-                # What lies before the edge of a pruning is not read again, be it new or not.
-                # A time before 1970 is read as unknown.
+                # Events from before the end of the pruned time are not stored, even if they are new.
+                # A time before 1970 counts as unknown.
                 if event["at"] is None or event["at"] < 0 or event["at"] >= floors.get(ident(number), -1e18):
                     known.setdefault((number, name), event)
             total = {"total_events": 40 + step, "success_events": step, "error_events": 1, "denied_events": 0}
@@ -87,15 +87,15 @@ def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int],
 
 
 def prune(path: Path, days: int) -> None:
-    # Of each instance the newest two stay, so that few events are enough to be pruned.
+    # The newest two events of each instance are kept, so that few events are enough for a pruning.
     with patch("console.record.retention.NEWEST_AUDIT", 2):
         chosen = rules(Retention(audit=days), NOW)
     with open_maintenance(path) as upkeep:
-        upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
+        upkeep.prune(chosen, NOW, lambda *progress: None, [0] * len(chosen))
 
 
 def plain(path: Path, cell: audit_queries.AuditCell) -> list[str]:
-    """The events of the cell by a look at each that is held, newest first."""
+    """The events of the cell, newest first, found by examining every stored event."""
     form = "%Y-%m-%dT%H" if cell.span.grain == "hour" else "%Y-%m-%d"
     found = rows(
         path,
@@ -123,14 +123,14 @@ def listed(path: Path, cell: audit_queries.AuditCell) -> list[str]:
         found += (frame["instance_id"] + frame["id"]).tolist() if len(frame) else []
         if len(frame) < 7:
             return found
-    raise AssertionError("pages without an end")
+    raise AssertionError("there are too many pages")
 
 
-def test_a_late_event_of_a_pruned_day_is_listed_with_those_that_pruning_left(tmp_path: Path) -> None:
+def test_a_late_event_of_a_pruned_day_is_listed_with_the_remaining_events(tmp_path: Path) -> None:
     path, at, known = tmp_path / "console.db", NOW // HOUR * HOUR - 40 * DAY, {}
     open_store(path).close()
     words = dict.fromkeys(WORDS)
-    # The newest two of the instance stay, so the edge of its pruning is the day of the fourth.
+    # The newest two are kept, so the pruned time ends with the day of the third newest.
     sync(path, [{"instance": 0, "id": number, "at": at + number * DAY, **words} for number in range(5)], 0, known)
     prune(path, 30)
     sync(path, [{"instance": 2, "id": 9, "at": at + 9, **words}], 1, known)
@@ -153,7 +153,7 @@ def event_of(number: int, at: float) -> dict:
 
 
 @settings(max_examples=20, deadline=None)
-# A pruning that keeps more than the one before it.
+# A second pruning that keeps more than the first.
 @example(
     steps=[[event_of(0, NOW - 3 * 86400), event_of(1, NOW - 400), event_of(2, NOW - 400)], 1, 30],
     by="source",
@@ -170,20 +170,20 @@ def event_of(number: int, at: float) -> dict:
     grain=st.sampled_from(["day", "hour"]),
     instance=st.sampled_from(["", ident(0), ident(1)]),
 )
-def test_the_page_counts_as_a_plain_count_does(
+def test_the_counts_and_lists_match_a_simple_count_of_the_events(
     steps: list, by: str, pick: tuple[bool, bool, bool, int], days: int, grain: str, instance: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path, known, told = Path(folder) / "console.db", {}, {}
+        path, known, sent = Path(folder) / "console.db", {}, {}
         open_store(path).close()
         for number, step in enumerate(steps):
             if isinstance(step, int):
                 prune(path, step)
             else:
-                # The API says the same of an id each time.
-                step = [told.setdefault((event["instance"], event["id"]), event) for event in step]
+                # The API always sends the same event for an id.
+                step = [sent.setdefault((event["instance"], event["id"]), event) for event in step]
                 sync(path, step, number, known)
-                # One that is read twice is counted once.
+                # An event that is read twice is counted once.
                 sync(path, step, number, known)
         span = audit_queries.span_of(days, grain, NOW, instance)  # type: ignore[arg-type]
         counts = audit_queries.audit_over_time(path, by, audit_queries.span_of(days, "day", NOW, instance))
@@ -214,7 +214,7 @@ def test_the_page_counts_as_a_plain_count_does(
         newest = rows(path, "SELECT instance_id, total, max(taken_at) AS at FROM audit_summaries GROUP BY instance_id")
         totals = audit_queries.audit_totals(path)
         mine = Counter(ident(number) for number, _id in known)
-        # What is held beyond what the API still counts makes up for nothing.
+        # Events that the API no longer counts do not make up for missing events of other instances.
         held = sum(min(mine[row["instance_id"]], row["total"]) for row in newest)
         assert (totals["instances"], totals["held"]) == (len(newest), held)
         assert totals["total"] == sum(row["total"] for row in newest)

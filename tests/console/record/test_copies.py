@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy for review: it says so, no sync goes into it by any way, and it can be made a database of its own."""
+"""A copy for review: it is marked as a copy, nothing can be synced into it, and it can be adopted as a database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOW = 1795514400.0  # 2026-11-24 10:00 UTC
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of NOW; the reviewer has a run log of his own."""
+    """A copy made at NOW, and another run log that is not in it."""
     shelf = tmp_path / "a shelf"
     shelf.mkdir()
     seed_small(tmp_path / "console.db", tmp_path / "theirs", time.time())
@@ -46,9 +46,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return shelf / "copy.db"
 
 
-def refused(arguments: list[str], said: pytest.CaptureFixture[str]) -> bool:
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> bool:
     code = main(arguments)
-    complaint = said.readouterr().err
+    complaint = capsys.readouterr().err
     return (
         code == 3 and "is a copy of 2026-11-24 10:00 UTC for review" in complaint and len(complaint.splitlines()) == 1
     )
@@ -66,27 +66,27 @@ def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: p
         open_ledger(copy)
     assert main(["migrate"]) == 0
     assert refused(["sync", "--no-api", "--quiet"], capsys)
-    # Neither the refusals nor the looks left anything.
+    # Neither the refused commands nor reading left files behind.
     assert [p.name for p in copy.parent.iterdir() if p.stat().st_size] == ["copy.db"]
     assert main(["runs"]) == 0 and ident(9, 0x9A) not in capsys.readouterr().out
-    # The sentence names the command that helps, for a shell.
+    # The message contains the command to adopt the copy, quoted for a shell.
     with pytest.raises(DatabaseProblem) as caught:
         open_store(copy)
-    words_of_it = shlex.split(str(caught.value).partition("python -m console ")[2])
-    assert words_of_it == ["migrate", "--adopt", "--db", str(copy)]
-    assert main(words_of_it) == 0
+    command = shlex.split(str(caught.value).partition("python -m console ")[2])
+    assert command == ["migrate", "--adopt", "--db", str(copy)]
+    assert main(command) == 0
     assert "no longer a copy" in capsys.readouterr().out
     assert main(["sync", "--no-api", "--quiet"]) == 0
     assert main(["runs"]) == 0 and ident(9, 0x9A) in capsys.readouterr().out
     kept = record_health.last_maintenance(copy)
     assert (kept.copied_at, freshness.freshness(copy).copied_at) == (None, None)
     assert rows(copy, "SELECT detail_json FROM upkeep WHERE kind = 'adopt'")[0]["detail_json"].count(str(NOW)) == 1
-    assert main(words_of_it) == 0
+    assert main(command) == 0
     assert "it was not a copy" in capsys.readouterr().err
     assert before != copy.read_bytes()
 
 
-def test_a_refused_sync_changes_no_byte_of_a_copy_nor_of_an_older_one(
+def test_a_refused_sync_changes_no_byte_of_a_copy_even_of_an_older_version(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     older = copy.with_name("older.db")
@@ -100,33 +100,33 @@ def test_a_refused_sync_changes_no_byte_of_a_copy_nor_of_an_older_one(
         before = file.read_bytes()
         assert refused(["sync", "--no-api", "--quiet", "--db", str(file)], capsys)
         assert file.read_bytes() == before
-    # A copy of a copy is of the first one's moment, and says from where that was.
+    # A copy of a copy has the time and the source of the first copy.
     back_up(copy, copy.with_name("second.db"), NOW + 5000)
     kept = record_health.last_maintenance(copy.with_name("second.db"))
     assert (kept.copied_at, kept.copy) == (NOW, {"file": str(copy.parents[1] / "console.db")})
 
 
-def test_the_pages_of_a_copy_say_so_and_offer_no_sync(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_of_a_copy_are_marked_and_offer_no_sync(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in declared_pages():
         query = {"id": {"instance": ident(3, 0xB0), "run": RUN}.get(page, FLEET), "a": FLEET, "b": OPEN}
         app = opened(monkeypatch, copy, page, **query)
         assert not app.exception
-        said = words(app)
-        assert frames.SYNC not in said, f"{page}: {said}"
-        # What was done from the console has no time up to which it is known.
-        assert page == "actions" or "Copy made 2026-11-24 10:00 UTC" in said, f"{page}: {said[:900]}"
+        shown = words(app)
+        assert frames.SYNC not in shown, f"{page}: {shown}"
+        # The page with the actions of the console does not show the age of the record.
+        assert page == "actions" or "Copy made 2026-11-24 10:00 UTC" in shown, f"{page}: {shown[:900]}"
         assert not [button for button in app.button if button.label == "Sync now"]
         if page == "record":
-            assert str(copy.parents[1] / "console.db") in said
-            assert "migrate --db" in said and "--adopt" in said
-    # The same reviewer's own database offers it.
+            assert str(copy.parents[1] / "console.db") in shown
+            assert "migrate --db" in shown and "--adopt" in shown
+    # The pages of the original database offer it.
     app = opened(monkeypatch, copy.parents[1] / "console.db", "overview")
     assert [button for button in app.button if button.label == "Sync now"]
     assert "Copy made" not in words(app)
 
 
-def test_nobody_acts_from_a_copy(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried must be written down, and nothing is written into a copy."""
+def test_the_pages_of_a_copy_offer_no_actions(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts must be recorded, and nothing is written to a copy."""
     monkeypatch.setattr("console.web.sign_in.acting", lambda: Acting(enabled=True))
     monkeypatch.setattr(
         "console.web.sign_in.visitor", lambda: Identity("https://id.example", "o-1", "op", "operator", "")

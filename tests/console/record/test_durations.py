@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same durations give the same median and 95th percentile wherever they are shown, and in the plan of a run."""
+"""The median and the 95th percentile of durations are the same wherever they are shown, and in the plan of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSTANCE = ident(5, 0xB0)
 
 
 @pytest.mark.parametrize("count", [4, 5, 19, 20, 21, 50])
-def test_the_same_durations_have_the_same_percentiles_on_every_page_and_in_the_plan(tmp_path: Path, count: int) -> None:
+def test_percentiles_of_durations_are_the_same_on_every_page_and_in_the_plan(tmp_path: Path, count: int) -> None:
     took = [300.0 + (37 * n) % count * 10 for n in range(count)]
     path, reads = tmp_path / "console.db", []
     for number, seconds in enumerate(took):
@@ -45,7 +45,7 @@ def test_the_same_durations_have_the_same_percentiles_on_every_page_and_in_the_p
     known = [Member("agent", INSTANCE, "1", "2", True, "outdated")]
     assert expect([known], {INSTANCE: took})[0].p50 == p50
 
-    # One rollout whose targets took just as long, and one that has been at work for three times the p95 and a second.
+    # A rollout with the same durations, and one that has been running for a second longer than three times the p95.
     same = [target(n, SAME, "succeeded", NOW - 9000, NOW - 9000, NOW - 9000 + s) for n, s in enumerate(took, 100)]
     running = target(5, OPEN, "in_progress", NOW - 3 * (p95 or 0) - 1, NOW - 3 * (p95 or 0) - 1, None)
     with open_store(path) as store:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened on one instance in a period: everything of it once, and nothing of another instance or time."""
+"""The history of one instance in a period."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from console.record.write.store import open_store
 from tests.console.support.seeded import RUN, TENANT, RunLog, host_name, ident, iso, rollout_read, target
 
 TEN = 1_800_000_000.0
-"""The ten o'clock of these tests."""
+"""The time that counts as 10:00 in these tests."""
 HOST, ID = host_name(1), ident(1, 0xB0)
 MINUTE = 60.0
 
@@ -29,7 +29,7 @@ def health(at: float, status: str) -> InstanceRows:
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Around ten: a rollout by others, a run with one of its own, a restart, health, audit events."""
+    """Around 10:00: a rollout by others, a run with its own rollout, a restart, health checks, and audit events."""
     folder = tmp_path_factory.mktemp("history")
     path = folder / "console.db"
     others, own = ident(1, 0x0A11CE), ident(2, 0x0A11CF)
@@ -74,44 +74,44 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def told(record: Path, since: float, until: float, most: int = 200) -> list[tuple[str, str, str]]:
-    """Kind, what and status of each event, oldest first."""
+def entries(record: Path, since: float, until: float, most: int = 200) -> list[tuple[str, str, str]]:
+    """Kind, name and status of each entry, oldest first. Times are in minutes after TEN."""
     found = history(record, TENANT, ID, HOST, TEN + since * MINUTE, TEN + until * MINUTE, most)
     assert found["at"].is_monotonic_decreasing
     return [(row.kind, row.what, row.status) for row in found[::-1].itertuples()]
 
 
-def test_from_ten_to_ten_past_there_is_each_kind_once(record: Path) -> None:
-    found = told(record, 0, 10)
+def test_a_period_of_ten_minutes_contains_one_entry_of_each_kind(record: Path) -> None:
+    found = entries(record, 0, 10)
     assert found == [
         ("playbook", "playbooks/rolling_redeploy.yml", "failed"),
         ("rollout", "instance rollout", "failed"),
         ("audit", "tool_call", "error"),
-        # Of health only the changes, of audit events only those that are no success.
+        # Only changes of health, and only audit events that are not a success.
         ("health", "health check", "unhealthy"),
         ("action", "power_cycle", "completed"),
         ("health", "health check", "healthy"),
     ]
 
 
-def test_a_health_that_was_the_same_before_the_period_is_no_change_in_it(record: Path) -> None:
-    assert ("health", "health check", "healthy") not in told(record, -25, 2)
-    assert told(record, -35, -25) == [("health", "health check", "healthy")]
+def test_a_health_check_without_a_change_is_not_in_the_history(record: Path) -> None:
+    assert ("health", "health check", "healthy") not in entries(record, -25, 2)
+    assert entries(record, -35, -25) == [("health", "health check", "healthy")]
 
 
-def test_what_began_before_and_ended_in_the_period_is_in_it(record: Path) -> None:
-    assert told(record, -6, 0) == [("rollout", "fleet rollout", "succeeded")]
-    assert ("playbook", "playbooks/rolling_redeploy.yml", "failed") in told(record, 1.5, 1.8)
+def test_the_history_contains_what_began_before_the_period_and_ended_in_it(record: Path) -> None:
+    assert entries(record, -6, 0) == [("rollout", "fleet rollout", "succeeded")]
+    assert ("playbook", "playbooks/rolling_redeploy.yml", "failed") in entries(record, 1.5, 1.8)
 
 
-def test_nothing_of_another_time_or_instance_is_in_it(record: Path) -> None:
-    assert told(record, 40, 60) == []
+def test_the_history_contains_nothing_of_another_time_or_instance(record: Path) -> None:
+    assert entries(record, 40, 60) == []
     found = history(record, TENANT, ID, HOST, TEN, TEN + 3600)
     assert set(found["detail"][found["kind"] == "audit"]) == {"search-1"}
     assert not len(history(record, "http://another.example", ID, "", TEN, TEN + 3600))
 
 
-def test_the_rollout_of_a_run_leads_to_the_run_and_the_details_say_why_and_who(record: Path) -> None:
+def test_a_rollout_links_to_its_run_and_the_details_give_reason_and_user(record: Path) -> None:
     found = history(record, TENANT, ID, HOST, TEN, TEN + 600).set_index("kind")
     assert found.loc["rollout", "operation"] == found.loc["playbook", "operation"] == RUN
     assert found.loc["rollout", "detail"] == "checksum mismatch"
@@ -121,5 +121,5 @@ def test_the_rollout_of_a_run_leads_to_the_run_and_the_details_say_why_and_who(r
     assert others["operation"].tolist() == [ident(1, 0x0A11CE)]
 
 
-def test_the_newest_are_kept_where_there_are_more_than_are_asked_for(record: Path) -> None:
-    assert told(record, 0, 10, most=2) == told(record, 0, 10)[-2:]
+def test_a_limited_history_contains_the_newest_entries(record: Path) -> None:
+    assert entries(record, 0, 10, most=2) == entries(record, 0, 10)[-2:]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beginning of an id, as it is copied from a table."""
+"""Finding an id by its beginning, as copied from a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, fleet_rollout, host_name, ident
 
 
-def test_the_beginning_of_one_id_or_host_name_is_enough_and_of_several_it_is_none(tmp_path: Path) -> None:
+def test_an_id_or_host_name_is_found_by_its_beginning_if_that_is_unique(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with open_store(database) as store:
         store.put_tenant(TENANT, 1e9)

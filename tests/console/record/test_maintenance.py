@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeping: what a pruning removes and what it never does, backups, and databases of other versions."""
+"""Maintenance: what pruning deletes and keeps, backups, and databases of other versions."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def put_events(path: Path, instance: str, ages_days: list[float], prefix: str = 
 
 
 def prune(path: Path, retention: Retention, now: float = NOW) -> dict[str, int]:
-    """Prune, and see that the dry run had said so."""
-    told = record_health.prunable(path, retention, now).set_index("what")["rows"].to_dict()
+    """Prune, and check that the dry run predicted the numbers."""
+    predicted = record_health.prunable(path, retention, now).set_index("what")["rows"].to_dict()
     with open_maintenance(path) as opened:
-        gone = opened.prune(rules(retention, now), now, silent, list(told.values()))
-    assert gone == told
+        gone = opened.prune(rules(retention, now), now, silent, list(predicted.values()))
+    assert gone == predicted
     return gone
 
 
@@ -80,7 +80,7 @@ def daily(path: Path) -> int:
     return rows(path, "SELECT coalesce(sum(n), 0) AS n FROM audit_daily")[0]["n"]
 
 
-def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
+def test_results_are_pruned_by_the_end_of_their_run_and_the_run_itself_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "SLICE", 7)
@@ -105,7 +105,7 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
     after = dump(path)
     changed = {table for table in before if before[table] != after[table]}
     assert changed - {"sqlite_stat1", "sqlite_stat4"} == {"host_results", "upkeep"}
-    # The second one finds nothing, writes nothing and is no new entry.
+    # A second pruning finds nothing, writes nothing and adds no entry.
     assert sum(prune(path, Retention(), NOW + 1).values()) == 0
     assert dump(path) == after
     kept = record_health.last_maintenance(path)
@@ -113,7 +113,7 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
 
 
 @pytest.mark.parametrize(("server_at", "read_at"), [(None, NOW), (NOW, NOW), (NOW, NOW + 400 * DAY)])
-def test_a_pruning_by_a_clock_that_is_ahead_goes_by_when_the_api_was_last_read(
+def test_with_a_clock_that_is_ahead_pruning_uses_the_time_of_the_last_read_of_the_api(
     server_at: float | None, read_at: float, tmp_path: Path
 ) -> None:
     path = tmp_path / "console.db"
@@ -121,7 +121,7 @@ def test_a_pruning_by_a_clock_that_is_ahead_goes_by_when_the_api_was_last_read(
     put_run(path, "old", "successful", 91, 20)
     put_events(path, ident(1, 0xB0), [n * 0.25 for n in range(200)])
     with open_store(path) as store:
-        # The last one is a sync by the clock that was ahead already: the server told it the time.
+        # In the last case the sync already ran with the wrong clock, but it has the time of the server.
         store.put_cursor(Cursor("api", TENANT, last_ts=server_at, last_ok_at=read_at))
     before = record_health.prunable(path, Retention(), NOW)
     assert before["rows"][0] == 20 and before["rows"][2] > 0
@@ -131,7 +131,7 @@ def test_a_pruning_by_a_clock_that_is_ahead_goes_by_when_the_api_was_last_read(
     assert left(path) == {"fresh": 20}
 
 
-def test_a_tenant_that_is_no_longer_read_does_not_hold_up_the_pruning(tmp_path: Path) -> None:
+def test_a_retired_tenant_does_not_delay_the_pruning(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     put_run(path, "old", "successful", 91, 20)
     with open_store(path) as store:
@@ -143,14 +143,14 @@ def test_a_tenant_that_is_no_longer_read_does_not_hold_up_the_pruning(tmp_path: 
     assert prune(path, Retention())["results of runs that went well"] == 20
 
 
-def test_a_pruned_day_keeps_its_counts_and_a_late_sync_does_not_bring_its_events_back(tmp_path: Path) -> None:
+def test_a_pruned_day_keeps_its_counts_and_a_later_sync_does_not_restore_its_events(tmp_path: Path) -> None:
     path, instance = tmp_path / "console.db", ident(1, 0xB0)
     ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]
     assert put_events(path, instance, ages) == len(ages)
     assert daily(path) == len(ages)
     assert prune(path, Retention())["raw audit events"] == 300
     assert (daily(path), rows(path, "SELECT count(*) AS n FROM audit_events")[0]["n"]) == (len(ages), NEWEST_AUDIT)
-    # The API still has them, and sends them again beside a late one of a pruned day and a new one.
+    # The API still sends the pruned events, and also a late event of a pruned day and a new event.
     assert put_events(path, instance, ages) == 0
     assert put_events(path, instance, [40.05, 0.5], prefix="late") == 1
     assert daily(path) == len(ages) + 1
@@ -173,14 +173,12 @@ def test_pruning_audits_never_changes_the_daily_counts(ages: list[float], days: 
         assert dump(path)["audit_daily"] == counted
         stamps = [row["event_ts"] for row in rows(path, "SELECT event_ts FROM audit_events")]
         assert len(stamps) >= min(len(ages), NEWEST_AUDIT)
-        # Nothing goes early.
+        # No event is deleted too early.
         young = [age for age in ages if age + later < days]
         assert len(stamps) >= len(young)
 
 
-def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_pruning_is_completed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "SLICE", 50)
     path, instance = tmp_path / "console.db", ident(1, 0xB0)
     ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]
@@ -193,13 +191,13 @@ def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
 
     with pytest.raises(KeyboardInterrupt), open_maintenance(path) as opened:
         opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
-    # What went stays out, though the pruning is not through.
+    # The deleted events do not return, although the pruning has not finished.
     assert put_events(path, instance, ages) == 0
     assert daily(path) == len(ages)
     assert prune(path, Retention())["raw audit events"] == 200
 
 
-def test_the_newest_health_check_of_an_instance_stays(tmp_path: Path) -> None:
+def test_the_newest_health_check_of_an_instance_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
         store.put_rollouts([fleet_rollout(FLEET, 2, 2, NOW - 500)])
@@ -213,12 +211,12 @@ def test_the_newest_health_check_of_an_instance_stays(tmp_path: Path) -> None:
     assert rows(path, "SELECT count(*) AS n FROM health_checks") == [{"n": 3}]
 
 
-def test_old_actions_and_former_versions_go_and_the_newest_of_each_instance_stay(tmp_path: Path) -> None:
+def test_old_actions_and_versions_are_pruned_but_the_newest_of_each_instance_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
         store.put_rollouts([fleet_rollout(FLEET, 2, 2, NOW - 500)])
     with sqlite3.connect(path) as conn:
-        # 130 of the first instance, the youngest 370 days old; one of the second and one without a time.
+        # 130 actions of the first instance, the newest 370 days old; two of the second, one of them without a time.
         conn.executemany(
             "INSERT INTO instance_actions (tenant, instance_id, action_id, status, created_at)"
             " VALUES (?, ?, ?, 'completed', ?)",
@@ -244,7 +242,7 @@ def test_old_actions_and_former_versions_go_and_the_newest_of_each_instance_stay
     ]
 
 
-def test_never_keeps_everything(tmp_path: Path) -> None:
+def test_a_retention_of_never_keeps_everything(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     put_run(path, "ancient", "successful", 4000, 5)
     assert prune(path, NEVER) == {}
@@ -254,7 +252,7 @@ def test_never_keeps_everything(tmp_path: Path) -> None:
 # The command
 
 
-def test_prune_wants_yes_or_a_dry_run(
+def test_prune_requires_yes_or_a_dry_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "console.db"
@@ -275,9 +273,9 @@ def test_prune_wants_yes_or_a_dry_run(
         assert left_with.value.code == 2
         assert complaint in capsys.readouterr().err
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
-    said = capsys.readouterr()
-    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 6]
-    assert "20 rows would be deleted; nothing was deleted" in said.err
+    printed = capsys.readouterr()
+    assert [row["rows"] for row in json.loads(printed.out)] == [20, *[0] * 6]
+    assert "20 rows would be deleted; nothing was deleted" in printed.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
     assert left(path) == {"old": 20}
@@ -286,13 +284,13 @@ def test_prune_wants_yes_or_a_dry_run(
     assert capsys.readouterr().err == ""
 
 
-def test_a_backup_is_one_whole_private_file_and_is_remembered(
+def test_a_backup_is_a_complete_private_file_and_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, copy = tmp_path / "console.db", tmp_path / "copy.db"
     seed_small(path, tmp_path / "runs", NOW)
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
-    # Somebody is in the middle of writing.
+    # Another process is writing.
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE rollouts SET status = 'half way'")
@@ -314,7 +312,7 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
     kept = record_health.last_maintenance(path)
     assert (kept.backup["file"], kept.backup["bytes"]) == (str(copy), copy.stat().st_size)
     assert kept.backup_at is not None and abs(kept.backup_at - time.time()) < 60
-    # It is not made a second time over itself, and the copy is a console's database like the first.
+    # An existing backup is not overwritten, and it can be read like the original.
     before = copy.read_bytes()
     assert main(["backup", str(copy)]) == 3
     assert "is not overwritten" in capsys.readouterr().err
@@ -322,7 +320,7 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
     assert rollouts.rollouts(copy)[1] == rollouts.rollouts(path)[1]
 
 
-def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_backup_leaves_no_file(tmp_path: Path) -> None:
     path, copy = tmp_path / "console.db", tmp_path / "copy.db"
     with pytest.raises(DatabaseProblem, match="There is no database"):
         back_up(path, copy, NOW)
@@ -343,7 +341,7 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
 # Other versions, and places that cannot be written
 
 
-def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_how(
+def test_an_older_database_can_be_backed_up_but_must_be_migrated_to_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, copy = tmp_path / "old.db", tmp_path / "copy.db"
@@ -374,17 +372,17 @@ def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_h
     assert capsys.readouterr().out.startswith("CRITICAL  database: ")
 
 
-AS_SOMEBODY_ELSE = """
+AS_ANOTHER_ACCOUNT = """
 import contextlib, io, os, sys
 import pandas, plotly, requests, streamlit
 from console.__main__ import main
 copy, other, *commands = sys.argv[1:]
 os.execve = lambda *_: sys.exit(print("served"))
-# A first run on another database imports what the commands need: the other account may not read the checkout.
+# Run first with another database to import everything, because the other account may not read the checkout.
 for command in commands:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main([*command.split(), "--db", other])
-if os.geteuid() == 0:  # root may write everywhere
+if os.geteuid() == 0:  # root can write everywhere
     os.setgroups([])
     os.setegid(65534)
     os.seteuid(65534)
@@ -393,7 +391,7 @@ for command in commands:
 """
 
 
-def test_a_copy_is_reviewed_where_nothing_can_be_written_and_without_an_api() -> None:
+def test_a_copy_can_be_reviewed_in_a_read_only_folder_without_an_api() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         seed_small(folder / "console.db", folder / "runs", NOW)
@@ -406,7 +404,7 @@ def test_a_copy_is_reviewed_where_nothing_can_be_written_and_without_an_api() ->
         before = (shelf / "copy.db").read_bytes()
         commands = ["runs", "failures", "stuck", "prune --dry-run", "prune --yes", "serve --port 0"]
         done = subprocess.run(
-            [sys.executable, "-c", AS_SOMEBODY_ELSE, str(shelf / "copy.db"), str(folder / "console.db"), *commands],
+            [sys.executable, "-c", AS_ANOTHER_ACCOUNT, str(shelf / "copy.db"), str(folder / "console.db"), *commands],
             cwd=CHECKOUT,
             env={k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")},
             capture_output=True,
@@ -417,10 +415,12 @@ def test_a_copy_is_reviewed_where_nothing_can_be_written_and_without_an_api() ->
         assert (shelf / "copy.db").read_bytes() == before
         shelf.chmod(0o755)
         shutil.rmtree(shelf)
-    said = done.stdout.splitlines()
-    codes = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in said if line.rpartition(" ")[0] in commands}
+    printed = done.stdout.splitlines()
+    codes = {
+        line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in printed if line.rpartition(" ")[0] in commands
+    }
     assert {c: codes[c] for c in commands[:5]} == dict.fromkeys(commands[:4], "0") | {"prune --yes": "3"}, done.stderr
     assert "cannot be written" in done.stderr
-    assert "served" in said, done.stderr
-    assert any(line.startswith(RUN) for line in said)
+    assert "served" in printed, done.stderr
+    assert any(line.startswith(RUN) for line in printed)
     assert "Traceback" not in done.stderr

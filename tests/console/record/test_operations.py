@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operations as the record has them: whose they are, what is folded into them, and what needs attention of them."""
+"""Operations in the record: who started them, which rollouts belong to them, and which need attention."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def put_run(
     ago: float,
     *,
     hosts: Sequence[str] = (),
-    told: dict[str, Any] | None = None,
+    reported: dict[str, Any] | None = None,
     results: Sequence[Row] = (),
     links: Sequence[tuple[str, str, str]] = (),
     flying: Sequence[str] = (),
@@ -69,13 +69,13 @@ def put_run(
     after: int | None = None,
     **run: Any,
 ) -> None:
-    """A run whose one task works on its hosts, ``ago`` seconds before NOW."""
+    """Store a run with one task on its hosts, started ``ago`` seconds before NOW."""
     started = NOW - ago
     row = {"run_id": run_id, "source": "callback", "playbook": "playbooks/rolling_redeploy.yml", "status": "successful",
            "started_at": started, "ended_at": started + 60, "heartbeat_at": started + 60, "check_mode": 0,
            "user": "mara", **run}  # fmt: skip
-    if told is not None:
-        row["stats_json"] = json.dumps(told if "left_out" in told else {"fleetops_report": told})
+    if reported is not None:
+        row["stats_json"] = json.dumps(reported if "left_out" in reported else {"fleetops_report": reported})
     key = {"run_id": run_id}
     rows = RunRows(
         row,
@@ -83,7 +83,7 @@ def put_run(
                 "hosts_json": json.dumps(list(hosts)), "started_at": started}],
         tasks=[{**key, "counter": 2, "play_counter": 1, "name": "Work", "action": action, "started_at": started}],
         results=[{**key, "counter": 3 + n, "play_counter": 1, "task_counter": 2, "kind": "result", "changed": 0,
-                  "ended_at": started + 50, **one_of} for n, one_of in enumerate(results)],
+                  "ended_at": started + 50, **result} for n, result in enumerate(results)],
         links=[{**key, "kind": kind, "ref": ref, "counter": 3, "host": host} for kind, ref, host in links],
         in_flight=[{**key, "host": host, "counter": 2, "task_counter": 2, "started_at": started} for host in flying],
     )  # fmt: skip
@@ -92,7 +92,7 @@ def put_run(
 
 
 def put_rollout(path: Path, number: int, ago: float, *words: str, scope: str = "fleet", first: int = 0) -> str:
-    """A rollout with a target of each of the first instances, ``ago`` seconds before NOW."""
+    """Store a rollout created ``ago`` seconds before NOW, with a target for each status in ``words``."""
     rollout_id, created = ident(number, 0x7700), NOW - ago
     is_open = any(word in ("queued", "in_progress") for word in words)
     targets = [
@@ -124,7 +124,7 @@ def test_an_empty_record_has_no_operations(path: Path) -> None:
     assert attention(path, NOW)["title"].tolist() == []
 
 
-def test_a_rollout_is_folded_into_the_run_that_started_it_and_not_into_one_that_followed_it(path: Path) -> None:
+def test_a_rollout_belongs_to_the_run_that_started_it_and_not_to_one_that_adopted_it(path: Path) -> None:
     own = put_rollout(path, 1, 900, "succeeded", scope="instance")
     followed = put_rollout(path, 2, 5000, "succeeded", "failed")
     of_old = put_rollout(path, 3, 6000, "succeeded")
@@ -133,10 +133,10 @@ def test_a_rollout_is_folded_into_the_run_that_started_it_and_not_into_one_that_
     put_run(path, "starts", 950, hosts=[A], links=[("rollout", own, A)], results=[updated])
     put_run(path, "follows", 800, playbook="fleet_rollout.yml", hosts=["localhost"],
             links=[("rollout", followed, "localhost"), ("adopted", followed, "localhost")],
-            told={"rollout_id": followed, "adopted": True, "rollout": {"total_targets": 2}, "why": ""})  # fmt: skip
-    # Of a record of before the second link, only the report says it.
+            reported={"rollout_id": followed, "adopted": True, "rollout": {"total_targets": 2}, "why": ""})  # fmt: skip
+    # In an older record, without the second link, only the report contains this.
     put_run(path, "followed", 700, playbook="fleet_rollout.yml", links=[("rollout", of_old, "localhost")],
-            told={"rollout_id": of_old, "adopted": True, "rollout": {}, "why": ""})  # fmt: skip
+            reported={"rollout_id": of_old, "adopted": True, "rollout": {}, "why": ""})  # fmt: skip
     assert keys(path) == ["followed", "follows", "starts", followed, of_old, alone]
     by_key = {row["key"]: row for row in rows(path)}
     assert (by_key["starts"]["rollouts"], by_key["starts"]["updated"], by_key["starts"]["to_version"]) == (
@@ -154,7 +154,7 @@ def test_a_rollout_is_folded_into_the_run_that_started_it_and_not_into_one_that_
     assert found is not None and found.followed == (followed,) and len(found.instances) == 0
 
 
-def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -> None:
+def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path) -> None:
     mine = put_rollout(path, 1, 40, "in_progress", scope="instance", first=1)
     theirs = put_rollout(path, 2, 30, "in_progress", scope="instance", first=2)
     put_run(path, "r", 45, hosts=[A, B, C], status="running", ended_at=None, flying=[B],
@@ -169,7 +169,7 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     assert found.instances.set_index("host")["rollout_id"][B] == mine
     assert found.rollouts["rollout_id"].tolist() == [mine]
     assert rollouts.targets_of_run(path, "r")[["host", "status"]].to_numpy().tolist() == [[B, "in_progress"]]
-    # Its process was killed: what the server says of the redeploy that it had sent counts.
+    # Its process was killed, so the result of its redeploy comes from the server.
     put_run(path, "r", 45, hosts=[A, B, C], status="lost", ended_at=None, heartbeat_at=NOW - 40, flying=[B],
             results=[{"host": A, "status": "ok", "changed": 1}], after=1)  # fmt: skip
     put_rollout(path, 1, 40, "failed", scope="instance", first=1)
@@ -179,7 +179,7 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     assert found is not None and [failure.message for failure in found.failures] == [REASON]
 
 
-def test_a_fleet_rollout_under_way_belongs_to_the_run_that_started_it_and_not_to_one_that_follows_it(
+def test_a_fleet_rollout_in_progress_belongs_to_the_run_that_started_it(
     path: Path,
 ) -> None:
     before = put_rollout(path, 1, 500, "succeeded", "in_progress")
@@ -192,7 +192,7 @@ def test_a_fleet_rollout_under_way_belongs_to_the_run_that_started_it_and_not_to
     put_run(path, "starts", 95, **follows)
     put_run(path, "looks", 94, check_mode=1, **follows)
     found = {row["key"]: row for row in rows(path)}
-    # Two runs may have started it: it is folded into both rather than told of as somebody else's.
+    # Either run may have started it, so it belongs to both and is not listed separately.
     assert started not in found
     assert [found["starts"][key] for key in ("verdict", "updated", "running", "waiting")] == ["running", 1, 1, 1]
     assert found["looks"]["instances"] == 0
@@ -213,7 +213,7 @@ def put_evidence(path: Path, run_id: str, *documents: tuple[str, dict[str, Any]]
         store.put_run(RunRows(run, plays=plays, evidence=rows_of_it), Cursor("spool", run_id, position=1), after=None)
 
 
-def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(path: Path) -> None:
+def test_a_killed_run_is_described_by_its_plan_or_by_the_report_that_it_had_written(path: Path) -> None:
     plan = {"plan_hash": "p", "counts": {"batches": 3, "planned": 2, "left_alone": 1, "gone": 1}, "left_alone": [C],
             "gone": [D], "batches": [{"size": 1, "instances": [A]}, {"size": 1, "instances": [B]}]}  # fmt: skip
     gate = {"verdict": "pass", "checks": [{"name": "budget", "verdict": "pass", "reason": "No instance failed."}]}
@@ -224,30 +224,30 @@ def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(pat
     assert found is not None
     assert [(one.batch, one.verdict, one.figures) for one in found.gates] == [(1, "pass", "No instance failed")]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
-    # Of thousands only the first names are kept, and the numbers of all.
+    # In a truncated plan only the first names are kept, with the complete counts.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}
     put_evidence(path, "cut", ("plan", cut))
     assert operation(path, "cut", NOW).plan["planned"] == 2  # type: ignore[union-attr]
     put_evidence(
-        path, "told", ("plan", plan), ("report", report("fail", updated=[A], failed=[B], current=[C], gone=[D]))
+        path, "reported", ("plan", plan), ("report", report("fail", updated=[A], failed=[B], current=[C], gone=[D]))
     )
     both = [("report", report(updated=[A])), ("report", report("fail", failed=[B], not_touched=[C]))]
     put_evidence(path, "imports_two", *both, status="failed")
     row = next(row for row in rows(path) if row["key"] == "imports_two")
     assert [row[key] for key in ("verdict", "updated", "failed", "not_touched")] == ["stopped", 1, 1, 1]
-    row = next(row for row in rows(path) if row["key"] == "told")
+    row = next(row for row in rows(path) if row["key"] == "reported")
     assert [row[key] for key in ("verdict", "updated", "failed", "current", "gone", "derived")] == [
         "lost", 1, 1, 1, 1, False]  # fmt: skip
 
 
-def test_an_old_run_without_results_does_not_say_that_nothing_was_touched(path: Path) -> None:
+def test_a_run_whose_results_were_pruned_does_not_claim_that_nothing_was_changed(path: Path) -> None:
     own = put_rollout(path, 1, 900, "succeeded", scope="instance")
     done = [{"host": host, "status": "ok", "changed": 1} for host in (A, B)]
     put_run(path, "r", 950, hosts=[A, B], results=done, links=[("rollout", own, A)])
     (row,) = rows(path)
     assert (row["updated"], row["sentence"]) == (2, "Complete. 2 updated.")
     with sqlite3.connect(path) as conn:
-        # As pruning does.
+        # Pruning does this.
         conn.execute("DELETE FROM host_results")
     (row,) = rows(path)
     assert (row["updated"], row["not_touched"]) == (1, 0)
@@ -256,14 +256,16 @@ def test_an_old_run_without_results_does_not_say_that_nothing_was_touched(path: 
 
 def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     fleet = put_rollout(path, 1, 4000, "succeeded", "succeeded")
-    put_run(path, "stopped", 3000, hosts=[A, B], status="failed", told=report("fail", failed=[A], not_touched=[B]))
-    put_run(path, "looked", 2000, hosts=[A], check_mode=1, told={**report(updated=[A]), "check_mode": True})
+    put_run(path, "stopped", 3000, hosts=[A, B], status="failed", reported=report("fail", failed=[A], not_touched=[B]))
+    put_run(path, "looked", 2000, hosts=[A], check_mode=1, reported={**report(updated=[A]), "check_mode": True})
     empty = ("first_play", "name", "template", "project", "playbook", "url", "created_at", "started_at", "finished_at",
              "explanation")  # fmt: skip
     job: Row = dict.fromkeys(empty)
     job |= {"job": "of_awx", "run_id": "of_awx", "origin": "https://awx.example", "job_id": "812"}
     job |= {"status": "successful", "launch_type": "manual", "launched_by": "jon", "complete": 1}
-    put_run(path, "of_awx", 1000, hosts=[C], user="jon", told=report(updated=[C]), job=job, playbook="books/reboot.yml")
+    put_run(
+        path, "of_awx", 1000, hosts=[C], user="jon", reported=report(updated=[C]), job=job, playbook="books/reboot.yml"
+    )
     with open_ledger(path) as ledger:
         act = {"attempt_id": "act", "at": NOW - 500, "user": "kim", "action": "pause", "name": fleet, "tenant": TENANT,
                "rollout_id": fleet, "targets": 2}  # fmt: skip
@@ -288,7 +290,7 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert keys(path, who="jon") == ["of_awx"]
     assert keys(path, who="198.51.100") == [fleet]
     assert keys(path, since=NOW - 2500, until=NOW - 900) == ["of_awx", "looked"]
-    # What began before the period and ended in it ran in it.
+    # An operation that began before the period and ended in it is included.
     assert keys(path, since=NOW - 3970, until=NOW - 3500) == [fleet]
     assert keys(path, since=NOW - 3950, until=NOW - 3500) == []
     assert keys(path, text="reboot") == ["of_awx"]
@@ -298,18 +300,18 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert (acted["category"], acted["message"]) == ("failed", "409: it has ended")
 
 
-def test_what_runs_is_found_without_a_look_at_the_reports_of_what_has_ended(path: Path) -> None:
-    put_run(path, "ended-run", 3000, hosts=[A], told=report(updated=[A]))
-    put_run(path, "goes-on", 60, hosts=[A], status="running", ended_at=None)
-    said: list[str] = []
+def test_running_operations_are_found_without_reading_the_reports_of_ended_ones(path: Path) -> None:
+    put_run(path, "ended-run", 3000, hosts=[A], reported=report(updated=[A]))
+    put_run(path, "in-progress", 60, hosts=[A], status="running", ended_at=None)
+    statements: list[str] = []
     with reading(path) as conn:
-        conn.set_trace_callback(said.append)
-        assert running(conn, NOW)["key"].tolist() == ["goes-on"]
-    assert any("goes-on" in sql for sql in said)
-    assert not [sql for sql in said if "ended-run" in sql]
+        conn.set_trace_callback(statements.append)
+        assert running(conn, NOW)["key"].tolist() == ["in-progress"]
+    assert any("in-progress" in sql for sql in statements)
+    assert not [sql for sql in statements if "ended-run" in sql]
 
 
-def test_a_host_is_found_by_its_name_whatever_others_contain_it(path: Path) -> None:
+def test_a_host_is_found_even_if_many_other_names_contain_the_search_text(path: Path) -> None:
     names = [*(f"agent-1{n:03d}" for n in range(60)), "agent-1"]
     with open_store(path) as store:
         for n, name in enumerate(names):
@@ -319,7 +321,7 @@ def test_a_host_is_found_by_its_name_whatever_others_contain_it(path: Path) -> N
     assert ident(60, 0x7700) in keys(path, text="agent-1")
 
 
-def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_one_outcome(path: Path) -> None:
+def test_a_truncated_report_keeps_its_counts_and_each_instance_has_one_outcome(path: Path) -> None:
     hosts = [f"agent-{n:05d}" for n in range(20_000)]
     whole = report("fail", updated=hosts[:19_000], failed=hosts[19_000:19_580], not_touched=hosts[19_580:])
     kept = cut_artifacts({"fleetops_report": whole}, 64 * 1024, Redactor())
@@ -328,7 +330,7 @@ def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_on
     results += [
         {"host": host, "status": "failed", "msg": f"{host}: checksum mismatch"} for host in hosts[19_000:19_580]
     ]
-    put_run(path, "big", 900, hosts=hosts, status="failed", told=kept, results=results)
+    put_run(path, "big", 900, hosts=hosts, status="failed", reported=kept, results=results)
     (row,) = rows(path)
     assert (row["updated"], row["failed"], row["not_touched"], row["derived"]) == (19_000, 580, 420, False)
     found = operation(path, "big", NOW)
@@ -339,9 +341,9 @@ def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_on
         "not_touched": 420,
     }
     assert sum(len(failure.hosts) for failure in found.failures) == 580
-    told = attention(path, NOW)
-    assert told["title"].tolist() == ["580 instances failed"]
-    assert (told["page"][0], told["id"][0], len(told["hosts"][0])) == ("run", "big", 6)
+    reported = attention(path, NOW)
+    assert reported["title"].tolist() == ["580 instances failed"]
+    assert (reported["page"][0], reported["id"][0], len(reported["hosts"][0])) == ("run", "big", 6)
 
 
 def put_instance(path: Path, kind: str, number: int, at: float, record: dict[str, Any]) -> None:
@@ -366,16 +368,16 @@ def titles(path: Path) -> list[str]:
     return attention(path, NOW)["title"].tolist()
 
 
-def test_a_failed_deploy_needs_no_attention_once_its_instance_is_current_by_whatever_means(path: Path) -> None:
+def test_a_failed_deployment_needs_no_attention_once_its_instance_is_up_to_date(path: Path) -> None:
     put_rollout(path, 1, 900, "failed", "failed")
     assert titles(path) == ["2 instances failed"]
-    # Read before it failed, and read after it with an update still waiting: that changes nothing.
+    # One was read before the failure, the other still has an available update: neither resolves the failure.
     put_instance(path, "updates", 0, NOW - 1000, versions("2.5.0"))
     put_instance(path, "updates", 1, NOW - 100, versions("2.4.0"))
     assert titles(path) == ["2 instances failed"]
     put_instance(path, "updates", 0, NOW - 100, versions("2.5.0"))
     assert titles(path) == [f"{B} failed"]
-    # A check predicts, and what it predicts is not done.
+    # A run in check mode only predicts changes.
     ok = {"host": B, "status": "ok", "changed": 1}
     put_run(path, "checked", 90, hosts=[B], check_mode=1, results=[ok])
     put_run(path, "looked", 80, hosts=[B], results=[ok])
@@ -384,7 +386,7 @@ def test_a_failed_deploy_needs_no_attention_once_its_instance_is_current_by_what
     assert titles(path) == []
 
 
-def test_a_failed_restart_is_over_when_the_instance_is_healthy_again(path: Path) -> None:
+def test_a_failed_restart_needs_no_attention_once_its_instance_is_healthy(path: Path) -> None:
     put_rollout(path, 1, 9000, "succeeded", "succeeded")
     bad = [{"host": host, "status": "failed", "msg": f"{host}: it did not come back within 600 s"} for host in (A, B)]
     put_run(path, "reboots", 900, hosts=[A, B, C], status="failed", action=REBOOT, playbook="reboot.yml", results=bad)
@@ -400,28 +402,28 @@ def test_a_failed_restart_is_over_when_the_instance_is_healthy_again(path: Path)
     assert titles(path) == []
 
 
-def test_alike_failures_of_a_rollout_and_of_a_run_are_one_cause(path: Path) -> None:
+def test_equal_failures_of_a_rollout_and_of_a_run_are_one_entry(path: Path) -> None:
     put_rollout(path, 1, 900, "failed")
     own = put_rollout(path, 2, 800, "failed", scope="instance", first=1)
     put_run(path, "r", 810, hosts=[B, C], status="failed", links=[("rollout", own, B)],
-            told={**report("fail", failed=[B, C]), "why": {B: f"It failed: {REASON}", C: REASON}})  # fmt: skip
+            reported={**report("fail", failed=[B, C]), "why": {B: f"It failed: {REASON}", C: REASON}})  # fmt: skip
     (entry,) = attention(path, NOW).itertuples()
     assert (entry.title, entry.detail, entry.hosts) == ("3 instances failed in 2 operations", REASON, (A, B, C))
     assert (entry.page, entry.id) == ("run", "r")
 
 
-def test_a_run_that_stopped_without_a_failed_instance_stands_until_its_playbook_goes_through(path: Path) -> None:
+def test_a_stopped_run_needs_attention_until_its_playbook_succeeds(path: Path) -> None:
     refused = {**report("fail", not_touched=[A]), "reasons": ["The window is closed."]}
-    put_run(path, "refused", 900, hosts=[A], status="failed", told=refused)
+    put_run(path, "refused", 900, hosts=[A], status="failed", reported=refused)
     (entry,) = attention(path, NOW).itertuples()
     assert (entry.status, entry.title, entry.detail) == ("stopped", "rolling_redeploy", "The window is closed.")
-    put_run(path, "checked", 500, hosts=[A], check_mode=1, told=report(updated=[A]))
+    put_run(path, "checked", 500, hosts=[A], check_mode=1, reported=report(updated=[A]))
     assert len(titles(path)) == 1
-    put_run(path, "done", 400, hosts=[A], told=report(updated=[A]))
+    put_run(path, "done", 400, hosts=[A], reported=report(updated=[A]))
     assert titles(path) == []
 
 
-def test_the_state_of_the_fleet_says_what_is_published_and_who_was_told_otherwise(path: Path) -> None:
+def test_the_state_of_the_fleet_contains_versions_health_policy_and_operations(path: Path) -> None:
     put_rollout(path, 1, 9000, "succeeded", "succeeded", "succeeded", "succeeded")
     put_rollout(path, 2, 10, "in_progress", "queued")
     put_instance(path, "updates", 0, NOW - 900, versions("2.4.0", "2.4.0"))
@@ -429,7 +431,7 @@ def test_the_state_of_the_fleet_says_what_is_published_and_who_was_told_otherwis
     put_instance(path, "updates", 2, NOW - 90, versions("2.4.0"))
     put_instance(path, "health", 1, NOW - 90, health("healthy", NOW - 90))
     put_instance(path, "health", 2, NOW - 30, health("degraded", NOW - 30))
-    put_run(path, "r", 900, hosts=[A], told=report(updated=[A]))
+    put_run(path, "r", 900, hosts=[A], reported=report(updated=[A]))
     with open_store(path) as store:
         store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 3}, NOW - 3600))
     (fleet,) = fleets(path, NOW)
@@ -445,7 +447,7 @@ def test_the_state_of_the_fleet_says_what_is_published_and_who_was_told_otherwis
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])
-def test_a_rollouts_instances_are_those_of_the_rule_each_by_its_newest_target(path: Path, status: str) -> None:
+def test_the_outcome_of_an_instance_in_a_rollout_is_that_of_its_newest_target(path: Path, status: str) -> None:
     rollout_id, created = ident(9, 0x7700), NOW - 600
     words = ("queued", "in_progress", "succeeded", "failed", "uncertain", "cancelled", "unheard")
     given = [
@@ -477,7 +479,7 @@ def test_a_rollouts_instances_are_those_of_the_rule_each_by_its_newest_target(pa
     assert {host for failure in found.failures for host in failure.hosts} == problems
 
 
-def test_a_run_of_more_hosts_than_a_page_shows_is_complete(path: Path) -> None:
+def test_a_run_with_more_hosts_than_a_page_shows_is_complete(path: Path) -> None:
     count, run_id = 5_200, "big"
     results = [{"host": host_name(n), "status": "ok"} for n in range(count)]
     ids = [ident(n, 0x88) for n in range(1_100)]

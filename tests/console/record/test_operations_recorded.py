@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operations of real playbook runs: their numbers are those of the runs' own reports, also where a run has none."""
+"""Operations of real playbook runs: the numbers match the reports of the runs, even without reading the reports."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def synced(sim: Simulator, database: Path, spools: Path, *, api: bool = True) ->
 
 
 def reports(spools: Path) -> dict[str, dict[str, Any]]:
-    """The report of each run by its id, as the run log has it."""
+    """The reports in the run logs, by run id."""
     found = {}
     for path in sorted(spools.glob("*.jsonl")):
         events = [json.loads(line) for line in path.open()]
@@ -63,7 +63,7 @@ def reports(spools: Path) -> dict[str, dict[str, Any]]:
 
 
 def killed(source: Path, folder: Path, run_id: str, keep: Callable[[list[dict[str, Any]]], int]) -> Path:
-    """The run log of a run as it would be if its process had been killed after so many events."""
+    """The run log of a run that was killed after ``keep(events)`` events, in ``folder``."""
     folder.mkdir()
     (path,) = source.glob(f"*{run_id}*.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -73,7 +73,7 @@ def killed(source: Path, folder: Path, run_id: str, keep: Callable[[list[dict[st
 
 
 def in_the_third_batch(events: list[dict[str, Any]]) -> int:
-    """Until the first instance of the third batch is being redeployed."""
+    """The number of events up to the first redeploy of the third batch."""
     batches = [n for n, e in enumerate(events) if e["event"] == "playbook_on_play_start"
                and e["event_data"]["name"].startswith("Roll ")]  # fmt: skip
     starts = (n for n, e in enumerate(events) if n > batches[2] and e["event"] == "runner_on_start"
@@ -81,7 +81,7 @@ def in_the_third_batch(events: list[dict[str, Any]]) -> int:
     return next(starts) + 1
 
 
-def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: Run, tmp_path: Path) -> None:
+def test_the_numbers_of_an_operation_match_the_report_of_its_run(run_playbook: Run, tmp_path: Path) -> None:
     faults = {"outcomes": {"agent-004": ["failed"]}}
     with running_simulator(instances=6, speed=20.0, faults=faults) as sim:
         for playbook, arguments, variables in RUNS:
@@ -91,18 +91,18 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
                 sim.knobs(publish="9999.1.0")
             run = run_playbook(sim, f"playbooks/{playbook}.yml", *arguments, e={**QUICK, **variables})
         spools, now = run.spool, time.time()
-        told = reports(spools)
+        reported = reports(spools)
         database = synced(sim, tmp_path / "console.db", spools)
         frame, total = operations(database, now)
         assert tuple(frame.columns) == COLUMNS
         rows = {row["key"]: row for row in frame.to_dict("records")}
         ours = [row for row in rows.values() if row["kind"] == "run"]
         assert [row["title"] for row in reversed(ours)] == [playbook for playbook, _arguments, _variables in RUNS]
-        # The rollouts that the runs started are theirs; the others are operations of somebody else.
+        # The rollouts that the runs started belong to them; the other rollouts were started by someone else.
         assert {row["who"] for row in rows.values() if row["kind"] == "rollout"} == {"198.51.100.20"}
         assert total == len(frame) == len(ours) + sum(row["kind"] == "rollout" for row in rows.values())
 
-        for run_id, report in told.items():
+        for run_id, report in reported.items():
             row, found = rows[run_id], operation(database, run_id, now)
             assert found is not None
             by_category = found.instances.groupby("category")["host"].agg(set).to_dict()
@@ -110,9 +110,9 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
                 assert {key: row[key] for key in report["counts"]} == report["counts"]
                 assert by_category == {key: set(report[key]) for key in report["counts"] if report[key]}
                 assert not row["derived"]
-                # The same without the report: from the plan, the tasks' results and the server.
-                alone = counts(replace(found.facts, report={}))
-                assert {key: alone[key] for key in report["counts"]} == report["counts"], row["title"]
+                # The counts are the same without the report, from the plan, the results of the tasks and the server.
+                derived = counts(replace(found.facts, report={}))
+                assert {key: derived[key] for key in report["counts"]} == report["counts"], row["title"]
             else:
                 assert row["updated"] == report["rollout"]["succeeded_targets"] == len(by_category["updated"]) == 6
             assert row["instances"] == len(found.instances)
@@ -143,13 +143,13 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         assert (healed["updated"], healed["current"]) == (1, 5)
         stopped_ones, _total = operations(database, now, OperationFilter(verdicts=("stopped",), text=FAILED))
         assert stopped["key"] in stopped_ones["key"].tolist()
-        # The instance that failed was updated by the next playbook, and the sick one was healed.
+        # The failed instance was updated by the next playbook, and the unhealthy one was healed.
         hosts = {host for entry in attention(database, now).itertuples() for host in entry.hosts}
         assert not {FAILED, HEALED} & hosts
         (fleet,) = fleets(database, now)
         assert (fleet.instances, fleet.published, fleet.on_published) == (6, "9999.1.0", 6)
 
-        # Killed in its third batch: one was being redeployed, its batch mate and the last one had not begun.
+        # Killed in the third batch: one redeploy was in progress, and two instances had not begun.
         cut = killed(spools, tmp_path / "cut", stopped["key"], in_the_third_batch)
         (row,) = operations(synced(sim, tmp_path / "run_log.db", cut, api=False), now)[0].to_dict("records")
         assert row["verdict"] in ("lost", "running")

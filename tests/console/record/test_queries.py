@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages read: the right rows in the right order, by indexes, also where the file may only be read."""
+"""The queries of the pages: rows and order, use of indexes, and databases that are read-only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "console.db"
 
 
-def test_rollouts_are_filtered_and_name_their_host_and_run(database: Path) -> None:
+def test_rollouts_are_filtered_and_have_their_host_and_run(database: Path) -> None:
     everything, total = rollouts.rollouts(database)
     assert total == len(everything) == 14
     assert list(everything["created_at"]) == sorted(everything["created_at"], reverse=True)
@@ -56,12 +56,12 @@ def test_rollouts_are_filtered_and_name_their_host_and_run(database: Path) -> No
     found, count = rollouts.rollouts(database, ["failed"], search=host_name(11))
     assert count == 1
     assert (found["host"][0], found["run_id"][0]) == (host_name(11), RUN)
-    # A sign of LIKE is looked for as it is.
+    # The wildcards of LIKE are matched literally.
     assert rollouts.rollouts(database, search="agent_000")[1] == 0
     assert rollouts.rollouts(database, search="%")[1] == 0
 
 
-def test_pages_of_targets_together_are_all_targets_once(database: Path) -> None:
+def test_the_pages_of_targets_contain_each_target_once(database: Path) -> None:
     seen: list[str] = []
     for page in range(1, 6):
         part, total = rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(), NOW, page, size=5)
@@ -71,7 +71,7 @@ def test_pages_of_targets_together_are_all_targets_once(database: Path) -> None:
     assert not len(rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(), NOW, 6, size=5)[0])
 
 
-def test_problems_come_first_and_a_missing_time_keeps_its_text(database: Path) -> None:
+def test_problems_come_first_and_an_invalid_time_is_kept_as_text(database: Path) -> None:
     page, _dummy = rollouts.target_page(database, TENANT, OPEN, rollouts.TargetFilter(), NOW)
     order = list(dict.fromkeys(page["status"]))
     assert order == ["uncertain", "in_progress", "queued", "succeeded"]
@@ -82,7 +82,7 @@ def test_problems_come_first_and_a_missing_time_keeps_its_text(database: Path) -
     assert running["took_s"] == pytest.approx(NOW - running["started_at"])
 
 
-def test_a_window_keeps_what_ran_in_it_and_open_targets_run_to_now(database: Path) -> None:
+def test_a_time_window_selects_the_targets_that_ran_in_it(database: Path) -> None:
     everything = rollouts.targets_of(database, TENANT, OPEN)
     started = everything["started_at"].dropna()
     first = float(started.max())
@@ -95,7 +95,7 @@ def test_a_window_keeps_what_ran_in_it_and_open_targets_run_to_now(database: Pat
 
 
 @pytest.mark.parametrize("sort", rollouts.TARGET_SORTS)
-def test_each_sort_orders_by_what_it_says(sort: str, database: Path) -> None:
+def test_each_sort_option_orders_the_targets_accordingly(sort: str, database: Path) -> None:
     page, _dummy = rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(sort=sort), NOW)
     key = {
         "Problems first": (page["status"] != "failed").tolist(),
@@ -106,7 +106,7 @@ def test_each_sort_orders_by_what_it_says(sort: str, database: Path) -> None:
     assert key == sorted(key)
 
 
-def test_a_run_tells_its_batches_failures_and_rollouts(database: Path) -> None:
+def test_a_run_has_its_batches_results_failures_and_rollouts(database: Path) -> None:
     batches = runs.batches(database, RUN)
     assert batches["batch"].tolist() == [1, 2, 3, 4]
     assert batches["failed"].tolist() == [0, 0, 0, 1]
@@ -125,9 +125,9 @@ def test_a_run_tells_its_batches_failures_and_rollouts(database: Path) -> None:
     assert runs.in_flight(database, LOST)["task"].tolist() == ["Reboot the instance"]
 
 
-def test_audit_counts_add_up_to_what_is_ingested(database: Path) -> None:
+def test_audit_counts_add_up_to_the_number_of_stored_events(database: Path) -> None:
     covered, count = audit.audit_coverage(database)
-    # Those of which the least is held first: 20 more instances are known, but nothing of their audit.
+    # The least complete instance comes first. The other 20 instances have no audit data.
     assert (count, covered["total"].tolist()[0]) == (4, 420)
     assert covered["ours"].tolist() == [300, 300, 300, 300]
     assert sorted(covered["total"]) == [300, 300, 300, 420]
@@ -143,7 +143,7 @@ def titles(path: Path, now: float = NOW) -> list[str]:
     return attention.attention(path, now)["title"].tolist()
 
 
-def test_all_reads_of_one_connection_see_one_state(tmp_path: Path) -> None:
+def test_all_reads_of_a_connection_see_the_same_state(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     seed_small(path, tmp_path / "runs", NOW)
     with frames.reading(path) as conn:
@@ -154,24 +154,24 @@ def test_all_reads_of_one_connection_see_one_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heartbeat", "said"),
+    ("heartbeat", "problem"),
     [(None, "2 events of this run could not be read"), (NOW - 2, "2 events of this run could not be read"),
      (NOW - 700, "running, but without events for 700 s")],
-    # Not the times, which differ between the processes of one test run.
+    # Without the times, which differ between the processes of a test run.
     ids=["never", "2 s ago", "700 s ago"],
 )  # fmt: skip
-def test_a_run_that_goes_on_is_said_to_have_lost_events_or_to_be_silent(
-    tmp_path: Path, heartbeat: float | None, said: str
+def test_a_run_in_progress_needs_attention_if_it_lost_events_or_sends_none(
+    tmp_path: Path, heartbeat: float | None, problem: str
 ) -> None:
     path = tmp_path / "console.db"
     row = {"run_id": "r", "source": "callback", "playbook": "reboot.yml", "status": "running", "started_at": NOW - 900,
            "heartbeat_at": heartbeat, "dropped_events": 2}  # fmt: skip
     with open_store(path) as store:
         store.put_run(RunRows(row), Cursor("spool", "f", position=1, last_ok_at=NOW), after=None)
-    assert attention.attention(path, NOW)["title"].tolist() == [f"reboot: {said.replace('700 s', '12 min')}"]
+    assert attention.attention(path, NOW)["title"].tolist() == [f"reboot: {problem.replace('700 s', '12 min')}"]
 
 
-def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Path) -> None:
+def test_attention_lists_problems_and_drops_those_that_were_resolved(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     one, created = ident(1, 0xAA), NOW - 4000
     bad = target(5, one, "failed", created, created + 1, created + 60, error_message=REASON)
@@ -181,19 +181,19 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
         store.put_rollouts([rollout_read(one, [bad], "failed", created, created + 60)])
     assert titles(path) == [f"{host_name(5)} failed"]
     assert attention.attention(path, NOW)["detail"].tolist() == [REASON]
-    # The same instance succeeds later: nothing to look at.
+    # The same instance succeeds later, so nothing needs attention.
     two = ident(2, 0xAB)
     good = target(5, two, "succeeded", created + 100, created + 101, created + 160)
     with open_store(path) as store:
         store.put_rollouts([rollout_read(two, [good], "completed", created + 100, created + 160)])
     assert titles(path) == []
-    # A target in progress for over an hour where 59 s is usual.
+    # A target has been in progress for over an hour, while 59 s is usual.
     three = ident(3, 0xAC)
     stuck = target(6, three, "in_progress", created, created + 5, None)
     with open_store(path) as store:
         store.put_rollouts([rollout_read(three, [stuck], "in_progress", created, None)])
     assert titles(path) == [f"{host_name(6)}: in progress for 67 min"]
-    # Nobody looked for a day while it was under way; what could not be read is said as it was said.
+    # The API was not read for a day while a target was in progress. An error is shown unchanged.
     with open_store(path) as store:
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW, last_error="GET /v1/x answered 403"))
     found = attention.attention(path, NOW + 86400)
@@ -205,17 +205,17 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     assert not [title for title in read if title.startswith("Run logs")]
     found = attention.attention(path, NOW + 86401)
     assert found["title"].tolist()[-3:-1] == ["The API was last read 24 h ago", "Run logs were not read for 24 h"]
-    # A run that goes on is waited for.
+    # A run is in progress, so its run log should be read.
     run = {"run_id": "r1", "source": "callback", "status": "running", "playbook": "x.yml", "started_at": NOW - 5}
     with open_store(path) as store:
         store.put_run(RunRows(run={**run, "heartbeat_at": NOW}), Cursor("spool", "r1", position=1), after=None)
     assert "Run logs were not read for 10 min" in titles(path, NOW + 601)
     assert "Run logs were not read for 10 min" not in titles(path, NOW + 600)
-    # Stale data stands before the errors: there may be many of these, and a page folds the later ones away.
+    # Stale data comes before errors, of which there may be many, because a page hides the last entries.
     assert found["status"].tolist()[-2:] == ["unknown", "error"]
 
 
-def test_a_lost_run_is_told_of_by_the_instance_that_failed_in_it(tmp_path: Path) -> None:
+def test_a_lost_run_is_listed_by_the_instance_that_failed_in_it(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "started_at": NOW - 90}
     failed = {"run_id": "r1", "counter": 1, "host": "a", "kind": "result", "status": "failed", "msg": "no route"}
@@ -229,12 +229,12 @@ def test_a_lost_run_is_told_of_by_the_instance_that_failed_in_it(tmp_path: Path)
 def test_a_failed_run_and_the_target_that_failed_in_it_are_one_entry(database: Path) -> None:
     found = attention.attention(database, NOW)
     (entry,) = [row for row in found.itertuples() if host_name(11) in row.hosts]
-    # The server's own words, which the task that waited for it repeats.
+    # The message of the server, which the failed task repeats.
     assert (entry.status, entry.detail, entry.instances, entry.operations) == ("failed", REASON, 1, 1)
     assert not found["title"].str.contains("rolling_redeploy").any()
 
 
-def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path: Path) -> None:
+def test_unhealthy_instances_are_grouped_and_come_after_failed_targets(tmp_path: Path) -> None:
     path, rollout = tmp_path / "console.db", ident(1, 0xAD)
     bad = [target(n, rollout, word, NOW - 900, NOW - 800, NOW - 700, error_message="x")
            for n, word in enumerate(["failed", "uncertain", *["succeeded"] * 6])]  # fmt: skip
@@ -263,12 +263,12 @@ def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path:
     assert "memory" in sick["detail"].tolist()[1]
 
 
-def test_one_entry_for_alike_failures_leads_where_most_of_them_are(tmp_path: Path) -> None:
+def test_an_entry_for_equal_failures_links_to_the_operation_with_most_of_them(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
-        # The bigger one is older, and neither its id nor its hosts stand first.
+        # The largest rollout is neither the newest nor the first by id or host.
         for number, ago, hosts in ((3, 900, (1,)), (2, 1900, (4, 5, 6)), (1, 2900, (7, 0))):
             created = NOW - ago
             bad = [target(n, ident(number, 0xAE), "failed", created, created, created + 9, error_message=REASON)
@@ -280,7 +280,7 @@ def test_one_entry_for_alike_failures_leads_where_most_of_them_are(tmp_path: Pat
     assert found.hosts == tuple(host_name(n) for n in (0, 1, 4, 5, 6, 7))
 
 
-def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
+def test_failures_that_differ_only_in_the_host_are_one_entry(tmp_path: Path) -> None:
     path, rollout = tmp_path / "console.db", ident(1, 0xAD)
     targets = [
         target(n, rollout, "failed", NOW - 900, NOW - 800, NOW - 700, error_message=f"{REASON} on {host_name(n)}")
@@ -296,8 +296,8 @@ def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
 BIG_TABLES = {"t", "rollout_targets", "host_results", "h", "audit_events", "later"}
 
 
-def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every statement is explained as it runs; the big tables are only searched by an index or a key."""
+def test_no_query_scans_a_big_table(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The query plan of every statement searches the big tables only by an index or a key."""
     plans: list[tuple[str, str]] = []
     connect = opening.connect_to_read
 
@@ -309,7 +309,7 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
             if sql.lstrip().startswith(("SELECT", "WITH")):
                 plans.extend((sql, row[3]) for row in explainer.execute("EXPLAIN QUERY PLAN " + sql))
 
-        # The traced text has its values filled in.
+        # The traced statement contains its values.
         conn.set_trace_callback(explain)
         return conn
 
@@ -337,15 +337,15 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
     for sql, step in plans:
         words = step.split()
         scanned = words[1] if words[:1] == ["SCAN"] else ""
-        # The partial index of open targets is small: it may be read whole.
+        # The partial index of open targets is small, so it may be scanned.
         assert scanned not in BIG_TABLES or "rollout_targets_open" in step, f"{step}\n{sql}"
 
 
-AS_SOMEBODY_ELSE = """
+AS_ANOTHER_ACCOUNT = """
 import os, sys
 from pathlib import Path
 from console.record.read import rollouts
-if os.geteuid() == 0:  # root may write everywhere
+if os.geteuid() == 0:  # root can write everywhere
     os.setgroups([])
     os.setegid(65534)
     os.seteuid(65534)
@@ -353,9 +353,9 @@ print(rollouts.rollouts(Path(sys.argv[1]))[1])
 """
 
 
-def test_an_account_that_may_not_write_the_folder_still_reads() -> None:
-    """A WAL database whose writer has gone cannot be opened mode=ro there; the pages can."""
-    # Not pytest's folder: only its owner may enter that.
+def test_an_account_without_write_access_can_read_the_database() -> None:
+    """SQLite cannot open a WAL database with mode=ro there if no writer is left, but the pages can."""
+    # Not tmp_path, which only its owner can enter.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "console.db"
@@ -365,13 +365,15 @@ def test_an_account_that_may_not_write_the_folder_still_reads() -> None:
         assert not path.with_name("console.db-wal").exists()
         path.chmod(0o444)
         folder.chmod(0o555)
-        command = [sys.executable, "-c", AS_SOMEBODY_ELSE, str(path)]
+        command = [sys.executable, "-c", AS_ANOTHER_ACCOUNT, str(path)]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
         folder.chmod(0o755)
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
 
-def test_a_locked_and_a_foreign_database_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_errors_for_a_locked_foreign_or_missing_database_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(opening, "READ_TIMEOUT", 0.1)
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as conn:
@@ -387,7 +389,7 @@ def test_a_locked_and_a_foreign_database_are_named(tmp_path: Path, monkeypatch: 
         rollouts.rollouts(tmp_path / "none.db")
 
 
-def test_the_stamp_changes_with_every_write(tmp_path: Path) -> None:
+def test_the_version_of_the_database_changes_with_every_write(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stamps = [frames.database_version(path)]
     with open_store(path) as store:

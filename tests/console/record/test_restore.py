@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Putting a backup back: beside what a killed sync left, while somebody writes, and over a damaged file."""
+"""Restoring a backup: after a killed sync, while another process writes, and over a damaged file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.console.support.seeded import seed_small
 NOW = 1795514400.0
 CHECKOUT = Path(__file__).resolve().parents[3]
 
-# A sync that is killed: what it wrote is in the write-ahead log alone.
+# A sync that is killed, so that its data is only in the write-ahead log.
 WRITES_AND_DIES = """
 import os, sys
 from console.record.rows import Cursor
@@ -72,7 +72,7 @@ def without_upkeep(database: Path) -> dict[str, object]:
 
 
 # reports/2026-11 D1
-def test_a_backup_is_restored_beside_what_a_killed_sync_left(
+def test_a_backup_is_restored_although_a_killed_sync_left_a_log(
     backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     database, backup = backed_up
@@ -82,7 +82,7 @@ def test_a_backup_is_restored_beside_what_a_killed_sync_left(
     killed.communicate()
     log = database.with_name("console.db-wal")
     assert log.stat().st_size > 100_000
-    # Copied over the database by hand, as one would think: the log beside it is not the copy's.
+    # The backup was copied over the database by hand, but the log beside it belongs to the old file.
     old = database.read_bytes()
     shutil.copyfile(backup, database)
     before = backup.read_bytes()
@@ -91,17 +91,17 @@ def test_a_backup_is_restored_beside_what_a_killed_sync_left(
         assert main(["restore", str(backup), "--db", str(database)]) == 0
     finally:
         os.umask(mask)
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert without_upkeep(database) == good
     assert (late_cursors(database), backup.read_bytes() == before) == (0, True)
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
-    # What was there is kept, log and all, and it still reads as it did.
+    # The previous files are kept, including the log, and can still be read.
     kept = sorted(file for file in database.parent.iterdir() if ".before-restore-" in file.name)
     assert [file.name.partition("Z")[2] for file in kept] == ["", "-shm", "-wal"]
-    assert all(str(file) in said.err for file in kept)
+    assert all(str(file) in printed.err for file in kept)
     kept[0].write_bytes(old)
     assert late_cursors(kept[0]) == 200
-    # It is no copy for review any more, and it is known when it was restored.
+    # The database is not marked as a copy, and the restore is recorded.
     with open_store(database) as store:
         store.put_cursor(Cursor("api", "https://next.example", last_ok_at=1.0))
     assert rows(database, "SELECT count(*) AS n FROM upkeep WHERE kind = 'restore'") == [{"n": 1}]
@@ -110,7 +110,7 @@ def test_a_backup_is_restored_beside_what_a_killed_sync_left(
 
 
 # reports/2026-11 D1
-def test_nothing_is_restored_while_somebody_writes(
+def test_nothing_is_restored_while_another_process_writes(
     backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     database, backup = backed_up
@@ -128,9 +128,9 @@ def test_nothing_is_restored_while_somebody_writes(
 
 
 # reports/2026-11 D1
-def test_who_opened_the_old_file_too_early_does_not_write_beside_the_new_one(backed_up: tuple[Path, Path]) -> None:
+def test_a_connection_to_the_old_file_cannot_write_to_the_restored_one(backed_up: tuple[Path, Path]) -> None:
     database, backup = backed_up
-    # SQLite opens the file here, and looks at it with the first statement.
+    # SQLite opens the file here, and reads it with the first statement.
     early = sqlite3.connect(database, isolation_level=None)
     restore(backup, database, NOW)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
@@ -141,21 +141,21 @@ def test_who_opened_the_old_file_too_early_does_not_write_beside_the_new_one(bac
 
 # reports/2026-11 D1
 @pytest.mark.parametrize("command", [["runs"], ["retire", "https://x.example"]])
-def test_a_damaged_database_says_what_lies_beside_it_and_how_to_restore_and_that_works(
+def test_the_error_for_a_damaged_database_explains_a_restore_that_works(
     command: list[str], backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     database, backup = backed_up
     database.write_bytes(b"not a database at all" * 400)
     assert main([*command, "--db", str(database)]) == 3
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for part in ("console.db-wal", "console.db-shm", f"python -m console restore BACKUP --db {database}"):
-        assert part in said
+        assert part in printed
     assert main(["restore", str(backup), "--db", str(database)]) == 0
     assert main(["runs", "--db", str(database), "--format", "json"]) == 0
     assert without_upkeep(database) == without_upkeep(backup)
 
 
-def test_what_is_no_sound_backup_replaces_nothing(
+def test_an_invalid_backup_is_not_restored(
     backed_up: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database, backup = backed_up
@@ -178,13 +178,13 @@ def test_what_is_no_sound_backup_replaces_nothing(
         (database, "is the database itself"),
     ):
         assert main(["restore", str(file), "--db", str(database)]) == 3
-        said = capsys.readouterr().err
-        assert (sentence in said, said.count("\n")) == (True, 1), said
+        printed = capsys.readouterr().err
+        assert (sentence in printed, printed.count("\n")) == (True, 1), printed
     assert without_upkeep(database) == before
     assert not [file for file in tmp_path.iterdir() if "before" in file.name or file.name.startswith(".")]
 
 
-def test_a_lost_database_is_restored_where_its_log_still_lies(backed_up: tuple[Path, Path]) -> None:
+def test_a_deleted_database_is_restored_although_its_log_still_exists(backed_up: tuple[Path, Path]) -> None:
     database, backup = backed_up
     killed = writer(database)
     killed.kill()

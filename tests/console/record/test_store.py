@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store: opening and migrating under all circumstances, and upserts that change nothing twice."""
+"""The store: opening, migrating, errors of the database, and upserts that change nothing the second time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPEN = (
 )
 
 
-# Root is not stopped by modes: it becomes another account once everything is imported.
+# File modes do not restrict root, so root switches to another account after the imports.
 AS_NOBODY = (
     "import os, sqlite_utils, console.record.write.store;"
     " os.getuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "
@@ -42,7 +42,7 @@ AS_NOBODY = (
 
 
 def opening(path: Path, busy: float = 15, before: str = "") -> subprocess.Popen[str]:
-    """Another process that opens the store and ends."""
+    """Start another process that opens the store and ends."""
     command = [sys.executable, "-c", before + OPEN, str(path), str(busy)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
@@ -56,7 +56,7 @@ def read(status: str, targets: list[dict], at: float) -> RolloutRead:
     return RolloutRead(rollout_row(TENANT, record, targets), target_rows(TENANT, "r1", targets, targets), at)
 
 
-def test_four_processes_create_one_database(tmp_path: Path) -> None:
+def test_four_processes_can_create_the_same_database_at_once(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     for attempt in range(2):
         processes = [opening(path) for _dummy in range(4)]
@@ -93,7 +93,7 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
 
 
-def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
+def test_a_newer_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     open_store(path).close()
     newer = Database(path)
@@ -107,7 +107,7 @@ def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_is_no_console_database_is_refused_untouched(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     text, other = tmp_path / "notes.txt", tmp_path / "other.db"
     text.write_text("these are my notes, not a database\n" * 100)
     foreign = Database(other)
@@ -126,7 +126,7 @@ def test_what_is_no_console_database_is_refused_untouched(tmp_path: Path) -> Non
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
+def test_a_locked_database_is_waited_for_and_then_reported(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     open_store(path).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -145,7 +145,7 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shelf() -> Iterator[Path]:
-    """A folder that other accounts can get to; pytest shuts its own to all but the owner whenever it starts."""
+    """A folder that other accounts can enter, unlike tmp_path."""
     above = Path(tempfile.mkdtemp())
     above.chmod(0o755)
     folder = above / "shelf"
@@ -155,7 +155,7 @@ def shelf() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
+def test_a_read_only_file_or_folder_is_reported(shelf: Path) -> None:
     folder = shelf
     path = folder / "console.db"
     open_store(path).close()
@@ -173,7 +173,7 @@ def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
     assert "cannot be opened: Permission denied" in complaint
 
 
-def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
         for number in range(300):
@@ -191,7 +191,7 @@ def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
-def test_the_same_facts_twice_change_nothing(tmp_path: Path) -> None:
+def test_storing_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     seen = read(
         "in_progress",
@@ -221,7 +221,7 @@ def test_a_change_of_status_is_stored_and_an_old_read_changes_nothing(tmp_path: 
     assert [tuple(r.values()) for r in stamps] == [("t1", "in_progress", 100.0, 200.0), ("t2", "queued", 100.0, 100.0)]
 
 
-def test_a_stretch_that_another_sync_has_stored_is_refused_whole(tmp_path: Path) -> None:
+def test_events_that_another_sync_has_already_stored_are_refused_completely(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     run = {"run_id": "r", "source": "callback", "status": "running"}
     with open_store(path) as store:
@@ -233,7 +233,7 @@ def test_a_stretch_that_another_sync_has_stored_is_refused_whole(tmp_path: Path)
         assert store.put_run(RunRows({**run, "status": "lost"}), Cursor("spool", "f", position=20), after=10)
 
 
-def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_partial_transaction(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
         store.put_cursor(Cursor("spool", "before"))
@@ -246,7 +246,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> 
         store.drop_cursor("spool", "before")
 
 
-def test_storing_a_fleet_twice_as_large_takes_twice_the_work(tmp_path: Path) -> None:
+def test_the_work_of_storing_grows_linearly_with_the_fleet(tmp_path: Path) -> None:
     work = []
     for size in (500, 1000):
         with open_store(tmp_path / f"{size}.db") as store:

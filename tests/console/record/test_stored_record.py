@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the version of November 2026 left behind opens and shows the same: a database, run logs, imported jobs, links.
+"""Data and links of the version of November 2026 still show the same: a database, run logs, imported jobs, and links.
 
-data/stored was written by commit c13254d: a database of run logs, API reads and AWX jobs, the run logs of that database
-and of a whole rolling redeploy, and what the commands listed of them.
+data/stored was written by commit c13254d. It contains a database of run logs, API reads and AWX jobs, the run logs of
+that database and of a rolling redeploy, and the lists that the commands printed for them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLEET, OPEN = "6513270e-0000-4000-8000-000000000001", "00000fe2-0000-4000-8000-0
 RUN, AWX_JOB = "0000009a-0000-4000-8000-000000000001", LISTED["runs"][1]["run_id"]
 INSTANCE = "000000b0-0000-4000-8000-000000000003"
 
-# Links as people kept them in tickets and chats: the page, its parameters, what was on it, what its filters left out.
+# Links from tickets and chats: the page, its parameters, texts on it, and a text that its filters exclude.
 LINKS: list[tuple[str, dict[str, str], list[str], str]] = [
     ("rollout", {"id": FLEET, "targets_status": "failed", "rows": "all"}, ["Targets 24", "failed"], "None"),
     ("rollout", {"id": OPEN, "targets_q": "agent-00003"}, ["agent-00003", "Open "], "agent-00005"),
@@ -57,7 +57,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listed(command: str, path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """What the command lists, without the columns of runs that came later."""
+    """The list that the command prints, without the newer columns of runs."""
     capsys.readouterr()
     assert main([command, "--format", "json", "--db", str(path)]) == 0
     return [
@@ -67,12 +67,12 @@ def listed(command: str, path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("command", ["runs", "rollouts", "failures"])
-def test_a_stored_database_lists_the_same(command: str, stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_older_database_gives_the_same_lists(command: str, stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(command, stored, capsys) == LISTED[command]
 
 
 @pytest.mark.usefixtures("environment")
-def test_stored_run_logs_are_read_to_the_same_runs(
+def test_older_run_logs_give_the_same_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "logs"
@@ -88,11 +88,11 @@ def test_stored_run_logs_are_read_to_the_same_runs(
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(("page", "query", "expected", "left_out"), LINKS)
-def test_a_stored_link_shows_the_same(
+def test_an_older_link_shows_the_same(
     page: str, query: dict[str, str], expected: list[str], left_out: str, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(monkeypatch, stored, page, **query)
     assert not app.exception
-    said = words(app)
-    assert [word for word in expected if word not in said] == [], said[:3000]
-    assert left_out not in said, said[:3000]
+    shown = words(app)
+    assert [word for word in expected if word not in shown] == [], shown[:3000]
+    assert left_out not in shown, shown[:3000]

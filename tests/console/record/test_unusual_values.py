@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Numbers and times that can be none: sync stores what was sent, and pages and command line open with it.
+"""Invalid numbers and times: sync stores them as unknown, and pages and commands work.
 
 reports/2026-11 D3
 """
@@ -48,7 +48,7 @@ TIMES: list[Callable[[float], Any]] = [
     lambda at: 10**30,
 ]
 
-# What answers with numbers that are far too large.
+# The operations whose answers contain numbers that are too large.
 WITH_NUMBERS = (
     *("list_fleet_rollouts", "get_rollout", "get_rollout_timeline", "get_audit_summary", "get_deep_health"),
     *("list_memories", "list_instance_actions", "get_fleet_update_policy", "get_available_updates"),
@@ -56,7 +56,7 @@ WITH_NUMBERS = (
 
 
 def huge(answer: Any) -> Any:
-    """The answer with numbers that no database of 64 bits can hold."""
+    """The answer with all numbers replaced by one that does not fit into 64 bits."""
     if isinstance(answer, dict):
         return {key: huge(value) for key, value in answer.items()}
     if isinstance(answer, list):
@@ -71,16 +71,16 @@ def synced(api: SecondApi, database: Path) -> None:
     assert report is not None and report.problems == []
 
 
-def used(api: SecondApi) -> None:
-    """Something of everything."""
+def fill(api: SecondApi) -> None:
+    """Add data of every kind."""
     api.add_events("agent-001", 4)
     api.power_cycle("agent-001")
     api.store_memory("agent-001", {"content": "a fact"})
     api.add_rollout(api.instances, "fleet")
 
 
-def opens(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every page, and the lists of the command line."""
+def check_pages_and_lists(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that every page and every list of the command line works."""
     rollout, instance = (
         rows(database, f"SELECT {i}_id AS id FROM {i}s LIMIT 1")[0]["id"] for i in ("rollout", "instance")
     )
@@ -94,14 +94,14 @@ def opens(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert main([command, "--db", str(database), "--format", form]) == 0
 
 
-def test_values_that_can_be_none_are_stored_as_unknown_beside_what_was_sent(
+def test_invalid_values_are_stored_as_unknown_together_with_the_original_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "console.db"
     for spell in TIMES:
         with second_api(instances=2, time=spell, answers=dict.fromkeys(WITH_NUMBERS, huge)) as api:
             api.quirks.answers["list_audit_events"] = lambda listed: listed
-            used(api)
+            fill(api)
             synced(api, database)
             synced(api, database)
             raw = rows(database, "SELECT created_at, created_raw FROM rollouts WHERE tenant = ?", api.url)
@@ -109,18 +109,18 @@ def test_values_that_can_be_none_are_stored_as_unknown_beside_what_was_sent(
                 assert row["created_raw"] and row["created_at"] == parse_time(row["created_raw"])
     assert len(rows(database, "SELECT DISTINCT tenant FROM rollouts")) == len(TIMES)
     assert rows(database, "SELECT count(*) AS n FROM rollouts WHERE total NOT BETWEEN 0 AND 5") == [{"n": 0}]
-    opens(database, monkeypatch)
+    check_pages_and_lists(database, monkeypatch)
     assert "9999" not in capsys.readouterr().out
 
 
-def test_a_total_that_cannot_be_is_that_of_the_targets_and_costs_no_further_reads(tmp_path: Path) -> None:
+def test_an_invalid_total_is_replaced_by_the_number_of_targets_and_causes_no_extra_reads(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
 
     def change(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**row, "total_targets": HUGE} for row in listed]
 
     with second_api(instances=3, answers={"list_fleet_rollouts": change}) as api:
-        api.quirks.answers["get_rollout"] = lambda said: {**said, "rollout": change([said["rollout"]])[0]}
+        api.quirks.answers["get_rollout"] = lambda answer: {**answer, "rollout": change([answer["rollout"]])[0]}
         synced(api, database)
         assert rows(database, "SELECT total, succeeded FROM rollouts") == [{"total": 3, "succeeded": 3}]
         read = len(api.called("get_rollout"))
@@ -128,8 +128,8 @@ def test_a_total_that_cannot_be_is_that_of_the_targets_and_costs_no_further_read
         assert len(api.called("get_rollout")) == read
 
 
-def spoiled(database: Path, at: float) -> None:
-    """The times that an older console stored as they came."""
+def store_invalid_times(database: Path, at: float) -> None:
+    """Store invalid times, as an older console did."""
     with sqlite3.connect(database) as conn:
         for table, column in (
             ("rollouts", "created_at"), ("rollouts", "completed_at"), ("rollout_targets", "created_at"),
@@ -142,20 +142,22 @@ def spoiled(database: Path, at: float) -> None:
 
 
 @pytest.mark.parametrize("at", [253402343999.0, -62135596800.0, 1.76e12])
-def test_a_database_that_holds_such_times_opens(at: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_with_invalid_times_can_be_opened(
+    at: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=2) as api:
-        used(api)
+        fill(api)
         synced(api, database)
-        spoiled(database, at)
-        opens(database, monkeypatch)
+        store_invalid_times(database, at)
+        check_pages_and_lists(database, monkeypatch)
         synced(api, database)
 
 
-def test_an_older_database_has_its_times_read_again_from_what_was_sent(tmp_path: Path) -> None:
+def test_the_migration_parses_the_original_times_again(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=2, time=lambda at: int(at * 1000)) as api:
-        used(api)
+        fill(api)
         synced(api, database)
     before = {
         table: rows(database, f"SELECT * FROM {table}")
@@ -177,11 +179,11 @@ def test_an_older_database_has_its_times_read_again_from_what_was_sent(tmp_path:
         conn.execute(f"DELETE FROM {migrations.migrations_table} WHERE name >= '0012'")
     with open_store(database):
         pass
-    for table, held in before.items():
-        assert rows(database, f"SELECT * FROM {table}") == held, table
+    for table, found in before.items():
+        assert rows(database, f"SELECT * FROM {table}") == found, table
 
 
-def test_a_policy_of_nan_is_stored_as_json_that_can_be_read(tmp_path: Path) -> None:
+def test_a_nan_in_a_policy_is_stored_as_valid_json(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=1, policy={"max_parallel_rollouts": float("nan")}) as api:
         synced(api, database)
@@ -193,7 +195,7 @@ def test_a_policy_of_nan_is_stored_as_json_that_can_be_read(tmp_path: Path) -> N
     assert json.loads(row["raw_json"])["max_parallel_rollouts"] is None
 
 
-def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
+def test_after_a_sync_with_a_clock_that_was_ahead_later_syncs_store_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "console.db"
@@ -201,7 +203,7 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
     memory, reading = Memory(), Reading(unmoved_after=3600.0, details_after=3600.0)
 
     def sync(api: SecondApi, ahead: float, problems: int = 0) -> list[str]:
-        # As a follower, which remembers when it has read what.
+        # As a follower does, which remembers the time of each read.
         with (
             open_store(database) as store,
             closing(open_client(ApiConnection(api.url, KEY), read_only=True)) as client,
@@ -217,9 +219,9 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
         rollout = api.add_rollout(api.instances, "fleet")
         api.quirks.policy["max_parallel_rollouts"] = 1
         assert sync(api, 365 * 86400.0) == []
-        # What a pruning goes by, whatever this machine's clock says.
-        (told,) = rows(database, "SELECT last_ts FROM ingest_cursors WHERE source = 'api'")
-        assert abs(told["last_ts"] - time.time()) < 600
+        # Pruning uses this time of the server, not the clock of this machine.
+        (cursor,) = rows(database, "SELECT last_ts FROM ingest_cursors WHERE source = 'api'")
+        assert abs(cursor["last_ts"] - time.time()) < 600
         assert main(["backup", str(tmp_path / "copy.db"), "--db", str(database)]) == 0
         assert main(["check", "--db", str(database)]) == 1
         assert "WARNING   sync-age: Not known, since 20" in capsys.readouterr().out
@@ -232,7 +234,7 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
         assert len(api.called("get_deep_health")) == asked + 2
         assert re.match(r"The clock of this machine was 36[45] d \d+ h ahead when the database was last written", note)
         assert sync(api, 0.0) == []
-        # A clock that is behind now is told from one that was ahead by the server's.
+        # The time of the server shows that the clock is behind now, not that it was ahead before.
         kept = rows(database, "SELECT * FROM rollouts")
         (problem,) = sync(api, -3 * 86400.0 - 3600.0, problems=1)
         assert problem.startswith("The clock of this machine is 3 d ") and "Nothing was stored." in problem
@@ -247,7 +249,7 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
         assert found["at"] is None or found["at"] <= time.time()
 
 
-def test_an_id_that_has_no_place_in_an_address_costs_only_its_own_rollout(tmp_path: Path) -> None:
+def test_an_invalid_rollout_id_affects_only_its_own_rollout(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=2) as api:
         kept, odd = (api.add_rollout([one], "instance", ended=True)["id"] for one in api.instances)

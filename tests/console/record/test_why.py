@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a rollout went as it did: failures by message, time by phase, drift, runs and audit of that time."""
+"""Explaining a rollout: failures by message, time by phase, drift, and what else happened at the same time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def failed(number: int, rollout: str, created: float, message: str | None, statu
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three rollouts over the same hosts: the middle one repeats a failure of the first and brings new ones."""
+    """Three rollouts on the same hosts. The second repeats a failure of the first and has new ones."""
     path = tmp_path_factory.mktemp("why") / "console.db"
     first, then, last = NOW - 9000, NOW - 6000, NOW - 3000
     old = [failed(0, OLD, first, "port 8080 of agent-00000.fsn1.fleet.example is taken (pid 17)")]
@@ -67,8 +67,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     later = [failed(3, LATER, last, "disk full", "uncertain")]
     log = RunLog(RUN, then - 30)
-    log.play("By hand", [host_name(1), host_name(2)], 1)
-    log.task("Look", "ansible.builtin.command")
+    log.play("Manual check", [host_name(1), host_name(2)], 1)
+    log.task("Check", "ansible.builtin.command")
     log.result(host_name(1), "ok", 60.0)
     log.result(host_name(2), "ok", 60.0)
     log.stats({host_name(1): {"ok": 1}, host_name(2): {"ok": 1}})
@@ -86,14 +86,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         store.put_audit(events, None, Cursor("audit", f"{TENANT}|{ident(1, 0xB0)}", last_ok_at=NOW))
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
-        told = {
+        action = {
             "id": "a1",
             "action": "power-cycle",
             "status": "completed",
             "created_at": iso(then + 3),
             "message": HOSTILE,
         }
-        rows = InstanceRows(actions=action_rows(TENANT, ident(2, 0xB0), {"actions": [told]}))
+        rows = InstanceRows(actions=action_rows(TENANT, ident(2, 0xB0), {"actions": [action]}))
         store.put_instance(rows, Cursor("actions", f"{TENANT}|{ident(2, 0xB0)}", last_ok_at=NOW))
         sync_spools(store, spools, now=lambda: NOW)
     return path
@@ -105,7 +105,7 @@ def failures_of(database: Path, rollout: str) -> dict[tuple[str, str], Failure]:
     return {(failure.status, failure.pattern): failure for failure in found.failures}
 
 
-def test_failures_are_one_cluster_whatever_host_and_numbers_and_know_where_else_they_were_seen(database: Path) -> None:
+def test_failures_that_differ_in_host_and_numbers_are_grouped_and_compared_with_others(database: Path) -> None:
     found = failures_of(database, NEW)
     assert set(found) == {("failed", "port # of <host> is taken (pid #)"), ("uncertain", "disk full"), ("failed", "")}
     port = found["failed", "port # of <host> is taken (pid #)"]
@@ -114,14 +114,14 @@ def test_failures_are_one_cluster_whatever_host_and_numbers_and_know_where_else_
     assert port.first_seen == port.last_before == NOW - 9000
     disk = found["uncertain", "disk full"]
     assert (disk.is_new, disk.later, disk.last_before) == (True, 1, None)
-    # Nothing can be said of a failure without a message.
+    # A failure without a message is never new.
     assert not found["failed", ""].is_new
     assert [failure.is_new for failure in failures_of(database, LATER).values()] == [False]
 
 
-def test_time_is_split_into_countdown_queue_and_run(database: Path) -> None:
+def test_the_time_of_targets_is_split_into_countdown_queue_and_run(database: Path) -> None:
     spent = durations.time_spent(database, TENANT, NEW, NOW).set_index("phase")
-    # Seven waits of 5 s; a countdown that was longer than its wait counts only as far as it was waited for.
+    # Seven targets waited for 5 s each. A countdown that was longer than the wait counts only up to the wait.
     assert spent["targets"].tolist() == [7, 7, 7]
     assert spent["total_s"]["countdown"] == 2 + 5
     assert spent["total_s"]["queue"] == 7 * 5 - 7
@@ -130,18 +130,18 @@ def test_time_is_split_into_countdown_queue_and_run(database: Path) -> None:
     assert (spent["longest_s"]["run"], spent["longest_host"]["run"]) == (60, host_name(0))
 
 
-def test_the_slowest_targets_know_what_is_usual_for_their_instance(database: Path) -> None:
+def test_the_slowest_targets_have_the_usual_duration_of_their_instance(database: Path) -> None:
     slowest = durations.slowest_targets(database, TENANT, NEW, NOW, most=3)
     assert slowest["host"].tolist() == [host_name(0), host_name(4), host_name(3)]
     assert slowest["usual_s"].tolist()[1:] == [14, 13]
-    # Its only earlier run failed, which says nothing about how long one takes.
+    # Its only earlier target failed, so there is no usual duration.
     assert slowest["usual_s"].isna()[0]
     by_queue = durations.slowest_targets(database, TENANT, NEW, NOW, by="Queue")
     assert host_name(0) not in by_queue["host"].tolist()
 
 
-def test_an_open_target_counts_up_to_the_present(database: Path, small: Path) -> None:
-    # The small record was made after this file was read.
+def test_the_time_of_an_open_target_counts_up_to_now(database: Path, small: Path) -> None:
+    # The small record is newer than NOW.
     now = time.time()
     early = durations.time_spent(small, TENANT, OPEN, now).set_index("phase")["total_s"]
     late = durations.time_spent(small, TENANT, OPEN, now + 10).set_index("phase")["total_s"]
@@ -151,7 +151,7 @@ def test_an_open_target_counts_up_to_the_present(database: Path, small: Path) ->
     assert late["queue"] - early["queue"] == pytest.approx(10 * words_of.count("queued"))
 
 
-def test_drift_is_more_than_one_bundle_among_the_succeeded(database: Path) -> None:
+def test_the_bundles_of_the_succeeded_targets_are_counted(database: Path) -> None:
     assert rollouts.bundles(database, TENANT, NEW)[["bundle", "targets"]].to_numpy().tolist() == [
         ["bbb", 2],
         ["aaa", 1],
@@ -160,15 +160,15 @@ def test_drift_is_more_than_one_bundle_among_the_succeeded(database: Path) -> No
     assert not len(rollouts.bundles(database, TENANT, LATER))
 
 
-def test_the_rollout_before_is_the_one_of_the_same_scope(database: Path, small: Path) -> None:
+def test_the_previous_rollout_has_the_same_scope(database: Path, small: Path) -> None:
     assert rollouts.previous_rollout(database, TENANT, NEW) == OLD
     assert rollouts.previous_rollout(database, TENANT, OLD) is None
-    # Rollouts of one instance follow each other by instance: here each is the first of its own.
+    # For rollouts of one instance only those of the same instance count; here each is the first.
     alone, _dummy = rollouts.rollouts(small, scope="instance")
     assert {rollouts.previous_rollout(small, TENANT, i) for i in alone["rollout_id"]} == {None}
 
 
-def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_path: Path) -> None:
+def test_the_previous_rollout_of_an_instance_is_of_the_same_instance(tmp_path: Path) -> None:
     ids = [ident(n, 0x0D01 + n) for n in range(4)]
     with open_store(tmp_path / "console.db") as store:
         store.put_tenant(TENANT, NOW)
@@ -180,7 +180,7 @@ def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_pat
     assert found == [None, None, ids[0], ids[1]]
 
 
-def test_runs_and_audit_of_the_time_are_those_of_its_hosts(database: Path) -> None:
+def test_runs_audit_events_and_actions_of_the_same_time_are_those_of_its_hosts(database: Path) -> None:
     first, last = NOW - 6060, NOW - 5600
     found = same_time.beside_rollout(database, TENANT, NEW, first, last)
     assert found.others[["run_id", "hosts"]].to_numpy().tolist() == [[RUN, 2]]
@@ -193,22 +193,24 @@ def test_runs_and_audit_of_the_time_are_those_of_its_hosts(database: Path) -> No
     assert not len(afterwards.others) and not len(afterwards.actions)
 
 
-def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rollout_page_shows_new_failures_and_different_bundles(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = opened(monkeypatch, database, "rollout", id=NEW)
     assert not app.exception
-    said = words(app)
+    shown = words(app)
     for phrase in ("3 kinds of failure, 1 new in this rollout", "disk full", "in 1 earlier operation",
                    "again in 1 later operation", "2 different bundles", "no message"):  # fmt: skip
-        assert phrase in said, f"{phrase!r} is not on the page:\n{said[:3000]}"
+        assert phrase in shown, f"{phrase!r} is not on the page:\n{shown[:3000]}"
     assert "different bundles" not in words(opened(monkeypatch, database, "rollout", id=OLD))
-    said = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
-    assert "usually takes" in said and "queue" in said
-    said = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
-    assert "ran on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
+    shown = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
+    assert "usually takes" in shown and "queue" in shown
+    shown = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
+    assert "ran on 2 of its hosts" in shown and "1 denied" in shown and "power-cycle" in shown
 
 
 @pytest.mark.parametrize("why", ["Failures", "Where time went", "What else happened"])
-def test_each_part_stands_at_24_and_at_20000_targets(
+def test_each_part_of_the_page_works_with_24_and_with_20000_targets(
     why: str, small: Path, big: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     for path, rollout in ((small, FLEET), (small, OPEN), (big, BIG)):
@@ -217,14 +219,14 @@ def test_each_part_stands_at_24_and_at_20000_targets(
         assert "Why" in words(app)
 
 
-def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_messages_are_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "rollout", id=FLEET)
     assert str(escape(HOSTILE)) in "".join(part.value for part in app.get("html"))
     for element in [*app.markdown, *app.caption, *app.warning]:
         assert "<img" not in element.value and "](http" not in element.value
 
 
-def test_bars_escape_names_and_add_up_to_the_whole_time(database: Path) -> None:
+def test_the_bars_of_phases_escape_names_and_add_up_to_the_whole_time(database: Path) -> None:
     slowest = durations.slowest_targets(database, TENANT, NEW, NOW, by="Whole").assign(host=HOSTILE)
     figure = phase_bars(slowest, "dark")
     assert figure.to_json().count("<img") == 0
@@ -232,7 +234,7 @@ def test_bars_escape_names_and_add_up_to_the_whole_time(database: Path) -> None:
     assert ends.tolist() == slowest["whole_s"].tolist()
     hours = phase_bars(slowest.assign(run_s=7200.0 * 2))
     assert hours.layout.xaxis.ticksuffix == " h" and max(hours.data[2].x) == 4
-    # The phase that the bars are ordered by stands first in each.
+    # The phase by which the bars are ordered comes first in each bar.
     sorted_by = phase_bars(slowest.assign(usual_s=7.0), first="run")
     assert [trace.name for trace in sorted_by.data] == ["run", "countdown", "queue", "usual run"]
     assert set(sorted_by.data[3].x) == {7.0}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many visitors of one served console at once, each opening pages in turn, while syncs write its database."""
+"""Many concurrent visitors of a console, each opening one page after another, while syncs write to its database."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from tests.console.support.visitor import Visitor
 
 @dataclass(frozen=True)
 class Stop:
-    """A page on a visitor's way: its path and query string, and how a heading begins that says that it arrived; the
-    page of one thing also has its id as text."""
+    """A page to visit. ``heading`` is the beginning of a heading of the page, which must also show the queried id."""
 
     path: str
     query: str
@@ -31,10 +30,11 @@ class Stop:
 
 @dataclass
 class Crowd:
-    """What came of it.
+    """The result of the visits.
 
-    seconds: of each page that arrived, by heading. troubles: one sentence a page that did not, or showed an error.
-    cpu: seconds of the server. grown: resident bytes that the server gained, with all sessions still connected.
+    ``seconds``: the times of the pages by heading. ``troubles``: a sentence for each page that did not arrive or showed
+    an error. ``cpu``: CPU seconds of the server. ``grown``: growth of its resident memory in bytes, with all sessions
+    still connected.
     """
 
     sessions: int
@@ -46,31 +46,31 @@ class Crowd:
 
     @property
     def arrived(self) -> list[float]:
-        """Seconds of all pages that arrived, in order of size."""
+        """The times of all pages that arrived, in ascending order."""
         return sorted(one for times in self.seconds.values() for one in times)
 
 
 def visit_all(
     server: Served, stops: Sequence[Stop], *, sessions: int, turns: int, pause: float = 0.0, timeout: float = 60.0
 ) -> Crowd:
-    """Let ``sessions`` visitors come at once and open ``turns`` pages each, one ``pause`` seconds after the other.
+    """Start ``sessions`` visitors at once. Each opens ``turns`` pages, with ``pause`` seconds between them.
 
-    Each begins at another of ``stops``. After a live page comes what its tab asks for by itself.
+    The visitors begin at different ``stops``. A live page is also refreshed once, as its browser tab would do.
     """
     crowd, lock = Crowd(sessions), threading.Lock()
     ready, done, leave = threading.Barrier(sessions + 1), threading.Barrier(sessions + 1), threading.Event()
 
-    def one(number: int) -> None:
+    def session(number: int) -> None:
         try:
             with Visitor(server.url, timeout) as visitor:
                 ready.wait()
                 for turn in range(turns):
-                    open_one(visitor, stops[(number + turn) % len(stops)])
+                    open_page(visitor, stops[(number + turn) % len(stops)])
                     time.sleep(pause)
                 done.wait()
                 leave.wait()
         except threading.BrokenBarrierError:
-            # Another one failed and said so.
+            # Another session failed and has reported it.
             pass
         except Exception as error:
             with lock:
@@ -78,7 +78,7 @@ def visit_all(
             ready.abort()
             done.abort()
 
-    def open_one(visitor: Visitor, stop: Stop) -> None:
+    def open_page(visitor: Visitor, stop: Stop) -> None:
         visit = visitor.open(stop.path, stop.query)
         seen = [visit]
         if visit.fragment_id:
@@ -88,10 +88,10 @@ def visit_all(
             crowd.troubles += [f"{stop.heading}: {error}" for each in seen for error in each.errors]
             headed = any(heading.startswith(stop.heading) for heading in visit.headings)
             if not headed or stop.query.rpartition("id=")[2] not in "\n".join(visit.texts):
-                crowd.troubles.append(f"{stop.heading} did not arrive, but {visit.headings} {visit.texts[:2]}")
+                crowd.troubles.append(f"{stop.heading} did not arrive, but {visit.headings} {visit.texts[:2]} did")
 
     memory, cpu, begun = server.memory(), server.cpu(), time.monotonic()
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(sessions)]
+    threads = [threading.Thread(target=session, args=(number,)) for number in range(sessions)]
     for thread in threads:
         thread.start()
     try:
@@ -108,7 +108,7 @@ def visit_all(
 
 @dataclass
 class Syncs:
-    """The syncs that ran beside: how many ended well, and what the others said."""
+    """The syncs that ran meanwhile: the number that succeeded, and the errors of the others."""
 
     count: int = 0
     troubles: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Syncs:
 
 @contextmanager
 def syncing(database: Path, spools: Path, environment: Mapping[str, str], pause: float = 1.0) -> Iterator[Syncs]:
-    """Run ``python -m console sync`` over and over, ``pause`` seconds apart, until the block ends."""
+    """Run ``python -m console sync`` repeatedly, with ``pause`` seconds in between, until the block ends."""
     syncs, stop = Syncs(), threading.Event()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
     own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spools)}

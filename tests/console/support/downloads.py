@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that a page offers, downloaded as a reader does it."""
+"""Downloading the files that a page offers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from playwright.sync_api import Locator, Page, TimeoutError
 
 
 def downloaded(page: Page, menu: Locator, button: Locator) -> tuple[str, bytes]:
-    """The name and content of the file that a click on a button of a menu gives. A click during a redraw is lost, and a
-    redraw may close the menu, so both are repeated."""
+    """Click a button of a menu, and return the name and content of the downloaded file. A click during a redraw is
+    lost, and a redraw may close the menu, so both clicks are repeated."""
     for _dummy in range(4):
         with contextlib.suppress(TimeoutError):
             if not button.is_visible():
@@ -22,4 +22,4 @@ def downloaded(page: Page, menu: Locator, button: Locator) -> tuple[str, bytes]:
             with page.expect_download(timeout=30_000) as waiting:
                 button.click()
             return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
-    raise AssertionError("no file came")
+    raise AssertionError("no file was downloaded")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every page of the console by name, and a browser's tab that opens them and notes all that goes wrong in it."""
+"""The pages of the console by name, and a browser tab that opens them and collects errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.web.shared.pages import PAGES
 
 SCRIPTS = {page.name: page.script for page in PAGES}
 
-# What the app still has to do: '' when it rests and every chart and table has drawn itself.
+# What the app is still waiting for, or '' if it is idle and every chart and table has been drawn.
 BUSY = """(heading) => {
   const app = document.querySelector('[data-testid=stApp]');
   if (!app) return 'no app';
@@ -27,10 +27,10 @@ BUSY = """(heading) => {
     if ([...document.querySelectorAll(box)].some(e => e.checkVisibility() && !e.querySelector(part))) return box;
   return '';
 }"""
-# As the browser's own Back and Forward do it: Streamlit runs the page without loading its scripts anew.
+# As Back and Forward do in a browser: Streamlit runs the page without loading its scripts again.
 TURN = "place => { history.pushState({}, '', place); dispatchEvent(new PopStateEvent('popstate', {state: {}})) }"
-# Streamlit asks for these two below the page's own path first.
-HABIT = re.compile(r"/\w+/_stcore/(health|host-config)$")
+# Streamlit first requests these two below the path of the page, where they do not exist.
+EXPECTED = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
 
 def declared_pages() -> list[str]:
@@ -44,7 +44,7 @@ def place(page: str, query: str = "") -> str:
 
 
 class Tab:
-    """One tab. ``troubles``: what its log, its scripts and its network said; nothing of it is a habit."""
+    """A browser tab. ``troubles``: the errors in its log, its scripts and its network, except the expected ones."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
@@ -54,15 +54,15 @@ class Tab:
         page.on("request", self._asked)
         page.on(
             "console",
-            lambda said: (
-                self.troubles.append(f"log: {said.text} {said.location['url']}")
-                if said.type == "error" and not HABIT.search(said.location["url"])
+            lambda message: (
+                self.troubles.append(f"log: {message.text} {message.location['url']}")
+                if message.type == "error" and not EXPECTED.search(message.location["url"])
                 else None
             ),
         )
 
     def _failed(self, asked: Request) -> None:
-        # Leaving a page ends what it was still loading.
+        # Leaving a page aborts what it is still loading.
         if asked.failure != "net::ERR_ABORTED":
             self.troubles.append(f"request failed: {asked.url} {asked.failure}")
 
@@ -71,14 +71,14 @@ class Tab:
             self.troubles.append(f"foreign request: {asked.url}")
 
     def load(self, where: str, heading: str) -> float:
-        """Open an address as a link does; returns the seconds until the page rests."""
+        """Open an address as a link does. Returns the seconds until the page is idle."""
         begun = time.monotonic()
         self.page.goto(self.address + where)
         self.rest(heading)
         return time.monotonic() - begun
 
     def turn(self, where: str, heading: str) -> float:
-        """Go to another page of the open app; returns the seconds until that page rests."""
+        """Go to another page of the open app. Returns the seconds until that page is idle."""
         begun = time.monotonic()
         self.page.evaluate(TURN, where)
         self.rest(heading)
@@ -90,14 +90,14 @@ class Tab:
                 f"heading => ({BUSY})(heading) === ''", arg=heading, timeout=120_000, polling=100
             )
         except TimeoutError as error:
-            raise AssertionError(f"{self.page.url} does not rest: {self.page.evaluate(BUSY, heading)}") from error
+            raise AssertionError(f"{self.page.url} is not idle: {self.page.evaluate(BUSY, heading)}") from error
 
     def errors_shown(self) -> list[str]:
-        """What the page itself calls an error."""
+        """The errors that the page shows."""
         boxes = "[data-testid=stException], [data-testid=stAlertContentError], [data-testid=stErrorElementBoundary]"
         return self.page.locator(boxes).all_inner_texts()
 
     def says(self) -> str:
-        """All that is on the page as text, the cells of its tables and the labels of its charts among it."""
+        """The text of the page, including the cells of its tables and the labels of its charts."""
         found: str = self.page.evaluate("document.querySelector('[data-testid=stApp]').textContent")
         return found

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a database the way a suspicious tester does: every row of every table, and what type each value has."""
+"""Reading a database for tests: rows, complete dumps, and values of the wrong type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-# The only value that a sync with nothing new may change: when it looked.
+# The only column that a sync without news may change: the time of the last read.
 LOOKED = {"ingest_cursors": {"last_ok_at"}}
 
 _STORAGE = {"TEXT": "text", "INTEGER": "integer", "REAL": "real"}
@@ -35,7 +35,7 @@ def rows(path: Path, sql: str, *params: Any) -> list[dict[str, Any]]:
 
 
 def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
-    """The plan, the gates and the report that are kept of a run, in their order, each with its ``document``."""
+    """The plan, the gates and the report that are stored for a run, in order, each with its ``document``."""
     found = rows(path, "SELECT * FROM run_evidence WHERE run_id = ? ORDER BY counter", run_id)
     for row in found:
         row["document"] = json.loads(row.pop("document_json"))
@@ -44,7 +44,7 @@ def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
 
 
 def dump(path: Path, *, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[str]]:
-    """Every row of every table as text, sorted, without the columns of ``leave_out`` (default: LOOKED)."""
+    """Every row of every table as sorted text, without the columns in ``leave_out`` (default: LOOKED)."""
     left_out = LOOKED if leave_out is None else leave_out
     return {
         table: sorted(
@@ -57,7 +57,7 @@ def dump(path: Path, *, leave_out: dict[str, set[str]] | None = None) -> dict[st
 
 
 def wrong_types(path: Path) -> list[str]:
-    """Values whose storage is not that of their column."""
+    """The columns that contain values of another storage class than the declared one."""
     found = []
     for table in tables(path):
         for column in rows(path, f"SELECT name, type FROM pragma_table_info('{table}')"):

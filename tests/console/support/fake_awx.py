@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWX's job endpoints, read-only, as a real AWX 24.6.1 answered them (data/awx): lists, filters, pages, refusals.
+"""A read-only server with the job endpoints of AWX, based on recorded answers of AWX 24.6.1 (data/awx).
 
-What it knows and what goes wrong is set on the object by the test: ``jobs``, ``events``, ``refusals``, ``polls``.
-
-What it says of workflows and their approvals is written from AWX's documentation and was not recorded: ``approvals``.
+Tests set its content and its errors as attributes. The answers about workflows and approvals were not recorded: they
+are written from the documentation of AWX.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ _RELATED = {"project__name": "project", "job_template__name": "job_template"}
 
 
 def recorded(name: str) -> Any:
-    """One answer of the real AWX."""
+    """A recorded answer of AWX."""
     path = DATA / f"{name}.json"
-    # The events are shared with the tests of their reader.
+    # The events are in the parent folder, because other tests use them too.
     return json.loads((path if path.exists() else DATA.parent / path.name).read_text())
 
 
 class FakeAwx:
-    """``refusals``: answers given instead of the next ones, (part of the path, status, headers, body); the first that
-    fits is used once. ``polls``: how often the detail of a job still says that its events are being processed.
-    ``requests``: what was asked, as path and query. ``approvals``: details by id, each with its workflow job.
+    """``refusals``: errors to return, as (part of the path, status, headers, body); the first match is used once.
+    ``polls``: how many times the detail of a job still says that its events are being processed.
+    ``requests``: the paths and queries of all requests. ``approvals``: details by id, each with its workflow job.
     """
 
     def __init__(self) -> None:
@@ -73,14 +72,14 @@ class FakeAwx:
             self.app.add_api_route(path, answer, methods=["GET"])
 
     def know_recorded(self) -> None:
-        """Begin with the three jobs that were recorded; of job 2 alone the events were kept."""
+        """Start with the three recorded jobs. Events were only recorded for job 2."""
         self.jobs = {n: recorded(f"job_{name}") for n, name in ((1, "successful"), (2, "failed"), (3, "canceled"))}
         self.events = {2: recorded("job_failed_events_all")["results"]}
         self.refusals, self.polls, self.requests, self.largest_page = [], {}, [], 200
         self.approvals = {}
 
     def add(self, like: int, job_id: int, *, later_s: int, **changes: Any) -> dict[str, Any]:
-        """Another job like a known one, moved ``later_s`` seconds on; returns its record."""
+        """Add a copy of job ``like``, ``later_s`` seconds later, and return it."""
         text = json.dumps(self.jobs[like])
         job = json.loads(text) | {"id": job_id, "url": f"/api/v2/jobs/{job_id}/"}
         for name in ("created", "started", "finished"):
@@ -140,7 +139,7 @@ class FakeAwx:
             if job["summary_fields"].get("source_workflow_job", {}).get("id") == workflow:
                 of_job = {"id": number, "type": "job", "status": job["status"]}
                 found.append({"id": 200 + number, "identifier": "run", "summary_fields": {"job": of_job}})
-        # A node that has not run.
+        # The last node has not run.
         return self._page(
             request, [*found, {"id": 300, "identifier": "report", "summary_fields": {}}], "WorkflowJobNode"
         )
@@ -178,15 +177,15 @@ def _fits(row: dict[str, Any], name: str, field: str, how: str, value: str) -> b
         return row["summary_fields"].get(_RELATED[name], {}).get("name") == value
     if name == "labels__name":
         return value in [label["name"] for label in row["summary_fields"]["labels"]["results"]]
-    held = row[field]
+    stored = row[field]
     if how == "in":
-        return str(held) in value.split(",")
+        return str(stored) in value.split(",")
     if how == "startswith":
-        return str(held).startswith(value)
+        return str(stored).startswith(value)
     if how in ("gt", "gte"):
-        least = int(value) if isinstance(held, int) else value.replace("+00:00", "Z")
-        return held > least or (how == "gte" and held == least)
-    return str(held).lower() == value.lower()
+        least = int(value) if isinstance(stored, int) else value.replace("+00:00", "Z")
+        return stored > least or (how == "gte" and stored == least)
+    return str(stored).lower() == value.lower()
 
 
 def _later(stamp: str, seconds: int) -> str:
@@ -196,7 +195,7 @@ def _later(stamp: str, seconds: int) -> str:
 
 @contextmanager
 def running_awx(*, certificate: tuple[Path, Path] | None = None) -> Iterator[FakeAwx]:
-    """The fake on a free port of 127.0.0.1 until the block ends; ``certificate``: its file and its key's, for TLS."""
+    """Serve a FakeAwx on a free port of 127.0.0.1 until the block ends. ``certificate``: its file and key, for TLS."""
     fake = FakeAwx()
     fake.know_recorded()
     more = {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]} if certificate else {}

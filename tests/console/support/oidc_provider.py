@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A login provider for tests on this machine: OpenID Connect's code flow with PKCE, one page that asks who one is."""
+"""A local login provider for tests: the OpenID Connect code flow with PKCE, and a page on which to choose a person."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLIENT_SECRET = "tests-only-" + "s" * 24
 
 
 class Provider:
-    """The provider's state. ``people``: what their ID tokens claim, by the name on their button."""
+    """The state of the provider. ``people``: the claims of their ID tokens, by the name on their link."""
 
     def __init__(self, issuer: str, people: dict[str, dict[str, Any]]) -> None:
         self.issuer, self.people = issuer, people
@@ -57,7 +57,7 @@ class Provider:
         return {"keys": [self._key.as_dict(private=False)]}
 
     def authorize(self, request: Request) -> str:
-        """The page with a button for each person."""
+        """The page with a link for each person."""
         asked = dict(request.query_params)
         if asked.get("client_id") != CLIENT_ID or asked.get("response_type") != "code":
             raise HTTPException(400, "unknown client or response type")
@@ -99,7 +99,7 @@ class Provider:
 
 @contextmanager
 def running_provider(people: dict[str, dict[str, Any]]) -> Iterator[Provider]:
-    """A provider on a free port of this machine until the block ends; its ``issuer`` is its address."""
+    """Serve a provider on a free local port until the block ends; its ``issuer`` is its address."""
     with socket.socket() as line:
         line.bind(("127.0.0.1", 0))
         provider = Provider(f"http://127.0.0.1:{line.getsockname()[1]}", people)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A parser of the part of PromQL that the examples use; what it does not know it refuses."""
+"""A parser for the part of PromQL that the examples use. It rejects everything else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 @dataclass
 class Query:
-    """What a query names: metrics, and each metric's labels in matchers; grouped: labels in "by" clauses."""
+    """The metrics of a query, the labels in matchers with their metrics, and the labels in "by" clauses (grouped)."""
 
     metrics: set[str] = field(default_factory=set)
     matched: set[tuple[str, str]] = field(default_factory=set)
@@ -29,7 +29,7 @@ class Query:
 
 
 class Parser:
-    """Reads one query. Raises ValueError with the place."""
+    """Parses one query. Raises ValueError with the position."""
 
     def __init__(self, text: str) -> None:
         self._text, self._tokens, at = text, [], 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that take notifications: one for mail (SMTP), one for webhooks (HTTP). Both listen on this machine alone."""
+"""Servers that receive notifications, by mail (SMTP) and by webhook (HTTP). Both listen only on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typing import Any, cast
 
 @dataclass
 class MailServer:
-    """port, and what came: mails, the login of each as (user, password), and its recipients. refuse: answers 550."""
+    """``mails``, ``logins`` as (user, password) and ``recipients`` were received; ``refuse``: answer with 550."""
 
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
@@ -86,8 +86,8 @@ def text_of(mail: EmailMessage) -> str:
 
 @dataclass
 class WebhookServer:
-    """url; calls that came: path, headers and body of each. answers: the status of each of the next calls, 204 after
-    them. on_call: called with the body before the answer."""
+    """``calls``: path, headers and body of each request. ``answers``: the statuses of the next answers, later ones are
+    204. ``on_call`` is called with the body before the answer."""
 
     url: str = ""
     calls: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class WebhookServer:
 
 @contextmanager
 def webhook_server(certificate: tuple[Path, Path] | None = None) -> Iterator[WebhookServer]:
-    """An HTTP server; with a certificate and its key one of HTTPS."""
+    """An HTTP server, or an HTTPS server if a certificate and its key are given."""
     state = WebhookServer()
 
     class Call(BaseHTTPRequestHandler):
@@ -111,13 +111,13 @@ def webhook_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: who called is in ``calls``."""
+            """Log nothing."""
 
         def handle(self) -> None:
             try:
                 super().handle()
             except ConnectionError:
-                # Its caller was killed.
+                # The client was killed.
                 return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Call) as server:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Databases for the tests of the pages, made as sync makes them: API records and run logs through the store."""
+"""Databases for the tests of the pages, created as by sync: API records and run logs go through the store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REASON = "health check did not pass within 120 s: /readyz answered 503"
 
 
 def ident(number: int, kind: int = 0) -> str:
-    """A stable uuid."""
+    """A stable UUID."""
     return str(uuid.UUID(int=(kind << 96) + 0x4000_8000_0000_0000_0000 + number))
 
 
@@ -42,7 +42,7 @@ def host_name(number: int) -> str:
 def target(
     number: int, rollout_id: str, status: str, created: float, started: float | None, done: float | None, **more: Any
 ):
-    """One entry of E1's timeline with E4's fields."""
+    """An entry of the timeline (E1) with the fields of E4."""
     return {
         "target_id": ident(number, 0xA0000000 + int(rollout_id[:4], 16)),
         "instance_id": ident(number, 0xB0),
@@ -81,24 +81,24 @@ def rollout_read(
 
 
 def scheduled(count: int, parallel: int, created: float, seed: int = 7) -> list[tuple[float, float]]:
-    """Start and end of each target when ``parallel`` run at a time, 20 to 70 s each."""
-    draw = random.Random(seed)
+    """Start and end of each target if ``parallel`` targets run at a time, for 20 to 70 s each."""
+    rng = random.Random(seed)
     free = [created + 2.0] * parallel
     spans = []
     for _dummy in range(count):
         slot = min(range(parallel), key=free.__getitem__)
-        start = free[slot] + draw.uniform(0.2, 3.0)
-        free[slot] = start + draw.uniform(20, 70)
+        start = free[slot] + rng.uniform(0.2, 3.0)
+        free[slot] = start + rng.uniform(20, 70)
         spans.append((start, free[slot]))
     return spans
 
 
 def fleet_rollout(rollout_id: str, count: int, parallel: int, created: float, bad: float = 0.05) -> RolloutRead:
-    """A finished rollout of ``count`` targets; the second has failed with a hostile message, others by chance."""
-    draw = random.Random(count)
+    """A finished rollout of ``count`` targets. The second failed with a hostile message, others failed at random."""
+    rng = random.Random(count)
     targets, end = [], created
     for number, (start, done) in enumerate(scheduled(count, parallel, created)):
-        chance = draw.random()
+        chance = rng.random()
         status = "failed" if number == 1 or chance < bad * 0.6 else "uncertain" if chance < bad else "succeeded"
         error = HOSTILE if number == 1 else {"failed": REASON, "uncertain": "worker lost: no result"}.get(status)
         targets.append(
@@ -120,7 +120,7 @@ def fleet_rollout(rollout_id: str, count: int, parallel: int, created: float, ba
 
 
 def open_rollout(rollout_id: str, count: int, created: float, now: float) -> RolloutRead:
-    """A rollout under way: done, uncertain, in progress and queued targets, one with times that are none."""
+    """A rollout in progress, with succeeded, uncertain, running and queued targets. One target has invalid times."""
     targets = []
     for number, (start, done) in enumerate(scheduled(count, 3, created, seed=3)):
         if done < now:
@@ -135,7 +135,7 @@ def open_rollout(rollout_id: str, count: int, created: float, now: float) -> Rol
 
 
 class RunLog:
-    """Writes one run's spool in the run log's format."""
+    """Writes the spool file of a run in the format of the run log."""
 
     def __init__(self, run_id: str, started: float, playbook: str = "playbooks/rolling_redeploy.yml") -> None:
         self.run_id, self.at, self.lines = run_id, started, []
@@ -178,17 +178,22 @@ class RunLog:
                  start=iso(start), end=iso(start + seconds), ignore_errors=None)  # fmt: skip
 
     def evidence(self, host: str, kind: str, document: dict[str, Any]) -> None:
-        """A result of a plan, a gate or a report, as the run log keeps it."""
+        """The result of a plan, a gate or a report, as the run log stores it."""
         self.put("runner_on_ok", host=host, res={}, task=self._task, task_action=self._action,
                  resolved_action=self._action, play=self._play, start=iso(self.at), end=iso(self.at + 0.2),
                  fleetops_evidence={"kind": kind, "document": document})  # fmt: skip
 
-    def stats(self, hosts: dict[str, dict[str, int]], **told: Any) -> None:
-        """The recap. told: the run's custom stats, such as its report."""
+    def stats(self, hosts: dict[str, dict[str, int]], **artifacts: Any) -> None:
+        """Write the recap. ``artifacts``: the custom stats of the run, such as its report."""
         names = {"ok": "ok", "changed": "changed", "failures": "failures", "dark": "dark", "skipped": "skipped"}
         data = {key: {h: c.get(name, 0) for h, c in hosts.items() if c.get(name)} for key, name in names.items()}
         self.put(
-            "playbook_on_stats", **data, ignored={}, rescued={}, processed=dict.fromkeys(hosts, 1), artifact_data=told
+            "playbook_on_stats",
+            **data,
+            ignored={},
+            rescued={},
+            processed=dict.fromkeys(hosts, 1),
+            artifact_data=artifacts,
         )
 
     def write(self, folder: Path) -> None:
@@ -197,7 +202,7 @@ class RunLog:
 
 
 def rolling_run(run_id: str, started: float, hosts: int = 12, batch: int = 3) -> tuple[RunLog, list[RolloutRead]]:
-    """A run in batches whose last host fails, and the rollouts of one target each that it started."""
+    """A run in batches whose last host fails, and the rollouts that it started, with one target each."""
     log, reads, stats = RunLog(run_id, started), [], {}
     for number in range(0, hosts, batch):
         names = [host_name(n) for n in range(number, min(number + batch, hosts))]
@@ -226,17 +231,17 @@ def rolling_run(run_id: str, started: float, hosts: int = 12, batch: int = 3) ->
 
 
 def audit_events(number: int, count: int, now: float) -> list[dict[str, Any]]:
-    draw = random.Random(number)
+    rng = random.Random(number)
     rows = []
     for index in range(count):
-        at = now - draw.uniform(0, 9 * 86400)
-        outcome = draw.choices(["success", "error", "denied"], [90, 7, 3])[0]
+        at = now - rng.uniform(0, 9 * 86400)
+        outcome = rng.choices(["success", "error", "denied"], [90, 7, 3])[0]
         rows.append(
             {
                 "id": f"{number}-{index}", "event_id": f"e{index}", "event_ts": iso(at), "ingested_at": iso(at + 2),
                 "event_type": "tool_call", "outcome": outcome, "role": "agent", "server_slug": None,
-                "source": draw.choices(["mcp", "runtime", "api"], [6, 3, 1])[0],
-                "tool_name": draw.choice(["search", "fetch_url", "memory_write", HOSTILE]),
+                "source": rng.choices(["mcp", "runtime", "api"], [6, 3, 1])[0],
+                "tool_name": rng.choice(["search", "fetch_url", "memory_write", HOSTILE]),
             }
         )  # fmt: skip
     return rows
@@ -247,7 +252,7 @@ RUN, LOST = ident(1, 0x9A), ident(2, 0x9B)
 
 
 def seed_small(path: Path, spools: Path, now: float, fleet: int = 24) -> None:
-    """24 targets two at a time, an open rollout, a failed run with its rollouts, a lost run, audit events."""
+    """A rollout of 24 targets, an open rollout, a failed run with its rollouts, a lost run, and audit events."""
     spools.mkdir(exist_ok=True)
     log, reads = rolling_run(RUN, now - 5400)
     log.write(spools)
@@ -272,7 +277,7 @@ def seed_small(path: Path, spools: Path, now: float, fleet: int = 24) -> None:
 
 
 def seed_big(path: Path, now: float, count: int = 20_000) -> None:
-    """One finished rollout of 20,000 targets, 50 at a time, each of an instance of its own."""
+    """One finished rollout of 20,000 targets, 50 at a time, each on a different instance."""
     with open_store(path) as store:
         store.put_tenant(TENANT, now)
         store.put_rollouts([fleet_rollout(BIG, count, 50, now - 30000)])

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A database with very many audit events, for benches: raw events by executemany, the counts by SQL in one pass.
+"""A database with very many audit events, for benchmarks: events by executemany, and their counts by SQL in one pass.
 
-The counts are what the store would have made of the same events; test_audit_page.py proves that on a small one.
+The counts are the same as if the store had written the events; test_audit_page.py checks that with a small database.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ COUNT = (
 
 
 def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: float | None = None) -> None:
-    """``events`` of the last 30 days, spread over ``instances``; 1 % of the API's total is missing of each.
+    """Add ``events`` of the last 30 days, distributed over ``instances``. About 1 % of the API's total is missing.
 
-    A minute or two a million on a busy machine. The database is made if it does not exist; instances get names and
-    cursors.
+    The database is created if it does not exist. A million events take a minute or two on a busy machine.
     """
     now = time.time() if now is None else now
     open_store(path).close()
@@ -83,19 +82,19 @@ def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: f
 
 
 def _rows(number: int, count: int, now: float) -> Iterator[tuple[object, ...]]:
-    draw = random.Random(number)
+    rng = random.Random(number)
     instance = ident(number, 0xB0)
     tools = [f"tool_{n:02d}" for n in range(30)]
     for index in range(count):
-        at = now - draw.random() * DAYS * 86400
-        kind = draw.random()
+        at = now - rng.random() * DAYS * 86400
+        kind = rng.random()
         source = SOURCES[int(4 * kind * kind)]
         called = source in ("mcp", "skill")
-        chance = draw.random()
+        chance = rng.random()
         yield (
             TENANT, instance, f"{number}-{index}", f"e{index}", at, iso(at), source,
             "error" if chance < 0.07 else "denied" if chance < 0.1 else "success",
-            ROLES[int(3 * draw.random() ** 3)],
-            tools[int(30 * draw.random() ** 2)] if called else None,
+            ROLES[int(3 * rng.random() ** 3)],
+            tools[int(30 * rng.random() ** 2)] if called else None,
             SERVERS[int(6 * kind)] if source == "mcp" else None,
         )  # fmt: skip

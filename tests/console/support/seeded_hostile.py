@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A database in which every text that a server, a playbook or a person gave is markup, by the way that sync takes."""
+"""A database in which every text from a server, a playbook or a person contains markup, created as by sync."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, RunLog, ident, iso, rollout_read, target
 
 TOKEN = "hxq-"
-# What HTML, Markdown with Streamlit's own signs, LaTeX and Plotly would each make something of.
+# Markup of HTML, Markdown with Streamlit's directives, LaTeX and Plotly.
 MARKUP = (
     '<b>b</b><img src="x" onerror="window.hit=1"><script>window.hit=1</script><a href="javascript:window.hit=1">j</a>'
     " [m](https://203.0.113.9/m) ![i](http://203.0.113.9/i.png) $x^2$ :material/bolt: :red[r] :green-badge[succeeded]"
@@ -26,12 +26,12 @@ BEFORE, NOW, RUN, INSTANCE = ident(1, 0x4A), ident(2, 0x4B), ident(3, 0x4C), ide
 
 
 def hostile(field: str) -> str:
-    """The text that stands in ``field``; no two fields have the same."""
+    """The text for ``field``, different for each field."""
     return f"{TOKEN}{field}{MARKUP}"
 
 
 def seed_hostile(path: Path, spools: Path, now: float) -> None:
-    """Two fleet rollouts of one instance, a run that started the later one, its details, audit and console actions."""
+    """Two fleet rollouts, a run that started the later one, details and audit of an instance, and a console action."""
     _run(now).write(spools)
     with open_store(path) as store:
         store.put_tenant(TENANT, now)
@@ -56,8 +56,8 @@ def seed_hostile(path: Path, spools: Path, now: float) -> None:
         fields = ("user", "name", "reason")
         attempt = {"attempt_id": ident(7), "at": now, "action": "pause", "rollout_id": NOW, "targets": 1, "force": 0}
         ledger.begin({**attempt, **{field: hostile(field) for field in fields}})
-        said = {"detail": hostile("detail"), "request_id": hostile("request")}
-        ledger.end({"attempt_id": ident(7), "at": now, "outcome": "failed", **said})
+        answer = {"detail": hostile("detail"), "request_id": hostile("request")}
+        ledger.end({"attempt_id": ident(7), "at": now, "outcome": "failed", **answer})
 
 
 def _rollout(rollout_id: str, created: float, letter: str) -> RolloutRead:
@@ -76,7 +76,7 @@ def _rollout(rollout_id: str, created: float, letter: str) -> RolloutRead:
 
 def _run(now: float) -> RunLog:
     log = RunLog(RUN, now - 3010, hostile("playbook"))
-    # The first line tells about the run itself.
+    # The first line describes the run.
     for name, old in (("user", '"ops"'), ("controller", '"control-1"')):
         text = hostile(name).replace('"', '\\"')
         log.lines[0] = log.lines[0].replace(f'"{name}": {old}', f'"{name}": "{text}"')

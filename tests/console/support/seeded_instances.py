@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a sync with --details stores, on top of the databases of seeded.py: healths, versions, actions, policies."""
+"""Adds to the databases of seeded.py what a sync with --details stores: health, versions, actions and policies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.record.write.store import Store, open_store
 from tests.console.support.seeded import HOSTILE, TENANT, fleet_rollout, host_name, ident, iso
 
 INSTANCE = ident(1, 0xB0)
-"""A deploy of it has failed, and it is degraded now."""
+"""An instance whose deployment has failed, and that is now degraded."""
 
 NAME = host_name(1)
 
@@ -62,7 +62,7 @@ def actions(number: int, now: float, count: int) -> InstanceRows:
 
 
 def policy(now: float, **changed: Any) -> dict[str, Any]:
-    """A window from three hours ago to two hours from now, so that it is open also when the hour turns."""
+    """A policy whose window began three hours ago and ends in two hours, so it stays open if the hour changes."""
     hour = int(now // 3600) % 24
     return {
         "maintenance_window_start_hour_utc": (hour - 3) % 24,
@@ -76,7 +76,7 @@ def policy(now: float, **changed: Any) -> dict[str, Any]:
 
 
 def seed_details(path: Path, now: float, most: int = 20) -> None:
-    """Details of the first ``most`` instances; three days of health of the first two, with a hole of a day."""
+    """Details of the first ``most`` instances, and health of three days for the first two, with a gap of one day."""
     with open_store(path) as store:
         for number in range(most):
             ill = number == 1
@@ -99,7 +99,7 @@ def seed_details(path: Path, now: float, most: int = 20) -> None:
 
 
 def seed_many(path: Path, now: float, count: int = 20_000) -> None:
-    """One finished rollout of 20,000 instances, every tenth with details."""
+    """A finished rollout of 20,000 instances, every tenth with details."""
     with open_store(path) as store:
         store.put_tenant(TENANT, now)
         store.put_rollouts([fleet_rollout(ident(9, 0x4D04ED99), count, 50, now - 30000)])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet of eight with three playbook runs: one of yesterday at ten, one that its gate has stopped, one under way."""
+"""A fleet of eight instances with three playbook runs: yesterday at ten, stopped by its gate, and in progress."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ REPORT = {
 
 
 def yesterday_at_ten(now: float) -> float:
-    """Ten o'clock of the day before, UTC."""
+    """10:00 UTC of the day before."""
     return now // 86400 * 86400 - 86400 + 10 * 3600
 
 
 def seed_operations(path: Path, spools: Path, now: float) -> None:
-    """The record: every run has its run log; the redeploys are at the server; health, versions and audit are read."""
+    """Fill the record: the run logs, the redeploys as the server reports them, health, versions and audit."""
     spools.mkdir(exist_ok=True)
     ten = yesterday_at_ten(now)
     reboot(ten).write(spools)
@@ -65,7 +65,7 @@ def seed_operations(path: Path, spools: Path, now: float) -> None:
 
 @contextmanager
 def at_work(log: Path) -> Iterator[None]:
-    """Another process holds the lock on a run log, as the writer of a run that goes on does."""
+    """Another process holds the lock on a run log, as the writer of a run in progress does."""
     code = (
         "import fcntl, sys; log = open(sys.argv[1], 'a'); fcntl.lockf(log, fcntl.LOCK_EX); print(flush=True); input()"
     )
@@ -79,7 +79,7 @@ def at_work(log: Path) -> Iterator[None]:
 
 
 def reboot(ten: float) -> RunLog:
-    """At two minutes past ten jon restarts the second instance."""
+    """At 10:02, jon restarts the second instance."""
     log = RunLog(YESTERDAY, ten + 120, "playbooks/reboot.yml")
     log.lines[0] = log.lines[0].replace('"user": "ops"', '"user": "jon"')
     log.play("Restart the instances", [HOSTS[1]], 1)
@@ -90,13 +90,13 @@ def reboot(ten: float) -> RunLog:
 
 
 def redeploy(run_id: str, started: float, begun: bool = False) -> tuple[RunLog, list[RolloutRead]]:
-    """A redeploy in batches of two. The gate after the second batch stops it; or it is in its second batch.
+    """A redeploy in batches of two. The gate stops it after the second batch; with ``begun`` it is in that batch.
 
-    Tasks that only prepare come to "ok" on every host, also on those that nothing is done to.
+    Tasks that only prepare are "ok" on every host, even if the host is not redeployed.
     """
     log, reads = RunLog(run_id, started), list[RolloutRead]()
-    log.play("Look at the fleet", HOSTS, 1)
-    log.task("Keep the version that is asked for", "ansible.builtin.set_fact")
+    log.play("Read the fleet", HOSTS, 1)
+    log.task("Set the requested version", "ansible.builtin.set_fact")
     for host in HOSTS:
         log.result(host, seconds=0.1, changed=False)
     log.task("Plan the batches", "fleetops.agents.rollout_plan")
@@ -107,8 +107,8 @@ def redeploy(run_id: str, started: float, begun: bool = False) -> tuple[RunLog, 
         log.task("Ask the gate", "fleetops.agents.rollout_gate")
         log.evidence(names[0], "gate", _gate("pass", 0))
         log.task("Redeploy the runtime", "fleetops.agents.instance_runtime")
-        goes_on = begun and number == 2
-        reads += [_redeployed(log, host, run_id, goes_on) for host in names]
+        in_progress = begun and number == 2
+        reads += [_redeployed(log, host, run_id, in_progress) for host in names]
     if begun:
         return log, reads
     log.play("Roll the fleet in batches", HOSTS[4:6], 3)
@@ -119,11 +119,11 @@ def redeploy(run_id: str, started: float, begun: bool = False) -> tuple[RunLog, 
     return log, reads
 
 
-def _redeployed(log: RunLog, host: str, run_id: str, goes_on: bool) -> RolloutRead:
-    """The redeploy of one host in the run log, and as the server has it."""
+def _redeployed(log: RunLog, host: str, run_id: str, in_progress: bool) -> RolloutRead:
+    """Add the redeploy of a host to the run log, and return it as the server reports it."""
     number = HOSTS.index(host)
     rollout_id, created = ident(number, int(run_id[:8], 16) * 0x1000000 + int(run_id[-1]) * 0x100 + number), log.at
-    if goes_on:
+    if in_progress:
         log.put("runner_on_start", 1.0, host=host, task="Redeploy the runtime", task_uuid=ident(7, 4),
                 task_action="fleetops.agents.instance_runtime")  # fmt: skip
         one = target(number, rollout_id, "in_progress", created, created + 0.5, None)
@@ -160,7 +160,7 @@ def _gate(verdict: str, failed: int) -> dict[str, Any]:
 
 
 def _details(store: Store, now: float, ten: float) -> None:
-    """Three run the published runtime, five one before it; one is degraded; a tool failed at four minutes past ten."""
+    """Three instances run the published runtime, five an older one; one is degraded; a tool failed at 10:04."""
     for number in range(len(HOSTS)):
         sick = {"database": "unhealthy"} if number == 5 else {}
         put(store, "health", number, health(number, now - 60, "degraded" if sick else "healthy", **sick), now)

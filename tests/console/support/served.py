@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A console served by ``python -m console serve`` for tests and benchmarks, and what its process costs."""
+"""A console served by ``python -m console serve`` for tests and benchmarks, with the CPU and memory of its process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TICKS, _PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Served:
-    """A console that listens: its address, its process and the file that it logs to."""
+    """A running console: its address, its process and its log file."""
 
     url: str
     pid: int
     log: Path
 
     def cpu(self) -> float:
-        """CPU seconds of the process until now, in steps of 10 ms; threads that ended are counted too."""
+        """CPU seconds of the process so far, including ended threads, in steps of 10 ms."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -40,7 +40,7 @@ class Served:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free local port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -50,15 +50,15 @@ def free_port() -> int:
 def serving(
     database: Path, spools: Path, environment: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[Served]:
-    """Serve ``database`` on ``port`` or a free one until the block ends; of this project's variables it has only these.
+    """Serve ``database`` on ``port`` or a free port until the block ends. FLEETOPS_* variables are not inherited.
 
-    Raises RuntimeError with the log when the server ends early or is not there within 180 s.
+    Raises RuntimeError with the log if the server ends early or does not answer within 180 s.
     """
     port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
     own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spools)}
     log = database.with_suffix(".log")
-    # Output goes to a file: a full pipe would stop the server.
+    # The output goes to a file, because a full pipe would block the server.
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "console", "serve", "--port", str(port)],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table in the browser: its cells are painted, so a test clicks where one lies."""
+"""A table in the browser. Its cells are drawn on a canvas, so a test clicks at a position."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from playwright.sync_api import Locator, Page, TimeoutError
 
 
 def click_cell(page: Page, table: Locator, x: float, y: float, leads_to: str) -> None:
-    """Click there until the address matches the expression ``leads_to``: a table that settles may miss a click.
+    """Click until the address matches the expression ``leads_to``, because a table that is redrawn may miss a click.
 
-    Patiently, as a second click too early would meet a table of the page that comes.
+    The timeout is long, because an early second click would hit a table of the next page.
     """
     for _dummy in range(6):
         table.click(position={"x": x, "y": y})

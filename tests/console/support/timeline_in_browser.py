@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a reader does to a timeline with the mouse, and what the page then shows as selected and as its range."""
+"""Using a timeline with the mouse, and reading the selection and the range that the page shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import FloatRect, Locator, Page, TimeoutError
 
 
 def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
-    """The thick bar of a target in that chart of the page, found by the text that hovering shows."""
+    """The thick bar of a target in a chart of the page, found by its hover text."""
     bars = page.locator(".js-plotly-plot").nth(chart).locator(".barlayer .point path")
     bars.first.wait_for(state="attached", timeout=90_000)
     number = page.evaluate(
@@ -31,7 +31,7 @@ def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
 
 
 def _place(page: Page, drawn: Locator) -> FloatRect:
-    """Where a bar lies; waits while a refresh replaces its chart."""
+    """The position of a bar; waits if a refresh is replacing the chart."""
     for _dummy in range(90):
         if box := drawn.bounding_box(timeout=90_000):
             return box
@@ -46,14 +46,14 @@ def click(page: Page, drawn: Locator) -> None:
 
 
 def ticked(page: Page) -> list[str]:
-    """The hosts of the rows that are ticked, of those the table shows."""
+    """The hosts of the selected rows, among those that the table shows."""
     return page.locator("[data-testid=stDataFrame] tr[aria-selected=true]").evaluate_all(
         "rows => rows.map(row => row.children[1].textContent)"
     )
 
 
 def framed(page: Page) -> int:
-    """How many bars of the page's charts have the frame of the selection."""
+    """The number of bars in the page's charts that are marked as selected."""
     return page.evaluate(
         """() => Array.from(document.querySelectorAll('.js-plotly-plot')).flatMap(plot => plot._fullData ?? [])
              .filter(trace => trace.name.startsWith('selected')).map(trace => trace.width)
@@ -66,7 +66,7 @@ def in_address(page: Page) -> list[str]:
 
 
 def settled(page: Page, count: int) -> None:
-    """Wait until chart, table and address all show so many targets as selected."""
+    """Wait until chart, table and address all show ``count`` selected targets."""
     if count:
         page.get_by_text(f"{count} selected", exact=True).wait_for(timeout=90_000)
     else:
@@ -78,7 +78,7 @@ def settled(page: Page, count: int) -> None:
 
 
 def drag(page: Page, target: Locator, beyond: float = 20) -> None:
-    """Drag the pointer along a bar, and so many pixels further at each end."""
+    """Drag the pointer along a bar, and ``beyond`` pixels further at each end."""
     box = _place(page, target)
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] - beyond, height)
@@ -88,7 +88,7 @@ def drag(page: Page, target: Locator, beyond: float = 20) -> None:
 
 
 def drag_to_zoom(page: Page, host: str) -> None:
-    """Drag along a target's bar until the address has a window: a drag is lost when the chart is replaced meanwhile."""
+    """Drag along a target's bar until the address has a window, because a drag is lost if the chart is replaced."""
     for _dummy in range(20):
         drag(page, bar_of(page, host))
         with contextlib.suppress(TimeoutError):
@@ -98,7 +98,7 @@ def drag_to_zoom(page: Page, host: str) -> None:
 
 
 def shown(page: Page, chart: int = 0) -> list[float]:
-    """Both ends of a chart's x axis, in numbers; empty while there is no such chart."""
+    """Both ends of a chart's x axis as numbers; empty if there is no such chart."""
     return page.evaluate(
         """chart => (document.querySelectorAll('.js-plotly-plot')[chart]?.layout?.xaxis?.range ?? [])
              .map(end => typeof end === 'number' ? end : Date.parse(end.replace(' ', 'T') + 'Z'))""",

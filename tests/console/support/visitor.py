@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A visitor of a served console without a browser: speaks Streamlit's WebSocket protocol and weighs what arrives."""
+"""A client for a served console without a browser: it uses Streamlit's WebSocket protocol and measures the messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from websockets.typing import Origin, Subprotocol
 
 @dataclass
 class Visit:
-    """One page as it arrived.
+    """A page as it arrived.
 
-    seconds: from the request to its end. script_seconds: from the first sign of the script to its end, as seen here.
-    sent: bytes of all messages. headings, texts: what the page says. errors: what it shows as an error.
+    ``seconds``: from the request to the end of the script. ``script_seconds``: from the first message of the script to
+    its end. ``sent``: bytes of all messages. ``errors``: the exceptions that the page shows.
     """
 
     seconds: float = 0.0
@@ -51,7 +51,7 @@ class Visit:
 
 
 class Visitor:
-    """One session, from one tab. Use it as a context manager and from one thread."""
+    """One session, as of one browser tab. Use it as a context manager and from a single thread."""
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self._timeout = timeout
@@ -65,7 +65,7 @@ class Visitor:
                 compression=None,
             )
         )
-        # As a browser does: a message it has seen comes as its hash alone.
+        # As for a browser, only the hash of a message is sent if the client already has the message.
         self._seen: dict[str, ForwardMsg] = {}
 
     def __enter__(self) -> Self:
@@ -77,14 +77,14 @@ class Visitor:
         self._until_left.close()
 
     def open(self, page: str = "", query: str = "") -> Visit:
-        """Open a page by its path ('' is the first one) and query string. Raises TimeoutError when it does not end."""
+        """Open a page by its path ('' is the first page) and query string. Raises TimeoutError."""
         request = BackMsg()
         request.rerun_script.page_name = page
         request.rerun_script.query_string = query
         return self._run(request)
 
     def refresh(self, visit: Visit, page: str, query: str = "") -> Visit:
-        """What the tab asks for by itself every few seconds while the page that it shows is live."""
+        """Refresh a live page as a browser tab does every few seconds."""
         request = BackMsg()
         request.rerun_script.page_name = page
         request.rerun_script.query_string = query

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of what a page lists: nothing lost, nothing a spreadsheet would run, times in UTC."""
+"""Exported files of lists: no text is lost, no cell is a formula, and times are in UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from console.text.file_formats import FORMATS, as_csv, as_json_lines, as_parquet
 
-# What a JSON answer can carry into the database; half characters are replaced before they are stored.
+# Texts that the database can contain; half characters are replaced before texts are stored.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 FORMULAS = st.sampled_from(["=", "+", "-", "@", "\t", "\r", "\n"]).flatmap(
     lambda sign: TEXTS.map(lambda rest: sign + rest)
@@ -38,7 +38,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_no_text_is_lost(texts: list[str | Non
 
 
 @given(st.lists(st.one_of(TEXTS, FORMULAS, st.none()), max_size=8))
-def test_json_lines_and_parquet_hold_the_texts_as_they_are(texts: list[str | None]) -> None:
+def test_json_lines_and_parquet_contain_the_texts_unchanged(texts: list[str | None]) -> None:
     frame = pd.DataFrame({"host": pd.Series(texts, dtype=object)})
     lines = as_json_lines(frame).decode().split("\n")[:-1]
     assert [json.loads(line)["host"] for line in lines] == texts
@@ -47,7 +47,7 @@ def test_json_lines_and_parquet_hold_the_texts_as_they_are(texts: list[str | Non
 
 
 @pytest.mark.parametrize("name", ["started_at", "event_ts", "at", "since", "gap_from", "gap_to"])
-def test_times_are_utc_and_what_is_unknown_is_empty(name: str) -> None:
+def test_times_are_in_utc_and_unknown_values_are_empty(name: str) -> None:
     frame = pd.DataFrame(
         {
             name: [1_795_500_000.25, float("nan"), 9e99],
@@ -60,9 +60,9 @@ def test_times_are_utc_and_what_is_unknown_is_empty(name: str) -> None:
     assert [row[name] for row in rows] == ["2026-11-24T06:00:00Z", "", ""]
     # A negative number is a number, not a formula.
     assert [row["took_s"] for row in rows] == ["-1.5", "", "2.0"]
-    told = [json.loads(line) for line in as_json_lines(frame).splitlines()]
-    assert [row[name] for row in told] == ["2026-11-24T06:00:00Z", None, None]
-    assert told[1] == {name: None, "took_s": None, "batch": None, "nothing": None}
+    parsed = [json.loads(line) for line in as_json_lines(frame).splitlines()]
+    assert [row[name] for row in parsed] == ["2026-11-24T06:00:00Z", None, None]
+    assert parsed[1] == {name: None, "took_s": None, "batch": None, "nothing": None}
     back = pd.read_parquet(io.BytesIO(as_parquet(frame)))
     assert back[name][0] == pd.Timestamp("2026-11-24T06:00:00.25Z")
     assert back[name].isna().tolist() == [False, True, True]
@@ -71,7 +71,7 @@ def test_times_are_utc_and_what_is_unknown_is_empty(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.suffix)
-def test_an_export_leaves_its_frame_alone_and_an_empty_one_is_a_file(form: object) -> None:
+def test_an_export_does_not_change_the_frame_and_an_empty_one_is_a_file(form: object) -> None:
     frame = pd.DataFrame({"host": ["=1+1"], "started_at": [1.0]})
     kept = frame.copy(deep=True)
     assert form.write(frame)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A period as people write it, in UTC or in a zone, on a Tuesday at half past ten."""
+"""Parsing a period that a user enters, in UTC or another time zone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PERIODS = [
 
 
 @pytest.mark.parametrize(("text", "begin", "end"), PERIODS, ids=[text for text, _begin, _end in PERIODS])
-def test_a_period_that_people_write(text: str, begin: str | None, end: str | None) -> None:
+def test_a_period_is_parsed_in_utc(text: str, begin: str | None, end: str | None) -> None:
     assert parse(text, NOW) == (at(begin) if begin else None, at(end) if end else None)
 
 
@@ -55,13 +55,13 @@ IN_NEW_YORK = [
     ("last 2 h", "2026-11-24T08:30", None),
     ("04:00 to 05:00 utc", "2026-11-24T04:00", "2026-11-24T05:00"),
     ("04:00 to 05:00 Europe/Berlin", "2026-11-24T03:00", "2026-11-24T04:00"),
-    # The day on which summer time ended has 25 hours.
+    # The day on which daylight saving time ended has 25 hours.
     ("2026-11-01", "2026-11-01T04:00", "2026-11-02T05:00"),
 ]
 
 
 @pytest.mark.parametrize(("text", "begin", "end"), IN_NEW_YORK, ids=[text for text, _begin, _end in IN_NEW_YORK])
-def test_a_period_in_the_zone_of_who_wrote_it(text: str, begin: str, end: str | None) -> None:
+def test_a_period_is_parsed_in_the_time_zone_of_the_user(text: str, begin: str, end: str | None) -> None:
     assert parse(text, NOW, "America/New_York") == (at(begin), at(end) if end else None)
 
 
@@ -81,14 +81,14 @@ NO_PERIODS = [
 
 
 @pytest.mark.parametrize(("text", "sentence"), NO_PERIODS, ids=[text for text, _sentence in NO_PERIODS])
-def test_a_text_that_is_no_period_is_a_sentence_that_names_it(text: str, sentence: str) -> None:
-    with pytest.raises(PeriodError) as told:
+def test_the_error_for_an_invalid_period_quotes_the_text(text: str, sentence: str) -> None:
+    with pytest.raises(PeriodError) as error:
         parse(text, NOW)
-    assert sentence in str(told.value)
-    assert text in str(told.value)
+    assert sentence in str(error.value)
+    assert text in str(error.value)
 
 
-def test_the_examples_that_the_pages_show_are_periods() -> None:
+def test_the_examples_on_the_pages_are_valid_periods() -> None:
     for example in EXAMPLES.split(", "):
         first, _last = parse(example, NOW)
         assert first is not None

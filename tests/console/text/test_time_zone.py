@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The viewer's own time beside UTC: right around every change of clocks, silent where there is nothing to say."""
+"""The local time of the viewer beside UTC: correct around every clock change, and left out if it adds nothing."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from console.figures.timeline.axes import DrawOptions
 from console.figures.timeline.packing import lay_out
 from console.text import times
 
-# Whole and half hours of summer time, odd offsets, both sides of the date line; Apia left out a whole day in 2011.
+# Daylight saving time by an hour or half, unusual offsets, both sides of the date line. Apia skipped a day in 2011.
 ZONES = (
     "Europe/Berlin", "Europe/London", "America/New_York", "America/St_Johns", "America/Sao_Paulo", "Asia/Kathmandu",
     "Australia/Lord_Howe", "Pacific/Auckland", "Pacific/Apia", "Africa/Casablanca",
 )  # fmt: skip
 FIRST, LAST = 631_152_000, 1_735_689_600
-"""1990 to 2025: what the time zone database says of these years does not change any more."""
+"""1990 to 2025, for which the time zone database no longer changes."""
 T = 1_795_000_000.0
 """2026-11-18 11:06:40 UTC."""
 
 
 @contextmanager
 def libc_clock(name: str) -> Iterator[None]:
-    """The C library's local time is that of a zone: another reader of the same file than the one under test."""
+    """Set the local time of the C library to a time zone, to compare with another implementation."""
     before = os.environ.get("TZ")
     try:
         os.environ["TZ"] = f":{files('tzdata') / 'zoneinfo' / name}"
@@ -53,7 +53,7 @@ def libc_clock(name: str) -> Iterator[None]:
 
 @cache
 def changes(name: str) -> tuple[int, ...]:
-    """When a zone's clocks were changed."""
+    """The times of all clock changes in a time zone."""
     found = []
     with libc_clock(name):
         for day in range(FIRST, LAST, 86_400):
@@ -68,7 +68,7 @@ def changes(name: str) -> tuple[int, ...]:
 
 
 @given(data=st.data(), name=st.sampled_from(ZONES), near=st.integers(-90_000, 90_000))
-def test_around_each_change_of_clocks_it_is_what_the_c_library_says(data: st.DataObject, name: str, near: int) -> None:
+def test_local_times_around_each_clock_change_match_the_c_library(data: st.DataObject, name: str, near: int) -> None:
     at = data.draw(st.sampled_from(changes(name) or (FIRST,))) + data.draw(st.sampled_from((near, near // 1000)))
     with libc_clock(name):
         there, utc = time.localtime(at), time.gmtime(at)
@@ -78,7 +78,7 @@ def test_around_each_change_of_clocks_it_is_what_the_c_library_says(data: st.Dat
     assert times.moment(at, zone=name) == time.strftime("%Y-%m-%d %H:%M:%S", there)
 
 
-def test_the_hour_that_comes_twice_and_the_one_that_never_comes() -> None:
+def test_local_times_are_right_in_a_repeated_or_skipped_hour() -> None:
     assert len(changes("Europe/Berlin")) > 60 and len(changes("Asia/Kathmandu")) == 0
     twice = pd.Timestamp("2026-10-25 01:00", tz="UTC").timestamp()
     assert times.local("Europe/Berlin", twice - 1, twice) == "02:59:59 to 02:00:00 Europe/Berlin"
@@ -86,18 +86,18 @@ def test_the_hour_that_comes_twice_and_the_one_that_never_comes() -> None:
     assert times.local("Europe/Berlin", never - 1, never) == "01:59:59 to 03:00:00 Europe/Berlin"
 
 
-def test_a_date_is_written_where_it_is_another_one_and_nothing_where_utc_says_it_all() -> None:
+def test_the_date_is_shown_if_it_differs_and_nothing_if_local_time_is_utc() -> None:
     assert times.local("Pacific/Auckland", T) == "2026-11-19 00:06:40 Pacific/Auckland"
     assert times.local("Asia/Tokyo", T, T + 7200) == "20:06:40 to 22:06:40 Asia/Tokyo"
     span = times.local("Asia/Tokyo", T, T + 6 * 3600)
-    assert span == "2026-11-18 20:06:40 to 2026-11-19 02:06:40 Asia/Tokyo", "one date without the other misleads"
+    assert span == "2026-11-18 20:06:40 to 2026-11-19 02:06:40 Asia/Tokyo", "both ends have a date, or neither"
     assert times.local("Asia/Tokyo", T, None) == times.local("Asia/Tokyo", T)
-    # London's clock is UTC's in winter.
+    # In winter, the time in London is UTC.
     assert times.local("Europe/London", T) == ""
     assert times.local("Europe/London", T - 120 * 86_400) == "12:06:40 Europe/London"
     for nothing in (None, float("nan"), float("inf"), 1e30):
         assert times.local("Asia/Tokyo", nothing) == ""
-    # The last second of the year 9999 has no name in the east.
+    # The last second of the year 9999 cannot be written in a zone east of UTC.
     assert times.local("Asia/Tokyo", 253_402_300_799) == ""
     assert times.local("", T) == ""
 
@@ -108,11 +108,11 @@ def test_a_date_is_written_where_it_is_another_one_and_nothing_where_utc_says_it
      "../../../etc/passwd", "/etc/localtime", "Europe/Berlin\0", "Europe/Berlin\n", "\ud800", "a" * 1_000_000,
      "<img src=x onerror=alert(1)>", "[a](javascript:1)", "posix/Europe/Berlin"],
 )  # fmt: skip
-def test_any_other_name_is_no_zone(name: str | None) -> None:
+def test_an_unknown_or_invalid_name_is_not_a_time_zone(name: str | None) -> None:
     assert times.known_zone(name) == ""
 
 
-def test_labels_of_charts_name_both_and_the_axis_stays_in_utc() -> None:
+def test_labels_of_charts_show_both_times_and_the_axis_stays_in_utc() -> None:
     frame = pd.DataFrame(
         {
             "target_id": ["1"],
@@ -143,6 +143,6 @@ def test_labels_of_charts_name_both_and_the_axis_stays_in_utc() -> None:
     counted = audit.over_time(hours, "light", "Asia/Kolkata").data[0]
     assert counted.customdata == ("<br>(16:30:00 Asia/Kolkata)", "<br>(17:30:00 Asia/Kolkata)")
     assert "%{customdata}" in counted.hovertemplate and " UTC: " in counted.hovertemplate
-    # A day of UTC is no day there.
+    # Days are in UTC, so they have no local time.
     days = hours.assign(bucket=["2026-11-17", "2026-11-18"])
     assert audit.over_time(days, "light", "Asia/Kolkata").to_json() == audit.over_time(days).to_json()

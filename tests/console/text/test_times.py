@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Seconds, ages and sizes in words."""
+"""Durations, ages and sizes as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_rounded_duration_has_one_unit(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize("clock", [time(0, 30), time(23, 30)])
 @pytest.mark.parametrize("day", [date(2026, 10, 25), date(2026, 3, 29)])
-def test_yesterday_is_the_day_before_also_where_a_day_has_23_or_25_hours(clock: time, day: date) -> None:
+def test_yesterday_is_the_day_before_even_if_a_day_has_23_or_25_hours(clock: time, day: date) -> None:
     zone = "Europe/Berlin"
     now, before = (datetime.combine(one, clock, ZoneInfo(zone)).timestamp() for one in (day, day - timedelta(days=1)))
     assert times.day_and_time(now, now, zone) == f"today {clock:%H:%M}"
@@ -43,5 +43,5 @@ def test_an_age_below_ten_seconds_is_just_now(seconds: float, text: str) -> None
     ("count", "text"),
     [(0, "0 KiB"), (512, "0.5 KiB"), (2048, "2 KiB"), (20_000, "20 KiB"), (1_572_864, "1.5 MiB"), (2**31, "2,048 MiB")],
 )
-def test_a_size_has_a_decimal_only_where_it_says_something(count: float, text: str) -> None:
+def test_a_size_has_a_decimal_only_if_it_is_needed(count: float, text: str) -> None:
     assert times.size(count) == text

@@ -52,7 +52,7 @@ def program(folder: Path, name: str, script: str) -> None:
     ("user", "programs", "message"),
     [
         (1000, {}, "there is no apt-get"),
-        (1000, {"apt-get": WITHOUT}, "only root could install one with apt-get, and there is no sudo"),
+        (1000, {"apt-get": WITHOUT}, "installing one with apt-get requires root, and there is no sudo"),
         (1000, {"apt-get": WITHOUT, "sudo": ASKS}, "sudo asks for a password"),
         (0, {"apt-get": WITHOUT}, "apt-get failed (Unable to locate package)"),
         (1000, {"apt-get": WITHOUT, "sudo": 'shift; exec "$@"'}, "apt-get failed (Unable to locate package)"),
@@ -76,8 +76,8 @@ def test_without_a_browser_the_command_ends_with_one_sentence_and_exit_code_2(
     assert browser.main([]) == 2
     out, err = capsys.readouterr()
     assert len(err.splitlines()) == 1 and message in err
-    assert "Playwright's download failed" in err and "BROWSER=0" in err and "CHROMIUM=" in err
-    assert "The browser of the tests is" not in out
+    assert "Playwright's download failed" in err and "BROWSER=0" in err and "set CHROMIUM" in err
+    assert "The tests use the browser" not in out
 
 
 def test_a_browser_given_by_name_is_the_only_one_that_is_used(
@@ -86,7 +86,7 @@ def test_a_browser_given_by_name_is_the_only_one_that_is_used(
     monkeypatch.setenv("CHROMIUM", "/nowhere/chrome")
     assert browser.main([]) == 2
     output = capsys.readouterr()
-    assert "CHROMIUM names /nowhere/chrome, which is no program" in output.err and output.out == ""
+    assert "CHROMIUM is /nowhere/chrome, which is not an executable program" in output.err and output.out == ""
 
 
 def test_tests_that_open_no_page_need_no_browser(bare: Path, tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_with_browser_0_the_tests_that_need_one_are_left_out_by_name_and_counted
          "tests/console/browser/test_browser.py", "tests/console/text/test_time_zone.py"],
         cwd=ROOT, env={**os.environ, "BROWSER": "0"}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert "LEFT OUT tests/console/browser/test_browser.py::test_hovering" in done.stdout, done.stdout + done.stderr
-    assert "1 browser tests left out" in done.stdout
+    assert "NOT RUN tests/console/browser/test_browser.py::test_hovering" in done.stdout, done.stdout + done.stderr
+    assert "1 browser tests not run" in done.stdout
     assert "ERROR" not in done.stdout
 
 
