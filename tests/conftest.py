@@ -44,10 +44,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With BROWSER=0, deselect the tests that need a browser. They are listed at the end."""
     if not left_out():
         return
-    needy = [item for item in items if needs_browser(item)]
-    items[:] = [item for item in items if item not in needy]
-    config.hook.pytest_deselected(items=needy)
-    config.stash[NOT_RUN] = [item.nodeid for item in needy]
+    browser_tests = [item for item in items if needs_browser(item)]
+    items[:] = [item for item in items if item not in browser_tests]
+    config.hook.pytest_deselected(items=browser_tests)
+    config.stash[NOT_RUN] = [item.nodeid for item in browser_tests]
     # With pytest-xdist, each worker collects all tests, and the controlling process prints the list.
     if hasattr(config, "workeroutput"):
         config.workeroutput["left_out"] = config.stash[NOT_RUN]

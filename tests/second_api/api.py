@@ -117,9 +117,9 @@ class SecondApi:
 
     def instance(self, name: str) -> Instance:
         """The instance with this host name or id, ignoring case."""
-        for one in self.instances:
-            if name.lower() in (one.id, one.hostname):
-                return one
+        for agent in self.instances:
+            if name.lower() in (agent.id, agent.hostname):
+                return agent
         raise Refused(404, "Instance not found")
 
     def add_rollout(self, members: list[Instance], scope: str, *, ended: bool = False, at: float | None = None) -> dict:
@@ -129,14 +129,14 @@ class SecondApi:
         row["targets"] = [
             {
                 "id": str(uuid.uuid4()),
-                "instance": one,
+                "instance": agent,
                 "task": str(uuid.uuid4()),
                 "created": now,
                 "ends": now if ended else now + self.quirks.deploy_seconds,
-                "result": "succeeded" if ended else self.quirks.outcomes.get(one.hostname, "succeeded"),
+                "result": "succeeded" if ended else self.quirks.outcomes.get(agent.hostname, "succeeded"),
                 "flag": "",
             }
-            for one in members
+            for agent in members
         ]
         if not ended:
             row["listed"] += self.quirks.list_lag
@@ -293,10 +293,10 @@ class SecondApi:
         return {"actions": self._page("list_instance_actions", rows, query, 20), "total": len(rows)}
 
     def _acted(self, instance: str, action: str) -> Any:
-        one = self.instance(instance)
+        agent = self.instance(instance)
         row = {"action": action, "action_id": str(uuid.uuid4()), "status": self._word("completed")}
-        one.actions.append({**row, "created_at": self._time(time.time())})
-        return {**row, "instance_id": one.id, "message": "done", "detail": {}, "duration_ms": 1}
+        agent.actions.append({**row, "created_at": self._time(time.time())})
+        return {**row, "instance_id": agent.id, "message": "done", "detail": {}, "duration_ms": 1}
 
     def clear_circuit_breakers(self, instance: str, **_call: Any) -> Any:
         return self._acted(instance, "clear-circuit-breakers")
@@ -313,25 +313,25 @@ class SecondApi:
         return self.get_deep_health(instance, {"force": "true"})
 
     def get_deep_health(self, instance: str, query: dict[str, str], **_call: Any) -> Any:
-        one, now = self.instance(instance), time.time()
+        agent, now = self.instance(instance), time.time()
         for row in self.rollouts:
             for target in row["targets"]:
                 self._status(target)
         return {
-            "instance_id": one.id,
-            "status": self._word(one.health),
+            "instance_id": agent.id,
+            "status": self._word(agent.health),
             "subsystems": {},
-            "uptime_seconds": now - one.booted,
+            "uptime_seconds": now - agent.booted,
             "checked_at": self._time(now),
             "cached": query.get("force") != "true",
         }
 
     def list_memories(self, instance: str, query: dict[str, str], **_call: Any) -> Any:
-        one = self.instance(instance)
+        agent = self.instance(instance)
         asked = {k: query[k] for k in ("conversation_id", "customer_id") if k in query}
-        rows = [m for m in one.memories if all(m.get(k) == v for k, v in asked.items())][::-1]
+        rows = [m for m in agent.memories if all(m.get(k) == v for k, v in asked.items())][::-1]
         rows = self._page("list_memories", rows, query, 100)
-        return {"instance_id": one.id, "count": len(rows), "memories": rows, "status": {}}
+        return {"instance_id": agent.id, "count": len(rows), "memories": rows, "status": {}}
 
     def store_memory(self, instance: str, body: dict[str, Any], **_call: Any) -> Any:
         memory = {"id": str(uuid.uuid4()), **body}
@@ -339,10 +339,10 @@ class SecondApi:
         return {"instance_id": self.instance(instance).id, "memory": memory, "status": "stored"}
 
     def clear_memories(self, instance: str, body: dict[str, Any], **_call: Any) -> Any:
-        one = self.instance(instance)
-        kept = [m for m in one.memories if body and not all(m.get(k) == v for k, v in body.items())]
-        deleted, one.memories = len(one.memories) - len(kept), kept
-        return {"instance_id": one.id, "deleted": deleted, "status": "cleared"}
+        agent = self.instance(instance)
+        kept = [m for m in agent.memories if body and not all(m.get(k) == v for k, v in body.items())]
+        deleted, agent.memories = len(agent.memories) - len(kept), kept
+        return {"instance_id": agent.id, "deleted": deleted, "status": "cleared"}
 
     def list_audit_events(self, instance: str, query: dict[str, str], **_call: Any) -> Any:
         return self._page("list_audit_events", self.instance(instance).events[::-1], query, 100)
@@ -363,24 +363,24 @@ class SecondApi:
         return {"total_events": len(words), **counted, "by_source": {"runtime": len(words)}}
 
     def redeploy_runtime(self, instance: str, **_call: Any) -> Any:
-        one = self.instance(instance)
-        row = self.add_rollout([one], "instance")
+        agent = self.instance(instance)
+        row = self.add_rollout([agent], "instance")
         task = self._task(row["targets"][0])
-        return {"instance_id": one.id, "status": "accepted", "message": "queued", "task_id": task}
+        return {"instance_id": agent.id, "status": "accepted", "message": "queued", "task_id": task}
 
     def list_instance_rollouts(self, instance: str, query: dict[str, str], **_call: Any) -> Any:
-        one = self.instance(instance)
-        rows = [self._target(row, t) for row in self._listed() for t in row["targets"] if t["instance"] is one]
+        agent = self.instance(instance)
+        rows = [self._target(row, t) for row in self._listed() for t in row["targets"] if t["instance"] is agent]
         return self._page("list_instance_rollouts", rows, query, 20)
 
     def apply_all_updates(self, instance: str, **_call: Any) -> Any:
-        one = self.instance(instance)
-        skills, one.skill_waits = (["search"] if one.skill_waits else []), False
-        task = self._task(self.add_rollout([one], "instance")["targets"][0]) if one.version != NEW else None
-        return {"instance_id": one.id, "message": "applied", "runtime_task_id": task, "skills_applied": skills}
+        agent = self.instance(instance)
+        skills, agent.skill_waits = (["search"] if agent.skill_waits else []), False
+        task = self._task(self.add_rollout([agent], "instance")["targets"][0]) if agent.version != NEW else None
+        return {"instance_id": agent.id, "message": "applied", "runtime_task_id": task, "skills_applied": skills}
 
     def get_available_updates(self, instance: str, **_call: Any) -> Any:
-        one = self.instance(instance)
+        agent = self.instance(instance)
         for row in self.rollouts:
             for target in row["targets"]:
                 self._status(target)
@@ -389,21 +389,21 @@ class SecondApi:
             row = {"component_type": kind, "slug": slug, "current_version": current, "available_version": NEW}
             return {**row, "has_update": waits, "update_reason": "newer" if waits else None, "changelog": None}
 
-        runtime = component("runtime", "runtime", one.version, one.version != NEW)
-        skills = [component("skill", "search", OLD if one.skill_waits else NEW, one.skill_waits)]
+        runtime = component("runtime", "runtime", agent.version, agent.version != NEW)
+        skills = [component("skill", "search", OLD if agent.skill_waits else NEW, agent.skill_waits)]
         return {
-            "instance_id": one.id,
+            "instance_id": agent.id,
             "runtime": runtime,
             "skills": skills,
             "mcp_servers": [],
-            "total_available": runtime["has_update"] + one.skill_waits,
+            "total_available": runtime["has_update"] + agent.skill_waits,
             "versions_reported_at": self._time(time.time()),
-            "update_policy": self._instance_policy(one),
+            "update_policy": self._instance_policy(agent),
         }
 
-    def _instance_policy(self, one: Instance) -> dict[str, Any]:
+    def _instance_policy(self, agent: Instance) -> dict[str, Any]:
         shown: dict[str, Any] = {}
-        for name, override in one.policy.items():
+        for name, override in agent.policy.items():
             shown[name] = override or self.policy[f"{name}_default"]
             shown[f"{name}_override"] = override
             shown[f"{name}_source"] = "instance" if override else "tenant_default"
@@ -411,9 +411,9 @@ class SecondApi:
         return shown
 
     def set_instance_update_policy(self, instance: str, body: dict[str, Any], **_call: Any) -> Any:
-        one = self.instance(instance)
-        one.policy.update({name.removesuffix("_override"): value for name, value in body.items()})
-        return self._instance_policy(one)
+        agent = self.instance(instance)
+        agent.policy.update({name.removesuffix("_override"): value for name, value in body.items()})
+        return self._instance_policy(agent)
 
     # One request
 
