@@ -49,7 +49,7 @@ def test_operations_say_what_came_of_each_and_whether_it_only_looked(
     assert err == ""
     out, err = told(capsys, "operations", "--db", str(database), "--format", "csv", "--limit", "1")
     assert len(list(csv.DictReader(io.StringIO(out)))) == 1
-    assert err == "console: note: 1 of 4 shown; --limit shows more.\n"
+    assert err == "console: note: 1 of 4 shown; use --limit to show more.\n"
     out, _err = told(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
     head, line = out.splitlines()
     assert head.split()[:4] == ["started_at", "title", "check", "to_version"]

@@ -385,7 +385,7 @@ def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: P
     ("option", "complaint"),
     [
         ("--sync-age=1h", "must be WARNING,CRITICAL"),
-        ("--sync-age=2h,1h", "must not be critical below the warning"),
+        ("--sync-age=2h,1h", "must not have a critical limit below the warning limit"),
         ("--sync-age=1,2", "must be a time such as"),
         ("--backlog=1h,2h", "must be a size such as"),
         ("--stuck=one,2", "must be a whole number"),
@@ -421,7 +421,7 @@ def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytes
     (row,) = csv.DictReader(io.StringIO(said.out))
     assert set(row) == set(told[0])
     # What the limit left out is told, beside the data.
-    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", said.err)
+    assert re.fullmatch(r"console: note: 1 of (\d+|more than 1) shown; use --limit to show more\.\n", said.err)
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(told) + 1

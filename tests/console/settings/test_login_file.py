@@ -122,7 +122,7 @@ def test_serve_leaves_loopback_only_with_a_login(tmp_path: Path) -> None:
     code, said = serve("--address", "0.0.0.0", "--db", str(database))
     assert (code, said) == (
         2,
-        "console: Other machines can reach 0.0.0.0, and no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
+        "console: Other machines can reach 0.0.0.0, but no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
         " 127.0.0.1.\n",
     )
     open_file = written(tmp_path / "login.toml", 0o644)
