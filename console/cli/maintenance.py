@@ -44,7 +44,7 @@ def register(commands: Any) -> None:
         ("--actions", defaults.actions, "actions of instances"),
         ("--versions", defaults.versions, "former versions of instances"),
     ):
-        option(prune, name, days, default, "DAYS", f"days to keep {what}, or never to delete none")
+        option(prune, name, days, default, "DAYS", f"days to keep {what}, or 'never' to delete none")
     format_option(prune)
     flag(prune, "--quiet", "show no progress")
 

@@ -211,7 +211,7 @@ def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_a
         (TO + '[[rule]]\non = "operation"\nto = "chat"', "(did you mean operations?)"),
         (TO + '[[rule]]\non = "stuck"', "rule 1: to is missing; possible values: chat, hook"),
         (TO + '[[rule]]\non = "stuck"\nto = "mail"', "rule 1: to is 'mail'; it must be one of: chat, hook"),
-        (TO + '[[rule]]\nname = "Night"\non = "stuck"\nto = "chat"\nverdict = "lost"', "rule 1 (Night) has the unknown key 'verdict'"),
+        (TO + '[[rule]]\nname = "Night"\non = "stuck"\nto = "chat"\nverdict = "lost"', "(Night) has the unknown key"),
         (TO + '[[rule]]\non = "stuck"\nto = "chat"\nverdicts = "lost"', "verdicts is only for operations"),
         (TO + '[[rule]]\non = "stuck"\nto = "chat"\noutside_window = true', "outside_window is only for the policy"),
         (TO + '[[rule]]\non = "operations"\nto = "chat"\nverdicts = []', "verdicts is empty"),

@@ -204,7 +204,7 @@ def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_
         (replace(RUN, status="successful", check=True, report=reported("pass", a={"changed": True})), "check",
          "Check, nothing was changed. 1 would be updated, 1 already current, 3 not touched, 1 not found."),
         (Facts("rollout", "fleet rollout", "paused", rollout={"total": 3, "succeeded": 1, "queued": 2}), "stopped",
-         "Stopped: paused at the server. 1 updated, 2 waiting."),
+         "Stopped: paused on the server. 1 updated, 2 waiting."),
         (Facts("rollout", "fleet rollout", "partial", rollout={"total": 2, "succeeded": 1, "failed": 1}), "complete",
          "Complete, with failures. 1 updated, 1 failed."),
         (Facts("rollout", "fleet rollout", "a word of tomorrow"), "inconclusive",
