@@ -54,7 +54,7 @@ PARTLY, USAGE, NO_DATABASE, INTERRUPTED, READER_ENDED = 1, 2, 3, 130, 141
 _EXIT_CODES = """\
 exit codes:
   0    success, or sync --follow was stopped by SIGTERM or Ctrl-C
-  1    a part could not be read (standard error says which; the rest is stored), or the output could not be written
+  1    something could not be read (standard error says what; the rest is stored), or the output could not be written
   2    wrong usage or settings, and nothing was done; or the server refused the key of sync --follow
   3    the database cannot be used
        (check and notify have their own exit codes: see their --help)

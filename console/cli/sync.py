@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from console.notifications.once import Report
     from console.record.write.store import Store
 
-# Details of each instance that sync reads on request. --help does not import collect.api.instances.KINDS for them.
+# The details of each instance that sync reads on request: collect.api.instances.KINDS, which --help does not import.
 _DETAILS = {
     "health": "the health that the server has stored",
     "updates": "versions and available updates",

@@ -64,7 +64,7 @@ def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
 
 
 SPARK_MOST = 120
-"""The most bars in the small chart of a row, which are the newest."""
+"""The maximum number of bars in the small chart of a row; the newest are kept."""
 
 
 def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def worst(checks: list[Check]) -> Level:
 
 
 def _follower_sentence(follower: Follower | None) -> str:
-    """The sentence if no follower died or hangs."""
+    """The sentence for no follower, or for one that neither died nor hangs."""
     if follower is None:
         return "No follower is used"
     if follower.state == STOPPED:

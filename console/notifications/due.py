@@ -17,9 +17,9 @@ from console.outcomes.words import CHECK, CURRENT, NOT_TOUCHED, RUNNING
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 
 MOST_SINGLE = 10
-"""The most messages to one destination at a time; more facts than this become one message."""
+"""The maximum number of messages to one destination at a time; more facts become one message."""
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-"""Seconds before a failed message is sent again; the pause doubles each time."""
+"""Seconds before a failed message is sent again; the pause doubles after each attempt."""
 GIVE_UP_AFTER = 86400.0
 """Seconds after which a message that could not be sent is given up."""
 
@@ -124,7 +124,7 @@ def _matches_any(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _destinations(rules: Rules, fact: Fact) -> Mapping[str, bool]:
-    """The destinations of a fact by all rules, each with whether one of its rules is urgent."""
+    """The destinations of a fact, each with whether any of the rules that select it is urgent."""
     found: dict[str, bool] = {}
     for rule in rules.rules:
         if matches(rule, fact):

@@ -16,7 +16,7 @@ policy: the update policy was changed. window: a rollout began outside the maint
 OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = SUBJECTS
 
 CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
-"""Subjects that last for a time. They are sent once, and again if they recur after they had ended."""
+"""Subjects that last for a while. They are sent once, and again if they end and then recur."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Fact:
 
     state: the verdict of an operation, else ''. at: when it happened or began (epoch seconds), None if not known.
     title, sentence: texts for people. details: further lines, with the causes ordered by the number of instances. page,
-    id: the page of the console that shows it, by its name in the address, and what it shows there. is_held: the fact is
-    true, but is not sent now.
+    id: the name of the console's page that shows it, as in the address, and the id for that page. is_held: it is not
+    sent now.
 
     Only for operations: counts (the number of instances by outcome), hosts (their names by outcome), name (as in
     outcomes.facts.Facts). Only for changes of the policy: outside_window.

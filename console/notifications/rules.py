@@ -87,7 +87,7 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Rules:
-    """The contents of the file. max_age: facts that are older than this many seconds are not sent. console_url: without
+    """The contents of the file. max_age: seconds; what happened longer ago is not sent. console_url: without
     a slash at the end, '' for no links."""
 
     destinations: Mapping[str, Destination]

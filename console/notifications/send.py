@@ -37,10 +37,10 @@ from console.notifications.rules import WEBHOOK, Destination
 from console.settings.environment import SettingsError, authority, path_of
 
 ATTEMPTS = 3
-"""The most calls of a webhook in a row for one message."""
+"""The maximum number of successive calls of a webhook for one message."""
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 LONGEST_WAIT = 30.0
-"""The most seconds to wait because of a Retry-After header."""
+"""The maximum number of seconds to wait because of a Retry-After header."""
 LONGEST_ERROR = 300
 
 Send = Callable[[str, Message], None]
@@ -61,7 +61,7 @@ class Address:
 
 
 def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
-    """The addresses of destinations. Raises SettingsError, whose text has the variable and never its value."""
+    """The addresses of destinations. Raises SettingsError, which names the variable but never its value."""
     env = os.environ if environ is None else environ
     found = []
     for destination in destinations:
@@ -140,7 +140,7 @@ def _library() -> Any:
 
 @contextmanager
 def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
-    """Capture what Apprise logs, which may contain an address, so that no log and no standard error gets it."""
+    """Capture what Apprise logs, which may contain an address, so that it reaches neither a log nor standard error."""
     log, kept = logging.getLogger("apprise"), BufferingHandler(1000)
     kept.setLevel(logging.WARNING)
     before = log.propagate

@@ -56,7 +56,7 @@ CHANGES = {
     "still failing": "failed or uncertain both times",
     "fixed": "failed or uncertain before, done or current now",
     "same": "the same outcome both times",
-    "other": "an outcome other than before",
+    "other": "a different outcome",
     "only before": "not in the later operation",
     "only now": "not in the earlier operation",
 }
