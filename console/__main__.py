@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 if sys.version_info < (3, 11):
-    sys.stderr.write(f"console: Python 3.11 or newer is needed, and {sys.executable} is older.\n")
+    sys.stderr.write(f"console: Python 3.11 or newer is required, but {sys.executable} is older.\n")
     sys.exit(2)
 _FOLDER = Path(__file__).resolve().parent
 if not __package__:
@@ -34,7 +34,7 @@ def _report_missing_package(missing: ModuleNotFoundError) -> int:
     if package in ("", "console", "ansible_collections"):
         raise missing
     sys.stderr.write(
-        f"console: the Python package {package} is missing. Install what the console needs:"
+        f"console: the Python package {package} is missing. Install the requirements of the console:"
         f" {shlex.quote(sys.executable)} -m pip install -r {shlex.quote(str(_FOLDER / 'requirements.txt'))}\n"
     )
     return 2

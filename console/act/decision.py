@@ -77,7 +77,7 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
     step = transition(state, seen.rollout, seen.targets, intent.force)
     word = str(seen.rollout.get("status"))
     if step == "already":
-        return Verdict(False, f"The rollout is {word} already: there is nothing to {intent.action}.")
+        return Verdict(False, f"The rollout is already {word}: there is nothing to {intent.action}.")
     if step == "too_late":
         return Verdict(False, f"The rollout is {word}: it is too late to {intent.action} it.")
     before = tally(seen.rollout, seen.targets)
@@ -97,16 +97,14 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
 def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
     row = seen.target(intent.target_id)
     if row is None:
-        return Verdict(False, f"The rollout has no target {intent.target_id or 'of that name'}.")
+        return Verdict(False, f"The rollout has no target {intent.target_id or 'with that name'}.")
     word = target_status(row.get("status"))
     if word == "failed":
         return Verdict(True, "Queues 1 failed target again.", 1)
     if word == "uncertain" and intent.force:
         return Verdict(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
     if word == "uncertain":
-        return Verdict(
-            False, "The target is uncertain: it is not known whether it was applied. Force the retry to send it anyway."
-        )
+        return Verdict(False, "The target is uncertain: it may have been applied. Force the retry to send it anyway.")
     return Verdict(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
@@ -114,10 +112,8 @@ def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
     busy = open_target(seen.targets)
     if busy is not None:
         where = named("rollout", busy, "rollout_id")
-        sentence = (
-            f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
-        )
-        return Verdict(False, sentence)
+        why = f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
+        return Verdict(False, why)
     return Verdict(True, "Restarts the agent of 1 instance, which will not respond for a few seconds.", 1)
 
 
@@ -140,7 +136,7 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
     return ""
 
 
-def why_more(verdict: Verdict, confirmed: int) -> str:
+def why_not_confirmed(verdict: Verdict, confirmed: int) -> str:
     """Why the action is not covered by what was confirmed; '' if it is, also if it now affects fewer targets."""
     if verdict.touches <= confirmed:
         return ""

@@ -18,7 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
-from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
+from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row, storable
 from console.record.write.ledgers import Ledger, open_ledger
@@ -162,7 +162,7 @@ def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[floa
         sentence = f"Nothing was sent, because the state could not be read. {error}"
         return Outcome("failed", sentence, None, error.status, error.request_id)
     verdict = judge(intent, before)
-    refusal = verdict.sentence if not verdict.allowed else why_more(verdict, attempt.confirmed)
+    refusal = verdict.sentence if not verdict.allowed else why_not_confirmed(verdict, attempt.confirmed)
     if refusal:
         return Outcome("refused", refusal, verdict.touches)
     try:
@@ -174,9 +174,7 @@ def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[floa
         return Outcome(word, f"{error} {sentence}", verdict.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
     if refused_by_server:
-        return Outcome(
-            "failed", f"The server did not carry out the action: {refused_by_server}.", verdict.touches, status
-        )
+        return Outcome("failed", f"The action failed on the server: {refused_by_server}.", verdict.touches, status)
     return Outcome("done", f"The server accepted the action. {_state_after(client, intent)}", verdict.touches, status)
 
 

@@ -124,9 +124,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
         there = f"known statuses: {', '.join(known)}" if known else "none are stored"
-        return say(
-            f"note: there are no {options.command} with the status {' or '.join(options.status)}; {there}.", code
-        )
+        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
     return code
 
 
@@ -168,7 +166,7 @@ def _operations(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = operations(settings.database, now, wanted, size=options.limit)
     rows = records(frame)
     for row in rows:
-        # NaN, where the duration is not known, is not equal to itself.
+        # NaN, for an unknown duration, is not equal to itself.
         row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
     return _put(rows, _OPERATIONS, options, f"{total:,}" if total > len(rows) else "")
 
@@ -216,13 +214,13 @@ def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
 
 def _health(fleet: Fleet, now: float) -> str:
     parts = [f"{n:,} {word}" for word, n in fleet.health.items() if n or word == "healthy"]
-    since = f"; the oldest check {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
+    since = f"; the oldest check was {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
     return f"{', '.join(parts)}{since}."
 
 
 def _runtime(fleet: Fleet) -> str:
     if fleet.published is None:
-        return "Not read, so the published version is not known."
+        return "Not read, so the published version is unknown."
     others = [f"{version or 'not read'} {n:,}" for version, n in fleet.versions if version != fleet.published]
     text = f"{fleet.on_published:,} of {fleet.instances:,} run the published version {fleet.published}"
     text += f" (others: {', '.join(others)})." if others else "."
@@ -242,7 +240,7 @@ def _updates(fleet: Fleet) -> str:
 
 def _in_flight(fleet: Fleet) -> str:
     if fleet.limit is None:
-        return f"{fleet.in_flight:,}; the limit is not known."
+        return f"{fleet.in_flight:,}; the limit is unknown."
     return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 

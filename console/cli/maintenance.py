@@ -84,9 +84,7 @@ def register(commands: Any) -> None:
         " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
         " are no longer counted.",
     )
-    retire.add_argument(
-        "tenant", metavar="URL", help="the address of the tenant's API or of AWX, or the path of the folder"
-    )
+    retire.add_argument("tenant", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:

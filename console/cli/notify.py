@@ -27,8 +27,7 @@ VARIABLE = "FLEETOPS_NOTIFY_RULES"
 _CODES = f"""\
 exit codes:
   0    all messages that were due were sent, or none was due
-  1    a message could not be sent (standard error says which; the next notify tries again, for up to a day), or another
-       process is sending
+  1    another process is sending, or a message could not be sent (the next notify tries again, for up to a day)
   2    wrong usage, rules or settings; nothing was sent
   3    the database cannot be used
 
@@ -120,9 +119,7 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
     for name in options.to:
         if name not in rules.destinations:
-            raise SettingsError(
-                f"The rules have no destination {name!r}; known destinations: {', '.join(rules.destinations)}."
-            )
+            raise SettingsError(f"The rules have no destination {name!r}, only: {', '.join(rules.destinations)}.")
     names = list(dict.fromkeys(options.to)) or list(rules.destinations)
     messages = [(name, test_message(name, rules.console_url, time.time())) for name in names]
     if options.dry_run:

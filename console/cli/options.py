@@ -56,9 +56,7 @@ def command(commands: Any, name: str, run: Callable[..., int], what: str, **more
     return parser
 
 
-def option(
-    parser: Options, name: str, kind: Callable[[str], Any], default: Any, metavar: str | None, what: str
-) -> None:
+def option(parser: Options, name: str, kind: Callable[[str], Any], default: Any, metavar: str, what: str) -> None:
     """Add an option whose value ``kind`` converts. Its help is ``what`` followed by the default."""
     parser.add_argument(name, type=kind, default=default, metavar=metavar, help=f"{what} (default: %(default)s)")
 
@@ -92,7 +90,7 @@ def days_option(parser: argparse.ArgumentParser, of: str) -> None:
 def list_options(parser: argparse.ArgumentParser) -> None:
     """Add --format and --limit."""
     format_option(parser)
-    option(parser, "--limit", at_least_one, 20, "N", "show at most N")
+    option(parser, "--limit", at_least_one, 20, "N", "show at most N rows")
 
 
 @contextmanager

@@ -69,16 +69,16 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
     spool_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")
-    flag(sync, "--no-api", "do not read the API; no key is then needed")
+    flag(sync, "--no-api", "do not read the API (no key is needed)")
     flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
     option(sync, "--rollouts", at_least_one, 1000, "N", "how many of the newest rollouts to read")
     events = "how many of the newest audit events of each instance to read"
     option(sync, "--audit-events", at_least_one, 500, "N", events)
-    only = "read the audit and the details of this instance only (host name or id; may be repeated)"
+    only = "read the audit and the details of only this instance (host name or id; may be repeated)"
     repeated(sync, "--instance", only, metavar="NAME")
     for kind, what in _DETAILS.items():
         flag(sync, f"--{kind}", f"also read {what} (one call for each instance)")
-    flag(sync, "--details", "all of these: " + ", ".join(f"--{kind}" for kind in _DETAILS))
+    flag(sync, "--details", "short for " + ", ".join(f"--{kind}" for kind in _DETAILS))
     flag(sync, "--remove-loaded", "delete the run log of a run that has ended, once all of it is stored")
     flag(sync, "--quiet", "show no progress")
     following = sync.add_argument_group("following")

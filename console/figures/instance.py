@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, GRID, add_spans, finish, place, places, plain
+from console.figures.theme import ACCENT, FAINT, GRID, add_spans, axis_date, axis_dates, finish, plain
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
@@ -40,14 +40,14 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
         "line": {"width": 1, "color": GRID[theme]},
         "pattern": {"shape": "/", "size": 8, "solidity": 0.12, "fgcolor": FAINT[theme]},
     }
-    add_spans(figure, "· no check", [place(span[0])], [(span[1] - span[0]) * 1000], [0], 0.9, hatched)
+    add_spans(figure, "· no check", [axis_date(span[0])], [(span[1] - span[0]) * 1000], [0], 0.9, hatched)
     words = sorted({band.status for band in strip}, key=lambda word: (style_of(word).severity, word))
     for word in words:
         style, part = style_of(word), [band for band in strip if band.status == word]
         add_spans(
             figure,
             plain(style.label, 40, 1),
-            places(max(band.start, span[0]) for band in part),
+            axis_dates(max(band.start, span[0]) for band in part),
             [max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
             [0] * len(part),
             0.9,
@@ -59,7 +59,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 for band in part
             ],
         )
-    figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", range=axis_dates(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
     return finish(figure, theme, barmode="overlay", height=128, hovermode="closest")
 
@@ -85,7 +85,7 @@ def deploy_times(
             go.Scatter(
                 mode="markers",
                 name=plain(style.label, 40, 1),
-                x=places(part["started_at"]),
+                x=axis_dates(part["started_at"]),
                 y=part["took_s"].tolist(),
                 marker={
                     "color": style.colour(theme),

@@ -52,7 +52,7 @@ def add_spans(figure: go.Figure, name: str, base: Any, x: Any, y: Any, width: fl
     figure.add_trace(go.Bar(orientation="h", name=name, base=base, x=x, y=y, width=widths, marker=marker, **more))
 
 
-def see_through(colour: str, opacity: float) -> str:
+def with_opacity(colour: str, opacity: float) -> str:
     """A hex colour as rgba text for Plotly, with this opacity (0 to 1)."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgba({red},{green},{blue},{opacity:g})"
@@ -69,14 +69,14 @@ def plain(text: object, width: int = 64, lines: int = 4) -> str:
     return "<br>".join(html.escape(row, quote=False) for row in rows)
 
 
-def place(seconds: float) -> str:
+def axis_date(seconds: float) -> str:
     """Epoch seconds as a value of a Plotly date axis, to the millisecond. As text, because Plotly shows a number in the
     browser's time zone instead of UTC."""
     return str(np.datetime64(round(seconds * 1000), "ms"))
 
 
-def places(seconds: Iterable[float]) -> list[str | None]:
-    """:func:`place` of each, None for NaN."""
+def axis_dates(seconds: Iterable[float]) -> list[str | None]:
+    """:func:`axis_date` of each, None for NaN."""
     times = np.array(list(seconds), dtype=float)
     known = np.isfinite(times)
     dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")

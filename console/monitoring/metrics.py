@@ -94,9 +94,7 @@ def _of_operations(library: Any, totals: Mapping[tuple[str, str], OperationTotal
         "fleetops_operations", "Operations that have ended, by verdict.", labels=[*labels, "verdict"]
     )
     duration = library.metrics_core.HistogramMetricFamily(
-        "fleetops_operation_duration_seconds",
-        "Durations of operations, without check runs and lost runs.",
-        labels=labels,
+        "fleetops_operation_duration_seconds", "Durations of operations, without check and lost runs.", labels=labels
     )
     running = gauge("operations_running", "Operations in progress.", *labels)
     last = gauge("last_operation_timestamp_seconds", "When the newest operation ended.", *labels)

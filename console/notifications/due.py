@@ -37,12 +37,9 @@ class Due:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do now.
-
-    due: the messages to send. quiet: the number of facts held back until the quiet hours end. paused: the number of
-    facts that wait for their next attempt. give_up: ledger rows whose message is not sent again. over: ledger rows of
-    conditions that have ended.
-    """
+    """due: the messages to send now. quiet: the number of facts held back until the quiet hours end. paused: the number
+    of facts that wait for the next attempt. give_up: ledger rows whose message is not sent again. over: ledger rows of
+    conditions that have ended."""
 
     due: tuple[Due, ...] = ()
     quiet: int = 0

@@ -50,7 +50,7 @@ def message(due: Due, console_url: str) -> Message:
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
     """The message of `notify test`."""
-    title, text = "Test of the fleet's notifications", "This destination works. Nothing has happened to the fleet."
+    title, text = "Test of the fleet notifications", "This destination works. Nothing has happened to the fleet."
     identifier = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
     return _message(identifier, destination, title, f"{text}\n{console_url}".strip(), False, [])
 

@@ -58,11 +58,9 @@ class Destination:
 class Rule:
     """Which facts are sent. An empty tuple selects all.
 
-    on: subjects from facts.SUBJECTS. urgent: sent in quiet hours too.
-
-    Only for operations: verdicts (an empty tuple selects all except running and check), outcomes (at least one instance
-    has one of them), operations and instances (patterns for names, for example "agent-00*"). Only for changes of the
-    policy: outside_window (only changes that were found while the maintenance window was closed).
+    on: subjects from facts.SUBJECTS. urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except
+    running and check), outcomes (at least one instance has one of them), operations and instances (patterns for names,
+    such as "agent-00*"). outside_window: only changes of the policy that were found while the window was closed.
     """
 
     name: str
@@ -114,9 +112,7 @@ def parse(text: str) -> Rules:
     quiet = _quiet(document["quiet"]) if "quiet" in document else None
     max_age = _age(document["max_age"]) if "max_age" in document else DAY
     if quiet is not None and max_age < _length(quiet):
-        raise RulesError(
-            "max_age is shorter than the quiet hours, so messages about what ends in them would never be sent"
-        )
+        raise RulesError("max_age is shorter than the quiet hours, so what ends in them would never be sent")
     return Rules(destinations, rules, quiet, _console_url(document.get("console_url", "")), max_age)
 
 
@@ -135,13 +131,9 @@ def _destinations(found: Any) -> dict[str, Destination]:
         address = _variable(table.get("address_env"), f"{place}: address_env")
         secret = _variable(table["secret_env"], f"{place}: secret_env") if "secret_env" in table else ""
         if secret and kind != WEBHOOK:
-            raise RulesError(
-                f"{place}: secret_env is only for webhooks, because other messages are not signed; remove it"
-            )
+            raise RulesError(f"{place}: secret_env is only for webhooks, because only they are signed; remove it")
         if not secret and kind == WEBHOOK:
-            raise RulesError(
-                f"{place}: a webhook needs secret_env, the name of the variable with the key of its signature"
-            )
+            raise RulesError(f"{place}: a webhook needs secret_env, the variable with the key of its signature")
         ca_path = table.get("ca_path", "")
         if not isinstance(ca_path, str) or (ca_path and kind != WEBHOOK):
             raise RulesError(f"{place}: ca_path is only for webhooks, and must be the path of a file")
@@ -185,11 +177,9 @@ def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, .
         )
         for key in _ONLY_FOR_OPERATIONS:
             if table.get(key) and on != (OPERATIONS,):
-                raise RulesError(f'{place}: {key} is only for operations; use a separate rule with on = "{OPERATIONS}"')
+                raise RulesError(f'{place}: {key} is only for operations; add a rule with on = "{OPERATIONS}"')
         if rule.outside_window and on != (POLICY,):
-            raise RulesError(
-                f'{place}: outside_window is only for the policy; use a separate rule with on = "{POLICY}"'
-            )
+            raise RulesError(f'{place}: outside_window is only for the policy; add a rule with on = "{POLICY}"')
         rules.append(rule)
     return tuple(rules)
 
@@ -246,7 +236,7 @@ def _quiet(table: Any) -> Quiet:
         return Quiet(start, until, ZoneInfo(zone))
     except (KeyError, ValueError, TypeError, OSError):
         raise RulesError(
-            f"[quiet]: timezone {zone!r} is not in the time zone database; use a name such as Europe/Berlin"
+            f"[quiet]: timezone {zone!r} is not in the time zone database (example: Europe/Berlin)"
         ) from None
 
 
@@ -285,8 +275,5 @@ def _console_url(value: Any) -> str:
     except ValueError:
         usable = secret = None
     if not usable or secret:
-        raise RulesError(
-            "console_url must be the address of the console, such as https://console.example.com, without a query or a"
-            " password"
-        )
+        raise RulesError("console_url must be just the address of the console, such as https://console.example.com")
     return str(address)

@@ -73,13 +73,8 @@ def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, st
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if (
-            destination.ca_path
-            and not authority(f"The ca_path of the destination {destination.name}", destination.ca_path).is_file()
-        ):
-            raise SettingsError(
-                f"The ca_path of the destination {destination.name}, {destination.ca_path}, is not a file."
-            )
+        if destination.ca_path and not authority(f"ca_path of {destination.name}", destination.ca_path).is_file():
+            raise SettingsError(f"ca_path of {destination.name} is {destination.ca_path}, which is not a file.")
         found.append(address)
     return found
 
@@ -116,11 +111,8 @@ def _apprise(address: Address) -> Callable[[Message], None]:
             except Exception as error:  # noqa: BLE001 - what the more than 100 plugins of the library raise is not known
                 raise NotSent(_cleaned(f"Apprise failed with {type(error).__name__}: {error}", redactor)) from None
         if not sent:
-            raise NotSent(
-                _cleaned(
-                    "Apprise could not send the message" + (f": {logged[-1].getMessage()}" if logged else ""), redactor
-                )
-            )
+            why = f": {logged[-1].getMessage()}" if logged else ""
+            raise NotSent(_cleaned(f"Apprise could not send the message{why}", redactor))
 
     return send
 
@@ -195,8 +187,7 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
 
 
 def _call(session: requests.Session, address: Address, message: Message) -> tuple[str, float | None]:
-    """Call a webhook once. Returns the problem, '' for none, and the seconds to wait before the next call, None for no
-    further call."""
+    """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
     body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
     headers = {

@@ -59,20 +59,16 @@ def next_step(
         if not counts.get(UPDATED, 0):
             return NextStep("A real run would change nothing.")
         bound = f" -e fleetops_plan_hash={plan_hash}" if plan_hash else ""
-        return NextStep(
-            "A real run would do this. With the plan's hash, it refuses to do anything else.", command + bound
-        )
+        return NextStep("A real run would do this. With the plan's hash, it refuses anything else.", command + bound)
     if under_way:
         were = "instances were" if under_way > 1 else "instance was"
         return NextStep(f"{under_way:,} {were} still in progress on the server. Sync, and check again.")
     if not untouched and not problem_count:
         if verdict == COMPLETE and any(counts.values()):
             return NextStep("Nothing is left to do.")
-        return NextStep(
-            "It has ended, and nothing is known about any instance. Fix the cause, and run it again.", command
-        )
+        return NextStep("It ended, and nothing is known about any instance. Fix the cause and run it again.", command)
     if name not in _WITH_LIMIT:
-        # A rollout of the whole fleet takes no hosts: the server continues it, or it is cancelled.
+        # A rollout of the complete fleet cannot be limited to hosts: the server continues it, or it is cancelled.
         are = "instances are" if untouched + problem_count > 1 else "instance is"
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
     parts = []

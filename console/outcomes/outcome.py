@@ -167,9 +167,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             outcome = (
                 outcome._replace(category=RUNNING)
                 if facts.runs
-                else outcome._replace(
-                    category=UNCERTAIN, message="The run ended before the health of the instance was checked."
-                )
+                else outcome._replace(category=UNCERTAIN, message="The run ended before the health was checked.")
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
@@ -219,9 +217,7 @@ def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known:
     if on_server is not None and (known is None or on_server.category != UNCERTAIN):
         return on_server
     if known is None and flight is not None and flight.action in WORK and not runs:
-        return Outcome(
-            UNCERTAIN, f"The run ended during the task {flight.task!r}. Check the instance.", flight.at, True
-        )
+        return Outcome(UNCERTAIN, f"The run ended during {flight.task!r}. Check the instance.", flight.at, True)
     return known
 
 

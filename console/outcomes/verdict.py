@@ -73,7 +73,7 @@ _OPENINGS = {
     INCONCLUSIVE: "Inconclusive",
     CANCELLED: "Cancelled",
     LOST: "Lost",
-    CHECK: "Check, nothing was changed",
+    CHECK: "Check run, nothing was changed",
 }
 
 
@@ -114,7 +114,7 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
         return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
     if name == LOST:
         lost = facts.status == "lost" and facts.kind != ROLLOUT
-        return "its process ended without a recap" if lost else "how it ended is not known"
+        return "its process ended without a recap" if lost else "how it ended is unknown"
     if name == CANCELLED:
         return CANCELLED
     if facts.kind == ROLLOUT:

@@ -52,7 +52,7 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
 
 
 CHANGES = {
-    "new failure": "failed or uncertain now, not before",
+    "new failure": "failed or uncertain now, but not before",
     "still failing": "failed or uncertain both times",
     "fixed": "failed or uncertain before, done or current now",
     "same": "the same outcome both times",

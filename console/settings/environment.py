@@ -12,7 +12,7 @@ FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_
 FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
 FLEETOPS_CONSOLE_LOGIN       a Streamlit secrets file with a section [auth]: every page then requires a login
 FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
-FLEETOPS_CONSOLE_OPERATORS   who they are, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
+FLEETOPS_CONSOLE_OPERATORS   the operators, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
 FLEETOPS_CONSOLE_OPERATOR_CLAIM  or a claim and the value that operators have in it, such as groups=operators
 FLEETOPS_CONSOLE_ISSUER      the issuer whose logins are accepted (default: the one in server_metadata_url)
 

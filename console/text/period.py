@@ -50,7 +50,7 @@ def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | 
     last, last_end, _day = _moment(end, now, day, text, _zone(zone))
     until = last_end if last_end is not None else last
     if until <= first:
-        raise PeriodError(f"In {text!r} the end is not after the beginning.")
+        raise PeriodError(f"In {text!r}, the end is not after the beginning.")
     return first, until
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import GRID, INK, MARGIN, axis_unit, finish, place, places, plain
+from console.figures.theme import GRID, INK, MARGIN, axis_date, axis_dates, axis_unit, finish, plain
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
@@ -45,7 +45,7 @@ class Axis:
         """Epoch seconds, or an array of them, as values of the axis."""
         if self.origin is not None:
             return (seconds - self.origin) / self.size
-        return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
+        return axis_dates(seconds) if isinstance(seconds, np.ndarray) else axis_date(seconds)
 
     def length(self, seconds: Any) -> Any:
         """A duration in seconds as a length on the axis."""
@@ -109,8 +109,7 @@ def add_axes(
 ) -> go.Figure:
     """Set the axes, size and legend of the figure. bounds: the x axis in epoch seconds, None to let Plotly choose.
 
-    count: the number of rows. title: the title of the y axis, None if ``ticks`` (options of that axis) has the names of
-    the rows. row_height: in pixels.
+    count: the number of rows. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows.
     """
     axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))

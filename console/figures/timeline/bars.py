@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, plain, see_through
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, plain, with_opacity
 from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Bools, Floats, Ints, Layout, Usual, in_window
 from console.text.statuses import StatusStyle, style_of
@@ -164,7 +164,7 @@ def _add_thin(
     if rows.size:
         long = options.axis.length(last[rows] - first[rows])
         # The opacity is in the colour, because the legend ignores the opacity of a marker.
-        marker = {"color": see_through(colour, opacity), "line": {"width": 0}}
+        marker = {"color": with_opacity(colour, opacity), "line": {"width": 0}}
         add_spans(figure, name, options.axis.at(first[rows]), long, y[rows], width, marker)
 
 

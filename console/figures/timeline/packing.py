@@ -82,8 +82,8 @@ class Usual:
         """Whether the usual duration is known for any of ``rows``."""
         return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
 
-    def sentences(self, row: int, took: float, text_of: Callable[[float], str]) -> list[str]:
-        """The usual duration in words, for a target that took ``took`` seconds; ``text_of`` formats seconds."""
+    def sentences(self, row: int, took: float, fmt: Callable[[float], str]) -> list[str]:
+        """The usual duration in words, for a target that took ``took`` seconds; ``fmt`` formats seconds."""
         lines = []
         known = (
             ("usual here", self.p50[row], self.p95[row], int(self.deploys[row])),
@@ -92,9 +92,7 @@ class Usual:
         for name, p50, p95, deploys in known:
             if math.isfinite(p95):
                 more = ", longer than that" if took > p95 else ""
-                lines.append(
-                    f"{name}: half within {text_of(p50)}, 95 % within {text_of(p95)} ({deploys:,} deploys){more}"
-                )
+                lines.append(f"{name}: half within {fmt(p50)}, 95 % within {fmt(p95)} ({deploys:,} deploys){more}")
         return lines
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console.act.decision import Intent, Seen, judge, why_more, why_refused
+from console.act.decision import Intent, Seen, judge, why_not_confirmed, why_refused
 from console.act.send import Attempt, Outcome, act, read_state
 from console.record.opening import DatabaseProblem
 from console.record.read import ledgers
@@ -273,8 +273,8 @@ def test_what_may_not_be_sent_is_said_in_one_sentence() -> None:
     assert "pause cannot be forced" in refused(replace(cancel, action="pause"))
     assert "no action 'reboot'" in refused(replace(cancel, action="reboot"))
     running = judge(replace(cancel, force=False), state("in_progress", "queued", "queued"))
-    assert why_more(running, 3) == ""
-    assert "You confirmed 1 target, but the action would now affect 2" in why_more(running, 1)
+    assert why_not_confirmed(running, 3) == ""
+    assert "You confirmed 1 target, but the action would now affect 2" in why_not_confirmed(running, 1)
 
 
 # The ledger
@@ -389,7 +389,7 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     fleet.advance(1200)
     lost = next(row for row in rollout(fleet, rollout_id)["targets"] if row["status"] == "uncertain")
     retry = Intent("retry", fleet.url, "agent-1", rollout_id, lost["id"])
-    assert "not known" in send(fleet, database, retry).sentence
+    assert "may have been applied" in send(fleet, database, retry).sentence
     outcome = send(fleet, database, replace(retry, force=True), typed="agent-1")
     assert outcome.word == "done", outcome
     target = next(row for row in rollout(fleet, rollout_id)["targets"] if row["id"] == lost["id"])

@@ -264,7 +264,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     assert [line.split()[0] for line in table.splitlines()] == ["run_id", "r1"]
     assert "\x1b" not in table
     assert main(["runs", "--status", "faild", "--status", "lost"]) == 0
-    note = "console: note: there are no runs with the status faild or lost; known statuses: failed, successful.\n"
+    note = "console: note: no runs with the status faild or lost; known statuses: failed, successful.\n"
     assert capsys.readouterr().err == note
     assert main(["rollouts"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -69,7 +69,7 @@ def test_the_fleet_in_words_and_as_json(database: Path, capsys: pytest.CaptureFi
     lines = out.splitlines()
     assert lines[0] == "http://127.0.0.1:1: 36 instances"
     said = {line[2:12].strip(): line[13:] for line in lines[1:]}
-    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check ")
+    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check was ")
     assert said["Updates"] == "runtime on 4; 16 not read."
     assert said["In flight"] == "3 of at most 2."
     assert said["Window"].startswith("The maintenance window (") and " is open" in said["Window"]

@@ -235,13 +235,13 @@ def test_notify_test_sends_one_message_to_each_destination(
     assert not hook.calls and not mails.mails
     assert main(command) == 0
     assert capfd.readouterr().out.endswith("mail: sent.\nhook: sent.\n")
-    assert mails.mails[0]["Subject"] == "Test of the fleet's notifications" and len(hook.calls) == len(mails.mails) == 1
+    assert mails.mails[0]["Subject"] == "Test of the fleet notifications" and len(hook.calls) == len(mails.mails) == 1
     hook.answers = [401]
     assert main([*command, "--to", "hook"]) == 1
     said = capfd.readouterr().err
     assert said == ("console: hook: the test message was not sent. The webhook call failed: it answered HTTP 401.\n")
     assert main([*command, "--to", "pager"]) == 2
-    assert "no destination 'pager'; known destinations: mail, hook" in capfd.readouterr().err
+    assert "no destination 'pager', only: mail, hook" in capfd.readouterr().err
     assert not list(tmp_path.glob("*.db*"))
 
 

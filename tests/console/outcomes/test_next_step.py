@@ -18,7 +18,7 @@ STEPS = [
     ("all done", "complete", {"updated": 6}, [], "Nothing is left to do.", ""),
     ("nothing was to be done", "complete", {"current": 6}, [], "Nothing is left to do.", ""),
     ("a check that finds something", "check", {"updated": 2}, [],
-     "A real run would do this. With the plan's hash, it refuses to do anything else.",
+     "A real run would do this. With the plan's hash, it refuses anything else.",
      f"{AGAIN} -e fleetops_plan_hash=ab12"),
     ("a check that finds nothing", "check", {"current": 6}, [], "A real run would change nothing.", ""),
     ("stopped before the first failure", "stopped", {"updated": 2, "not_touched": 1}, [],

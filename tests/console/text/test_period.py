@@ -68,7 +68,7 @@ def test_a_period_in_the_zone_of_who_wrote_it(text: str, begin: str, end: str | 
 NO_PERIODS = [
     ("soon", "'soon' is not a time. Examples:"),
     ("last 2 weeks", "has no known unit: use min, h or days."),
-    ("10:10 to 10:00", "In '10:10 to 10:00' the end is not after the beginning."),
+    ("10:10 to 10:00", "In '10:10 to 10:00', the end is not after the beginning."),
     ("10:00 to 10:00", "the end is not after the beginning"),
     ("2026-11-02 to yesterday to today", "is not a time"),
     ("25:00", "'25:00' is not a time"),
