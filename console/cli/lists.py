@@ -123,8 +123,8 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     code = _put(records(frame), columns.split(), options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
-        there = f"known statuses: {', '.join(known)}" if known else "none are stored"
-        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
+        hint = f"known statuses: {', '.join(known)}" if known else "none are stored"
+        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {hint}.", code)
     return code
 
 

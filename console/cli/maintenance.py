@@ -146,8 +146,8 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
         sources = [source for source in imported if source in given]
         if tenant not in known and not sources:
             named = [*known, *imported]
-            there = f"It contains {' and '.join(named)}." if named else "It contains no tenants: no API was ever read."
-            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {there}")
+            hint = f"It contains {' and '.join(named)}." if named else "It contains no tenants: no API was ever read."
+            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {hint}")
         new = tenant in known and database.retire(tenant, time.time())
         for source in sources:
             new = database.retire_import(source, time.time()) or new

@@ -45,11 +45,11 @@ def register(commands: Any) -> None:
     spool_option(check)
     format_option(check)
     for figure in FIGURES:
-        usual = ",".join(
+        defaults = ",".join(
             "off" if at is None else in_words(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
-        text = f"{figure.what} (default: {usual})"
+        text = f"{figure.what} (default: {defaults})"
         check.add_argument(
             f"--{figure.name}", type=_limits(figure.unit), default=figure.limits, metavar="W,C", help=text
         )

@@ -36,16 +36,16 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     for outcome in sorted(summed["outcome"].unique(), key=outcome_order):
         part = summed[summed["outcome"] == outcome]
         style = style_of(outcome)
-        there = _hours_there(part["bucket"], zone) if hourly else []
+        in_zone = _hours_in_zone(part["bucket"], zone) if hourly else []
         figure.add_trace(
             go.Bar(
                 x=[f"{b[:10]} {b[11:]}:00" if hourly else b for b in part["bucket"]],
                 y=part["events"].tolist(),
                 name=plain(style.label, 40, 1),
                 marker_color=style.colour(theme),
-                customdata=there or None,
+                customdata=in_zone or None,
                 hovertemplate="%{x|"
-                + f"{pattern}: %{{y:,}} {plain(style.word, 40, 1)}{'%{customdata}' if there else ''}<extra></extra>",
+                + f"{pattern}: %{{y:,}} {plain(style.word, 40, 1)}{'%{customdata}' if in_zone else ''}<extra></extra>",
             )
         )
     buckets = summed["bucket"].nunique()
@@ -55,12 +55,12 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     return finish(figure, theme, barmode="stack", bargap=0.25 if buckets > 3 else 0.7, height=280)
 
 
-def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
+def _hours_in_zone(buckets: Iterable[str], zone: str) -> list[str]:
     """The start of each hour in the viewer's zone, as an additional line for its label; [] without a zone."""
     if not zone:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
-    return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
+    return [f"<br>({in_zone})" if in_zone else "" for in_zone in (local(zone, begin) for begin in begins)]
 
 
 SPARK_MOST = 120

@@ -43,15 +43,15 @@ def text(
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _of_fleets(library, fleets)
-            yield from _of_operations(library, totals)
-            yield from _times(library, fleets, backup_at, now)
+            yield from _fleet_metrics(library, fleets)
+            yield from _operation_metrics(library, totals)
+            yield from _time_metrics(library, fleets, backup_at, now)
 
     registry.register(Collector())
     return str(library.generate_latest(registry).decode("utf-8"))
 
 
-def _of_fleets(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
+def _fleet_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
     gauge = _gauges(library)
     health = gauge("instances", "Instances by their newest health check.", "tenant", "health")
     versions = gauge("instances_runtime", "Instances by the runtime version that they run.", "tenant", "version")
@@ -87,7 +87,7 @@ def _of_fleets(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
     yield from (health, versions, unread, published, updates, flight, limit, window)
 
 
-def _of_operations(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
+def _operation_metrics(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
     gauge = _gauges(library)
     labels = ["kind", "operation"]
     ended = library.metrics_core.CounterMetricFamily(
@@ -119,7 +119,7 @@ def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
     return list(zip(bounds, map(float, accumulate(counts)), strict=True))
 
 
-def _times(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
+def _time_metrics(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
     """Times instead of ages, so that an alert on an age also fires if the metrics are no longer written."""
     gauge = _gauges(library)
     written = gauge("metrics_timestamp_seconds", "When these metrics were written.")

@@ -69,8 +69,8 @@ def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", zone: str 
 
 def moments(zone: str, *times: float) -> str:
     """A time in epoch seconds, or a start and an end, for a label: in UTC, and below it in the viewer's zone."""
-    text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
-    return f"{text}<br>({there})" if there else text
+    text, in_zone = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
+    return f"{text}<br>({in_zone})" if in_zone else text
 
 
 def day_and_time(at: float | None, now: float, zone: str = "") -> str:
@@ -103,11 +103,11 @@ def local(zone: str, *moments: float | None) -> str:
     """Epoch seconds as '06:41:17 Europe/Berlin', two as '06:41:17 to 07:02:10 Europe/Berlin'; with dates if one of them
     differs from that in UTC. '' if all are unknown, or if the zone has the same times as UTC."""
     pairs = [pair for pair in (_pair(zone, at) for at in moments) if pair is not None]
-    if all(there.utcoffset() == timedelta(0) for there, _utc in pairs):
+    if all(in_zone.utcoffset() == timedelta(0) for in_zone, _utc in pairs):
         return ""
-    same_day = all(there.date() == utc.date() for there, utc in pairs)
+    same_day = all(in_zone.date() == utc.date() for in_zone, utc in pairs)
     pattern = "%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S"
-    return f"{' to '.join(there.strftime(pattern) for there, _utc in pairs)} {zone}"
+    return f"{' to '.join(in_zone.strftime(pattern) for in_zone, _utc in pairs)} {zone}"
 
 
 def _pair(zone: str, seconds: float | None) -> tuple[datetime, datetime] | None:
