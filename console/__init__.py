@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The console. It finds the collection's own code beside it, wherever both lie.
+"""The console. Importing it makes the code of the collection around it importable, wherever that is.
 
-Its modules import ``ansible_collections.fleetops.agents.plugins``. Outside of Ansible nothing puts the folder into
-which ansible-galaxy installed the collection on Python's path, a checkout may have any name, and the package
-``ansible`` of PyPI brings an ``ansible_collections`` that hides others. So that name is given to the folder above.
+The console's modules import ``ansible_collections.fleetops.agents.plugins``. Outside Ansible, the folder into which
+ansible-galaxy installs collections is not on Python's path, a checkout may have any name, and the PyPI package
+``ansible`` contains an ``ansible_collections`` that shadows others. So the parent folder is registered as this package.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from importlib.util import module_from_spec
 from pathlib import Path
 
 
-def _name_the_collection(root: Path) -> None:
+def _register_collection(root: Path) -> None:
     parent = None
     for name in ("ansible_collections", "ansible_collections.fleetops", "ansible_collections.fleetops.agents"):
-        # What is loaded already stays: Ansible's own loader, or a linked checkout in the tests.
+        # Packages that are already loaded are kept: those of Ansible's loader, or a linked checkout in the tests.
         if name not in sys.modules:
             spec = ModuleSpec(name, None, is_package=True)
-            # Other collections stay out of reach: nothing here needs one.
+            # Other collections cannot be imported: the console needs none.
             spec.submodule_search_locations = [str(root)] if name.endswith(".agents") else []
             sys.modules[name] = module_from_spec(spec)
             if parent is not None:
@@ -30,4 +30,4 @@ def _name_the_collection(root: Path) -> None:
         parent = sys.modules[name]
 
 
-_name_the_collection(Path(__file__).resolve().parents[1])
+_register_collection(Path(__file__).resolve().parents[1])

@@ -4,7 +4,7 @@
 
 """The command line of the console: `python -m console sync`, the lists, maintenance, and `serve` for the pages.
 
-`python -m console` works in the collection's folder, `python /path/to/that/folder/console` anywhere.
+`python -m console` works in the collection's folder, and `python /path/to/that/folder/console` works anywhere.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 if sys.version_info < (3, 11):
-    sys.stderr.write(f"console: Python 3.11 or newer is needed, and {sys.executable} is older.\n")
+    sys.stderr.write(f"console: Python 3.11 or newer is required, but {sys.executable} is older.\n")
     sys.exit(2)
 _FOLDER = Path(__file__).resolve().parent
 if not __package__:
-    # Started by its path: Python has put this folder on sys.path, where its modules would hide others by name.
+    # Started by its path: Python has put this folder on sys.path, where its modules would shadow others.
     sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
 
 
-def _lacks(missing: ModuleNotFoundError) -> int:
-    """Report the missing package. A missing module of the collection itself is raised again."""
+def _report_missing_package(missing: ModuleNotFoundError) -> int:
+    """Report the missing package. If a module of the collection itself is missing, raise the error again."""
     package = (missing.name or "").partition(".")[0]
     if package in ("", "console", "ansible_collections"):
         raise missing
     sys.stderr.write(
-        f"console: the Python package {package} is missing. Install what the console needs:"
+        f"console: the Python package {package} is missing. Install the requirements of the console:"
         f" {shlex.quote(sys.executable)} -m pip install -r {shlex.quote(str(_FOLDER / 'requirements.txt'))}\n"
     )
     return 2
@@ -47,49 +47,48 @@ try:
     from console.settings.environment import SettingsError, load_settings
     from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
-    sys.exit(_lacks(missing))
+    sys.exit(_report_missing_package(missing))
 
-PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 1, 2, 3, 130, 141
+PARTLY, USAGE, NO_DATABASE, INTERRUPTED, READER_ENDED = 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
 exit codes:
-  0    success; sync --follow: it was stopped by SIGTERM or Ctrl-C
-  1    a part could not be read: it is named on standard error, and the rest is stored; or the output could not be
-       written
-  2    wrong usage or settings, nothing was done; sync --follow: the server refused the key
+  0    success, or sync --follow was stopped by SIGTERM or Ctrl-C
+  1    something could not be read (standard error says what; the rest is stored), or the output could not be written
+  2    wrong usage or settings, and nothing was done; or the server refused the key of sync --follow
   3    the database cannot be used
-       (check and notify have codes of their own: see their --help)
-  130  interrupted: what was stored until then is kept, and the next sync continues from there
+       (check and notify have their own exit codes: see their --help)
+  130  interrupted: everything that was stored before is kept, and the next sync continues from there
   141  the program that read the output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
 serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
 FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER. sync --follow and sync awx read FLEETOPS_AWX_URL,
-FLEETOPS_AWX_TOKEN, FLEETOPS_AWX_CA_PATH. notify reads FLEETOPS_NOTIFY_RULES and the variables that the rules name.
+FLEETOPS_AWX_TOKEN, FLEETOPS_AWX_CA_PATH. notify reads FLEETOPS_NOTIFY_RULES and the variables that the rules refer to.
 """
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence, no usage block."""
+        """Print one sentence instead of the usage block."""
         self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. When the reader of the output has ended, nothing is reported."""
+    """Run one command and return its exit code. If the reader of the output has ended, report nothing."""
     _replace_closed_streams()
     try:
         try:
-            with _saying_warnings():
+            with _warnings_on_stderr():
                 return _run(arguments)
         finally:
             # Flushed here: at exit Python would report the error itself. argparse has written its --help by now.
             sys.stdout.flush()
             sys.stderr.flush()
     except BrokenPipeError:
-        _write_nowhere(sys.stdout, sys.stderr)
-        return NOT_READ
+        _discard_output(sys.stdout, sys.stderr)
+        return READER_ENDED
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -104,42 +103,42 @@ def _run(arguments: Sequence[str] | None) -> int:
     except DatabaseProblem as error:
         return say(error, NO_DATABASE)
     except ModuleNotFoundError as missing:
-        return _lacks(missing)
+        return _report_missing_package(missing)
     except KeyboardInterrupt:
-        return say("Interrupted. What was done until now is kept; the same command continues from there.", INTERRUPTED)
+        return say("Interrupted. What was done so far is kept; the same command continues from there.", INTERRUPTED)
 
 
 def _replace_closed_streams() -> None:
-    """Open /dev/null for each standard stream that is closed, as a supervisor may start a daemon without them.
+    """Open /dev/null for each standard stream that is closed: a supervisor may start a daemon without them.
 
-    Otherwise a file that is opened later takes the number of standard output, and is written to.
+    Otherwise a file that is opened later would get the descriptor of standard output, and the output with it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            # It takes the lowest free number, and is inherited by the processes that a command starts.
+            # It gets the lowest free descriptor. The processes that a command starts inherit it.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def _write_nowhere(*streams: TextIO) -> None:
-    """Discard what is left in the buffers of streams that nobody reads, so that Python does not report it at exit."""
+def _discard_output(*streams: TextIO) -> None:
+    """Discard the rest of the output, which nobody reads, so that Python does not report an error at exit."""
     for stream in streams:
         try:
             stream.flush()
         except BrokenPipeError:
-            with Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
+            with Path(os.devnull).open("wb") as devnull:
+                os.dup2(devnull.fileno(), stream.fileno())
 
 
-class _Warnings(logging.Handler):
+class _WarningsHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage(), 0)
 
 
 @contextlib.contextmanager
-def _saying_warnings() -> Iterator[None]:
-    """Write warnings of the console's code to standard error, in the form of its other messages."""
-    handler, log = _Warnings(logging.WARNING), logging.getLogger("console")
+def _warnings_on_stderr() -> Iterator[None]:
+    """Write the warnings that the console logs to standard error, in the format of its other messages."""
+    handler, log = _WarningsHandler(logging.WARNING), logging.getLogger("console")
     log.addHandler(handler)
     try:
         yield

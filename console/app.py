@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Streamlit entry point: the list of pages, and the ASGI app. Started by ``python -m console serve``.
 
-Streamlit imports this file once for its server, and runs it as a script at every visit of a page.
+Streamlit imports this file once for its server, and runs it as a script on every visit to a page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
     st.html(CSS)
 
-    # The pages are not in a folder named pages: Streamlit would run a link to one of them without this script.
+    # The pages must not be in a folder named pages: Streamlit would run a linked page without this script.
     sign_in.run(
         [
             st.Page(page.script, title=page.title, icon=page.icon or None, default=page is OVERVIEW,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action would do, and whether it may be sent, from the intent, the state and the visitor. Pure."""
+"""Decides what an action would do and whether it may be sent, from the intent, the state and the visitor. Pure."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ REASON_MOST = 500
 class Intent:
     """One action on one rollout, target or instance.
 
-    name: as shown to people, and to be typed to force the action. tenant: the address of the API that the record has it
-    from. force: also cancel what is in progress; also retry a target of which it is not known whether it was applied.
+    name: shown to people, who must type it to force the action. tenant: the address of the API from which it was read.
+    force: also cancel targets in progress; also retry a target whose outcome is uncertain.
     """
 
     action: str
@@ -54,7 +54,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the state allows the action, what it does or why it is not allowed, and how many targets it touches."""
+    """Whether the state allows the action, what it would do or why it is refused, and how many targets it affects."""
 
     allowed: bool
     sentence: str
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def judge(intent: Intent, seen: Seen) -> Verdict:
-    """What the action would do to what the API shows."""
+    """What the action would do in the state that the API shows."""
     if intent.action in STEERING:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
@@ -77,19 +77,19 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
     step = transition(state, seen.rollout, seen.targets, intent.force)
     word = str(seen.rollout.get("status"))
     if step == "already":
-        return Verdict(False, f"The rollout is {word} already: there is nothing to {intent.action}.")
+        return Verdict(False, f"The rollout is already {word}: there is nothing to {intent.action}.")
     if step == "too_late":
         return Verdict(False, f"The rollout is {word}: it is too late to {intent.action} it.")
     before = tally(seen.rollout, seen.targets)
     if intent.action == "resume":
         return Verdict(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
-    rest = f"; {before.in_progress:,} in progress continue to their end" if before.in_progress else ""
+    rest = f"; {before.in_progress:,} in progress will still be completed" if before.in_progress else ""
     if intent.action == "pause":
         return Verdict(
             True, f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}.", before.queued
         )
     if intent.force:
-        lost = f" and terminates {before.in_progress:,} in progress, whose outcome is then uncertain"
+        lost = f" and terminates {before.in_progress:,} in progress, whose outcome will be uncertain"
         return Verdict(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)
     return Verdict(True, f"Revokes {counted(before.queued, 'target')} permanently{rest}.", before.queued)
 
@@ -97,15 +97,14 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
 def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
     row = seen.target(intent.target_id)
     if row is None:
-        return Verdict(False, f"The rollout has no target {intent.target_id or 'of that name'}.")
+        return Verdict(False, f"The rollout has no target {intent.target_id or 'with that name'}.")
     word = target_status(row.get("status"))
     if word == "failed":
         return Verdict(True, "Queues 1 failed target again.", 1)
     if word == "uncertain" and intent.force:
         return Verdict(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
     if word == "uncertain":
-        said = "The target is uncertain: it is not known whether it was applied. Force the retry to send it anyway."
-        return Verdict(False, said)
+        return Verdict(False, "The target is uncertain: it may have been applied. Force the retry to send it anyway.")
     return Verdict(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
@@ -113,13 +112,13 @@ def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
     busy = open_target(seen.targets)
     if busy is not None:
         where = named("rollout", busy, "rollout_id")
-        said = f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
-        return Verdict(False, said)
-    return Verdict(True, "Restarts the agent of 1 instance; it does not answer for some seconds.", 1)
+        why = f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
+        return Verdict(False, why)
+    return Verdict(True, "Restarts the agent of 1 instance, which will not respond for a few seconds.", 1)
 
 
 def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, typed: str) -> str:
-    """Why the visitor may not send this, whatever the API shows; '' if they may."""
+    """Why the visitor may not send this, whatever the state is; '' if they may."""
     if not enabled:
         return "Acting is switched off in this console."
     if not who.may_act:
@@ -137,12 +136,12 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
     return ""
 
 
-def why_more(verdict: Verdict, confirmed: int) -> str:
-    """Why what was confirmed no longer covers what would happen; '' if it does. Fewer targets are no reason."""
+def why_not_confirmed(verdict: Verdict, confirmed: int) -> str:
+    """Why the action is not covered by what was confirmed; '' if it is, also if it now affects fewer targets."""
     if verdict.touches <= confirmed:
         return ""
-    said = f"You confirmed {counted(confirmed, 'target')}, but now it is {verdict.touches:,}"
-    return f"{said}: check the state and confirm again."
+    sentence = f"You confirmed {counted(confirmed, 'target')}, but the action would now affect {verdict.touches:,}"
+    return f"{sentence}: check the state and confirm again."
 
 
 def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
@@ -157,7 +156,7 @@ def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
 
 
 def as_stored(rollout: Mapping[str, Any]) -> Seen:
-    """A stored rollout in the shape of the API's: enough to offer actions; before sending one the API is read again."""
+    """A stored rollout in the form of the API. It is enough to offer actions; before one is sent, the API is read."""
     counts = {
         f"{name}_targets": rollout[name] for name in ("queued", "in_progress", "succeeded", "failed", "uncertain")
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sends one action: records the attempt, reads the state, judges it, sends once, reads again, records the outcome.
 
-The pages decide nothing: every request of a browser is checked here, and what may not be sent is refused here.
+The pages decide nothing: every request from a browser is checked here, and refused here if it may not be sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
-from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
+from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row, storable
 from console.record.write.ledgers import Ledger, open_ledger
@@ -33,9 +33,9 @@ PAUSE = 1.5
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a visitor asks for. ``attempt_id`` is of the confirmation, which sends one call even if pressed repeatedly.
+    """The request of a visitor. ``attempt_id`` identifies the confirmation; if it is pressed twice, one call is sent.
 
-    ``confirmed``: the number of targets that the confirmation named. ``typed``: the name as the visitor typed it.
+    ``confirmed``: the number of targets in the confirmation. ``typed``: the name as the visitor typed it.
     """
 
     attempt_id: str
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def read_state(connection: ApiConnection, intent: Intent) -> Seen:
-    """What the API shows now of the rollout or instance. Raises ApiError and SettingsError."""
+    """The current state of the rollout or instance, from the API. Raises ApiError and SettingsError."""
     with _client(connection, intent, read_only=True) as client:
         return _read_state(client, intent)
 
@@ -74,13 +74,13 @@ def act(
 ) -> Outcome:
     """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
 
-    Raises DatabaseProblem if the attempt cannot be recorded (nothing was sent then), or if its outcome cannot (the
-    attempt is then recorded without one).
+    Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
+    recorded (then the attempt is recorded without one).
     """
     with _ledger(database, attempt, now()) as (ledger, is_new):
         if not is_new:
-            return _known(ledger.outcome(attempt.attempt_id))
-        outcome = _carried_out(attempt, enabled, connection, sleep)
+            return _recorded_outcome(ledger.outcome(attempt.attempt_id))
+        outcome = _carry_out(attempt, enabled, connection, sleep)
         row = {
             "attempt_id": attempt.attempt_id,
             "at": now(),
@@ -94,27 +94,27 @@ def act(
             ledger.end(row)
         except DatabaseProblem as error:
             raise DatabaseProblem(
-                f"Its outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
+                f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
             ) from error
     return outcome
 
 
 @contextmanager
 def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
-    """The ledger with the attempt in it, and whether it is new there."""
+    """Record the attempt; yields the ledger, and whether the attempt is new."""
     with ExitStack() as opened:
         try:
             ledger = opened.enter_context(open_ledger(database))
             is_new = ledger.begin(_attempt_row(attempt, at))
         except DatabaseProblem as error:
-            raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
+            raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
         yield ledger, is_new
 
 
-def _known(row: Row | None) -> Outcome:
-    """The outcome of an attempt that was begun before."""
+def _recorded_outcome(row: Row | None) -> Outcome:
+    """The outcome of an attempt that was recorded before."""
     if row is None:
-        return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
+        return Outcome("unknown", "This was confirmed before, and its outcome is not recorded (yet).")
     return Outcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
 
 
@@ -142,27 +142,27 @@ def _attempt_row(attempt: Attempt, at: float) -> Row:
     }
 
 
-def _carried_out(attempt: Attempt, enabled: bool, connection: ApiConnection, sleep: Callable[[float], None]) -> Outcome:
+def _carry_out(attempt: Attempt, enabled: bool, connection: ApiConnection, sleep: Callable[[float], None]) -> Outcome:
     intent = attempt.intent
     refusal = why_refused(intent, attempt.who, enabled=enabled, reason=attempt.reason, typed=attempt.typed)
     if refusal:
         return Outcome("refused", refusal)
     try:
         with _client(connection, intent, read_only=False) as client:
-            return _sent(client, attempt, sleep)
+            return _judge_and_send(client, attempt, sleep)
     except SettingsError as error:
         return Outcome("refused", str(error))
 
 
-def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> Outcome:
+def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> Outcome:
     intent = attempt.intent
     try:
         before = _read_state(client, intent)
     except ApiError as error:
-        said = f"Nothing was sent, because the state could not be read. {error}"
-        return Outcome("failed", said, None, error.status, error.request_id)
+        sentence = f"Nothing was sent, because the state could not be read. {error}"
+        return Outcome("failed", sentence, None, error.status, error.request_id)
     verdict = judge(intent, before)
-    refusal = verdict.sentence if not verdict.allowed else why_more(verdict, attempt.confirmed)
+    refusal = verdict.sentence if not verdict.allowed else why_not_confirmed(verdict, attempt.confirmed)
     if refusal:
         return Outcome("refused", refusal, verdict.touches)
     try:
@@ -170,16 +170,16 @@ def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None])
     except ApiError as error:
         if not error.ambiguous:
             return Outcome("failed", str(error), verdict.touches, error.status, error.request_id)
-        word, said = _looked_up(client, intent, before, sleep)
-        return Outcome(word, f"{error} {said}", verdict.touches, error.status, error.request_id)
+        word, sentence = _look_up(client, intent, before, sleep)
+        return Outcome(word, f"{error} {sentence}", verdict.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
     if refused_by_server:
-        return Outcome("failed", f"The server did not carry it out: {refused_by_server}.", verdict.touches, status)
-    return Outcome("done", f"The server accepted it. {_shown(client, intent)}", verdict.touches, status)
+        return Outcome("failed", f"The action failed on the server: {refused_by_server}.", verdict.touches, status)
+    return Outcome("done", f"The server accepted the action. {_state_after(client, intent)}", verdict.touches, status)
 
 
 def _send_once(client: FleetClient, intent: Intent) -> str:
-    """Send the call. Returns '', or for a power-cycle that failed on the server, its reason. Raises ApiError."""
+    """Send the call. Returns '', or the reason if a power-cycle failed on the server. Raises ApiError."""
     # A call is not repeated even if it was certainly not carried out: the person who confirmed it sees the state first.
     client.transport.settings = replace(client.transport.settings, retries=0)
     if intent.action == "pause":
@@ -197,7 +197,7 @@ def _send_once(client: FleetClient, intent: Intent) -> str:
     return ""
 
 
-def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
+def _look_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
     """Look up a call with an unknown outcome. Returns the word of the outcome (see Outcome) and a sentence."""
     after: Seen | None = None
     trouble = ""
@@ -209,19 +209,19 @@ def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callabl
             trouble = str(error)
             continue
         if was_carried_out(intent, before, after):
-            return "done", f"The outcome was unknown at first, but it was carried out. {_state(intent, after)}"
+            return "done", f"The outcome was unknown at first, but the action was carried out. {_state(intent, after)}"
     seconds = f"{READS * PAUSE:g} s"
     if after is None:
         return "unknown", f"The outcome is unknown: the state could not be read within {seconds}. {trouble}"
-    said = f"The outcome is unknown: within {seconds} the API did not show it. {_state(intent, after)}"
-    return "unknown", f"{said} Check it before you try again."
+    sentence = f"The outcome is unknown: the API did not show it within {seconds}. {_state(intent, after)}"
+    return "unknown", f"{sentence} Check it before you try again."
 
 
-def _shown(client: FleetClient, intent: Intent) -> str:
+def _state_after(client: FleetClient, intent: Intent) -> str:
     try:
         return _state(intent, _read_state(client, intent))
     except ApiError:
-        return "The state after it could not be read."
+        return "The new state could not be read."
 
 
 def _state(intent: Intent, seen: Seen) -> str:
@@ -238,7 +238,7 @@ def _state(intent: Intent, seen: Seen) -> str:
 
 def _read_state(client: FleetClient, intent: Intent) -> Seen:
     if intent.action == "power-cycle":
-        # E11 is read first, since it knows the id even while the agent is down.
+        # E11 is read first, because it accepts the id even while the agent is down.
         actions = rows_of(client.list_instance_actions(intent.instance_id, limit=ACTIONS_CAP))
         return Seen(targets=client.list_instance_rollouts(intent.instance_id), actions=actions)
     detail = client.get_rollout(intent.rollout_id)
@@ -248,7 +248,7 @@ def _read_state(client: FleetClient, intent: Intent) -> Seen:
 @contextmanager
 def _client(connection: ApiConnection, intent: Intent, *, read_only: bool) -> Iterator[FleetClient]:
     with closing(open_client(connection, read_only=read_only)) as client:
-        # A database may hold other tenants' records, or be a copy from elsewhere.
+        # A database can contain the records of other tenants, or be a copy from elsewhere.
         if client.transport.settings.api_url != intent.tenant:
             raise SettingsError(
                 f"This record belongs to {intent.tenant}, but the console uses {client.transport.settings.api_url}."

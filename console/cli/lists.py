@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that read: the state of the fleet, and operations, runs, rollouts, failures and what is stuck as lists."""
+"""The commands fleet, operations, runs, rollouts, failures and stuck, which only read the database."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _TIMES = ("health_at", "api_at", "runs_at")
 
 
 def register(commands: Any) -> None:
-    """Add the commands to the parser's."""
+    """Add the commands."""
     fleet = command(
         commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
     )
@@ -61,13 +61,13 @@ def register(commands: Any) -> None:
         commands,
         "operations",
         _operations,
-        "list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
+        "list operations, newest first: playbook runs, rollouts started elsewhere, actions in the console",
     )
     list_options(lister)
     days_option(lister, "operations")
-    repeated(lister, "--verdict", "only operations that ended so (may be repeated): %(choices)s", choices=VERDICTS)
+    repeated(lister, "--verdict", "only operations with this verdict (may be repeated): %(choices)s", choices=VERDICTS)
     for name, what in (
-        ("--who", "of users whose name or address contains TEXT"),
+        ("--who", "by users whose name or address contains TEXT"),
         ("--text", "with TEXT in the title, the id or a host name"),
     ):
         lister.add_argument(name, default="", metavar="TEXT", help=f"only operations {what}")
@@ -75,7 +75,7 @@ def register(commands: Any) -> None:
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
         lister = command(commands, name, _list, f"list {what}, newest first")
         list_options(lister)
-        repeated(lister, "--status", "only with this status (may be repeated)")
+        repeated(lister, "--status", f"only {what} with this status (may be repeated)")
 
     failures = command(
         commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
@@ -89,16 +89,16 @@ def register(commands: Any) -> None:
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what counts as stuck."""
+    """Add the options that define what counts as stuck."""
     slower = "a target in progress is stuck after N times the 95th percentile of its scope"
     option(parser, "--slower", at_least_one, 3, "N", slower)
-    option(parser, "--at-least", duration, "10min", "TIME", "but not before this time")
+    option(parser, "--at-least", duration, "10min", "TIME", "but not before it has run this long")
     grace = "a queued target is stuck this long after its countdown, while the window is open and a slot is free"
     option(parser, "--grace", duration, "60s", "TIME", grace)
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:
-    """The rules that the options name, as StuckRules."""
+    """The StuckRules that the options specify."""
     from console.record.read.stuck import StuckRules
 
     return StuckRules(slower=options.slower, at_least=options.at_least, grace=options.grace)
@@ -118,13 +118,13 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     if of_runs:
         for word in ("verdict", "why"):
             frame[word] = [row[word] for row in judged]
-        # An old run log does not say it.
+        # Old run logs do not record it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(records(frame), columns.split(), options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
-        there = f"known: {', '.join(known)}" if known else "none is stored"
-        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
+        hint = f"known statuses: {', '.join(known)}" if known else "none are stored"
+        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {hint}.", code)
     return code
 
 
@@ -132,11 +132,10 @@ def _failures(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.read.failures import failures_by_message
 
     since = time.time() - options.days * 86400.0 if options.days else 0.0
-    # One more than is shown tells whether there are more.
+    # One more than is shown, to know whether there are more.
     frame = failures_by_message(settings.database, since, options.limit + 1)
-    return _put(
-        records(frame.head(options.limit)), _FAILURES.split(), options, "more" if len(frame) > options.limit else ""
-    )
+    more = f"more than {options.limit:,}" if len(frame) > options.limit else ""
+    return _put(records(frame.head(options.limit)), _FAILURES.split(), options, more)
 
 
 def _stuck(options: argparse.Namespace, settings: Settings) -> int:
@@ -148,9 +147,9 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _put(rows: list[dict[str, Any]], columns: Sequence[str], options: argparse.Namespace, of: str) -> int:
-    """Write the rows; ``of``: how many there are, if there are more than these rows, else ''."""
+    """Write the rows. ``of``: how many rows exist, if not all of them are written, else ''."""
     put(listing(rows, columns, options.format))
-    return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0
+    return say(f"note: {len(rows):,} of {of} shown; use --limit to show more.", 0) if of else 0
 
 
 def _operations(options: argparse.Namespace, settings: Settings) -> int:
@@ -167,7 +166,7 @@ def _operations(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = operations(settings.database, now, wanted, size=options.limit)
     rows = records(frame)
     for row in rows:
-        # NaN, where the duration is not known, is not equal to itself.
+        # NaN, for an unknown duration, is not equal to itself.
         row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
     return _put(rows, _OPERATIONS, options, f"{total:,}" if total > len(rows) else "")
 
@@ -180,8 +179,8 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     if options.format == "json":
         put(as_json([_plain(fleet) for fleet in found]))
     elif found:
-        told = (map(printable_line, in_words(fleet, now, several=len(found) > 1)) for fleet in found)
-        put("\n".join("\n".join(lines) + "\n" for lines in told))
+        texts = (map(printable_line, in_words(fleet, now, several=len(found) > 1)) for fleet in found)
+        put("\n".join("\n".join(lines) + "\n" for lines in texts))
     return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
 
 
@@ -200,7 +199,7 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
 
 
 def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
-    """The state of a fleet as lines for a terminal; ``several``: it is one of several."""
+    """The state of a fleet as lines for a terminal. ``several``: there are other fleets too."""
     rows = [
         ("Health", _health(fleet, now)),
         ("Runtime", _runtime(fleet)),
@@ -215,19 +214,19 @@ def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
 
 def _health(fleet: Fleet, now: float) -> str:
     parts = [f"{n:,} {word}" for word, n in fleet.health.items() if n or word == "healthy"]
-    since = f"; the oldest check {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
+    since = f"; the oldest check was {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
     return f"{', '.join(parts)}{since}."
 
 
 def _runtime(fleet: Fleet) -> str:
     if fleet.published is None:
-        return "Not read, so the published version is not known."
+        return "Not read, so the published version is unknown."
     others = [f"{version or 'not read'} {n:,}" for version, n in fleet.versions if version != fleet.published]
     text = f"{fleet.on_published:,} of {fleet.instances:,} run the published version {fleet.published}"
     text += f" (others: {', '.join(others)})." if others else "."
     for version, n, host in fleet.published_others:
-        of = f"that of {host} reports" if n == 1 else f"those of {n:,} instances, {host} among them, report"
-        text += f" Of the version reports, {of} {version} as published."
+        who = f"{host} reports" if n == 1 else f"{n:,} instances, including {host}, report"
+        text += f" However, {who} {version} as the published version."
     return text
 
 
@@ -236,12 +235,12 @@ def _updates(fleet: Fleet) -> str:
         return "Not read."
     waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
     missing = fleet.instances - fleet.updates_read
-    return f"{', '.join(waiting) or 'No update waits'}{f'; {missing:,} not read' if missing else ''}."
+    return f"{', '.join(waiting) or 'No updates are waiting'}{f'; {missing:,} not read' if missing else ''}."
 
 
 def _in_flight(fleet: Fleet) -> str:
     if fleet.limit is None:
-        return f"{fleet.in_flight:,}; the limit is not known."
+        return f"{fleet.in_flight:,}; the limit is unknown."
     return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 

@@ -20,31 +20,31 @@ _PRUNABLE = "what table before_at rows"
 
 
 def register(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    usual = Retention()
+    """Add the commands."""
+    defaults = Retention()
     prune = command(
         commands,
         "prune",
         _prune,
-        "delete details that are older than their retention time",
+        "delete details that are older than their retention period",
         description="Deletes task results, raw audit events, health checks, actions and former versions that are older"
-        " than their retention time, in small transactions, so that others can use the database meanwhile. Runs with"
-        " their recaps, rollouts with their targets, the daily counts of the audit, and the newest health check, action"
-        " and versions of each instance are kept. Ages count up to now, or up to when the API was last read if that is"
-        " earlier: a clock that is ahead deletes nothing too early.",
+        " than their retention period, in small transactions, so that other programs can use the database at the same"
+        " time. Runs with their recaps, rollouts with their targets, the daily counts of the audit, and the newest"
+        " health check, actions and versions of each instance are kept. Ages are measured from now, or from the last"
+        " read of the API if that is earlier, so that nothing is deleted too early if the clock is ahead.",
     )
-    sure = prune.add_mutually_exclusive_group(required=True)
-    flag(sure, "--dry-run", "only count the rows that would be deleted")
-    flag(sure, "--yes", "delete the rows")
+    mode = prune.add_mutually_exclusive_group(required=True)
+    flag(mode, "--dry-run", "only count the rows that would be deleted")
+    flag(mode, "--yes", "delete the rows")
     for name, default, what in (
-        ("--results", usual.results, "task results of runs that went well"),
-        ("--failed-results", usual.failed_results, "task results of all other ended runs"),
-        ("--audit", usual.audit, "raw audit events and the API's own totals"),
-        ("--health", usual.health, "single health checks"),
-        ("--actions", usual.actions, "actions of instances"),
-        ("--versions", usual.versions, "former versions of instances"),
+        ("--results", defaults.results, "task results of runs without failures"),
+        ("--failed-results", defaults.failed_results, "task results of all other runs that have ended"),
+        ("--audit", defaults.audit, "raw audit events and the API's own totals"),
+        ("--health", defaults.health, "health checks"),
+        ("--actions", defaults.actions, "actions of instances"),
+        ("--versions", defaults.versions, "former versions of instances"),
     ):
-        option(prune, name, days, default, "DAYS", f"days to keep {what}; never: delete none")
+        option(prune, name, days, default, "DAYS", f"days to keep {what}, or 'never' to delete none")
     format_option(prune)
     flag(prune, "--quiet", "show no progress")
 
@@ -54,8 +54,8 @@ def register(commands: Any) -> None:
         _backup,
         "copy the database to a new file",
         description="Copies the database in one consistent state while others use it (VACUUM INTO), and checks the"
-        " copy. It is one file that any console of this version can show: name it with --db. It is marked as a copy:"
-        " a sync into it is refused until migrate --adopt makes it a database of its own.",
+        " copy. It is one file, which any console of this version can show with --db. It is marked as a copy: a sync"
+        " into it is refused until migrate --adopt turns it into a database that syncs write to.",
     )
     backup.add_argument("file", metavar="FILE", help="a new file; an existing one is never overwritten")
 
@@ -64,10 +64,10 @@ def register(commands: Any) -> None:
         "restore",
         _restore,
         "replace the database with a backup",
-        description="Checks a backup, migrates it to this version and puts it in the place of the database. The former"
+        description="Checks a backup, migrates it to this version and replaces the database with it. The previous"
         " database is kept beside it under another name, with its -wal and -shm files, which must not be used with"
-        " the new one. Refused while a sync or another program has the database open. The restored database is not a"
-        " copy for review: syncs write to it.",
+        " the new one. The command is refused while a sync or another program has the database open. The restored"
+        " database is not a copy for review: syncs write to it.",
     )
     restore.add_argument("file", metavar="FILE", help="the backup; it is not changed")
 
@@ -84,7 +84,7 @@ def register(commands: Any) -> None:
         " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
         " are no longer counted.",
     )
-    retire.add_argument("tenant", metavar="URL", help="the address of its API or of AWX, or the folder")
+    retire.add_argument("tenant", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
@@ -99,9 +99,9 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
         put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
     with progress_line(options.quiet) as progress, open_maintenance(settings.database) as database:
-        gone = database.prune(rules(retention, now), now, progress, [int(row["rows"]) for row in rows])
+        deleted = database.prune(rules(retention, now), now, progress, [int(row["rows"]) for row in rows])
     for row in rows:
-        row["rows"] = gone[row["what"]]
+        row["rows"] = deleted[row["what"]]
     put(listing(rows, _PRUNABLE.split(), options.format))
     return 0
 
@@ -120,7 +120,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> int:
     done = restore(path_of(options.file), settings.database, time.time(), make_folder=settings.database_is_default)
     put(f"{done.database} is restored from {options.file}.\n")
     if done.aside:
-        return say(f"note: the former database is kept as {', '.join(str(file) for file in done.aside)}.", 0)
+        return say(f"note: the previous database is kept as {', '.join(str(file) for file in done.aside)}.", 0)
     return 0
 
 
@@ -146,8 +146,8 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
         sources = [source for source in imported if source in given]
         if tenant not in known and not sources:
             named = [*known, *imported]
-            there = f"It has {' and '.join(named)}." if named else "It has no tenants: no API was ever read."
-            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {there}")
+            hint = f"It contains {' and '.join(named)}." if named else "It contains no tenants: no API was ever read."
+            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {hint}")
         new = tenant in known and database.retire(tenant, time.time())
         for source in sources:
             new = database.retire_import(source, time.time()) or new

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands for monitoring: check (one line for each figure, exit code 0, 1 or 2) and metrics (the fleet and its
-operations), both with a Prometheus textfile."""
+operations). Both can write a Prometheus textfile."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from console.text.listing import listing
 
 _CODES = """\
 exit codes:
-  0    all is well
+  0    everything is OK
   1    at least one WARNING
   2    at least one CRITICAL, the database cannot be read, or wrong usage
 
-Limits are WARNING,CRITICAL: times as 90s, 10min, 24h or 3d, sizes as 512KiB or 10MiB, counts as whole numbers. Either
-may be "off"; a single "off" disables the check. The command ends after one check: run it from cron or a timer.
+Limits have the form WARNING,CRITICAL, with times such as 90s, 10min, 24h or 3d, sizes such as 512KiB or 10MiB, and
+counts as whole numbers. Either may be "off"; a single "off" disables the check. Run the command from cron or a timer.
 """
 
 
 def register(commands: Any) -> None:
-    """Add both commands to the parser's."""
+    """Add both commands."""
     check = command(
         commands,
         "check",
@@ -45,13 +45,13 @@ def register(commands: Any) -> None:
     spool_option(check)
     format_option(check)
     for figure in FIGURES:
-        usual = ",".join(
+        defaults = ",".join(
             "off" if at is None else in_words(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
-        told = f"{figure.what} (default: {usual})"
+        text = f"{figure.what} (default: {defaults})"
         check.add_argument(
-            f"--{figure.name}", type=_limits(figure.unit), default=figure.limits, metavar="W,C", help=told
+            f"--{figure.name}", type=_limits(figure.unit), default=figure.limits, metavar="W,C", help=text
         )
     stuck_options(check)
     textfile = "also write the figures to this file, for node_exporter's textfile collector"
@@ -61,14 +61,13 @@ def register(commands: Any) -> None:
         commands,
         "metrics",
         _metrics,
-        "write the state of the fleet and its operations as metrics of Prometheus",
-        description="Writes the fleet's state and all operations of the record in Prometheus' text format, to standard"
-        " output or to a file for node_exporter's textfile collector. Counters are calculated from data that"
+        "write the state of the fleet and its operations as Prometheus metrics",
+        description="Writes the state of the fleet and all recorded operations in the text format of Prometheus, to"
+        " standard output or to a file for node_exporter's textfile collector. Counters are calculated from data that"
         " prune never deletes. check --prometheus writes the age of the recorded data, and what is stuck or failed.",
     )
-    metrics.add_argument(
-        "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
-    )
+    output = "write to this file, which is replaced atomically; the collector reads only files whose names end in .prom"
+    metrics.add_argument("--output", metavar="FILE", help=output)
     permissions = "permissions of the file (default: %(default)s)"
     metrics.add_argument("--mode", choices=("0600", "0640", "0644"), default="0644", help=permissions)
 
@@ -80,7 +79,7 @@ def _limits(unit: str) -> Callable[[str], Limits]:
             raise argparse.ArgumentTypeError(f"must be WARNING,CRITICAL or off; it is {text!r}")
         warning, critical = parts if len(parts) == 2 else (None, None)
         if warning is not None and critical is not None and warning > critical:
-            raise argparse.ArgumentTypeError(f"must not be critical below the warning; it is {text!r}")
+            raise argparse.ArgumentTypeError(f"must not have a critical limit below the warning limit; it is {text!r}")
         return Limits(warning, critical)
 
     return parse
@@ -139,10 +138,10 @@ def _metrics(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
-    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
+    """Replace the file atomically, because node_exporter's textfile collector may read it at any moment.
 
-    A device or a pipe (``/dev/stdout``) is written to and stays what it is; of a link, the file that it leads to is
-    replaced. ``mode``: the exporter runs under another account. Raises SettingsError.
+    A device or a pipe, such as ``/dev/stdout``, is written to instead; for a link, the file that it points to is
+    replaced. ``mode`` must allow the exporter, which runs under another account, to read it. Raises SettingsError.
     """
     try:
         if file.exists() and not file.is_file():

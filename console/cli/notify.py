@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that tells others what happened: notify, notify test, and what sync needs of both."""
+"""The command notify with notify test, and the parts of it that sync --notify uses."""
 
 from __future__ import annotations
 
@@ -26,58 +26,58 @@ VARIABLE = "FLEETOPS_NOTIFY_RULES"
 
 _CODES = f"""\
 exit codes:
-  0    all that is due was sent, or nothing is due
-  1    some of it could not be sent; it is named on standard error and tried again by the next notify, for a day
+  0    all messages that were due were sent, or none was due
+  1    another process is sending, or a message could not be sent (the next notify tries again, for up to a day)
   2    wrong usage, rules or settings; nothing was sent
   3    the database cannot be used
 
-The rules are a TOML file, named by --rules or {VARIABLE}. Without one the console sends nothing to anybody.
+The rules are in a TOML file, given by --rules or {VARIABLE}. Without rules, the console sends no notifications.
 """
 
 
 def register(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command."""
     notify = command(
         commands,
         "notify",
         _notify,
-        "send notifications by the rules in a file",
-        description="Sends the notifications that the rules ask for and that were not sent yet: one message for each"
-        " operation or cause. Run it after sync, from cron or a timer.",
+        "send notifications according to the rules in a file",
+        description="Sends the notifications that the rules request and that have not been sent yet, one message for"
+        " each operation or cause. Run it after sync, from cron or a timer.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rules_option(notify)
     notify.add_argument("what", nargs="?", choices=("test",), help="send a test message to each destination")
     repeated(notify, "--to", "with test: send only to this destination", metavar="NAME")
-    flag(notify, "--dry-run", "show what would be sent, and send and record nothing")
+    flag(notify, "--dry-run", "show what would be sent, but send and record nothing")
     format_option(notify, ("text", "json"), " of --dry-run")
 
 
 def rules_option(parser: Options) -> None:
-    """--rules."""
+    """Add --rules."""
     parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 
 
 def load_rules(named: str | None) -> Rules:
-    """The rules of the file that is named, or that the environment names. Raises SettingsError."""
+    """Load the rules from the given file, or from the one in the environment. Raises SettingsError."""
     from console.notifications.rules import RulesError, parse
 
     path = named or os.environ.get(VARIABLE, "").strip()
     if not path:
-        raise SettingsError(f"{VARIABLE} is not set: name the file with the rules there or with --rules.")
+        raise SettingsError(f"{VARIABLE} is not set: set it to the file with the rules, or use --rules.")
     try:
         return parse(path_of(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"The rules {path} cannot be read: {error.strerror or error}.") from error
+        raise SettingsError(f"The rules file {path} cannot be read: {error.strerror or error}.") from error
     except (RulesError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The rules {path} cannot be used: {str(error).rstrip('.')}.") from error
+        raise SettingsError(f"The rules file {path} cannot be used: {str(error).rstrip('.')}.") from error
 
 
 def notifier(named: str | None) -> Callable[..., Report]:
-    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``before_each``.
+    """A function that runs ``notify_once`` with the rules of a file. It takes the database's path and ``before_each``.
 
-    The rules and the addresses are read once. Raises SettingsError.
+    The rules and the addresses are read only once. Raises SettingsError.
     """
     from console.notifications.once import notify_once
     from console.notifications.send import load_addresses, sender
@@ -89,7 +89,7 @@ def notifier(named: str | None) -> Callable[..., Report]:
 
 def _notify(options: argparse.Namespace, settings: Settings) -> int:
     if options.to and options.what != "test":
-        raise SettingsError("--to is of notify test; which destination is told what, the rules say.")
+        raise SettingsError("--to works only with notify test; otherwise the rules select the destinations.")
     if options.what == "test":
         return _test(options, load_rules(options.rules))
     if options.dry_run:
@@ -119,7 +119,7 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
     for name in options.to:
         if name not in rules.destinations:
-            raise SettingsError(f"The rules have no destination {name!r}; they have: {', '.join(rules.destinations)}.")
+            raise SettingsError(f"The rules have no destination {name!r}, only: {', '.join(rules.destinations)}.")
     names = list(dict.fromkeys(options.to)) or list(rules.destinations)
     messages = [(name, test_message(name, rules.console_url, time.time())) for name in names]
     if options.dry_run:
@@ -127,9 +127,9 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
         return say(f"{counted(len(messages), 'message')} would be sent; nothing was sent.", 0)
     send = sender(load_addresses([rules.destinations[name] for name in names]))
     failed = 0
-    for name, told in messages:
+    for name, content in messages:
         try:
-            send(name, told)
+            send(name, content)
         except NotSent as error:
             failed = say(f"{name}: the test message was not sent. {error}", 1)
         else:
@@ -139,6 +139,6 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
 def _show(options: argparse.Namespace, messages: list[tuple[str, Message]]) -> None:
     if options.format == "json":
-        put(as_json([dict(told.document) for _name, told in messages]))
+        put(as_json([dict(content.document) for _name, content in messages]))
     else:
-        put("\n".join(f"To {name}: {told.title}\n{printable(told.text)}\n" for name, told in messages))
+        put("\n".join(f"To {name}: {content.title}\n{printable(content.text)}\n" for name, content in messages))

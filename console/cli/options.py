@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands share: options with their checks, output, and sentences on standard error."""
+"""Shared by the commands: options with their checks, output, and messages on standard error."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from console.collect.progress import Progress
 
 Options = argparse._ActionsContainer
-"""What an option is added to: a parser, or a group of one."""
+"""A parser or an argument group, to which an option is added."""
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 
 class OutputError(Exception):
-    """Standard output cannot be written, as on a full disk. The message is one sentence for people."""
+    """Standard output cannot be written, for example on a full disk. The message is one sentence for people."""
 
 
 def put(text: str) -> None:
@@ -42,61 +42,61 @@ def put(text: str) -> None:
 
 
 def say(sentence: object, code: int) -> int:
-    """One sentence on standard error; returns ``code``."""
+    """Write one sentence to standard error and return ``code``."""
     sys.stderr.write(f"console: {printable(str(sentence))}\n")
     return code
 
 
 def command(commands: Any, name: str, run: Callable[..., int], what: str, **more: Any) -> argparse.ArgumentParser:
-    """Add a command with the option --db; ``run`` is called with the options and the settings. ``what``: its help.
-    ``more``: arguments of ``add_parser``."""
+    """Add a command with the option --db. ``run`` is called with the options and the settings. ``what``: the help text.
+    ``more``: further arguments of ``add_parser``."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=what, allow_abbrev=False, **more)
     parser.set_defaults(run=run)
     parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
     return parser
 
 
-def option(parser: Options, name: str, kind: Callable[[str], Any], usual: Any, metavar: str | None, what: str) -> None:
-    """An option with a value that ``kind`` reads; its help, ``what``, ends with the default, ``usual``."""
-    parser.add_argument(name, type=kind, default=usual, metavar=metavar, help=f"{what} (default: %(default)s)")
+def option(parser: Options, name: str, kind: Callable[[str], Any], default: Any, metavar: str, what: str) -> None:
+    """Add an option whose value ``kind`` converts. Its help is ``what`` followed by the default."""
+    parser.add_argument(name, type=kind, default=default, metavar=metavar, help=f"{what} (default: %(default)s)")
 
 
 def flag(parser: Options, name: str, what: str) -> None:
-    """An option without a value."""
+    """Add an option without a value."""
     parser.add_argument(name, action="store_true", help=what)
 
 
 def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
-    """An option that may be given several times: a list of texts."""
+    """Add an option that may be given several times; its value is a list of texts."""
     parser.add_argument(name, action="append", default=[], help=what, **more)
 
 
 def spool_option(parser: argparse.ArgumentParser) -> None:
-    """--spool."""
+    """Add --spool."""
     parser.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
 
 
 def format_option(parser: argparse.ArgumentParser, choices: Sequence[str] = FORMATS, of: str = "") -> None:
-    """--format; the first choice is the default. ``of``: what it formats, where that is not all of the output."""
-    told = f"output format{of} (default: %(default)s)"
-    parser.add_argument("--format", choices=choices, default=choices[0], help=told)
+    """Add --format; the first choice is the default. ``of``: what it formats, if that is not all of the output."""
+    text = f"output format{of} (default: %(default)s)"
+    parser.add_argument("--format", choices=choices, default=choices[0], help=text)
 
 
 def days_option(parser: argparse.ArgumentParser, of: str) -> None:
-    """--days. ``of``: what is listed of these days."""
+    """Add --days. ``of``: what the days limit."""
     parser.add_argument("--days", type=at_least_one, metavar="N", help=f"only {of} of the last N days (default: all)")
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:
-    """--format and --limit."""
+    """Add --format and --limit."""
     format_option(parser)
-    option(parser, "--limit", at_least_one, 20, "N", "show at most N")
+    option(parser, "--limit", at_least_one, 20, "N", "show at most N rows")
 
 
 @contextmanager
 def progress_line(quiet: bool) -> Iterator[Progress]:
-    """Progress on standard error, which ends with a line of its own; none if ``quiet``."""
-    # Imported here: --help needs nothing of what collects.
+    """Show progress on one line of standard error; none if ``quiet``."""
+    # Imported here, because --help does not need it.
     from console.collect.progress import TerminalProgress, silent
 
     with closing(TerminalProgress(sys.stderr)) as line:
@@ -104,7 +104,7 @@ def progress_line(quiet: bool) -> Iterator[Progress]:
 
 
 def put_report(database: Path, report: Any) -> int:
-    """Say what a sync or an import did, by its summary, notes and problems; returns the exit code."""
+    """Write the summary, notes and problems of a sync or an import, and return the exit code."""
     put(f"{database}: {report.summary}.\n")
     for note in report.notes:
         say(f"note: {note}", 0)
@@ -116,7 +116,7 @@ def put_report(database: Path, report: Any) -> int:
 def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
     if not _is_count(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 to 999999999; it is {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 999999999; it is {text!r}")
     return int(text)
 
 
@@ -130,12 +130,12 @@ def days(text: str) -> int | None:
 
 
 def _is_count(text: str) -> bool:
-    # SQLite has no numbers of more than 64 bits, and Python reads no texts of thousands of digits.
+    # SQLite integers have at most 64 bits, and Python refuses to convert texts of thousands of digits.
     return text.isdecimal() and len(text) <= 9 and int(text) >= 1
 
 
 def duration(text: str) -> float:
-    """Seconds, from a number with one of the units s, min, h and d."""
+    """The seconds in a number with the unit s, min, h or d."""
     return _measure(text, _UNITS, "a time such as 90s, 10min, 24h or 3d")
 
 
@@ -148,8 +148,8 @@ def measure(text: str, unit: str) -> float:
     return float(at_least_one(text))
 
 
-def _measure(text: str, units: dict[str, float], like: str) -> float:
+def _measure(text: str, units: dict[str, float], expected: str) -> float:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
     if found is None or found[2] not in units:
-        raise argparse.ArgumentTypeError(f"must be {like}; it is {text!r}")
+        raise argparse.ArgumentTypeError(f"must be {expected}; it is {text!r}")
     return float(found[1]) * units[found[2]]

@@ -23,7 +23,7 @@ from console.settings.invocation import COMMAND
 from console.settings.login_file import Login, is_loopback, load_login
 
 LOOPBACK = "127.0.0.1"
-# Checked before this process becomes the server, where a missing package would show only when a page is opened.
+# Checked before this process becomes the server, which would report a missing package only when a page is opened.
 _NEEDED = ("streamlit", "pandas", "plotly", "requests")
 _APP = Path(__file__).parents[1] / "app.py"
 
@@ -31,15 +31,15 @@ _APP = Path(__file__).parents[1] / "app.py"
 def register(commands: Any) -> None:
     """Add the command."""
     serve = command(commands, "serve", run, "serve the pages on this machine")
-    option(serve, "--port", _port, 8501, None, "port; 0 for any free port")
-    where = "address to listen on; one that other machines can reach requires a login, FLEETOPS_CONSOLE_LOGIN"
-    option(serve, "--address", _address, LOOPBACK, None, where)
+    option(serve, "--port", _port, 8501, "PORT", "port; 0 for any free port")
+    where = "address to listen on; one that other machines can reach requires a login (FLEETOPS_CONSOLE_LOGIN)"
+    option(serve, "--address", _address, LOOPBACK, "ADDRESS", where)
 
 
 def _port(text: str) -> int:
     value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be a port number, 0 to 65535; it is {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a port number from 0 to 65535; it is {text!r}")
     return value
 
 
@@ -51,7 +51,7 @@ def _address(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Replace this process by the server; does not return. Raises SettingsError and DatabaseProblem before that."""
+    """Replace this process with the server; does not return. Raises SettingsError and DatabaseProblem before that."""
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
@@ -59,14 +59,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):
         raise SettingsError(
-            f"Other machines can reach {options.address}, and no login is configured: "
+            f"Other machines can reach {options.address}, but no login is configured: "
             f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
         )
     _make_ready(settings)
     port = _free_port(options.address, options.port)
     command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
-    # The checkout, from which the pages import `console`.
+    # The folder from which the pages import `console`.
     paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     host = f"[{options.address}]" if ":" in options.address else options.address
@@ -76,16 +76,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _make_ready(settings: Settings) -> None:
-    """Make sure that the pages, which only read, find a database of this version, if only an empty one.
+    """Make sure that there is a database of this version for the pages, which only read.
 
-    A current one is left alone, so that a copy can be shown from a folder that cannot be written. An empty one is
-    created only at the default place. Raises DatabaseProblem.
+    A copy of this version is not changed, so that it can be shown from a read-only folder. An empty database is created
+    only at the default path. Raises DatabaseProblem.
     """
     database = settings.database
     with sentences(database, BUSY_TIMEOUT, "read"):
         if not settings.database_is_default and not database.exists():
             raise DatabaseProblem(
-                f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one"
+                f"There is no database at {database}; give another with --db or FLEETOPS_CONSOLE_DB, or create this one"
                 f" with: {COMMAND} sync --db {shlex.quote(str(database))}"
             )
     if not is_current(database):
@@ -103,7 +103,7 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         "client.showErrorDetails": "none",
         "server.enableStaticServing": "false",
         "server.maxUploadSize": 1,
-        # The pages show no bare expressions, and searching for them takes longer than compiling the page.
+        # The pages do not need Streamlit's magic, and applying it takes longer than compiling the page.
         "runner.magicEnabled": "false",
         # Only the login decides who is signed in, never a header.
         "server.trustedUserHeaders": "{}",
@@ -112,7 +112,7 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         flags["secrets.files"] = str(login.file)
         flags["browser.serverAddress"] = login.host
     given = [f"--{name}={value}" for name, value in flags.items()]
-    # Only requests for a name of this machine are answered, and with a login for the one that browsers use.
+    # Only requests for a name of this machine and, with a login, for the name that browsers use are answered.
     hosts = {"localhost", LOOPBACK, "::1"}
     if is_loopback(address):
         hosts.add(address)

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m console sync`: run logs and the API into the database, once, or with --follow until it is stopped; `sync
-awx` and `sync runner DIR`: runs of AWX and ansible-runner, into the same tables as those of the run log."""
+"""The command sync: reads run logs and the API into the database, once or with --follow until it is stopped. `sync awx`
+and `sync runner DIR` read runs of AWX and ansible-runner into the same tables as the run log."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from console.notifications.once import Report
     from console.record.write.store import Store
 
-# What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
+# The details of each instance that sync reads on request: collect.api.instances.KINDS, which --help does not import.
 _DETAILS = {
     "health": "the health that the server has stored",
     "updates": "versions and available updates",
@@ -57,10 +57,10 @@ _PACE = {
 
 _AWX = """\
 Reads jobs that have ended, with their events, over the REST API, and continues where the last import ended. Set
-FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token with read scope) and, if the system does not trust the authority of its
-certificate, FLEETOPS_AWX_CA_PATH."""
+FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token with read scope) and, if the system does not trust AWX's certificate
+authority, FLEETOPS_AWX_CA_PATH."""
 
-# The filters of AWX's jobs, by the name of the option.
+# The filters for AWX jobs, by the name of the option.
 _FILTERS = {"project": "of this project", "template": "of this job template", "label": "with this label"}
 
 
@@ -69,24 +69,24 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
     spool_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")
-    flag(sync, "--no-api", "do not read the API; no key is then needed")
+    flag(sync, "--no-api", "do not read the API (no key is needed)")
     flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
     option(sync, "--rollouts", at_least_one, 1000, "N", "how many of the newest rollouts to read")
     events = "how many of the newest audit events of each instance to read"
     option(sync, "--audit-events", at_least_one, 500, "N", events)
-    only = "read the audit and the details of this instance only (host name or id; may be repeated)"
+    only = "read the audit and the details of only this instance (host name or id; may be repeated)"
     repeated(sync, "--instance", only, metavar="NAME")
     for kind, what in _DETAILS.items():
         flag(sync, f"--{kind}", f"also read {what} (one call for each instance)")
-    flag(sync, "--details", "all of these: " + ", ".join(f"--{kind}" for kind in _DETAILS))
+    flag(sync, "--details", "short for " + ", ".join(f"--{kind}" for kind in _DETAILS))
     flag(sync, "--remove-loaded", "delete the run log of a run that has ended, once all of it is stored")
     flag(sync, "--quiet", "show no progress")
     following = sync.add_argument_group("following")
-    flag(following, "--follow", "keep reading until SIGTERM or Ctrl-C, AWX too if FLEETOPS_AWX_URL is set")
+    flag(following, "--follow", "keep reading until SIGTERM or Ctrl-C, also AWX if FLEETOPS_AWX_URL is set")
     for name, what in _PACE.items():
-        usual = f"{getattr(Pace, name):g}s"
+        default = f"{getattr(Pace, name):g}s"
         given = "--" + name.replace("_", "-")
-        following.add_argument(given, type=duration, metavar="TIME", help=f"{what} (default: {usual})")
+        following.add_argument(given, type=duration, metavar="TIME", help=f"{what} (default: {default})")
     flag(following, "--notify", "also send notifications, like the command notify")
     rules_option(following)
     flag(following, "--no-awx", "do not read AWX")
@@ -115,7 +115,7 @@ def _register_sources(sync: argparse.ArgumentParser, parser_class: type[argparse
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    # Without a default of their own: an option given before the name of the source keeps its value.
+    # No defaults, so that an option given before the name of the source keeps its value.
     parser.add_argument(
         "--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: FLEETOPS_CONSOLE_DB)"
     )
@@ -128,19 +128,19 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     try:
         connection = None if options.no_api else load_api()
     except NotSetError as error:
-        raise SettingsError(f"{error} To load the run logs alone, give --no-api.") from None
+        raise SettingsError(f"{error} To load only the run logs, use --no-api.") from None
     if options.remove_loaded:
         settings = replace(settings, remove_loaded_spools=True)
     if options.follow:
         return _follow(options, settings, connection)
     for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in _FILTERS)):
         if getattr(options, name):
-            raise SettingsError(f"--{name.replace('_', '-')} is an option of sync --follow; give --follow too.")
+            raise SettingsError(f"--{name.replace('_', '-')} works only with sync --follow; add --follow.")
     return _once(options, settings, connection)
 
 
 def _api_options(options: argparse.Namespace) -> Any:
-    # Imported here and below: serve and --help need neither requests nor the collection.
+    # Imported here and below, because serve and --help need neither requests nor the collection.
     from console.collect.api.session import ApiOptions
 
     return ApiOptions(
@@ -178,7 +178,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     if problem := pace.problem():
         raise SettingsError(f"{problem}.")
     if options.rules and not options.notify:
-        raise SettingsError("--rules is of --notify; give --notify too.")
+        raise SettingsError("--rules works only with --notify; add --notify.")
     send = notifier(options.rules) if options.notify else None
     awx = load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() and not options.no_awx else None
     secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
@@ -221,18 +221,18 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             except FollowError as error:
                 line.close()
                 return say(error, 2)
-            tell("Following has ended; everything that was read is stored.")
+            tell("Stopped; everything that was read is stored.")
     return 0
 
 
 def _notifications(
     settings: Settings, send: Callable[..., Report]
 ) -> Callable[[Store, float | None, Progress], ReadReport]:
-    """Notifications as something that is done again and again, after what is read."""
+    """A source for the follower that sends notifications, after the other sources were read."""
     from console.collect.progress import Report as ReadReport
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
-        # Progress reports that the follower is alive, and ends the read when somebody stops it.
+        # The progress call reports that the follower is alive, and ends the read if it is to stop.
         report = send(settings.database, before_each=partial(progress, 0, None, "notifications"))
         return ReadReport(problems=report.problems)
 
@@ -241,7 +241,7 @@ def _notifications(
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set. The second Ctrl-C interrupts at once, as it does any command."""
+    """An event that SIGTERM and Ctrl-C set. A second Ctrl-C interrupts immediately, as in any command."""
     stop = threading.Event()
 
     def handle(number: int, _frame: object) -> None:
@@ -289,7 +289,8 @@ def _runner(options: argparse.Namespace, settings: Settings) -> int:
 def _refuse_follow(options: argparse.Namespace) -> None:
     if options.follow:
         raise SettingsError(
-            f"sync {options.source} reads once. To follow AWX, set FLEETOPS_AWX_URL and give sync --follow without it."
+            f"sync {options.source} reads only once. To follow AWX, set FLEETOPS_AWX_URL and run sync --follow without"
+            f" {options.source}."
         )
 
 

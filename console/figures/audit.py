@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figure of audit counts, and their pivot: a row for each value, a column for each outcome. Pure."""
+"""The figure of the audit counts, and their pivot table: a row for each value, a column for each outcome. Pure."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def outcome_order(outcome: str) -> tuple[int, str]:
 
 
 def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
-    """Events a bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
+    """Events per bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
 
-    zone: the viewer's, in which the label also gives the start of an hour; not that of a day, which is a day in UTC.
+    zone: the viewer's time zone, in which the label of an hour shows its start again. Days are in UTC.
     """
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
@@ -36,16 +36,16 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     for outcome in sorted(summed["outcome"].unique(), key=outcome_order):
         part = summed[summed["outcome"] == outcome]
         style = style_of(outcome)
-        there = _hours_there(part["bucket"], zone) if hourly else []
+        in_zone = _hours_in_zone(part["bucket"], zone) if hourly else []
         figure.add_trace(
             go.Bar(
                 x=[f"{b[:10]} {b[11:]}:00" if hourly else b for b in part["bucket"]],
                 y=part["events"].tolist(),
                 name=plain(style.label, 40, 1),
                 marker_color=style.colour(theme),
-                customdata=there or None,
+                customdata=in_zone or None,
                 hovertemplate="%{x|"
-                + f"{pattern}: %{{y:,}} {plain(style.word, 40, 1)}{'%{customdata}' if there else ''}<extra></extra>",
+                + f"{pattern}: %{{y:,}} {plain(style.word, 40, 1)}{'%{customdata}' if in_zone else ''}<extra></extra>",
             )
         )
     buckets = summed["bucket"].nunique()
@@ -55,21 +55,21 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     return finish(figure, theme, barmode="stack", bargap=0.25 if buckets > 3 else 0.7, height=280)
 
 
-def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
-    """The start of each hour in the viewer's zone, as an additional line of its label; [] without a zone."""
+def _hours_in_zone(buckets: Iterable[str], zone: str) -> list[str]:
+    """The start of each hour in the viewer's zone, as an additional line for its label; [] without a zone."""
     if not zone:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
-    return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
+    return [f"<br>({in_zone})" if in_zone else "" for in_zone in (local(zone, begin) for begin in begins)]
 
 
 SPARK_MOST = 120
-"""Bars in the small chart of a row; the newest ones."""
+"""The maximum number of bars in the small chart of a row; the newest are kept."""
 
 
 def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
-    """One row a value, the biggest first and at most ``most``: value, events, over_time (a list of counts a bucket,
-    oldest first), not_success (share of events that were no success), and a column ``o:WORD`` for each outcome."""
+    """One row for each value, the ``most`` largest: value, events, over_time (a list of counts per bucket, oldest
+    first), not_success (the share of events that did not succeed), and a column ``o:WORD`` for each outcome."""
     outcomes = sorted(counts["outcome"].unique(), key=outcome_order)
     wide = counts.pivot_table(index="value", columns="outcome", values="events", aggfunc="sum", fill_value=0)
     wide = wide.reindex(columns=outcomes, fill_value=0)

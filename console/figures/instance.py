@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the page Instance, and the bands of health in one of them. Pure.
+"""The figures of the page Instance, and the health bands in one of them. Pure.
 
-A check gives the health at one moment. Its result counts until the next check, but at most for :func:`usual_hold`
-seconds; after that the health is unknown and there is no band.
+A check gives the health at one moment. Its result is valid until the next check, but at most for :func:`usual_hold`
+seconds. After that, the health is unknown and there is no band.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, GRID, add_spans, finish, place, places, plain
+from console.figures.theme import ACCENT, FAINT, GRID, add_spans, axis_date, axis_dates, finish, plain
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
 
 
 def health_over_time(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> go.Figure:
-    """:func:`health_strip` of health checks (checked_at, status) in time order, of ``span`` and some before it."""
+    """:func:`health_strip` from health checks (checked_at, status) in time order, in ``span`` and shortly before it."""
     found = bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
     return health_strip([band for band in found if band.end > span[0]], span, theme, zone)
 
@@ -32,7 +32,7 @@ def health_over_time(checks: pd.DataFrame, span: tuple[float, float], theme: str
 def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
     """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
 
-    zone: the viewer's, for a second time in the labels.
+    zone: the viewer's time zone, in which the labels show the times again.
     """
     figure = go.Figure()
     hatched = {
@@ -40,14 +40,14 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
         "line": {"width": 1, "color": GRID[theme]},
         "pattern": {"shape": "/", "size": 8, "solidity": 0.12, "fgcolor": FAINT[theme]},
     }
-    add_spans(figure, "· no check", [place(span[0])], [(span[1] - span[0]) * 1000], [0], 0.9, hatched)
+    add_spans(figure, "· no check", [axis_date(span[0])], [(span[1] - span[0]) * 1000], [0], 0.9, hatched)
     words = sorted({band.status for band in strip}, key=lambda word: (style_of(word).severity, word))
     for word in words:
         style, part = style_of(word), [band for band in strip if band.status == word]
         add_spans(
             figure,
             plain(style.label, 40, 1),
-            places(max(band.start, span[0]) for band in part),
+            axis_dates(max(band.start, span[0]) for band in part),
             [max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
             [0] * len(part),
             0.9,
@@ -59,7 +59,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 for band in part
             ],
         )
-    figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", range=axis_dates(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
     return finish(figure, theme, barmode="overlay", height=128, hovermode="closest")
 
@@ -67,9 +67,9 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
 def deploy_times(
     targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light", zone: str = ""
 ) -> go.Figure:
-    """Each deploy's duration over time, by status; behind them the band from the usual (p50) to the slow (p95), dotted.
+    """The duration of each deploy over time, by status. A band shows the usual range, p50 to p95 (dotted line).
 
-    targets: columns started_at, took_s, status, error. zone: as of :func:`health_strip`.
+    targets: columns started_at, took_s, status, error. zone: as in :func:`health_strip`.
     """
     figure = go.Figure()
     p50, p95 = usual
@@ -85,7 +85,7 @@ def deploy_times(
             go.Scatter(
                 mode="markers",
                 name=plain(style.label, 40, 1),
-                x=places(part["started_at"]),
+                x=axis_dates(part["started_at"]),
                 y=part["took_s"].tolist(),
                 marker={
                     "color": style.colour(theme),
@@ -111,7 +111,7 @@ HOLD_LEAST, HOLD_MOST = 300.0, 6 * 3600.0
 
 
 class Band(NamedTuple):
-    """A time with one status, in epoch seconds; ``checks`` is the number of checks in it."""
+    """A period with one status, in epoch seconds; ``checks`` is the number of checks in it."""
 
     start: float
     end: float
@@ -127,7 +127,7 @@ def usual_hold(checked: Sequence[float]) -> float:
 
 
 def bands(checked: Sequence[float], statuses: Sequence[str], now: float) -> list[Band]:
-    """The bands of checks in time order; adjacent bands with the same status are one band."""
+    """The bands from checks in time order; adjacent bands with the same status are merged."""
     most = usual_hold(checked)
     found: list[Band] = []
     for position, (at, status) in enumerate(zip(checked, statuses, strict=True)):

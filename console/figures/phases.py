@@ -13,15 +13,15 @@ from console.figures.theme import ACCENT, FAINT, GRID, add_spans, axis_unit, fin
 from console.text.statuses import DOUBT, style_of
 from console.text.times import duration
 
-# The server counts down first; the rest of the wait is the queue. They differ by pattern too, not only by colour.
+# The countdown comes first; the rest of the wait is the queue. They differ in pattern, not only in colour.
 _PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
 
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
-    """One bar for each target, the first on top: its countdown, queue and run; a mark where its usual run ends.
+    """One bar for each target, the first on top: its countdown, queue and run, with a mark where a usual run ends.
 
-    targets: the frame of ``durations.slowest_targets``. first: the phase with which the bars begin, so that they can be
-    compared by it; '' for the order in time.
+    targets: the frame from ``durations.slowest_targets``. first: the phase with which the bars begin, so that it can be
+    compared; '' for the order in time.
     """
     count = len(targets)
     y = np.arange(1, count + 1)

@@ -20,7 +20,7 @@ OPEN, CLOSED, FROZEN = "✓ open", "– closed", "✕ frozen"
 
 
 class Span(NamedTuple):
-    """A part of a day. day: 0 for the first one. begin, end: hours of it, from 0 to 24. text: in words."""
+    """A part of a day. day: 0 for the first one. begin, end: hours of the day, from 0 to 24. text: the label."""
 
     day: int
     begin: float
@@ -35,9 +35,9 @@ def calendar(
     theme: str = "light",
     days: int = 7,
 ) -> go.Figure:
-    """The days from today on in UTC, one row each: when the window is open, and when changes are frozen.
+    """A calendar from today on in UTC, one row for each day: when the window is open, and when changes are frozen.
 
-    open_hours: 24 values. frozen: start, end (epoch seconds) and reason of each freeze.
+    open_hours: 24 values. frozen: the start and end (epoch seconds) and the reason of each freeze.
     """
     first = now // DAY * DAY
     figure = go.Figure()
@@ -81,7 +81,7 @@ def calendar(
 
 
 def _hours(open_hours: Sequence[bool], wanted: bool, days: int) -> Iterator[Span]:
-    """The spans of each day in which all hours are open, or closed."""
+    """The spans of each day in which all hours are open or, if ``wanted`` is false, closed."""
     word = OPEN if wanted else CLOSED
     parts = [(is_open, list(hours)) for is_open, hours in groupby(range(24), lambda hour: open_hours[hour])]
     for day in range(days):
@@ -91,7 +91,7 @@ def _hours(open_hours: Sequence[bool], wanted: bool, days: int) -> Iterator[Span
 
 
 def _frozen(frozen: Sequence[tuple[float, float, str]], first: float, days: int) -> Iterator[Span]:
-    """The parts of the freezes that are in the days."""
+    """The parts of the freezes that are in the calendar."""
     for start, end, reason in frozen:
         for day in range(days):
             midnight = first + day * DAY

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all figures have in common: colours for Streamlit's light and dark theme, layout, and text, times and units as
-Plotly takes them. Pure.
+"""Shared by all figures: colours for Streamlit's light and dark theme, layout, and text, times and units for Plotly.
+Pure.
 
 The colours of a status are in console.text.statuses. Plotly reads markup in its labels, so machine text (host names,
 errors) goes through :func:`plain`.
@@ -26,12 +26,12 @@ GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
 
 MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
-"""Pixels around a figure; its legend is in the upper one."""
+"""Pixels around a figure; the legend is in the top margin."""
 
 
 def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
-    """Set what all figures have in common: the margins, the legend above the figure, and the text colour of axes and
-    legend, which is readable at their small size. layout: further entries of Plotly's layout, which take precedence."""
+    """Set what all figures share: the margins, the legend above the figure, and a text colour for axes and legend that
+    is readable at their small size. layout: further entries of Plotly's layout, which take precedence."""
     font = {"color": LABEL[theme]}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "font": font}
     figure.update_layout({"margin": MARGIN, "legend": legend, "hoverlabel": {"align": "left"}, **layout})
@@ -41,19 +41,19 @@ def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
 
 
 def add_spans(figure: go.Figure, name: str, base: Any, x: Any, y: Any, width: float, marker: Any, **more: Any) -> None:
-    """Add a trace of horizontal bars from ``base``, each ``x`` long. width: of each in rows. more: as of Plotly's Bar;
-    with ``text`` that is the label at the mouse, without any the bars have none."""
+    """Add a trace of horizontal bars that start at ``base`` and are ``x`` long. width: the thickness of a bar in rows.
+    more: further arguments of Plotly's Bar; ``text`` is shown on hover, and without it the bars have no hover label."""
     if "text" in more:
         more |= {"textposition": "none", "hovertemplate": "%{text}<extra></extra>"}
     elif "customdata" not in more:
         more["hoverinfo"] = "skip"
-    # Without a width of each Plotly computes one for the trace, and bars of a rare status cover several rows.
+    # Without a width for each bar, Plotly computes one for the trace, and bars of a rare status cover several rows.
     widths = np.full(len(y), width)
     figure.add_trace(go.Bar(orientation="h", name=name, base=base, x=x, y=y, width=widths, marker=marker, **more))
 
 
-def see_through(colour: str, opacity: float) -> str:
-    """A hex colour as Plotly's rgba text with this opacity, 0 to 1."""
+def with_opacity(colour: str, opacity: float) -> str:
+    """A hex colour as rgba text for Plotly, with this opacity (0 to 1)."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
@@ -69,14 +69,14 @@ def plain(text: object, width: int = 64, lines: int = 4) -> str:
     return "<br>".join(html.escape(row, quote=False) for row in rows)
 
 
-def place(seconds: float) -> str:
+def axis_date(seconds: float) -> str:
     """Epoch seconds as a value of a Plotly date axis, to the millisecond. As text, because Plotly shows a number in the
-    browser's time zone and not in UTC."""
+    browser's time zone instead of UTC."""
     return str(np.datetime64(round(seconds * 1000), "ms"))
 
 
-def places(seconds: Iterable[float]) -> list[str | None]:
-    """:func:`place` of each, None for NaN."""
+def axis_dates(seconds: Iterable[float]) -> list[str | None]:
+    """:func:`axis_date` of each, None for NaN."""
     times = np.array(list(seconds), dtype=float)
     known = np.isfinite(times)
     dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")

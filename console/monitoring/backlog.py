@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of the run logs is not loaded yet: the spool folder compared with what the database has of it."""
+"""How much of the run logs is not loaded yet, by comparing the spool folder with the database."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Backlog:
-    """Bytes of run logs that no sync has read, in how many files, and when the oldest of them was last written.
+    """The bytes of run logs that no sync has read, the number of their files, and when the oldest was last written.
 
-    ``problem``: why the folder could not be read, and the figures are 0; '' if it was read.
+    ``problem``: why the folder could not be read, in which case the figures are 0; '' if it was read.
     """
 
     unread: int = 0
@@ -25,17 +25,17 @@ class Backlog:
 
 
 def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
-    """What waits in ``folder``; ``positions``: bytes stored by file name."""
+    """The backlog of ``folder``. ``positions``: how many bytes of each file are stored, by file name."""
     unread, times = 0, []
     try:
         for entry in os.scandir(folder):
             if entry.name.endswith(".jsonl") and entry.is_file():
                 state = entry.stat()
                 position = positions.get(entry.name, 0)
-                # A file that is shorter than what was read of it was replaced: all of it is new.
-                waits = state.st_size - position if state.st_size >= position else state.st_size
-                if waits:
-                    unread += waits
+                # A file that is shorter than what was read of it has been replaced, so all of it is new.
+                waiting = state.st_size - position if state.st_size >= position else state.st_size
+                if waiting:
+                    unread += waiting
                     times.append(state.st_mtime)
     except FileNotFoundError:
         return Backlog(problem=f"There is no run log folder {folder}.")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges figures of the record against their limits, one line each, for monitoring. Pure."""
+"""Checks the figures of the database against their limits, one line for each, for monitoring. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from console.record.read.record_health import Vitals
 
 @dataclass(frozen=True)
 class Check:
-    """One judged figure; ``value`` is None where there is nothing to measure."""
+    """One checked figure; ``value`` is None if there is nothing to measure."""
 
     name: str
     level: Level
@@ -27,7 +27,7 @@ class Check:
 
 
 def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Limits]) -> list[Check]:
-    """Every figure judged. ``limits``: other limits than the usual ones, by name."""
+    """Check every figure. ``limits``: limits that replace the defaults, by the name of the figure."""
     follower = vitals.follower
     values: dict[str, float | None] = {
         "sync-age": _age(vitals.api_at, now),
@@ -43,11 +43,11 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         "backup-age": _age(vitals.backup_at, now),
     }
     never = vitals.api_at is None and vitals.runs_at is None
-    nothing = {
+    missing = {
         "sync-age": ("Nothing was ever synced", Level.CRITICAL) if never else ("The API was never read", Level.OK),
         "run-log-age": ("No run log was ever loaded", Level.OK),
         "open-age": ("No target is open", Level.OK),
-        "follower": (_of_follower(follower), Level.OK),
+        "follower": (_follower_sentence(follower), Level.OK),
         "backlog": (waiting.problem.rstrip("."), Level.OK),
         "backup-age": ("No backup was ever made", Level.WARNING),
     }
@@ -55,16 +55,16 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
     for name, at in own_times.items():
         if at is not None and ahead_by(at, now) is not None:
             values[name] = None
-            nothing[name] = (
-                f"Not known, since {iso_time(at)} is stored: this machine's clock was ahead",
+            missing[name] = (
+                f"Unknown, because the stored time {iso_time(at)} is in the future: this machine's clock was ahead",
                 Level.WARNING,
             )
     found = []
     for figure in FIGURES:
         value, limit = values[figure.name], limits.get(figure.name, figure.limits)
         if value is None:
-            sentence, level = nothing[figure.name]
-            # A figure without limits is not judged for being absent either.
+            sentence, level = missing[figure.name]
+            # Without limits, a missing figure is not a problem either.
             if limit.warning is None and limit.critical is None:
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))
@@ -74,17 +74,17 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
             sentence += f" at {vitals.api_tenant}"
         if figure.name == "follower" and follower is not None:
             sentence += f" on {follower.host}, process {follower.pid}; start it again"
-        found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
+        found.append(Check(figure.name, limit.level(value), sentence + _limits_text(limit, figure.unit), value))
     return found
 
 
 def worst(checks: list[Check]) -> Level:
-    """The level of all together."""
+    """The highest level of the checks."""
     return max((check.level for check in checks), default=Level.OK)
 
 
-def _of_follower(follower: Follower | None) -> str:
-    """What is said of a follower that did not die and does not hang."""
+def _follower_sentence(follower: Follower | None) -> str:
+    """The sentence for no follower, or for one that neither died nor hangs."""
     if follower is None:
         return "No follower is used"
     if follower.state == STOPPED:
@@ -96,33 +96,33 @@ def _age(at: float | None, now: float) -> float | None:
     return None if at is None else max(0.0, now - at)
 
 
-def _said(limits: Limits, unit: str) -> str:
+def _limits_text(limits: Limits, unit: str) -> str:
     parts = [f"{word} from {in_words(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"
 
 
 def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The same as a Prometheus textfile; times are given as such, so that their age grows between two checks."""
+    """The checks as a Prometheus textfile, with times instead of ages, so that an age grows between two checks."""
     lines: list[str] = []
 
-    def put(name: str, helped: str, samples: list[tuple[str, float]]) -> None:
-        lines.append(f"# HELP fleetops_console_{name} {helped}")
+    def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:
+        lines.append(f"# HELP fleetops_console_{name} {help_text}")
         lines.append(f"# TYPE fleetops_console_{name} gauge")
         lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
 
     put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
-    times = [("checked", "When these figures were made.", float(now))]
+    times = [("checked", "When these figures were written.", float(now))]
     if vitals is not None:
-        for name, helped, at in (
-            ("api_read", "When the API was last read, that of the tenant furthest behind.", vitals.api_at),
+        for name, help_text, at in (
+            ("api_read", "When the API was last read, for the tenant that was read longest ago.", vitals.api_at),
             ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
             ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
             ("last_backup", "When the database was last backed up.", vitals.backup_at),
         ):
-            times += [(name, helped, at)] if at is not None else []
-    for name, helped, at in times:
-        put(f"{name}_timestamp_seconds", helped, [("", at)])
+            times += [(name, help_text, at)] if at is not None else []
+    for name, help_text, at in times:
+        put(f"{name}_timestamp_seconds", help_text, [("", at)])
     figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
     for check in checks:
         if check.name in figures and check.value is not None:

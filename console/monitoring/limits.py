@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the record that monitoring judges, with their limits. Pure."""
+"""The figures of the database that monitoring checks, with their limits. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """From which value on a figure is a warning, or critical; None for never."""
+    """The values from which a figure is a warning or critical; None for never."""
 
     warning: float | None
     critical: float | None
@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is checked: the option's name, the unit (seconds, bytes or count), what it is, and the default limits."""
+    """A figure: its name (also that of the option), unit (seconds, bytes or count), description and default limits."""
 
     name: str
     unit: str
@@ -53,15 +53,15 @@ FIGURES = (
     Figure("uncertain", "count", "uncertain targets without a newer deploy of the instance", Limits(1, 10)),
     Figure("failed", "count", "failed targets without a newer deploy of the instance", Limits(1, 10)),
     Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
-    Figure("sync-errors", "count", "sources that could not be read by the last sync", Limits(1, None)),
+    Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
     Figure("backlog", "bytes", "size of the run logs that are not loaded yet", Limits(MIB, 100 * MIB)),
-    Figure("follower", "seconds", "time since the follower died or hangs", Limits(MINUTE, HOUR)),
+    Figure("follower", "seconds", "time since the follower died or hung", Limits(MINUTE, HOUR)),
     Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
 )
 
 
 def in_words(value: float, unit: str) -> str:
-    """A figure for people; ``unit`` is that of a Figure."""
+    """A value as text for people; ``unit``: as in Figure."""
     if unit == "seconds":
         return times.rounded(value)
     return times.size(value) if unit == "bytes" else f"{value:,.0f}"

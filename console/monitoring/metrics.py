@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet and its operations as metrics of Prometheus. Pure.
+"""The fleet and its operations as Prometheus metrics. Pure.
 
-No label holds an id, a host name or a message: labels are tenants, words, playbook names and runtime versions.
+No label contains an id, a host name or a message: labels are tenants, fixed words, playbook names and runtime versions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)
 """Upper bounds of the histogram of durations, in seconds."""
 VERSIONS_MOST = 30
-"""Runtime versions that have a series of their own; the rest, those with the fewest instances, are together."""
+"""The maximum number of runtime versions with their own series; those with the fewest instances share one."""
 
 _NOT_READ = "not read"
 _OTHER = "other"
@@ -37,29 +37,29 @@ def text(
     backup_at: float | None,
     now: float,
 ) -> str:
-    """The metrics in Prometheus' text format. Raises SettingsError without the package prometheus_client."""
+    """The metrics in the text format of Prometheus. Raises SettingsError without the package prometheus_client."""
     library = _library()
     registry = library.CollectorRegistry(auto_describe=False)
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _of_fleets(library, fleets)
-            yield from _of_operations(library, totals)
-            yield from _times(library, fleets, backup_at, now)
+            yield from _fleet_metrics(library, fleets)
+            yield from _operation_metrics(library, totals)
+            yield from _time_metrics(library, fleets, backup_at, now)
 
     registry.register(Collector())
     return str(library.generate_latest(registry).decode("utf-8"))
 
 
-def _of_fleets(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
+def _fleet_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
     gauge = _gauges(library)
     health = gauge("instances", "Instances by their newest health check.", "tenant", "health")
     versions = gauge("instances_runtime", "Instances by the runtime version that they run.", "tenant", "version")
-    unread = gauge("instances_not_read", "Instances of which this was never read.", "tenant", "what")
+    unread = gauge("instances_not_read", "Instances whose data was never read.", "tenant", "what")
     published = gauge("instances_on_published_runtime", "Instances that run the published runtime.", "tenant")
-    updates = gauge("instances_update_waiting", "Instances with an update that waits.", "tenant", "kind")
-    flight = gauge("redeploys_in_flight", "Redeploys in progress at the server.", "tenant")
-    limit = gauge("redeploys_limit", "Redeploys that the policy allows at a time.", "tenant")
+    updates = gauge("instances_update_waiting", "Instances with a waiting update.", "tenant", "kind")
+    flight = gauge("redeploys_in_flight", "Redeploys in progress on the server.", "tenant")
+    limit = gauge("redeploys_limit", "How many redeploys the policy allows at a time.", "tenant")
     window = gauge("maintenance_window_open", "1 while the maintenance window is open.", "tenant")
     for fleet in fleets:
         name = fleet.tenant
@@ -87,19 +87,19 @@ def _of_fleets(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
     yield from (health, versions, unread, published, updates, flight, limit, window)
 
 
-def _of_operations(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
+def _operation_metrics(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
     gauge = _gauges(library)
     labels = ["kind", "operation"]
     ended = library.metrics_core.CounterMetricFamily(
-        "fleetops_operations", "Operations that ended, by verdict.", labels=[*labels, "verdict"]
+        "fleetops_operations", "Operations that have ended, by verdict.", labels=[*labels, "verdict"]
     )
     duration = library.metrics_core.HistogramMetricFamily(
-        "fleetops_operation_duration_seconds", "How long operations took, but for predictions.", labels=labels
+        "fleetops_operation_duration_seconds", "Durations of operations, without check and lost runs.", labels=labels
     )
-    running = gauge("operations_running", "Operations that run.", *labels)
+    running = gauge("operations_running", "Operations in progress.", *labels)
     last = gauge("last_operation_timestamp_seconds", "When the newest operation ended.", *labels)
     for (kind, name), found in sorted(totals.items()):
-        # Every verdict from the first operation on: a series that begins at 1 has no increase.
+        # All verdicts from the first operation on: a series that begins at 1 has no increase.
         for verdict in VERDICTS:
             if verdict != RUNNING:
                 ended.add_metric([kind, name, verdict], found.verdicts[verdict])
@@ -119,11 +119,11 @@ def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
     return list(zip(bounds, map(float, accumulate(counts)), strict=True))
 
 
-def _times(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
-    """Times and no ages: an alert on an age then also finds that these metrics are no longer made."""
+def _time_metrics(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
+    """Times instead of ages, so that an alert on an age also fires if the metrics are no longer written."""
     gauge = _gauges(library)
-    made = gauge("metrics_timestamp_seconds", "When these metrics were made.")
-    made.add_metric([], now)
+    written = gauge("metrics_timestamp_seconds", "When these metrics were written.")
+    written.add_metric([], now)
     api = gauge("api_read_timestamp_seconds", "When the API was last read.", "tenant")
     logs = gauge("run_logs_read_timestamp_seconds", "When run logs were last read.")
     backup = gauge("backup_timestamp_seconds", "When the database was last backed up.")
@@ -134,12 +134,12 @@ def _times(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: 
         logs.add_metric([], fleets[0].runs_at)
     if backup_at is not None:
         backup.add_metric([], backup_at)
-    yield from (made, api, logs, backup)
+    yield from (written, api, logs, backup)
 
 
 def _gauges(library: Any) -> Any:
-    def gauge(name: str, helped: str, *labels: str) -> Any:
-        return library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", helped, labels=labels)
+    def gauge(name: str, help_text: str, *labels: str) -> Any:
+        return library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", help_text, labels=labels)
 
     return gauge
 

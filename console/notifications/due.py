@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to be sent now: the rules, the facts and the ledger of what was sent. Pure."""
+"""Decides what is sent now, from the rules, the facts and the ledger of what was sent. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from console.outcomes.words import CHECK, CURRENT, NOT_TOUCHED, RUNNING
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 
 MOST_SINGLE = 10
-"""Messages to one destination at a time; more facts than that become one message."""
+"""The maximum number of messages to one destination at a time; more facts become one message."""
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-"""Seconds between two attempts that failed: doubled each time."""
+"""Seconds before a failed message is sent again; the pause doubles after each attempt."""
 GIVE_UP_AFTER = 86400.0
 """Seconds after which a message that could not be sent is given up."""
 
 
 @dataclass(frozen=True)
 class Due:
-    """One message to send. repeated: an earlier attempt did not end with a success, and may have arrived. since: when
-    it was first to be sent (epoch seconds)."""
+    """One message to send. repeated: an earlier attempt did not succeed, but the message may have arrived. since: when
+    it first became due (epoch seconds)."""
 
     destination: str
     facts: tuple[Fact, ...]
@@ -37,8 +37,9 @@ class Due:
 
 @dataclass(frozen=True)
 class Plan:
-    """due: to be sent now. quiet: how many facts wait for the end of the quiet hours. paused: how many for their next
-    attempt. give_up: rows of the ledger whose message is not tried again. over: rows of conditions that are over."""
+    """due: the messages to send now. quiet: the number of facts held back until the quiet hours end. paused: the number
+    of facts that wait for the next attempt. give_up: ledger rows whose message is not sent again. over: ledger rows of
+    conditions that have ended."""
 
     due: tuple[Due, ...] = ()
     quiet: int = 0
@@ -48,7 +49,7 @@ class Plan:
 
 
 def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], now: float) -> Plan:
-    """What to do at ``now``. ``facts``: of the subjects of the rules, all that hold."""
+    """What to do at ``now``. ``facts``: all current facts of the subjects in the rules."""
     known = {(row.destination, row.subject, row.key, row.state): row for row in ledger}
     is_quiet = rules.quiet is not None and in_quiet_hours(rules.quiet, now)
     ready: dict[str, list[tuple[Fact, Notification | None]]] = {}
@@ -63,7 +64,7 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
                 row = None
             if row is not None and row.outcome in (SENT, GAVE_UP):
                 continue
-            if row is not None and _is_hopeless(row, now):
+            if row is not None and _should_give_up(row, now):
                 give_up.append(row)
             elif row is None and _is_too_old(fact, rules, now):
                 continue
@@ -74,7 +75,7 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
             else:
                 ready.setdefault(destination, []).append((fact, row))
     due = [message for destination, found in ready.items() for message in _messages(destination, found, now)]
-    return Plan(tuple(due), quiet, paused, tuple(give_up), _over(rules, facts, ledger))
+    return Plan(tuple(due), quiet, paused, tuple(give_up), _ended_conditions(rules, facts, ledger))
 
 
 def in_quiet_hours(quiet: Quiet, now: float) -> bool:
@@ -91,7 +92,7 @@ def next_attempt(row: Notification) -> float:
 
 
 def matches(rule: Rule, fact: Fact) -> bool:
-    """Whether a rule tells a fact."""
+    """Whether a rule selects a fact."""
     if fact.subject not in rule.on:
         return False
     if fact.subject == POLICY:
@@ -102,25 +103,25 @@ def matches(rule: Rule, fact: Fact) -> bool:
         return False
     if rule.outcomes and not any(fact.counts.get(outcome) for outcome in rule.outcomes):
         return False
-    if rule.operations and not _like(fact.name, rule.operations):
+    if rule.operations and not _matches_any(fact.name, rule.operations):
         return False
     if not rule.instances:
         return True
     concerned = rule.outcomes or [outcome for outcome in fact.hosts if outcome not in (CURRENT, NOT_TOUCHED)]
-    return any(_like(host, rule.instances) for outcome in concerned for host in fact.hosts.get(outcome, ()))
+    return any(_matches_any(host, rule.instances) for outcome in concerned for host in fact.hosts.get(outcome, ()))
 
 
 def matches_verdict(rule: Rule, verdict: str) -> bool:
-    """Whether a rule tells operations with a verdict."""
+    """Whether a rule selects operations with this verdict."""
     return verdict in rule.verdicts if rule.verdicts else verdict not in (RUNNING, CHECK)
 
 
-def _like(name: str, patterns: Sequence[str]) -> bool:
+def _matches_any(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _destinations(rules: Rules, fact: Fact) -> Mapping[str, bool]:
-    """Who is told of a fact, and whether that is urgent: by any of the rules."""
+    """The destinations of a fact, each with whether any of the rules that select it is urgent."""
     found: dict[str, bool] = {}
     for rule in rules.rules:
         if matches(rule, fact):
@@ -133,31 +134,28 @@ def _is_too_old(fact: Fact, rules: Rules, now: float) -> bool:
     return fact.subject not in CONDITIONS and fact.at is not None and fact.at < now - rules.max_age
 
 
-def _is_hopeless(row: Notification, now: float) -> bool:
-    # An attempt that was begun and has no outcome: its process was killed, and the message may have arrived. It is sent
-    # once more, and then no more.
+def _should_give_up(row: Notification, now: float) -> bool:
+    # If an attempt has no outcome, its process was killed, and the message may have arrived. It is sent only once more.
     if row.outcome == SENDING:
         return row.interrupted > 0
     return now - row.since > GIVE_UP_AFTER
 
 
 def _messages(destination: str, found: Sequence[tuple[Fact, Notification | None]], now: float) -> list[Due]:
-    one_each = [
-        Due(destination, (fact,), row is not None, row.since if row is not None else now) for fact, row in found
-    ]
-    if len(one_each) <= MOST_SINGLE:
-        return one_each
+    single = [Due(destination, (fact,), row is not None, row.since if row is not None else now) for fact, row in found]
+    if len(single) <= MOST_SINGLE:
+        return single
     facts = tuple(fact for fact, _row in found)
-    return [Due(destination, facts, any(one.repeated for one in one_each), min(one.since for one in one_each))]
+    return [Due(destination, facts, any(due.repeated for due in single), min(due.since for due in single))]
 
 
-def _over(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification]) -> tuple[Notification, ...]:
-    holding = {fact.identity for fact in facts}
+def _ended_conditions(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification]) -> tuple[Notification, ...]:
+    current = {fact.identity for fact in facts}
     return tuple(
         row
         for row in ledger
         if row.subject in CONDITIONS
         and row.subject in rules.subjects
         and row.over_at is None
-        and (row.subject, row.key, row.state) not in holding
+        and (row.subject, row.key, row.state) not in current
     )

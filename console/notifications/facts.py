@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may be told: one fact an operation or a cause, never one an instance. Pure."""
+"""The facts that notifications report: one for each operation or cause, never one for each instance. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 SUBJECTS = ("operations", "stuck", "stale", "unhealthy", "drift", "policy", "window")
-"""operations: one has ended, or begun. stuck: a rollout makes no progress. stale: an API was not read for too long.
-unhealthy: instances with one cause. drift: instances run another runtime than the published one. policy: it was
-changed. window: a rollout began outside the maintenance window."""
+"""operations: an operation ended or began. stuck: a rollout makes no progress. stale: an API was not read for too long.
+unhealthy: instances are unhealthy for the same cause. drift: instances run a runtime other than the published one.
+policy: the update policy was changed. window: a rollout began outside the maintenance window."""
 OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = SUBJECTS
 
 CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
-"""Subjects that last: sent once, and again when they come back after they were over."""
+"""Subjects that last for a while. They are sent once, and again if they end and then recur."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact. subject, key and state say what it is: it is told once to each destination.
+    """One fact. It is identified by subject, key and state, and sent once to each destination.
 
-    state: the verdict of an operation, '' of the others. at: when it happened or began (epoch seconds), None where that
-    is not known. title, sentence: for people; details: more lines, the causes by how many instances they have. counts:
-    of an operation, how many instances by outcome. hosts: of an operation, host names by outcome. page, id: where the
-    console shows it, the page's name as in its address. name: of an operation, as in Facts.name. outside_window: of a
-    change of the policy. is_held: it is so, but is not to be told now.
+    state: the verdict of an operation, else ''. at: when it happened or began (epoch seconds), None if not known.
+    title, sentence: texts for people. details: further lines, with the causes ordered by the number of instances. page,
+    id: the name of the console's page that shows it, as in the address, and the id for that page. is_held: it is not
+    sent now.
+
+    Only for operations: counts (the number of instances by outcome), hosts (their names by outcome), name (as in
+    outcomes.facts.Facts). Only for changes of the policy: outside_window.
     """
 
     subject: str
@@ -47,5 +49,5 @@ class Fact:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What it is, without what is known of it."""
+        """What identifies the fact."""
         return self.subject, self.key, self.state

@@ -20,16 +20,16 @@ from console.notifications.facts import Fact
 
 LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
 FACTS_NAMED = 20
-REPEATED = "Repeated: an earlier attempt to send this did not end with a success, and may have arrived."
+REPEATED = "Repeated: an earlier attempt to send this message did not succeed, but it may have arrived."
 
-# Mentions, such as @everyone and <!here>, by which chat programs notify all members of a channel.
+# Mentions, such as @everyone and <!here>, with which chat programs notify all members of a channel.
 _MENTIONS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#])", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message. id: the same for each attempt. document: plain data for JSON, the body of a webhook."""
+    """One message. id: the same in each attempt. document: plain data, sent to a webhook as JSON."""
 
     id: str
     title: str
@@ -39,7 +39,7 @@ class Message:
 
 
 def message(due: Due, console_url: str) -> Message:
-    """The message about facts that are due. ``console_url``: the console's address, '' for no links."""
+    """The message about facts that are due. ``console_url``: the address of the console, '' for no links."""
     facts = due.facts
     title = _one_line(facts[0].title if len(facts) == 1 else f"{len(facts):,} notifications", LONGEST_TITLE)
     lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
@@ -50,20 +50,20 @@ def message(due: Due, console_url: str) -> Message:
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
     """The message of `notify test`."""
-    title, text = "Test of the fleet's notifications", "This destination works. Nothing has happened to the fleet."
-    number = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
-    return _message(number, destination, title, f"{text}\n{console_url}".strip(), False, [])
+    title, text = "Test of the fleet notifications", "This destination works. Nothing has happened to the fleet."
+    identifier = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
+    return _message(identifier, destination, title, f"{text}\n{console_url}".strip(), False, [])
 
 
 def _message(
-    number: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
+    identifier: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
 ) -> Message:
-    document = {"id": number, "destination": destination, "repeated": repeated, "title": title, "text": text}
-    return Message(number, title, text, repeated, {**document, "facts": documents})
+    document = {"id": identifier, "destination": destination, "repeated": repeated, "title": title, "text": text}
+    return Message(identifier, title, text, repeated, {**document, "facts": documents})
 
 
 def message_id(due: Due) -> str:
-    """32 hexadecimal digits that are the same for each attempt to send a message. No other message has them."""
+    """32 hexadecimal digits that identify a message. They are the same in each attempt to send it."""
     parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in due.facts)]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
@@ -72,7 +72,7 @@ def link(fact: Fact, console_url: str) -> str:
     """The address of the console's page about a fact, '' if ``console_url`` is empty."""
     if not console_url:
         return ""
-    # The list of instances takes a word of health.
+    # The id of a fact about the list of instances is a health status.
     parameter = "instances_health" if fact.page == "instances" else "id"
     query = f"?{parameter}={quote(fact.id, safe='')}" if fact.id else ""
     return f"{console_url}/{fact.page}{query}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One pass of notifications: read the facts, send what is due, note how it ended."""
+"""One pass of notifications: reads the facts, sends what is due and records the results."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from console.text.counts import counted
 
 @dataclass(frozen=True)
 class Report:
-    """What a pass did. sent: destination and message. not_sent: destination, message and why. gave_up: rows of the
-    ledger that are not tried again. quiet, paused: as in due.Plan. is_busy: another process sends at this moment, so
-    nothing was done."""
+    """What a pass did. sent: destination and message. not_sent: destination, message and reason. gave_up: ledger rows
+    whose message is not sent again. quiet, paused: as in due.Plan. is_busy: another process is sending, so nothing was
+    done."""
 
     sent: tuple[tuple[str, Message], ...] = ()
     not_sent: tuple[tuple[str, Message, str], ...] = ()
@@ -40,28 +40,28 @@ class Report:
     def summary(self) -> str:
         """What was done, for people, without a full stop."""
         if self.is_busy:
-            return "another process sends notifications of this database, so nothing was sent"
+            return "another process is sending the notifications of this database, so nothing was sent"
         parts = [f"{counted(len(self.sent), 'message')} sent"]
         parts += [f"{len(self.not_sent):,} not sent"] * bool(self.not_sent)
-        parts += [f"{self.quiet:,} wait for the end of the quiet hours"] * bool(self.quiet)
-        parts += [f"{self.paused:,} wait for the next attempt"] * bool(self.paused)
+        parts += [f"{self.quiet:,} held back until the quiet hours end"] * bool(self.quiet)
+        parts += [f"{self.paused:,} to be tried again later"] * bool(self.paused)
         return ", ".join(parts)
 
     @property
     def problems(self) -> list[str]:
         """What was not sent and why, one sentence each."""
-        failed = [f"{name}: {told.title!r} was not sent. {why}" for name, told, why in self.not_sent]
+        failed = [f"{name}: {content.title!r} was not sent. {why}" for name, content, why in self.not_sent]
         lost = []
         for row in self.gave_up:
-            how = f"the last attempt said: {row.error}" if row.outcome == FAILED else "two attempts were interrupted"
-            lost.append(f"{row.destination}: {row.title!r} is not tried again; {how.rstrip('.')}.")
+            how = f"the last attempt failed: {row.error}" if row.outcome == FAILED else "two attempts were interrupted"
+            lost.append(f"{row.destination}: {row.title!r} will not be sent again; {how.rstrip('.')}.")
         return failed + lost
 
 
 def due_now(database: Path, rules: Rules, now: float) -> tuple[Plan, list[tuple[str, Message]]]:
     """What would be sent at ``now`` (epoch seconds, UTC): the plan, and the messages by destination.
 
-    Nothing is written and nobody is called. Raises DatabaseProblem.
+    Nothing is written or sent. Raises DatabaseProblem.
     """
     known = ledger(database, now, CONDITIONS)
     found = plan(rules, facts(database, rules, known, now), known, now)
@@ -76,39 +76,39 @@ def notify_once(
     *,
     before_each: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Send what is due at ``now`` (epoch seconds, UTC), each message noted before and after.
+    """Send what is due at ``now`` (epoch seconds, UTC). Each message is recorded before and after it is sent.
 
-    ``send``: what calls the destinations, as ``send.sender`` makes it. ``before_each``: called before each message; if
-    it raises, what is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
+    ``send``: a function that ``send.sender`` returned. ``before_each``: called before each message; if it raises, the
+    remaining messages are due the next time. Raises DatabaseProblem, also if the database is a copy for review.
     """
-    with open_notifications(database) as noted, only_one(database, NOTIFIER) as is_alone:
+    with open_notifications(database) as store, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
             return Report(is_busy=True)
         found, messages = due_now(database, rules, now)
-        noted.give_up(found.give_up, now)
-        noted.over(found.over, now)
+        store.give_up(found.give_up, now)
+        store.over(found.over, now)
         sent, not_sent = [], []
-        for due, (_name, told) in zip(found.due, messages, strict=True):
+        for due, (_name, content) in zip(found.due, messages, strict=True):
             before_each()
-            why = _send(noted, due, told, now, send)
+            why = _send(store, due, content, now, send)
             if why:
-                not_sent.append((due.destination, told, why))
+                not_sent.append((due.destination, content, why))
             else:
-                sent.append((due.destination, told))
+                sent.append((due.destination, content))
     return Report(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
 
 
-def _send(noted: Notifications, due: Due, told: Message, now: float, send: Send) -> str:
-    """Send one message; why it failed, '' if it did not."""
+def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> str:
+    """Send one message. Returns why it was not sent, '' if it was."""
     rows = [
         Notification(due.destination, *fact.identity, fact.at, fact.title[:200], due.since, SENDING)
         for fact in due.facts
     ]
-    noted.begin(rows, now)
+    store.begin(rows, now)
     try:
-        send(due.destination, told)
+        send(due.destination, content)
     except NotSent as error:
-        noted.end(rows, FAILED, now, str(error))
+        store.end(rows, FAILED, now, str(error))
         return str(error)
-    noted.end(rows, SENT, now)
+    store.end(rows, SENT, now)
     return ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The facts that may be told, from the record. Nothing is written and nobody is called."""
+"""Reads the facts that notifications report from the database. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
+from console.text.counts import counted
 
 CAUSES_NAMED = 5
 HOSTS_NAMED = 6
@@ -35,14 +36,14 @@ PAGE = "operation"
 
 
 def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: float) -> list[Fact]:
-    """All facts that the rules ask for; of operations those that are new, or not told to everybody yet.
+    """All facts that the rules may select, but only operations that were not yet sent to all their destinations.
 
     Raises DatabaseProblem.
     """
-    # What was begun and not sent is still due, also when it is older than the rules' max_age by now.
+    # A message whose first attempt did not succeed is still due, even if it is older than max_age by now.
     open_since = [row.at for row in ledger if row.outcome not in (SENT, GAVE_UP) and row.at is not None]
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
-    # Without the time limit of a page, since nobody waits for the result.
+    # Without the time limit for pages, since nobody waits for the result.
     with open_to_read(database) as conn:
         readers: dict[str, Callable[[], list[Fact]]] = {
             OPERATIONS: lambda: _operations(conn, rules, ledger, since, now),
@@ -57,27 +58,27 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
 
 
 def _operations(conn: Connection, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
-    told: dict[tuple[str, str], set[str]] = {}
-    for noted in ledger:
-        if noted.subject == OPERATIONS and noted.outcome in (SENT, GAVE_UP):
-            told.setdefault((noted.key, noted.state), set()).add(noted.destination)
-    left: list[tuple[Key, list[Rule]]] = []
-    for one in newest_operations(conn, since):
-        knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
-        wanting = [
-            # The hosts of an operation are not known before all of it is read.
+    finished: dict[tuple[str, str], set[str]] = {}
+    for entry in ledger:
+        if entry.subject == OPERATIONS and entry.outcome in (SENT, GAVE_UP):
+            finished.setdefault((entry.key, entry.state), set()).add(entry.destination)
+    candidates: list[tuple[Key, list[Rule]]] = []
+    for key in newest_operations(conn, since):
+        destinations = finished.get((f"{key.kind} {key.key}", key.verdict), set())
+        open_rules = [
+            # The hosts of an operation are not known until it is read completely.
             replace(rule, instances=())
             for rule in rules.rules
-            if OPERATIONS in rule.on and matches_verdict(rule, one.verdict) and not knowing.issuperset(rule.to)
+            if OPERATIONS in rule.on and matches_verdict(rule, key.verdict) and not destinations.issuperset(rule.to)
         ]
-        if wanting:
-            left.append((one, wanting))
+        if open_rules:
+            candidates.append((key, open_rules))
     found = []
-    rows = rows_of(conn, [one for one, _wanting in left], now)
-    for (one, wanting), row in zip(left, rows, strict=True):
-        bare = Fact(OPERATIONS, one.key, one.verdict, one.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
-        if any(matches(rule, bare) for rule in wanting):
-            fact = _operation(conn, one, now)
+    rows = rows_of(conn, [key for key, _rules in candidates], now)
+    for (key, open_rules), row in zip(candidates, rows, strict=True):
+        bare = Fact(OPERATIONS, key.key, key.verdict, key.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
+        if any(matches(rule, bare) for rule in open_rules):
+            fact = _operation(conn, key, now)
             found += [fact] if fact is not None else []
     return found
 
@@ -86,8 +87,8 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
-def _operation(conn: Connection, one: Key, now: float) -> Fact | None:
-    found = operation(conn, one.key, now)
+def _operation(conn: Connection, key: Key, now: float) -> Fact | None:
+    found = operation(conn, key.key, now)
     if found is None:
         return None
     row = found.row
@@ -102,22 +103,22 @@ def _operation(conn: Connection, one: Key, now: float) -> Fact | None:
     bad = [f"{row[category]:,} {category}" for category in (FAILED, UNCERTAIN) if row[category]]
     return Fact(
         subject=OPERATIONS,
-        key=f"{one.kind} {one.key}",
+        key=f"{key.kind} {key.key}",
         state=row["verdict"],
-        at=one.at,
+        at=key.at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
         sentence=row["sentence"],
         details=(*_causes(found.failures), begun),
         counts=_counts(row),
         hosts=hosts,
         page=PAGE,
-        id=one.key,
+        id=key.key,
         name=str(row["name"] or ""),
     )
 
 
 def _causes(failures: Sequence[Failure]) -> list[str]:
-    """The causes of the failures with the most instances, a line each."""
+    """The causes of failure with the most instances, one line each."""
     lines = []
     for failure in failures[:CAUSES_NAMED]:
         hosts = failure.hosts
@@ -126,11 +127,11 @@ def _causes(failures: Sequence[Failure]) -> list[str]:
         )
         lines.append(f"{len(hosts):,} {failure.status} ({named}): {failure.message or 'no message'}")
     more = len(failures) - CAUSES_NAMED
-    return lines + ([f"And {more:,} more causes."] if more > 0 else [])
+    return lines + ([f"And {counted(more, 'more cause')}."] if more > 0 else [])
 
 
 def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:
-    """What is stuck, one fact a rollout; or what is unhealthy, one a cause."""
+    """What is stuck, one fact for each rollout; or what is unhealthy, one fact for each cause."""
     entries = attention(conn, now)
     found: dict[str, Fact] = {}
     for row in entries.to_dict("records"):
@@ -138,7 +139,7 @@ def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:
         if is_stuck != (subject == STUCK) or (not is_stuck and row["page"] not in ("instance", "instances")):
             continue
         if not is_stuck and row["operations"]:
-            # Left failed by an operation, which is told itself.
+            # Left in this state by an operation, which is reported itself.
             continue
         key = row["id"] if is_stuck else f"{row['status']} {row['detail']}"
         at = row["at"] if row["at"] == row["at"] else None
@@ -154,14 +155,14 @@ def _stale(conn: Connection, now: float) -> list[Fact]:
     return [
         Fact(
             STALE,
-            look.tenant,
+            api.tenant,
             "",
-            look.at,
-            f"The API of {look.tenant} was last read {times.rounded(now - (look.at or 0.0))} ago",
-            "What the record says of its fleet may have changed since. Look why no sync reads it.",
+            api.at,
+            f"The API of {api.tenant} was last read {times.rounded(now - (api.at or 0.0))} ago",
+            "The recorded state of its fleet may be out of date. Find out why no sync reads the API.",
             page="record",
         )
-        for look in freshness(conn).stale(now)
+        for api in freshness(conn).stale(now)
     ]
 
 
@@ -181,7 +182,7 @@ def _drift(conn: Connection, now: float) -> list[Fact]:
                 f"{behind:,} of {read:,} instances do not run the published runtime {fleet.published}",
                 f"{fleet.tenant}: " + ", ".join(f"{n:,} run {version}" for version, n in others.items()) + ".",
                 page="instances",
-                # Redeploys are in progress: the versions differ for their sake.
+                # While redeploys are in progress, versions are expected to differ.
                 is_held=fleet.in_flight > 0,
             )
         )
@@ -189,10 +190,10 @@ def _drift(conn: Connection, now: float) -> list[Fact]:
 
 
 def _policy(conn: Connection, since: float) -> list[Fact]:
-    """Changes of the update policy, one fact a read that saw one."""
+    """Changes of the update policy, one fact for each read that found a change."""
     found = []
     for change in policies_since(conn, since):
-        # The API does not tell when it was changed: the window counts at the time of the read that saw it.
+        # The API does not report the time of the change: the window is that at the time of the read that found it.
         window = Window.of_policy(change.before)
         outside = not window.problem and not window.is_open(change.seen_at)
         changed = "; ".join(f"{key} from {was or 'unset'} to {now or 'unset'}" for key, was, now in change.changed)
@@ -218,7 +219,7 @@ def _window(conn: Connection, since: float) -> list[Fact]:
         for row in outside_window(conn, fleet.tenant).to_dict("records"):
             if row["created_at"] < since:
                 continue
-            reason = f" The reason that was given: {row['reason']}" if row["reason"] else " No reason was given."
+            reason = f" The given reason is: {row['reason']}" if row["reason"] else " No reason was given."
             found.append(
                 Fact(
                     WINDOW,
@@ -226,7 +227,7 @@ def _window(conn: Connection, since: float) -> list[Fact]:
                     "",
                     row["created_at"],
                     "A rollout began outside the maintenance window",
-                    f"It began {times.moment(row['created_at'], '%Y-%m-%d %H:%M')} UTC, and the window is open from"
+                    f"It began {times.moment(row['created_at'], '%Y-%m-%d %H:%M')} UTC, but the window is open from"
                     f" {row['hours']}.{reason}",
                     page=PAGE,
                     id=row["rollout_id"],

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of what is told to whom, read from a TOML file and checked. Pure.
+"""The rules for notifications, read from a TOML file and checked. Pure.
 
-The file names environment variables and never an address: addresses hold tokens and passwords.
+The file refers to environment variables and never contains an address: addresses contain tokens and passwords.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ DAY = 86400.0
 LONGEST_AGE = 7 * DAY
 
 _UNITS = {"min": 60.0, "h": 3600.0, "d": DAY}
-_TOP = ("console_url", "max_age", "quiet", "to", "rule")
-_OF_QUIET = ("from", "until", "timezone")
-_OF_DESTINATION = ("kind", "address_env", "secret_env", "ca_path")
-_OF_RULE = ("name", "on", "to", "verdicts", "outcomes", "operations", "instances", "outside_window", "urgent")
-_ONLY_OF_OPERATIONS = ("verdicts", "outcomes", "operations", "instances")
+_TOP_KEYS = ("console_url", "max_age", "quiet", "to", "rule")
+_QUIET_KEYS = ("from", "until", "timezone")
+_DESTINATION_KEYS = ("kind", "address_env", "secret_env", "ca_path")
+_RULE_KEYS = ("name", "on", "to", "verdicts", "outcomes", "operations", "instances", "outside_window", "urgent")
+_ONLY_FOR_OPERATIONS = ("verdicts", "outcomes", "operations", "instances")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -43,9 +43,9 @@ class RulesError(ValueError):
 
 @dataclass(frozen=True)
 class Destination:
-    """Where messages go. kind: of KINDS. address_env, secret_env: the environment variables with the address and, of a
-    webhook, the key of its signature ('' for none). ca_path: the authority that signed a webhook's certificate, '' for
-    those that are known anyway."""
+    """Where messages are sent. kind: one of KINDS. address_env, secret_env: the environment variables with the address
+    and, for a webhook, with the key of the signature. ca_path: the certificate authority of a webhook, '' for those
+    that the system trusts."""
 
     name: str
     kind: str
@@ -56,11 +56,11 @@ class Destination:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which facts are told. An empty tuple does not narrow.
+    """Which facts are sent. An empty tuple selects all.
 
-    on: subjects, of facts.SUBJECTS. Of operations alone: verdicts (without any, all but running and check); outcomes:
-    at least one instance has one of these; operations, instances: patterns of names, as "agent-00*". outside_window: of
-    a change of the policy, only one that was seen while the maintenance window was closed. urgent: also in quiet hours.
+    on: subjects from facts.SUBJECTS. urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except
+    running and check), outcomes (at least one instance has one of them), operations and instances (patterns for names,
+    such as "agent-00*"). outside_window: only changes of the policy that were found while the window was closed.
     """
 
     name: str
@@ -85,8 +85,8 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Rules:
-    """All of the file. max_age: seconds; an operation that ended longer ago is not told. console_url: '' for no links,
-    else without a slash at its end."""
+    """The contents of the file. max_age: seconds; what happened longer ago is not sent. console_url: without
+    a slash at the end, '' for no links."""
 
     destinations: Mapping[str, Destination]
     rules: tuple[Rule, ...]
@@ -96,63 +96,63 @@ class Rules:
 
     @property
     def subjects(self) -> frozenset[str]:
-        """What has to be read from the record."""
+        """The subjects that must be read from the database."""
         return frozenset(subject for rule in self.rules for subject in rule.on)
 
 
 def parse(text: str) -> Rules:
-    """The rules of a file's text. Raises RulesError."""
+    """Parse the text of a file. Raises RulesError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RulesError(f"it is not valid TOML: {error}") from None
-    _known(document, _TOP, "the file")
+    _check_keys(document, _TOP_KEYS, "the file")
     destinations = _destinations(document.get("to"))
     rules = _rules(document.get("rule"), destinations)
     quiet = _quiet(document["quiet"]) if "quiet" in document else None
     max_age = _age(document["max_age"]) if "max_age" in document else DAY
     if quiet is not None and max_age < _length(quiet):
-        raise RulesError("max_age is shorter than the quiet hours, so what ends in them would never be told")
+        raise RulesError("max_age is shorter than the quiet hours, so what ends in them would never be sent")
     return Rules(destinations, rules, quiet, _console_url(document.get("console_url", "")), max_age)
 
 
 def _destinations(found: Any) -> dict[str, Destination]:
     if not isinstance(found, dict) or not found:
-        raise RulesError("it names no destination; write one as [to.NAME] with kind and address_env")
+        raise RulesError("it has no destinations; add one as [to.NAME] with kind and address_env")
     destinations = {}
     for name, table in found.items():
         place = f"[to.{name}]"
         if not _NAME.fullmatch(name):
-            raise RulesError(f"{place}: a destination's name has letters, digits, dots, hyphens and underscores only")
+            raise RulesError(f"{place}: the name may contain only letters, digits, dots, hyphens and underscores")
         if not isinstance(table, dict):
             raise RulesError(f"{place} must be a table")
-        _known(table, _OF_DESTINATION, place)
+        _check_keys(table, _DESTINATION_KEYS, place)
         kind = _one_of(table.get("kind"), KINDS, f"{place}: kind")
         address = _variable(table.get("address_env"), f"{place}: address_env")
         secret = _variable(table["secret_env"], f"{place}: secret_env") if "secret_env" in table else ""
         if secret and kind != WEBHOOK:
-            raise RulesError(f"{place}: only a webhook is signed; leave secret_env out")
+            raise RulesError(f"{place}: secret_env is only for webhooks, because only they are signed; remove it")
         if not secret and kind == WEBHOOK:
-            raise RulesError(f"{place}: a webhook is signed; name the variable that holds its key in secret_env")
+            raise RulesError(f"{place}: a webhook needs secret_env, the variable with the key of its signature")
         ca_path = table.get("ca_path", "")
         if not isinstance(ca_path, str) or (ca_path and kind != WEBHOOK):
-            raise RulesError(f"{place}: ca_path is of a webhook alone, and must be the path of a file")
+            raise RulesError(f"{place}: ca_path is only for webhooks, and must be the path of a file")
         destinations[name] = Destination(name, kind, address, secret, ca_path)
     return destinations
 
 
 def _variable(value: Any, place: str) -> str:
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
-        # The value is not shown: it may be an address.
+        # The value is not shown, because it may be an address.
         raise RulesError(
-            f"{place} must be the name of an environment variable, as FLEETOPS_NOTIFY_CHAT, and never an address"
+            f"{place} must be the name of an environment variable, such as FLEETOPS_NOTIFY_CHAT, and not an address"
         )
     return value
 
 
 def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, ...]:
     if not isinstance(found, list) or not found:
-        raise RulesError("it has no rule; write one as [[rule]] with on and to")
+        raise RulesError("it has no rules; add one as [[rule]] with on and to")
     rules = []
     for number, table in enumerate(found, 1):
         place = f"rule {number}"
@@ -160,14 +160,14 @@ def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, .
             raise RulesError(f"{place} must be a table, written as [[rule]]")
         name = table.get("name", place)
         if not isinstance(name, str) or not name.strip():
-            raise RulesError(f"{place}: name must be a text")
+            raise RulesError(f"{place}: name must be a non-blank string")
         place = place if name == place else f"{place} ({name})"
-        _known(table, _OF_RULE, place)
-        on = _words(table, "on", place, SUBJECTS, needed=True)
+        _check_keys(table, _RULE_KEYS, place)
+        on = _words(table, "on", place, SUBJECTS, required=True)
         rule = Rule(
             name=name,
             on=on,
-            to=_words(table, "to", place, tuple(destinations), needed=True),
+            to=_words(table, "to", place, tuple(destinations), required=True),
             verdicts=_words(table, "verdicts", place, VERDICTS),
             outcomes=_words(table, "outcomes", place, CATEGORIES),
             operations=_words(table, "operations", place),
@@ -175,27 +175,27 @@ def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, .
             outside_window=_boolean(table, "outside_window", place),
             urgent=_boolean(table, "urgent", place),
         )
-        for key in _ONLY_OF_OPERATIONS:
+        for key in _ONLY_FOR_OPERATIONS:
             if table.get(key) and on != (OPERATIONS,):
-                raise RulesError(f'{place}: {key} is of operations alone; give them a rule with on = "{OPERATIONS}"')
+                raise RulesError(f'{place}: {key} is only for operations; add a rule with on = "{OPERATIONS}"')
         if rule.outside_window and on != (POLICY,):
-            raise RulesError(f'{place}: outside_window is of the policy alone; give it a rule with on = "{POLICY}"')
+            raise RulesError(f'{place}: outside_window is only for the policy; add a rule with on = "{POLICY}"')
         rules.append(rule)
     return tuple(rules)
 
 
 def _words(
-    table: Mapping[str, Any], key: str, place: str, known: Sequence[str] | None = None, *, needed: bool = False
+    table: Mapping[str, Any], key: str, place: str, known: Sequence[str] | None = None, *, required: bool = False
 ) -> tuple[str, ...]:
-    """A text or a list of texts."""
+    """The value of a key that is a string or a list of strings."""
     found = table.get(key, [])
     words = [found] if isinstance(found, str) else found
     if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
-        raise RulesError(f"{place}: {key} must be a text or a list of texts")
+        raise RulesError(f"{place}: {key} must be a string or a list of strings")
     if key in table and not words:
-        raise RulesError(f"{place}: {key} is empty; leave it out if it is not to narrow the rule")
-    if needed and not words:
-        raise RulesError(f"{place}: {key} is missing; it must be of: {', '.join(known or ())}")
+        raise RulesError(f"{place}: {key} is empty; remove it to select all")
+    if required and not words:
+        raise RulesError(f"{place}: {key} is missing; possible values: {', '.join(known or ())}")
     for word in words:
         if known is not None:
             _one_of(word, known, f"{place}: {key}")
@@ -211,31 +211,33 @@ def _boolean(table: Mapping[str, Any], key: str, place: str) -> bool:
 
 def _one_of(value: Any, known: Sequence[str], place: str) -> str:
     if value not in known:
-        said = f"{place} is {value!r}" if isinstance(value, str) else f"{place} is missing" if value is None else place
+        found = f"{place} is {value!r}" if isinstance(value, str) else f"{place} is missing" if value is None else place
         close = difflib.get_close_matches(str(value), known, 1)
         meant = f" (did you mean {close[0]}?)" if close else ""
-        raise RulesError(f"{said}; it must be one of: {', '.join(known)}{meant}")
+        raise RulesError(f"{found}; it must be one of: {', '.join(known)}{meant}")
     return str(value)
 
 
-def _known(table: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+def _check_keys(table: Mapping[str, Any], known: Sequence[str], place: str) -> None:
     for key in table:
         if key not in known:
-            raise RulesError(f"{place} has {key!r}, which is not known; known are: {', '.join(known)}")
+            raise RulesError(f"{place} has the unknown key {key!r}; known keys: {', '.join(known)}")
 
 
 def _quiet(table: Any) -> Quiet:
     if not isinstance(table, dict):
         raise RulesError("[quiet] must be a table with from, until and timezone")
-    _known(table, _OF_QUIET, "[quiet]")
+    _check_keys(table, _QUIET_KEYS, "[quiet]")
     start, until = (_clock(table.get(key), f"[quiet]: {key}") for key in ("from", "until"))
     if start == until:
-        raise RulesError("[quiet]: from and until are the same; leave [quiet] out for no quiet hours")
+        raise RulesError("[quiet]: from and until are the same; remove [quiet] to have no quiet hours")
     zone = table.get("timezone", "UTC")
     try:
         return Quiet(start, until, ZoneInfo(zone))
     except (KeyError, ValueError, TypeError, OSError):
-        raise RulesError(f"[quiet]: timezone {zone!r} is not in the time zone database, as Europe/Berlin is") from None
+        raise RulesError(
+            f"[quiet]: timezone {zone!r} is not in the time zone database (example: Europe/Berlin)"
+        ) from None
 
 
 def _clock(value: Any, place: str) -> time:
@@ -243,7 +245,7 @@ def _clock(value: Any, place: str) -> time:
         return value
     found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
     if found is None:
-        raise RulesError(f'{place} must be a time of the day, as "22:00"')
+        raise RulesError(f'{place} must be a time of day such as "22:00"')
     return time(int(found[1]), int(found[2]))
 
 
@@ -258,7 +260,7 @@ def _age(value: Any) -> float:
     found = re.fullmatch(r"(\d{1,6})\s*(min|h|d)", value) if isinstance(value, str) else None
     age = float(found[1]) * _UNITS[found[2]] if found else 0.0
     if not 0 < age <= LONGEST_AGE:
-        raise RulesError('max_age must be a time of at most 7d, as "90min", "24h" or "2d"')
+        raise RulesError('max_age must be a time of at most 7d, such as "90min", "24h" or "2d"')
     return age
 
 
@@ -273,5 +275,5 @@ def _console_url(value: Any) -> str:
     except ValueError:
         usable = secret = None
     if not usable or secret:
-        raise RulesError("console_url must be the address of the console, as https://console.example.com, and no more")
+        raise RulesError("console_url must be just the address of the console, such as https://console.example.com")
     return str(address)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending a message: through Apprise, or as a signed JSON document to a webhook. Only this file calls anybody.
+"""Sends a message through Apprise, or as a signed JSON document to a webhook. Only this file calls other servers.
 
-An address holds tokens and passwords: it comes from the environment, is kept out of every repr and error, and out of
-what a library or a server says.
+An address contains tokens and passwords. It comes from the environment, never appears in a repr or an error, and is
+removed from what a library or a server reports.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from console.notifications.rules import WEBHOOK, Destination
 from console.settings.environment import SettingsError, authority, path_of
 
 ATTEMPTS = 3
-"""How often a webhook is called for one message, at once."""
+"""The maximum number of successive calls of a webhook for one message."""
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 LONGEST_WAIT = 30.0
-"""Seconds that a Retry-After is waited for at most."""
+"""The maximum number of seconds to wait because of a Retry-After header."""
 LONGEST_ERROR = 300
 
 Send = Callable[[str, Message], None]
-"""Sends a message to the destination of a name. Raises NotSent."""
+"""Sends a message to the destination with this name. Raises NotSent."""
 
 
 class NotSent(Exception):
-    """A message was not sent, or it is not known whether it was. One sentence, without any part of an address."""
+    """A message was not sent, or this is unknown. The text is one sentence, without any part of an address."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a destination is, and the key of its signature; both from the environment."""
+    """The address of a destination and the key of its signature, both from the environment."""
 
     destination: Destination
     address: str = field(repr=False)
@@ -61,28 +61,26 @@ class Address:
 
 
 def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
-    """The addresses of destinations. Raises SettingsError, which names the variable and never the value."""
+    """The addresses of destinations. Raises SettingsError, which names the variable but never its value."""
     env = os.environ if environ is None else environ
     found = []
     for destination in destinations:
         values = {}
-        for variable, what in ((destination.address_env, "its address"), (destination.secret_env, "its key")):
+        for variable, what in ((destination.address_env, "the address"), (destination.secret_env, "the key")):
             values[variable] = env.get(variable, "").strip() if variable else ""
             if variable and not values[variable]:
-                raise SettingsError(f"{variable} is not set: destination {destination.name} has {what} there.")
+                raise SettingsError(f"{variable} is not set: set it to {what} of the destination {destination.name}.")
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if destination.ca_path and not authority(f"Destination {destination.name}", destination.ca_path).is_file():
-            raise SettingsError(
-                f"Destination {destination.name} names the authority {destination.ca_path}, which is not a file."
-            )
+        if destination.ca_path and not authority(f"ca_path of {destination.name}", destination.ca_path).is_file():
+            raise SettingsError(f"ca_path of {destination.name} is {destination.ca_path}, which is not a file.")
         found.append(address)
     return found
 
 
 def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = time.sleep) -> Send:
-    """What sends to these addresses. Raises SettingsError for one that cannot be used, before anything is sent."""
+    """A function that sends to these addresses. Raises SettingsError now if one of them cannot be used."""
     senders: dict[str, Callable[[Message], None]] = {}
     for address in addresses:
         is_webhook = address.destination.kind == WEBHOOK
@@ -96,26 +94,25 @@ def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = tim
 def _apprise(address: Address) -> Callable[[Message], None]:
     library = _library()
     redactor = Redactor(_secrets(address))
-    with _log_of_apprise() as said:
+    with _log_of_apprise() as logged:
         services = library.Apprise()
         usable = services.add(address.address) and len(services) == 1
     if not usable:
-        why = f" ({_cleaned(said[-1].getMessage(), redactor)})" if said else ""
+        why = f" ({_cleaned(logged[-1].getMessage(), redactor)})" if logged else ""
         raise SettingsError(
-            f"{address.destination.address_env} is not one address that Apprise knows{why}; name one service for each"
-            " destination, as mailtos://... or slack://..."
+            f"{address.destination.address_env} is not one address that Apprise supports{why}; use one service for each"
+            " destination, such as mailtos://... or slack://..."
         )
 
     def send(message: Message) -> None:
-        with _log_of_apprise() as said:
+        with _log_of_apprise() as logged:
             try:
                 sent = services.notify(title=message.title, body=message.text, body_format=library.NotifyFormat.TEXT)
             except Exception as error:  # noqa: BLE001 - what the more than 100 plugins of the library raise is not known
                 raise NotSent(_cleaned(f"Apprise failed with {type(error).__name__}: {error}", redactor)) from None
         if not sent:
-            raise NotSent(
-                _cleaned("Apprise could not send it" + (f": {said[-1].getMessage()}" if said else ""), redactor)
-            )
+            why = f": {logged[-1].getMessage()}" if logged else ""
+            raise NotSent(_cleaned(f"Apprise could not send the message{why}", redactor))
 
     return send
 
@@ -135,7 +132,7 @@ def _library() -> Any:
 
 @contextmanager
 def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
-    """Keep what Apprise logs, which may name an address, away from every log and from standard error."""
+    """Capture what Apprise logs, which may contain an address, so that it reaches neither a log nor standard error."""
     log, kept = logging.getLogger("apprise"), BufferingHandler(1000)
     kept.setLevel(logging.WARNING)
     before = log.propagate
@@ -162,7 +159,7 @@ def _check_web_address(address: Address) -> None:
         usable = False
     if not usable or parts.username or parts.password:
         raise SettingsError(
-            f"{address.destination.address_env} must be an address as https://host/path, without a user or a password."
+            f"{address.destination.address_env} must be an address such as https://host/path, without user or password."
         )
 
 
@@ -183,14 +180,14 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
                     return
                 if wait is None or attempt == ATTEMPTS:
                     times = f" after {attempt} attempts" if attempt > 1 else ""
-                    raise NotSent(_cleaned(f"The webhook could not be called{times}: {problem}", redactor))
+                    raise NotSent(_cleaned(f"The webhook call failed{times}: {problem}", redactor))
                 sleep(max(wait, 2.0 ** (attempt - 1)))
 
     return send
 
 
 def _call(session: requests.Session, address: Address, message: Message) -> tuple[str, float | None]:
-    """Call a webhook once: the problem, '' for none, and the seconds to wait before a repetition, None for no sense."""
+    """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
     body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
     headers = {
@@ -200,7 +197,7 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
         "X-Fleetops-Signature": signature(address.secret, at, body),
     }
     try:
-        # The body of the answer is not read: it is not needed, and may be endless.
+        # The body of the response is not read: it is not needed, and may be endless.
         with session.post(
             address.address,
             data=body,
@@ -211,7 +208,7 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
         ) as answer:
             status, after = answer.status_code, answer.headers.get("Retry-After", "")
     except requests.exceptions.SSLError as error:
-        return f"no trusted TLS connection: {_innermost(error)}; name its authority in ca_path", None
+        return f"no trusted TLS connection: {_innermost(error)}; set ca_path to its certificate authority", None
     except requests.exceptions.Timeout:
         return f"no answer within {READ_SECONDS:g} s", 0.0
     except (requests.RequestException, OSError, ValueError) as error:
@@ -220,12 +217,12 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
         return "", None
     if status == 429 or status >= 500:
         return f"it answered HTTP {status}", min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
-    hint = ", a redirect; name the final address" if 300 <= status < 400 else ""
+    hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None
 
 
 def _session(address: Address) -> requests.Session:
-    """A session that takes nothing from the environment but the proxy: no certificates, no .netrc."""
+    """A session that takes only the proxy from the environment, and no certificates or .netrc."""
     session = requests.Session()
     session.trust_env = False
     if address.destination.ca_path:
@@ -244,11 +241,11 @@ def _as_repeated(message: Message) -> Message:
 
 
 def _innermost(error: BaseException) -> str:
-    """What the system said, without what the libraries add to it, such as the address."""
+    """The message of the system, without what the libraries add to it, such as the address."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return said or type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__
 
 
 def _secrets(address: Address) -> set[str]:
@@ -261,12 +258,12 @@ def _secrets(address: Address) -> set[str]:
         proxy = proxy_for(address.address, os.environ)
         found |= set(proxy.secrets()) if proxy is not None else set()
     else:
-        # In an address of Apprise any part may be a token, the host too.
+        # In an Apprise address, any part may be a token, even the host.
         found |= set(re.split(r"[/?@:&]", rest))
     found |= {value for pair in rest.partition("?")[2].split("&") for value in pair.partition("=")[2:]}
-    return found | {unquote(one) for one in found}
+    return found | {unquote(part) for part in found}
 
 
 def _cleaned(text: str, redactor: Redactor) -> str:
-    # Scrubbed before it is shortened, or a part of a secret could stay.
+    # Redacted before it is shortened; otherwise a part of a secret could remain.
     return printable_line(redactor.text(text))[:LONGEST_ERROR].rstrip(".") + "."

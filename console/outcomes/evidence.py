@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan and the gates of a run, as the run log keeps them, in words; and several reports of one run as one. Pure."""
+"""Describes the plan and the gates of a run from the run log, and merges several reports of one run. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.report impo
 from console.text.json_values import listed, mapping
 
 GATE_WORDS = {"fail": "stop", "deferred": "defer"}
-"""A gate's verdict as it is shown, where that is another word than the module's."""
+"""The words that are shown for verdicts of gates, if they differ from those of the module."""
 
 _NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health": "health", "window": "window"}
 
 
 def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a plan: limit, seconds (how long it expects to take), window (a sentence); what it does not
-    say is left out."""
+    """The limit, the seconds (expected duration) and the window (a sentence) of a plan; unknown ones are left out."""
     expected = mapping(document.get("expected"))
     found = {
         "limit": document.get("max_parallel_rollouts"),
@@ -42,11 +41,11 @@ def _window(window: Mapping[str, Any]) -> str:
 
 
 def gate_figures(checks: Sequence[Any]) -> str:
-    """The checks of a gate in one line: those that did not pass first, each with what it found."""
-    told = [check for check in checks if isinstance(check, dict)]
-    told.sort(key=lambda check: check.get("verdict") == "pass")
+    """The checks of a gate in one line, each with what it found; those that did not pass come first."""
+    valid = [check for check in checks if isinstance(check, dict)]
+    valid.sort(key=lambda check: check.get("verdict") == "pass")
     parts = []
-    for check in told:
+    for check in valid:
         reason = str(check.get("reason") or "").strip().rstrip(".")
         name = str(check.get("name") or "")
         short = _short(name, check) if check.get("verdict") == "pass" else ""
@@ -55,7 +54,7 @@ def gate_figures(checks: Sequence[Any]) -> str:
 
 
 def _short(name: str, check: Mapping[str, Any]) -> str:
-    """A check that passed, in figures where it has some."""
+    """The figures of a check that passed, '' if it has none."""
     if name == "budget" and isinstance(check.get("failed"), int) and isinstance(check.get("max_failed"), int):
         return f"failed {check['failed']} of at most {check['max_failed']}"
     share = check.get("share")
@@ -65,19 +64,19 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
 
 
 def _between(first: Any, last: Any) -> float | None:
-    """Seconds between two ISO 8601 times; None where one is missing."""
+    """Seconds between two ISO 8601 times; None if one is missing."""
     begin, end = parse_time(first), parse_time(last)
     return None if begin is None or end is None else end - begin
 
 
-# What a report has by the name of an instance.
+# The parts of a report that are keyed by the name of an instance.
 _BY_NAME = ("why", "disagreements", "bundles", "left_out")
 _WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The reports as one: an instance that several name is in the category of the last one, and the verdict is the
-    worst. Their lists must be whole."""
+    """Merge reports: an instance in several of them gets its category from the last one, and the verdict is the worst.
+    Their lists must be complete."""
     category_of: dict[str, str] = {}
     by_name: dict[str, dict[str, Any]] = {key: {} for key in _BY_NAME}
     for report in reports:

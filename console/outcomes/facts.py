@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of one operation, as plain data: the input of every judgement in this folder. Pure."""
+"""What is known about one operation, as plain data: the input of all functions in this folder. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KINDS = (RUN, ROLLOUT, ACT)
 
 @dataclass(frozen=True)
 class Result:
-    """One result of a task on an instance, as the run log has it. Times are epoch seconds.
+    """One result of a task on an instance, from the run log. Times are epoch seconds.
 
-    action: the module's name without its collection. A failure is here whatever its module, except those of the tasks
-    that run once for the whole run (plan, gate, report), which are no instance's. status: ok, failed, ignored,
-    unreachable or skipped. values: everything that is stored of a failure, else what matters here (``adopted``).
-    was_sent: the result names what was sent to the server; a prediction that something would be changed does not.
+    action: the module's name without its collection. There are results of our own modules, and failures of any module,
+    except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored,
+    unreachable or skipped. values: everything that is stored about a failure, else only what is needed (``adopted``).
+    was_sent: the result contains what was sent to the server; False if it only predicts a change.
     """
 
     host: str
@@ -37,7 +37,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Flight:
-    """What a host was last seen starting and has not finished."""
+    """The last task that a host started, if it has not finished."""
 
     task: str
     action: str
@@ -45,7 +45,7 @@ class Flight:
 
 
 class Target(NamedTuple):
-    """One target of a rollout at the server. host: as the operation names the instance. status: the canonical word."""
+    """One target of a rollout on the server. host: the instance's name in the operation. status: the canonical word."""
 
     host: str
     status: str
@@ -60,7 +60,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of a run. touched: a task of ours came to a result in it, so the gate before it let it start."""
+    """One batch of a run. touched: one of our tasks has a result in it, so the gate before it let it start."""
 
     number: int
     hosts: tuple[str, ...]
@@ -72,19 +72,19 @@ class Batch:
 class Facts:
     """One operation.
 
-    kind: run (a playbook run), rollout (started by somebody else) or act (of the console). name: the playbook without
-    folder and suffix, ``rollout``, or the act. status: of the run, the rollout or the act, as stored. check: the run
-    was a prediction; None where nobody knows.
+    kind: run (a playbook run), rollout (started by somebody else) or act (an action in the console). name: the playbook
+    without folder and extension, ``rollout``, or the action. status: as stored. hosts: the instances of the operation.
+    targets: those of the rollouts that the operation started or, for a rollout, its own. rollout: the row of the table
+    ``rollouts`` with its counters (total, succeeded, failed, ...), if no targets were read.
 
-    report: of the run (``stats_json.fleetops_report``), empty without one; report_cut: its lists that are not whole,
-    because the report was too long to be kept; the numbers in it are whole always. hosts: who was meant. planned: who
-    was to be changed, None where that is not known; gone: who the server did not know any more. batches: those that
-    began; batches_planned: how many the plan had, None where that is not known. results: of our own modules on
-    instances, in their order. in_flight: by host. targets: at the server, of the rollouts that the operation started
-    (of a rollout: its own). rollout: its record, with the counters of the table ``rollouts`` (total, succeeded, failed,
-    ...), where no targets are read. adopted: the run followed a rollout that somebody else started. pruned: the
-    results are no longer kept, so that hosts has only those that the server tells of. first_failure: the first failed
-    result of the run, as a sentence. detail: what the server said, of an act.
+    Only for a run: check: it was a check run, None if unknown. report: ``stats_json.fleetops_report``, empty if none.
+    report_cut: the lists of the report that were shortened because it was too long; its numbers are always complete.
+    planned: the hosts to be changed, None if unknown. gone: the hosts that the server no longer knows. batches: those
+    that began. batches_planned: how many batches the plan has, None if unknown. results: see Result, in order.
+    in_flight: by host. adopted: the run followed a rollout that somebody else started. pruned: the results were
+    deleted, so hosts has only those that the server reports. first_failure: the first failed result, as a sentence.
+
+    Only for an action: detail: the answer of the server.
     """
 
     kind: str
@@ -109,5 +109,5 @@ class Facts:
 
     @property
     def runs(self) -> bool:
-        """Whether it still runs."""
+        """Whether it is still running."""
         return self.status in ("running", "pending", "in_progress", "cancelling") and self.kind != ACT

@@ -24,15 +24,15 @@ from console.outcomes.words import (
 )
 
 HOSTS_MOST = 20
-"""A pattern of more hosts than this is not written out."""
+"""A pattern for more hosts than this is not written out."""
 
 _WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_cycle", "memory_backup", "audit_report")
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """sentence: what is left and what happens to it. command: to copy, '' for none; it needs the caller's variables,
-    which the run log does not keep."""
+    """sentence: what is left and what happens to it. command: to copy, '' for none; the user must add the variables of
+    the run, which the run log does not record."""
 
     sentence: str
     command: str = ""
@@ -43,12 +43,12 @@ def next_step(
 ) -> NextStep:
     """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show.
 
-    name: of the playbook. plan_hash: of a check run, which a real run can be bound to.
+    name: that of the playbook. plan_hash: that of the plan of a check run, to which a real run can be bound.
     """
-    left = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
-    bad = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
+    untouched = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
+    problem_count = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
     known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")
-    # A playbook of one's own is started as it was before.
+    # The user's own playbook is started as before.
     command = f"ansible-playbook fleetops.agents.{name}" if known else ""
     under_way = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
     if verdict == RUNNING:
@@ -59,28 +59,28 @@ def next_step(
         if not counts.get(UPDATED, 0):
             return NextStep("A real run would change nothing.")
         bound = f" -e fleetops_plan_hash={plan_hash}" if plan_hash else ""
-        return NextStep("A real run does this. With the plan's hash it refuses to do anything else.", command + bound)
+        return NextStep("A real run would do this. With the plan's hash, it refuses anything else.", command + bound)
     if under_way:
         were = "instances were" if under_way > 1 else "instance was"
-        return NextStep(f"{under_way:,} {were} still in progress at the server. Sync, and look again.")
-    if not left and not bad:
+        return NextStep(f"{under_way:,} {were} still in progress on the server. Sync, and check again.")
+    if not untouched and not problem_count:
         if verdict == COMPLETE and any(counts.values()):
             return NextStep("Nothing is left to do.")
-        return NextStep("It ended, and nothing is known about any instance. Fix the cause, and run it again.", command)
+        return NextStep("It ended, and nothing is known about any instance. Fix the cause and run it again.", command)
     if name not in _WITH_LIMIT:
-        # A rollout of the whole fleet takes no hosts: the server continues it, or it is cancelled.
-        are = "instances are" if left + bad > 1 else "instance is"
-        return NextStep(f"{left + bad:,} {are} not done. The same command continues with them.", command)
+        # A rollout of the complete fleet cannot be limited to hosts: the server continues it, or it is cancelled.
+        are = "instances are" if untouched + problem_count > 1 else "instance is"
+        return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
     parts = []
-    if left:
-        were, them = ("instances were", "them") if left > 1 else ("instance was", "it")
-        parts.append(f"{left:,} {were} not touched; the same command continues with {them}.")
+    if untouched:
+        were, them = ("instances were", "them") if untouched > 1 else ("instance was", "it")
+        parts.append(f"{untouched:,} {were} not touched; the same command continues with {them}.")
     if counts.get(UNCERTAIN, 0):
         parts.append("The outcome of the uncertain ones is looked up before anything is sent again.")
-    if bad and left and 0 < len(problems) <= HOSTS_MOST:
-        parts.append("The failed ones are retried, unless they are left out:")
+    if problem_count and untouched and 0 < len(problems) <= HOSTS_MOST:
+        parts.append("The failed ones are retried, unless they are excluded:")
         command += " --limit " + shlex.quote(":".join(["all", *(f"!{host}" for host in problems)]))
-    elif bad:
+    elif problem_count:
         parts.append("The failed ones are retried.")
         if 0 < len(problems) <= HOSTS_MOST:
             command += " --limit " + shlex.quote(",".join(problems))

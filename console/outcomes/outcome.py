@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of each instance of an operation. Pure."""
+"""The outcome of each instance of an operation. Pure."""
 
 from __future__ import annotations
 
@@ -55,25 +55,25 @@ READS = frozenset(
 )
 """Our modules that only read an instance."""
 
-# Playbooks in which the outcome of an instance is known only when its batch has ended: an action that changed something
-# may not have healed it.
+# Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
+# may not have made it healthy.
 _JUDGED_LATER = frozenset({"recover"})
 _TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "queued": WAITING, "in_progress": RUNNING}
-# The statuses of rollouts for which the server has nothing left to do.
+# The statuses of rollouts that have ended on the server.
 _ENDED = frozenset({"completed", "partial", "failed", "cancelled"})
 _COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
 _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
 _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
-# No fleet has so many instances, and the sum of ten such numbers still has fewer than 64 bits.
+# No fleet has this many instances, and the sum of ten such numbers still fits into 64 bits.
 _TOO_MANY = 2**53
 _BAD = ("failed", "unreachable", "ignored")
 
 
 class Outcome(NamedTuple):
-    """What became of one instance.
+    """The outcome of one instance.
 
-    category: one of words.CATEGORIES. message: why, '' where there is nothing to explain. since: the time from which
-    it is so (epoch seconds), None if that is not known. derived: the category does not come from the run's report.
+    category: one of words.CATEGORIES. message: the reason, '' if there is nothing to explain. since: when the instance
+    got this outcome (epoch seconds), None if unknown. derived: the category does not come from the run's report.
     """
 
     category: str
@@ -85,9 +85,9 @@ class Outcome(NamedTuple):
 def outcomes(facts: Facts) -> dict[str, Outcome]:
     """The outcome of each instance of the operation, by host name, exactly one each.
 
-    It comes from the run's report if there is one; else from the plan, the results of our own modules, the tasks in
-    progress and the server's targets. The outcomes of a rollout come from its targets. Ansible's status of a host alone
-    is never used.
+    It comes from the run's report if there is one, otherwise from the plan, the results of our own modules, the tasks
+    in progress and the targets on the server. The outcomes of a rollout come from its targets. Ansible's status of a
+    host is never used by itself.
     """
     if facts.kind == ACT:
         category = _ACTS.get(facts.status, UNCERTAIN)
@@ -99,11 +99,11 @@ def outcomes(facts: Facts) -> dict[str, Outcome]:
 
 
 def counts(facts: Facts, judged: Mapping[str, Outcome] | None = None) -> dict[str, int]:
-    """How many instances are in each of words.CATEGORIES: by the numbers of a report or the counters of a rollout where
-    they are enough, else by ``judged``, which is ``outcomes`` of the same facts if they are not given."""
+    """How many instances are in each of words.CATEGORIES: by the numbers of a report or the counters of a rollout if
+    they suffice, otherwise by ``judged``, the result of ``outcomes``, which is called if it is not given."""
     if has_report(facts) and facts.kind != ACT:
-        told = facts.report["counts"]
-        return {category: _count(told.get(category)) for category in CATEGORIES}
+        reported = facts.report["counts"]
+        return {category: _count(reported.get(category)) for category in CATEGORIES}
     if of_rollout(facts) and not facts.targets and not facts.adopted:
         return _of_counters(facts)
     found = Counter(outcome.category for outcome in (outcomes(facts) if judged is None else judged).values())
@@ -111,7 +111,7 @@ def counts(facts: Facts, judged: Mapping[str, Outcome] | None = None) -> dict[st
 
 
 def has_report(facts: Facts) -> bool:
-    """Whether the run's report has the outcome of each instance: that of a fleet rollout names only the rollout."""
+    """Whether the run's report has the outcome of each instance. That of a fleet rollout has only the rollout."""
     return isinstance(facts.report.get("counts"), Mapping)
 
 
@@ -167,7 +167,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             outcome = (
                 outcome._replace(category=RUNNING)
                 if facts.runs
-                else outcome._replace(category=UNCERTAIN, message="The run ended before its health was checked.")
+                else outcome._replace(category=UNCERTAIN, message="The run ended before the health was checked.")
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
@@ -178,7 +178,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
-    """The outcome by the results on one host; None if they do not tell. works: the operation does more than read."""
+    """The outcome by the results of one host, None if they do not show it. works: the operation does more than read."""
     outcome: Outcome | None = None
     failed_at = ""
     changed = was_read = left_out = False
@@ -191,12 +191,12 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             left_out = left_out or result.action in WORK
         elif result.action in WORK:
             if outcome is not None and outcome.category == FAILED and result.changed and not result.was_sent:
-                # After a failure, a task in check mode found that the change is still to be made: it stays failed.
+                # After a failure, a task in check mode reported that the change is still to be made.
                 continue
             failed_at = ""
             category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
-            # A backup that is the same as the stored one has achieved its purpose without a change.
+            # A backup that is identical to the stored one has succeeded without a change.
             is_done = changed or result.action == "instance_memory_backup"
             outcome = Outcome(UPDATED if is_done else category, "", result.at, True)
         elif result.action in READS:
@@ -211,13 +211,13 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
-    """The outcome of a host without a result, or with an uncertain one: by its target at the server, or by its last
-    task that was started."""
-    told = _of_target(target) if target is not None else None
-    if told is not None and (known is None or told.category != UNCERTAIN):
-        return told
+    """The outcome of a host without a result, or with an uncertain one: by its target on the server, or by the last
+    task that it started."""
+    on_server = _of_target(target) if target is not None else None
+    if on_server is not None and (known is None or on_server.category != UNCERTAIN):
+        return on_server
     if known is None and flight is not None and flight.action in WORK and not runs:
-        return Outcome(UNCERTAIN, f"The run ended during the task {flight.task!r}. Look at it.", flight.at, True)
+        return Outcome(UNCERTAIN, f"The run ended during {flight.task!r}. Check the instance.", flight.at, True)
     return known
 
 
@@ -232,13 +232,13 @@ def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
 
 
 def category_of_target(status: str, rollout: str = "") -> tuple[str, str]:
-    """The category of a target by its status, and the reason, '' if the server's message says it. rollout: the status
-    of its rollout if that rollout is the operation, else ''."""
+    """The category of a target by its status, and the reason, '' if the server's message has it. rollout: the status of
+    its rollout if that rollout is the operation, else ''."""
     category = _TARGETS.get(status, UNCERTAIN)
     if rollout == "lost" and category in (RUNNING, WAITING):
         return UNCERTAIN, "It had not ended when its rollout was last read."
     if rollout in _ENDED and category == RUNNING:
-        return UNCERTAIN, "The rollout has ended, and this target has not."
+        return UNCERTAIN, "The rollout has ended, but this target has not."
     return NOT_TOUCHED if rollout in _ENDED and category == WAITING else category, ""
 
 
@@ -263,15 +263,15 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_counters(facts: Facts) -> dict[str, int]:
-    """The counts of each category by the rollout's counters, for a rollout whose targets were not read."""
+    """The number of instances by category, from the counters of a rollout whose targets were not read."""
     record: Mapping[str, Any] = facts.rollout or mapping(facts.report.get("rollout"))
-    told = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
-    told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
+    counters = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
+    counters["cancelled"] = max(0, counters["total"] - sum(counters[key] for key in _COUNTERS))
     found = dict.fromkeys(CATEGORIES, 0)
     for key in (*_TARGETS, "uncertain"):
-        found[category_of_target(key, facts.status if facts.kind == ROLLOUT else "")[0]] += told[key]
-    for one in _reconciled(facts):
-        known = _RECONCILED.get(str(one.get("verdict")))
+        found[category_of_target(key, facts.status if facts.kind == ROLLOUT else "")[0]] += counters[key]
+    for row in _reconciled(facts):
+        known = _RECONCILED.get(str(row.get("verdict")))
         if known and found[UNCERTAIN]:
             found[UNCERTAIN] -= 1
             found[known] += 1

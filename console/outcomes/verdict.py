@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How an operation ended, in a word and in a sentence. Pure."""
+"""How an operation ended, as a word and as a sentence. Pure."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from console.outcomes.words import (
 )
 from console.text.json_values import mapping, names
 
-_OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
-_OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
-_OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
-_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
-_OF_SERVER = {"paused": "paused at the server", "cancelling": "being cancelled", "completed": COMPLETE}
-_OF_SERVER |= {"partial": "with failures", "failed": "no target succeeded"}
-_OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
+_BY_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
+_BY_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
+_BY_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
+_BY_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
+_ROLLOUT_REASONS = {"paused": "paused on the server", "cancelling": "being cancelled", "completed": COMPLETE}
+_ROLLOUT_REASONS |= {"partial": "with failures", "failed": "no target succeeded"}
+_BY_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: of words.VERDICTS. why: why it ended, short, for a list. sentence: the same with the numbers, for people:
+    """word: from words.VERDICTS. why: the reason, short, for a list. sentence: all of it with the numbers, for example
     "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail. 6 updated, 1 failed."
     """
 
@@ -50,19 +50,19 @@ class Verdict:
 
 
 def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
-    """The verdict of an operation. counted: of :func:`outcome.counts`, where the caller has it already."""
+    """The verdict of an operation. counted: the result of :func:`outcome.counts`, if the caller has it."""
     found = counts(facts) if counted is None else counted
     name = verdict_word(facts)
     why = _why(facts, name, found)
     opening = _OPENINGS[name] + ("" if name in (RUNNING, COMPLETE, CHECK) else _after_batch(facts))
     if name == CHECK or why in ("", name):
-        sentence = _stop(opening)
+        sentence = _with_full_stop(opening)
     else:
-        sentence = _stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
+        sentence = _with_full_stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
     if facts.pruned:
         sentence += " Its task results are no longer kept."
     numbers = in_words(facts, found)
-    return Verdict(name, why, f"{sentence} {_stop(numbers)}" if numbers else sentence)
+    return Verdict(name, why, f"{sentence} {_with_full_stop(numbers)}" if numbers else sentence)
 
 
 _OPENINGS = {
@@ -73,31 +73,31 @@ _OPENINGS = {
     INCONCLUSIVE: "Inconclusive",
     CANCELLED: "Cancelled",
     LOST: "Lost",
-    CHECK: "Check, nothing was changed",
+    CHECK: "Check run, nothing was changed",
 }
 
 
 def verdict_word(facts: Facts) -> str:
-    """The word alone."""
+    """Only the word of the verdict."""
     if facts.kind == ACT:
-        return _OF_ACT.get(facts.status, LOST)
+        return _BY_ACT.get(facts.status, LOST)
     if facts.kind == ROLLOUT:
-        return _OF_ROLLOUT.get(facts.status, INCONCLUSIVE)
-    of_run = _OF_RUN.get(facts.status, LOST)
-    if of_run in (RUNNING, LOST, CANCELLED):
-        return of_run
-    of_gate = _OF_GATE.get(str(facts.report.get("verdict") or ""))
-    found = of_gate if of_gate is not None and has_report(facts) else of_run
-    told = mapping(facts.report.get("counts"))
-    if found == COMPLETE and of_run == STOPPED and not (told.get(FAILED) or told.get(UNCERTAIN)):
-        # A run within its failure budget counts as complete, although Ansible reports a failure. Here something else
-        # failed.
+        return _BY_ROLLOUT.get(facts.status, INCONCLUSIVE)
+    by_run = _BY_RUN.get(facts.status, LOST)
+    if by_run in (RUNNING, LOST, CANCELLED):
+        return by_run
+    by_gate = _BY_GATE.get(str(facts.report.get("verdict") or ""))
+    found = by_gate if by_gate is not None and has_report(facts) else by_run
+    reported = mapping(facts.report.get("counts"))
+    if found == COMPLETE and by_run == STOPPED and not (reported.get(FAILED) or reported.get(UNCERTAIN)):
+        # A run within its failure budget counts as complete although Ansible reports a failure, but here something
+        # else failed.
         found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
 
 
 def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
-    """The numbers of an outcome, those that are not 0: "6 updated, 1 failed, 17 not touched"."""
+    """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched"."""
     if facts.kind == ACT:
         return ""
     predicts = bool(facts.check)
@@ -114,11 +114,11 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
         return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
     if name == LOST:
         lost = facts.status == "lost" and facts.kind != ROLLOUT
-        return "its process ended without a recap" if lost else "how it ended is not known"
+        return "its process ended without a recap" if lost else "how it ended is unknown"
     if name == CANCELLED:
         return CANCELLED
     if facts.kind == ROLLOUT:
-        return _OF_SERVER.get(facts.status, f"the server says {facts.status!r}" if name == INCONCLUSIVE else "")
+        return _ROLLOUT_REASONS.get(facts.status, f"the server says {facts.status!r}" if name == INCONCLUSIVE else "")
     if name == RUNNING:
         return _progress(facts)
     if facts.adopted:
@@ -138,7 +138,7 @@ def _reasons(facts: Facts) -> str:
     if not reasons:
         return facts.first_failure
     more = len(reasons) - _REASONS_NAMED
-    return " ".join(reasons[:_REASONS_NAMED]) + (f" And {more} more reasons." if more > 0 else "")
+    return " ".join(reasons[:_REASONS_NAMED]) + (f" And {more} more reason{'s' * (more > 1)}." if more > 0 else "")
 
 
 def _plan(facts: Facts) -> str:
@@ -155,7 +155,7 @@ def _progress(facts: Facts) -> str:
 
 
 def _after_batch(facts: Facts) -> str:
-    """After which batch it ended: the last one in which something was done."""
+    """After which batch it ended, which is the last one in which something was done."""
     if not facts.batches:
         return ""
     done = max((batch.number for batch in facts.batches if batch.touched), default=0)
@@ -163,5 +163,5 @@ def _after_batch(facts: Facts) -> str:
     return f" after batch {done:,}{of}" if done else " before the first batch"
 
 
-def _stop(text: str) -> str:
+def _with_full_stop(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."

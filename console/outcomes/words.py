@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of outcomes and verdicts, and of what changed for an instance from one operation to the next. Pure."""
+"""The words for outcomes and verdicts, and for what changed for an instance between two operations. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ UPDATED, FAILED, UNCERTAIN, CURRENT = "updated", "failed", "uncertain", "current
 DEFERRED, NOT_TOUCHED, GONE, RUNNING, WAITING = "deferred", "not_touched", "gone", "running", "waiting"
 
 CATEGORIES = (UPDATED, FAILED, UNCERTAIN, RUNNING, WAITING, CURRENT, DEFERRED, NOT_TOUCHED, GONE)
-"""What became of an instance in an operation, in the order of a bar. The keys are those of the run's report;
-``running`` and ``waiting`` are only of an operation that still runs, or of a redeploy that the server still does."""
+"""The outcomes of an instance in an operation, in the order of a bar. The keys are those of the run's report.
+``running`` and ``waiting`` occur only while the operation, or a redeploy on the server, is in progress."""
 
 COMPLETE, STOPPED, INCONCLUSIVE = "complete", "stopped", "inconclusive"
 CANCELLED, LOST, CHECK = "cancelled", "lost", "check"
 VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST, CHECK)
-"""How an operation ended. ``complete``: it went through to its end, failures within its budget included. ``lost``: its
+"""How an operation ended. ``complete``: it ran to its end, perhaps with failures within its budget. ``lost``: its
 process ended without a recap. ``check``: a prediction that changed nothing."""
 
 PROBLEMS = frozenset({FAILED, UNCERTAIN})
 
-# What was done to an instance of the category "updated", as a participle.
+# The participle that is shown for the category "updated".
 _DONE = {
     "rolling_redeploy": "updated",
     "fleet_rollout": "updated",
@@ -43,7 +43,7 @@ _WORDS = {NOT_TOUCHED: "not touched", CURRENT: "unchanged", GONE: "not found"}
 
 
 def word(category: str, name: str = "rolling_redeploy") -> str:
-    """A category as a word for people. ``name``: of the operation, as in Facts.name (a playbook, rollout, an act)."""
+    """A category as a word for people. ``name``: the operation, as in Facts.name (a playbook, rollout, an action)."""
     if category == UPDATED:
         return _DONE.get(name, "updated" if name.endswith("rollout") else "changed")
     if category == CURRENT and name in _DEPLOYS:
@@ -52,11 +52,11 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
 
 
 CHANGES = {
-    "new failure": "failed or uncertain now, not before",
+    "new failure": "failed or uncertain now, but not before",
     "still failing": "failed or uncertain both times",
     "fixed": "failed or uncertain before, done or current now",
     "same": "the same outcome both times",
-    "other": "another outcome than before",
+    "other": "a different outcome",
     "only before": "not in the later operation",
     "only now": "not in the earlier operation",
 }

@@ -5,17 +5,18 @@
 """The console's settings, read from the environment once and checked there.
 
 FLEETOPS_CONSOLE_DB          the database (default: $XDG_STATE_HOME/fleetops/console.db)
-FLEETOPS_RUN_LOG_DIR         the folder of the run log's spools (default: $XDG_STATE_HOME/fleetops/runs)
-FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync removes the spool of an ended run once it is stored whole (default: false)
+FLEETOPS_RUN_LOG_DIR         the folder of the run logs (default: $XDG_STATE_HOME/fleetops/runs)
+FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync deletes the log of a run that has ended, once all of it is stored
+                             (default: false)
 FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT (30 s),
 FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
-FLEETOPS_CONSOLE_LOGIN       a Streamlit secrets file with a section [auth]: every page then asks for a login
+FLEETOPS_CONSOLE_LOGIN       a Streamlit secrets file with a section [auth]: every page then requires a login
 FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
-FLEETOPS_CONSOLE_OPERATORS   who they are, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
-FLEETOPS_CONSOLE_OPERATOR_CLAIM  or a claim and its value that make an operator, as in groups=operators
-FLEETOPS_CONSOLE_ISSUER      the issuer whose logins count (default: the one in the server_metadata_url)
+FLEETOPS_CONSOLE_OPERATORS   the operators, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
+FLEETOPS_CONSOLE_OPERATOR_CLAIM  or a claim and the value that operators have in it, such as groups=operators
+FLEETOPS_CONSOLE_ISSUER      the issuer whose logins are accepted (default: the one in server_metadata_url)
 
-A wrong value raises SettingsError, one sentence that names the variable; a key is never shown.
+A wrong value raises SettingsError, one sentence with the name of the variable; a key is never shown.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class NotSetError(SettingsError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the console reads and writes. A default path may be missing; one that was configured must exist."""
+    """Where the console reads and writes. A default path need not exist; a configured one must."""
 
     database: Path
     spool_dir: Path
@@ -67,10 +68,10 @@ class ApiConnection:
 class Acting:
     """Who may see the console and who may act from it.
 
-    ``login``: the file with Streamlit's section [auth]; with it every page asks for a login, without it nobody can act.
+    ``login``: the file with Streamlit's section [auth]; with it every page requires a login, without it nobody can act.
     ``operators``: who may act, as ``email:`` and an address or ``sub:`` and a subject. ``operator_claim``: a claim and
-    the value that makes an operator. ``issuer``: of the login provider, the only one whose claims count, '' if unknown.
-    ``client_id``: of the console at that provider, '' if unknown.
+    the value that operators have in it. ``issuer``: the login provider, the only one whose claims are accepted, '' if
+    unknown. ``client_id``: the console's id at that provider, '' if unknown.
     """
 
     enabled: bool = False
@@ -82,7 +83,7 @@ class Acting:
 
 
 def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
-    """The settings of login and acting. Raises SettingsError, also if acting is on and nobody may act."""
+    """The settings for login and acting. Raises SettingsError, also if acting is on but nobody may act."""
     env = os.environ if environ is None else environ
     enabled = _checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
     login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
@@ -91,8 +92,8 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
     claim = _operator_claim(env)
     if enabled and login is None:
         raise SettingsError(
-            "FLEETOPS_CONSOLE_ACTIONS is on, but there is no login: name the file with Streamlit's section [auth]"
-            " in FLEETOPS_CONSOLE_LOGIN."
+            "FLEETOPS_CONSOLE_ACTIONS is on, but there is no login: set FLEETOPS_CONSOLE_LOGIN to the file with"
+            " Streamlit's section [auth]."
         )
     if enabled and not operators and claim is None:
         raise SettingsError(
@@ -104,14 +105,14 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
 
 
 def _operator(entry: str) -> str:
-    """An entry of FLEETOPS_CONSOLE_OPERATORS with its kind in front. Without a kind it is an address if it has an @."""
+    """An entry of FLEETOPS_CONSOLE_OPERATORS with its kind in front. Without a kind, an entry with @ is an address."""
     kind, colon, name = (part.strip() for part in entry.partition(":"))
     if not colon:
         kind, name = ("email" if "@" in entry else "sub"), entry
     kind = kind.lower()
     if kind not in ("email", "sub") or not name or (kind == "email" and "@" not in name):
         raise SettingsError(
-            f"FLEETOPS_CONSOLE_OPERATORS has {entry!r}; write email: and an address, or sub: and the login's subject."
+            f"FLEETOPS_CONSOLE_OPERATORS contains {entry!r}; write email: and an address, or sub: and a subject."
         )
     return f"{kind}:{name}"
 
@@ -123,7 +124,7 @@ def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:
     name, _equals, value = (part.strip() for part in text.partition("="))
     if not name or not value:
         raise SettingsError(
-            f"FLEETOPS_CONSOLE_OPERATOR_CLAIM is {text!r}; it must be a claim and its value, as in groups=operators."
+            f"FLEETOPS_CONSOLE_OPERATOR_CLAIM is {text!r}; it must be a claim and its value, such as groups=operators."
         )
     return name, value
 
@@ -148,8 +149,8 @@ def load_settings(
 
 
 def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
-    """The connection to the API; ``key_may``: what a missing key must be allowed to do ("read" or "act"). Raises
-    SettingsError, and NotSetError when it is not configured."""
+    """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
+    Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
     url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
     if url is None:
@@ -170,10 +171,10 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
 
 
 def path_of(text: str) -> Path:
-    """The file or folder that a setting or an argument names. Raises SettingsError for a blank name, and for ``~name``
-    where the home folder of that user is not known."""
+    """The path in a setting or an argument. Raises SettingsError if it is blank, or if its home folder (``~name``) is
+    unknown."""
     if not text.strip():
-        raise SettingsError("The name of a file or folder is blank; give its path.")
+        raise SettingsError("The path of a file or folder is blank.")
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -181,14 +182,14 @@ def path_of(text: str) -> Path:
 
 
 def authority(variable: str, text: str) -> Path:
-    """The file or folder of certificates that a variable names. Raises SettingsError if it cannot be there."""
+    """The file or folder of certificates in a variable. Raises SettingsError if it does not exist or cannot be read."""
     path = path_of(text)
     try:
         is_there = path.exists()
     except OSError as error:
-        raise SettingsError(f"{variable} names {text}, which cannot be read: {error.strerror or error}.") from None
+        raise SettingsError(f"{variable} is {text}, which cannot be read: {error.strerror or error}.") from None
     if not is_there:
-        raise SettingsError(f"{variable} names {text}, which does not exist.")
+        raise SettingsError(f"{variable} is {text}, which does not exist.")
     return path
 
 
@@ -199,9 +200,7 @@ def _state_home(env: Mapping[str, str]) -> Path:
         return Path(named)
     home = _text(env, "HOME")
     if home is None:
-        raise SettingsError(
-            "Neither XDG_STATE_HOME nor HOME is set: name FLEETOPS_CONSOLE_DB and FLEETOPS_RUN_LOG_DIR."
-        )
+        raise SettingsError("Neither XDG_STATE_HOME nor HOME is set: set FLEETOPS_CONSOLE_DB and FLEETOPS_RUN_LOG_DIR.")
     return Path(home) / ".local" / "state"
 
 
@@ -210,7 +209,7 @@ def _text(env: Mapping[str, str], name: str) -> str | None:
 
 
 def _checked(env: Mapping[str, str], name: str, check: Callable[[str, str], T], default: T) -> T:
-    """A variable by a check of plain_values, ``default`` if it is not set. Raises SettingsError."""
+    """The value of a variable by a check of plain_values, or ``default`` if it is not set. Raises SettingsError."""
     text = _text(env, name)
     try:
         return default if text is None else check(name, text)

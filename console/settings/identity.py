@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose login it is and whether it may act: the claims of an OIDC login -> an identity. Pure."""
+"""The identity behind the claims of an OIDC login, and whether it may act. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from console.settings.environment import Acting
 
-# The login's cookie holds its claims for 30 days; a role that was withdrawn must not last that long.
+# The login's cookie keeps its claims for 30 days; a role that was revoked must not last that long.
 FRESH_SECONDS = 12 * 3600.0
 # How much the clocks of two servers may differ.
 LEEWAY_SECONDS = 60.0
@@ -20,7 +20,7 @@ LEEWAY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Identity:
-    """A visitor. ``name``: for people. ``why_not``: why the role is not operator, one sentence, '' for one."""
+    """A visitor. ``name``: for people. ``why_not``: one sentence why the role is not operator, '' if it is."""
 
     issuer: str = ""
     subject: str = ""
@@ -36,9 +36,9 @@ class Identity:
 def identity(claims: Mapping[str, Any], acting: Acting, now: float) -> Identity:
     """The identity behind the claims (st.user as a mapping; their times in epoch seconds UTC). Never raises.
 
-    An operator is listed by ``sub``, by an ``email`` that the provider has verified, or by the operator's claim; the
-    claims come from the configured provider, and the login is of the last 12 hours. Everybody else who is signed in is
-    a viewer.
+    An operator is listed by ``sub``, by an ``email`` that the provider has verified, or by the claim for operators. The
+    claims must come from the configured provider, and the login must be from the last 12 hours. Everybody else who is
+    signed in is a viewer.
     """
     issuer, subject = _word(claims.get("iss")), _word(claims.get("sub"))
     # Claims without an issuer are not a login; they may come from a header of a trusted proxy.
@@ -52,15 +52,16 @@ def identity(claims: Mapping[str, Any], acting: Acting, now: float) -> Identity:
 def _why_not_of_this_login(claims: Mapping[str, Any], acting: Acting) -> str:
     """Other issuers may give the same subjects and addresses to other people."""
     if _word(claims.get("iss")).rstrip("/") != acting.issuer.rstrip("/") or not acting.issuer:
-        known = f"is {acting.issuer}" if acting.issuer else "is not known"
+        expected = f"is {acting.issuer}" if acting.issuer else "is not known"
         return (
-            f"Your login is from the issuer {_word(claims.get('iss'))}, this console's {known}: sign out and in again."
-            " If that does not help, the administrator of the console sets FLEETOPS_CONSOLE_ISSUER to the right issuer."
+            f"Your login is from the issuer {_word(claims.get('iss'))}, but the issuer of this console {expected}: sign"
+            " out and in again. If that does not help, ask the administrator of the console to set"
+            " FLEETOPS_CONSOLE_ISSUER to the correct issuer."
         )
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, (list, tuple)) else [audience]
     if acting.client_id and audience is not None and acting.client_id not in audiences:
-        return "Your login was made for another program than this console: sign out and in again."
+        return "Your login was issued for a program other than this console: sign out and in again."
     return ""
 
 
@@ -70,28 +71,28 @@ def _why_not_listed(claims: Mapping[str, Any], acting: Acting) -> str:
     address = _word(claims.get("email"))
     listed = {_folded(entry.removeprefix("email:")) for entry in acting.operators if entry.startswith("email:")}
     if not address or _folded(address) not in listed:
-        untold = " The login provider did not send your address (the claim email)." if listed and not address else ""
-        return f"You can view but not act: your login is not in the list of operators.{untold}"
+        hint = " The login provider did not send your address (the claim email)." if listed and not address else ""
+        return f"You can view but not act: your login is not in the list of operators.{hint}"
     verified = claims.get("email_verified")
     # Some providers send it as text.
     if verified is True or _word(verified).lower() == "true":
         return ""
-    said = "did not say whether" if verified is None else "says that it has not checked whether"
+    answer = "did not say whether" if verified is None else "says that it has not checked whether"
     return (
-        f"{address} is an operator's address, but the login provider {said} it is yours. Have it verified there (the"
+        f"{address} is an operator's address, but the login provider {answer} it is yours. Have it verified there (the"
         " claim email_verified), or ask the administrator of the console to list you by your subject,"
         f" sub:{_word(claims.get('sub'))}, or by a claim."
     )
 
 
 def _why_not_now(claims: Mapping[str, Any], now: float) -> str:
-    # exp is not checked: it limits the time in which the token may start a login, usually minutes.
+    # exp is not checked: it limits the time in which the token can start a login, usually to minutes.
     issued, not_before = _number(claims.get("iat")), _number(claims.get("nbf"))
     if issued is None:
         return "The login provider did not say when you signed in (the claim iat), so you are not an operator."
     if max(issued, not_before or issued) > now + LEEWAY_SECONDS:
         return (
-            "By the clock of the login provider your login begins in the future: sign out and in again. If that does"
+            "By the clock of the login provider, your login begins in the future: sign out and in again. If that does"
             " not help, the clock of that server or of this one is wrong."
         )
     if now - issued > FRESH_SECONDS:
@@ -116,7 +117,7 @@ def _has_claim(claims: Mapping[str, Any], wanted: tuple[str, str] | None) -> boo
     name, value = wanted
     found = claims.get(name)
     if found is None:
-        # Some providers nest claims, as in realm_access.roles.
+        # Some providers nest claims, for example realm_access.roles.
         found = claims
         for part in name.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None

@@ -24,10 +24,10 @@ _CALLBACK = "/oauth2callback"
 
 @dataclass(frozen=True)
 class Login:
-    """A checked login. ``origin``: of the console, as browsers write it, from redirect_uri.
+    """A checked login. ``origin``: the console's origin as browsers write it, from redirect_uri.
 
-    ``issuer``: the login provider's, from server_metadata_url, '' where that does not contain it. ``client_id``: of
-    the console at the provider.
+    ``issuer``: the login provider, from server_metadata_url, '' if that does not contain it. ``client_id``: the
+    console's id at the provider.
     """
 
     file: Path
@@ -42,15 +42,15 @@ class Login:
 
 
 def load_login(file: Path) -> Login:
-    """Read and check the file. Raises SettingsError; its text has no value of the file except redirect_uri."""
+    """Read and check the file. Raises SettingsError, whose text has no value from the file except redirect_uri."""
     section = _section(file)
     missing = [name for name in _NEEDED if not isinstance(section.get(name), str) or not section[name].strip()]
     if missing:
         raise SettingsError(f"{_named(file)} lacks {', '.join(missing)} in its section [auth].")
     if len(section["cookie_secret"]) < _SECRET_LEAST:
         raise SettingsError(
-            f"{_named(file)} has a cookie_secret of less than {_SECRET_LEAST} characters: "
-            "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            f"{_named(file)} has a cookie_secret of fewer than {_SECRET_LEAST} characters: "
+            "create one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
     if importlib.util.find_spec("authlib") is None:
         raise SettingsError("The login needs Authlib: python -m pip install Authlib")
@@ -84,12 +84,12 @@ def _section(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{_named(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise SettingsError(
-            f"{_named(file)} can be read or written by every account of this machine: run chmod 600 on it."
+            f"{_named(file)} can be read or written by every account on this machine: run chmod 600 on it."
         )
     try:
         section = tomllib.loads(text).get("auth")
     except tomllib.TOMLDecodeError:
-        # The text of the error may quote a line that holds a secret.
+        # The text of the error may quote a line that contains a secret.
         raise SettingsError(f"{_named(file)} is not valid TOML.") from None
     if not isinstance(section, dict):
         raise SettingsError(f"{_named(file)} has no section [auth].")
@@ -97,20 +97,20 @@ def _section(file: Path) -> dict[str, Any]:
 
 
 def _own_origin(redirect_uri: str) -> str:
-    """Scheme, host and port of the console. Raises SettingsError for an address to which no login could return."""
-    said = f"redirect_uri is {redirect_uri!r}"
+    """Scheme, host and port of the console. Raises SettingsError for an address to which a login cannot return."""
+    setting = f"redirect_uri is {redirect_uri!r}"
     try:
         parts = urlsplit(redirect_uri)
         host = parts.hostname or ""
-        # Streamlit replaces {port} by the port of the server.
+        # Streamlit replaces {port} with the port of the server.
         port = ":{port}" if parts.netloc.endswith(":{port}") else f":{parts.port}" if parts.port is not None else ""
     except ValueError:
-        raise SettingsError(f"{said}; that is not a valid address.") from None
+        raise SettingsError(f"{setting}; that is not a valid address.") from None
     if parts.scheme not in ("http", "https") or not host or not parts.path.endswith(_CALLBACK):
-        raise SettingsError(f"{said}; it must be the console's address and end with {_CALLBACK}.")
+        raise SettingsError(f"{setting}; it must be the console's address and end with {_CALLBACK}.")
     if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(
-            f"{said}: logins over a network need https; put a proxy with a certificate in front of the console."
+            f"{setting}: logins over a network need https; put a proxy with a certificate in front of the console."
         )
     if port == {"http": ":80", "https": ":443"}[parts.scheme]:
         port = ""
@@ -119,19 +119,19 @@ def _own_origin(redirect_uri: str) -> str:
     origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
     if parts.path != _CALLBACK:
         raise SettingsError(
-            f"{said}: the console is served at the root of its address only, so no login could return to"
-            f" {parts.path}. Give it a name or a port of its own, as in {origin}{_CALLBACK}, and register that with the"
-            " login provider."
+            f"{setting}: the console is served only at the root of its address, so a login cannot return to"
+            f" {parts.path}. Give the console its own name or port, as in {origin}{_CALLBACK}, and register that with"
+            " the login provider."
         )
     if redirect_uri != origin + _CALLBACK:
         raise SettingsError(
-            f"{said}; browsers write it as {origin}{_CALLBACK}: use that here and at the login provider."
+            f"{setting}; browsers write it as {origin}{_CALLBACK}: use that here and at the login provider."
         )
     return origin
 
 
 def _issuer(server_metadata_url: str) -> str:
-    """The issuer in the address of the metadata, which by OpenID Connect Discovery is the issuer and a fixed suffix."""
+    """The issuer in the address of the metadata: in OpenID Connect Discovery, that is the issuer and a fixed suffix."""
     issuer, end, _rest = server_metadata_url.partition("/.well-known/")
     return issuer if end else ""
 

@@ -7,6 +7,6 @@
 from __future__ import annotations
 
 
-def counted(number: int, one: str, more: str = "") -> str:
-    """``1 instance``, ``1,200 instances``. ``more``: the plural, where it is not ``one`` with an s."""
-    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """``1 instance``, ``1,200 instances``. ``plural``: needed if it is not ``singular`` with an s."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"

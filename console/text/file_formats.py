@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A frame as a file: CSV without formulas, JSON lines, Parquet. Pure.
+"""Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure.
 
 Columns of times (:func:`times.is_time`) are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in
-CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the others.
+CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the other formats.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import pandas as pd
 from console.text.times import is_time
 
 MOST = 100_000
-"""Rows in one file at most; the page says so where there are more."""
+"""The maximum number of rows in one file; the page says so if there are more."""
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
+# A spreadsheet treats a cell that begins with one of these as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file: its name on the button, the end of its name, its media type, and how a frame becomes bytes."""
+    """A file format: its name on the button, file extension, media type, and the function that writes a frame."""
 
     name: str
     suffix: str
@@ -38,19 +38,19 @@ class Format:
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8 with a line of column names, texts in quotes. A text that begins like a formula gets a quote before it."""
+    """UTF-8 with a header line. Texts are quoted, and one that begins like a formula is prefixed with an apostrophe."""
     plain = _with_times(frame, as_text=True)
     for name in _texts(plain):
         plain[name] = [
             "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value for value in plain[name]
         ]
-    # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
+    # Texts are always quoted: an unquoted carriage return would begin a new row, perhaps with a formula.
     text: str = plain.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "replace")
 
 
 def as_json_lines(frame: pd.DataFrame) -> bytes:
-    """One JSON object a row, UTF-8."""
+    """One JSON object per row, in UTF-8."""
     plain = _with_times(frame, as_text=True)
     if not len(plain):
         return b""
@@ -59,7 +59,7 @@ def as_json_lines(frame: pd.DataFrame) -> bytes:
 
 
 def as_parquet(frame: pd.DataFrame) -> bytes:
-    """Parquet. A column of mixed kinds, or one without any value, is text."""
+    """Parquet. Columns of mixed types and columns without any value become text."""
     plain = _with_times(frame, as_text=False)
     for name in _texts(plain):
         plain[name] = pd.Series([_text(value) for value in plain[name]], dtype="str")
@@ -84,7 +84,7 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
     plain = frame.reset_index(drop=True)
     for name in plain.columns:
         if is_time(str(name)) and pd.api.types.is_numeric_dtype(plain[name]):
-            # A number that is out of the range of times becomes empty, so that the file can be written.
+            # A number outside the range of times becomes empty, so that the file can be written.
             times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values of JSON that may be missing or of another type than is expected: each as the type that is needed. Pure."""
+"""Converts JSON values that may be missing or of an unexpected type to the expected type. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 
 def parsed(text: str | None) -> dict[str, Any]:
-    """The object that a JSON text holds; empty for anything else."""
+    """The object in a JSON text; empty for anything else."""
     value = _value(text)
     return value if isinstance(value, dict) else {}
 
 
 def entries(text: str | None) -> list[Any]:
-    """The list that a JSON text holds; empty for anything else."""
+    """The list in a JSON text; empty for anything else."""
     return listed(_value(text))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows for a terminal or another program: a table, JSON or CSV. Pure."""
+"""Writes rows for a terminal or another program: as a table, JSON or CSV. Pure."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON for a terminal, with a line end."""
+    """A value as JSON for a terminal, with a newline at the end."""
     return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
-    """``rows`` as text with a line end. Columns of times are epoch seconds and become ISO 8601 (UTC)."""
+    """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC)."""
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
@@ -56,5 +56,5 @@ def _plain(column: str, value: Any) -> Any:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    # Lines and tabs are data; the rest would drive the terminal that shows the file.
-    return "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)
+    # Line breaks and tabs are data; other control characters would control the terminal that shows the file.
+    return "".join(char if char.isprintable() or char in "\n\r\t" else "?" for char in value)

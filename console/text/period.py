@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
+"""Reads a time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
 
-Times are in the zone that the text ends with ('10:00 to 10:10 UTC', '10:00 Europe/Berlin'), or else in the one that is
-given, '' for UTC.
+Times are in the zone at the end of the text ('10:00 to 10:10 UTC', '10:00 Europe/Berlin'), otherwise in the zone that
+the caller gives ('' for UTC).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class PeriodError(ValueError):
 
 
 def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | None]:
-    """First and last moment of a period in epoch seconds; (None, None) for an empty text, None for an open end.
+    """The start and the end of a period in epoch seconds; (None, None) for an empty text, None for an open end.
 
-    A single time is the begin of an open period, a single day is the whole day. Raises PeriodError.
+    A single time starts an open period, and a single day is the complete day. Raises PeriodError.
     """
     rest, _space, name = text.rstrip().rpartition(" ")
     named = known_zone(name)
@@ -50,7 +50,7 @@ def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | 
     last, last_end, _day = _moment(end, now, day, text, _zone(zone))
     until = last_end if last_end is not None else last
     if until <= first:
-        raise PeriodError(f"In {text!r} the end is not after the beginning.")
+        raise PeriodError(f"In {text!r}, the end is not after the beginning.")
     return first, until
 
 
@@ -59,16 +59,16 @@ def _zone(name: str) -> tzinfo:
 
 
 def _moment(
-    text: str, now: float, day: date | None, whole: str, zone: tzinfo
+    text: str, now: float, day: date | None, full_text: str, zone: tzinfo
 ) -> tuple[float, float | None, date | None]:
-    """The moment, the end of its day where it is a whole day, and its day."""
+    """The moment, the end of its day if the text is only a day, and its day."""
     today = datetime.fromtimestamp(now, zone).date()
     if text == "now":
         return now, None, today
     if found := _LAST.fullmatch(text):
         number, unit = (found[1] or found[3]), (found[2] or found[4])
         if unit not in _UNITS:
-            raise PeriodError(f"{whole!r} has no known unit: write min, h or days.")
+            raise PeriodError(f"{full_text!r} has no known unit: use min, h or days.")
         return now - int(number) * _UNITS[unit], None, today
     name, _space, clock = text.partition(" ")
     named = {"today": today, "yesterday": today - timedelta(days=1)}.get(name)
@@ -81,10 +81,10 @@ def _moment(
             start = datetime.combine(named, time(), zone).timestamp()
             return start, datetime.combine(named + timedelta(days=1), time(), zone).timestamp(), named
         if not (found := _CLOCK.fullmatch(clock.removesuffix("z").strip())):
-            raise PeriodError(f"{whole!r} is not a time. Examples: {EXAMPLES}.")
+            raise PeriodError(f"{full_text!r} is not a time. Examples: {EXAMPLES}.")
         at = time(int(found[1]), int(found[2]), int(found[3] or 0))
     except PeriodError:
         raise
     except (ValueError, OverflowError) as bad:
-        raise PeriodError(f"{whole!r} is not a time: {bad}.") from bad
+        raise PeriodError(f"{full_text!r} is not a time: {bad}.") from bad
     return datetime.combine(named, at, zone).timestamp(), None, named

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each status is shown: word, sign, colours on light and dark, pattern, severity. One table for all pages.
+"""How each status is shown: word, sign, colours for light and dark, pattern, severity. One table for all pages.
 
-The words are those of the collection's _rules; an unknown word keeps its text, with a neutral style.
-A status is never shown by colour alone: every place that colours also writes the sign and the word.
+The words are those of the collection's _rules; an unknown word is shown as it is, with a neutral style.
+A status is never shown only by colour: wherever there is a colour, there are also the sign and the word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tone:
-    """A colour with its sign. badge and icon are Streamlit's names."""
+    """A colour with its sign. badge and icon: names in Streamlit."""
 
     light: str
     dark: str
@@ -25,7 +25,7 @@ class Tone:
 
 @dataclass(frozen=True)
 class StatusStyle:
-    """How one status is shown. pattern is Plotly's fill pattern ('' is solid); the highest severity wins a cell."""
+    """How one status is shown. pattern: Plotly's fill pattern ('': solid). A cell shows its highest severity."""
 
     word: str
     tone: Tone
@@ -55,7 +55,7 @@ IGNORED = Tone("#a9b0bb", "#737c8c", "gray", ":material/cancel:", "✕")
 CUT_OFF = Tone("#8f2430", "#f08a92", "red", ":material/link_off:", "✕")
 OTHER = Tone("#a9b0bb", "#737c8c", "gray", ":material/radio_button_unchecked:", "·")
 
-# Their word is the status itself, and no chart ranks them.
+# Statuses that are shown unchanged, and that no chart ranks.
 _PLAIN = {
     GOOD: ("pass", "completed", "successful", "complete", "ok", "current", "open", "done", "sent", "success"),
     BAD: ("stop", "partial", "stopped", "gave up", "error"),
@@ -89,13 +89,13 @@ STYLES = {word: StatusStyle(word, tone) for tone, words in _PLAIN.items() for wo
     "starting": StatusStyle("starting", BUSY, 4),
     "degraded": StatusStyle("degraded", DOUBT, 5),
     "unhealthy": StatusStyle("unhealthy", BAD, 6),
-    # a host that was given a task of which no result is known, and a failure that its task ignores
+    # a host whose task has no known result yet, and a failure that the task ignores
     "in_flight": StatusStyle("in flight", DOUBT, 5),
     "ignored": StatusStyle("failed, ignored", IGNORED),
 }
 
 
 def style_of(status: str | None) -> StatusStyle:
-    """The style of a status word; an unknown or empty word keeps its text."""
+    """The style of a status; an unknown one is shown as it is."""
     word = (status or "").strip()
     return STYLES.get(word) or StatusStyle(word or "no status", OTHER)

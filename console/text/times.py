@@ -17,7 +17,7 @@ import numpy as np
 
 
 def is_time(column: str) -> bool:
-    """Whether the column of this name holds times in epoch seconds."""
+    """Whether a column with this name contains times in epoch seconds."""
     return column in ("at", "since", "until", "gap_from", "gap_to") or column.endswith(("_at", "_ts"))
 
 
@@ -38,7 +38,7 @@ def duration(seconds: float | None) -> str:
 
 
 def rounded(seconds: float) -> str:
-    """Seconds in one unit, for sentences and limits: '45 s', '30 min', '5 h', '3 d'; from two of a unit on."""
+    """Seconds in the largest unit of which there are at least two: '45 s', '30 min', '5 h', '3 d'."""
     for unit, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
@@ -53,7 +53,7 @@ def ago(seconds: float) -> str:
 def size(count: float) -> str:
     """Bytes for people: '0.5 KiB', '12 KiB', '1,024 MiB'."""
     unit, name = (1024.0 * 1024.0, "MiB") if count >= 1024 * 1024 else (1024.0, "KiB")
-    # A decimal only below 10, and only if it is not 0.
+    # A decimal place only below 10, and not for whole numbers.
     return f"{count / unit:,.{int(count < 10 * unit and bool(count % unit))}f} {name}"
 
 
@@ -68,18 +68,18 @@ def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", zone: str 
 
 
 def moments(zone: str, *times: float) -> str:
-    """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
-    text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
-    return f"{text}<br>({there})" if there else text
+    """A time in epoch seconds, or a start and an end, for a label: in UTC, and below it in the viewer's zone."""
+    text, in_zone = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
+    return f"{text}<br>({in_zone})" if in_zone else text
 
 
 def day_and_time(at: float | None, now: float, zone: str = "") -> str:
-    """A time in UTC or in a zone, with a near day in words, and the year only if it is not this one: 'today 02:14',
+    """A time in UTC or in a zone, with words for near days, and the year only if it is not this year: 'today 02:14',
     'yesterday 22:05', 'tomorrow 06:00', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
     day, today = moment(at, "%Y-%m-%d", zone), moment(now, "%Y-%m-%d", zone)
     if not day:
         return ""
-    # Calendar days instead of 24 hours: the day on which summer time ends has 25 hours.
+    # Calendar days, not 24 hours: the day on which summer time ends has 25 hours.
     near = {"yesterday": -1, "today": 0, "tomorrow": 1}
     names = {str(date.fromisoformat(today) + timedelta(days=n)): name for name, n in near.items()}
     return f"{names.get(day) or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M', zone)}"
@@ -87,12 +87,12 @@ def day_and_time(at: float | None, now: float, zone: str = "") -> str:
 
 @cache
 def _names() -> frozenset[str]:
-    # "localtime" is the server's own zone, meaningless to a viewer.
+    # "localtime" is the zone of the server, and means nothing to a viewer.
     return frozenset(available_timezones() - {"localtime"})
 
 
 def known_zone(name: str | None) -> str:
-    """What a browser calls its zone, as a zone: '' for UTC under any of its names, and for an unknown name."""
+    """The zone that a browser reports; '' for UTC under any of its names, and for an unknown name."""
     # Looked up before anything else: the name is untrusted, and ZoneInfo opens a file of that name.
     if name not in _names():
         return ""
@@ -100,18 +100,18 @@ def known_zone(name: str | None) -> str:
 
 
 def local(zone: str, *moments: float | None) -> str:
-    """Epoch seconds as '06:41:17 Europe/Berlin', two as '06:41:17 to 07:02:10 Europe/Berlin'; with dates as soon as one
-    is not that of UTC. '' when all are unknown or the zone's clock shows then what UTC's does."""
+    """Epoch seconds as '06:41:17 Europe/Berlin', two as '06:41:17 to 07:02:10 Europe/Berlin'; with dates if one of them
+    differs from that in UTC. '' if all are unknown, or if the zone has the same times as UTC."""
     pairs = [pair for pair in (_pair(zone, at) for at in moments) if pair is not None]
-    if all(there.utcoffset() == timedelta(0) for there, _utc in pairs):
+    if all(in_zone.utcoffset() == timedelta(0) for in_zone, _utc in pairs):
         return ""
-    same_day = all(there.date() == utc.date() for there, utc in pairs)
+    same_day = all(in_zone.date() == utc.date() for in_zone, utc in pairs)
     pattern = "%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S"
-    return f"{' to '.join(there.strftime(pattern) for there, _utc in pairs)} {zone}"
+    return f"{' to '.join(in_zone.strftime(pattern) for in_zone, _utc in pairs)} {zone}"
 
 
 def _pair(zone: str, seconds: float | None) -> tuple[datetime, datetime] | None:
-    """The moment there and in UTC; None without a zone or a time."""
+    """The time in the zone and in UTC; None without a zone or a time."""
     if not zone or seconds is None or not math.isfinite(seconds):
         return None
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all figures of a timeline have in common: drawing options, axes, size. Pure."""
+"""Shared by all figures of a timeline: drawing options, axes and size. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import GRID, INK, MARGIN, axis_unit, finish, place, places, plain
+from console.figures.theme import GRID, INK, MARGIN, axis_date, axis_dates, axis_unit, finish, plain
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
@@ -29,8 +29,8 @@ Rows = Literal["slots", "targets"]
 
 @dataclass(frozen=True)
 class Axis:
-    """The x axis. Without an origin it is the time of day in UTC (dates as text), else the time since the origin (epoch
-    seconds) in ``unit``, which has ``size`` seconds."""
+    """The x axis. Without an origin, it shows times in UTC (dates as text), otherwise the time since the origin (epoch
+    seconds) in ``unit``, which is ``size`` seconds long."""
 
     origin: float | None = None
     unit: str = "s"
@@ -45,7 +45,7 @@ class Axis:
         """Epoch seconds, or an array of them, as values of the axis."""
         if self.origin is not None:
             return (seconds - self.origin) / self.size
-        return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
+        return axis_dates(seconds) if isinstance(seconds, np.ndarray) else axis_date(seconds)
 
     def length(self, seconds: Any) -> Any:
         """A duration in seconds as a length on the axis."""
@@ -71,13 +71,13 @@ class Mark:
 
 
 LABELS_MOST = 24
-"""With more marks than this their labels would cover each other: only the lines are drawn."""
+"""With more marks than this, the labels would overlap, so only the lines are drawn."""
 
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), selected rows of the frame,
-    usual duration of a run phase, the viewer's zone ('': UTC only), marks: times with a label, as of gates."""
+    """How a timeline is drawn. window: in epoch seconds, None for all. selected: rows of the frame. usual: the usual
+    duration of a run phase. zone: the viewer's time zone, '' for UTC only. marks: labelled times, such as gates."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -107,9 +107,9 @@ def add_axes(
     ticks: dict[str, Any],
     row_height: int,
 ) -> go.Figure:
-    """Set the figure's axes, size and legend. bounds: of the x axis in epoch seconds, None for Plotly's choice.
+    """Set the axes, size and legend of the figure. bounds: the x axis in epoch seconds, None to let Plotly choose.
 
-    count: rows; title: of the y axis, None if ``ticks`` (options of that axis) name the rows; row_height: pixels.
+    count: the number of rows. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows.
     """
     axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
@@ -136,7 +136,7 @@ def add_axes(
 
 
 def _add_marks(figure: go.Figure, options: DrawOptions) -> None:
-    """Add a dashed line for each mark, over the whole height."""
+    """Add a dashed line over the full height for each mark."""
     colour = INK[options.theme]
     lines, labels = [], []
     for mark in options.marks:

@@ -14,26 +14,26 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, plain, see_through
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, plain, with_opacity
 from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Bools, Floats, Ints, Layout, Usual, in_window
 from console.text.statuses import StatusStyle, style_of
 from console.text.times import duration, moments
 
 BAR, WAIT = 0.78, 0.2
-# If the usual end is shown, the bar is thinner and above two strips.
+# If the usual end is shown, the bar is thinner, and below it are two strips.
 SLIM, LIFT = 0.56, -0.14
 STRIPS = (0.19, 0.3)
 STRIP = 0.1
 
 
 def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
-    """One bar for each target, one trace for each status; before it a thin bar for its wait (countdown, then queue).
+    """One bar for each target, one trace for each status. A thin bar before it is the wait (countdown, then queue).
 
-    targets: the frame of ``rollouts.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
-    and shows its complete wait, up to ``now`` if it still waits; 'slots' shows the wait only while the slot was free.
-    Below a bar are two strips from the median to the 95th percentile of the run, of this instance and of the fleet;
-    with 'slots' only below open runs.
+    targets: the frame from ``rollouts.targets_of``, in the order of ``layout``. rows='targets' gives each target its
+    own row and shows its complete wait, up to ``now`` if it is still waiting. 'slots' shows the wait only while the
+    slot was free. Below a bar are two strips from the median to the 95th percentile of the run, for the instance and
+    for the fleet; with 'slots', only below open runs.
     """
     axis, theme = options.axis, options.theme
     shown = layout.placed if options.window is None else in_window(layout, *options.window)
@@ -164,12 +164,12 @@ def _add_thin(
     if rows.size:
         long = options.axis.length(last[rows] - first[rows])
         # The opacity is in the colour, because the legend ignores the opacity of a marker.
-        marker = {"color": see_through(colour, opacity), "line": {"width": 0}}
+        marker = {"color": with_opacity(colour, opacity), "line": {"width": 0}}
         add_spans(figure, name, options.axis.at(first[rows]), long, y[rows], width, marker)
 
 
 def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, options: DrawOptions) -> None:
-    """Add a frame around each selected bar. Plotly's own style of a selection is lost with every new figure."""
+    """Add a frame around each selected bar. Plotly's own selection style is lost with every new figure."""
     long = options.axis.length(np.maximum(layout.end[rows] - layout.start[rows], 0.0))
     frame = {"color": "rgba(0,0,0,0)", "line": {"color": INK[options.theme], "width": 2}}
     add_spans(figure, f"selected {rows.size:,}", options.axis.at(layout.start[rows]), long, y[rows], thick + 0.1, frame)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a big rollout as a heat map of slots and time. Pure."""
+"""The timeline of a large rollout as a heat map of slots and time. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BINS = 1200
 
 
 def timeline_heatmap(targets: pd.DataFrame, layout: Layout, options: DrawOptions = DEFAULT) -> go.Figure:
-    """All targets of a big rollout as a heat map of slots x 1,200 time bins; the worst outcome decides a cell's colour.
+    """All targets of a large rollout as a heat map of slots x 1,200 time bins; the worst outcome sets a cell's colour.
 
-    targets: the frame of ``rollouts.targets_of``, row by row as ``layout``. The legend names and counts the statuses; a
-    frame marks the window.
+    targets: the frame from ``rollouts.targets_of``, in the order of ``layout``. The legend shows the number of targets
+    with each status; a frame marks the window.
     """
     axis, theme = options.axis, options.theme
     bounds = layout.bounds or (0.0, 1.0)
@@ -72,5 +72,5 @@ def timeline_heatmap(targets: pd.DataFrame, layout: Layout, options: DrawOptions
             fillcolor="rgba(0,0,0,0)",
         )
     figure = add_axes(figure, options, bounds, layout.slots, "slot", {}, 9)
-    # A drag over the heat map sets the window.
+    # Dragging over the heat map sets the window.
     return figure.update_layout(dragmode="select")

@@ -22,18 +22,18 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 UNPLACED = -1
-"""The slot of a target without a run phase: it still waits, it never started, or its times are missing."""
+"""The slot of a target without a run phase: it is still waiting, it never started, or its times are missing."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """Every array has one entry for each target, in the order given to :func:`lay_out`.
 
-    slot: row of the run phase, 0 at the top, ``UNPLACED`` without one.
+    slot: the row of the run phase, 0 at the top, ``UNPLACED`` if there is none.
     start, end: the run phase; an open one ends at ``now``.
-    open: the run phase has no end yet.
+    open: whether the run phase has not ended yet.
     wait_from, wait_until: the countdown and the queue before the run phase, while the slot was free.
-    planned: created_at + countdown, when the server meant to start the target.
+    planned: created_at + countdown, when the server planned to start the target.
     """
 
     slot: Ints
@@ -57,7 +57,7 @@ class Layout:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """First start and last end in seconds, or None when nothing has a bar."""
+        """First start and last end in epoch seconds, None if no target has a bar."""
         placed = self.placed
         if not placed.any():
             return None
@@ -68,7 +68,7 @@ class Layout:
 class Usual:
     """The usual duration of a run phase: median and 95th percentile in seconds, NaN if there are too few earlier runs.
 
-    p50, p95, deploys: one entry for each target, of the earlier succeeded deploys of its instance. fleet_*: of all.
+    p50, p95, deploys: one entry for each target, from earlier successful deploys of its instance. fleet_*: from all.
     """
 
     p50: Floats
@@ -82,8 +82,8 @@ class Usual:
         """Whether the usual duration is known for any of ``rows``."""
         return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
 
-    def sentences(self, row: int, took: float, say: Callable[[float], str]) -> list[str]:
-        """The usual duration in words, for a target that took so many seconds; ``say`` formats seconds."""
+    def sentences(self, row: int, took: float, fmt: Callable[[float], str]) -> list[str]:
+        """The usual duration in words, for a target that took ``took`` seconds; ``fmt`` formats seconds."""
         lines = []
         known = (
             ("usual here", self.p50[row], self.p95[row], int(self.deploys[row])),
@@ -92,12 +92,12 @@ class Usual:
         for name, p50, p95, deploys in known:
             if math.isfinite(p95):
                 more = ", longer than that" if took > p95 else ""
-                lines.append(f"{name}: half within {say(p50)}, 95 % within {say(p95)} ({deploys:,} deploys){more}")
+                lines.append(f"{name}: half within {fmt(p50)}, 95 % within {fmt(p95)} ({deploys:,} deploys){more}")
         return lines
 
 
 def occupied_until(start: Floats, end: Floats) -> Floats:
-    """The end of each span; a span without length gets a minimal one, so that two such spans never overlap."""
+    """The end of each span. A span of length zero gets a minimal length, so that two such spans do not share a slot."""
     return np.where(end > start, end, np.nextafter(start, np.inf))
 
 
@@ -130,8 +130,8 @@ def lay_out(
 ) -> Layout:
     """Place every target that has started.
 
-    is_open: the status of the target is not final; without completed_at its run phase ends at ``now``.
-    A target with a final status but without completed_at is not placed, because its end is unknown.
+    is_open: the status of the target is not final. Without completed_at, its run phase then ends at ``now``. A target
+    with a final status but without completed_at is not placed, because its end is unknown.
     """
     size = started.size
     running = is_open & np.isnan(completed)
@@ -150,7 +150,7 @@ def lay_out(
 
 
 def _free_since(slot: Ints, start: Floats, end: Floats) -> Floats:
-    """When the slot of each placed target became free before it, NaN for the first one in a slot."""
+    """When the slot of each placed target became free before it; NaN for the first target in a slot."""
     since = np.full(slot.size, np.nan)
     placed = np.flatnonzero(slot != UNPLACED)
     order = placed[np.lexsort((end[placed], start[placed], slot[placed]))]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console.act.decision import Intent, Seen, judge, why_more, why_refused
+from console.act.decision import Intent, Seen, judge, why_not_confirmed, why_refused
 from console.act.send import Attempt, Outcome, act, read_state
 from console.record.opening import DatabaseProblem
 from console.record.read import ledgers
@@ -154,7 +154,7 @@ def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any
         ({"email": "eve@example.com"}, ["not in the list of operators"]),
         ({}, ["did not send your address"]),
         ({"iss": "https://other.example"}, ["issuer https://other.example", "FLEETOPS_CONSOLE_ISSUER"]),
-        ({"sub": "sub-7", "aud": "other"}, ["for another program"]),
+        ({"sub": "sub-7", "aud": "other"}, ["for a program other than"]),
         ({"sub": "sub-7", "iat": 9e9}, ["begins in the future", "clock"]),
         ({"sub": "sub-7", "iat": None}, ["did not say when you signed in"]),
         ({"sub": "sub-7", "iat": 1000.0 - FRESH_SECONDS - 1}, ["more than 12 hours ago"]),
@@ -184,7 +184,7 @@ def test_addresses_and_subjects_of_the_operators_are_told_apart() -> None:
     ):
         assert identity(CLAIMS | claims, acting, 1000.0).may_act is may, claims
     for wrong in ("mail:eve@example.com", "urn:x:5", "email:eve", "sub:", "a@example.com,group:ops"):
-        with pytest.raises(SettingsError, match="write email: and an address, or sub: and the login's subject"):
+        with pytest.raises(SettingsError, match="write email: and an address, or sub: and a subject"):
             load_acting({"FLEETOPS_CONSOLE_OPERATORS": wrong})
 
 
@@ -273,8 +273,8 @@ def test_what_may_not_be_sent_is_said_in_one_sentence() -> None:
     assert "pause cannot be forced" in refused(replace(cancel, action="pause"))
     assert "no action 'reboot'" in refused(replace(cancel, action="reboot"))
     running = judge(replace(cancel, force=False), state("in_progress", "queued", "queued"))
-    assert why_more(running, 3) == ""
-    assert "You confirmed 1 target, but now it is 2" in why_more(running, 1)
+    assert why_not_confirmed(running, 3) == ""
+    assert "You confirmed 1 target, but the action would now affect 2" in why_not_confirmed(running, 1)
 
 
 # The ledger
@@ -367,9 +367,9 @@ def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simula
         (
             {"reset_after": True},
             "done",
-            "The outcome was unknown at first, but it was carried out. The rollout is paused.",
+            "The outcome was unknown at first, but the action was carried out. The rollout is paused.",
         ),
-        ({"reset_before": True}, "unknown", "The outcome is unknown: within 6 s the API did not show it."),
+        ({"reset_before": True}, "unknown", "The outcome is unknown: the API did not show it within 6 s."),
         ({"status": 403}, "failed", "HTTP 403"),
         ({"status": 429}, "failed", "HTTP 429"),
     ],
@@ -389,7 +389,7 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     fleet.advance(1200)
     lost = next(row for row in rollout(fleet, rollout_id)["targets"] if row["status"] == "uncertain")
     retry = Intent("retry", fleet.url, "agent-1", rollout_id, lost["id"])
-    assert "not known" in send(fleet, database, retry).sentence
+    assert "may have been applied" in send(fleet, database, retry).sentence
     outcome = send(fleet, database, replace(retry, force=True), typed="agent-1")
     assert outcome.word == "done", outcome
     target = next(row for row in rollout(fleet, rollout_id)["targets"] if row["id"] == lost["id"])
@@ -400,7 +400,9 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     assert (busy.word, "being redeployed" in busy.sentence) == ("refused", True), busy
     fleet.fault(operation="power_cycle", reset_after=True, times=1)
     outcome = send(fleet, database, restart)
-    assert (outcome.word, "unknown at first, but it was carried out" in outcome.sentence) == ("done", True), outcome
+    assert (outcome.word, "unknown at first, but the action was carried out" in outcome.sentence) == ("done", True), (
+        outcome
+    )
     assert [row["operation_id"] for row in fleet.writes()] == ["retry_rollout_target", "power_cycle"]
 
 
@@ -409,7 +411,7 @@ def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Pat
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for broken in (tmp_path / "none.db", tmp_path / "torn.db"):
         (tmp_path / "torn.db").write_bytes(b"no database" * 100)
-        with pytest.raises(DatabaseProblem, match="Nothing was sent, because it cannot be recorded"):
+        with pytest.raises(DatabaseProblem, match="Nothing was sent, because the attempt cannot be recorded"):
             send(fleet, broken, intent)
     assert fleet.writes() == []
 
@@ -421,7 +423,9 @@ def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: S
             "CREATE TRIGGER full BEFORE INSERT ON console_audit WHEN NEW.phase = 'outcome'"
             " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
-    with pytest.raises(DatabaseProblem, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
+    with pytest.raises(
+        DatabaseProblem, match=r"The outcome \(done: The server accepted the action.*cannot be recorded"
+    ):
         send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
     assert len(fleet.writes()) == 1
     assert list(ledgers.console_actions(database)[0]["outcome"]) == [ledgers.NO_OUTCOME]

@@ -174,7 +174,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     dialog.get_by_label("Reason").fill("the new bundle <b>fails</b>")
     dialog.get_by_label("Reason").press("Tab")
     send.click()
-    dialog.get_by_text("The server accepted it. The rollout is paused.").wait_for(timeout=90_000)
+    dialog.get_by_text("The server accepted the action. The rollout is paused.").wait_for(timeout=90_000)
     assert site.status() == "paused"
     dialog.get_by_role("button", name="Sync and close").click()
     expect(dialog).to_have_count(0, timeout=90_000)

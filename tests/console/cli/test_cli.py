@@ -50,24 +50,24 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
     [
         ((), {}, 2, "the following arguments are required: command"),
         (("dance",), {}, 2, "invalid choice: 'dance'"),
-        (("sync", "--rollouts", "0"), {}, 2, "must be a whole number, 1 to 999999999; it is '0'"),
+        (("sync", "--rollouts", "0"), {}, 2, "must be a whole number from 1 to 999999999; it is '0'"),
         (("sync", "--frobnicate"), {}, 2, "unrecognized arguments: --frobnicate"),
         (("sync",), {}, 2, "FLEETOPS_API_URL is not set"),
         (("sync",), {"FLEETOPS_API_URL": "http://127.0.0.1:9"}, 2, "FLEETOPS_API_KEY is not set"),
         (("sync",), {"FLEETOPS_API_URL": "ftp://x", "FLEETOPS_API_KEY": KEY}, 2, "FLEETOPS_API_URL must look like"),
         (("sync",), {"FLEETOPS_API_URL": f"http://u:{KEY}@x", "FLEETOPS_API_KEY": KEY}, 2, "must not hold a user name"),
         (("sync", "--no-api", "--no-spools"), {}, 2, "nothing to sync"),
-        (("sync", "--no-api", "--interval", "3s"), {}, 2, "--interval is an option of sync --follow"),
+        (("sync", "--no-api", "--interval", "3s"), {}, 2, "--interval works only with sync --follow"),
         (("sync", "--no-api", "--follow", "--interval", "3"), {}, 2, "must be a time such as 90s"),
         (("sync", "--no-api", "--follow", "--interval", "0.5s"), {}, 2, "--interval must be 1 s or more"),
         (("sync", "--no-api", "--follow", "--idle-interval", "1s"), {}, 2, "--idle-interval must not be shorter than"),
         (("sync", "--no-api", "--follow"), {"FLEETOPS_AWX_URL": "http://a"}, 2, "FLEETOPS_AWX_TOKEN is not set"),
-        (("sync", "--follow", "awx"), {}, 2, "sync awx reads once"),
+        (("sync", "--follow", "awx"), {}, 2, "sync awx reads only once"),
         (("sync", "--no-api", "--follow", "--db", "/nowhere/console.db"), {}, 3, "The folder /nowhere"),
         (("sync", "--no-api"), {"FLEETOPS_CONSOLE_REMOVE_SPOOLS": "perhaps"}, 2, "must be true or false"),
         (("sync", "--no-api", "--db", "/nowhere/console.db"), {}, 3, "The folder /nowhere"),
         (("sync", "--no-api", "--db", "/etc/passwd"), {}, 3, "not a SQLite database"),
-        (("serve", "--port", "99999"), {}, 2, "must be a port number, 0 to 65535; it is '99999'"),
+        (("serve", "--port", "99999"), {}, 2, "must be a port number from 0 to 65535; it is '99999'"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -264,7 +264,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     assert [line.split()[0] for line in table.splitlines()] == ["run_id", "r1"]
     assert "\x1b" not in table
     assert main(["runs", "--status", "faild", "--status", "lost"]) == 0
-    note = "console: note: no runs with the status faild or lost; known: failed, successful.\n"
+    note = "console: note: no runs with the status faild or lost; known statuses: failed, successful.\n"
     assert capsys.readouterr().err == note
     assert main(["rollouts"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -207,12 +207,12 @@ def test_whatever_the_umask_is_what_the_console_makes_is_the_owners_alone(
     [
         (["operations", "--who", "\udcff"], 0, ""),
         (["operations", "--text", "\udcff\udcfe"], 0, ""),
-        (["runs", "--limit", "9" * 20], 2, "must be a whole number, 1 to 999999999"),
-        (["operations", "--days", "9" * 5000], 2, "must be a whole number, 1 to 999999999"),
+        (["runs", "--limit", "9" * 20], 2, "must be a whole number from 1 to 999999999"),
+        (["operations", "--days", "9" * 5000], 2, "must be a whole number from 1 to 999999999"),
         (["runs", "--db", "/"], 3, "/ is a folder, not a database file"),
         (["runs", "--db", "~nobody-of-this-name/x.db"], 2, "The home folder in ~nobody-of-this-name/x.db is not known"),
-        (["backup", " "], 2, "The name of a file or folder is blank"),
-        (["sync", "runner", ""], 2, "The name of a file or folder is blank"),
+        (["backup", " "], 2, "The path of a file or folder is blank"),
+        (["sync", "runner", ""], 2, "The path of a file or folder is blank"),
     ],
 )
 @pytest.mark.usefixtures("environment")

@@ -49,7 +49,7 @@ def test_operations_say_what_came_of_each_and_whether_it_only_looked(
     assert err == ""
     out, err = told(capsys, "operations", "--db", str(database), "--format", "csv", "--limit", "1")
     assert len(list(csv.DictReader(io.StringIO(out)))) == 1
-    assert err == "console: note: 1 of 4 shown; --limit shows more.\n"
+    assert err == "console: note: 1 of 4 shown; use --limit to show more.\n"
     out, _err = told(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
     head, line = out.splitlines()
     assert head.split()[:4] == ["started_at", "title", "check", "to_version"]
@@ -69,7 +69,7 @@ def test_the_fleet_in_words_and_as_json(database: Path, capsys: pytest.CaptureFi
     lines = out.splitlines()
     assert lines[0] == "http://127.0.0.1:1: 36 instances"
     said = {line[2:12].strip(): line[13:] for line in lines[1:]}
-    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check ")
+    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check was ")
     assert said["Updates"] == "runtime on 4; 16 not read."
     assert said["In flight"] == "3 of at most 2."
     assert said["Window"].startswith("The maintenance window (") and " is open" in said["Window"]

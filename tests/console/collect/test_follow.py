@@ -129,7 +129,7 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
             until(lambda: process.has_said("The API can be read again after"))
             until(lambda: ended() == 6)
             assert process.end() == 0
-    assert "Following has ended" in process.said[-1]
+    assert "Stopped; everything that was read is stored" in process.said[-1]
     assert not any("Traceback" in line for line in process.said)
     assert sim.admin_key not in "".join(process.said)
     assert state(database) == STOPPED

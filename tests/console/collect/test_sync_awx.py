@@ -495,7 +495,7 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured
         ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN contains characters"),
         (
             {"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t", "FLEETOPS_AWX_CA_PATH": "/nowhere"},
-            "FLEETOPS_AWX_CA_PATH names /nowhere, which does not exist.",
+            "FLEETOPS_AWX_CA_PATH is /nowhere, which does not exist.",
         ),
     ],
 )

@@ -270,10 +270,10 @@ def test_each_figure_is_judged_by_its_limits() -> None:
         ("running", DAY, None, Level.OK, "A follower runs on node-1"),
         ("running", DAY, "The API", Level.OK, "A follower runs on node-1, which cannot read the API"),
         ("stopped", DAY, None, Level.OK, "The follower on node-1 was stopped"),
-        ("died", 59, None, Level.OK, "Time since the follower died or hangs: 59 s on node-1, process 77; start it again"
+        ("died", 59, None, Level.OK, "Time since the follower died or hung: 59 s on node-1, process 77; start it again"
          " (warning from 60 s, critical from 60 min)"),
-        ("died", 60, None, Level.WARNING, "Time since the follower died or hangs: 60 s on node-1, process 77"),
-        ("hangs", HOUR, None, Level.CRITICAL, "Time since the follower died or hangs: 60 min on node-1, process 77"),
+        ("died", 60, None, Level.WARNING, "Time since the follower died or hung: 60 s on node-1, process 77"),
+        ("hangs", HOUR, None, Level.CRITICAL, "Time since the follower died or hung: 60 min on node-1, process 77"),
     ],
 )  # fmt: skip
 def test_a_follower_that_died_or_hangs_is_judged_by_since_when(
@@ -385,7 +385,7 @@ def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: P
     ("option", "complaint"),
     [
         ("--sync-age=1h", "must be WARNING,CRITICAL"),
-        ("--sync-age=2h,1h", "must not be critical below the warning"),
+        ("--sync-age=2h,1h", "must not have a critical limit below the warning limit"),
         ("--sync-age=1,2", "must be a time such as"),
         ("--backlog=1h,2h", "must be a size such as"),
         ("--stuck=one,2", "must be a whole number"),
@@ -421,7 +421,7 @@ def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytes
     (row,) = csv.DictReader(io.StringIO(output.out))
     assert set(row) == set(told[0])
     # What the limit left out is told, beside the data.
-    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", output.err)
+    assert re.fullmatch(r"console: note: 1 of (\d+|more than 1) shown; use --limit to show more\.\n", output.err)
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(told) + 1

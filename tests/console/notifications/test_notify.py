@@ -197,19 +197,17 @@ def test_a_webhook_that_fails_is_called_again_and_what_it_refuses_is_told_withou
     mails.refuse = True
     hook.answers = [503, 429, 500]
     report = notify_once(database, rules, now, send)
-    assert [why for _to, _message, why in report.not_sent][1].startswith(
-        "The webhook could not be called after 3 attempts"
-    )
+    assert [why for _to, _message, why in report.not_sent][1].startswith("The webhook call failed after 3 attempts")
     assert [json.loads(body)["repeated"] for _path, _headers, body in hook.calls] == [False, True, True]
     assert len(report.problems) == 2 and "hush" not in repr(report) + repr(dump(database)) + "".join(capfd.readouterr())
-    assert "was not sent. Apprise could not send it" in report.problems[0]
+    assert "was not sent. Apprise could not send the message" in report.problems[0]
 
     # Not at once, and then once more; a redirect is not followed, and what is refused for good is not repeated at once.
     assert notify_once(database, rules, now + 59, send).paused == 2
     hook.answers = [302]
     report = notify_once(database, rules, now + 61, send)
     assert report.not_sent[1][2] == (
-        "The webhook could not be called: it answered HTTP 302, a redirect; name the final address."
+        "The webhook call failed: it answered HTTP 302, a redirect; use the final address."
     )
     mails.refuse = False
     report = notify_once(database, rules, now + 300, send)
@@ -225,7 +223,7 @@ def test_a_webhook_that_fails_is_called_again_and_what_it_refuses_is_told_withou
     report = notify_once(database, alone, now + 400, gone)
     assert "Connection refused" in report.problems[0] and "hush" not in repr(report)
     report = notify_once(database, alone, now + 400 + 86_500, gone)
-    assert not report.not_sent and "is not tried again; the last attempt said" in report.problems[0]
+    assert not report.not_sent and "will not be sent again; the last attempt failed" in report.problems[0]
     assert notify_once(database, alone, now + 400 + 90_000, gone).problems == []
 
 
@@ -237,29 +235,43 @@ def test_notify_test_sends_one_message_to_each_destination(
     assert not hook.calls and not mails.mails
     assert main(command) == 0
     assert capfd.readouterr().out.endswith("mail: sent.\nhook: sent.\n")
-    assert mails.mails[0]["Subject"] == "Test of the fleet's notifications" and len(hook.calls) == len(mails.mails) == 1
+    assert mails.mails[0]["Subject"] == "Test of the fleet notifications" and len(hook.calls) == len(mails.mails) == 1
     hook.answers = [401]
     assert main([*command, "--to", "hook"]) == 1
     errors = capfd.readouterr().err
-    assert errors == (
-        "console: hook: the test message was not sent. The webhook could not be called: it answered HTTP 401.\n"
-    )
+    assert errors == ("console: hook: the test message was not sent. The webhook call failed: it answered HTTP 401.\n")
     assert main([*command, "--to", "pager"]) == 2
-    assert "no destination 'pager'; they have: mail, hook" in capfd.readouterr().err
+    assert "no destination 'pager', only: mail, hook" in capfd.readouterr().err
     assert not list(tmp_path.glob("*.db*"))
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("FLEETOPS_NOTIFY_RULES", None, "FLEETOPS_NOTIFY_RULES is not set: name the file with the rules"),
-        ("FLEETOPS_NOTIFY_RULES", "/nowhere/rules.toml", "The rules /nowhere/rules.toml cannot be read: No such file"),
-        ("FLEETOPS_NOTIFY_MAIL", " ", "FLEETOPS_NOTIFY_MAIL is not set: destination mail has its address there."),
-        ("FLEETOPS_NOTIFY_HOOK_KEY", None, "FLEETOPS_NOTIFY_HOOK_KEY is not set: destination hook has its key there."),
-        ("FLEETOPS_NOTIFY_HOOK", "hush.example", "FLEETOPS_NOTIFY_HOOK must be an address as https://host/path"),
-        ("FLEETOPS_NOTIFY_HOOK", "https://u:hush@h/", "FLEETOPS_NOTIFY_HOOK must be an address as https://host/path"),
-        ("FLEETOPS_NOTIFY_HOOK", "https://[hush/", "FLEETOPS_NOTIFY_HOOK must be an address as https://host/path"),
-        ("FLEETOPS_NOTIFY_MAIL", "nope://hush@x", "FLEETOPS_NOTIFY_MAIL is not one address that Apprise knows"),
+        ("FLEETOPS_NOTIFY_RULES", None, "FLEETOPS_NOTIFY_RULES is not set: set it to the file with the rules"),
+        (
+            "FLEETOPS_NOTIFY_RULES",
+            "/nowhere/rules.toml",
+            "The rules file /nowhere/rules.toml cannot be read: No such file",
+        ),
+        (
+            "FLEETOPS_NOTIFY_MAIL",
+            " ",
+            "FLEETOPS_NOTIFY_MAIL is not set: set it to the address of the destination mail.",
+        ),
+        (
+            "FLEETOPS_NOTIFY_HOOK_KEY",
+            None,
+            "FLEETOPS_NOTIFY_HOOK_KEY is not set: set it to the key of the destination hook.",
+        ),
+        ("FLEETOPS_NOTIFY_HOOK", "hush.example", "FLEETOPS_NOTIFY_HOOK must be an address such as https://host/path"),
+        (
+            "FLEETOPS_NOTIFY_HOOK",
+            "https://u:hush@h/",
+            "FLEETOPS_NOTIFY_HOOK must be an address such as https://host/path",
+        ),
+        ("FLEETOPS_NOTIFY_HOOK", "https://[hush/", "FLEETOPS_NOTIFY_HOOK must be an address such as https://host/path"),
+        ("FLEETOPS_NOTIFY_MAIL", "nope://hush@x", "FLEETOPS_NOTIFY_MAIL is not one address that Apprise supports"),
         ("FLEETOPS_NOTIFY_MAIL", "json://hush.a,json://hush.b", "FLEETOPS_NOTIFY_MAIL is not one address that Apprise"),
     ],
 )
@@ -360,8 +372,8 @@ def test_who_follows_tells_what_ends_once(
         assert main(["sync", "--no-api", "--db", str(database), *wrong]) == 2
     errors = capfd.readouterr().err.splitlines()
     assert errors == [
-        "console: --notify is an option of sync --follow; give --follow too.",
-        "console: --rules is of --notify; give --notify too.",
+        "console: --notify works only with sync --follow; add --follow.",
+        "console: --rules works only with --notify; add --notify.",
     ]
 
 

@@ -119,7 +119,7 @@ def test_the_numbers_of_an_operation_match_the_report_of_its_run(run_playbook: R
 
         checked, stopped = ours[-1], ours[-2]
         assert (checked["check"], checked["verdict"], checked["rollouts"]) == (True, "check", 0)
-        assert checked["sentence"] == "Check, nothing was changed. 6 would be updated."
+        assert checked["sentence"] == "Check run, nothing was changed. 6 would be updated."
         assert (stopped["check"], stopped["verdict"], stopped["rollouts"]) == (False, "stopped", 5)
         assert stopped["to_version"] == checked["to_version"]
         assert checked["to_version"] is not None

@@ -121,7 +121,7 @@ def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_
     frame, total = operations(two, NOW, OperationFilter(verdicts=("lost",)))
     assert total == 3
     assert frame[["running", "waiting", "uncertain"]].to_numpy().tolist() == [[0, 0, 2]] * 3
-    assert set(frame["sentence"]) == {"Lost: how it ended is not known. 2 uncertain."}
+    assert set(frame["sentence"]) == {"Lost: how it ended is unknown. 2 uncertain."}
     found = operation(two, SLOW, NOW)
     assert found is not None and found.instances["category"].tolist() == ["uncertain"] * 2
     assert operations(two, NOW, OperationFilter(since=NOW - DAY))[0]["key"].tolist() == [HERE]

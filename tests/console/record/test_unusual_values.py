@@ -224,7 +224,7 @@ def test_after_a_sync_with_a_clock_that_was_ahead_later_syncs_store_everything(
         assert abs(cursor["last_ts"] - time.time()) < 600
         assert main(["backup", str(tmp_path / "copy.db"), "--db", str(database)]) == 0
         assert main(["check", "--db", str(database)]) == 1
-        assert "WARNING   sync-age: Not known, since 20" in capsys.readouterr().out
+        assert "WARNING   sync-age: Unknown, because the stored time 20" in capsys.readouterr().out
         assert rows(database, "SELECT is_open FROM rollouts WHERE rollout_id = ?", rollout["id"]) == [{"is_open": 1}]
         for target in rollout["targets"]:
             target["ends"] = time.time() - 1.0

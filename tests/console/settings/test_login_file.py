@@ -64,8 +64,8 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("redirect_uri", "message"),
     [
-        ("https://ops.example.com/fleetops/oauth2callback", "at the root of its address only"),
-        ("https://ops.example.com//oauth2callback", "at the root of its address only"),
+        ("https://ops.example.com/fleetops/oauth2callback", "only at the root of its address"),
+        ("https://ops.example.com//oauth2callback", "only at the root of its address"),
         (
             "https://ops.example.com/oauth2callback?next=1",
             "browsers write it as https://ops.example.com/oauth2callback",
@@ -90,8 +90,8 @@ def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str
     ("changes", "mode", "message"),
     [
         ({"client_secret": None, "cookie_secret": " "}, 0o600, "lacks cookie_secret, client_secret"),
-        ({"cookie_secret": "short"}, 0o600, "less than 32 characters"),
-        ({}, 0o604, "by every account of this machine"),
+        ({"cookie_secret": "short"}, 0o600, "fewer than 32 characters"),
+        ({}, 0o604, "by every account on this machine"),
         ({"redirect_uri": "http://console.example.com/oauth2callback"}, 0o600, "need https"),
         ({"redirect_uri": "https://console.example.com/"}, 0o600, "end with /oauth2callback"),
         ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is not valid TOML"),
@@ -122,12 +122,12 @@ def test_serve_leaves_loopback_only_with_a_login(tmp_path: Path) -> None:
     code, said = serve("--address", "0.0.0.0", "--db", str(database))
     assert (code, said) == (
         2,
-        "console: Other machines can reach 0.0.0.0, and no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
+        "console: Other machines can reach 0.0.0.0, but no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
         " 127.0.0.1.\n",
     )
     open_file = written(tmp_path / "login.toml", 0o644)
     code, said = serve("--address", "0.0.0.0", "--db", str(database), FLEETOPS_CONSOLE_LOGIN=str(open_file))
-    assert (code, "by every account of this machine" in said) == (2, True), said
+    assert (code, "by every account on this machine" in said) == (2, True), said
     code, said = serve("--db", str(database), FLEETOPS_CONSOLE_ACTIONS="on")
     assert (code, "there is no login" in said, said.count("\n")) == (2, True, 1), said
     assert not database.exists()

@@ -67,8 +67,8 @@ def test_a_period_is_parsed_in_the_time_zone_of_the_user(text: str, begin: str, 
 
 NO_PERIODS = [
     ("soon", "'soon' is not a time. Examples:"),
-    ("last 2 weeks", "has no known unit: write min, h or days."),
-    ("10:10 to 10:00", "In '10:10 to 10:00' the end is not after the beginning."),
+    ("last 2 weeks", "has no known unit: use min, h or days."),
+    ("10:10 to 10:00", "In '10:10 to 10:00', the end is not after the beginning."),
     ("10:00 to 10:00", "the end is not after the beginning"),
     ("2026-11-02 to yesterday to today", "is not a time"),
     ("25:00", "'25:00' is not a time"),

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from console.figures import audit, instance
 from console.figures.instance import Band
-from console.figures.theme import places
+from console.figures.theme import axis_dates
 from console.figures.timeline import bars
 from console.figures.timeline.axes import DrawOptions
 from console.figures.timeline.packing import lay_out
@@ -131,7 +131,7 @@ def test_labels_of_charts_show_both_times_and_the_axis_stays_in_utc() -> None:
     assert here.data[0].text[0] == label.format("")
     assert there.data[0].text[0] == label.format("<br>(2026-11-19 00:06:40 Pacific/Auckland)")
     assert there.data[0].base == here.data[0].base == ("2026-11-18T11:06:40.000",)
-    assert places([T + 0.0015, float("nan")]) == ["2026-11-18T11:06:40.002", None]
+    assert axis_dates([T + 0.0015, float("nan")]) == ["2026-11-18T11:06:40.002", None]
 
     health = instance.health_strip([Band(T, T + 60, "healthy", 2)], (T, T + 60), "light", "Asia/Tokyo")
     assert "to 2026-11-18 11:07:40 UTC<br>(20:06:40 to 20:07:40 Asia/Tokyo)<br>1 min" in health.data[1].text[0]

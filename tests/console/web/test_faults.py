@@ -286,14 +286,12 @@ def test_files_in_an_inaccessible_folder_are_each_reported_in_one_sentence(
                 assert str(closed) in line
             monkeypatch.setenv("FLEETOPS_CA_PATH", inside)
             assert main(["sync"]) == 2
-            assert (
-                f"FLEETOPS_CA_PATH names {inside}, which cannot be read: Permission denied" in capsys.readouterr().err
-            )
+            assert f"FLEETOPS_CA_PATH is {inside}, which cannot be read: Permission denied" in capsys.readouterr().err
             for name in ("FLEETOPS_API_URL", "FLEETOPS_API_KEY", "FLEETOPS_CA_PATH"):
                 monkeypatch.delenv(name)
             # The failure to read the run logs is remembered, and the page with the button opens.
             assert main(["check"]) == 1
-            assert "sync-errors: Sources that could not be read by the last sync: 1" in capsys.readouterr().out
+            assert "sync-errors: Sources that the last sync could not read: 1" in capsys.readouterr().out
             monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(closed / "runs"))
             app = opened(monkeypatch, copy, "overview")
             assert not app.exception
