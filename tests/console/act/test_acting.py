@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Acting without a browser: who may, what an action would touch, the ledger, and the calls that are really sent."""
+"""Actions without a browser: who may act, which targets an action affects, the ledger, and the calls that are sent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "Y
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Simulator]:
-    # Nobody but the tests moves the clock: a queued target stays queued.
+    # Only the tests move the clock: a queued target stays queued.
     with running_simulator(
         instances=6, speed=0.0, knobs={"outcomes": {"agent-001": "uncertain_not_applied"}}
     ) as simulator:
@@ -52,7 +52,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def started(fleet: Simulator) -> str:
-    """A new fleet rollout with queued targets; earlier ones are out of the way."""
+    """Start a fleet rollout with queued targets, after earlier ones are cancelled."""
     fleet.clear_faults()
     for _dummy in range(40):
         rows = fleet.call("GET", "/v1/instances/fleet/runtime/rollouts")[1]
@@ -97,7 +97,7 @@ def ledger(database: Path) -> list[dict[str, Any]]:
     return [dict(row) for row in conn.execute("SELECT * FROM console_audit ORDER BY attempt_id, phase")]
 
 
-# Who
+# Who may act
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def ledger(database: Path) -> list[dict[str, Any]]:
         ({"email": "OPS@example.com", "email_verified": "True"}, "operator"),
         ({"email": "ops@example.com", "email_verified": "false"}, "viewer"),
         ({"email": "ops@example.com", "email_verified": 1}, "viewer"),
-        # An address that lower() makes the listed one: with the sign of the unit kelvin.
+        # lower() turns this address, which contains the kelvin sign, into the listed one.
         ({"email": "\u212aay@example.com", "email_verified": True}, "viewer"),
         ({"sub": "ops@example.com"}, "viewer"),
         ({"sub": "ops@example.com", "email": "eve@example.com", "email_verified": False}, "viewer"),
@@ -140,7 +140,7 @@ def ledger(database: Path) -> list[dict[str, Any]]:
         ({"sub": ""}, "nobody"),
     ],
 )
-def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any], role: str) -> None:
+def test_the_role_is_taken_from_verified_claims_of_the_provider(claims: dict[str, Any], role: str) -> None:
     found = identity(CLAIMS | claims, OPERATORS, now=1000.0)
     assert (found.role, bool(found.why_not)) == (role, role != "operator")
 
@@ -160,14 +160,14 @@ def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any
         ({"sub": "sub-7", "iat": 1000.0 - FRESH_SECONDS - 1}, ["more than 12 hours ago"]),
     ],
 )
-def test_a_viewer_is_told_what_is_amiss_and_what_to_do(claims: dict[str, Any], parts: list[str]) -> None:
+def test_a_viewer_sees_the_reason_and_what_to_do(claims: dict[str, Any], parts: list[str]) -> None:
     found = identity(CLAIMS | claims, OPERATORS, now=1000.0)
     assert found.role == "viewer"
     assert [part for part in parts if part not in found.why_not] == [], found.why_not
 
 
 # reports/2026-11 F3
-def test_addresses_and_subjects_of_the_operators_are_told_apart() -> None:
+def test_addresses_and_subjects_of_operators_are_not_confused() -> None:
     listed = "alice@example.com, Email: bob@example.com ,sub:carol@example.com,p-4,sub:urn:x:5"
     env = {"FLEETOPS_CONSOLE_OPERATORS": listed, "FLEETOPS_CONSOLE_ISSUER": "https://id.example"}
     acting = load_acting(env)
@@ -189,7 +189,7 @@ def test_addresses_and_subjects_of_the_operators_are_told_apart() -> None:
 
 
 # reports/2026-11 F3
-def test_the_issuer_is_the_login_files_unless_it_is_named(tmp_path: Path) -> None:
+def test_the_issuer_is_that_of_the_login_file_unless_configured(tmp_path: Path) -> None:
     login = tmp_path / "login.toml"
     login.touch(0o600)
     login.write_text(
@@ -206,12 +206,12 @@ def test_the_issuer_is_the_login_files_unless_it_is_named(tmp_path: Path) -> Non
     assert not identity(claims, Acting(operators=frozenset({"sub:sub-7"})), 1000.0).may_act
 
 
-def test_without_a_list_and_a_claim_nobody_is_an_operator() -> None:
+def test_without_a_list_and_a_claim_there_is_no_operator() -> None:
     assert identity(CLAIMS | {"email": "", "email_verified": True}, Acting(), 1000.0).role == "viewer"
     assert identity({}, OPERATORS, 1000.0).role == "nobody"
 
 
-def test_settings_that_nobody_could_use_are_refused() -> None:
+def test_unusable_settings_are_refused() -> None:
     assert load_acting({}) == Acting()
     on = {"FLEETOPS_CONSOLE_ACTIONS": "on"}
     with pytest.raises(SettingsError, match="there is no login"):
@@ -224,14 +224,14 @@ def test_settings_that_nobody_could_use_are_refused() -> None:
     assert full == Acting(True, Path("a.toml"), frozenset(), ("groups", "ops"))
 
 
-# What
+# What an action affects
 
 
 def state(status: str, *words: str) -> Seen:
     return Seen({"id": "r", "status": status}, [{"id": f"t{n}", "status": word} for n, word in enumerate(words)])
 
 
-def test_a_verdict_names_the_targets_that_it_touches() -> None:
+def test_a_verdict_names_the_affected_targets() -> None:
     def verdict(action: str, seen: Seen, force: bool = False) -> tuple[bool, int]:
         found = judge(Intent(action, "t", "r", "r", "t0", force=force), seen)
         assert found.sentence.endswith(".")
@@ -257,7 +257,7 @@ def test_a_verdict_names_the_targets_that_it_touches() -> None:
     assert verdict("reboot", running) == (False, 0)
 
 
-def test_what_may_not_be_sent_is_said_in_one_sentence() -> None:
+def test_a_refused_action_is_explained_in_one_sentence() -> None:
     cancel = Intent("cancel", "t", "4f0c7c2e", "r", force=True)
 
     def refused(intent: Intent = cancel, who: Identity = OPERATOR, **given: Any) -> str:
@@ -280,7 +280,7 @@ def test_what_may_not_be_sent_is_said_in_one_sentence() -> None:
 # The ledger
 
 
-def test_the_ledger_only_grows(database: Path) -> None:
+def test_the_ledger_is_append_only(database: Path) -> None:
     with open_ledger(database) as kept:
         assert kept.begin({"attempt_id": "a", "at": 1.0, "user": "ops"})
         assert not kept.begin({"attempt_id": "a", "at": 2.0, "user": "eve"})
@@ -307,7 +307,7 @@ def test_the_ledger_only_grows(database: Path) -> None:
 # The calls
 
 
-def test_an_operator_pauses_resumes_and_cancels(fleet: Simulator, database: Path) -> None:
+def test_an_operator_can_pause_resume_and_cancel(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for action, status in (
@@ -329,12 +329,12 @@ def test_an_operator_pauses_resumes_and_cancels(fleet: Simulator, database: Path
     assert fleet.admin_key not in str(rows)
 
 
-def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database: Path) -> None:
+def test_every_refused_action_is_recorded_and_not_sent(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     pause = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     queued = judge(pause, read_state(connection(fleet), pause)).touches
     assert queued > 1
-    for outcome, said in (
+    for outcome, message in (
         (send(fleet, database, pause, VIEWER), "view but not act"),
         (send(fleet, database, pause, Identity()), "not signed in"),
         (send(fleet, database, pause, reason=""), "Give a reason"),
@@ -343,13 +343,13 @@ def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database
         (send(fleet, database, replace(pause, action="cancel", force=True), typed="no"), "type the name"),
         (send(fleet, database, replace(pause, tenant="https://other.example")), "belongs to https://other.example"),
     ):
-        assert (outcome.word, said in outcome.sentence) == ("refused", True), outcome
+        assert (outcome.word, message in outcome.sentence) == ("refused", True), outcome
     assert send(fleet, database, replace(pause, rollout_id="0" * 8)).word == "failed"
     assert fleet.writes() == []
     assert [row["outcome"] for row in ledger(database) if row["phase"] == "outcome"].count("refused") == 7
 
 
-def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simulator, database: Path) -> None:
+def test_a_confirmed_action_is_sent_once_even_if_submitted_repeatedly(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     first, second = (send(fleet, database, intent, attempt_id="once") for _dummy in range(2))
@@ -374,7 +374,7 @@ def test_one_confirmation_is_sent_once_however_often_it_is_pressed(fleet: Simula
         ({"status": 429}, "failed", "HTTP 429"),
     ],
 )
-def test_a_call_of_unknown_outcome_is_looked_up_and_never_repeated(
+def test_a_call_of_unknown_outcome_is_looked_up_and_not_repeated(
     fault: dict[str, Any], word: str, message: str, fleet: Simulator, database: Path
 ) -> None:
     rollout_id = started(fleet)
@@ -384,7 +384,7 @@ def test_a_call_of_unknown_outcome_is_looked_up_and_never_repeated(
     assert len(fleet.writes()) == 1
 
 
-def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, database: Path) -> None:
+def test_a_failed_target_can_be_retried_and_an_agent_restarted(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     fleet.advance(1200)
     lost = next(row for row in rollout(fleet, rollout_id)["targets"] if row["status"] == "uncertain")
@@ -406,7 +406,7 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     assert [row["operation_id"] for row in fleet.writes()] == ["retry_rollout_target", "power_cycle"]
 
 
-def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Path, tmp_path: Path) -> None:
+def test_nothing_is_sent_if_it_cannot_be_recorded(fleet: Simulator, database: Path, tmp_path: Path) -> None:
     rollout_id = started(fleet)
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for broken in (tmp_path / "none.db", tmp_path / "torn.db"):
@@ -416,7 +416,7 @@ def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Pat
     assert fleet.writes() == []
 
 
-def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: Simulator, database: Path) -> None:
+def test_a_call_whose_outcome_cannot_be_recorded_is_reported_and_stays_open(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     with sqlite3.connect(database) as conn:
         conn.execute(
@@ -434,7 +434,7 @@ def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: S
 # The record
 
 
-def test_the_record_of_actions_joins_both_rows(database: Path) -> None:
+def test_the_list_of_actions_combines_both_ledger_rows(database: Path) -> None:
     now = time.time()
     with open_ledger(database) as kept:
         kept.begin({"attempt_id": "a", "at": now - 9, "user": "ops", "action": "pause", "name": "r", "reason": "why"})
@@ -450,7 +450,9 @@ def test_the_record_of_actions_joins_both_rows(database: Path) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_who_acted_with_hostile_text_as_text(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def opened(path: Path) -> AppTest:
         monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
         app = AppTest.from_file(str(CONSOLE / "app.py"), default_timeout=60)
@@ -469,11 +471,11 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
     assert list(frame.value["reason"]) == [hostile]
     assert [list(cell) for cell in frame.value["outcome"]] == [[f"✕ {ledgers.NO_OUTCOME}"]]
     others = [*app.markdown, *app.caption, *app.title]
-    assert not [said.value for said in others if "203.0.113.9" in said.value]
+    assert not [element.value for element in others if "203.0.113.9" in element.value]
 
 
 @pytest.mark.parametrize("row", [{}, {"id": None, "rollout_id": None, "status": None, "completed_at": None}])
-def test_a_verdict_names_what_the_server_leaves_out_in_words(row: dict) -> None:
+def test_a_verdict_describes_missing_values_in_words(row: dict) -> None:
     busy = judge(Intent("power-cycle", "t", "agent-1", instance_id="i"), Seen(targets=[row]))
     assert not busy.allowed
     assert "its target in a rollout without an id has no status. Wait until it has ended." in busy.sentence

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""axe-core over every page, in both themes, on a wide screen and on a phone."""
+"""axe-core on every page, in both themes, on a wide screen and on a phone."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def violations(page: Page) -> set[tuple[str, str, str]]:
-    """The rule, the element and what to mend, of each element that breaks a rule."""
+    """The rule, the element and the required change, for each element that violates a rule."""
     found: list[dict[str, Any]] = Axe().run(page).response["violations"]
     return {(rule["id"], node["html"][:200], node["failureSummary"]) for rule in found for node in rule["nodes"]}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_breaks_a_rule_of_axe(theme: Any, address: str, browser: Browser) -> None:
+def test_no_page_violates_an_accessibility_rule_of_axe(theme: Any, address: str, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": WIDTHS[0], "height": 1000}, color_scheme=theme, reduced_motion="reduce")
     tab, broken = Tab(page, address), dict[tuple[str, str, str], list[str]]()
     for number, (where, heading) in enumerate(PAGES):
@@ -85,7 +85,7 @@ def test_the_first_row_of_a_list_is_in_the_upper_half_of_a_screen(address: str, 
     page.close()
 
 
-def test_a_phone_shows_status_and_name_of_each_row_without_scrolling_sideways(address: str, browser: Browser) -> None:
+def test_on_a_phone_each_row_shows_status_and_name_without_horizontal_scrolling(address: str, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     tab = Tab(page, address)
     for number, (where, heading) in enumerate(PAGES[:7]):

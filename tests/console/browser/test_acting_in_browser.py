@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signing in and acting in a real headless Chromium: a local login provider, the served console, the API's double."""
+"""Signing in and acting in a headless Chromium: a local login provider, the served console, the simulated API."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
 
 
 def groups(count: int) -> list[str]:
-    """So many names of groups that cannot be compressed, and the operators' one."""
+    """``count`` group names that do not compress, and the group of the operators."""
     return [*(str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))) for number in range(count)), "fleet-operators"]
 
 
 PEOPLE = {
     "operator": {"sub": "p-1", "email": "ops@example.com", "email_verified": True, "groups": ["fleet-operators"]},
-    # Claims and tokens are cookies of many times 8,192 bytes, then more than the console takes, then more than Authlib.
+    # Claims and tokens become cookies of many times 8,192 bytes; then more than the console, then than Authlib accepts.
     "some": {"sub": "p-3", "email": "some@example.com", "email_verified": "true", "groups": groups(300)},
     "many": {"sub": "p-4", "email": "many@example.com", "groups": groups(2000)},
     "most": {"sub": "p-5", "email": "most@example.com", "groups": groups(4000)},
@@ -48,7 +48,7 @@ PEOPLE = {
 
 @dataclass(frozen=True)
 class Site:
-    """A console with a login over a rollout under way. ``secrets``: texts that no browser may ever get."""
+    """A console with a login and a rollout under way. ``secrets``: texts that must never reach a browser."""
 
     url: str
     database: Path
@@ -68,9 +68,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @contextmanager
 def running_site(folder: Path) -> Iterator[Site]:
-    """A console with a login, its provider and the API's double, until the block ends."""
+    """A console with a login, its provider and the simulated API, until the block ends."""
     port, cookie_secret = free_port(), secrets.token_urlsafe(48)
-    # Nothing moves by itself: what is queued stays so.
+    # The clock stands still: queued targets stay queued.
     with running_simulator(instances=6, speed=0.0) as fleet, running_provider(PEOPLE) as provider:
         assert fleet.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] < 300
         fleet.advance(2)
@@ -98,13 +98,13 @@ def running_site(folder: Path) -> Iterator[Site]:
             finally:
                 log = served.log.read_text()
                 assert not [secret for secret in kept if secret in log]
-                # Streamlit logs with a traceback what the login provider sent and Authlib does not take.
+                # Streamlit logs with a traceback what Authlib rejects.
                 assert log.count("Traceback") == log.count("OAuth token exchange failed"), log
 
 
 @pytest.fixture
 def heard(page: Page, site: Site) -> Iterator[Page]:
-    """The page; in the end no secret has come to the browser, in no message and in no text."""
+    """The page. At the end, checks that no secret reached the browser in a message or a text."""
     frames: list[bytes] = []
 
     def listen(line: WebSocket) -> None:
@@ -118,7 +118,7 @@ def heard(page: Page, site: Site) -> Iterator[Page]:
 
 
 def sign_in(page: Page, site: Site, person: str, path: str) -> None:
-    """Open a deep link without a session, and sign in; the login leads back to it."""
+    """Open a deep link without a session and sign in; the login leads back to the link."""
     page.goto(site.url + path)
     page.get_by_text("Your link will open after you sign in.").wait_for(timeout=90_000)
     page.get_by_role("button", name="Sign in").click()
@@ -126,7 +126,7 @@ def sign_in(page: Page, site: Site, person: str, path: str) -> None:
     page.wait_for_url(site.url + path, timeout=90_000)
 
 
-def test_without_a_login_every_page_is_the_one_that_asks_for_it(site: Site) -> None:
+def test_without_a_login_every_page_asks_to_sign_in(site: Site) -> None:
     with Visitor(site.url) as visitor:
         for page in ("", "rollout", "instance", "actions", "audit", "record"):
             visit = visitor.open(page, f"id={site.rollout_id}")
@@ -136,7 +136,7 @@ def test_without_a_login_every_page_is_the_one_that_asks_for_it(site: Site) -> N
     assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
 
 
-def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
+def test_no_page_is_visible_before_the_login_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
     page = heard
     page.goto(f"{site.url}/rollout?id={site.rollout_id}")
     page.get_by_role("button", name="Sign in").wait_for(timeout=90_000)
@@ -152,7 +152,7 @@ def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> 
     assert site.fleet.writes() == []
 
 
-def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard: Page) -> None:
+def test_an_operator_can_pause_a_rollout_and_force_its_cancellation(site: Site, heard: Page) -> None:
     page = heard
     sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
     page.get_by_role("button", name="Pause", exact=True).click(timeout=90_000)
@@ -163,7 +163,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
         row["status"] == "queued" for row in site.fleet.call("GET", f"{ROLLOUTS}/{site.rollout_id}")[1]["targets"]
     )
     expect(send).to_contain_text(f"Pause: {queued} targets", timeout=90_000)
-    # Without a reason nothing is sent, and that is recorded too.
+    # Without a reason nothing is sent, and the refusal is recorded.
     send.click()
     dialog.get_by_text("Give a reason").wait_for(timeout=90_000)
     dialog.get_by_role("button", name="Close", exact=True).last.click()
@@ -214,7 +214,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
 
 
 # reports/2026-11 D12
-def test_an_operator_in_many_groups_signs_in(site: Site, page: Page) -> None:
+def test_an_operator_in_many_groups_can_sign_in(site: Site, page: Page) -> None:
     sign_in(page, site, "some", f"/rollout?id={site.rollout_id}")
     page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
     cookies = sum(len(cookie["value"]) for cookie in page.context.cookies())
@@ -225,7 +225,7 @@ def test_an_operator_in_many_groups_signs_in(site: Site, page: Page) -> None:
 
 # reports/2026-11 D12
 @pytest.mark.parametrize(("person", "sentence"), [("many", "The login would need"), ("most", "sign-in failed")])
-def test_who_is_in_more_groups_than_fit_is_told_so(person: str, sentence: str, site: Site, page: Page) -> None:
+def test_a_user_in_too_many_groups_is_told_so(person: str, sentence: str, site: Site, page: Page) -> None:
     page.goto(site.url)
     page.get_by_role("button", name="Sign in").click(timeout=90_000)
     page.get_by_role("link", name=person).click(timeout=90_000)
@@ -234,7 +234,7 @@ def test_who_is_in_more_groups_than_fit_is_told_so(person: str, sentence: str, s
 
 
 # reports/2026-11 F6
-def test_a_viewer_does_not_sync(site: Site, page: Page) -> None:
+def test_a_viewer_cannot_sync(site: Site, page: Page) -> None:
     site.fleet.clear_journal()
     sign_in(page, site, "viewer", "/rollouts")
     page.goto(site.url)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening a row of a list, by pointer and by keyboard alone: the browser's Back leads to the list as it was."""
+"""Opening a row of a list, by pointer and by keyboard only: Back returns to the list in its previous state."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def second_page_of_named(page: Page) -> None:
 
 @dataclass(frozen=True)
 class List:
-    """A list: its name, the word for one row, the column of its id, how it is filtered, and what it shows then.
+    """A list: its name, the word for one row, the column of its id, its filters, and what it shows with them.
 
-    rows: what the database holds for these filters. heading: of a row's page.
+    rows: the rows in the database for these filters. heading: the heading of a row's page.
     """
 
     name: str
@@ -94,7 +94,7 @@ LISTS = [
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("back")
     seed_small(folder / "console.db", folder / "runs", time.time())
-    # More instances than one page of their list holds.
+    # More instances than fit on one page of the list.
     seed_big(folder / "console.db", time.time(), 120)
     return folder / "console.db"
 
@@ -115,7 +115,7 @@ def open_by_keyboard(page: Page, of: List, row: pd.Series) -> None:
 
 
 @pytest.mark.parametrize("of", LISTS, ids=[of.name for of in LISTS])
-def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
+def test_back_from_a_row_returns_to_the_filtered_list_and_forward_to_the_row(
     of: List, address: str, record: Path, watched: Page
 ) -> None:
     page, tab = watched, Tab(watched, address)
@@ -150,7 +150,7 @@ def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
     assert tab.troubles == []
 
 
-def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Page) -> None:
+def test_back_from_a_link_returns_to_the_previous_page_in_its_state(address: str, watched: Page) -> None:
     page, tab = watched, Tab(watched, address)
     tab.load("/rollouts", "Rollouts")
     only_instances(page)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console in a real headless Chromium: the timeline answers the pointer, and nothing leaves the machine."""
+"""The console in a headless Chromium: the timeline reacts to the pointer, and no request leaves the machine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.browser
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-# The first of this file on purpose: a deep link is the server's first visit. With the pages in a folder named `pages`
-# Streamlit ran it without app.py, and the navigation was missing.
-def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched: Page) -> None:
+# This test is the first on purpose: the server's first visit is a deep link. With a folder named `pages`, Streamlit
+# ran such a page without app.py, and the navigation was missing.
+def test_hovering_over_a_target_in_the_timeline_shows_its_name(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
     bars = page.locator(".js-plotly-plot .barlayer .point path")
     bars.first.wait_for(timeout=90_000)
-    # Of the bars of runs: the thin one before each is its waiting, which has no label.
+    # The bars of runs; the thin bar before each is the waiting time, which has no label.
     boxes = [box for box in (one.bounding_box() for one in bars.all()) if box and box["height"] > 8]
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -38,7 +38,7 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched:
     assert page.locator("[data-testid=stSidebar]").count() == 0
 
 
-def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(address: str, watched: Page) -> None:
+def test_a_click_in_a_list_opens_the_rollout_and_its_address_can_be_shared(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollouts?rollouts_scope=fleet&rollouts_status=partial")
     page.get_by_text("1 rollout", exact=True).wait_for(timeout=90_000)
@@ -47,7 +47,7 @@ def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(add
     assert page.url == f"{address}/rollout?id={FLEET}"
 
 
-def test_hostile_text_does_nothing_in_a_browser(address: str, watched: Page) -> None:
+def test_hostile_text_has_no_effect_in_a_browser(address: str, watched: Page) -> None:
     page = watched
     for path, heading in (
         (f"/operation?id={RUN}", "rolling_redeploy"), (f"/run?id={RUN}", "rolling_redeploy,"),
@@ -69,7 +69,7 @@ def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: 
     page.get_by_text("1,200 events, newest first").wait_for(timeout=90_000)
     table = page.locator(".st-key-pivot_source [data-testid=stDataFrame]")
     table.locator("canvas").first.wait_for(timeout=90_000)
-    # The first row's column of what was denied.
+    # The column of denied events in the first row.
     click_cell(page, table, 660, 50, "audit_outcome=")
     assert "audit_source=mcp" in page.url and "audit_outcome=denied" in page.url
     page.get_by_text("1,200 events, newest first").wait_for(state="hidden", timeout=90_000)
@@ -80,19 +80,19 @@ def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: 
     page.get_by_text(shown, exact=True).wait_for(timeout=90_000)
 
 
-def test_the_server_listens_on_loopback_alone_and_refuses_foreign_names(address: str) -> None:
+def test_the_server_listens_on_loopback_only_and_refuses_foreign_host_names(address: str) -> None:
     port = int(address.rpartition(":")[2])
     listening = Path("/proc/net/tcp").read_text()
     mine = [line.split()[1] for line in listening.splitlines()[1:] if line.split()[1].endswith(f":{port:04X}")]
     assert any(local.startswith("0100007F:") for local in mine)
     assert not any(local.startswith("00000000:") for local in mine)
-    # A foreign page whose name was pointed here (DNS rebinding) gets no session.
+    # A foreign page whose name resolves to this machine (DNS rebinding) gets no session.
     assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
     assert upgrade_answer(port, f"127.0.0.1:{port}").startswith("HTTP/1.1 101")
 
 
 def upgrade_answer(port: int, host: str) -> str:
-    """The first line that the server's WebSocket answers to a page of ``host``."""
+    """The first line of the WebSocket's answer to a page of ``host``."""
     request = (
         f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every page in a real Chromium: at 0, 24 and 20,000 targets, without an error on the page or in the browser's log."""
+"""Every page in a Chromium with 0, 24 and 20,000 targets, without an error on the page or in the browser's console."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.console.support.served import serving
 pytestmark = pytest.mark.browser
 
 MANY = ident(9, 0x4D04ED99)
-# Page: its heading and, at each size, its query and a text that only its data can give.
+# Page: its heading and, for each size, its query and a text that only appears with data.
 Shown = dict[str, tuple[str, str, str]]
 
 EMPTY: Shown = {
@@ -72,7 +72,7 @@ LARGE: Shown = {
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the three databases, each beside the run logs it was made from."""
+    """A folder with the three databases, each with its run logs."""
     folder = tmp_path_factory.mktemp("sizes")
     now = time.time()
     for size in ("empty", "small", "large"):
@@ -88,15 +88,15 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("size", "shown"), [("empty", EMPTY), ("small", SMALL), ("large", LARGE)])
-def test_every_page_without_an_error(size: str, shown: Shown, databases: Path, browser: Browser) -> None:
-    assert sorted(shown) == sorted(declared_pages()), "a page of console/app.py is not looked at here, or is no more"
+def test_every_page_opens_without_an_error(size: str, shown: Shown, databases: Path, browser: Browser) -> None:
+    assert sorted(shown) == sorted(declared_pages()), "a page of console/app.py is missing here, or no longer exists"
     failures = []
     with serving(databases / size / "console.db", databases / size / "runs") as served:
         opened = browser.new_page(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
         tab = Tab(opened, served.url)
         for number, page in enumerate(declared_pages()):
             heading, query, expected = shown[page]
-            # The pages of one thing are opened by a link from elsewhere, the large ones from the page before.
+            # Pages of a single object are opened by a direct link, the large ones from the previous page.
             go = tab.load if not number or (size != "large" and query) else tab.turn
             took = go(place(page, query), heading)
             print(f"{size:6}{page:12}{took:6.2f} s")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Script and markup in every text of the record: on each page of a real Chromium it is text, and only text."""
+"""Scripts and markup in every text of the record: on each page of a Chromium they are only text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
-# Page: its heading, its query, and the fields whose text is whole on it.
+# Page: its heading, its query, and the fields whose complete text it shows.
 SHOWN: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "overview": ("Overview", "", ("errorb", "user", "version")),
     "operations": ("Operations", "", ("user",)),
@@ -49,7 +49,7 @@ SHOWN: dict[str, tuple[str, str, tuple[str, ...]]] = {
 # Markup that took effect, wherever it came from.
 EFFECTS = (
     'a[href^="javascript"]',
-    # A link to a page of the console may carry the text.
+    # A link to a page of the console may contain the text.
     '[href*="203.0.113.9"]:not([href^="./"])',
     'img[src="x"]',
     '[src*="203.0.113.9"]',
@@ -60,8 +60,8 @@ EFFECTS = (
     "tspan[style*='bold']:text-is('b')",
     "[data-testid=stIconMaterial]:text-is('bolt')",
 )
-# Texts that begin as the hostile ones do and do not go on so. Charts cut and wrap theirs, so less is asked of them;
-# a cell may hold JSON.
+# Texts that start like the hostile ones but continue differently. Charts shorten and wrap texts, so their check is
+# weaker; a cell may contain JSON.
 BROKEN = """([token, markup]) => {
   const wrong = [];
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -97,7 +97,7 @@ def tab(hostile_console: str, browser: Browser) -> Iterator[Tab]:
 
 
 def effects(tab: Tab) -> list[str]:
-    """What of the markup did anything at all."""
+    """The hostile markup that had any effect."""
     found = [selector for selector in EFFECTS if tab.page.locator(selector).count()]
     if tab.page.evaluate("window.hit"):
         found.append("a script ran")
@@ -105,7 +105,7 @@ def effects(tab: Tab) -> list[str]:
     return found + tab.troubles
 
 
-def test_on_every_page_it_is_text(tab: Tab) -> None:
+def test_hostile_text_is_only_text_on_every_page(tab: Tab) -> None:
     assert sorted(SHOWN) == sorted(declared_pages())
     failures = []
     for number, page in enumerate(declared_pages()):
@@ -117,14 +117,14 @@ def test_on_every_page_it_is_text(tab: Tab) -> None:
             tab.page.keyboard.press("Escape")
         failures += [f"{page}: {text}" for text in effects(tab)]
         tab.troubles.clear()
-        # Streamlit spells this sign so where Markdown has code.
+        # Streamlit escapes this character in Markdown code.
         text = tab.says().replace(":material_", ":material/")
         failures += [f"{page}: {field} is not there" for field in fields if hostile(field) not in text]
         assert "hxq-" in text or page in ("rollouts", "record"), f"{page} shows no text of the record's"
     assert failures == [], "\n".join(failures)
 
 
-def test_under_the_pointer_it_is_text(tab: Tab) -> None:
+def test_hostile_text_is_only_text_in_hover_labels(tab: Tab) -> None:
     tab.load(place("rollout", f"id={NOW}"), "Rollout, fleet")
     bars = tab.page.locator(".js-plotly-plot .barlayer .point path")
     bars.first.wait_for(timeout=90_000)

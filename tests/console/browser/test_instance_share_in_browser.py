@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the page of an instance lists, taken along from a real browser: all rows, not only the page that is shown."""
+"""Downloads of the lists on an instance's page in a browser: all rows, not only those that are shown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def address(database: Path) -> Iterator[str]:
 
 
 def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
-    """The name and text of a file that the list's menu gives."""
+    """The name and text of a file from the list's menu."""
     menu = page.locator(f".st-key-{of}_share").get_by_role("button", name="Share")
     body = page.locator("[data-testid=stPopoverBody]")
     name, content = downloaded(page, menu, body.get_by_role("button", name=kind, exact=True))
@@ -59,16 +59,18 @@ def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
     return name, content.decode()
 
 
-def test_each_list_of_an_instance_is_a_file_with_all_its_rows(database: Path, address: str, watched: Page) -> None:
+def test_each_list_of_an_instance_can_be_downloaded_with_all_its_rows(
+    database: Path, address: str, watched: Page
+) -> None:
     page = watched
     page.goto(f"{address}/instance?id={INSTANCE}")
     page.get_by_text("Versions seen over time").wait_for(timeout=90_000)
 
     name, text = file_of(page, "instance-actions", "CSV")
     assert name.startswith("fleetops-instance-actions-") and name.endswith(".csv")
-    told = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert len(told) == frames.LIST_PAGE + 30
-    assert told[0]["created_at"].endswith("Z") and HOSTILE in {row["message"] for row in told}
+    downloaded = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(downloaded) == frames.LIST_PAGE + 30
+    assert downloaded[0]["created_at"].endswith("Z") and HOSTILE in {row["message"] for row in downloaded}
 
     _name, text = file_of(page, "instance-rollouts", "JSON lines")
     stored = rows(database, "SELECT rollout_id FROM rollout_targets WHERE instance_id = ?", INSTANCE)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deep link over a login in a real headless Chromium: the same view after it, once, and never anywhere else."""
+"""A deep link with a login in a headless Chromium: the same view after the login, once, and no other page."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def kept(page: Page) -> str | None:
 
 
 def open_with(page: Page, site: Site, path: str, value: str) -> None:
-    """Open a page in a tab that keeps ``value``, and wait until the page has taken it."""
+    """Open a page in a tab that stores ``value``, and wait until the page has consumed it."""
     page.evaluate("([name, value]) => sessionStorage.setItem(name, value)", [WANTED, value])
     page.goto(site.url + path)
     page.wait_for_function("name => sessionStorage.getItem(name) === null", arg=WANTED, timeout=90_000)
 
 
 def wanted(page: object, query: object, age: float = 0.0) -> str:
-    """An address as the tab keeps it, ``age`` seconds old."""
+    """An address as the tab stores it, ``age`` seconds old."""
     return json.dumps({"page": page, "query": query, "at": (time.time() - age) * 1000})
 
 
-def test_a_deep_link_is_the_same_view_after_the_login_and_a_second_login_leads_to_the_first_page(
+def test_a_deep_link_is_restored_after_the_login_and_a_second_login_leads_to_the_first_page(
     site: Site, page: Page
 ) -> None:
     first, second = target_ids(site)[:2]
@@ -71,7 +71,7 @@ def test_a_deep_link_is_the_same_view_after_the_login_and_a_second_login_leads_t
     assert page.url == f"{site.url}/"
 
 
-def test_what_else_the_tab_keeps_leads_nowhere(site: Site, page: Page) -> None:
+def test_an_invalid_stored_address_leads_nowhere(site: Site, page: Page) -> None:
     sign_in(page, site, "viewer", "/rollouts?rollouts_scope=fleet")
     rollouts = wanted("rollouts", "?rollouts_scope=fleet")
     for value in (
@@ -91,7 +91,7 @@ def test_what_else_the_tab_keeps_leads_nowhere(site: Site, page: Page) -> None:
         page.wait_for_timeout(700)
         assert page.url == f"{site.url}/", value
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    # Somebody who opens another link with a session wants that one.
+    # If another link is opened in a session, that link wins.
     open_with(page, site, "/runs?runs_q=x", rollouts)
     page.wait_for_timeout(3000)
     assert page.url == f"{site.url}/runs?runs_q=x"
@@ -99,7 +99,7 @@ def test_what_else_the_tab_keeps_leads_nowhere(site: Site, page: Page) -> None:
     page.get_by_role("heading", name="Overview").wait_for(timeout=90_000)
     page.wait_for_timeout(700)
     assert page.url == f"{site.url}/"
-    # The same value without its faults is followed.
+    # The corrected value is followed.
     open_with(page, site, "/", rollouts)
     page.get_by_role("heading", name="Rollouts", exact=True).wait_for(timeout=90_000)
     assert page.url == f"{site.url}/rollouts?rollouts_scope=fleet"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The timeline in a browser: chart, table and address share one selection; a page is live only while it is seen."""
+"""The timeline in a browser: chart, table and address share a selection; a page refreshes only while it is visible."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(record: Path) -> Iterator[str]:
-    """A served console over a fleet of 24 and a rollout of 2,000."""
+    """A served console with a fleet of 24 and a rollout of 2,000."""
     with serving(record, record.parent / "runs") as served:
         yield served.url
 
 
-def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(address: str, watched: Page) -> None:
+def test_chart_table_and_address_share_a_selection_and_the_link_restores_it(address: str, watched: Page) -> None:
     page = watched
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={FLEET}&axis=Elapsed&sort=Start")
-    # A click in the chart ticks the table's row.
+    # A click in the chart ticks the row of the table.
     click(page, bar_of(page, "agent-00001."))
     settled(page, 1)
     assert [host[:11] for host in ticked(page)] == ["agent-00001"]
-    # A tick in the table frames the chart's bar.
+    # A tick in the table outlines the bar in the chart.
     page.locator("[data-testid=stDataFrame]").first.click(position={"x": 18, "y": 48 + 2 * 33})
     settled(page, 2)
     assert [host[:11] for host in ticked(page)] == ["agent-00001", "agent-00002"]
-    # The same click again takes away what it added.
+    # A second click removes what the first one added.
     click(page, bar_of(page, "agent-00001."))
     settled(page, 1)
     click(page, bar_of(page, "agent-00001."))
     settled(page, 2)
-    # A box in the chart adds all that it touches.
+    # A box in the chart adds all bars that it touches.
     page.locator("[data-title='Box Select']").first.click()
     first, last = bar_of(page, "agent-00004.").bounding_box(), bar_of(page, "agent-00006.").bounding_box()
     assert first is not None and last is not None
@@ -85,7 +85,7 @@ def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(a
     settled(page, 0)
 
 
-def test_rows_are_selected_by_keyboard_one_after_the_other(address: str, watched: Page) -> None:
+def test_several_rows_can_be_selected_by_keyboard(address: str, watched: Page) -> None:
     page = watched
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={FLEET}&sort=Start")
@@ -102,7 +102,7 @@ def test_rows_are_selected_by_keyboard_one_after_the_other(address: str, watched
         assert [host[:11] for host in ticked(page)] == hosts
 
 
-def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_leads_to_its_instance(
+def test_dragging_over_the_chart_of_2000_targets_selects_the_window_and_a_row_links_to_its_instance(
     address: str, watched: Page
 ) -> None:
     page = watched
@@ -134,10 +134,10 @@ def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_le
     page.get_by_role("heading", name=host_name(3)).wait_for(timeout=90_000)
 
 
-def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_request(
+def test_a_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_request(
     address: str, record: Path, page: Page
 ) -> None:
-    # Not ``watched``: Plotly itself reports an error for a chart that is replaced under the pointer.
+    # Not ``watched``: Plotly reports an error for a chart that is replaced under the pointer.
     page.set_viewport_size({"width": 1400, "height": 2400})
 
     def sync() -> None:
@@ -182,12 +182,12 @@ def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_da
     expect(until).not_to_have_text(shown_until, timeout=90_000)
 
 
-def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
+def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
     address: str, record: Path, watched: Page
 ) -> None:
     page = watched
     with open_store(record) as store:
-        # Live is what was read lately, and the tests before this one take their time.
+        # Only recently read data is live, and the previous tests take a while.
         store.put_cursor(Cursor("api", TENANT, last_ok_at=time.time()))
     asked: list[float] = []
     page.on("websocket", lambda line: line.on("framesent", lambda _frame: asked.append(time.monotonic())))
@@ -198,19 +198,19 @@ def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
     live.wait_for(timeout=90_000)
 
     def goes_on() -> None:
-        """Wait until the page has asked for itself twice more."""
+        """Wait until the page has refreshed twice more."""
         goal, deadline = len(asked) + 2, time.monotonic() + 90
         while len(asked) < goal:
             assert time.monotonic() < deadline, "the page does not refresh itself"
             page.wait_for_timeout(100)
 
     def rests() -> None:
-        """Wait until the page has asked for nothing over one and a half of its intervals; it must come soon."""
+        """Wait until the page has not refreshed for one and a half intervals, which must happen soon."""
         before, deadline = -1, time.monotonic() + 120
         while before < len(asked):
-            assert time.monotonic() < deadline, "the page goes on asking"
+            assert time.monotonic() < deadline, "the page keeps refreshing itself"
             before = len(asked)
-            # By the page's own clock: while it is busy drawing it asks for nothing either.
+            # By the clock of the page: while it is busy drawing, it does not refresh either.
             page.evaluate("wait => new Promise(done => setTimeout(done, wait))", 1500 * REFRESH_SECONDS)
             page.wait_for_timeout(200)
 
@@ -224,7 +224,7 @@ def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
         )
 
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
-    # Opened in a tab behind this one: it was hidden before anything listened, and no event says so.
+    # Opened in a background tab: it was hidden before a listener existed, and no event reports it.
     rests()
     seen("visible")
     goes_on()
@@ -234,7 +234,7 @@ def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
     goes_on()
 
     with open_store(record) as store:
-        # Read later than what is stored of it, as the store takes nothing older.
+        # Read later than the stored data, since the store ignores older reads.
         store.put_rollouts([fleet_rollout(OPEN, 24, 3, time.time() - 100)])
     expect(live).to_be_hidden(timeout=90_000)
     assert "API data as of" in (page.locator("[data-testid=stCaptionContainer]").first.text_content() or "")

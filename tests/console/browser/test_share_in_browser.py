@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sharing a view in a real browser: the file holds what the filters show, the link opens the same view again."""
+"""Sharing a view in a browser: the file contains the filtered rows, and the link opens the same view."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def file_as(page: Page, name: str) -> tuple[str, bytes]:
     return downloaded(page, menu(page), page.get_by_role("button", name=name, exact=True))
 
 
-def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
+def test_files_contain_the_filtered_rows_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
@@ -56,7 +56,7 @@ def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(addre
     page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
 
 
-def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page) -> None:
+def test_a_rollout_links_to_its_comparison_and_back(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollout?id={OPEN}&why=Where+time+went")
     page.get_by_text("Slowest targets").wait_for(timeout=90_000)
@@ -66,7 +66,7 @@ def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page)
     assert f"a={FLEET}&b={OPEN}" in page.url
     page.get_by_role("button", name="Swap").click()
     page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=90_000)
-    # The address changes before the page is drawn anew: the link is that of the swapped one.
+    # The address changes before the page is redrawn: the link belongs to the swapped comparison.
     page.locator(f"dt:has-text('Before') + dd a[href*='id={OPEN}']").click(timeout=90_000)
     page.wait_for_url(f"**/operation?id={OPEN}*", timeout=90_000)
     page.get_by_role("heading", name="fleet rollout").wait_for(timeout=90_000)

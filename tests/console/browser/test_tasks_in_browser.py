@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody on duty asks, each from Overview: the answer is there after so many clicks."""
+"""Questions of somebody on duty, each starting on Overview: the answer is found with a limited number of clicks."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Person:
-    """Somebody who has Overview open, clicks and reads; ``clicks``: how often."""
+    """Somebody who starts on Overview, clicks and reads. ``clicks``: the number of clicks."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.tab, self.clicks = page, Tab(page, address), 0
         self.tab.load("/", "Overview")
 
     def click(self, what: Locator, heading: str = "") -> None:
-        """Click; with a heading, until the page of that heading is there."""
+        """Click. With a heading, wait until its page is shown."""
         what.click(timeout=LATEST)
         self.clicks += 1
         if heading:
@@ -62,7 +62,7 @@ class Person:
         return self.page.get_by_test_id("stTopNavLink").filter(has_text=name)
 
     def reads(self, *texts: str) -> None:
-        """All of these are on the page, in view of who scrolls down only."""
+        """Check that the page shows all texts, visible by scrolling down only."""
         for text in texts:
             expect(self.page.get_by_test_id("stMain")).to_contain_text(text, timeout=LATEST)
 
@@ -79,18 +79,18 @@ def row_of(page: Page, text: str) -> Locator:
     return page.locator(".fo-table tbody tr").filter(has_text=text).first
 
 
-def test_is_the_fleet_well_what_runs_and_why_did_the_last_run_stop(person: Person) -> None:
+def test_overview_shows_the_health_of_the_fleet_what_runs_and_why_the_last_run_stopped(person: Person) -> None:
     page = person.page
     person.reads("7 of 8 healthy", "1 degraded", "Runtime, published 2.5.0", "3 of 8 up to date")
-    # What runs now, who started it and how far it is.
+    # What runs now, who started it, and its progress.
     running = page.locator(".fo-card").filter(has_text="started").first
     for text in ("rolling_redeploy to 2.5.0", "by ops", "batch 2 of 4", "2 updated", "4 waiting", HOSTS[2]):
         expect(running).to_contain_text(text)
-    # The last one that ended, with its numbers and why.
+    # The last operation that ended, with its numbers and reason.
     stopped = page.locator(f".fo-table tr:has(a[href='./operation?id={STOPPED}'])")
     for text in ("stopped", "3 updated, 1 failed, 4 not touched", WHY):
         expect(stopped).to_contain_text(text)
-    # All of this without scrolling: the list of operations begins on the first screen.
+    # All of this without scrolling: the list of operations starts on the first screen.
     box = page.get_by_role("heading", name="Operations", exact=True).bounding_box()
     assert box is not None and box["y"] < 900
     assert person.clicks == 0
@@ -99,7 +99,7 @@ def test_is_the_fleet_well_what_runs_and_why_did_the_last_run_stop(person: Perso
     assert person.clicks == 1
 
 
-def test_which_instances_run_behind_the_published_runtime(person: Person) -> None:
+def test_the_instances_behind_the_published_runtime_are_found(person: Person) -> None:
     person.click(person.link("5 behind the published version", ".fo-strip"), "Instances")
     person.reads("5 of 8 instances", "2.4.0 → 2.5.0")
     hosts = person.page.locator(".fo-table tbody td.fo-host").all_inner_texts()
@@ -107,7 +107,7 @@ def test_which_instances_run_behind_the_published_runtime(person: Person) -> Non
     assert person.clicks == 1
 
 
-def test_who_ran_what_yesterday(person: Person) -> None:
+def test_yesterdays_operations_and_who_started_them_are_found(person: Person) -> None:
     person.click(person.menu("Operations"), "Operations")
     when = person.page.get_by_role("textbox", name="When (UTC)")
     person.click(when)
@@ -120,7 +120,7 @@ def test_who_ran_what_yesterday(person: Person) -> None:
     assert person.clicks == 2
 
 
-def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> None:
+def test_the_events_of_an_instance_within_ten_minutes_are_found(person: Person) -> None:
     person.click(person.menu("Instances"), "Instances")
     person.click(person.link(HOSTS[1], ".fo-table"), HOSTS[1])
     when = person.page.get_by_role("textbox", name="When (UTC)")
@@ -130,14 +130,14 @@ def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> No
     person.reads("4 entries from ")
     rows = person.page.get_by_role("region", name="What happened, newest first").locator("tbody tr")
     expect(rows).to_have_count(4, timeout=LATEST)
-    told = [" ".join(text.split()) for text in rows.all_inner_texts()]
-    for text, kind in zip(told, ("health", "audit", "health", "playbook"), strict=True):
+    events = [" ".join(text.split()) for text in rows.all_inner_texts()]
+    for text, kind in zip(events, ("health", "audit", "health", "playbook"), strict=True):
         assert f" {kind} " in text
-    assert "10:04:00" in told[1] and "error" in told[1] and "reboot" in told[3] and "jon" in told[3]
+    assert "10:04:00" in events[1] and "error" in events[1] and "reboot" in events[3] and "jon" in events[3]
     assert person.clicks == 3
 
 
-def test_the_last_two_operations_compared(person: Person) -> None:
+def test_the_last_two_operations_can_be_compared(person: Person) -> None:
     person.click(person.link("Compare the last two"), "Compare two operations")
     person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"), timeout=LATEST)
     person.reads("8 instances, matched by id or host name", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
@@ -146,25 +146,25 @@ def test_the_last_two_operations_compared(person: Person) -> None:
     assert person.clicks == 1
 
 
-def test_from_an_audit_error_to_the_operation_of_that_time(person: Person) -> None:
+def test_an_audit_error_leads_to_the_operation_of_that_time(person: Person) -> None:
     person.click(person.menu("Audit"), "Audit")
     error = row_of(person.page, "error")
     expect(error).to_contain_text("10:04:00", timeout=LATEST)
     person.click(error.get_by_role("link").first, "Operations")
-    # It began before the minutes that the link names.
+    # It began before the minutes in the link.
     person.page.wait_for_url(re.compile("operations_when="), timeout=LATEST)
     person.reads("1 operation, newest first")
     expect(person.page.locator(f".fo-table a[href='./operation?id={YESTERDAY}']")).to_have_count(1, timeout=LATEST)
     assert person.clicks == 2
 
 
-def test_the_failures_as_a_file(person: Person) -> None:
+def test_the_failures_can_be_downloaded(person: Person) -> None:
     person.click(person.menu("Failures"), "Failures")
     menu = person.page.get_by_role("button", name="Share").first
     person.click(menu)
     name, content = downloaded(person.page, menu, person.page.get_by_role("button", name="CSV", exact=True))
-    told = content.decode()
-    (failure,) = csv.DictReader(io.StringIO(told, newline=""))
+    text = content.decode()
+    (failure,) = csv.DictReader(io.StringIO(text, newline=""))
     assert (failure["message"], failure["failures"], failure["newest_host"]) == (REASON, "1", BAD)
     assert name.startswith("fleetops-failures-")
     assert person.clicks + 1 == 3

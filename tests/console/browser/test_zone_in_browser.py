@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Viewers in other time zones: UTC until they switch the pages to their own, and nothing for a made-up zone."""
+"""Viewers in other time zones: UTC until they switch to local time, and no effect of an invalid zone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTILE = '<img src=x onerror="window.hit=1">/../../etc/passwd'
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console over a fleet of 24 and a rollout of 2,000, the newest thing of today."""
+    """A served console with a fleet of 24 and a rollout of 2,000 from today."""
     folder = tmp_path_factory.mktemp("zones")
     seed_small(folder / "console.db", folder / "runs", time.time())
     seed_big(folder / "console.db", time.time(), 2_000)
@@ -41,7 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def viewer(browser: Browser, address: str, zone: str, script: str = "") -> Iterator[Tab]:
-    """A tab of somebody whose machine is in that zone; in the end nothing has gone wrong in it."""
+    """A tab of a viewer in that time zone. At the end, checks that no error occurred in it."""
     context = browser.new_context(timezone_id=zone, viewport={"width": 1400, "height": 1600})
     if script:
         context.add_init_script(script)
@@ -71,39 +71,39 @@ def first_tick(page: Page) -> str:
     return (page.locator(".js-plotly-plot .xaxislayer-above text").first.text_content() or "")[:8]
 
 
-def test_new_york_sees_utc_and_its_own_time_on_hover_and_utc_sees_no_more_than_utc(
+def test_a_viewer_in_new_york_sees_utc_and_local_time_on_hover_and_a_viewer_in_utc_only_utc(
     address: str, browser: Browser
 ) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for zone in (NEW_YORK, "UTC"):
         with viewer(browser, address, zone) as tab:
             tab.load(place("rollout", f"id={FLEET}"), "Rollout")
-            said = STARTED.search(hovered(tab.page))
-            assert said is not None
-            utc = datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            started = STARTED.search(hovered(tab.page))
+            assert started is not None
+            utc = datetime.strptime(started[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
             there = utc.astimezone(ZoneInfo(NEW_YORK))
             pattern = "%H:%M:%S" if there.date() == utc.date() else "%Y-%m-%d %H:%M:%S"
             own = f"({there.strftime(pattern)} {NEW_YORK})"
-            # One server, and so one cache of figures, for both.
-            assert said[2] == (own if zone == NEW_YORK else None)
+            # One server, and therefore one cache of figures, for both.
+            assert started[2] == (own if zone == NEW_YORK else None)
             assert switch(tab.page).count() == int(zone == NEW_YORK)
-            seen[zone] = said[1], first_tick(tab.page)
+            seen[zone] = started[1], first_tick(tab.page)
     # The same bar and the same axis.
     assert seen[NEW_YORK] == seen["UTC"]
 
 
-def test_who_switches_to_local_time_sees_it_on_every_page_of_the_session(address: str, browser: Browser) -> None:
+def test_after_switching_to_local_time_every_page_of_the_session_shows_it(address: str, browser: Browser) -> None:
     with viewer(browser, address, DARWIN) as tab:
         tab.load(place("rollouts"), "Rollouts")
         assert "started (UTC)" in tab.says() and DARWIN not in tab.says()
         utc = as_of(tab.says(), "UTC")
         where = tab.page.url
         tab.page.get_by_text("Local time", exact=True).click()
-        # The table comes last.
+        # The table is drawn last.
         expect(tab.page.get_by_test_id("stMain")).to_contain_text(f"started ({DARWIN})", timeout=90_000)
         tab.rest("Rollouts")
         assert as_of(tab.says(), DARWIN) - utc == timedelta(hours=9, minutes=30)
-        # A link is the same for everybody.
+        # A link is the same for all viewers.
         assert tab.page.url == where
         for page, query, heading in (("operations", "", "Operations"), ("operation", f"id={FLEET}", "fleet rollout")):
             tab.turn(place(page, query), heading)
@@ -111,7 +111,7 @@ def test_who_switches_to_local_time_sees_it_on_every_page_of_the_session(address
         tab.turn(place("operations"), "Operations")
         when = tab.page.get_by_role("textbox", name=f"When ({DARWIN})")
         when.wait_for(timeout=90_000)
-        # A period means the same to whoever opens the link, in whatever zone.
+        # A period has the same meaning in every time zone.
         when.fill("10:00 to 10:10")
         when.press("Enter")
         tab.page.wait_for_url(re.compile("operations_when=10.*Darwin"), timeout=90_000)
@@ -126,13 +126,13 @@ def test_who_switches_to_local_time_sees_it_on_every_page_of_the_session(address
 
 
 def as_of(message: str, zone: str) -> datetime:
-    """The time of the API's data that a page names, in that zone."""
+    """The time of the API's data on a page, in that zone."""
     found = re.search(rf"API data as of (\S+ \S+) {re.escape(zone)}", message)
     assert found is not None, message[:500]
     return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S")
 
 
-def test_a_drag_in_new_york_chooses_the_time_it_was_drawn_over(address: str, browser: Browser) -> None:
+def test_dragging_over_a_chart_in_local_time_selects_the_right_period(address: str, browser: Browser) -> None:
     with viewer(browser, address, NEW_YORK) as tab:
         tab.load(place("rollout", f"id={BIG}"), "Rollout")
         picture = tab.page.locator(".js-plotly-plot .nsewdrag").first
@@ -154,17 +154,17 @@ def test_a_drag_in_new_york_chooses_the_time_it_was_drawn_over(address: str, bro
         tab.rest("Rollout")
 
 
-def test_a_zone_that_nobody_knows_is_no_zone(address: str, browser: Browser) -> None:
-    told = f"""
+def test_an_unknown_time_zone_is_ignored(address: str, browser: Browser) -> None:
+    script = f"""
       const before = Intl.DateTimeFormat.prototype.resolvedOptions
       Intl.DateTimeFormat.prototype.resolvedOptions = function () {{
         window.asked = true
         return {{...before.call(this), timeZone: {HOSTILE!r}}}
       }}"""
-    with viewer(browser, address, NEW_YORK, told) as tab:
+    with viewer(browser, address, NEW_YORK, script) as tab:
         tab.load(place("rollout", f"id={FLEET}"), "Rollout")
-        said = STARTED.search(hovered(tab.page))
-        assert said is not None and said[2] is None
+        started = STARTED.search(hovered(tab.page))
+        assert started is not None and started[2] is None
         assert switch(tab.page).count() == 0
         assert tab.page.evaluate("[window.asked, window.hit]") == [True, None]
         assert "passwd" not in tab.says()

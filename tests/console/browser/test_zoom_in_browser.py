@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A zoom in the timeline is its window: it outlives selections and the page, and narrows the table."""
+"""A zoom of the timeline is its time window: it persists through selections and reloads, and filters the table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BEFORE = ident(20, 0x11)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console over fleets of 24 and 20,000."""
+    """A served console with fleets of 24 and 20,000."""
     folder = tmp_path_factory.mktemp("record")
     now = time.time()
     seed_small(folder / "console.db", folder / "runs", now)
@@ -47,8 +47,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def zoomed(page: Page, chart: int = 0, size: float = 1.0, before: list[int] | None = None) -> list[int]:
-    """Wait until the chart shows just the window of the address, another one than ``before``; an axis of ``size``
-    units a second. The window."""
+    """Wait until the chart shows the window of the address, and another one than ``before``. Returns the window.
+
+    ``size``: units of the axis in a second.
+    """
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         asked, axis = window(page), shown(page, chart)
@@ -59,7 +61,7 @@ def zoomed(page: Page, chart: int = 0, size: float = 1.0, before: list[int] | No
 
 
 def whole(page: Page, axis: list[float]) -> None:
-    """Wait until the address has no window and the chart shows ``axis``."""
+    """Wait until the address has no window and the chart shows ``axis`` again."""
     deadline = time.monotonic() + 90
     while window(page) or shown(page) != axis:
         assert time.monotonic() < deadline, (page.url, shown(page))
@@ -72,7 +74,7 @@ def height_of(page: Page, heading: str) -> float:
     return box["y"]
 
 
-def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_again(
+def test_a_zoom_of_24_targets_is_kept_with_the_selection_and_the_link_restores_both(
     address: str, watched: Page
 ) -> None:
     page = watched
@@ -86,7 +88,7 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     narrowed = page.get_by_text(re.compile(r"^\d+ of 24 targets in the window$"))
     narrowed.wait_for(timeout=90_000)
     axis = shown(page)
-    # Nothing below the chart has moved.
+    # The layout below the chart has not changed.
     assert height_of(page, "Why") == below
     for count in (1, 0, 1):
         click(page, bar_of(page, "agent-00008."))
@@ -98,8 +100,8 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     page.goto(link)
     settled(page, 1)
     assert zoomed(page) == asked and shown(page) == axis and page.url == link
-    # The way back, and once more by the tool above the chart.
-    # While a chart is replaced there are two.
+    # Reset the zoom, and then zoom and reset with the toolbar of the chart.
+    # While a chart is replaced, two exist.
     charts = page.locator(".js-plotly-plot")
     expect(charts).to_have_count(1, timeout=90_000)
     corner = charts.locator(".nsewdrag").bounding_box()
@@ -114,7 +116,7 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     page.locator("[data-title='Reset axes']").click()
     whole(page, everything)
 
-    # Another rollout begins with all of it.
+    # Another rollout starts without a zoom.
     drag(page, bar_of(page, "agent-00008."))
     zoomed(page)
     page.get_by_role("link", name="Compare with the previous rollout").click()
@@ -126,7 +128,7 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     assert window(page) == []
 
 
-def test_a_zoom_into_the_bars_of_20000_targets_narrows_the_window(address: str, watched: Page) -> None:
+def test_a_zoom_into_the_chart_of_20000_targets_narrows_the_window(address: str, watched: Page) -> None:
     page = watched
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={BIG}&window=500&window=900")
@@ -160,7 +162,7 @@ def test_a_zoom_into_the_bars_of_20000_targets_narrows_the_window(address: str, 
         assert time.monotonic() < deadline, page.url
         page.wait_for_timeout(100)
     assert len(in_address(page)) == 1 and page.url == link
-    # The picture shows all of it, zoomed or not.
+    # The exported picture shows the complete period, zoomed or not.
     assert shown(page, 1) == axis and shown(page) == picture and picture[1] - picture[0] > 3600_000
 
     sky = page.locator(".js-plotly-plot").first.locator(".nsewdrag").bounding_box()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m console` as a user types it: exit codes, one sentence for each mistake, and the pages on loopback only."""
+"""`python -m console` as a user runs it: exit codes, one sentence for each mistake, and pages on loopback only."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
         (("serve", "--port", "99999"), {}, 2, "must be a port number from 0 to 65535; it is '99999'"),
     ],
 )
-def test_mistakes_are_one_sentence(
+def test_each_mistake_is_reported_in_one_sentence(
     arguments: tuple[str, ...],
     environment: dict[str, str],
     code: int,
@@ -94,7 +94,7 @@ def test_mistakes_are_one_sentence(
     assert KEY not in output.err
 
 
-def test_a_folder_that_was_named_must_be_there_but_the_default_may_be_absent(tmp_path: Path) -> None:
+def test_a_given_folder_must_exist_but_the_default_one_may_be_missing(tmp_path: Path) -> None:
     done = console("sync", "--no-api", HOME=str(tmp_path))
     assert (done.returncode, "yet: no playbook run" in done.stderr) == (0, True)
     database = tmp_path / ".local/state/fleetops/console.db"
@@ -105,7 +105,7 @@ def test_a_folder_that_was_named_must_be_there_but_the_default_may_be_absent(tmp
     assert (done.returncode, "absent does not exist" in done.stderr) == (1, True)
 
 
-def test_a_sync_of_all_tells_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
+def test_a_sync_reports_what_it_read_and_what_it_could_not(tmp_path: Path) -> None:
     spool = tmp_path / "runs"
     spool.mkdir()
     database = tmp_path / "console.db"
@@ -134,7 +134,7 @@ def has_tables(database: Path) -> bool:
     return bool(rows(database, "SELECT 1 AS x FROM sqlite_master WHERE name = 'ingest_cursors'"))
 
 
-def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
+def test_an_interrupted_sync_says_so_and_keeps_what_it_has_read(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with running_simulator(instances=24, speed=0) as sim:
         sim.fault(match="/runtime/audit", latency_s=2.0)
@@ -145,11 +145,11 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> No
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Behind an & in a script, signals from the terminal are ignored, and that is inherited.
+            # A background process of a script ignores signals of the terminal, and so do its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 180
-        # The journal has a call once it is answered, and the audit is what comes next.
+        # The journal has a call once it is answered; the audit is read next.
         read = "SELECT 1 AS x FROM ingest_cursors WHERE source = 'api' AND last_ok_at IS NOT NULL"
         while not (database.exists() and has_tables(database) and rows(database, read)):
             assert time.monotonic() < deadline
@@ -157,7 +157,7 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> No
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _out, complaint = process.communicate(timeout=180)
-        # Of 24 instances, those under way when the signal came were asked, and no others.
+        # Of 24 instances, only those whose reads were under way at the signal were read.
         paths = [row["path"] for row in sim.journal() if "/runtime/audit" in row["path"]]
         assert len({path.removesuffix("/summary") for path in paths}) < 24
     assert process.returncode == 130
@@ -166,8 +166,8 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> No
     assert rows(database, "SELECT count(*) > 0 AS there FROM rollout_targets") == [{"there": 1}]
 
 
-def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
-    # The default place alone may be empty as yet.
+def test_the_pages_are_served_on_loopback_only(tmp_path: Path) -> None:
+    # Only the default database may be missing.
     database = tmp_path / ".local/state/fleetops/console.db"
     process = subprocess.Popen(
         [sys.executable, "-m", "console", "serve", "--port", "0"],
@@ -179,9 +179,9 @@ def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
     )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.fullmatch(r"The console is at http://127\.0\.0\.1:(\d+) \(Ctrl-C stops it\)\.\n", said)
-        assert found, said
+        first_line = process.stdout.readline()
+        found = re.fullmatch(r"The console is at http://127\.0\.0\.1:(\d+) \(Ctrl-C stops it\)\.\n", first_line)
+        assert found, first_line
         port = int(found[1])
         deadline = time.monotonic() + 180
         while True:
@@ -193,7 +193,7 @@ def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
                 assert process.poll() is None, process.stdout.read()
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-        # Loopback has many addresses: a server bound to all of them would answer here.
+        # Loopback has many addresses: a server that listens on all of them would answer here.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=5)
         taken = console("serve", "--port", str(port), HOME=str(tmp_path))
@@ -207,7 +207,7 @@ def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_settings_of_the_environment(tmp_path: Path) -> None:
+def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp_path: Path) -> None:
     home = {"HOME": "/home/ops"}
     assert load_settings(home) == Settings(
         database=Path("/home/ops/.local/state/fleetops/console.db"),
@@ -251,8 +251,8 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
             run |= {"started_at": 1795514400.0 + number, "ended_at": None}
             store.put_run(RunRows(run), Cursor("spool", f"f{number}", position=1), after=None)
     assert main(["runs", "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [(r["run_id"], r["playbook"], r["started_at"], r["ended_at"], r["hosts"]) for r in told] == [
+    listed = json.loads(capsys.readouterr().out)
+    assert [(r["run_id"], r["playbook"], r["started_at"], r["ended_at"], r["hosts"]) for r in listed] == [
         ("r1", hostile, "2026-11-24T10:00:01+00:00", None, 0),
         ("r0", "site.yml", "2026-11-24T10:00:00+00:00", None, 0),
     ]

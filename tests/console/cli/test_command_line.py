@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Commands whose output nobody reads, databases that were misspelt or are open to all, and runs in check mode."""
+"""Commands with closed output, databases with a mistyped name or open permissions, and runs in check mode."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ READING = [
 
 
 def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment: str) -> tuple[int, str]:
-    """Exit code and standard error of a command whose output nobody reads any more."""
-    # Buffered, as Python is by itself: what is written last comes out at the end.
+    """Exit code and standard error of a command whose output pipe is closed."""
+    # Buffered, as by default in Python: the last lines are written at exit.
     left_out = ("FLEETOPS_", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     read_end, write_end = os.pipe()
@@ -59,13 +59,13 @@ def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment:
 
 # reports/2026-11 D16
 @pytest.mark.parametrize("command", [*READING[:-1], ["--help"], ["sync", "--help"], ["migrate"], ["serve"]])
-def test_a_command_whose_output_nobody_reads_is_quiet(command: list[str], small: Path) -> None:
+def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], small: Path) -> None:
     database = [] if "--help" in command else ["--db", str(small)]
     assert into_a_closed_pipe(*command, *database) == (141, "")
 
 
 # reports/2026-11 D16
-def test_an_output_that_cannot_be_written_is_one_sentence(small: Path) -> None:
+def test_an_output_that_cannot_be_written_is_reported_in_one_sentence(small: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "console", "rollouts", "--format", "json", "--limit", "200", "--db", str(small)],
@@ -75,7 +75,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(small: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_command_whose_standard_streams_are_closed_runs_as_with_dev_null(small: Path, closed: str) -> None:
+def test_a_command_with_closed_standard_streams_runs_as_with_dev_null(small: Path, closed: str) -> None:
     one = f"{sys.executable} -m console"
     listed, unknown = f"{one} rollouts --db {small} {closed}", f"{one} nonsense {closed}"
     for command, code in ((listed, 0), (unknown, 2)):
@@ -86,7 +86,7 @@ def test_a_command_whose_standard_streams_are_closed_runs_as_with_dev_null(small
 
 
 # reports/2026-11 D16
-def test_a_sync_stores_all_though_nobody_reads_how_far_it_is(tmp_path: Path) -> None:
+def test_a_sync_stores_everything_even_if_its_progress_output_is_closed(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with running_simulator(instances=4, speed=0) as sim:
         arguments = ("sync", "--no-spools", "--db", str(database))
@@ -97,7 +97,9 @@ def test_a_sync_stores_all_though_nobody_reads_how_far_it_is(tmp_path: Path) -> 
 
 
 # reports/2026-11 D16
-def test_runs_say_which_of_them_were_in_check_mode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_of_runs_shows_which_of_them_were_in_check_mode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     database = tmp_path / "console.db"
     with open_store(database) as store:
         for number, flag in enumerate((1, 0, None)):
@@ -118,7 +120,7 @@ def test_runs_say_which_of_them_were_in_check_mode(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("command", [*READING, ["migrate"], ["prune", "--yes"], ["backup", "b.db"], ["retire", "x"]])
 @pytest.mark.parametrize("named_by", ["option", "variable"])
 @pytest.mark.usefixtures("environment")
-def test_a_misspelt_database_is_named_and_not_made(
+def test_a_mistyped_database_is_named_and_not_created(
     command: list[str],
     named_by: str,
     tmp_path: Path,
@@ -126,7 +128,7 @@ def test_a_misspelt_database_is_named_and_not_made(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "execve", lambda *_given: pytest.fail("it was served"))
+    monkeypatch.setattr(os, "execve", lambda *_given: pytest.fail("the console was started"))
     typo = tmp_path / "consle.db"
     if named_by == "variable":
         monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(typo))
@@ -145,7 +147,7 @@ def no_umask() -> Iterator[None]:
 
 
 def done(*arguments: str) -> object:
-    """The exit code, also of a serve that would not come back."""
+    """The exit code, also for serve, which would not return."""
     try:
         return main(arguments)
     except SystemExit as left:
@@ -159,7 +161,7 @@ def modes(folder: Path) -> dict[str, int]:
 # reports/2026-11 F11
 @pytest.mark.usefixtures("environment", "no_umask")
 @pytest.mark.parametrize("command", [["migrate"], ["serve", "--port", "0"], ["sync", "--no-api", "--quiet"]])
-def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
+def test_a_database_that_others_can_read_is_restricted_to_its_owner_with_a_message(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "execve", lambda *_given: sys.exit(0))
@@ -178,7 +180,7 @@ def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
     errors = capsys.readouterr().err
     assert errors.startswith("console: note: every account of this machine could open the database")
     assert "console.db 0644" in errors and "its mode is 0600 now" in errors
-    # Once is enough, and what a group was given by its owner stays.
+    # Reported only once, and permissions that the owner gave to a group stay.
     database.chmod(0o660)
     assert done(*command, "--db", str(database)) == 0
     assert ("every account" in capsys.readouterr().err, modes(folder)["console.db"]) == (False, 0o660)
@@ -186,7 +188,7 @@ def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
 
 # reports/2026-11 F11
 @pytest.mark.usefixtures("environment", "no_umask")
-def test_whatever_the_umask_is_what_the_console_makes_is_the_owners_alone(
+def test_files_that_the_console_creates_are_accessible_to_the_owner_only_for_any_umask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FLEETOPS_RUN_LOG_DIR")
@@ -216,7 +218,7 @@ def test_whatever_the_umask_is_what_the_console_makes_is_the_owners_alone(
     ],
 )
 @pytest.mark.usefixtures("environment")
-def test_arguments_that_cannot_be_meant_are_one_sentence(
+def test_invalid_arguments_are_each_reported_in_one_sentence(
     arguments: list[str],
     code: int,
     sentence: str,
@@ -231,7 +233,7 @@ def test_arguments_that_cannot_be_meant_are_one_sentence(
 
 
 @pytest.mark.usefixtures("environment", "no_umask")
-def test_a_pipe_or_a_device_is_no_database_and_is_left_as_it_is(
+def test_a_pipe_or_a_device_is_not_accepted_as_a_database_and_is_left_unchanged(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = tmp_path / "pipe"
@@ -247,7 +249,7 @@ def test_a_pipe_or_a_device_is_no_database_and_is_left_as_it_is(
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_database_whose_name_is_not_utf8_is_copied_and_restored(small: Path, tmp_path: Path) -> None:
+def test_a_database_with_a_name_that_is_not_utf8_is_copied_and_restored(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9 #1?")
     folder.mkdir()
     copy, database = folder / os.fsdecode(b"b\xff.db"), folder / os.fsdecode(b"c\xff.db")

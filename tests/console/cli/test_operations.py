@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m console fleet` and `operations`: what they say to people and to programs."""
+"""`python -m console fleet` and `operations`: their output for people and for programs."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "console.db"
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
     assert main(list(arguments)) == 0
     found = capsys.readouterr()
     return found.out, found.err
 
 
-def test_operations_say_what_came_of_each_and_whether_it_only_looked(
+def test_operations_are_listed_with_their_outcome_and_check_mode(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, err = told(capsys, "operations", "--db", str(database), "--format", "json")
+    out, err = output_of(capsys, "operations", "--db", str(database), "--format", "json")
     rows = {row["key"]: row for row in json.loads(out)}
     run = rows[RUN]
     assert (run["title"], run["check"], run["verdict"], run["updated"], run["failed"]) == (
         "rolling_redeploy", False, "stopped", 11, 1)  # fmt: skip
-    # The twelve rollouts that it started are its own.
+    # The twelve rollouts that the run started belong to it.
     assert len(rows) == 4
     assert err == ""
-    out, err = told(capsys, "operations", "--db", str(database), "--format", "csv", "--limit", "1")
+    out, err = output_of(capsys, "operations", "--db", str(database), "--format", "csv", "--limit", "1")
     assert len(list(csv.DictReader(io.StringIO(out)))) == 1
     assert err == "console: note: 1 of 4 shown; use --limit to show more.\n"
-    out, _err = told(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
+    out, _err = output_of(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
     head, line = out.splitlines()
     assert head.split()[:4] == ["started_at", "title", "check", "to_version"]
     assert line.split()[1:3] == ["rolling_redeploy", "no"]
     assert HOSTILE in line
-    # A run is judged in the same words where only runs are listed.
-    (listed,) = [r for r in json.loads(told(capsys, "runs", "--db", str(database), "--format", "json")[0])
+    # The list of runs has the same verdict.
+    (listed,) = [r for r in json.loads(output_of(capsys, "runs", "--db", str(database), "--format", "json")[0])
                  if r["run_id"] == RUN]  # fmt: skip
     assert (listed["status"], listed["verdict"], listed["why"]) == ("failed", run["verdict"], run["why"])
     with pytest.raises(SystemExit):
@@ -64,24 +64,28 @@ def test_operations_say_what_came_of_each_and_whether_it_only_looked(
     assert "invalid choice: 'fine'" in capsys.readouterr().err
 
 
-def test_the_fleet_in_words_and_as_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _err = told(capsys, "fleet", "--db", str(database))
+def test_the_state_of_the_fleet_is_printed_as_text_and_as_json(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _err = output_of(capsys, "fleet", "--db", str(database))
     lines = out.splitlines()
     assert lines[0] == "http://127.0.0.1:1: 36 instances"
-    said = {line[2:12].strip(): line[13:] for line in lines[1:]}
-    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check was ")
-    assert said["Updates"] == "runtime on 4; 16 not read."
-    assert said["In flight"] == "3 of at most 2."
-    assert said["Window"].startswith("The maintenance window (") and " is open" in said["Window"]
-    assert said["Last 24 h"] == "4 operations: 1 running, 1 complete, 1 stopped, 1 lost."
-    (fleet,) = json.loads(told(capsys, "fleet", "--db", str(database), "--format", "json")[0])
+    lines_by_label = {line[2:12].strip(): line[13:] for line in lines[1:]}
+    assert lines_by_label["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check was ")
+    assert lines_by_label["Updates"] == "runtime on 4; 16 not read."
+    assert lines_by_label["In flight"] == "3 of at most 2."
+    assert lines_by_label["Window"].startswith("The maintenance window (") and " is open" in lines_by_label["Window"]
+    assert lines_by_label["Last 24 h"] == "4 operations: 1 running, 1 complete, 1 stopped, 1 lost."
+    (fleet,) = json.loads(output_of(capsys, "fleet", "--db", str(database), "--format", "json")[0])
     assert (fleet["instances"], fleet["health"]["healthy"], fleet["operations"]["lost"]) == (36, 19, 1)
     assert fleet["api_at"].endswith("+00:00")
 
 
-def test_a_record_of_no_tenant_says_how_to_read_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_tenant_in_the_record_the_message_says_how_to_read_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with open_store(tmp_path / "console.db"):
         pass
-    out, err = told(capsys, "fleet", "--db", str(tmp_path / "console.db"))
+    out, err = output_of(capsys, "fleet", "--db", str(tmp_path / "console.db"))
     assert out == ""
     assert err.startswith("console: note: the API was never read. Read it with: ")

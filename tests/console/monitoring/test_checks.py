@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is stuck, which failures are one, and what monitoring is told of it."""
+"""Stuck redeploys, grouping of failures, and what the command check reports to monitoring."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NOW = 1795514400.0  # 10:00 UTC
 
 @pytest.mark.parametrize("seconds", [59.0, 61.0, 299.0, 301.0])
 @pytest.mark.parametrize("tolerance", [60.0, 300.0])
-def test_a_check_and_a_sync_agree_on_which_clock_was_ahead(
+def test_check_and_sync_agree_on_which_clock_was_ahead(
     tolerance: float, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.record.clocks.TOLERANCE", tolerance)
@@ -88,7 +88,7 @@ def stuck(path: Path, now: float = NOW, rules: StuckRules | None = None) -> list
     return [(r["rule"], r["targets"], r["host"]) for r in found.to_dict("records")]
 
 
-def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path) -> None:
+def test_a_redeploy_in_progress_is_stuck_if_it_is_far_slower_than_usual_for_its_scope(tmp_path: Path) -> None:
     path, created = tmp_path / "console.db", NOW - 9000
     fast, slow = ident(1, 0xA1), ident(2, 0xA2)
     quick = [target(n, fast, "succeeded", created, created, created + 60) for n in range(20)]
@@ -107,11 +107,11 @@ def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path)
             scope="fleet",
         ),
     )  # fmt: skip
-    # 20 minutes: more than the 10 that instances get, less than three times the fleet's 15.
+    # 20 minutes: more than the limit of 10 for single instances, less than three times the fleet's 15.
     assert stuck(path) == [("in progress", 1, host_name(30))]
     assert len(stuck(path, rules=StuckRules(slower=1))) == 2
     assert stuck(path, rules=StuckRules(at_least=1500)) == []
-    # Known as of the newest look at the API, whatever the clock says since.
+    # As of the newest read of the API, whatever the current time is.
     put(path, api_at=NOW - 700)
     assert stuck(path) == []
 
@@ -127,7 +127,7 @@ def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path)
         (window(9, 17), 0, 7200, 0, True),
         (window(12, 17), 0, 7200, 0, False),
         (window(22, 5), 0, 7200, 0, False),
-        # The window opened just now: nobody is late yet.
+        # The window has just opened: nothing is late yet.
         (window(10, 17), 0, 7200, 0, False),
         # Without a valid limit nothing may be started, so nothing is late.
         (None, 0, 120, 0, False),
@@ -135,7 +135,7 @@ def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path)
         (window(0, 0, 0), 0, 120, 0, False),
     ],
 )
-def test_queued_is_stuck_when_it_is_due_and_could_start(
+def test_a_queued_redeploy_is_stuck_if_it_is_due_and_could_start(
     policy: dict[str, object] | None, active: int, waited: float, countdown: float, expected: bool, tmp_path: Path
 ) -> None:
     path, rollout, created = tmp_path / "console.db", ident(1, 0xA1), NOW - waited
@@ -154,7 +154,7 @@ def test_queued_is_stuck_when_it_is_due_and_could_start(
 
 
 @given(st.integers(0, 23), st.integers(0, 23), st.integers(0, 14 * 24 * 4))
-def test_when_a_window_opened(start: int, end: int, quarter: int) -> None:
+def test_the_time_when_a_window_opened_is_found(start: int, end: int, quarter: int) -> None:
     at, hours = 1_000 * DAY + quarter * 900.0, Window(start, end)
     opened = opened_at(hours, at)
     assert (opened is None) == (not hours.is_open(at))
@@ -163,7 +163,7 @@ def test_when_a_window_opened(start: int, end: int, quarter: int) -> None:
         assert hours.is_open(opened) and not hours.is_open(opened - HOUR / 2)
 
 
-def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path) -> None:
+def test_uncertain_and_lost_redeploys_count_until_a_newer_one_succeeds(tmp_path: Path) -> None:
     path, one, created = tmp_path / "console.db", ident(1, 0xA1), NOW - 5000
     doubt = target(1, one, "uncertain", created, created, created + 60, error_message=f"worker\nlost {HOSTILE}")
     put(path, rollout_read(one, [doubt], "partial", created, created + 60))
@@ -173,7 +173,7 @@ def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path)
     assert stuck(path) == [("lost", 0, "c1"), ("uncertain", 1, host_name(1))]
     assert stuck(path, NOW + 15 * DAY) == []
     assert (vitals(path, NOW).uncertain, vitals(path, NOW).lost) == (1, 1)
-    # It has recovered: it was asked later, and runs what is published. The overview says the same.
+    # It has recovered: a later read shows the published version. The overview agrees.
     with sqlite3.connect(path) as conn:
         conn.execute(
             "INSERT INTO instance_state (tenant, instance_id, runtime_current, runtime_available)"
@@ -194,7 +194,7 @@ def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path)
     assert stuck(path) == []
 
 
-def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_path: Path) -> None:
+def test_failures_of_targets_and_playbooks_with_the_same_message_are_grouped(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     reads = []
     for number, at in enumerate((NOW - 40 * DAY, NOW - 500)):
@@ -212,7 +212,7 @@ def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_
     }  # fmt: skip
     run = {"run_id": "r", "source": "callback", "status": "failed", "started_at": NOW - 200}
     with open_store(path) as store:
-        # The report of the run fails for the instance once more.
+        # The report of the run fails for the same instance again.
         twice = [{**result, "counter": 2, "ended_at": NOW - 110}, result]
         store.put_run(RunRows(run, results=twice), Cursor("spool", "f", position=1), after=None)
     first, second = failures_by_message(path).to_dict("records")
@@ -224,13 +224,13 @@ def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_
     recent = failures_by_message(path, since=NOW - DAY)
     assert recent["failures"].tolist() == [4, 1]
     assert len(failures_by_message(path, most=1)) == 1
-    # What is looked for is found in any of the failures, whatever others of the same message say.
+    # The search finds a group if any of its failures matches.
     texts = {host_name(1): [4], "WITHIN 102 s": [4], "within # s": [4], host_name(7): [1], "%": []}
     for search, hosts in texts.items():
         assert failures_by_message(path, most=1, search=search)["hosts"].tolist() == hosts, search
 
 
-# Judging
+# Judging figures
 
 NOTHING = Backlog()
 QUIET = Vitals(NOW, NOW, None, 0, 0, 0, 0, 0, NOW)
@@ -259,7 +259,7 @@ def test_each_figure_is_judged_by_its_limits() -> None:
     }
     off = {figure.name: Limits(None, None) for figure in FIGURES}
     assert levels(bad, Backlog(unread=2 << 20), off) == {}
-    # What was never used is no alarm, unless nothing ever was.
+    # An unused source is not an alarm, unless no source was ever used.
     assert levels(Vitals(None, NOW, None, 0, 0, 0, 0, 0, NOW), Backlog(problem="There is none.")) == {}
     assert levels(Vitals(None, None, None, 0, 0, 0, 0, 0, NOW)) == {"sync-age": Level.CRITICAL}
 
@@ -276,7 +276,7 @@ def test_each_figure_is_judged_by_its_limits() -> None:
         ("hangs", HOUR, None, Level.CRITICAL, "Time since the follower died or hung: 60 min on node-1, process 77"),
     ],
 )  # fmt: skip
-def test_a_follower_that_died_or_hangs_is_judged_by_since_when(
+def test_a_follower_that_died_or_hangs_is_judged_by_the_time_since_then(
     state: str, since: float, trouble: str | None, level: Level, sentence: str
 ) -> None:
     figures = replace(QUIET, follower=Follower(state, "node-1", 77, NOW - since, trouble, None))
@@ -291,8 +291,8 @@ def test_check_finds_a_follower_that_was_killed(tmp_path: Path, capsys: pytest.C
         begun = time.time() - 7200
         store.put_beat({"host": "node-1", "pid": 77, "started_at": begun, "beat_at": begun, "due_at": begun + 100})
     assert main(["check", "--db", str(path), "--format", "json"]) == 2
-    told = {row["check"]: row for row in json.loads(capsys.readouterr().out)}["follower"]
-    assert told["level"] == "critical" and 7200 <= told["value"] < 7500
+    follower = {row["check"]: row for row in json.loads(capsys.readouterr().out)}["follower"]
+    assert follower["level"] == "critical" and 7200 <= follower["value"] < 7500
 
 
 @given(
@@ -301,12 +301,14 @@ def test_check_finds_a_follower_that_was_killed(tmp_path: Path, capsys: pytest.C
     st.one_of(st.none(), st.floats(0, 1e12)),
     st.floats(0, 1e12),
 )
-def test_more_is_never_better(value: float, warning: float | None, critical: float | None, more: float) -> None:
+def test_a_larger_value_is_never_a_better_level(
+    value: float, warning: float | None, critical: float | None, more: float
+) -> None:
     limits = Limits(warning, critical)
     assert limits.level(value) <= limits.level(value + more)
 
 
-def test_the_backlog_is_what_no_sync_has_read(tmp_path: Path) -> None:
+def test_the_backlog_is_what_no_sync_has_read_yet(tmp_path: Path) -> None:
     assert "no run log folder" in backlog(tmp_path / "absent", {}).problem
     assert backlog(tmp_path, {}) == Backlog()
     for name, size in (("a.jsonl", 100), ("b.jsonl", 50), ("c.jsonl", 30), ("notes.txt", 999)):
@@ -329,7 +331,9 @@ def seeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_check_says_one_line_a_figure_and_its_code(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_one_line_for_each_figure_and_returns_the_worst_level(
+    seeded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(FIGURES)
@@ -344,11 +348,11 @@ def test_check_says_one_line_a_figure_and_its_code(seeded: Path, capsys: pytest.
     assert main(["check", *quiet, "--failed", "1,1"]) == 2
     capsys.readouterr()
     assert main(["check", *quiet, "--backup-age", "0s,1h", "--format", "json"]) == 1
-    told = {row["check"]: row["level"] for row in json.loads(capsys.readouterr().out)}
-    assert [name for name, level in told.items() if level != "ok"] == ["backup-age"]
+    levels_by_check = {row["check"]: row["level"] for row in json.loads(capsys.readouterr().out)}
+    assert [name for name, level in levels_by_check.items() if level != "ok"] == ["backup-age"]
 
 
-def test_check_writes_a_textfile_whole_or_says_why_not(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_writes_a_textfile_completely_or_says_why_not(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = seeded.with_name("fleetops.prom")
     file.write_text("old")
     assert main(["check", "--prometheus", str(file)]) == 1
@@ -366,7 +370,7 @@ def test_check_writes_a_textfile_whole_or_says_why_not(seeded: Path, capsys: pyt
     assert capsys.readouterr().err.startswith("console: The textfile /nowhere/x.prom cannot be written")
 
 
-def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: Path) -> None:
+def test_a_textfile_that_is_a_pipe_or_a_link_is_kept_as_such(seeded: Path, tmp_path: Path) -> None:
     pipe, link, real = tmp_path / "pipe", tmp_path / "link.prom", tmp_path / "real.prom"
     os.mkfifo(pipe)
     link.symlink_to(real)
@@ -393,7 +397,9 @@ def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: P
         ("--grace=soon", "must be a time such as"),
     ],
 )
-def test_a_limit_that_is_none_is_one_sentence(option: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_limit_is_reported_in_one_sentence(
+    option: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as left_with:
         main(["check", option])
     errors = capsys.readouterr().err
@@ -412,23 +418,25 @@ def test_check_without_a_readable_database_is_critical(tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize("command", ["failures", "stuck"])
-def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stuck_and_failures_are_listed_for_people_and_programs(
+    command: str, seeded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([command, "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert len(told) > 1
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) > 1
     assert main([command, "--format", "csv", "--limit", "1"]) == 0
     output = capsys.readouterr()
     (row,) = csv.DictReader(io.StringIO(output.out))
-    assert set(row) == set(told[0])
-    # What the limit left out is told, beside the data.
+    assert set(row) == set(listed[0])
+    # Rows beyond the limit are reported separately from the data.
     assert re.fullmatch(r"console: note: 1 of (\d+|more than 1) shown; use --limit to show more\.\n", output.err)
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(told) + 1
+    assert len(lines) == len(listed) + 1
     assert main([command, "--db", str(seeded.with_name("none.db"))]) == 3
 
 
-def test_a_message_cannot_become_a_formula(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_cannot_become_a_spreadsheet_formula(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rollout = ident(5, 0xAF)
     bad = target(
         5,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metrics: what they count, that a pruning changes none of it, and that the examples ask for what there is."""
+"""The metrics: what they count, that pruning changes no counter, and that the examples only use existing metrics."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXAMPLES = CHECKOUT / "extensions" / "monitoring"
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fleet of two years ago with runs, rollouts and details, and a backup."""
+    """A fleet from two years ago with runs, rollouts and details, and a backup."""
     folder = tmp_path_factory.mktemp("metrics")
     then = float(int(time.time())) - 700 * 86400
     seed_small(folder / "console.db", folder / "runs", then)
@@ -66,7 +66,7 @@ def lasting(samples: list[Sample]) -> dict[tuple[str, str], float]:
     }
 
 
-def test_the_metrics_are_the_numbers_of_the_record(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_metrics_agree_with_the_record(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _text, samples = metrics(seeded, capsys)
     frame, total = operations(seeded, time.time(), size=1000)
     ended = frame[frame["verdict"] != "running"]
@@ -74,7 +74,7 @@ def test_the_metrics_are_the_numbers_of_the_record(seeded: Path, capsys: pytest.
     expected = ended.groupby(["kind", "name", "verdict"]).size().to_dict()
     assert {key: n for key, n in counted.items() if n} == expected
     assert sum(counted.values()) + sum(values(samples, "operations_running", "kind").values()) == total
-    # What has not happened to an operation is there as 0, so that its first time is an increase.
+    # Outcomes that have not occurred are exported as 0, so that the first one is an increase.
     assert counted["run", "rolling_redeploy", "lost"] == 0 and counted["run", "reboot", "lost"] == 1
 
     took = values(samples, "operation_duration_seconds_sum", "kind", "operation")
@@ -117,9 +117,9 @@ def test_no_label_names_an_instance_or_holds_an_id(seeded: Path, capsys: pytest.
     }  # fmt: skip
 
 
-def test_no_counter_changes_when_everything_is_pruned(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pruning_changes_no_counter(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = lasting(metrics(seeded, capsys)[1])
-    # What was read lately, so that everything before is old.
+    # A recent read, so that everything before it is old.
     with open_store(seeded) as store:
         store.put_cursor(Cursor("api", "another tenant", last_ts=time.time()))
     days = ["--results", "--failed-results", "--audit", "--health", "--actions", "--versions"]
@@ -132,7 +132,7 @@ def test_no_counter_changes_when_everything_is_pruned(seeded: Path, capsys: pyte
     assert all(after[key] >= n for key, n in before.items()) and sum(after.values()) > sum(before.values())
 
 
-def test_the_file_is_written_as_a_whole_and_may_be_read_by_whom_it_is_for(
+def test_the_file_is_replaced_completely_and_has_the_requested_mode(
     seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fleet.prom"
@@ -186,13 +186,11 @@ def asked_by_dashboard() -> Iterator[tuple[str, str]]:
             yield panel["title"], re.sub(r"\$__\w+", "1h", target["expr"])
 
 
-# Metrics and labels that only Prometheus makes, from the rules.
+# Metrics and labels that only the Prometheus rules create.
 RECORDED = {"fleetops:operations_bad:increase1h": {"operation", "verdict"}}
 
 
-def test_the_examples_ask_for_metrics_and_labels_that_there_are(
-    seeded: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_examples_use_existing_metrics_and_labels(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, samples = metrics(seeded, capsys)
     there: dict[str, set[str]] = dict(RECORDED)
     for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE):
@@ -210,7 +208,7 @@ def test_the_examples_ask_for_metrics_and_labels_that_there_are(
             assert query.grouped <= there[metric], f"{title}: {metric} has no {query.grouped}"
         for metric, label in query.matched:
             assert label in there[metric], f"{title}: {metric} has no label {label}"
-    # A metric that no example shows is not shown to anybody.
+    # Every metric is used in an example.
     shown = {name.removesuffix("_bucket").removesuffix("_total") for name in used}
     assert {name.removesuffix("_total") for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE)} - shown == {
         "fleetops_operations_running", "fleetops_run_logs_read_timestamp_seconds"
@@ -220,6 +218,6 @@ def test_the_examples_ask_for_metrics_and_labels_that_there_are(
 @pytest.mark.parametrize(
     "wrong", ["sum(a", "sum by tenant (a)", "a{b=c}", 'a{b="c"', "a[5]", "a > ", "rate(a[5m])", "a b", "a{b~'c'}"]
 )
-def test_the_parser_of_queries_refuses_what_is_none(wrong: str) -> None:
+def test_the_query_parser_refuses_invalid_queries(wrong: str) -> None:
     with pytest.raises(ValueError):
         Parser(wrong).parse()

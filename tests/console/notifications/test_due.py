@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is due: rules, facts and the ledger as plain data, and the messages that come of them."""
+"""Which notifications are due: rules, facts and the ledger as plain data, and the resulting messages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def due(found: Plan) -> list[tuple[str, str]]:
     return [(one.destination, fact.title) for one in found.due for fact in one.facts]
 
 
-def told(fact: Fact, outcome: str, **more: object) -> Notification:
+def notification(fact: Fact, outcome: str, **more: object) -> Notification:
     row = Notification("chat", *fact.identity, fact.at, fact.title, NOW - 30, outcome, 1, 0, NOW - 30, NOW - 29)
     return replace(row, **more)  # type: ignore[arg-type]
 
@@ -71,19 +71,19 @@ def told(fact: Fact, outcome: str, **more: object) -> Notification:
         ('on = "operations"\ninstances = "agent-2*"', False),
     ],
 )
-def test_a_rule_tells_what_it_names(rule: str, matches: bool) -> None:
+def test_a_rule_sends_the_facts_that_it_selects(rule: str, matches: bool) -> None:
     found = plan(rules(f'{rule}\nto = "chat"'), [STOPPED], [], NOW)
     assert due(found) == ([("chat", STOPPED.title)] if matches else [])
 
 
 @pytest.mark.parametrize("verdict", ["running", "check"])
-def test_what_runs_and_what_only_looked_is_told_where_a_rule_asks_for_it(verdict: str) -> None:
+def test_operations_under_way_and_in_check_mode_are_sent_only_if_a_rule_requests_it(verdict: str) -> None:
     fact = replace(STOPPED, state=verdict)
     assert not plan(rules('on = "operations"\nto = "chat"'), [fact], [], NOW).due
     assert plan(rules(f'on = "operations"\nto = "chat"\nverdicts = "{verdict}"'), [fact], [], NOW).due
 
 
-def test_two_rules_tell_one_destination_once_and_the_urgent_one_counts() -> None:
+def test_two_rules_for_one_destination_send_one_message_and_the_urgent_one_wins() -> None:
     # 12:00 UTC is 13:00 in Berlin.
     quiet = '[quiet]\nfrom = "12:30"\nuntil = "14:00"\ntimezone = "Europe/Berlin"\n'
     calm = 'on = "operations"\nto = ["chat", "hook"]\n'
@@ -94,7 +94,7 @@ def test_two_rules_tell_one_destination_once_and_the_urgent_one_counts() -> None
     )
     found = plan(both, [STOPPED], [], NOW)
     assert due(found) == [("hook", STOPPED.title)] and found.quiet == 1
-    # After the quiet hours what waited is told.
+    # After the quiet hours, the delayed facts are sent.
     assert due(plan(both, [STOPPED], [], NOW + 3600)) == [("chat", STOPPED.title), ("hook", STOPPED.title)]
 
 
@@ -103,7 +103,7 @@ def test_two_rules_tell_one_destination_once_and_the_urgent_one_counts() -> None
     [("22:00", "06:00", 23, True), ("22:00", "06:00", 5, True), ("22:00", "06:00", 6, False),
      ("22:00", "06:00", 12, False), ("08:00", "09:00", 8, True), ("08:00", "09:00", 9, False)],
 )  # fmt: skip
-def test_quiet_hours_may_pass_midnight(start: str, until: str, hour: int, is_quiet: bool) -> None:
+def test_quiet_hours_may_span_midnight(start: str, until: str, hour: int, is_quiet: bool) -> None:
     found = parse(f'{TO}[quiet]\nfrom = "{start}"\nuntil = "{until}"\n[[rule]]\non = "stuck"\nto = "chat"').quiet
     assert found is not None
     assert in_quiet_hours(found, (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour)).timestamp()) is is_quiet
@@ -112,80 +112,80 @@ def test_quiet_hours_may_pass_midnight(start: str, until: str, hour: int, is_qui
 @pytest.mark.parametrize(
     ("row", "is_due", "repeated", "gives_up"),
     [
-        (told(STOPPED, SENT), False, False, False),
-        (told(STOPPED, GAVE_UP), False, False, False),
-        (told(STOPPED, SENT, state="lost"), True, False, False),
-        # Killed between sending and noting: once more, and then no more.
-        (told(STOPPED, SENDING, ended_at=None), True, True, False),
-        (told(STOPPED, SENDING, interrupted=1, attempts=2), False, False, True),
-        # Refused: again after a minute, then two, for a day.
-        (told(STOPPED, FAILED), False, False, False),
-        (told(STOPPED, FAILED, begun_at=NOW - 61), True, True, False),
-        (told(STOPPED, FAILED, begun_at=NOW - 61, attempts=2), False, False, False),
-        (told(STOPPED, FAILED, begun_at=NOW - 121, attempts=2), True, True, False),
-        (told(STOPPED, FAILED, begun_at=NOW - 3601, attempts=40), True, True, False),
-        (told(STOPPED, FAILED, begun_at=NOW - 3601, since=NOW - 86401), False, False, True),
+        (notification(STOPPED, SENT), False, False, False),
+        (notification(STOPPED, GAVE_UP), False, False, False),
+        (notification(STOPPED, SENT, state="lost"), True, False, False),
+        # Killed between sending and recording: sent once more, and then not again.
+        (notification(STOPPED, SENDING, ended_at=None), True, True, False),
+        (notification(STOPPED, SENDING, interrupted=1, attempts=2), False, False, True),
+        # Refused: retried after one minute, then two, for a day.
+        (notification(STOPPED, FAILED), False, False, False),
+        (notification(STOPPED, FAILED, begun_at=NOW - 61), True, True, False),
+        (notification(STOPPED, FAILED, begun_at=NOW - 61, attempts=2), False, False, False),
+        (notification(STOPPED, FAILED, begun_at=NOW - 121, attempts=2), True, True, False),
+        (notification(STOPPED, FAILED, begun_at=NOW - 3601, attempts=40), True, True, False),
+        (notification(STOPPED, FAILED, begun_at=NOW - 3601, since=NOW - 86401), False, False, True),
     ],
 )
-def test_a_fact_is_told_once_and_a_failure_again(
+def test_a_fact_is_sent_once_and_retried_after_a_failure(
     row: Notification, is_due: bool, repeated: bool, gives_up: bool
 ) -> None:
     found = plan(rules('on = "operations"\nto = "chat"'), [STOPPED], [row], NOW)
     assert [one.repeated for one in found.due] == ([repeated] if is_due else [])
     assert bool(found.give_up) is gives_up
     for one in found.due:
-        told_again = message(one, "")
-        assert told_again.text.startswith("Repeated: ") is repeated is told_again.document["repeated"]
+        repeated_message = message(one, "")
+        assert repeated_message.text.startswith("Repeated: ") is repeated is repeated_message.document["repeated"]
         first = replace(one, repeated=False, since=row.since if repeated else NOW)
-        assert told_again.id == message(first, "").id
+        assert repeated_message.id == message(first, "").id
 
 
-def test_what_ended_long_ago_is_not_told_unless_it_was_begun() -> None:
+def test_an_operation_that_ended_long_ago_is_sent_only_if_its_delivery_had_started() -> None:
     old = replace(STOPPED, at=NOW - 90_000)
     asked = rules('on = "operations"\nto = "chat"')
     assert not plan(asked, [old], [], NOW).due
-    assert plan(asked, [old], [told(old, FAILED, begun_at=NOW - 4000)], NOW).due
+    assert plan(asked, [old], [notification(old, FAILED, begun_at=NOW - 4000)], NOW).due
     assert plan(rules('on = "operations"\nto = "chat"', 'max_age = "2d"\n'), [old], [], NOW).due
 
 
-def test_a_condition_is_told_once_and_anew_when_it_comes_back() -> None:
+def test_a_condition_is_sent_once_and_again_when_it_returns() -> None:
     asked = rules('on = ["stuck", "drift"]\nto = "chat"')
     stuck = Fact(STUCK, "rollout", "", NOW - 90_000, "3 instances: in progress for 2 h", "It may be stuck.")
-    row = told(stuck, SENT)
+    row = notification(stuck, SENT)
     assert len(plan(asked, [stuck], [], NOW).due) == 1
     assert plan(asked, [stuck], [row], NOW) == Plan()
     assert plan(asked, [], [row], NOW) == Plan(over=(row,))
-    # Held back, it neither is told nor counts as over.
+    # A delayed condition is neither sent nor counted as over.
     drift = Fact(DRIFT, "tenant 2.5.0", "", None, "4 instances run another", "", is_held=True)
-    assert plan(asked, [drift], [told(drift, SENT), row], NOW) == Plan(over=(row,))
+    assert plan(asked, [drift], [notification(drift, SENT), row], NOW) == Plan(over=(row,))
     assert plan(asked, [drift], [], NOW) == Plan()
     over = replace(row, over_at=NOW - 10)
     assert plan(asked, [], [over], NOW) == Plan()
     (again,) = plan(asked, [stuck], [over], NOW).due
     assert not again.repeated and again.since == NOW
-    # What no rule asks for any more is not known to be over.
+    # A condition without a matching rule does not count as over.
     assert plan(rules('on = "operations"\nto = "chat"'), [], [row], NOW) == Plan()
 
 
-def test_a_change_of_the_policy_counts_by_the_window() -> None:
+def test_a_rule_can_select_policy_changes_outside_the_window() -> None:
     inside = Fact(POLICY, "tenant 1", "", NOW, "The update policy was changed: skills_default", "")
     asked = rules('on = "policy"\nto = "chat"\noutside_window = true')
     assert not plan(asked, [inside], [], NOW).due
     assert plan(asked, [replace(inside, outside_window=True)], [], NOW).due
 
 
-def test_many_facts_are_one_message() -> None:
+def test_many_facts_are_combined_into_one_message() -> None:
     facts = [replace(STOPPED, key=f"run {number}", title=f"reboot {number}: stopped") for number in range(40)]
     asked = rules('on = "operations"\nto = "chat"')
     assert len(plan(asked, facts[:MOST_SINGLE], [], NOW).due) == MOST_SINGLE
     (one,) = plan(asked, facts, [], NOW).due
-    told_together = message(one, asked.console_url)
-    assert told_together.title == "40 notifications" and len(told_together.document["facts"]) == 40
-    assert "reboot 19: stopped\nAnd 20 more.\nhttps://console.example.com" in told_together.text
-    assert "reboot 20: stopped" not in told_together.text
+    combined_message = message(one, asked.console_url)
+    assert combined_message.title == "40 notifications" and len(combined_message.document["facts"]) == 40
+    assert "reboot 19: stopped\nAnd 20 more.\nhttps://console.example.com" in combined_message.text
+    assert "reboot 20: stopped" not in combined_message.text
 
 
-def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_accident() -> None:
+def test_a_message_has_the_verdict_the_causes_and_a_link_and_mentions_nobody_by_accident() -> None:
     hostile = replace(STOPPED, details=("1 failed (a): <!channel> @everyone\n\x1b[2Jok\u202e",), id="a b/../c?x=1")
     asked = rules('on = "operations"\nto = "chat"')
     (one,) = plan(asked, [hostile], [], NOW).due
@@ -231,14 +231,14 @@ def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_a
         ('max_age = "7h"' + TO + NIGHT + RULE, "would never be sent"),
     ],
 )  # fmt: skip
-def test_rules_that_cannot_be_used_are_refused_in_a_sentence_without_a_secret(text: str, message: str) -> None:
+def test_invalid_rules_are_refused_in_a_sentence_without_a_secret(text: str, message: str) -> None:
     with pytest.raises(RulesError) as refused:
         parse(text)
     assert message in str(refused.value)
     assert "hush" not in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_the_rules_that_are_documented_can_be_used() -> None:
+def test_the_documented_rules_are_valid() -> None:
     example = (CHECKOUT / "extensions/monitoring/notifications.toml").read_text(encoding="utf-8")
     assert parse(example).subjects == set(SUBJECTS)
     page = (CHECKOUT / "docs/docsite/rst/notifications.rst").read_text(encoding="utf-8")

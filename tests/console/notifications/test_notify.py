@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notifications as a real mail server and a real webhook receive them, and what is left in the record."""
+"""Notifications as received by a real mail server and a real webhook, and what is recorded."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def addresses(mails: MailServer, hook: WebhookServer, monkeypatch: pytest.Monkey
 
 
 def failed_rollout(path: Path, now: float, count: int, rollout_id: str = BIG) -> None:
-    """A rollout of somebody else in which every target failed."""
+    """A rollout by another user in which every target failed."""
     targets = [
         target(number, rollout_id, "failed", now - 900, now - 800, now - 100, error_message=REASON)
         for number in range(count)
@@ -95,7 +95,7 @@ def written(folder: Path, text: str) -> str:
     return str(file)
 
 
-def test_twenty_thousand_failures_are_one_message_told_once(
+def test_20000_failures_are_one_message_that_is_sent_once(
     tmp_path: Path, mails: MailServer, hook: WebhookServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "console.db"
@@ -127,7 +127,7 @@ def test_twenty_thousand_failures_are_one_message_told_once(
     assert document["title"] == mail["Subject"] and document["text"].splitlines()[0] in text
     assert document["repeated"] is False and document["id"] == headers["X-Fleetops-Notification"]
     assert len(body) < 4000
-    # What the dry run showed is what was sent, but for the number of this episode and the time.
+    # The dry run showed the sent message, except for the number of the episode and the time.
     shown_one = next(one for one in documents if one["destination"] == "hook")
     assert shown_one | {"id": 0} == {key: value for key, value in document.items() if key != "sent_at"} | {"id": 0}
     at, _comma, digest = headers["X-Fleetops-Signature"].removeprefix("t=").partition(",v1=")
@@ -137,7 +137,7 @@ def test_twenty_thousand_failures_are_one_message_told_once(
     assert main(command) == 0
     assert "0 messages sent" in capfd.readouterr().out
     assert len(mails.mails) == len(hook.calls) == 1
-    # Another operation is told, this one not again.
+    # Another operation is sent; this one is not sent again.
     failed_rollout(database, time.time(), 1, ident(4, 0x4D04ED73))
     assert main(command) == 0
     assert len(mails.mails) == len(hook.calls) == 2
@@ -148,20 +148,20 @@ def test_twenty_thousand_failures_are_one_message_told_once(
 
 
 @pytest.mark.parametrize("kills", [1, 2])
-def test_after_a_kill_between_sending_and_noting_it_is_sent_once_more_and_marked(
+def test_a_message_whose_delivery_was_not_recorded_is_sent_once_more_and_marked(
     kills: int, tmp_path: Path, hook: WebhookServer, addresses: None, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     database, rules = tmp_path / "console.db", TO_HOOK.replace("NONE", "FLEETOPS_NOTIFY_HOOK_KEY")
     failed_rollout(database, time.time(), 3)
     command = ["notify", "--db", str(database), "--rules", written(tmp_path, rules)]
-    # The destination that no rule names needs an address all the same.
+    # A destination that no rule uses still needs an address.
     monkeypatch.setenv("FLEETOPS_NOTIFY_MAIL", hook.url)
     senders: list[subprocess.Popen[bytes]] = []
     others: list[bool] = []
 
     def received_and_killed(_body: bytes) -> None:
-        # It has arrived, and its sender never learns so. Meanwhile another notify keeps away.
+        # The message arrived, but its sender was killed. Meanwhile another notify does not send.
         others.append(notify_once(database, parse(rules), time.time(), lambda _to, _message: None).is_busy)
         senders[-1].send_signal(signal.SIGKILL)
         senders[-1].wait(60)
@@ -187,7 +187,7 @@ def test_after_a_kill_between_sending_and_noting_it_is_sent_once_more_and_marked
     assert len(hook.calls) == 2
 
 
-def test_a_webhook_that_fails_is_called_again_and_what_it_refuses_is_told_without_a_secret(
+def test_a_failing_webhook_is_retried_and_its_refusal_is_reported_without_a_secret(
     tmp_path: Path, hook: WebhookServer, mails: MailServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     database, now = tmp_path / "console.db", time.time()
@@ -202,7 +202,7 @@ def test_a_webhook_that_fails_is_called_again_and_what_it_refuses_is_told_withou
     assert len(report.problems) == 2 and "hush" not in repr(report) + repr(dump(database)) + "".join(capfd.readouterr())
     assert "was not sent. Apprise could not send the message" in report.problems[0]
 
-    # Not at once, and then once more; a redirect is not followed, and what is refused for good is not repeated at once.
+    # Not at once, and then once more. A redirect is not followed, and a permanent refusal is not repeated at once.
     assert notify_once(database, rules, now + 59, send).paused == 2
     hook.answers = [302]
     report = notify_once(database, rules, now + 61, send)
@@ -215,7 +215,7 @@ def test_a_webhook_that_fails_is_called_again_and_what_it_refuses_is_told_withou
     assert text_of(mails.mails[0]).startswith("Repeated: ")
     assert notify_once(database, rules, now + 3000, send).sent == ()
 
-    # Nobody listens there any more: tried for a day, then given up, once and aloud.
+    # The server is gone: retried for a day, then given up, with one message.
     failed_rollout(database, now, 3, ident(5, 0x4D04ED73))
     (to_hook,) = load_addresses([rules.destinations["hook"]])
     gone = sender([Address(to_hook.destination, f"http://127.0.0.1:1/{PATH_TOKEN}", KEY)], sleep=lambda _seconds: None)
@@ -275,7 +275,7 @@ def test_notify_test_sends_one_message_to_each_destination(
         ("FLEETOPS_NOTIFY_MAIL", "json://hush.a,json://hush.b", "FLEETOPS_NOTIFY_MAIL is not one address that Apprise"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence_without_the_value(
+def test_an_invalid_setting_is_reported_in_one_sentence_without_its_value(
     variable: str, value: str | None, message: str, tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -293,7 +293,7 @@ def test_what_cannot_be_used_is_one_sentence_without_the_value(
     assert dump(database) == before
 
 
-def test_without_apprise_a_webhook_works_and_the_rest_names_the_package(
+def test_without_apprise_webhooks_work_and_other_destinations_name_the_missing_package(
     tmp_path: Path, hook: WebhookServer, addresses: None, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -305,7 +305,7 @@ def test_without_apprise_a_webhook_works_and_the_rest_names_the_package(
     assert len(hook.calls) == 1
 
 
-def test_a_certificate_is_checked_by_the_authority_that_is_named(
+def test_a_certificate_is_verified_with_the_configured_authority(
     tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     certificate = self_signed(tmp_path)
@@ -341,26 +341,26 @@ def test_a_copy_for_review_sends_nothing(
     assert "There is no database at" in capfd.readouterr().err and sorted(tmp_path.iterdir()) == before
 
 
-def test_who_follows_tells_what_ends_once(
+def test_a_following_sync_sends_each_ended_operation_once(
     tmp_path: Path, hook: WebhookServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     database, spools = tmp_path / "console.db", tmp_path / "runs"
     spools.mkdir()
     rules = TO_HOOK.replace("NONE", "FLEETOPS_NOTIFY_HOOK_KEY")
     read = ["--no-api", "--spool", str(spools), "--interval", "1s", "--idle-interval", "1s"]
-    told = ["--notify", "--rules", written(tmp_path, rules)]
+    options = ["--notify", "--rules", written(tmp_path, rules)]
     keys = {"FLEETOPS_NOTIFY_HOOK": hook.url, "FLEETOPS_NOTIFY_HOOK_KEY": KEY, "FLEETOPS_NOTIFY_MAIL": hook.url}
     hook.answers = [401]
-    follower = Following(database, *read, *told, **keys)
+    follower = Following(database, *read, *options, **keys)
     until(lambda: follower.has_said("Everything was read once"))
     rolling_run(ident(1, 0x9A), time.time() - 60, hosts=4, batch=2)[0].write(spools)
     until(lambda: follower.has_said("hook: 'rolling_redeploy: stopped, 1 failed' was not sent."))
-    # A notify beside it, and the next reads, find that it was tried just now.
+    # A simultaneous notify and later reads find that the delivery was just tried.
     assert follower.end() == 0
     assert len(hook.calls) == 1
     with sqlite3.connect(database) as conn:
         conn.execute("UPDATE notifications SET begun_at = begun_at - 100")
-    follower = Following(database, *read, *told, **keys)
+    follower = Following(database, *read, *options, **keys)
     until(lambda: bool(rows(database, "SELECT 1 FROM notifications WHERE outcome = 'sent'")))
     beat = "SELECT beat_at AS at FROM follower"
     sent_at = rows(database, beat)[0]["at"]
@@ -377,7 +377,7 @@ def test_who_follows_tells_what_ends_once(
     ]
 
 
-def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_path: Path) -> None:
+def test_every_fact_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_path: Path) -> None:
     database, now = tmp_path / "console.db", float(int(time.time()))
     seed_small(database, tmp_path / "runs", now)
     waiting = [target(number, ident(7, 0x66), "in_progress", now - 9000, now - 9000, None) for number in range(3)]
@@ -409,18 +409,18 @@ def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_p
     (changed,) = (fact for fact in found if fact.subject == "policy")
     assert changed.outside_window and "max_parallel_rollouts from 2 to 9" in changed.sentence
     assert set(by_subject["window"]) == {"A rollout began outside the maintenance window"}
-    # Three targets in progress: the versions differ for their sake, and nobody is told.
+    # Three targets are in progress: the versions differ because of them, and nothing is sent.
     assert [fact.is_held for fact in found if fact.subject == "drift"] == [True]
 
-    # What lasts is told anew only after it was over.
+    # A lasting condition is sent again only after it was over.
     lasting = parse(RULES + '[[rule]]\non = ["stuck", "unhealthy"]\nto = "hook"\n')
-    told: list[str] = []
+    titles: list[str] = []
 
     def keep(_to: str, message: object) -> None:
-        told.append(message.title)  # type: ignore[attr-defined]
+        titles.append(message.title)  # type: ignore[attr-defined]
 
     notify_once(database, lasting, now, keep)
-    assert len(told) == 2 and notify_once(database, lasting, now + 1, keep).sent == ()
+    assert len(titles) == 2 and notify_once(database, lasting, now + 1, keep).sent == ()
     with open_store(database) as store:
         for number in range(2):
             put(store, "health", number, health(number, now + 2), now + 2)
@@ -428,4 +428,4 @@ def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_p
     with open_store(database) as store:
         put(store, "health", 1, health(1, now + 4, "unhealthy"), now + 4)
     notify_once(database, lasting, now + 5, keep)
-    assert told[2:] == [f"{host_name(1)} is unhealthy"]
+    assert titles[2:] == [f"{host_name(1)} is unhealthy"]

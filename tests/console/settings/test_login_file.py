@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who reaches the console: the file that sets up the login, the address that serve listens on, and the pages."""
+"""Access to the console: the login file, the address that serve listens on, and the pages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(path: Path, mode: int = 0o600, **changes: str | None) -> Path:
 
 
 def serve(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit code and error of a serve that cannot start."""
+    """Exit code and error output of a serve command that cannot start."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLEETOPS_")}
     done = subprocess.run(
         [sys.executable, "-m", "console", "serve", "--port", "0", *arguments],
@@ -47,7 +47,7 @@ def serve(*arguments: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_login_that_can_work(tmp_path: Path) -> None:
+def test_a_valid_login_file_is_accepted(tmp_path: Path) -> None:
     good = load_login(written(tmp_path / "a.toml"))
     assert good == Login(tmp_path / "a.toml", "https://console.example.com", "https://id.example.com", "console")
     assert good.host == "console.example.com"
@@ -55,7 +55,7 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
     assert load_login(local).host == "localhost"
     local = written(tmp_path / "c.toml", redirect_uri="http://[::1]:8501/oauth2callback")
     assert (load_login(local).origin, load_login(local).host) == ("http://[::1]:8501", "::1")
-    # Streamlit fills in the port.
+    # Streamlit inserts the port.
     local = written(tmp_path / "d.toml", redirect_uri="http://localhost:{port}/oauth2callback")
     assert load_login(local).host == "localhost"
 
@@ -78,12 +78,14 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
         ("https:///oauth2callback", "must be the console's address"),
     ],
 )
-def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str, message: str, tmp_path: Path) -> None:
+def test_a_redirect_uri_that_cannot_complete_a_login_is_refused(
+    redirect_uri: str, message: str, tmp_path: Path
+) -> None:
     file = written(tmp_path / "login.toml", redirect_uri=redirect_uri)
     with pytest.raises(SettingsError, match=re.escape(message)):
         load_login(file)
-    code, told = serve("--db", str(tmp_path / "console.db"), FLEETOPS_CONSOLE_LOGIN=str(file))
-    assert (code, message in told, told.count("\n")) == (2, True, 1), told
+    code, output = serve("--db", str(tmp_path / "console.db"), FLEETOPS_CONSOLE_LOGIN=str(file))
+    assert (code, message in output, output.count("\n")) == (2, True, 1), output
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str
         ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is not valid TOML"),
     ],
 )
-def test_a_login_that_cannot_work_is_one_sentence_without_secrets(
+def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(
     changes: dict[str, str | None], mode: int, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)) as refused:
@@ -111,30 +113,32 @@ def test_a_login_that_cannot_work_is_one_sentence_without_secrets(
         load_login(tmp_path / "other.toml")
 
 
-def test_loopback_is_told_from_what_others_reach() -> None:
+def test_loopback_addresses_are_distinguished_from_public_ones() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8")] == [True] * 4
     others = ("0.0.0.0", "::", "", "10.0.0.7", "console.example.com", "localhost.example.com")
     assert [is_loopback(host) for host in others] == [False] * 6
 
 
-def test_serve_leaves_loopback_only_with_a_login(tmp_path: Path) -> None:
+def test_serve_listens_beyond_loopback_only_with_a_login(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
-    code, said = serve("--address", "0.0.0.0", "--db", str(database))
-    assert (code, said) == (
+    code, output = serve("--address", "0.0.0.0", "--db", str(database))
+    assert (code, output) == (
         2,
         "console: Other machines can reach 0.0.0.0, but no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
         " 127.0.0.1.\n",
     )
     open_file = written(tmp_path / "login.toml", 0o644)
-    code, said = serve("--address", "0.0.0.0", "--db", str(database), FLEETOPS_CONSOLE_LOGIN=str(open_file))
-    assert (code, "by every account on this machine" in said) == (2, True), said
-    code, said = serve("--db", str(database), FLEETOPS_CONSOLE_ACTIONS="on")
-    assert (code, "there is no login" in said, said.count("\n")) == (2, True, 1), said
+    code, output = serve("--address", "0.0.0.0", "--db", str(database), FLEETOPS_CONSOLE_LOGIN=str(open_file))
+    assert (code, "by every account on this machine" in output) == (2, True), output
+    code, output = serve("--db", str(database), FLEETOPS_CONSOLE_ACTIONS="on")
+    assert (code, "there is no login" in output, output.count("\n")) == (2, True, 1), output
     assert not database.exists()
 
 
 @pytest.mark.usefixtures("environment")
-def test_started_by_hand_on_an_address_of_others_no_page_shows(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_streamlit_is_started_by_hand_on_a_public_address_no_page_is_shown(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
     before = config.get_option("server.address")
     config._set_option("server.address", "0.0.0.0", "a test")

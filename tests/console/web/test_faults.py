@@ -235,8 +235,8 @@ def test_each_page_shows_all_data_of_a_read_only_database(copy: Path, monkeypatc
     # The first two states are read in the same way; they are tested below with each command.
     for state in READ_ONLY[2:]:
         with read_only(copy, **state):
-            for page, said in each_page():
-                assert said == good[page], f"{page}, {state}"
+            for page, page_text in each_page():
+                assert page_text == good[page], f"{page}, {state}"
 
 
 @pytest.mark.usefixtures("noon")

@@ -52,7 +52,7 @@ def test_the_selected_details_are_read_and_each_step_moves_the_progress_bar(
     tally = instance_queries.instance_tally(database)
     assert (tally["total"], tally["health_read"], tally["with_memory"], tally["updates_read"]) == (4, 4, 4, 0)
     assert any("details of instances read 8" in text.value for text in app.text)
-    assert any(said.startswith("1.0 rollouts: ") for said in steps)
+    assert any(step.startswith("1.0 rollouts: ") for step in steps)
     assert {"1.0 audit of instances: 4 of 4", "1.0 health, memory: 4 of 4"} <= set(steps)
     # The bar disappears when the sync has ended.
     assert not app.get("progress")
