@@ -175,7 +175,7 @@ def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, 
             assert refused.returncode == 2, refused.stdout
             assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
             assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
-        # To Ansible, serial 0 is all hosts at once.
+        # To Ansible, throttle 0 is no limit.
         refused = play(api, fleetops_memory_dir=str(tmp_path / "backup"), fleetops_batch_max=0)
         assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be 1 or more." in refused.stdout
         assert api.called("list_memories") == [] and not former.exists()
