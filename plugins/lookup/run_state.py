@@ -28,13 +28,15 @@ options:
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
         it may.
-      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names, or a file that it includes
-        by name, cannot be run. Empty if all of them can.
+      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names, or a file or role that it
+        includes by name, cannot be run. Empty if all of them can.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
       - V(judged), the state with the verdict of the gate.
       - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
+      - V(ended), the state after the last batch. Its verdict is C(fail) if no gate stopped the run although a planned
+        host was in no batch.
       - V(reported), the state with what the report says about the run as a whole.
       - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
         C(fleetops_pace). Empty if they can.
@@ -208,6 +210,9 @@ class LookupModule(LookupBase):
         results = self._of_hosts(state["batch"], "fleetops_result")
         return run_state.batch_ended(state, results, self._variables["ansible_play_batch"])
 
+    def ended(self) -> dict[str, Any]:
+        return run_state.ended(self._state())
+
     def reported(self) -> dict[str, Any]:
         return run_state.reported(self._state(), self.get_option("report"))
 
@@ -244,6 +249,7 @@ _TERMS = {
         LookupModule.batch_started,
         LookupModule.judged,
         LookupModule.batch_ended,
+        LookupModule.ended,
         LookupModule.reported,
     )
 }

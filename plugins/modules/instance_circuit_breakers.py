@@ -92,12 +92,12 @@ still_open:
   elements: str
   sample: []
 detail:
-  description: The server's details about the action.
+  description: The server's details about the action. The API does not document their structure.
   returned: when the server responded to the action
-  type: dict
+  type: raw
   sample: {cleared: [anthropic]}
 action_id:
-  description: The server's id of the action.
+  description: The server's id of the action. V(null) if it gave none.
   returned: when the server responded to the action
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10

@@ -104,12 +104,13 @@ skipped_reason:
   type: str
   sample: The instance is healthy (only_if_unhealthy).
 action_id:
-  description: The server's id of the action.
+  description: The server's id of the action. V(null) if it gave none.
   returned: when the action was accepted
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 duration_ms:
-  description: The duration of the action as reported by the server. The action may end before the restart takes effect.
+  description: The duration of the action as reported by the server, V(null) if not reported. The action may end before
+    the restart takes effect.
   returned: when the action was accepted
   type: int
   sample: 12
@@ -124,13 +125,13 @@ health_after:
   type: dict
   sample: {status: healthy, uptime_seconds: 8.4, cached: false}
 uptime_before:
-  description: Uptime in seconds before the call. The API does not document whether it is that of the process or of the
-    server.
+  description: Uptime in seconds before the call, V(null) if unknown. The API does not document whether it is that of
+    the process or of the server.
   returned: when the health was read
   type: float
   sample: 86400.2
 uptime_after:
-  description: Uptime in seconds in RV(health_after).
+  description: Uptime in seconds in RV(health_after), V(null) if unknown.
   returned: when RV(health_after) is returned
   type: float
   sample: 8.4

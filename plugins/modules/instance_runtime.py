@@ -87,7 +87,7 @@ instance_id:
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 task_id:
-  description: The server's id of the redeploy, if it gave one.
+  description: The server's id of the redeploy. V(null) if it gave none.
   returned: when a redeploy was sent
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
@@ -119,12 +119,13 @@ adopted:
   type: bool
   sample: false
 version_before:
-  description: The version of the runtime before, as reported by the server.
-  returned: always
+  description: The version of the runtime before, as reported by the server. V(null) if not reported.
+  returned: when the versions could be read
   type: str
   sample: 4.18.2
 version_after:
   description: The version of the runtime after the redeploy, or in check mode the version that would be deployed.
+    V(null) if not reported.
   returned: success
   type: str
   sample: 4.19.0
@@ -136,7 +137,7 @@ is_current:
   type: bool
   sample: true
 bundle_hash:
-  description: The bundle that was deployed.
+  description: The bundle that was deployed. V(null) if the server did not name it.
   returned: when the redeploy ended
   type: str
   sample: 8d1f0a

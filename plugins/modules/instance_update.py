@@ -135,7 +135,7 @@ adopted:
   type: bool
   sample: false
 bundle_hash:
-  description: The bundle that was deployed.
+  description: The bundle that was deployed. V(null) if the server did not name it.
   returned: when a redeploy ended
   type: str
   sample: 8d1f0a

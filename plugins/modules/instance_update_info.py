@@ -77,7 +77,7 @@ outdated:
       current_version: 4.18.2
       available_version: 4.19.0
 versions_reported_at:
-  description: When the instance's versions were reported (UTC), as returned by the server.
+  description: When the instance's versions were reported (UTC), as returned by the server. V(null) if unknown.
   returned: success
   type: str
   sample: "2026-11-24T01:00:00+00:00"

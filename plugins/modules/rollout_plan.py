@@ -303,6 +303,11 @@ plan_hash:
   returned: success
   type: str
   sample: 8d1f0a33c1-0b9e77aa10-91c0d2e3f4
+policy:
+  description: The update policy, as returned by the server.
+  returned: failure because its limit is below 1 or unknown
+  type: dict
+  sample: {max_parallel_rollouts: 0}
 moved:
   description: What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
   returned: failure because of another plan

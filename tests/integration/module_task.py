@@ -19,9 +19,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     execute,
 )
+from tests.integration.documented_returns import MODULES, undocumented
 from tests.simulator.running import Simulator
-
-MODULES = "ansible_collections.fleetops.agents.plugins.modules."
 
 # The value that each setting has before a test.
 AT_REST: dict[str, Any] = {
@@ -122,6 +121,7 @@ def run_module(
         sleep=sleep,
     )
     done.result = execute(operation, context, diff_mode=True)
+    assert undocumented(module, done.result) == []
     return done
 
 

@@ -121,7 +121,9 @@ def test_a_run_whose_user_tasks_cannot_run_or_end_the_play_fails(run_playbook: R
     """With a single instance no host would be left for the report, and Ansible would end with 0."""
     names = ("end_of_play", "named", "hidden", "absent", "unknown")
     end, named, hidden, absent, unknown = (tmp_path / f"{name}.yml" for name in names)
-    unknown.write_text("- no.such.module:\n")
+    unknown.write_text(f"- ansible.builtin.include_role: {{name: {tmp_path}/role}}\n")
+    (tmp_path / "role" / "tasks").mkdir(parents=True)
+    (tmp_path / "role" / "tasks" / "main.yml").write_text("- no.such.module:\n")
     end.write_text("- ansible.builtin.meta: end_play\n")
     named.write_text(f"- ansible.builtin.include_tasks: {end.name}\n")
     hidden.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{end}' }}}}\"\n")

@@ -175,7 +175,7 @@ def test_without_a_folder_the_run_is_refused_and_existing_backups_are_named(play
             assert refused.returncode == 2, refused.stdout
             assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
             assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
-        # For Ansible, serial 0 means all hosts at once.
+        # For Ansible, throttle 0 means no limit.
         refused = play(api, fleetops_memory_dir=str(tmp_path / "backup"), fleetops_batch_max=0)
         assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be 1 or more." in refused.stdout
         assert api.called("list_memories") == [] and not former.exists()

@@ -219,3 +219,37 @@ def test_a_run_after_a_refused_key_fails_because_its_key_was_not_tried(
     assert failures[-1].endswith(REFUSED), failures
     for wrong in ("nothing to roll out", "undefined", "has no attribute", "Traceback"):
         assert wrong not in run.output, run.output
+
+
+def test_a_playbook_that_a_condition_or_a_tag_leaves_out_does_nothing(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.yml"
+    imports = [
+        {"ansible.builtin.import_playbook": f"fleetops.agents.{name}", **keywords}
+        for name in ("rolling_redeploy", "recover")
+        for keywords in ({"when": "wanted | default(false)"}, {"tags": ["wanted"]})
+    ]
+    file.write_text(yaml.safe_dump(imports))
+    run = run_playbook(simulator, file, "--skip-tags", "wanted")
+    assert run.rc == 0 and simulator.writes() == [], run.output
+    assert "ERROR" not in run.output and "WARNING" not in run.output
+
+
+def test_a_condition_that_leaves_out_some_hosts_changes_nothing_without_a_gate_and_is_no_success(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    """The gate of a batch, and the record of its results, run for its first host."""
+    file = tmp_path / "some.yml"
+    some = {"when": "inventory_hostname != 'agent-002.ams3.fleet.example'"}
+    file.write_text(yaml.safe_dump([{"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy", **some}]))
+    with running_simulator(instances=3, speed=40.0) as sim:
+        run = run_playbook(sim, file, e=QUICK)
+        assert run.rc == 2 and sent(sim) == [("redeploy_runtime", "agent-001")], run.output
+        report = report_of(run)
+        assert report["verdict"] == "fail" and len(report["updated"]) == 1 and len(report["not_touched"]) == 2
+        assert "2 planned instances were not touched, although no check stopped the run" in report["reasons"][0]
+        first = yaml.safe_dump([{"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy"}])
+        file.write_text(f"{first}  when: inventory_hostname == 'localhost'\n")
+        nothing = run_playbook(sim, file, e=QUICK)
+        assert nothing.rc == 2 and "The run was not planned" in nothing.output and len(sim.writes()) == 1

@@ -199,6 +199,23 @@ def batch_ended(
     }
 
 
+def ended(state: Mapping[str, Any]) -> Record:
+    """The state after the last batch. If no gate stopped the run and a planned instance was in no batch, it has failed.
+
+    The tasks of a batch's gate run for its first host. A condition that is false for this host leaves them out.
+    """
+    begun = set(state["begun"])
+    left = [name for name in state["order"] if name not in begun]
+    if state["verdict"] != "pass" or not left:
+        return dict(state)
+    reason = (
+        f"{len(left)} planned instance{'s were' if len(left) > 1 else ' was'} not touched, although no check stopped "
+        f"the run: {', '.join(left)}. If the playbook is imported with a condition (when), it must be the same for all "
+        "hosts. Select hosts with fleetops_hosts or --limit."
+    )
+    return {**state, "verdict": "fail", "reasons": [reason]}
+
+
 def bundles_of(
     results: Mapping[str, Mapping[str, Any]], before: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, list[str]]:

@@ -45,7 +45,10 @@ _LOOKS_EVERY = 0.2
 
 
 class AdmissionError(Exception):
-    """The lock file cannot be used. The message is a phrase that says why."""
+    """The lock file cannot be used. The message says why, and what to do, without the full stop at its end."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. Set XDG_RUNTIME_DIR to a folder of your own, on a local disk, that can be written to")
 
 
 class Admission:
@@ -288,5 +291,5 @@ def lock_folder() -> Path:
     except OSError as failure:
         raise AdmissionError(f"the folder {folder} for lock files cannot be created: {failure.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise AdmissionError(f"{folder} belongs to another user; remove it or set TMPDIR to a folder of your own")
+        raise AdmissionError(f"{folder} belongs to another user")
     return folder

@@ -74,6 +74,33 @@ BAD = {
     "- {debug: , rescue: [{fail: }]}": "'rescue' is not a valid attribute for a Task",
     "- {name: x}": "no module/action detected in task",
 }
+# A role with its own module, a handler and another role that it depends on, and roles that Ansible does not load.
+ROLES = {
+    "good/tasks/main.yml": "- {own_module: , notify: x}\n- include_tasks: more.yml\n- meta: end_role",
+    "good/tasks/more.yml": "- include_role: {name: good, tasks_from: main.yml}\n- module_of_other: {}",
+    "good/handlers/main.yml": "- {name: x, listen: y, debug: }",
+    "good/library/own_module.py": "",
+    "good/meta/main.yml": "dependencies: [other, {role: good}]",
+    "other/library/module_of_other.py": "",
+    "a/tasks/main.yaml": "- include_tasks: b.yml",
+    "a/tasks/b.yml": "- import_role: name=b tasks_from=c",
+    "b/tasks/c.yml": "- no.such.module:",
+    "handlers/handlers/main.yml": "- {name: x, no.such.module: }",
+    "depends/meta/main.yml": "dependencies: [{name: handlers}]",
+}
+GOOD_ROLES = """
+- include_role: {name: good}
+- {include_role: {name: fleetops.agents.instance_recover}, when: x}
+- {include_role: {name: good, tasks_from: "{{ x }}"}}
+- {include_role: {name: "{{ x }}"}, loop: [a]}
+"""
+BAD_ROLES = {
+    "- include_role: {name: a}": "b/tasks/c.yml, which cannot be run: couldn't resolve module/action 'no.such.module'",
+    "- block: [{import_role: {name: depends}}]": "handlers/handlers/main.yml, which cannot be run: couldn't resolve",
+    "- {include_role: {role: good, tasks_from: none}}": "which cannot be run: the role good has no file tasks/none",
+    "- {include_role: {name: good, task_from: more}}": "Invalid options for include_role: task_from",
+    "- {include_tasks: {file: x.yml}, untill: x}": "'untill' is not a valid attribute for a TaskInclude",
+}
 # As in a run, in which Ansible has set up its module paths.
 PROGRAM = """
 import json, sys
@@ -81,19 +108,26 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins import loader
 loader.init_plugin_loader()
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
-print(json.dumps([problem_of_task_file(path, "fleet_report", DataLoader()) for path in sys.argv[1:]]))
+data = DataLoader()
+data.set_basedir(sys.argv[1])
+print(json.dumps([f"which {problem_of_task_file(path, 'fleet_report', data)}" for path in sys.argv[2:]]))
 """
 
 
 def test_a_task_that_ansible_cannot_load_is_found_before_it_ends_the_run(tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}.yml" for number in range(len(BAD) + 1)]
-    for file, text in zip(files, [GOOD, *BAD], strict=True):
+    for name, text in ROLES.items():
+        path = tmp_path / "roles" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    bad = {**BAD, **BAD_ROLES}
+    files = [tmp_path / f"{number}.yml" for number in range(len(bad) + 2)]
+    for file, text in zip(files, [GOOD, GOOD_ROLES, *bad], strict=True):
         file.write_text(text)
-    command = [sys.executable, "-c", PROGRAM, *map(str, files)]
-    good, *bad = json.loads(subprocess.run(command, capture_output=True, check=True, text=True, cwd=CHECKOUT).stdout)
-    assert good == ""
-    for found, message in zip(bad, BAD.values(), strict=True):
-        assert found.startswith("cannot be run: ") and message in found, found
+    command = [sys.executable, "-c", PROGRAM, *map(str, [tmp_path, *files])]
+    told = json.loads(subprocess.run(command, capture_output=True, check=True, text=True, cwd=CHECKOUT).stdout)
+    assert told[:2] == ["which ", "which "]
+    for found, message in zip(told[2:], bad.values(), strict=True):
+        assert "which cannot be run: " in found and message in found, found
 
 
 def test_a_file_that_cannot_be_read_or_has_no_tasks_is_named_with_its_path(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state import (
     batch_ended,
     batch_started,
+    ended,
     free_group,
     judged,
     members,
@@ -126,6 +127,16 @@ def test_a_gate_without_a_verdict_is_a_failure_with_its_message() -> None:
     skipped = judged(state, {"skipped": True, "msg": "Not done."})
     assert (skipped["verdict"], skipped["reasons"]) == ("fail", ["Not done."])
     assert judged(state, {})["reasons"] == ["The gate gave no answer."]
+
+
+def test_a_run_that_no_gate_stopped_has_failed_if_planned_instances_were_in_no_batch() -> None:
+    first = judged(after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD}), {"verdict": "pass", "reasons": []})
+    said = "3 planned instances were not touched, although no check stopped the run: agent-002, agent-003, agent-004."
+    assert ended(first)["verdict"] == "fail" and ended(first)["reasons"][0].startswith(said)
+    stopped = judged(first, {"verdict": "deferred", "reasons": ["Closed."]})
+    # Instances whose tasks were skipped were in a batch.
+    done = after(first, ["agent-002", "agent-003", "agent-004"], dict.fromkeys(("agent-002", "agent-003"), SKIPPED))
+    assert ended(stopped) == stopped and ended(done) == done
 
 
 def test_the_report_decides_how_the_run_ended() -> None:
