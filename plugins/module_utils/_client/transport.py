@@ -34,6 +34,7 @@ try:
 except ImportError as missing:  # The caller reports it with missing_required_lib.
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
+from .._rules.answers import in_range
 from .._rules.plain_values import SettingsError
 from .body import described, parsed, read_body, too_large
 from .causes import causes_of, is_raised_in, phrase_of
@@ -269,7 +270,7 @@ class Transport:
         self, endpoint: Endpoint, path: str, response: requests.Response, content: bytes | None
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
-        server_time = http_date(response.headers.get("Date"))
+        server_time = in_range(http_date(response.headers.get("Date")))
         if server_time is not None:
             self.server_time = server_time
             self.server_clock.learn(server_time - self._clock())
