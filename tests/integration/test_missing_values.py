@@ -126,6 +126,15 @@ def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_aske
     assert "None" not in sentence_of(done)
 
 
+@pytest.mark.parametrize("odd", [{"id": None}, {"id": ["x"]}, {"rollout_id": "\ud800x"}])
+def test_a_redeploy_whose_row_has_unusual_ids_is_followed_to_its_end(odd: dict[str, Any]) -> None:
+    with second_api(instances=2, deploy_seconds=5.0) as api:
+        api.quirks.answers = {"list_instance_rollouts": lambda rows: [{**row, **odd} for row in rows]}
+        done = run_second(api, "instance_runtime", instance_id=api.instances[0].id)
+        assert api.writes() == ["redeploy_runtime"]
+    assert done.result.get("redeployed"), done.result
+
+
 @pytest.mark.playbook
 def test_an_audit_count_that_is_not_known_is_not_0_and_does_not_spoil_the_report(
     run_playbook: Callable[..., PlaybookRun], tmp_path: Path

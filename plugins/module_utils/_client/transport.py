@@ -228,6 +228,10 @@ class Transport:
                 )
             self._sleep(pause)
 
+    def words_of(self, body: Any) -> str | None:
+        """See detail_text. Secrets are masked before it is shortened: otherwise a part of one could remain."""
+        return detail_text(self._redactor.scrub(body))
+
     def _attempt(
         self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
@@ -293,8 +297,7 @@ class Transport:
             target = self._redactor.text(response.headers.get("Location") or "an unnamed address")
             detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
-            # Masked before it is shortened: otherwise a part of a secret could remain.
-            detail = detail_text(self._redactor.scrub(body)) if is_json else self._described(response, content)
+            detail = self.words_of(body) if is_json else self._described(response, content)
         error = ApiError(
             kind_of_status(status),
             method,

@@ -161,6 +161,13 @@ def text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def plain_text(value: Any) -> str | None:
+    """A text that is not blank, or a number as text; None for any other value, which cannot be an id or a name."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return text_or_none(value)
+
+
 @dataclass(frozen=True)
 class Counters:
     """How many targets of a rollout have each status. ``cancelled`` is calculated, as the API has no counter for it."""
