@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
-from .endpoints import ENDPOINTS, Endpoint, Repeat
+from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
 from .transport import Reply, Settings, SettingsError, Transport
@@ -317,11 +317,14 @@ class FleetClient:
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
         """The answer of a call. The keys ``lists`` must hold lists, of which null is an empty one.
 
-        An error with status 200 lacks them. It must not count as an empty list.
+        An error with status 200 has none of the expected keys. It must not count as an empty list, or as an answer in
+        which every value is missing.
         """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
             raise self._unexpected(name, call, f"an object was expected, but the answer is {_shape(body)}")
+        if body and name in KEYS and KEYS[name].isdisjoint(body):
+            raise self._without("expected key", body, name, **call)
         for part in lists:
             if part not in body or not isinstance(body[part], list | None):
                 raise self._without(part, body, name, **call)

@@ -182,6 +182,28 @@ def test_a_success_without_what_was_asked_for_is_no_empty_list(
 
 
 @pytest.mark.parametrize(
+    ("name", "ids", "known"),
+    [
+        ("get_fleet_update_policy", (), {"runtime_default": "auto"}),
+        ("get_deep_health", ("a",), {"uptime_seconds": 5}),
+        ("get_audit_summary", ("a",), {"total_events": 5}),
+        ("get_available_updates", ("a",), {"skills": None}),
+    ],
+)
+def test_an_error_of_status_200_is_no_answer_in_which_everything_is_missing(
+    server: CrookedServer, name: str, ids: tuple[str, ...], known: dict[str, Any]
+) -> None:
+    client = client_for(server.url)
+    for body in (known, {}):
+        server.says(body)
+        assert getattr(client, name)(*ids) == body
+    for body in ({"detail": "you may not"}, {"error": {"msg": "you may not"}}, {"data": known, "msg": "you may not"}):
+        server.says({"instance_id": "a", **body})
+        error = refusal(client, name, *ids)
+        assert error.kind == "unexpected" and "in the answer (" in str(error) and "you may not" in str(error)
+
+
+@pytest.mark.parametrize(
     ("given", "is_id"), [(17, "17"), (" a ", " a "), ("", None), (" ", None), (True, None), (["a"], None), ({}, None)]
 )
 def test_the_id_of_a_row_is_text_or_none(server: CrookedServer, given: Any, is_id: str | None) -> None:
@@ -392,7 +414,7 @@ def test_an_address_is_one_in_all_its_spellings(written: str, read: str) -> None
 def test_an_answer_that_is_nested_too_deeply_is_not_read(server: CrookedServer, depth: int) -> None:
     server.says(b'{"a": ' * depth + b"[1]" + b"}" * depth)
     if depth == 90:
-        assert client_for(server.url).get_fleet_update_policy()["a"]
+        assert client_for(server.url).raw("GET", "/v1/a").body["a"]
         return
     error = refusal(client_for(server.url, retries=0))
     assert error.kind == "unreadable" and "is not JSON" in str(error)
