@@ -126,6 +126,13 @@ def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_aske
     assert "None" not in sentence_of(done)
 
 
+def test_a_number_of_enqueued_instances_that_is_none_is_not_0() -> None:
+    with second_api(instances=2) as api:
+        api.quirks.answers = {"start_fleet_rollout": lambda body: {**body, "enqueued": -1}}
+        result = run_second(api, "rollout", state="started", wait=False).result
+        assert (result["changed"], result["rollout_id"]) == (True, api.rollouts[-1]["id"])
+
+
 @pytest.mark.parametrize("odd", [{"id": None}, {"id": ["x"]}, {"rollout_id": "\ud800x"}])
 def test_a_redeploy_whose_row_has_unusual_ids_is_followed_to_its_end(odd: dict[str, Any]) -> None:
     with second_api(instances=2, deploy_seconds=5.0) as api:

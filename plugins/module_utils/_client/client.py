@@ -32,6 +32,9 @@ AUDIT_TIMES = ("event_ts", "ingested_at")
 # Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
 
+# How much is shown of an answer that lacks what was asked for.
+_SHOWN_WORDS = 200
+
 Until = Callable[[Record], bool]
 
 
@@ -331,7 +334,7 @@ class FleetClient:
         return {**body, **{part: list(body[part] or ()) for part in lists}}
 
     def _without(self, part: str, body: Mapping[str, Any], name: str, **call: Any) -> ApiError:
-        said = self.transport.words_of(body)
+        said = self.transport.words_of(body, _SHOWN_WORDS)
         return self._unexpected(name, call, f"no {part} in the answer" + (f" ({said})" if said else ""))
 
     def _records(self, name: str, **call: Any) -> list[Record]:
@@ -373,12 +376,17 @@ def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
 
 
 def _rows(items: Any) -> list[Record]:
-    """The mappings in a list, whose ``id`` is text or None. Anything else cannot be a record and is left out."""
-    rows = [dict(item) for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
-    for row in rows:
-        if "id" in row:
-            row["id"] = plain_text(row["id"])
-    return rows
+    """The mappings in a list, whose ``id`` is text or None. Anything else cannot be a record and is left out.
+
+    A row whose id occurs again is listed once, as it is the last time: a target that is there twice must not be retried
+    twice.
+    """
+    rows: dict[str | int, Record] = {}
+    for place, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, Mapping):
+            row = {**item, **({"id": plain_text(item["id"])} if "id" in item else {})}
+            rows[row.get("id") or place] = row
+    return list(rows.values())
 
 
 def _shape(body: Any) -> str:

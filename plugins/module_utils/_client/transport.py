@@ -48,7 +48,7 @@ from .endpoints import (
     pause_before_repeat,
     retry_after_seconds,
 )
-from .errors import ApiError, detail_text, kind_of_status
+from .errors import LONGEST_WORDS, ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
 from .redact import Redactor, spellings
 from .server_clock import ServerClock
@@ -228,9 +228,9 @@ class Transport:
                 )
             self._sleep(pause)
 
-    def words_of(self, body: Any) -> str | None:
+    def words_of(self, body: Any, limit: int = LONGEST_WORDS) -> str | None:
         """See detail_text. Secrets are masked before it is shortened: otherwise a part of one could remain."""
-        return detail_text(self._redactor.scrub(body))
+        return detail_text(self._redactor.scrub(body), limit)
 
     def _attempt(
         self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
