@@ -37,7 +37,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import may_be_cut
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
 from console.record.rows import InstanceRows, Row, storable, to_json
@@ -266,17 +266,16 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
 
 
 def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
-    """How many memories there are; the list is read with the API's largest limit."""
-    listed = record.get("memories")
-    length = len(listed) if isinstance(listed, list) else 0
-    count = max(known_count(record.get("count")) or 0, length)
+    """How many memories there are, if they can be read; the list is read with the API's largest limit."""
+    found = listing_of(record, MEMORY_CAP)
+    count = max(known_count(record.get("count")) or 0, found.listed)
     state: Row = {
         "tenant": tenant,
         "instance_id": instance_id,
         "memories": count,
-        "memories_full": int(may_be_cut(length, record, MEMORY_CAP) and count <= length),
+        "memories_full": int(found.truncated and count <= found.listed),
     }
-    return InstanceRows(state=state)
+    return InstanceRows(state=state if found.available else None)
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:
