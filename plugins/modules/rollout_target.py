@@ -230,6 +230,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     names_of,
     read_until,
     settle_uncertain,
+    warn_if_cut,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import send_until_it_shows
 
@@ -277,6 +278,7 @@ def _chosen(context: Context) -> list[Record]:
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])
     context.result["rollout"] = detail["rollout"]
+    warn_if_cut(context, detail)
     meant = selected(detail["targets"], **wanted)
     if not meant and not params["select"]:
         what = f"target {params['target_id']}" if params["target_id"] else f"target of {context.instance}"

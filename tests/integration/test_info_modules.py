@@ -193,7 +193,6 @@ def actions(number: int) -> list[dict[str, Any]]:
         ({"actions": actions(5), "total": 80}, 50, 5, True),
         ({"actions": actions(100), "total": 100}, 100, 100, True),
         ({"actions": None, "total": None}, 5, 0, False),
-        ({}, 5, 0, False),
         ({"actions": [None, "reboot", {"action_type": "reboot", "id": "0"}], "total": "3"}, 5, 1, False),
     ],
 )

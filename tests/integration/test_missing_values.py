@@ -130,6 +130,22 @@ def test_a_rollout_without_an_id_and_a_status_is_followed_by_the_requested_id(
     assert "None" not in sentence_of(done)
 
 
+def test_a_number_of_enqueued_instances_that_is_none_is_not_0() -> None:
+    with second_api(instances=2) as api:
+        api.quirks.answers = {"start_fleet_rollout": lambda body: {**body, "enqueued": -1}}
+        result = run_second(api, "rollout", state="started", wait=False).result
+        assert (result["changed"], result["rollout_id"]) == (True, api.rollouts[-1]["id"])
+
+
+@pytest.mark.parametrize("odd", [{"id": None}, {"id": ["x"]}, {"rollout_id": "\ud800x"}])
+def test_a_redeploy_whose_row_has_unusual_ids_is_followed_to_its_end(odd: dict[str, Any]) -> None:
+    with second_api(instances=2, deploy_seconds=5.0) as api:
+        api.quirks.answers = {"list_instance_rollouts": lambda rows: [{**row, **odd} for row in rows]}
+        done = run_second(api, "instance_runtime", instance_id=api.instances[0].id)
+        assert api.writes() == ["redeploy_runtime"]
+    assert done.result.get("redeployed"), done.result
+
+
 @pytest.mark.playbook
 def test_an_unknown_audit_count_is_not_shown_as_0_and_the_report_is_still_written(
     run_playbook: Callable[..., PlaybookRun], tmp_path: Path

@@ -24,6 +24,7 @@ from console.settings.environment import ApiConnection, Settings
 from tests.conftest import BIN, CHECKOUT
 from tests.console.support.facts import rows
 from tests.integration.module_task import operation_of
+from tests.integration.second_task import run_second
 from tests.second_api.api import KEY, SecondApi, second_api
 
 LISTS = ("list_fleet_rollouts", "list_instance_rollouts", "list_audit_events", "list_instance_actions")
@@ -221,3 +222,28 @@ def test_the_newest_rows_of_an_oldest_first_list_come_first() -> None:
         answer = result_of(api, "instance_audit_info", limit=20, since=since)
         assert [row["id"] for row in answer["events"]] == [row["id"] for row in events[:-11:-1]]
         assert len(result_of(api, "instance_audit_info", all=True, since=since)["events"]) == 10
+
+
+def _failed_first(api: SecondApi) -> str:
+    """The id of a fleet rollout that has ended, in which the first instance failed."""
+    api.quirks.deploy_seconds, api.quirks.outcomes = 0.0, {"agent-001": "failed"}
+    return str(api.add_rollout(api.instances, "fleet")["id"])
+
+
+def test_a_target_that_is_listed_twice_is_retried_once() -> None:
+    with second_api(instances=3) as api:
+        rollout_id = _failed_first(api)
+        api.quirks.answers = {"get_rollout": lambda body: {**body, "targets": body["targets"] * 2}}
+        done = run_second(api, "rollout_target", rollout_id=rollout_id, select="failed", wait=False)
+        assert api.writes() == ["retry_rollout_target"] and len(done.result["retried"]) == 1, done.result
+
+
+def test_a_failed_target_that_is_counted_but_not_listed_is_no_success() -> None:
+    with second_api(instances=3, deploy_seconds=0.0, outcomes={"agent-001": "failed"}) as api:
+        api.quirks.answers = {"get_rollout": lambda body: {**body, "targets": body["targets"][1:]}}
+        done = run_second(api, "rollout", state="started")
+        rollout_id = api.rollouts[-1]["id"]
+        retry = run_second(api, "rollout_target", rollout_id=rollout_id, select="failed", wait=False)
+    said = f"The server lists 2 of the 3 targets of rollout {rollout_id}."
+    assert done.result["failed"] and "of 3 targets, 1 failed or uncertain but not listed" in done.msg
+    assert said in done.warnings and said in retry.warnings

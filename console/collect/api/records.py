@@ -36,7 +36,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import may_be_cut
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
 from console.record.rows import InstanceRows, Row, storable, to_json
@@ -86,21 +87,19 @@ def target_rows(
 ) -> list[Row]:
     """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
 
-    E1 is read after E4 and wins where both say something; E4 alone has bundle_hash, celery_task_id and detail_json, E1
-    alone the host name and the duration. A record without an id cannot be kept apart from others and is left out.
+    E1 is read after E4 and wins where both say something, except for the spelling of ids; E4 alone has bundle_hash,
+    celery_task_id and detail_json, E1 alone the host name and the duration. A record without an id is left out.
     """
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
         if text(entry.get("target_id")):
-            merged[str(entry["target_id"])] = {"instance_hostname": None, "duration_seconds": None, **entry}
+            merged[id_key(entry["target_id"])] = {**entry, "id": entry["target_id"]}
     for target in targets:
         if text(target.get("id")):
-            key = str(target["id"])
-            merged[key] = {
-                **target,
-                **{k: v for k, v in merged.get(key, {}).items() if k not in target or v is not None},
-            }
-    return [_target_row(tenant, rollout_id, key, at, record) for at, (key, record) in enumerate(merged.items())]
+            ids = {name: target[name] for name in ("id", "instance_id") if text(target.get(name))}
+            told = {k: v for k, v in merged.get(id_key(target["id"]), {}).items() if k not in target or v is not None}
+            merged[id_key(target["id"])] = {**target, **told, **ids}
+    return [_target_row(tenant, rollout_id, str(row["id"]), at, row) for at, row in enumerate(merged.values())]
 
 
 def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, record: Mapping[str, Any]) -> Row:
@@ -267,17 +266,16 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
 
 
 def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
-    """How many memories there are; the list is read with the API's largest limit."""
-    listed = record.get("memories")
-    length = len(listed) if isinstance(listed, list) else 0
-    count = max(known_count(record.get("count")) or 0, length)
+    """How many memories there are, if they can be read; the list is read with the API's largest limit."""
+    found = listing_of(record, MEMORY_CAP)
+    count = max(known_count(record.get("count")) or 0, found.listed)
     state: Row = {
         "tenant": tenant,
         "instance_id": instance_id,
         "memories": count,
-        "memories_full": int(may_be_cut(length, record, MEMORY_CAP) and count <= length),
+        "memories_full": int(found.truncated and count <= found.listed),
     }
-    return InstanceRows(state=state)
+    return InstanceRows(state=state if found.available else None)
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from .._rules.answers import Record, rollout_is_terminal
-from .endpoints import ENDPOINTS, Endpoint, Repeat
+from .._rules.answers import Record, plain_text, rollout_is_terminal
+from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
 from .transport import Reply, Settings, SettingsError, Transport
@@ -31,6 +31,9 @@ AUDIT_TIMES = ("event_ts", "ingested_at")
 
 # Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
+
+# How much is shown of an answer that lacks what was asked for.
+_SHOWN_WORDS = 200
 
 Until = Callable[[Record], bool]
 
@@ -72,7 +75,8 @@ class FleetClient:
     ``all_`` method reads the list to its end.
 
     A success whose body has another shape raises ApiError (kind ``unexpected``). The result is therefore always a
-    mapping or a list of mappings, but any key in it may be missing. Every method raises ApiError.
+    mapping or a list of mappings. Any key in it may be missing, except that of the list in E1, E4, E11 and E17. Every
+    method raises ApiError.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -107,7 +111,7 @@ class FleetClient:
 
     def get_rollout_timeline(self, rollout_id: str) -> Record:
         """E1: the targets of one rollout with host names and times, under ``timeline``."""
-        return self._record("get_rollout_timeline", rollout_id=rollout_id)
+        return self._record("get_rollout_timeline", "timeline", rollout_id=rollout_id)
 
     def start_fleet_rollout(self, *, override_window: bool = False) -> Record:
         """E2: push the runtime to all running instances. Returns ``enqueued``, ``skipped`` and ``total``, but no id."""
@@ -149,13 +153,12 @@ class FleetClient:
 
     def get_rollout(self, rollout_id: str) -> Record:
         """E4: ``rollout`` and its ``targets``, which have no host names."""
-        body = self._record("get_rollout", rollout_id=rollout_id)
+        body = self._record("get_rollout", "targets", rollout_id=rollout_id)
         if not isinstance(body.get("rollout"), Mapping):
-            raise self._unexpected("get_rollout", {"rollout_id": rollout_id}, "no rollout in the answer")
-        rollout, targets = dict(body["rollout"]), body.get("targets")
+            raise self._without("rollout", body, "get_rollout", rollout_id=rollout_id)
         # The answer may lack the id that was requested.
-        rollout["id"] = rollout.get("id") or rollout_id
-        return {**body, "rollout": rollout, "targets": _rows(targets) if targets else []}
+        rollout = {**body["rollout"], "id": plain_text(body["rollout"].get("id")) or rollout_id}
+        return {**body, "rollout": rollout, "targets": _rows(body["targets"])}
 
     def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> Any:
         """E5: revoke the queued targets; ``force`` also terminates those in progress. The result is shown by E4."""
@@ -187,11 +190,14 @@ class FleetClient:
 
     def list_instance_actions(self, instance_id: str, *, limit: int = 20) -> Record:
         """E11: ``actions``, newest first, and ``total``, which may be larger, since there is no paging."""
-        answer = self._record("list_instance_actions", query={"limit": limit}, instance_id=instance_id)
-        if order_of(_rows(answer.get("actions")), ACTION_TIMES) == OLDEST_FIRST:
-            if limit < ACTIONS_CAP:
-                answer = self._record("list_instance_actions", query={"limit": ACTIONS_CAP}, instance_id=instance_id)
-            answer["actions"] = answer["actions"][::-1] if isinstance(answer.get("actions"), list) else []
+
+        def read(most: int) -> Record:
+            return self._record("list_instance_actions", "actions", query={"limit": most}, instance_id=instance_id)
+
+        answer = read(limit)
+        if order_of(_rows(answer["actions"]), ACTION_TIMES) == OLDEST_FIRST:
+            answer = read(ACTIONS_CAP) if limit < ACTIONS_CAP else answer
+            answer["actions"].reverse()
         return answer
 
     def clear_circuit_breakers(self, instance_id: str) -> Record:
@@ -222,7 +228,7 @@ class FleetClient:
     ) -> Record:
         """E17: ``memories``, at most 200 and without paging. Here ``status`` is a mapping."""
         query = {"conversation_id": conversation_id, "customer_id": customer_id, "limit": limit}
-        return self._record("list_memories", query=query, instance_id=instance_id)
+        return self._record("list_memories", "memories", query=query, instance_id=instance_id)
 
     def store_memory(self, instance_id: str, memory: Mapping[str, Any]) -> Record:
         """E18: store one fact or procedural memory."""
@@ -311,11 +317,25 @@ class FleetClient:
             return error.kind in _NO_API_THERE
         return False
 
-    def _record(self, name: str, **call: Any) -> Record:
+    def _record(self, name: str, *lists: str, **call: Any) -> Record:
+        """The answer of a call. The keys ``lists`` must hold lists, of which null is an empty one.
+
+        An error with status 200 has none of the expected keys. It must not count as an empty list, or as an answer in
+        which every value is missing.
+        """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
             raise self._unexpected(name, call, f"an object was expected, but the answer is {_shape(body)}")
-        return dict(body)
+        if body and name in KEYS and KEYS[name].isdisjoint(body):
+            raise self._without("expected key", body, name, **call)
+        for part in lists:
+            if part not in body or not isinstance(body[part], list | None):
+                raise self._without(part, body, name, **call)
+        return {**body, **{part: list(body[part] or ()) for part in lists}}
+
+    def _without(self, part: str, body: Mapping[str, Any], name: str, **call: Any) -> ApiError:
+        said = self.transport.words_of(body, _SHOWN_WORDS)
+        return self._unexpected(name, call, f"no {part} in the answer" + (f" ({said})" if said else ""))
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
@@ -356,8 +376,17 @@ def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
 
 
 def _rows(items: Any) -> list[Record]:
-    """The mappings in a list. Anything else cannot be a record and is left out."""
-    return [dict(item) for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    """The mappings in a list, whose ``id`` is text or None. Anything else cannot be a record and is left out.
+
+    A row whose id occurs again is listed once, as it is the last time: a target that is there twice must not be retried
+    twice.
+    """
+    rows: dict[str | int, Record] = {}
+    for place, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, Mapping):
+            row = {**item, **({"id": plain_text(item["id"])} if "id" in item else {})}
+            rows[row.get("id") or place] = row
+    return list(rows.values())
 
 
 def _shape(body: Any) -> str:

@@ -84,6 +84,22 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
+# The keys of the answers of reads that are no lists, without ``instance_id``.
+KEYS: dict[str, frozenset[str]] = {
+    "get_fleet_update_policy": frozenset(
+        {
+            *("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc", "max_parallel_rollouts"),
+            *("runtime_default", "skills_default", "mcp_servers_default"),
+        }
+    ),
+    "get_deep_health": frozenset({"status", "subsystems", "uptime_seconds", "checked_at", "cached"}),
+    "get_audit_summary": frozenset({"total_events", "success_events", "error_events", "denied_events", "by_source"}),
+    "get_available_updates": frozenset(
+        {"total_available", "versions_reported_at", "runtime", "skills", "mcp_servers", "update_policy"}
+    ),
+}
+
+
 class Outcome(Enum):
     """The outcome of one attempt."""
 

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from .._rules.answers import Record, parse_time
+from .errors import ApiError
 
 Fetch = Callable[[int, int], list[Record]]
 Until = Callable[[Record], bool]
@@ -30,6 +31,7 @@ OVERLAP = 5
 _MOST_HEAD_READS = 20
 _MOST_STEPS_BACK = 100
 _MOST_IDLE_PAGES = 20
+_MOST_READS = 10_000
 # This many rows further on there must be other rows, or none. A server that returns the same rows ignores the offset.
 _FAR = 100_000
 
@@ -81,7 +83,7 @@ def read_list(
 
     ``times``: the keys of the rows' times, which show the order. Without them the newest row is assumed to come first.
     The offset counts from the newest row, even if the server lists the oldest row first. What ``fetch`` raises goes to
-    the caller.
+    the caller. Raises ApiError if the list does not end.
     """
     walk = _Walk(fetch, page, most, until, start, key, times, first)
     walk.go()
@@ -166,6 +168,9 @@ class _Walk:
         steady = False
         while True:
             above = rows
+            if reads >= _MOST_READS:
+                said = f"the list does not end: its first {reads} pages all have other rows"
+                raise ApiError("unexpected", "GET", "of a list", detail=said)
             rows = self.fetch(self.first or self.page if reads == 0 else self.page, offset)
             reads += 1
             keyed = _keyed(rows, self.key)
@@ -174,7 +179,8 @@ class _Walk:
                 steps_back += 1
                 offset = max(self.start, offset - step)
                 continue
-            fresh = bool(keyed.keys() - self.found.keys())
+            # Not a difference of the two: that would take time for each row that is known.
+            fresh = any(identity not in self.found for identity in keyed)
             # A page at the start without any known row: its rows were added above all known ones.
             pushed = apart and offset == self.start
             self.found = {**keyed, **self.found} if pushed else _merged(self.found, keyed)
@@ -279,9 +285,7 @@ def _merged(found: dict[Any, Record], page: dict[Any, Record]) -> dict[Any, Reco
             waiting.append(identity)
     if not waiting and not fresh_before:
         return found
-    if last_known is None:
-        return {**found, **page}
-    if not fresh_before and last_known == next(reversed(found)):
+    if last_known is None or (not fresh_before and last_known == next(reversed(found))):
         found.update({new: page[new] for new in waiting})
         return found
     merged: dict[Any, Record] = {}

@@ -34,6 +34,7 @@ try:
 except ImportError as missing:  # The caller reports it with missing_required_lib.
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
+from .._rules.answers import in_range
 from .._rules.plain_values import SettingsError
 from .body import described, parsed, read_body, too_large
 from .causes import causes_of, is_raised_in, phrase_of
@@ -47,7 +48,7 @@ from .endpoints import (
     pause_before_repeat,
     retry_after_seconds,
 )
-from .errors import ApiError, detail_text, kind_of_status
+from .errors import LONGEST_WORDS, ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
 from .redact import Redactor, spellings
 from .server_clock import ServerClock
@@ -227,6 +228,10 @@ class Transport:
                 )
             self._sleep(pause)
 
+    def words_of(self, body: Any, limit: int = LONGEST_WORDS) -> str | None:
+        """See detail_text. Secrets are masked before it is shortened: otherwise a part of one could remain."""
+        return detail_text(self._redactor.scrub(body), limit)
+
     def _attempt(
         self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
@@ -269,7 +274,7 @@ class Transport:
         self, endpoint: Endpoint, path: str, response: requests.Response, content: bytes | None
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
-        server_time = http_date(response.headers.get("Date"))
+        server_time = in_range(http_date(response.headers.get("Date")))
         if server_time is not None:
             self.server_time = server_time
             self.server_clock.learn(server_time - self._clock())
@@ -292,8 +297,7 @@ class Transport:
             target = self._redactor.text(response.headers.get("Location") or "an unnamed address")
             detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
-            # Masked before it is shortened: otherwise a part of a secret could remain.
-            detail = detail_text(self._redactor.scrub(body)) if is_json else self._described(response, content)
+            detail = self.words_of(body) if is_json else self._described(response, content)
         error = ApiError(
             kind_of_status(status),
             method,

@@ -126,14 +126,14 @@ def parse_time(text: Any) -> float | None:
     to 2242, since some servers write 0001-01-01 or 9999-12-31 for "never".
     """
     if isinstance(text, str) and not _EPOCH.fullmatch(text.strip()):
-        return _in_range(_of_iso(text.strip()))
+        return in_range(_of_iso(text.strip()))
     moment = number(text)
     if moment is None:
         return None
     # Milliseconds or an even smaller unit: as seconds, such a number would be a time after the year 5000.
     while moment >= _FINER_THAN_SECONDS:
         moment /= 1000
-    return _in_range(moment)
+    return in_range(moment)
 
 
 def _of_iso(text: str) -> float | None:
@@ -144,7 +144,8 @@ def _of_iso(text: str) -> float | None:
         return None
 
 
-def _in_range(at: float | None) -> float | None:
+def in_range(at: float | None) -> float | None:
+    """``at`` if it is between 1970 and 2242, else None. See parse_time."""
     return at if at is not None and FIRST_TIME <= at < PAST_LAST_TIME else None
 
 
@@ -158,6 +159,13 @@ def iso_time(at: float | None) -> str | None:
 def text_or_none(value: Any) -> str | None:
     """``value`` if it is a text that is not blank, else None."""
     return value if isinstance(value, str) and value.strip() else None
+
+
+def plain_text(value: Any) -> str | None:
+    """A text that is not blank, or a number as text; None for any other value, which cannot be an id or a name."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return text_or_none(value)
 
 
 @dataclass(frozen=True)
@@ -268,7 +276,7 @@ def _in_flight(rollout: Mapping[str, Any]) -> int:
 def boot_time(health: Mapping[str, Any]) -> float | None:
     """When the agent started: checked_at - uptime_seconds (E15, E16), epoch seconds of the server's clock, or None."""
     checked, uptime = parse_time(health.get("checked_at")), amount(health.get("uptime_seconds"))
-    return _in_range(checked - uptime) if checked is not None and uptime is not None else None
+    return in_range(checked - uptime) if checked is not None and uptime is not None else None
 
 
 _HEALTHY = frozenset({"healthy", "ok", "up", "pass", "passing", "green"})

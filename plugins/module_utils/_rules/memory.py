@@ -51,13 +51,8 @@ class Listing:
 
 
 def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
-    """The list in an answer of E17. ``limit``: how many were requested. Raises ValueError if there is no list."""
-    items = answer.get("memories")
-    if items is None:
-        items = []
-    if not isinstance(items, list):
-        raise ValueError("the answer holds no list of memories")
-    status = answer.get("status")
+    """The list in an answer of E17, which has one. ``limit``: how many were requested."""
+    items, status = answer["memories"], answer.get("status")
     return Listing(
         memories=[dict(item) for item in items if isinstance(item, Mapping)],
         listed=len(items),

@@ -180,6 +180,11 @@ def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> C
     return counters_of_targets(targets) if targets else counters(rollout)
 
 
+def unlisted(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> int:
+    """The number of targets that, by a rollout's total, are missing in the list of its targets."""
+    return max(0, counters(rollout).total - len(targets))
+
+
 # The end of a rollout
 
 
@@ -199,7 +204,7 @@ class Ends:
     """How the targets of a rollout ended. ``uncertain``: without evidence that they succeeded.
 
     ``unknown``: with an unknown status. ``cancelled``: revoked before they started. ``total``: the number of all
-    targets.
+    targets. ``unlisted``: how many failed and uncertain ones the rollout counts, but does not list.
     """
 
     total: int
@@ -207,6 +212,7 @@ class Ends:
     uncertain: list[Record]
     unknown: list[Record]
     cancelled: list[Record]
+    unlisted: int = 0
 
     @property
     def bad(self) -> list[Record]:
@@ -214,12 +220,21 @@ class Ends:
         return [*self.failed, *self.uncertain, *self.unknown]
 
 
-def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, finished: bool = True) -> Ends:
+def ends(
+    targets: Iterable[Mapping[str, Any]],
+    proved: Collection[str] = (),
+    *,
+    finished: bool = True,
+    rollout: Mapping[str, Any] | None = None,
+) -> Ends:
     """The targets by how they ended. ``proved``: the ids of uncertain targets for which there is evidence of success.
 
-    If the rollout is not ``finished``, targets that have not ended are left out.
+    If the rollout is not ``finished``, targets that have not ended are left out. ``rollout``: its record, if the
+    targets are all that it lists.
     """
     rows = [dict(t) for t in targets]
+    counted, listed = counters(rollout or {}), counters_of_targets(rows)
+    beyond = counted.failed + counted.uncertain - listed.failed - listed.uncertain
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
         word = target_status(row.get("status"))
@@ -232,7 +247,9 @@ def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, 
                 continue
             word = "unknown"
         by_end[word].append(row)
-    return Ends(len(rows), **by_end)
+    # If all are listed, the rows decide.
+    is_whole = bool(rows) and len(rows) >= counted.total
+    return Ends(max(len(rows), counted.total), **by_end, unlisted=0 if is_whole else max(0, beyond))
 
 
 def host_names(timeline: Any) -> dict[str, str]:
@@ -255,7 +272,8 @@ def in_words(found: Ends, names: Mapping[str, str]) -> str:
     """
     kinds = {"failed": found.failed, "uncertain": found.uncertain, "with an unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
-    numbers = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
+    counts = {kind: len(rows) for kind, rows in kinds.items()} | {"failed or uncertain but not listed": found.unlisted}
+    numbers = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     return f"of {found.total} targets, {numbers}{_reasons(found.bad, names)}"
 
 

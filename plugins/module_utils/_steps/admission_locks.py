@@ -113,7 +113,9 @@ class Admission:
         """
         if self._descriptor is not None and self._seat is not None:
             with contextlib.suppress(OSError):
-                os.pwrite(self._descriptor, name.encode()[:_NAME].ljust(_NAME, b"\0"), self._seat * _NAME)
+                os.pwrite(
+                    self._descriptor, name.encode(errors="replace")[:_NAME].ljust(_NAME, b"\0"), self._seat * _NAME
+                )
 
     def listed(self) -> None:
         """Record that the server's list contains this redeploy, so it is counted there from now on."""

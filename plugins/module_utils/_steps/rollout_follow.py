@@ -36,6 +36,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     new_fleet_rollouts,
     started_rollout,
     tally,
+    unlisted,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
@@ -223,15 +224,12 @@ def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, st
     ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help.
     """
     rollout, targets = detail["rollout"], detail["targets"]
-    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
-    counted = tally(rollout, targets)
-    bad = len(found.bad) if targets else counted.failed + counted.uncertain
-    too_many = bad > context.params["max_failed"]
+    proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
+    found = ends(targets, proved, rollout=rollout)
+    too_many = len(found.bad) + found.unlisted > context.params["max_failed"]
     name = f"Rollout {rollout.get('id')}" if is_single_target(rollout) else f"Fleet rollout {rollout.get('id')}"
 
     def told() -> str:
-        if not targets:
-            return f"{counted.failed} failed, {counted.uncertain} uncertain"
         return in_words(found, names_of(context, str(rollout.get("id"))))
 
     if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
@@ -271,3 +269,12 @@ def remember(context: Context, detail: Record) -> None:
     """Set the return values to the last known state of the rollout."""
     rollout = detail["rollout"]
     context.result.update(rollout=rollout, rollout_id=rollout.get("id"), targets=detail["targets"])
+    warn_if_cut(context, detail)
+
+
+def warn_if_cut(context: Context, detail: Record) -> None:
+    """Warn if the server lists fewer targets of a rollout (E4 body) than it has."""
+    rollout, listed = detail["rollout"], len(detail["targets"])
+    if missing := unlisted(rollout, detail["targets"]):
+        what = f"{listed} of the {listed + missing} targets of rollout {rollout['id']}"
+        context.warn_once(f"{rollout['id']} is cut", f"The server lists {what}.")

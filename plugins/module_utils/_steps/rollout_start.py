@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
+    known_count,
     number,
     parse_time,
     rollout_is_terminal,
@@ -151,8 +152,8 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
         evidence = Evidence(
             frozenset(facts.get("known_ids") or ()),
             parse_time(facts.get("newest")),
-            _whole(facts.get("enqueued")),
-            _whole(facts.get("total")),
+            known_count(facts.get("enqueued")),
+            known_count(facts.get("total")),
             frozenset(facts.get("strings") or ()),
         )
         return look_for_started(context, evidence).detail
@@ -212,7 +213,7 @@ def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiErr
         notes.end(FLEET)
         fail_if_refused(context, error)
         raise
-    if not _whole(answer.get("enqueued")):
+    if not known_count(answer.get("enqueued")):
         said = refusal_in(answer, skips=False)
         held_back = "" if context.params["override_window"] else closed_window(context)
         # Skipped instances are not a refusal, unless no instance was enqueued and the window is closed.
@@ -262,7 +263,7 @@ def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence
 
     If the answer says that nothing was enqueued, nothing has changed.
     """
-    enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
+    enqueued, skipped, total = (known_count(answer.get(key)) for key in ("enqueued", "skipped", "total"))
     tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
     # The name is not "skipped", because Ansible would then report the whole task as skipped.
     context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
@@ -277,11 +278,6 @@ def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence
         if held_back:
             context.warn(context.result["msg"])
     return replace(evidence, enqueued=enqueued, total=total, strings=strings)
-
-
-def _whole(value: object) -> int | None:
-    found = number(value)
-    return None if found is None else max(0, int(found))
 
 
 def _tell_delay(context: Context, detail: Record) -> None:

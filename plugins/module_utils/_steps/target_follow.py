@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_is_terminal,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import pause_before_look
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id, task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, origin
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import FLEET_SCOPES
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
@@ -52,22 +52,28 @@ def remember(context: Context, target: Record) -> None:
 def own_target(context: Context, target: Record) -> Record:
     """The current state of the target: from E4, or from E23 for a target of a fleet rollout.
 
-    It is found by its row id, which a retry or a resume does not change. If the answer lacks it, ``target`` is
-    returned.
+    It is found by its row id, which a retry or a resume does not change, or without one by its task id. If the answer
+    lacks it, ``target`` is returned.
     """
     client, rows = context.client, []
     if target.get("rollout_id") and normalise(target.get("rollout_scope")) not in FLEET_SCOPES:
         try:
             rows = client.get_rollout(str(target["rollout_id"]))["targets"]
         except ApiError as error:
-            if error.kind not in ("not_found", "unexpected"):
+            if error.kind not in ("not_found", "invalid", "unexpected"):
                 raise
-    seen = next((row for row in rows if same_id(row.get("id"), target.get("id"))), None)
+    seen = next((row for row in rows if _is_same(row, target)), None)
     if seen is None:
         rows = client.list_instance_rollouts(context.params["instance_id"])
-        seen = next((row for row in rows if same_id(row.get("id"), target.get("id"))), target)
+        seen = next((row for row in rows if _is_same(row, target)), target)
     remember(context, seen)
     return seen
+
+
+def _is_same(row: Record, target: Record) -> bool:
+    if target.get("id"):
+        return same_id(row.get("id"), target["id"])
+    return bool(task_keys(row.get("celery_task_id")) & task_keys(target.get("celery_task_id")))
 
 
 class _Listed:

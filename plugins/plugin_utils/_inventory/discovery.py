@@ -15,6 +15,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     count,
     is_single_target,
     parse_time,
+    plain_text,
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
@@ -65,7 +66,7 @@ def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choic
     """
     newest = sorted(rows, key=_created, reverse=True)
     problems = []
-    usable = [row for row in newest if _text(row.get("id"))]
+    usable = [row for row in newest if plain_text(row.get("id"))]
     if len(usable) < len(newest):
         problems.append(f"{_counted(len(newest) - len(usable), 'rollout')} in the list without an id")
     singles = [row for row in usable if is_single_target(row)]
@@ -128,12 +129,12 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
     names: dict[str, str] = {}
     for row, target in pairs:
         # If E1 and E4 spell the id differently, E4 decides.
-        instance_id = _text(target.get("instance_id")) or _text(row.get("instance_id"))
-        target_id = _text(row.get("target_id")) or _text(target.get("id")) or "without an id"
+        instance_id = plain_text(target.get("instance_id")) or plain_text(row.get("instance_id"))
+        target_id = plain_text(row.get("target_id")) or plain_text(target.get("id")) or "without an id"
         if instance_id is None:
             problems.append(f"rollout {rollout_id}: target {target_id} names no instance")
             continue
-        hostname = _text(row.get("instance_hostname"))
+        hostname = plain_text(row.get("instance_hostname"))
         first = names.setdefault(id_key(instance_id), hostname) if hostname else None
         if first != hostname:
             problems.append(f"rollout {rollout_id}: instance {instance_id} has two names, {first} and {hostname}")
@@ -154,8 +155,8 @@ def _sighting(
         hostname=hostname,
         status=status or None,
         last_result=result or None,
-        bundle_hash=_text(target.get("bundle_hash")),
-        completed_at=_text(row.get("completed_at")) or _text(target.get("completed_at")),
+        bundle_hash=plain_text(target.get("bundle_hash")),
+        completed_at=plain_text(row.get("completed_at")) or plain_text(target.get("completed_at")),
     )
 
 
@@ -195,16 +196,9 @@ def _rows(value: Any) -> list[Record]:
     return [dict(row) for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
 
 
-def _text(value: Any) -> str | None:
-    """A text that is not blank, or a number as text; None for any other value."""
-    if isinstance(value, str):
-        return str(value) if value.strip() else None
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def _key(value: Any) -> str | None:
     """The key by which an id is compared, or None."""
-    text = _text(value)
+    text = plain_text(value)
     return None if text is None else id_key(text)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from console.collect.api.records import target_rows
 from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.record.read.record_health import vitals
@@ -256,6 +257,15 @@ def test_a_rollout_that_could_not_be_read_is_read_at_the_next_sync(broken: str, 
     assert calls(sim)["get_rollout"] == 1
     assert rows(database, half, rollout_id) == [{"targets_read": 1, "counted": 1}]
     assert rows(database, "SELECT scope FROM ingest_cursors WHERE source = 'rollout'") == []
+
+
+def test_a_target_is_one_row_however_the_two_answers_spell_its_ids() -> None:
+    one, other = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", "5f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+    told = {"target_id": one.upper(), "instance_id": other.upper(), "instance_hostname": "agent-001"}
+    (row,) = target_rows("t", "r", [{"id": one, "instance_id": other, "bundle_hash": "b"}], [told])
+    # As the inventory does, so that the rows of runs name the same instance.
+    assert (row["target_id"], row["instance_id"]) == (one, other)
+    assert (row["hostname"], row["bundle_hash"]) == ("agent-001", "b")
 
 
 def rows_of(sim: Simulator) -> list[dict[str, Any]]:

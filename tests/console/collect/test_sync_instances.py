@@ -24,7 +24,7 @@ from console.collect.once import sync_once
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.instances import InstanceFilter, instance_page
-from console.record.rows import storable
+from console.record.rows import InstanceRows, storable
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.second_api.api import KEY, NEW, SecondApi, second_api
@@ -213,8 +213,8 @@ def test_no_answer_breaks_the_reading_of_details(record: dict[str, Any], actions
     assert health.health is not None and health.health["status"]
     assert isinstance(health.health["checked_at"], (int, float))
     update_rows("t", "i", record, 5.0)
-    state = memory_rows("t", "i", record).state
-    assert state is not None and state["memories"] >= 0
+    state = memory_rows("t", "i", {**record, "memories": actions}).state
+    assert state is None or state["memories"] >= len(actions)
     found = action_rows("t", "i", {"actions": actions})
     assert len({row["action_id"] for row in found}) == len(found)
     for row in [health.health, health.state, *found]:
@@ -246,3 +246,8 @@ def test_an_instance_that_is_gone_is_not_counted_until_it_is_back(tmp_path: Path
         # An error of only one kind of details does not mean that the instance is gone.
         api.quirks.status["list_memories"] = 404
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
+
+
+def test_a_memory_that_cannot_be_read_now_is_not_counted_as_empty() -> None:
+    said = {"memories": [], "count": 0, "status": {"available": False}}
+    assert memory_rows("t", "i", said) == InstanceRows()

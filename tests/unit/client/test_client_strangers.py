@@ -156,8 +156,64 @@ def test_missing_extra_and_null_fields_are_accepted(server: CrookedServer) -> No
     assert client.list_fleet_rollouts() == [{"id": "a"}, {}]
     server.says({"rollout": {"id": "a"}, "targets": None})
     assert client.get_rollout("a") == {"rollout": {"id": "a"}, "targets": []}
-    server.says({"targets": []})
-    assert "no rollout in the answer" in str(refusal(client, "get_rollout", "a"))
+    server.says({"actions": None})
+    assert client.list_instance_actions("a") == {"actions": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "body"),
+    [
+        ("get_rollout_timeline", "timeline", {"timeline": {"0": {}}}),
+        ("get_rollout", "rollout", {"targets": []}),
+        ("get_rollout", "targets", {"rollout": {"id": "a"}, "targets": "none"}),
+        ("list_instance_actions", "actions", {"actions": 5}),
+        ("list_memories", "memories", {"data": {"memories": []}}),
+    ],
+)
+def test_a_success_without_what_was_asked_for_is_no_empty_list(
+    server: CrookedServer, name: str, part: str, body: dict[str, Any]
+) -> None:
+    client = client_for(server.url)
+    for said in (body, {}, {"detail": f"the key {KEY} may not"}):
+        server.says(said)
+        error = refusal(client, name, "a")
+        assert error.kind == "unexpected" and f"no {part if said is body else ''}" in str(error)
+    assert "the key ******** may not" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "known"),
+    [
+        ("get_fleet_update_policy", (), {"runtime_default": "auto"}),
+        ("get_deep_health", ("a",), {"uptime_seconds": 5}),
+        ("get_audit_summary", ("a",), {"total_events": 5}),
+        ("get_available_updates", ("a",), {"skills": None}),
+    ],
+)
+def test_an_error_of_status_200_is_no_answer_in_which_everything_is_missing(
+    server: CrookedServer, name: str, ids: tuple[str, ...], known: dict[str, Any]
+) -> None:
+    client = client_for(server.url)
+    for body in (known, {}):
+        server.says(body)
+        assert getattr(client, name)(*ids) == body
+    for body in ({"detail": "you may not"}, {"error": {"msg": "you may not"}}, {"data": known, "msg": "you may not"}):
+        server.says({"instance_id": "a", **body})
+        error = refusal(client, name, *ids)
+        assert error.kind == "unexpected" and "in the answer (" in str(error) and "you may not" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_id"), [(17, "17"), (" a ", " a "), ("", None), (" ", None), (True, None), (["a"], None), ({}, None)]
+)
+def test_the_id_of_a_row_is_text_or_none(server: CrookedServer, given: Any, is_id: str | None) -> None:
+    client = client_for(server.url)
+    server.says([{"id": given, "status": word} for word in ("queued", "failed")])
+    # Rows without an id are different ones.
+    rows = {row["status"]: row["id"] for row in client.all_fleet_rollouts()}
+    assert rows == ({"queued": None, "failed": None} if is_id is None else {"failed": is_id})
+    server.says({"rollout": {"id": given}, "targets": [{"id": given}]})
+    assert client.get_rollout("asked") == {"rollout": {"id": is_id or "asked"}, "targets": [{"id": is_id}]}
 
 
 # Ids in the address
@@ -358,7 +414,7 @@ def test_all_spellings_of_an_address_have_one_form(written: str, read: str) -> N
 def test_an_answer_with_too_deep_nesting_is_not_read(server: CrookedServer, depth: int) -> None:
     server.says(b'{"a": ' * depth + b"[1]" + b"}" * depth)
     if depth == 90:
-        assert client_for(server.url).get_fleet_update_policy()["a"]
+        assert client_for(server.url).raw("GET", "/v1/a").body["a"]
         return
     error = refusal(client_for(server.url, retries=0))
     assert error.kind == "unreadable" and "is not JSON" in str(error)

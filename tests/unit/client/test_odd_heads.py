@@ -112,3 +112,13 @@ def test_a_long_header_line_does_not_make_the_message_long(serve: Serve, head: b
     error = failure(client_for(url), "redeploy_runtime", ONE)
     assert begins in str(error) and len(str(error)) < 700
     assert len(str(error.as_dict())) < 1000
+
+
+@pytest.mark.parametrize(
+    "date", [b"Fri, 31 Dec 9999 23:59:59 GMT", b"Fri, 31 Dec 9999 23:59:59 -2359", b"Mon, 01 Jan 1900 00:00:00 GMT"]
+)
+def test_a_date_that_is_no_time_of_a_server_counts_as_none(serve: Serve, date: bytes) -> None:
+    url, _seen = serve(b"HTTP/1.1 200 OK\r\nDate: " + date + WHOLE.removeprefix(b"HTTP/1.1 200 OK"))
+    client = client_for(url)
+    client.redeploy_runtime(ONE)
+    assert (client.server_time, client.seconds_since(0.0)) == (None, None)

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client import paging
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import (
     NEWEST_FIRST,
     NO_ORDER,
@@ -171,6 +175,21 @@ def test_a_server_that_ignores_the_offset_gets_few_calls() -> None:
 
 def test_rows_without_an_id_are_not_read_endlessly() -> None:
     assert len(read_all(lambda limit, offset: [{"n": n} for n in range(limit)], page=PAGE)) == PAGE
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_list_of_which_each_answer_has_other_rows_is_not_read_without_end(
+    timed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "_MOST_READS", 50)
+    new = count()
+
+    def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
+        return [{"id": next(new), **({"created_at": 2e9 - next(new)} if timed else {})} for _dummy in range(limit)]
+
+    with pytest.raises(ApiError, match="does not end: its first 50 pages all have other rows"):
+        read_all(fetch, page=PAGE, times=("created_at",))
+    assert next(new) < 2000
 
 
 # Oldest first (reports/2026-11 D4)
