@@ -19,8 +19,8 @@ class Result:
     """One result of a task on an instance, as the run log has it. Times are epoch seconds.
 
     action: the module's name without its collection. A failure is here whatever its module, except those of the tasks
-    that run once for the whole run (plan, gate, report), which are no instance's. status: ok, failed, ignored,
-    unreachable or skipped. values: everything that is stored of a failure, else what matters here (``adopted``).
+    that run once for the whole run (plan, gate, report), which are no instance's. status: ok, failed, ignored (also
+    rescued), unreachable or skipped. values: all that is stored of a failure, else what matters here (``adopted``).
     was_sent: the result names what was sent to the server; a prediction that something would be changed does not.
     """
 

@@ -15,7 +15,7 @@ from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
-from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
+from console.record.read.sql import HOST, STARTED, WAS_RESCUED, WAS_SENT, WENT_THROUGH
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -180,14 +180,15 @@ _HEALTHY_SINCE = """
 EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_id = w.instance_id
         AND s.health = 'healthy' AND s.checked_at > :at)
 """
-_SAME_PLAYBOOK = """
+_SAME_PLAYBOOK = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
-    AND NOT EXISTS (SELECT 1 FROM host_results bad INDEXED BY host_results_trouble
-                    WHERE bad.run_id = r.run_id AND bad.status IN ('failed', 'unreachable') AND bad.host = w.host))
-"""
+    AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
+                    WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host
+                      AND NOT {WAS_RESCUED}))
+"""  # noqa: S608 - the text above
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:

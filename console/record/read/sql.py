@@ -31,6 +31,10 @@ ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 """The status of a result, 'changed' for one that is ok and has changed something."""
 
+WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
+  AND n.final AND n.failed + n.unreachable = 0)"""
+"""Of a result that failed: whether the playbook rescued or ignored it, since the recap of its host has no failure."""
+
 WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
   + instr(h.result_json, '"action_id":"') > 0"""
 """Whether a result names what was sent to the server."""

@@ -67,6 +67,7 @@ def put_run(
     action: str = RUNTIME,
     job: Row | None = None,
     after: int | None = None,
+    recap: Sequence[Row] = (),
     **run: Any,
 ) -> None:
     """A run whose one task works on its hosts, ``ago`` seconds before NOW."""
@@ -86,6 +87,7 @@ def put_run(
                   "ended_at": started + 50, **one_of} for n, one_of in enumerate(results)],
         links=[{**key, "kind": kind, "ref": ref, "counter": 3, "host": host} for kind, ref, host in links],
         in_flight=[{**key, "host": host, "counter": 2, "task_counter": 2, "started_at": started} for host in flying],
+        hosts=[{**key, "failed": 0, "rescued": 0, "ignored": 0, "final": 1, **counts} for counts in recap],
     )  # fmt: skip
     with open_store(path) as store:
         store.put_run(rows, Cursor("spool", run_id, position=(after or 0) + 1), after=after, job=job)
@@ -122,6 +124,35 @@ def test_an_empty_record_has_no_operations(path: Path) -> None:
     (fleet,) = fleets(path, NOW)
     assert (fleet.instances, fleet.published, fleet.limit, fleet.window, fleet.operations) == (0, None, None, None, {})
     assert attention(path, NOW)["title"].tolist() == []
+
+
+def test_a_failure_that_the_playbook_rescued_is_not_the_reason_why_its_run_stopped(path: Path) -> None:
+    results = [
+        {"host": A, "status": "failed", "msg": "expected", "task_counter": None},
+        {"host": B, "status": "unreachable", "msg": "ignored by ignore_unreachable", "task_counter": None},
+        {"host": C, "status": "failed", "msg": "the reason", "task_counter": None},
+        {"host": D, "status": "failed", "msg": "the redeploy failed, and this was rescued too", "task_counter": 2},
+    ]
+    recap = [{"host": A, "rescued": 1}, {"host": B, "ignored": 1}, {"host": C, "failed": 1}, {"host": D, "rescued": 1}]
+    own = {"hosts": [A, B, C, D], "results": results, "playbook": "own.yml", "status": "failed"}
+    put_run(path, "own", 900, recap=recap, **own)
+    found = operation(path, "own", NOW)
+    assert found is not None
+    assert found.row["why"] == f"{C}: the reason"
+    # A redeploy that failed has failed, whatever the playbook did about it.
+    categories = dict(zip(found.instances["host"], found.instances["category"], strict=True))
+    assert categories == {A: "not_touched", B: "not_touched", C: "failed", D: "failed"}
+    assert runs.failures(path, "own")["msg"].tolist() == ["the reason"]
+    assert runs.batches(path, "own")["failed"].tolist() == [1]
+    # A host that failed in it before has recovered, although a failure was rescued.
+    put_run(path, "earlier", 9000, **{**own, "results": results[:1]}, recap=[{"host": A, "failed": 1}])
+    assert {A, C, D} == {host for hosts in attention(path, NOW)["hosts"] for host in hosts}
+    again = [results[0], {"host": A, "status": "ok", "msg": None, "task_counter": None}]
+    put_run(path, "again", 850, **{**own, "results": again, "status": "successful"}, recap=[{"host": A, "rescued": 1}])
+    assert {C, D} == {host for hosts in attention(path, NOW)["hosts"] for host in hosts}
+    # Before the recap nobody knows what will be rescued.
+    put_run(path, "lost", 800, **{**own, "status": "lost", "ended_at": None})
+    assert runs.batches(path, "lost")["failed"].tolist() == [4]
 
 
 def test_a_rollout_is_folded_into_the_run_that_started_it_and_not_into_one_that_followed_it(path: Path) -> None:
