@@ -15,7 +15,7 @@ from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, operation_of
+from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, means, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -274,7 +274,8 @@ UNION ALL SELECT * FROM (
               ELSE 'took part' END,
          'by ' || coalesce(r.user, 'someone'), r.run_id
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = :host AND r.started_at < :until AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
+  WHERE h.host = :host AND {means(":id")} AND r.started_at < :until
+    AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)
 ORDER BY at DESC LIMIT :most
 """  # noqa: S608 - texts of ours

@@ -54,6 +54,17 @@ def run_of(rollout: str) -> str:
     return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
 
 
+def means(instance: str) -> str:
+    """Whether the run of a row ``h`` with a host means this instance by the host's name: its results name the instance,
+    or no other one that is called so, as under another tenant. ``instance``: an expression of its id."""
+    return f"""(
+      EXISTS (SELECT 1 FROM run_links n WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.ref = {instance})
+      OR NOT EXISTS (
+        SELECT 1 FROM run_links n CROSS JOIN tenants CROSS JOIN instances j
+        WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.host = h.host
+          AND j.tenant = tenants.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
+
+
 def operation_of(rollout: str) -> str:
     """The key of the operation that a rollout belongs to: of the run that names it, or its own."""
     return f"coalesce({run_of(rollout)}, {rollout})"

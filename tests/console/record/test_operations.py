@@ -23,6 +23,7 @@ from console.record.read import rollouts, runs
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.frames import reading
+from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.rows import Cursor, Row, RunRows
@@ -413,6 +414,27 @@ def test_a_failed_deploy_needs_no_attention_once_its_instance_is_current_by_what
     assert titles(path) == [f"{B} failed"]
     put_run(path, "done", 70, hosts=[B], results=[{**ok, "result_json": '{"task_id":"t"}'}])
     assert titles(path) == []
+
+
+def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_not_this_ones(path: Path) -> None:
+    put_rollout(path, 1, 900, "failed", "failed")
+    other, its_id = "https://other.example.com", ident(0, 0xC0)
+    with open_store(path) as store:
+        store.put_tenant(other, NOW)
+    with sqlite3.connect(path) as conn:
+        conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (other, its_id, A, NOW, NOW))
+    theirs = {"hosts": [A], "links": [("instance", its_id, A)]}
+    ok = {"host": A, "status": "ok", "changed": 1, "result_json": '{"task_id":"t"}'}
+    put_run(path, "theirs", 90, results=[ok], **theirs)
+    assert titles(path) == ["2 instances failed"]
+    bad = {"host": A, "status": "failed", "msg": REASON}
+    put_run(path, "failed", 80, results=[bad], status="failed", **theirs)
+    assert titles(path) == ["3 instances failed in 2 operations"]
+    played = {name: history(path, tenant, key, A, NOW - 1000, NOW).query("kind == 'playbook'")["operation"].tolist()
+              for name, tenant, key in (("this", TENANT, ident(0, 0xB0)), ("other", other, its_id))}  # fmt: skip
+    assert played == {"this": [], "other": ["failed", "theirs"]}
+    put_run(path, "ours", 70, hosts=[A], links=[("instance", ident(0, 0xB0), A)], results=[ok])
+    assert titles(path) == ["2 instances failed in 2 operations"]
 
 
 def test_a_failed_restart_is_over_when_the_instance_is_healthy_again(path: Path) -> None:
