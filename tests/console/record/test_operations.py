@@ -416,6 +416,11 @@ def test_a_failed_deploy_needs_no_attention_once_its_instance_is_current_by_what
     assert titles(path) == []
 
 
+def played(path: Path, tenant: str, instance_id: str) -> list[str]:
+    """The runs in the history of the instance that is called A."""
+    return history(path, tenant, instance_id, A, NOW - 1000, NOW).query("kind == 'playbook'")["operation"].tolist()
+
+
 def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_not_this_ones(path: Path) -> None:
     put_rollout(path, 1, 900, "failed", "failed")
     other, its_id = "https://other.example.com", ident(0, 0xC0)
@@ -430,9 +435,15 @@ def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_
     bad = {"host": A, "status": "failed", "msg": REASON}
     put_run(path, "failed", 80, results=[bad], status="failed", **theirs)
     assert titles(path) == ["3 instances failed in 2 operations"]
-    played = {name: history(path, tenant, key, A, NOW - 1000, NOW).query("kind == 'playbook'")["operation"].tolist()
-              for name, tenant, key in (("this", TENANT, ident(0, 0xB0)), ("other", other, its_id))}  # fmt: skip
-    assert played == {"this": [], "other": ["failed", "theirs"]}
+    # Before it was renamed, and by a task of another host, as in a loop.
+    put_run(path, "renamed", 95, results=[{**ok, "host": "old"}], hosts=["old"], links=[("instance", its_id, "old")])
+    put_run(path, "loop", 94, results=[{**ok, "host": "localhost"}], links=[("instance", its_id, "localhost")])
+    put_run(path, "of another", 93, results=[{**ok, "host": "old"}], hosts=["old"])
+    assert played(path, TENANT, ident(0, 0xB0)) == []
+    assert played(path, other, its_id) == ["failed", "theirs", "loop", "renamed"]
+    both = [ok, {**ok, "host": "first"}]
+    put_run(path, "both", 96, hosts=[A, "first"], links=[("instance", its_id, "first")], results=both)
+    assert played(path, other, its_id)[-1] == "both"
     put_run(path, "ours", 70, hosts=[A], links=[("instance", ident(0, 0xB0), A)], results=[ok])
     assert titles(path) == ["2 instances failed in 2 operations"]
 
