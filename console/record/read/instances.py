@@ -15,7 +15,7 @@ from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, means, operation_of
+from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, looked_for, means, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -272,7 +272,7 @@ UNION ALL SELECT * FROM (
          coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
          CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.host = :host AND h.failed + h.unreachable > 0 THEN 'failed'
               ELSE 'took part' END,
-         'by ' || coalesce(r.user, 'someone'), r.run_id
+         'by ' || coalesce({RUN_BY}, 'someone'), r.run_id
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
   WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)

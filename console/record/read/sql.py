@@ -42,6 +42,10 @@ WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"ta
 STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
 """Of a link to a rollout: whether the run has started it, and did not only follow it."""
 
+RUN_BY = """coalesce((SELECT j.launched_by FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by <> '' LIMIT 1),
+  r.user)"""
+"""Who made a run ``r``: who launched its job, or else the account under which it ran."""
+
 WENT_THROUGH = """EXISTS (
   SELECT 1 FROM runs later INDEXED BY runs_started
   WHERE later.started_at > r.started_at AND later.playbook IS r.playbook

@@ -26,7 +26,8 @@ from console.record.read.frames import reading
 from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
-from console.record.rows import Cursor, Row, RunRows
+from console.record.read.policy import override_runs
+from console.record.rows import Cursor, Row, RunRows, to_json
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.facts import rows as rows_of
@@ -77,7 +78,7 @@ def put_run(
            "started_at": started, "ended_at": started + 60, "heartbeat_at": started + 60, "check_mode": 0,
            "user": "mara", **run}  # fmt: skip
     if told is not None:
-        row["stats_json"] = json.dumps(told if "left_out" in told else {"fleetops_report": told})
+        row["stats_json"] = to_json(told if "left_out" in told else {"fleetops_report": told})
     key = {"run_id": run_id}
     rows = RunRows(
         row,
@@ -295,7 +296,8 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     job: Row = dict.fromkeys(empty)
     job |= {"job": "of_awx", "run_id": "of_awx", "origin": "https://awx.example", "job_id": "812"}
     job |= {"status": "successful", "launch_type": "manual", "launched_by": "jon", "complete": 1}
-    put_run(path, "of_awx", 1000, hosts=[C], user="jon", told=report(updated=[C]), job=job, playbook="books/reboot.yml")
+    put_run(path, "of_awx", 1000, hosts=[C], user="root", told={**report(updated=[C]), "override_reason": "CVE"},
+            results=[{"host": C, "status": "ok"}], job=job, playbook="books/reboot.yml")  # fmt: skip
     with open_ledger(path) as ledger:
         act = {"attempt_id": "act", "at": NOW - 500, "user": "kim", "action": "pause", "name": fleet, "tenant": TENANT,
                "rollout_id": fleet, "targets": 2}  # fmt: skip
@@ -306,6 +308,9 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert (frame["key"].tolist(), total) == (["looked", "stopped"], 5)
     by_key = {row["key"]: row for row in rows(path)}
     assert (by_key["of_awx"]["who"], by_key["of_awx"]["title"]) == ("AWX job 812, jon", "reboot")
+    # The account in the execution environment is nobody's.
+    assert override_runs(path)["user"].tolist() == ["jon"]
+    assert history(path, TENANT, "x", C, NOW - 1001, NOW)["detail"].tolist() == ["by jon"]
     assert (by_key["act"]["title"], by_key["act"]["who"], by_key["act"]["verdict"]) == (
         f"pause {fleet}",
         "kim",
