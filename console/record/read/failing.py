@@ -73,7 +73,7 @@ EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host
   JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = {{i}}.host AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
-    AND {means("{i}.instance_id")}
+    AND {means("{i}.tenant", "{i}.instance_id")}
     AND k.action IN ({{actions}}) AND coalesce(r.check_mode, 0) = 0
     AND (h.changed = 0 OR {WAS_SENT}))
 """  # noqa: S608 - the text above
@@ -182,7 +182,8 @@ EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_
 _SAME_PLAYBOOK = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok' AND {means("w.instance_id")}
+  WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
+    AND {means("w.tenant", "w.instance_id")}
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
     AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
                     WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host

@@ -276,7 +276,7 @@ UNION ALL SELECT * FROM (
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
   WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
-    AND (h.host = :host AND {means(":id")} OR h.host = l.host AND NOT EXISTS (
+    AND (h.host = :host AND {means(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
       SELECT 1 FROM run_hosts o WHERE o.run_id = h.run_id AND o.host = :host)) AND r.started_at < :until
     AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)

@@ -58,15 +58,15 @@ def run_of(rollout: str) -> str:
     return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
 
 
-def means(instance: str) -> str:
+def means(tenant: str, instance: str) -> str:
     """Whether the run of a row ``h`` with a host means this instance by the host's name: its results name the instance,
-    or no other one that is called so, as under another tenant. ``instance``: an expression of its id."""
+    or none of another tenant that is called so. ``tenant``, ``instance``: expressions of the tenant and of the id."""
     return f"""(
       EXISTS (SELECT 1 FROM run_links n WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.ref = {instance})
       OR NOT EXISTS (
-        SELECT 1 FROM run_links n CROSS JOIN tenants CROSS JOIN instances j
-        WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.host = h.host
-          AND j.tenant = tenants.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
+        SELECT 1 FROM tenants k CROSS JOIN run_links n CROSS JOIN instances j
+        WHERE k.tenant <> {tenant} AND n.run_id = h.run_id AND n.kind = 'instance' AND n.host = h.host
+          AND j.tenant = k.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
 
 
 def operation_of(rollout: str) -> str:

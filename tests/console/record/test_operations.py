@@ -451,6 +451,11 @@ def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_
     assert played(path, other, its_id)[-1] == "both"
     put_run(path, "ours", 70, hosts=[A], links=[("instance", ident(0, 0xB0), A)], results=[ok])
     assert titles(path) == ["2 instances failed in 2 operations"]
+    # One of the same tenant has taken its place.
+    with sqlite3.connect(path) as conn:
+        conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (TENANT, ident(1, 0xC0), B, NOW, NOW))
+    put_run(path, "new", 60, hosts=[B], links=[("instance", ident(1, 0xC0), B)], results=[{**ok, "host": B}])
+    assert titles(path) == [f"{A} failed"]
 
 
 def test_a_failed_restart_is_over_when_the_instance_is_healthy_again(path: Path) -> None:
