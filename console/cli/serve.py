@@ -107,6 +107,12 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         "runner.magicEnabled": "false",
         # Only the login decides who is signed in, never a header.
         "server.trustedUserHeaders": "{}",
+        # A user's own config.toml is for all apps. With these settings of it the pages would not work.
+        "global.developmentMode": "false",
+        "runner.enforceSerializableSessionState": "false",
+        "server.baseUrlPath": "",
+        "server.sslCertFile": "",
+        "server.sslKeyFile": "",
     }
     if login is not None:
         flags["secrets.files"] = str(login.file)

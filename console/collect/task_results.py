@@ -86,15 +86,22 @@ def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bo
 
 
 def message_of(result: Mapping[str, Any], status: str) -> str | None:
-    """The message of a result, shortened; None without any."""
+    """The message of a result, shortened; None without any. Of a loop it is that of the first item that failed: Ansible
+    only says that one or more did."""
     names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
+    told = [result]
     if status in TROUBLE:
         names += ("module_stderr", "stderr", "exception", "reason")
-    for name in names:
-        value = result.get(name)
+        items = result.get("results")
+        told[:0] = [item for item in items if _is_failed_item(item)][:1] if isinstance(items, list) else []
+    for value in (one.get(name) for one in told for name in names):
         if value not in (None, "", [], {}):
             return _shortened(value, _TEXT_MOST)
     return None
+
+
+def _is_failed_item(item: Any) -> bool:
+    return isinstance(item, Mapping) and "ansible_loop_var" in item and item.get("failed") is True
 
 
 def item_of(result: Mapping[str, Any]) -> str | None:

@@ -183,6 +183,9 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     failed_at = ""
     changed = was_read = left_out = False
     for result in results:
+        if result.status == "ignored" and result.action in READS and outcome is not None:
+            # It undoes nothing that was done before.
+            continue
         if result.status in _BAD:
             failed_at = result.action
             category = run_report.category_of({**result.values, "failed": True, "changed": result.changed})

@@ -67,6 +67,11 @@ _SENTENCES = (
         "The database {file} cannot be {action} ({said}); check the owner and the mode of the file and of its folder.",
     ),
     (("full",), "The database {file} cannot grow ({said}); free some space and sync again."),
+    (
+        ("locking protocol", "disk I/O"),
+        "The database {file} cannot be {action} ({said}). It must be on a local disk: SQLite's log does not work on a"
+        " network file system.",
+    ),
     (("",), "The database {file} cannot be {action}: {said}."),
 )
 

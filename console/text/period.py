@@ -4,7 +4,7 @@
 """Reads a time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
 
 Times are in the zone at the end of the text ('10:00 to 10:10 UTC', '10:00 Europe/Berlin'), otherwise in the zone that
-the caller gives ('' for UTC).
+the caller gives ('' for UTC). A time with Z or +00:00 is in UTC in any case.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def _moment(
         elif not clock:
             start = datetime.combine(named, time(), zone).timestamp()
             return start, datetime.combine(named + timedelta(days=1), time(), zone).timestamp(), named
-        if not (found := _CLOCK.fullmatch(clock.removesuffix("z").strip())):
+        in_zone = clock.removesuffix("z").removesuffix("+00:00")
+        zone = zone if in_zone == clock else UTC
+        if not (found := _CLOCK.fullmatch(in_zone.strip())):
             raise PeriodError(f"{full_text!r} is not a time. Examples: {EXAMPLES}.")
         at = time(int(found[1]), int(found[2]), int(found[3] or 0))
     except PeriodError:

@@ -119,7 +119,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
         groups.setdefault((one_of.status, one_of.cause), []).append(one_of)
     found = []
     for (status, _cause), alike in groups.items():
-        hosts = sorted({one_of.host for one_of in alike})
+        hosts = sorted({one_of.instance_id or one_of.host: one_of.host for one_of in alike}.values())
         counted = Counter((one_of.kind, one_of.key) for one_of in alike)
         # The operation with the most of these instances, the newest of those with equally many.
         newest = {(one_of.kind, one_of.key): one_of.at or 0.0 for one_of in alike}

@@ -15,7 +15,7 @@ from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
-from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
+from console.record.read.sql import HOST, STARTED, WAS_RESCUED, WAS_SENT, WENT_THROUGH, means
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -67,12 +67,13 @@ EXISTS (
     AND s.runtime_current = s.runtime_available AND c.last_ok_at > {at})
 """
 
-# A later task of ours went well on the host, and was no prediction.
+# A later task of ours went well on the instance {i}, and was no prediction.
 _DONE_SINCE = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host
   JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = {{host}} AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
+  WHERE h.host = {{i}}.host AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
+    AND {means("{i}.tenant", "{i}.instance_id")}
     AND k.action IN ({{actions}}) AND coalesce(r.check_mode, 0) = 0
     AND (h.changed = 0 OR {WAS_SENT}))
 """  # noqa: S608 - the text above
@@ -106,7 +107,7 @@ FROM (
                LIMIT 1) AS run_id
   FROM named b
   WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
-    AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
+    AND NOT {_DONE_SINCE.format(i="b", at="b.at", actions=_DEPLOYED)}
   LIMIT {HOSTS_MOST})
 """  # noqa: S608 - texts of this file
 
@@ -126,7 +127,7 @@ ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
     """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
     without a failed instance, until the same playbook goes through."""
-    known = {one_of.host for one_of in told}
+    known = {one_of.instance_id or one_of.host for one_of in told}
     found: list[Failing] = []
     runs: list[BadRun] = []
     whole_left = WHOLE_MOST
@@ -142,21 +143,19 @@ def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> 
             if facts.report_cut & PROBLEMS and whole_left > 0:
                 whole_left -= 1
                 facts = facts_of_run(conn, run, whole=True)
-            bad = {
-                host: outcome
-                for host, outcome in outcomes(facts).items()
-                if outcome.category in PROBLEMS and host not in known
-            }
+            of_hosts = outcomes(facts)
+            bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]
+            ids = {host: instance for host, instance in _instances_of(conn, run["run_id"], bad).items()
+                   if (instance[1] or host) not in known}  # fmt: skip
+            known |= {instance_id or host for host, (_tenant, instance_id) in ids.items()}
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
             # What a task of the run did for the host must not count as what came after it.
-            ids = _instances_of(conn, run["run_id"], list(bad))
             recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
             found += [
                 Failing(outcome.category, host, *ids[host], outcome.message, outcome.since or at, RUN, run["run_id"])
-                for host, outcome in bad.items()
-                if host not in recovered
+                for host, outcome in of_hosts.items()
+                if host in ids and host not in recovered
             ]
-            known |= bad.keys()
             continue
         judged = verdict(facts, counted)
         if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
@@ -180,14 +179,16 @@ _HEALTHY_SINCE = """
 EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_id = w.instance_id
         AND s.health = 'healthy' AND s.checked_at > :at)
 """
-_SAME_PLAYBOOK = """
+_SAME_PLAYBOOK = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
+    AND {means("w.tenant", "w.instance_id")}
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
-    AND NOT EXISTS (SELECT 1 FROM host_results bad INDEXED BY host_results_trouble
-                    WHERE bad.run_id = r.run_id AND bad.status IN ('failed', 'unreachable') AND bad.host = w.host))
-"""
+    AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
+                    WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host
+                      AND NOT {WAS_RESCUED}))
+"""  # noqa: S608 - the text above
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
@@ -197,10 +198,10 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
         ways = [
             _TARGET_SINCE,
             _CURRENT_SINCE.format(i="w", at=":at"),
-            _DONE_SINCE.format(host="w.host", at=":at", actions=_DEPLOYED),
+            _DONE_SINCE.format(i="w", at=":at", actions=_DEPLOYED),
         ]
     elif name in RESTARTS:
-        ways = [_HEALTHY_SINCE, _DONE_SINCE.format(host="w.host", at=":at", actions=_RESTARTED)]
+        ways = [_HEALTHY_SINCE, _DONE_SINCE.format(i="w", at=":at", actions=_RESTARTED)]
     else:
         ways = [_SAME_PLAYBOOK]
     found: set[str] = set()

@@ -16,7 +16,7 @@ from console.text.message_fingerprint import normalised
 # At most so many of the newest targets, and as many results, are read.
 MOST_FAILURES = 200_000
 
-# The sample of a message is its newest row; rows without a time come last. A task of a run that waited for a target
+# The sample of a message is its newest row; rows without a time come last. A module of ours that waited for a target
 # repeats the target's failure: it is not counted again. Nor is the report of a run, which repeats that of the task.
 _FAILED = f"""
 WITH targets AS (
@@ -37,7 +37,10 @@ WITH targets AS (
     FROM host_results h INDEXED BY host_results_failed
     WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
       AND h.ended_at >= :since
-      AND NOT EXISTS (SELECT 1 FROM told WHERE told.run_id = h.run_id AND told.host = h.host)
+      AND NOT EXISTS (
+        SELECT 1 FROM told JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
+        WHERE told.run_id = h.run_id AND told.host = h.host
+          AND (k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report'))
     GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows)
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed

@@ -15,7 +15,7 @@ from console.record.connection import dicts, one
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RUN_SECONDS, TARGET_AT, among, looked_for, operation_of
+from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, looked_for, means, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -270,11 +270,15 @@ UNION ALL SELECT * FROM (
 UNION ALL SELECT * FROM (
   SELECT r.started_at, 'playbook',
          coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
-         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.failed + h.unreachable > 0 THEN 'failed'
+         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.host = :host AND h.failed + h.unreachable > 0 THEN 'failed'
               ELSE 'took part' END,
-         'by ' || coalesce(r.user, 'someone'), r.run_id
+         'by ' || coalesce({RUN_BY}, 'someone'), r.run_id
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = :host AND r.started_at < :until AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
+  LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
+  WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
+    AND (h.host = :host AND {means(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
+      SELECT 1 FROM run_hosts o WHERE o.run_id = h.run_id AND o.host = :host)) AND r.started_at < :until
+    AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)
 ORDER BY at DESC LIMIT :most
 """  # noqa: S608 - texts of ours
@@ -288,7 +292,8 @@ def history(
 
     Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, None where
     there is none). Of health only the changes, of audit events those without success; ``took part`` says of a
-    playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
+    playbook run that the instance was among its hosts, maybe by a former name, or named by a task of another host, and
+    no more: its outcome is on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     return as_frame(conn, _HISTORY, params)

@@ -17,7 +17,7 @@ from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import sent_by_tasks, target_facts
-from console.record.read.sql import WAS_SENT
+from console.record.read.sql import WAS_RESCUED, WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -271,12 +271,14 @@ def _planned(
 
 
 _RESULTS = f"""
-SELECT h.host, h.status, h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
+SELECT h.host, CASE WHEN h.status = 'failed' AND {WAS_RESCUED} THEN 'ignored' ELSE h.status END AS status,
+       h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
        {WAS_SENT} AS was_sent, h.counter, h.task_counter,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
 WHERE h.run_id = :id AND h.kind = 'result'
-  AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
+  AND (h.task_counter IN (SELECT value FROM json_each(:ours))
+       OR h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
 """  # noqa: S608 - no user input
@@ -326,8 +328,9 @@ def _in_flight(conn: Connection, run_id: str) -> dict[str, Flight]:
 
 def _first_failure(conn: Connection, run_id: str) -> str:
     row = conn.execute(
-        "SELECT host, substr(msg, 1, 600) FROM host_results INDEXED BY host_results_trouble"
-        " WHERE run_id = ? AND status IN ('failed', 'unreachable') ORDER BY counter LIMIT 1",
+        "SELECT h.host, substr(h.msg, 1, 600) FROM host_results h INDEXED BY host_results_trouble"  # noqa: S608
+        f" WHERE h.run_id = ? AND h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED}"
+        " ORDER BY h.counter LIMIT 1",
         (run_id,),
     ).fetchone()
     if row is None or not row[1]:

@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.connection import dicts, one
 from console.record.read.frames import query
 from console.record.read.operation_facts import name_of
+from console.record.read.sql import RUN_BY
 from console.text.json_values import listed, mapping, names, parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
@@ -207,7 +208,7 @@ def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
     Columns: run_id, playbook, status, user, started_at, reason.
     """
     sql = f"""
-    SELECT r.run_id, r.playbook, r.status, r.user, r.started_at, {_REASON} AS reason FROM runs r
+    SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, {_REASON} AS reason FROM runs r
     WHERE r.stats_json LIKE '%"override_reason":"_%'
       AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
     ORDER BY r.started_at DESC LIMIT :most

@@ -14,7 +14,7 @@ import pandas as pd
 
 from console.record.connection import one
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RESULT_STATUS, among, looked_for
+from console.record.read.sql import RESULT_STATUS, WAS_RESCUED, among, looked_for
 from console.text.json_values import entries, names
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
@@ -93,16 +93,17 @@ def batches(conn: Connection, run_id: str) -> pd.DataFrame:
 
     A play without ``serial`` is one batch. until is the start of the next one, or the run's end.
     """
-    sql = """
+    sql = f"""
     WITH bad AS (
-      SELECT play_counter, count(DISTINCT host) AS failed FROM host_results
-      WHERE run_id = :id AND status IN ('failed', 'unreachable') AND kind = 'result' GROUP BY play_counter)
+      SELECT h.play_counter, count(DISTINCT h.host) AS failed FROM host_results h
+      WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND NOT {WAS_RESCUED}
+      GROUP BY h.play_counter)
     SELECT p.counter, p.play, p.batch, p.name, p.hosts, p.hosts_json, p.started_at,
            coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
            coalesce(bad.failed, 0) AS failed
     FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
     WHERE p.run_id = :id ORDER BY p.counter
-    """
+    """  # noqa: S608 - the text above
     frame = as_frame(conn, sql, {"id": run_id})
     frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
@@ -146,14 +147,15 @@ def results(
 
 @query
 def failures(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The first failed and unreachable results of a run, messages whole: host, task, status, msg, item, ended_at."""
-    sql = """
+    """The first failed and unreachable results of a run that were not rescued, messages whole: host, task, status, msg,
+    item, ended_at."""
+    sql = f"""
     SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
            h.ended_at
     FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
-    WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
+    WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND NOT {WAS_RESCUED}
     ORDER BY h.counter LIMIT 20
-    """
+    """  # noqa: S608 - the text above
     return as_frame(conn, sql, {"id": run_id})
 
 

@@ -31,12 +31,20 @@ ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 """The status of a result, 'changed' for one that is ok and has changed something."""
 
+WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
+  AND n.final AND n.failed + n.unreachable = 0)"""
+"""Of a result that failed: whether the playbook rescued or ignored it, since the recap of its host has no failure."""
+
 WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
   + instr(h.result_json, '"action_id":"') > 0"""
 """Whether a result names what was sent to the server."""
 
 STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
 """Of a link to a rollout: whether the run has started it, and did not only follow it."""
+
+RUN_BY = """coalesce((SELECT j.launched_by FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by <> '' LIMIT 1),
+  r.user)"""
+"""Who made a run ``r``: who launched its job, or else the account under which it ran."""
 
 WENT_THROUGH = """EXISTS (
   SELECT 1 FROM runs later INDEXED BY runs_started
@@ -48,6 +56,17 @@ WENT_THROUGH = """EXISTS (
 def run_of(rollout: str) -> str:
     """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""
     return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
+
+
+def means(tenant: str, instance: str) -> str:
+    """Whether the run of a row ``h`` with a host means this instance by the host's name: its results name the instance,
+    or none of another tenant that is called so. ``tenant``, ``instance``: expressions of the tenant and of the id."""
+    return f"""(
+      EXISTS (SELECT 1 FROM run_links n WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.ref = {instance})
+      OR NOT EXISTS (
+        SELECT 1 FROM tenants k CROSS JOIN run_links n CROSS JOIN instances j
+        WHERE k.tenant <> {tenant} AND n.run_id = h.run_id AND n.kind = 'instance' AND n.host = h.host
+          AND j.tenant = k.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
 
 
 def operation_of(rollout: str) -> str:

@@ -121,6 +121,9 @@ def test_reading_can_stop_and_continue_at_any_event(cuts: list[int]) -> None:
     assert [part.hosts for part in parts if part.hosts] == [expected.hosts]
 
 
+ITEM = {"ansible_loop_var": "item", "item": 1, "failed": False, "msg": "done"}
+
+
 @pytest.mark.parametrize(
     ("name", "data", "res", "wanted"),
     [
@@ -128,6 +131,19 @@ def test_reading_can_stop_and_continue_at_any_event(cuts: list[int]) -> None:
         ("runner_on_failed", {"ignore_errors": None}, {"msg": "no"}, ("result", "failed", 0, "no")),
         ("runner_on_failed", {}, {"msg": "", "stderr": "boom"}, ("result", "failed", 0, "boom")),
         ("runner_on_failed", {}, {"msg": {"a": [1]}}, ("result", "failed", 0, '{"a":[1]}')),
+        # Ansible's own message of a loop names no reason; results that are not of a loop are none of its items.
+        (
+            "runner_on_failed",
+            {},
+            {"msg": "One or more items failed", "results": [ITEM, ITEM | {"failed": True, "msg": "no disk"}]},
+            ("result", "failed", 0, "no disk"),
+        ),
+        (
+            "runner_on_failed",
+            {},
+            {"msg": "no", "results": ["x", {"failed": True, "msg": "y"}]},
+            ("result", "failed", 0, "no"),
+        ),
         ("runner_on_unreachable", {}, {"msg": "ssh", "changed": False}, ("result", "unreachable", 0, "ssh")),
         ("runner_on_ok", {}, {"censored": "hidden", "changed": True}, ("result", "ok", 1, "hidden")),
         ("runner_on_skipped", {}, None, ("result", "skipped", 0, None)),

@@ -221,8 +221,22 @@ def test_failures_of_targets_and_playbooks_with_the_same_message_are_grouped(tmp
     assert first["message"] == "health check did not pass within # s: /readyz answered #"
     assert (first["run_id"], first["rollout_id"]) == ("r", None)
     assert (second["failures"], second["hosts"], second["rollout_id"]) == (2, 1, ident(1, 0xA2))
+    # A module of ours that waited for a target repeats its failure, and so does the report. Another module does not.
+    with open_store(path) as store:
+        tasks = [("fleetops.agents.instance_runtime", None), ("ansible.builtin.fail", "fleetops.agents.fleet_report"),
+                 ("ansible.builtin.command", None)]  # fmt: skip
+        own = RunRows(
+            {**run, "run_id": "own"},
+            tasks=[{"run_id": "own", "counter": n, "action": action, "role": role}
+                   for n, (action, role) in enumerate(tasks)],
+            results=[{**result, "run_id": "own", "counter": 10 + n, "task_counter": n, "host": host_name(7),
+                      "msg": f"task {'abc'[n]}", "msg_fp": "abc"[n]} for n in range(3)],
+            links=[{"run_id": "own", "kind": "rollout", "ref": ident(1, 0xA2), "counter": 10, "host": host_name(7)}],
+        )  # fmt: skip
+        store.put_run(own, Cursor("spool", "own", position=1), after=None)
+    assert {"task a", "task b", "task c"} & {*failures_by_message(path)["message"]} == {"task c"}
     recent = failures_by_message(path, since=NOW - DAY)
-    assert recent["failures"].tolist() == [4, 1]
+    assert recent["failures"].tolist() == [4, 1, 1]
     assert len(failures_by_message(path, most=1)) == 1
     # The search finds a group if any of its failures matches.
     texts = {host_name(1): [4], "WITHIN 102 s": [4], "within # s": [4], host_name(7): [1], "%": []}

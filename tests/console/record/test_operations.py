@@ -23,9 +23,11 @@ from console.record.read import rollouts, runs
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.frames import reading
+from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
-from console.record.rows import Cursor, Row, RunRows
+from console.record.read.policy import override_runs
+from console.record.rows import Cursor, Row, RunRows, to_json
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.facts import rows as rows_of
@@ -67,6 +69,7 @@ def put_run(
     action: str = RUNTIME,
     job: Row | None = None,
     after: int | None = None,
+    recap: Sequence[Row] = (),
     **run: Any,
 ) -> None:
     """Store a run with one task on its hosts, started ``ago`` seconds before NOW."""
@@ -75,7 +78,7 @@ def put_run(
            "started_at": started, "ended_at": started + 60, "heartbeat_at": started + 60, "check_mode": 0,
            "user": "mara", **run}  # fmt: skip
     if reported is not None:
-        row["stats_json"] = json.dumps(reported if "left_out" in reported else {"fleetops_report": reported})
+        row["stats_json"] = to_json(reported if "left_out" in reported else {"fleetops_report": reported})
     key = {"run_id": run_id}
     rows = RunRows(
         row,
@@ -86,6 +89,7 @@ def put_run(
                   "ended_at": started + 50, **result} for n, result in enumerate(results)],
         links=[{**key, "kind": kind, "ref": ref, "counter": 3, "host": host} for kind, ref, host in links],
         in_flight=[{**key, "host": host, "counter": 2, "task_counter": 2, "started_at": started} for host in flying],
+        hosts=[{**key, "failed": 0, "rescued": 0, "ignored": 0, "final": 1, **counts} for counts in recap],
     )  # fmt: skip
     with open_store(path) as store:
         store.put_run(rows, Cursor("spool", run_id, position=(after or 0) + 1), after=after, job=job)
@@ -122,6 +126,35 @@ def test_an_empty_record_has_no_operations(path: Path) -> None:
     (fleet,) = fleets(path, NOW)
     assert (fleet.instances, fleet.published, fleet.limit, fleet.window, fleet.operations) == (0, None, None, None, {})
     assert attention(path, NOW)["title"].tolist() == []
+
+
+def test_a_failure_that_the_playbook_rescued_is_not_the_reason_why_its_run_stopped(path: Path) -> None:
+    results = [
+        {"host": A, "status": "failed", "msg": "expected", "task_counter": None},
+        {"host": B, "status": "unreachable", "msg": "ignored by ignore_unreachable", "task_counter": None},
+        {"host": C, "status": "failed", "msg": "the reason", "task_counter": None},
+        {"host": D, "status": "failed", "msg": "the redeploy failed, and this was rescued too", "task_counter": 2},
+    ]
+    recap = [{"host": A, "rescued": 1}, {"host": B, "ignored": 1}, {"host": C, "failed": 1}, {"host": D, "rescued": 1}]
+    own = {"hosts": [A, B, C, D], "results": results, "playbook": "own.yml", "status": "failed"}
+    put_run(path, "own", 900, recap=recap, **own)
+    found = operation(path, "own", NOW)
+    assert found is not None
+    assert found.row["why"] == f"{C}: the reason"
+    # A redeploy that failed has failed, whatever the playbook did about it.
+    categories = dict(zip(found.instances["host"], found.instances["category"], strict=True))
+    assert categories == {A: "not_touched", B: "not_touched", C: "failed", D: "failed"}
+    assert runs.failures(path, "own")["msg"].tolist() == ["the reason"]
+    assert runs.batches(path, "own")["failed"].tolist() == [1]
+    # A host that failed in it before has recovered, although a failure was rescued.
+    put_run(path, "earlier", 9000, **{**own, "results": results[:1]}, recap=[{"host": A, "failed": 1}])
+    assert {A, C, D} == {host for hosts in attention(path, NOW)["hosts"] for host in hosts}
+    again = [results[0], {"host": A, "status": "ok", "msg": None, "task_counter": None}]
+    put_run(path, "again", 850, **{**own, "results": again, "status": "successful"}, recap=[{"host": A, "rescued": 1}])
+    assert {C, D} == {host for hosts in attention(path, NOW)["hosts"] for host in hosts}
+    # Before the recap nobody knows what will be rescued.
+    put_run(path, "lost", 800, **{**own, "status": "lost", "ended_at": None})
+    assert runs.batches(path, "lost")["failed"].tolist() == [4]
 
 
 def test_a_rollout_belongs_to_the_run_that_started_it_and_not_to_one_that_adopted_it(path: Path) -> None:
@@ -263,9 +296,8 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     job: Row = dict.fromkeys(empty)
     job |= {"job": "of_awx", "run_id": "of_awx", "origin": "https://awx.example", "job_id": "812"}
     job |= {"status": "successful", "launch_type": "manual", "launched_by": "jon", "complete": 1}
-    put_run(
-        path, "of_awx", 1000, hosts=[C], user="jon", reported=report(updated=[C]), job=job, playbook="books/reboot.yml"
-    )
+    put_run(path, "of_awx", 1000, hosts=[C], user="root", reported={**report(updated=[C]), "override_reason": "CVE"},
+            results=[{"host": C, "status": "ok"}], job=job, playbook="books/reboot.yml")  # fmt: skip
     with open_ledger(path) as ledger:
         act = {"attempt_id": "act", "at": NOW - 500, "user": "kim", "action": "pause", "name": fleet, "tenant": TENANT,
                "rollout_id": fleet, "targets": 2}  # fmt: skip
@@ -276,6 +308,9 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert (frame["key"].tolist(), total) == (["looked", "stopped"], 5)
     by_key = {row["key"]: row for row in rows(path)}
     assert (by_key["of_awx"]["who"], by_key["of_awx"]["title"]) == ("AWX job 812, jon", "reboot")
+    # The account in the execution environment is nobody's.
+    assert override_runs(path)["user"].tolist() == ["jon"]
+    assert history(path, TENANT, "x", C, NOW - 1001, NOW)["detail"].tolist() == ["by jon"]
     assert (by_key["act"]["title"], by_key["act"]["who"], by_key["act"]["verdict"]) == (
         f"pause {fleet}",
         "kim",
@@ -384,6 +419,43 @@ def test_a_failed_deployment_needs_no_attention_once_its_instance_is_up_to_date(
     assert titles(path) == [f"{B} failed"]
     put_run(path, "done", 70, hosts=[B], results=[{**ok, "result_json": '{"task_id":"t"}'}])
     assert titles(path) == []
+
+
+def played(path: Path, tenant: str, instance_id: str) -> list[str]:
+    """The runs in the history of the instance that is called A."""
+    return history(path, tenant, instance_id, A, NOW - 1000, NOW).query("kind == 'playbook'")["operation"].tolist()
+
+
+def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_not_this_ones(path: Path) -> None:
+    put_rollout(path, 1, 900, "failed", "failed")
+    other, its_id = "https://other.example.com", ident(0, 0xC0)
+    with open_store(path) as store:
+        store.put_tenant(other, NOW)
+    with sqlite3.connect(path) as conn:
+        conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (other, its_id, A, NOW, NOW))
+    theirs = {"hosts": [A], "links": [("instance", its_id, A)]}
+    ok = {"host": A, "status": "ok", "changed": 1, "result_json": '{"task_id":"t"}'}
+    put_run(path, "theirs", 90, results=[ok], **theirs)
+    assert titles(path) == ["2 instances failed"]
+    bad = {"host": A, "status": "failed", "msg": REASON}
+    put_run(path, "failed", 80, results=[bad], status="failed", **theirs)
+    assert titles(path) == ["3 instances failed in 2 operations"]
+    # Before it was renamed, and by a task of another host, as in a loop.
+    put_run(path, "renamed", 95, results=[{**ok, "host": "old"}], hosts=["old"], links=[("instance", its_id, "old")])
+    put_run(path, "loop", 94, results=[{**ok, "host": "localhost"}], links=[("instance", its_id, "localhost")])
+    put_run(path, "of another", 93, results=[{**ok, "host": "old"}], hosts=["old"])
+    assert played(path, TENANT, ident(0, 0xB0)) == []
+    assert played(path, other, its_id) == ["failed", "theirs", "loop", "renamed"]
+    both = [ok, {**ok, "host": "first"}]
+    put_run(path, "both", 96, hosts=[A, "first"], links=[("instance", its_id, "first")], results=both)
+    assert played(path, other, its_id)[-1] == "both"
+    put_run(path, "ours", 70, hosts=[A], links=[("instance", ident(0, 0xB0), A)], results=[ok])
+    assert titles(path) == ["2 instances failed in 2 operations"]
+    # One of the same tenant has taken its place.
+    with sqlite3.connect(path) as conn:
+        conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (TENANT, ident(1, 0xC0), B, NOW, NOW))
+    put_run(path, "new", 60, hosts=[B], links=[("instance", ident(1, 0xC0), B)], results=[{**ok, "host": B}])
+    assert titles(path) == [f"{A} failed"]
 
 
 def test_a_failed_restart_needs_no_attention_once_its_instance_is_healthy(path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
-from console.record.opening import DatabaseProblem
+from console.record.opening import DatabaseProblem, sentences
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
@@ -153,6 +153,15 @@ def shelf() -> Iterator[Path]:
     yield folder
     folder.chmod(0o755)
     shutil.rmtree(above)
+
+
+@pytest.mark.parametrize("said", ["locking protocol", "disk I/O error"])
+def test_what_a_network_file_system_refuses_names_the_local_disk(said: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(DatabaseProblem, match=rf"console.db cannot be written \({said}\).*a local disk"),
+        sentences(tmp_path / "console.db", 1.0),
+    ):
+        raise sqlite3.OperationalError(said)
 
 
 def test_a_read_only_file_or_folder_is_reported(shelf: Path) -> None:

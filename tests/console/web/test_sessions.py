@@ -23,12 +23,21 @@ STOPS = (
     Stop("audit", "", "Audit summary"),
 )
 
+# Settings that a user may have for other apps of Streamlit; in a file config.toml they are the same.
+OF_OTHER_APPS = {
+    "STREAMLIT_GLOBAL_DEVELOPMENT_MODE": "true",
+    "STREAMLIT_RUNNER_ENFORCE_SERIALIZABLE_SESSION_STATE": "true",
+    "STREAMLIT_SERVER_BASE_URL_PATH": "other/app",
+    "STREAMLIT_SERVER_SSL_CERT_FILE": "other.pem",
+    "STREAMLIT_SERVER_SSL_KEY_FILE": "other.key",
+}
+
 
 def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path) -> None:
     database, spools = tmp_path / "console.db", tmp_path / "runs"
     seed_small(database, spools, time.time())
     (seeded,) = freshness.freshness(database).looks
-    with running_simulator(instances=12) as simulator, serving(database, spools) as server:
+    with running_simulator(instances=12) as simulator, serving(database, spools, OF_OTHER_APPS) as server:
         assert simulator.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
         with syncing(database, spools, simulator.environment()) as syncs:
             crowd = visit_all(server, STOPS, sessions=5, turns=6, timeout=30)
