@@ -16,8 +16,8 @@ from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Resu
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
-from console.record.read.rollouts import sent_by_tasks, target_facts
-from console.record.read.sql import WAS_SENT
+from console.record.read.rollouts import target_facts
+from console.record.read.sql import SENT, WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -187,13 +187,14 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
 
 def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
-    links = [row[0] for row in conn.execute(
-        "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
-    )] or [sent.rollout_id for sent in sent_by_tasks(conn, run_id)]  # fmt: skip
+    named = "SELECT ref FROM run_links WHERE run_id = :run AND kind = 'rollout' LIMIT 2"
+    sent = f"WITH {SENT} SELECT rollout_id FROM sent"  # noqa: S608 - the text in sql.py
+    key = {"run": run_id}
+    links = conn.execute(named, key).fetchall() or conn.execute(sent, key).fetchall()
     if len(links) > 1:
         return None
     if links:
-        found = rollouts.rollout(conn, links[0])
+        found = rollouts.rollout(conn, links[0][0])
         if found is not None:
             return found
     told = facts.report.get("rollout")

@@ -32,9 +32,8 @@ from console.record.read.operation_facts import (
     report_of_run,
     rollout_name,
 )
-from console.record.read.rollouts import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -139,6 +138,12 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - the texts above
 
+# Records of before the link "adopted": only the reports of fleet rollouts say it.
+_ADOPTED = """
+SELECT coalesce(json_extract(stats_json, '$.fleetops_report.rollout_id'), '') FROM runs
+WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
+  AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
+"""
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
@@ -147,6 +152,7 @@ _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
 # A paused rollout has no end: the time at which it was first seen paused counts.
 _OF_OTHERS = f"""
+WITH {SENT}
 SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
        o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
@@ -154,18 +160,11 @@ WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= 
   AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
   AND {looked_for("o.initiated_from_ip", param="who")}
   AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
-  AND o.rollout_id NOT IN (SELECT value FROM json_each(:sent))
+  AND o.rollout_id NOT IN (SELECT rollout_id FROM sent)
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = o.rollout_id
-      AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
+      AND l.ref NOT IN ({_ADOPTED}) AND {STARTED})
 """  # noqa: S608 - the texts above
-
-# Records of before the link "adopted": only the reports of fleet rollouts say it.
-_ADOPTED = """
-SELECT json_extract(stats_json, '$.fleetops_report.rollout_id') FROM runs
-WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
-  AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
-"""
 
 ACTS = """
 SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
@@ -198,6 +197,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "text": like(wanted.text),
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
+        "run": None,
         # Operations that have ended are read, with their reports, only if they can have a verdict that is asked for.
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
@@ -205,9 +205,6 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         params["hosts"] = conn.execute(_HOSTS, params).fetchone()[0]
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
-    if ROLLOUT in kinds:
-        params["adopted"] = [row[0] for row in conn.execute(_ADOPTED) if row[0]]
-        params["sent"] = [one_of.rollout_id for one_of in sent_by_tasks(conn)]
     runs = _RUNS.format(stats=", r.stats_json" if judged else "")
     sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
