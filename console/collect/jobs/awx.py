@@ -235,7 +235,7 @@ class _Pull:
 
     def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""
-        path = f"/jobs/{job.job_id}/job_events/"
+        path = f"/jobs/{job.row['job_id']}/job_events/"
         _count, page = next(self.client.pages(path, order_by="counter", counter__gt=after))
         counters = (known_count(record.get("counter")) for record in page)
         reached = max((counter for counter in counters if counter is not None), default=after)

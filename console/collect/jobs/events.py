@@ -64,7 +64,8 @@ class JobReader(RunReader):
     """Reads the events of one job. ``unknown`` counts the events of unknown kinds by name."""
 
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
-        super().__init__(job.key, source=job.source, source_ref=job.url or job.name, state=state, redactor=redactor)
+        source_ref = job.row["url"] or job.row["name"]
+        super().__init__(job.key, source=job.source, source_ref=source_ref, state=state, redactor=redactor)
         self.unknown: Counter[str] = Counter()
         self._batch_grew = False
 
@@ -136,19 +137,14 @@ class JobReader(RunReader):
     def settle(self, job: Job) -> None:
         """Add to the run's row what only the job knows; a job that has ended says how."""
         run = self.run
-        run["job_id"], run["user"], run["controller"] = job.job_id, job.launched_by, job.controller
-        run["playbook"] = run["playbook"] or job.playbook
-        run["limit_pattern"], run["forks"] = job.limit, job.forks
-        run["tags_json"] = to_json(list(job.tags)) if job.tags is not None else None
-        run["skip_tags_json"] = to_json(list(job.skip_tags)) if job.skip_tags is not None else None
-        run["check_mode"] = int(job.check_mode) if job.check_mode is not None else None
-        run["diff_mode"] = int(job.diff_mode) if job.diff_mode is not None else None
+        run |= job.run
+        run["playbook"] = run["playbook"] or job.row["playbook"]
         if run["started_at"] is None:
-            run["started_at"] = job.started_at
+            run["started_at"] = job.row["started_at"]
         if job.artifacts and run["stats_json"] is None:
             self._take_artifacts(job.artifacts)
         if job.ended:
             self.state["ended"] = True
-            run["ended_at"] = run["ended_at"] or job.finished_at or run["heartbeat_at"]
+            run["ended_at"] = run["ended_at"] or job.row["finished_at"] or run["heartbeat_at"]
         if job.ended or not self.ended:
-            run["status"] = job.status
+            run["status"] = job.row["status"]
