@@ -203,13 +203,8 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
         ways = [_HEALTHY_SINCE, _DONE_SINCE.format(host="w.host", at=":at", actions=_RESTARTED)]
     else:
         ways = [_SAME_PLAYBOOK]
-    found: set[str] = set()
-    for way in ways:
-        left = [(host, *known) for host, known in hosts.items() if host not in found]
-        params = {"hosts": left, "at": at, "playbook": playbook}
-        if left:
-            found |= {row[0] for row in conn.execute(_HOSTS + way, params)}
-    return found
+    params = {"hosts": [(host, *known) for host, known in hosts.items()], "at": at, "playbook": playbook}
+    return {row[0] for row in conn.execute(_HOSTS + " OR ".join(ways), params)}
 
 
 Instance = tuple[str | None, str | None]
