@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from console.outcomes.evidence import together
-from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
+from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
@@ -166,23 +166,6 @@ def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str
         others = {*left, *gone}
         return tuple(host for host in hosts if host not in others), gone
     return None, gone
-
-
-def facts_of_rollout(rollout: Mapping[str, Any]) -> Facts:
-    """The facts of a rollout that no run of the record started, without its targets; ``rollout`` is its row of the
-    table ``rollouts``."""
-    return Facts(kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout)
-
-
-def facts_of_act(act: Mapping[str, Any]) -> Facts:
-    """The facts of something that was tried from the console: a row of ``console_audit`` with its outcome."""
-    return Facts(
-        kind=ACT,
-        name=str(act["action"] or ""),
-        status=str(act["outcome"] or "no outcome"),
-        hosts=(str(act["name"] or act["instance_id"] or act["rollout_id"] or ""),),
-        detail=str(act["detail"] or ""),
-    )
 
 
 def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:

@@ -25,8 +25,6 @@ from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import (
-    facts_of_act,
-    facts_of_rollout,
     facts_of_run,
     name_of,
     report_of_run,
@@ -313,7 +311,7 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
-    facts = facts_of_rollout(rollout)
+    facts = Facts(ROLLOUT, rollout_name(rollout["scope"]), rollout["status"], rollout=rollout)
     alone = rollout["host"] and rollout["scope"] != "fleet"
     row = {
         "started_at": rollout["created_at"],
@@ -326,14 +324,14 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [act] = dicts(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
-    facts = facts_of_act(act)
+    name, host = act["action"] or "", act["name"] or act["instance_id"] or act["rollout_id"] or ""
     row = {
         "started_at": act["at"],
         "ended_at": act["ended_at"],
-        "title": f"{facts.name} {facts.hosts[0]}".strip(),
+        "title": f"{name} {host}".strip(),
         "who": act["user"],
     }
-    return row, facts
+    return row, Facts(ACT, name, act["outcome"], hosts=(host,), detail=act["detail"] or "")
 
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
