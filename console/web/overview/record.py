@@ -186,17 +186,20 @@ def notifications_sent() -> None:
         if not cached.is_copy():
             lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
         return
-    # Each has begun, or was given up.
-    found = found.assign(when=found["ended_at"].fillna(found["begun_at"]))
+    found = found.assign(
+        # Each has begun, or was given up.
+        when=found["ended_at"].fillna(found["begun_at"]),
+        error=found["error"].where(found["outcome"].isin((FAILED, GAVE_UP)), None),
+        # Whether an attempt that has no end has arrived, nobody knows.
+        outcome=found["outcome"].replace(SENDING, "no outcome"),
+    )
     shown = (
         markup.Column("when", lambda row: viewer.when(row["when"]), "time"),
         markup.Column("what", notification_title),
         markup.Column("to", lambda row: row["destination"]),
-        markup.Column("outcome", notification_outcome),
+        markup.Column("outcome", lambda row: markup.badge(row["outcome"])),
         markup.Column("attempts", notification_attempts, "rest"),
-        markup.Column(
-            "last error", lambda row: row["error"] or "" if row["outcome"] in (FAILED, GAVE_UP) else "", "rest"
-        ),
+        markup.Column("last error", lambda row: row["error"] or "", "rest"),
     )
     markup.draw(markup.table(shown, found, "Notifications, newest first"))
 
@@ -204,11 +207,6 @@ def notifications_sent() -> None:
 def notification_title(row: dict[str, Any]) -> Markup | str:
     title: str = row["title"]
     return markup.operation(title, row["key"]) if row["subject"] == OPERATIONS else title
-
-
-def notification_outcome(row: dict[str, Any]) -> Markup:
-    # Whether an attempt that has no end has arrived, nobody knows.
-    return markup.badge("no outcome" if row["outcome"] == SENDING else row["outcome"])
 
 
 def notification_attempts(row: dict[str, Any]) -> str:
