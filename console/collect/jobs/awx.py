@@ -26,6 +26,7 @@ from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_jo
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 SOURCE = "awx"
@@ -109,7 +110,7 @@ class _Pull:
         """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
-        known = self.store.jobs.complete(self.client.origin)
+        known = jobs.complete(self.store, self.client.origin)
         whole_so_far = True
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")

@@ -17,6 +17,7 @@ from console.collect.jobs.facts import Job
 from console.collect.progress import Report
 from console.collect.run_events import EventError
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 
@@ -66,7 +67,7 @@ class JobImport:
     @property
     def joined(self) -> bool:
         """Whether the callback's record of the same run shows this job."""
-        return self._store.jobs.shown_by(self._job.key) not in (None, self._job.key)
+        return jobs.shown_by(self._store, self._job.key) not in (None, self._job.key)
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.

@@ -29,6 +29,7 @@ from console.collect.jobs.facts import command_of, runner_job
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 SOURCE = "runner"
@@ -147,7 +148,7 @@ class _Run:
         load = JobImport(store, self._job, name, self._redactor([]))
         last = self._names[-1][0] if self._names else 0
         starts_over = load.cursor is not None and self._must_start_over(load.cursor)
-        is_complete = load.cursor is not None and self._job.key in store.jobs.complete(SOURCE)
+        is_complete = load.cursor is not None and self._job.key in jobs.complete(store, SOURCE)
         if is_complete and not starts_over and last <= load.position:
             report.known += 1
             return
