@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -53,8 +52,7 @@ FROM rollouts o WHERE {GOES_ON} AND o.status = 'paused' ORDER BY o.created_at DE
 """  # noqa: S608 - no user input
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One cause, in the columns of :func:`attention`."""
 
     status: str
@@ -108,8 +106,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
             title = f"running, but without events for {times.rounded(runs_at - r['heartbeat_at'])}"
         title = f"{name_of(r['playbook']) or 'a playbook'}: {title}"
         rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
-    columns = [field.name for field in fields(Entry)]
-    return framed(map(astuple, rows + _stale(fresh, now) + _gaps(conn)), columns, whole=("instances", "operations"))
+    return framed(rows + _stale(fresh, now) + _gaps(conn), Entry._fields, whole=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:
