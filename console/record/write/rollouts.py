@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from console.record.rows import RolloutRead, Row
 from console.record.write.tables import Tables
@@ -28,37 +28,25 @@ def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
     A read that is older than what is stored is ignored (another sync was faster).
     """
     written = 0
-    instances: dict[tuple[str, str], float] = {}
+    instances: dict[tuple[str, str], Row] = {}
     for read in reads:
-        key = (read.rollout["tenant"], read.rollout["rollout_id"])
-        if _newest_change(tables, key) > read.read_at:
+        at = read.read_at
+        if tables.one(_IS_NEWER, {**read.rollout, "at": at}):
             continue
-        stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
+        stamps = {"first_seen": at, "updated_at": at}
         row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
         written += tables.upsert("rollouts", [row])
         if read.targets:
             written += tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
-            instances.update({(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]})
-    written += _put_instances(tables, instances)
-    return written
+            instances |= {(t["tenant"], t["instance_id"]): {**t, "at": at} for t in read.targets if t["instance_id"]}
+    rows = [row for instance in instances.values() for row in tables.rows(_INSTANCE, instance)]
+    return written + tables.upsert("instances", rows)
 
 
-def _newest_change(tables: Tables, key: tuple[str, str]) -> float:
-    newest = tables.conn.execute(
-        "SELECT max(updated_at) FROM (SELECT updated_at FROM rollouts WHERE tenant = :t AND rollout_id = :r"
-        " UNION ALL SELECT updated_at FROM rollout_targets WHERE tenant = :t AND rollout_id = :r)",
-        {"t": key[0], "r": key[1]},
-    ).fetchone()[0]
-    return float(newest) if newest is not None else 0.0
-
-
-def _put_instances(tables: Tables, written: Mapping[tuple[str, str], float]) -> int:
-    rows = []
-    for (tenant, instance_id), at in written.items():
-        rows += tables.rows(_INSTANCE, {"tenant": tenant, "instance_id": instance_id, "at": at})
-    return tables.upsert("instances", rows)
-
-
+_IS_NEWER = """
+SELECT 1 FROM rollouts WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at
+UNION ALL SELECT 1 FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at LIMIT 1
+"""
 # Without the hint the planner reads all of the tenant's targets.
 _INSTANCE = """
 SELECT :tenant AS tenant, :instance_id AS instance_id, (
