@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
@@ -159,14 +159,9 @@ def runner_job(
     return Job("runner", row, run, {})
 
 
-class _Lenient(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
 def _arguments(command: Sequence[str]) -> argparse.Namespace:
     """The options of an ansible-playbook command that are stored of a run."""
-    parser = _Lenient(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-l", "--limit")
     parser.add_argument("-t", "--tags")
     parser.add_argument("--skip-tags")
@@ -181,7 +176,7 @@ def _arguments(command: Sequence[str]) -> argparse.Namespace:
     start = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == "ansible-playbook"), len(words))
     try:
         return parser.parse_known_args(words[start + 1 :])[0]
-    except ValueError:
+    except argparse.ArgumentError:
         return parser.parse_args([])
 
 
