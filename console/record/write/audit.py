@@ -11,7 +11,6 @@ and of the fleet, and stay when the raw events are pruned.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 from console.record.rows import Row, storable
@@ -84,8 +83,3 @@ _COUNT = (
     """,
 )
 """What adds new events to the counts: by day those of their instance and those of the fleet, and their number."""
-
-
-def day_of(ts: float | None) -> str:
-    """The UTC day (YYYY-MM-DD) of a time, '' for none."""
-    return time.strftime("%Y-%m-%d", time.gmtime(ts)) if ts is not None else ""
