@@ -67,7 +67,6 @@ class JobReader(RunReader):
         source_ref = job.row["url"] or job.row["name"]
         super().__init__(job.key, source=job.source, source_ref=source_ref, state=state, redactor=redactor)
         self.unknown: Counter[str] = Counter()
-        self._batch_grew = False
 
     @property
     def first_play(self) -> str | None:
@@ -89,11 +88,12 @@ class JobReader(RunReader):
             # As in the run log: before it come the starts of the container and of Ansible.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
         if name == "playbook_on_play_start":
-            self.state["batch"] = batch = self._rows.plays[-1]
+            self.state["batch"] = batch = dict(self._rows.plays[-1])
             self.state["batch_hosts"] = {}
             self.state.setdefault("first_play", batch["play_uuid"])
-        elif name.startswith("runner_") and isinstance(data, Mapping):
-            self._see(data.get("host") or event.get("host_name"))
+        elif name.startswith("runner_") and isinstance(data, Mapping) and "batch_hosts" in self.state:
+            host = data.get("host") or event.get("host_name")
+            self.state["batch_hosts"] |= {str(host): True} if host else {}
         return True
 
     def _timed(self, event: Any) -> Any:
@@ -113,14 +113,6 @@ class JobReader(RunReader):
             return {**event, "event_data": {**data, "start": None, "end": None, "duration": None}}
         return event
 
-    def _see(self, host: Any) -> None:
-        """Note a host of the current batch."""
-        hosts = self.state.get("batch_hosts")
-        if not host or hosts is None or str(host) in hosts:
-            return
-        hosts[str(host)] = True
-        self._batch_grew = True
-
     def take(self) -> RunRows:
         """The rows since the last take, with the run's own row as it is now."""
         self._close_batch()
@@ -128,11 +120,10 @@ class JobReader(RunReader):
 
     def _close_batch(self) -> None:
         """Add the current batch's row again, if hosts were seen in it since it was last added."""
-        batch = self.state.get("batch")
-        if not self._batch_grew or batch is None:
-            return
-        hosts, self._batch_grew = self.state["batch_hosts"], False
-        self._rows.plays.append({**batch, "hosts": len(hosts), "hosts_json": to_json(sorted(hosts))})
+        hosts, batch = self.state.get("batch_hosts"), self.state.get("batch", {})
+        if hosts and len(hosts) != batch["hosts"]:
+            batch["hosts"] = len(hosts)
+            self._rows.plays.append({**batch, "hosts_json": to_json(sorted(hosts))})
 
     def settle(self, job: Job) -> None:
         """Add to the run's row what only the job knows; a job that has ended says how."""
