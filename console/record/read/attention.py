@@ -98,7 +98,9 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     for r in waiting_for_window(conn, fresh, now):
         title = _counted(r["host"], r["targets"], "waiting for the window")
         rows.append(Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],)))
-    rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
+    for r, judged in bad_runs:
+        name = name_of(r["playbook"]) or "a playbook"
+        rows.append(Entry(judged.word, name, judged.why, r["started_at"], "run", r["run_id"], operations=1))
     doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
     for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
         title = f"{counted(r['dropped_events'], 'event')} of this run could not be read"

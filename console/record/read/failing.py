@@ -11,11 +11,12 @@ from sqlite3 import Connection
 
 from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
-from console.outcomes.verdict import verdict
+from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
 from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
+from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -45,17 +46,6 @@ class Failing:
     def cause(self) -> str:
         """What alike failures have in common, whatever hosts, ids and numbers are in them."""
         return fingerprint(self.message, self.host) if self.message else ""
-
-
-@dataclass(frozen=True)
-class BadRun:
-    """A run that ended badly, and of which no instance failed. why: a sentence, '' where nothing more is known."""
-
-    run_id: str
-    playbook: str
-    verdict: str
-    why: str
-    at: float | None
 
 
 # Somebody asked the instance since (E25), and it runs what is published.
@@ -123,12 +113,14 @@ ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
 
 
-def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
-    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
-    without a failed instance, until the same playbook goes through."""
+def failing_in_runs(
+    conn: Connection, since: float, told: Sequence[Failing]
+) -> tuple[list[Failing], list[tuple[Row, Verdict]]]:
+    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and the runs that ended badly
+    without a failed instance, each with its verdict, until the same playbook goes through."""
     known = {one_of.host for one_of in told}
     found: list[Failing] = []
-    runs: list[BadRun] = []
+    runs: list[tuple[Row, Verdict]] = []
     whole_left = WHOLE_MOST
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
         if not run["stats_json"] and whole_left <= 0:
@@ -160,8 +152,7 @@ def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> 
             continue
         judged = verdict(facts, counted)
         if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
-            name = facts.name or "a playbook"
-            runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
+            runs.append((run, judged))
     return found[:HOSTS_MOST], runs
 
 
