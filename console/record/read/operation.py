@@ -15,29 +15,9 @@ import numpy as np
 import pandas as pd
 
 from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
-from console.outcomes.facts import ROLLOUT, RUN, Facts, Result, Target
-from console.outcomes.outcome import (
-    READS,
-    WORK,
-    Outcome,
-    category_of_target,
-    counts,
-    newest_targets,
-    outcomes,
-)
-from console.outcomes.words import (
-    CATEGORIES,
-    CURRENT,
-    DEFERRED,
-    FAILED,
-    GONE,
-    NOT_TOUCHED,
-    PROBLEMS,
-    RUNNING,
-    UNCERTAIN,
-    UPDATED,
-    WAITING,
-)
+from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
+from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
+from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, one
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
@@ -164,10 +144,10 @@ def _key(conn: Connection, key: str) -> Key | None:
 
 
 def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str, Target], now: float) -> pd.DataFrame:
-    spans, rows = _spans(facts.results), []
+    worked, rows = spans(facts.results), []
     for host, outcome in judged.items():
         target = targets.get(host) or Target(host, "")
-        began, done = spans.get(host, (None, None))
+        began, done = worked.get(host, (None, None))
         begun, ended = target.started_at or began, target.completed_at or done
         times = (target.created_at, target.started_at, begun, ended, outcome.since)
         names = (host, target.instance_id or None, target.rollout_id or None)
@@ -216,28 +196,9 @@ def _timed(frame: pd.DataFrame, now: float) -> pd.DataFrame:
         ended_at=frame["ended_at"].where(~runs),
         seconds=(frame["ended_at"].where(~runs, now) - started).clip(lower=0.0),
         waited=(frame["taken_at"] - frame["created_at"]).clip(lower=0.0),
-        rank=frame["category"].map(_RANK),
+        rank=pd.Categorical(frame["category"], PROBLEMS_FIRST).codes,
     )
     return frame.sort_values(["rank", "host"], ignore_index=True)[[*INSTANCE_COLUMNS]]
-
-
-_RANK = {
-    category: place
-    for place, category in enumerate(
-        (FAILED, UNCERTAIN, RUNNING, GONE, DEFERRED, WAITING, NOT_TOUCHED, UPDATED, CURRENT)
-    )
-}
-
-
-def _spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
-    """From when to when our modules worked on each host."""
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for result in results:
-        if result.status == "skipped" or result.action not in WORK | READS:
-            continue
-        first, _last = found.get(result.host, (None, None))
-        found[result.host] = (first if first is not None else result.started_at, result.at)
-    return found
 
 
 def _failures(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
-from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import target_facts
@@ -25,7 +25,6 @@ POLICY = "the update policy"
 
 # Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
-_OURS = WORK | READS
 _BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
@@ -219,7 +218,7 @@ def _plays(
         f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - no user input
         {"id": run_id},
     )
-    worked = {task.play for task in tasks.values() if task.action in _OURS}
+    worked = {task.play for task in tasks.values() if task.action in OURS}
     listed: dict[int, tuple[str, ...]] = {row["counter"]: names(entries(row["hosts"])) for row in rows}
     hosts = dict.fromkeys(host for names_of_play in listed.values() for host in names_of_play)
     hosts.pop("localhost", None)
@@ -267,7 +266,7 @@ ORDER BY h.counter
 
 
 def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
-    ours = [counter for counter, task in tasks.items() if task.action in _OURS]
+    ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
