@@ -54,10 +54,13 @@ def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd
     found = as_frame(conn, sql, {"tenant": tenant, "id": rollout_id, "now": now})
     rows = []
     for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
-        seconds = found.set_index("host")[column].dropna()
-        if len(seconds):
+        known = found[found[column].notna()]
+        if len(known):
+            seconds = known[column].to_numpy(float)
             p50, p95 = np.sort(seconds)[[nearest_rank(len(seconds), percent) for percent in (50, 95)]]
-            rows.append((phase, len(seconds), seconds.sum(), 0.0, p50, p95, seconds.max(), seconds.idxmax()))
+            longest = int(seconds.argmax())
+            host = known["host"].iloc[longest]
+            rows.append((phase, len(known), seconds.sum(), 0.0, p50, p95, seconds[longest], host))
     columns = ["phase", "targets", "total_s", "share", "p50_s", "p95_s", "longest_s", "longest_host"]
     frame = pd.DataFrame(rows, columns=columns)
     whole = frame["total_s"].sum()
