@@ -21,7 +21,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, known_count, parse_time
-from console.collect.jobs.awx_client import AwxClient, AwxError
+from console.collect.jobs.awx_client import AwxClient, AwxError, AwxJobError
 from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
@@ -149,9 +149,7 @@ class _Pull:
             )
         except StoredByAnother:
             self.report.notes.append(f"{name} is being imported by another sync, so this one skipped it.")
-        except AwxError as error:
-            if not error.of_one_job:
-                raise
+        except AwxJobError as error:
             self.report.problems.append(str(error))
         return False
 
@@ -164,9 +162,7 @@ class _Pull:
             pages = self.client.pages(f"/workflow_jobs/{workflow}/workflow_nodes/")
             found = awx_approvals(node for _count, page in pages for node in page)
             approvals = [self.client.get(f"/workflow_approvals/{number}/") for number in found]
-        except AwxError as error:
-            if not error.of_one_job:
-                raise
+        except AwxJobError as error:
             self.report.notes.append(f"{name}: who approved its workflow is not known. {error}")
             return []
         return awx_approvers(approvals, detail.get("created"))
@@ -178,8 +174,7 @@ class _Pull:
         while True:
             detail = self.client.get(f"/jobs/{record.get('id')}/")
             if detail.get("id") is None:
-                raise AwxError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.",
-                               of_one_job=True)  # fmt: skip
+                raise AwxJobError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.")
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
             if self.patience <= 0 or str(record.get("id")) in self.unfinished:
@@ -241,5 +236,5 @@ class _Pull:
         counters = (known_count(record.get("counter")) for record in page)
         reached = max((counter for counter in counters if counter is not None), default=after)
         if page and reached <= after:
-            raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
+            raise AwxJobError(f"{name}: AWX repeats events of {path}; it is left for the next sync.")
         return page, reached
