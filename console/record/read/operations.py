@@ -20,16 +20,11 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
-from console.record.connection import dicts, one
+from console.record.connection import dicts
 from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import (
-    facts_of_run,
-    name_of,
-    report_of_run,
-    rollout_name,
-)
+from console.record.read.operation_facts import facts_of_run, name_of, report_of_run, rollout_name
 from console.record.read.runs import RUNS_OF_CHANGE
 from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, looked_for
 
@@ -254,52 +249,34 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
+# Of the results, those of the first batches are enough: a run deploys one version.
+_RUN_ROW = f"""
+SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
+              ELSE 'AWX job ' || j.job_id || coalesce(', ' || coalesce(j.launched_by, r.user), '') END AS who,
+       (SELECT count(*) FROM run_links l WHERE l.run_id = r.run_id AND l.kind = 'rollout' AND {STARTED}) AS rollouts,
+       (SELECT CAST(json_extract(result_json, '$.version_after') AS TEXT) FROM (
+          SELECT changed, status, result_json FROM host_results WHERE run_id = :id AND counter > (
+            SELECT min(counter) FROM tasks WHERE run_id = :id AND action LIKE '%instance_runtime') LIMIT 2000)
+        WHERE changed AND status = 'ok' AND json_valid(result_json)
+          AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1) AS to_version
+FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE run_id = :id) WHERE r.run_id = :id
+"""  # noqa: S608 - the text in sql.py
+
+
 def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    [run] = dicts(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
+    [run] = dicts(conn, _RUN_ROW, {"id": key.key})
     facts = facts_of_run(conn, run, whole=whole)
-    job = one(
-        conn,
-        "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
-        {"id": key.key},
-    )
-    sql = f"SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND {STARTED}"  # noqa: S608
-    number = conn.execute(sql, (key.key,)).fetchone()[0]
     row = {
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],
         "title": facts.name or "a playbook",
-        "to_version": version_of(conn, key.key),
-        "who": _who(run, job),
+        # The runtime that it deploys, or would deploy, by its first redeploy that went well.
+        "to_version": run["to_version"],
+        "who": run["who"],
         "controller": run["controller"],
-        "rollouts": 0 if facts.adopted else number,
+        "rollouts": 0 if facts.adopted else run["rollouts"],
     }
     return row, facts
-
-
-def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
-    if job is None or job["origin"] == "runner":
-        return run["user"]
-    by = job["launched_by"] or run["user"]
-    return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
-
-
-def version_of(conn: Connection, run_id: str) -> str | None:
-    """The runtime that a run deploys, or would deploy, by its first redeploy that went well; None for other runs."""
-    task = conn.execute(
-        "SELECT counter FROM tasks WHERE run_id = ? AND action LIKE '%instance_runtime' ORDER BY counter LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    if task is None:
-        return None
-    # The first batches are enough: a run deploys one version.
-    found = conn.execute(
-        "SELECT json_extract(result_json, '$.version_after') FROM ("
-        "SELECT changed, status, result_json FROM host_results WHERE run_id = ? AND counter > ? LIMIT 2000)"
-        " WHERE changed AND status = 'ok' AND json_valid(result_json)"
-        " AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1",
-        (run_id, task[0]),
-    ).fetchone()
-    return str(found[0]) if found else None
 
 
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
