@@ -194,33 +194,25 @@ def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     return as_frame(conn, sql, {"tenant": tenant, "id": rollout_id})
 
 
-_BEFORE_OF_FLEET = """
-SELECT rollout_id FROM rollouts
-WHERE tenant = :tenant AND created_at < :created AND scope IS :scope ORDER BY created_at DESC LIMIT 1
-"""
-
-_BEFORE_OF_INSTANCE = """
-SELECT b.rollout_id FROM rollout_targets a
-CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
-  ON b.tenant = a.tenant AND b.instance_id = a.instance_id AND b.created_at < :created
-CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS :scope
-WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT 1
+_PREVIOUS = """
+SELECT * FROM (
+  SELECT b.rollout_id FROM rollouts a CROSS JOIN rollouts b
+    ON b.tenant = a.tenant AND b.created_at < a.created_at AND b.scope IS a.scope
+  WHERE a.tenant = :tenant AND a.rollout_id = :id AND a.total IS NOT 1 ORDER BY b.created_at DESC LIMIT 1)
+UNION ALL SELECT * FROM (
+  SELECT b.rollout_id FROM rollouts a CROSS JOIN rollout_targets t USING (tenant, rollout_id)
+  CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
+    ON b.tenant = t.tenant AND b.instance_id = t.instance_id AND b.created_at < a.created_at
+  CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS a.scope
+  WHERE a.tenant = :tenant AND a.rollout_id = :id AND a.total = 1 ORDER BY b.created_at DESC LIMIT 1)
 """
 
 
 @query
 def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
     """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
-    key = {"tenant": tenant, "id": rollout_id}
-    mine = one(
-        conn,
-        "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
-        key,
-    )
-    if mine is None:
-        return None
-    found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
-    return str(found["rollout_id"]) if found else None
+    found = conn.execute(_PREVIOUS, {"tenant": tenant, "id": rollout_id}).fetchone()
+    return str(found[0]) if found else None
 
 
 _TARGET = """
