@@ -110,9 +110,9 @@ class InstanceSync:
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """Note that there were more actions since the last sync than the API lists: those between cannot be read."""
-        newest = stored.newest_action(self._store, self._tenant, read.instance_id)
         ids = [row["action_id"] for row in actions]
-        if newest is None or stored.known_actions(self._store, self._tenant, read.instance_id, ids):
+        newest = stored.newest_action(self._store, self._tenant, read.instance_id, unless=ids)
+        if newest is None:
             return
         times = [row["created_at"] for row in actions if row["created_at"] is not None]
         cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())

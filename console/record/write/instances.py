@@ -19,23 +19,15 @@ def known(tables: Tables, tenant: str) -> list[Row]:
     )
 
 
-def newest_action(tables: Tables, tenant: str, instance_id: str) -> float | None:
-    """When the newest stored action of an instance began, None without one."""
+def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequence[str]) -> float | None:
+    """When the newest stored action of an instance began; None without one, or if one of the ids ``unless`` is
+    stored."""
     [newest] = tables.rows(
-        "SELECT max(created_at) AS at FROM instance_actions WHERE tenant = ? AND instance_id = ?",
-        (tenant, instance_id),
+        "SELECT CASE WHEN NOT max(action_id IN (SELECT value FROM json_each(?))) THEN max(created_at) END AS at"
+        " FROM instance_actions WHERE tenant = ? AND instance_id = ?",
+        (list(unless), tenant, instance_id),
     )
     return newest["at"]
-
-
-def known_actions(tables: Tables, tenant: str, instance_id: str, ids: Sequence[str]) -> set[str]:
-    """Those of ``ids`` that are stored."""
-    found = tables.rows(
-        "SELECT action_id FROM instance_actions WHERE tenant = ? AND instance_id = ?"
-        " AND action_id IN (SELECT value FROM json_each(?))",
-        (tenant, instance_id, list(ids)),
-    )
-    return {row["action_id"] for row in found}
 
 
 def put_gone(tables: Tables, tenant: str, instance_id: str) -> None:
