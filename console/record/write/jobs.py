@@ -73,17 +73,12 @@ def _join(tables: Tables, which: str, key: str) -> None:
             )
             for table in _PARTS:
                 tables.replace(table, {"run_id": job["job"]}, [])
-            _settle(tables, job)
-
-
-def _settle(tables: Tables, job: Row) -> None:
-    """Take the end of a run from its job where the record of the run is incomplete."""
-    if job["status"] in _UNSETTLED:
-        return
-    run = tables.one("SELECT * FROM runs WHERE run_id = ?", (job["recorded_as"],))
-    if run and run["status"] in _UNSETTLED:
-        ended = run["ended_at"] or job["finished_at"]
-        tables.upsert("runs", [{**run, "status": job["status"], "ended_at": ended}])
+            # Where the record of the run is incomplete, its end is that of the job.
+            tables.conn.execute(
+                "UPDATE runs SET status = :status, ended_at = coalesce(ended_at, :finished_at)"  # noqa: S608
+                f" WHERE run_id = :recorded_as AND status IN {_UNSETTLED} AND :status NOT IN {_UNSETTLED}",
+                job,
+            )
 
 
 # A job with the callback's record of its run: it is shown by it already, or the run was at the time of the job and has
