@@ -36,7 +36,7 @@ def open_store(
 
 
 class Store(Tables):
-    """The open store. What is stored already, the functions of the modules beside this one tell."""
+    """The open store. The modules beside this one have the functions that tell what is stored already."""
 
     # Cursors
 
