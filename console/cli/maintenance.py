@@ -117,11 +117,9 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
 def _restore(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.write.restore import restore
 
-    done = restore(path_of(options.file), settings.database, time.time(), make_folder=settings.database_is_default)
-    put(f"{done.database} is restored from {options.file}.\n")
-    if done.aside:
-        return say(f"note: the previous database is kept as {', '.join(str(file) for file in done.aside)}.", 0)
-    return 0
+    aside = restore(path_of(options.file), settings.database, time.time(), make_folder=settings.database_is_default)
+    put(f"{settings.database.resolve()} is restored from {options.file}.\n")
+    return say(f"note: the previous database is kept as {', '.join(map(str, aside))}.", 0) if aside else 0
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:

@@ -55,6 +55,8 @@ READS = frozenset(
 )
 """Our modules that only read an instance."""
 
+OURS = WORK | READS
+
 # Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
 # may not have made it healthy.
 _JUDGED_LATER = frozenset({"recover"})
@@ -161,7 +163,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     for host in dict.fromkeys([*facts.hosts, *by_host, *targets]):
         outcome = _of_results(by_host.get(host, ()), works)
         flight = facts.in_flight.get(host)
-        if flight is not None and (flight.action in WORK or flight.action in READS) and facts.runs:
+        if flight is not None and flight.action in OURS and facts.runs:
             outcome = Outcome(RUNNING, flight.task, flight.at, True)
         elif outcome is not None and outcome.category != FAILED and host in last_batch and not ended:
             outcome = (
@@ -222,6 +224,17 @@ def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known:
     if known is None and flight is not None and flight.action in WORK and not runs:
         return Outcome(UNCERTAIN, f"The run ended during {flight.task!r}. Check the instance.", flight.at, True)
     return known
+
+
+def spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
+    """From when to when our modules worked on each host."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for result in results:
+        if result.status == "skipped" or result.action not in OURS:
+            continue
+        first, _last = found.get(result.host, (None, None))
+        found[result.host] = (first if first is not None else result.started_at, result.at)
+    return found
 
 
 def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:

@@ -54,7 +54,9 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     found = counts(facts) if counted is None else counted
     name = verdict_word(facts)
     why = _why(facts, name, found)
-    opening = _OPENINGS[name] + ("" if name in (RUNNING, COMPLETE, CHECK) else _after_batch(facts))
+    opening = "Check run, nothing was changed" if name == CHECK else name.capitalize()
+    if name not in (RUNNING, COMPLETE, CHECK):
+        opening += _after_batch(facts)
     if name == CHECK or why in ("", name):
         sentence = _with_full_stop(opening)
     else:
@@ -63,18 +65,6 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence += " Its task results are no longer kept."
     numbers = in_words(facts, found)
     return Verdict(name, why, f"{sentence} {_with_full_stop(numbers)}" if numbers else sentence)
-
-
-_OPENINGS = {
-    RUNNING: "Running",
-    COMPLETE: "Complete",
-    STOPPED: "Stopped",
-    DEFERRED: "Deferred",
-    INCONCLUSIVE: "Inconclusive",
-    CANCELLED: "Cancelled",
-    LOST: "Lost",
-    CHECK: "Check run, nothing was changed",
-}
 
 
 def verdict_word(facts: Facts) -> str:

@@ -13,6 +13,9 @@ CATEGORIES = (UPDATED, FAILED, UNCERTAIN, RUNNING, WAITING, CURRENT, DEFERRED, N
 """The outcomes of an instance in an operation, in the order of a bar. The keys are those of the run's report.
 ``running`` and ``waiting`` occur only while the operation, or a redeploy on the server, is in progress."""
 
+PROBLEMS_FIRST = (FAILED, UNCERTAIN, RUNNING, GONE, DEFERRED, WAITING, NOT_TOUCHED, UPDATED, CURRENT)
+"""The same in the order of a list."""
+
 COMPLETE, STOPPED, INCONCLUSIVE = "complete", "stopped", "inconclusive"
 CANCELLED, LOST, CHECK = "cancelled", "lost", "check"
 VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST, CHECK)

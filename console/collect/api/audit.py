@@ -27,7 +27,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.collect.api.records import audit_row, summary_row, text
 from console.collect.api.session import Session
 from console.record.rows import Cursor, Row
-from console.record.write.audit import day_of
+from console.record.write import audit
+from console.text.times import moment
 
 # Instances whose events are read at once, and so kept in memory.
 _INSTANCES_AT_ONCE = 64
@@ -63,8 +64,8 @@ def _asked(session: Session, instance: Row) -> _Asked:
     store, tenant, instance_id = session.store, session.tenant, instance["instance_id"]
     scope = f"{tenant}|{instance_id}"
     cursor = store.cursor("audit", scope) or Cursor("audit", scope)
-    known = store.audit.known_ids(tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from)
-    return _Asked(instance, cursor, store.audit.newest_summary(tenant, instance_id), known)
+    known = audit.known_ids(store, tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from)
+    return _Asked(instance, cursor, audit.newest_summary(store, tenant, instance_id), known)
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
@@ -81,7 +82,7 @@ def _read(session: Session, asked: _Asked, client: FleetClient) -> tuple[Listing
     # Before the events: one that comes between the two calls is then missing in the summary, and read the next time.
     record = client.get_audit_summary(instance_id)
     summary = summary_row(session.tenant, instance_id, record, read_at)
-    listed_today = cursor.state.get("listed_on") == day_of(read_at)
+    listed_today = cursor.state.get("listed_on") == moment(read_at, "%Y-%m-%d")
     told = known_count(record.get("total_events")) is not None
     if told and listed_today and not deeper and cursor.gap_from is None and _same_counts(summary, asked.summary):
         return None, summary
@@ -128,7 +129,7 @@ def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] |
         cursor.state["whole"] = True
     elif _is_deeper(session, cursor):
         cursor.state["depth"] = session.options.audit_events
-    cursor.state["listed_on"] = day_of(summary["taken_at"])
+    cursor.state["listed_on"] = moment(summary["taken_at"], "%Y-%m-%d")
     newest = max(rows, key=lambda row: row["event_ts"] or 0.0, default=None)
     if newest is not None and (cursor.last_ts is None or (newest["event_ts"] or 0.0) > cursor.last_ts):
         cursor.last_id, cursor.last_ts = newest["id"], newest["event_ts"]

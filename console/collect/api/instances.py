@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.collect.api.records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import Session
 from console.record.rows import Cursor, InstanceRows, Row
+from console.record.write import instances as stored
 
 _INSTANCES_AT_ONCE = 32
 
@@ -63,7 +64,7 @@ class InstanceSync:
             # An API without one kind of answer has it for no instance: only what answers nothing is gone.
             for instance in part if {"health", "updates"} & set(kinds) else ():
                 if instance["instance_id"] not in known_by_api:
-                    self._store.instances.put_gone(self._tenant, instance["instance_id"])
+                    stored.put_gone(self._store, self._tenant, instance["instance_id"])
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break
@@ -109,9 +110,9 @@ class InstanceSync:
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """Note that there were more actions since the last sync than the API lists: those between cannot be read."""
-        newest = self._store.instances.newest_action(self._tenant, read.instance_id)
         ids = [row["action_id"] for row in actions]
-        if newest is None or self._store.instances.known_actions(self._tenant, read.instance_id, ids):
+        newest = stored.newest_action(self._store, self._tenant, read.instance_id, unless=ids)
+        if newest is None:
             return
         times = [row["created_at"] for row in actions if row["created_at"] is not None]
         cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())

@@ -27,6 +27,7 @@ from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, 
 from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, RolloutRead, Row
+from console.record.write import clock, instances, rollouts
 from console.record.write.store import Store
 from console.text.times import duration
 
@@ -92,7 +93,7 @@ def _is_clock_right(session: Session) -> bool:
     behind: then nothing may be stored.
     """
     now = session.now()
-    if (ahead := session.store.clock.ahead_of(now)) is None:
+    if (ahead := clock.ahead_of(session.store, now)) is None:
         return True
     with contextlib.suppress(ApiError):
         session.client.get_fleet_update_policy()
@@ -110,7 +111,7 @@ def _is_clock_right(session: Session) -> bool:
         )
         return False
     else:
-        session.store.clock.correct(now)
+        clock.correct(session.store, now)
         session.memory.forget_times()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
@@ -129,7 +130,7 @@ def _sync_policy(session: Session) -> None:
 
 
 def _chosen_instances(session: Session) -> list[Row]:
-    known = session.store.instances.known(session.tenant)
+    known = instances.known(session.store, session.tenant)
     if not session.options.instances:
         return known
     chosen: list[Row] = []
@@ -195,14 +196,14 @@ class _Known:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.unfinished = {row["rollout_id"]: row for row in session.store.rollouts.unfinished(session.tenant)}
+        self.unfinished = {row["rollout_id"]: row for row in rollouts.unfinished(session.store, session.tenant)}
         self._rows: dict[str, Row | None] = dict(self.unfinished)
         self._settled = 0
 
     def row(self, rollout_id: str) -> Row | None:
         """What is stored of a rollout, None if nothing is."""
         if rollout_id not in self._rows:
-            self._rows[rollout_id] = self._session.store.rollouts.one(self._session.tenant, rollout_id)
+            self._rows[rollout_id] = rollouts.one(self._session.store, self._session.tenant, rollout_id)
         return self._rows[rollout_id]
 
     def has_targets(self, rollout_id: str) -> bool:

@@ -21,11 +21,12 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, known_count, parse_time
-from console.collect.jobs.awx_client import AwxClient, AwxError
+from console.collect.jobs.awx_client import AwxClient, AwxError, AwxJobError
 from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 SOURCE = "awx"
@@ -109,7 +110,7 @@ class _Pull:
         """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
-        known = self.store.jobs.complete(self.client.origin)
+        known = jobs.complete(self.store, self.client.origin)
         whole_so_far = True
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")
@@ -148,9 +149,7 @@ class _Pull:
             )
         except StoredByAnother:
             self.report.notes.append(f"{name} is being imported by another sync, so this one skipped it.")
-        except AwxError as error:
-            if not error.of_one_job:
-                raise
+        except AwxJobError as error:
             self.report.problems.append(str(error))
         return False
 
@@ -163,9 +162,7 @@ class _Pull:
             pages = self.client.pages(f"/workflow_jobs/{workflow}/workflow_nodes/")
             found = awx_approvals(node for _count, page in pages for node in page)
             approvals = [self.client.get(f"/workflow_approvals/{number}/") for number in found]
-        except AwxError as error:
-            if not error.of_one_job:
-                raise
+        except AwxJobError as error:
             self.report.notes.append(f"{name}: who approved its workflow is not known. {error}")
             return []
         return awx_approvers(approvals, detail.get("created"))
@@ -177,8 +174,7 @@ class _Pull:
         while True:
             detail = self.client.get(f"/jobs/{record.get('id')}/")
             if detail.get("id") is None:
-                raise AwxError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.",
-                               of_one_job=True)  # fmt: skip
+                raise AwxJobError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.")
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
             if self.patience <= 0 or str(record.get("id")) in self.unfinished:
@@ -235,10 +231,10 @@ class _Pull:
 
     def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""
-        path = f"/jobs/{job.job_id}/job_events/"
+        path = f"/jobs/{job.row['job_id']}/job_events/"
         _count, page = next(self.client.pages(path, order_by="counter", counter__gt=after))
         counters = (known_count(record.get("counter")) for record in page)
         reached = max((counter for counter in counters if counter is not None), default=after)
         if page and reached <= after:
-            raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
+            raise AwxJobError(f"{name}: AWX repeats events of {path}; it is left for the next sync.")
         return page, reached

@@ -50,11 +50,11 @@ _OF_ONE_JOB = frozenset({"not_found", "forbidden", "invalid", "unreadable"})
 
 
 class AwxError(Exception):
-    """AWX could not be read: one sentence. ``of_one_job``: the others may still be readable."""
+    """AWX could not be read. The message is one sentence."""
 
-    def __init__(self, sentence: str, *, of_one_job: bool = False) -> None:
-        super().__init__(sentence)
-        self.of_one_job = of_one_job
+
+class AwxJobError(AwxError):
+    """Something of one job could not be read; the other jobs may still be readable."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class AwxClient:
         try:
             body = self._transport.request(_GET, self._api + path, query=query).body
         except ApiError as error:
-            raise AwxError(self._sentence(error), of_one_job=error.kind in _OF_ONE_JOB) from error
+            raise (AwxJobError if error.kind in _OF_ONE_JOB else AwxError)(self._sentence(error)) from error
         if not isinstance(body, dict):
             raise AwxError(f"AWX {self.origin} answered {path} with no record. {_NEXT['unreadable']}")
         return body

@@ -64,9 +64,9 @@ class JobReader(RunReader):
     """Reads the events of one job. ``unknown`` counts the events of unknown kinds by name."""
 
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
-        super().__init__(job.key, source=job.source, source_ref=job.url or job.name, state=state, redactor=redactor)
+        source_ref = job.row["url"] or job.row["name"]
+        super().__init__(job.key, source=job.source, source_ref=source_ref, state=state, redactor=redactor)
         self.unknown: Counter[str] = Counter()
-        self._batch_grew = False
 
     @property
     def first_play(self) -> str | None:
@@ -88,11 +88,12 @@ class JobReader(RunReader):
             # As in the run log: before it come the starts of the container and of Ansible.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
         if name == "playbook_on_play_start":
-            self.state["batch"] = batch = self._rows.plays[-1]
+            self.state["batch"] = batch = dict(self._rows.plays[-1])
             self.state["batch_hosts"] = {}
             self.state.setdefault("first_play", batch["play_uuid"])
-        elif name.startswith("runner_") and isinstance(data, Mapping):
-            self._see(data.get("host") or event.get("host_name"))
+        elif name.startswith("runner_") and isinstance(data, Mapping) and "batch_hosts" in self.state:
+            host = data.get("host") or event.get("host_name")
+            self.state["batch_hosts"] |= {str(host): True} if host else {}
         return True
 
     def _timed(self, event: Any) -> Any:
@@ -112,14 +113,6 @@ class JobReader(RunReader):
             return {**event, "event_data": {**data, "start": None, "end": None, "duration": None}}
         return event
 
-    def _see(self, host: Any) -> None:
-        """Note a host of the current batch."""
-        hosts = self.state.get("batch_hosts")
-        if not host or hosts is None or str(host) in hosts:
-            return
-        hosts[str(host)] = True
-        self._batch_grew = True
-
     def take(self) -> RunRows:
         """The rows since the last take, with the run's own row as it is now."""
         self._close_batch()
@@ -127,28 +120,22 @@ class JobReader(RunReader):
 
     def _close_batch(self) -> None:
         """Add the current batch's row again, if hosts were seen in it since it was last added."""
-        batch = self.state.get("batch")
-        if not self._batch_grew or batch is None:
-            return
-        hosts, self._batch_grew = self.state["batch_hosts"], False
-        self._rows.plays.append({**batch, "hosts": len(hosts), "hosts_json": to_json(sorted(hosts))})
+        hosts, batch = self.state.get("batch_hosts"), self.state.get("batch", {})
+        if hosts and len(hosts) != batch["hosts"]:
+            batch["hosts"] = len(hosts)
+            self._rows.plays.append({**batch, "hosts_json": to_json(sorted(hosts))})
 
     def settle(self, job: Job) -> None:
         """Add to the run's row what only the job knows; a job that has ended says how."""
         run = self.run
-        run["job_id"], run["user"], run["controller"] = job.job_id, job.launched_by, job.controller
-        run["playbook"] = run["playbook"] or job.playbook
-        run["limit_pattern"], run["forks"] = job.limit, job.forks
-        run["tags_json"] = to_json(list(job.tags)) if job.tags is not None else None
-        run["skip_tags_json"] = to_json(list(job.skip_tags)) if job.skip_tags is not None else None
-        run["check_mode"] = int(job.check_mode) if job.check_mode is not None else None
-        run["diff_mode"] = int(job.diff_mode) if job.diff_mode is not None else None
+        run |= job.run
+        run["playbook"] = run["playbook"] or job.row["playbook"]
         if run["started_at"] is None:
-            run["started_at"] = job.started_at
+            run["started_at"] = job.row["started_at"]
         if job.artifacts and run["stats_json"] is None:
             self._take_artifacts(job.artifacts)
         if job.ended:
             self.state["ended"] = True
-            run["ended_at"] = run["ended_at"] or job.finished_at or run["heartbeat_at"]
+            run["ended_at"] = run["ended_at"] or job.row["finished_at"] or run["heartbeat_at"]
         if job.ended or not self.ended:
-            run["status"] = job.status
+            run["status"] = job.row["status"]

@@ -8,62 +8,38 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
 from console.collect.api.records import text
-from console.record.rows import Row
+from console.record.rows import Row, to_json
 from console.text.json_values import listed, mapping, parsed
 
 # The statuses of AWX and ansible-runner for a job that has ended, as this record names them.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job. ``key`` names it in the database, ``source`` is awx or runner; times are epoch seconds (UTC).
+class Job(NamedTuple):
+    """One job, of the source awx or runner, as far as its events do not tell it.
 
-    ``status``: as in the table runs. ``artifacts``: the data of set_stats, where the source has them beside the events.
-    ``launched_by``: also names who approved the workflow of the job.
+    row: of the table run_jobs. run: columns of the table runs. artifacts: the data of set_stats, where the source has
+    them beside the events.
     """
 
-    key: str
     source: str
-    origin: str
-    job_id: str
-    status: str
-    name: str | None = None
-    template: str | None = None
-    project: str | None = None
-    playbook: str | None = None
-    launch_type: str | None = None
-    launched_by: str | None = None
-    controller: str | None = None
-    url: str | None = None
-    created_at: float | None = None
-    started_at: float | None = None
-    finished_at: float | None = None
-    explanation: str | None = None
-    limit: str | None = None
-    tags: tuple[str, ...] | None = None
-    skip_tags: tuple[str, ...] | None = None
-    forks: int | None = None
-    check_mode: bool | None = None
-    diff_mode: bool | None = None
-    artifacts: Mapping[str, Any] | None = None
+    row: Row
+    run: Row
+    artifacts: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Its name in the database."""
+        return str(self.row["job"])
 
     @property
     def ended(self) -> bool:
-        return self.status in FINAL.values()
-
-    def row(self, *, first_play: str | None, complete: bool) -> Row:
-        """A row of run_jobs; the store decides which run shows it."""
-        names = ("origin", "job_id", "status", "name", "template", "project", "playbook", "launch_type", "launched_by")
-        times = ("url", "created_at", "started_at", "finished_at", "explanation")
-        row: Row = {name: getattr(self, name) for name in (*names, *times)}
-        return {"job": self.key, "first_play": first_play, **row, "complete": int(complete)}
+        return self.row["status"] in FINAL.values()
 
 
 def awx_key(origin: str, job_id: Any) -> str:
@@ -107,38 +83,40 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
     """
     fields = mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
-    status = str(detail.get("status"))
-    artifacts = mapping(detail.get("artifacts"))
     trace = text(detail.get("result_traceback"))
     approved = f"approved by {' and '.join(approved_by)}" if approved_by else None
     launched_by = text(mapping(detail.get("launched_by")).get("name"))
-    return Job(
-        key=awx_key(origin, job_id),
-        source="awx",
-        origin=origin,
-        job_id=job_id,
-        status=FINAL.get(status, "running"),
-        name=text(detail.get("name")),
-        template=text(mapping(fields.get("job_template")).get("name")),
-        project=text(mapping(fields.get("project")).get("name")),
-        playbook=text(detail.get("playbook")),
-        launch_type=text(detail.get("launch_type")),
-        launched_by=", ".join(part for part in (launched_by, approved) if part) or None,
-        controller=text(detail.get("execution_node")) or text(detail.get("controller_node")),
-        url=page,
-        created_at=parse_time(detail.get("created")),
-        started_at=parse_time(detail.get("started")),
-        finished_at=parse_time(detail.get("finished")),
-        explanation=text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
-        limit=text(detail.get("limit")),
-        tags=_words(detail.get("job_tags")) or ("all",),
-        skip_tags=_words(detail.get("skip_tags")),
+    row: Row = {
+        "job": awx_key(origin, job_id),
+        "origin": origin,
+        "job_id": job_id,
+        "status": FINAL.get(str(detail.get("status")), "running"),
+        "name": text(detail.get("name")),
+        "template": text(mapping(fields.get("job_template")).get("name")),
+        "project": text(mapping(fields.get("project")).get("name")),
+        "playbook": text(detail.get("playbook")),
+        "launch_type": text(detail.get("launch_type")),
+        # Who approved its workflow, too.
+        "launched_by": ", ".join(part for part in (launched_by, approved) if part) or None,
+        "url": page,
+        "created_at": parse_time(detail.get("created")),
+        "started_at": parse_time(detail.get("started")),
+        "finished_at": parse_time(detail.get("finished")),
+        "explanation": text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
+    }
+    run: Row = {
+        "job_id": job_id,
+        "user": row["launched_by"],
+        "controller": text(detail.get("execution_node")) or text(detail.get("controller_node")),
+        "limit_pattern": text(detail.get("limit")),
+        "tags_json": to_json(_words(detail.get("job_tags")) or ["all"]),
+        "skip_tags_json": to_json(_words(detail.get("skip_tags"))),
         # 0 stands for Ansible's default.
-        forks=whole(detail.get("forks")) or None,
-        check_mode=detail.get("job_type") == "check",
-        diff_mode=bool(detail.get("diff_mode")),
-        artifacts=artifacts or None,
-    )
+        "forks": whole(detail.get("forks")) or None,
+        "check_mode": int(detail.get("job_type") == "check"),
+        "diff_mode": int(bool(detail.get("diff_mode"))),
+    }
+    return Job("awx", row, run, mapping(detail.get("artifacts")))
 
 
 def command_of(content: str) -> tuple[list[str], dict[str, str]]:
@@ -155,32 +133,35 @@ def runner_job(
     given = _arguments(command)
     if status not in FINAL and rc is not None:
         status = "failed" if rc else "successful"
-    return Job(
-        key=key,
-        source="runner",
-        origin="runner",
-        job_id=environment.get("JOB_ID") or ident,
-        status=FINAL.get(status, "running"),
-        name=ident,
-        playbook=given.playbook[0] if given.playbook else None,
-        explanation=f"ansible-runner says: {status}" if status in ("timeout", "error") else None,
-        limit=given.limit,
-        tags=_words(given.tags) or ("all",) if command else None,
-        skip_tags=_words(given.skip_tags) if command else None,
-        forks=whole(given.forks),
-        check_mode=given.check if command else None,
-        diff_mode=given.diff if command else None,
-    )
-
-
-class _Lenient(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
+    job_id = environment.get("JOB_ID") or ident
+    row: Row = {
+        **dict.fromkeys(("template", "project", "launch_type", "launched_by", "url")),
+        **dict.fromkeys(("created_at", "started_at", "finished_at")),
+        "job": key,
+        "origin": "runner",
+        "job_id": job_id,
+        "status": FINAL.get(status, "running"),
+        "name": ident,
+        "playbook": given.playbook[0] if given.playbook else None,
+        "explanation": f"ansible-runner says: {status}" if status in ("timeout", "error") else None,
+    }
+    run: Row = {
+        "job_id": job_id,
+        "user": None,
+        "controller": None,
+        "limit_pattern": given.limit,
+        "tags_json": to_json(_words(given.tags) or ["all"]) if command else None,
+        "skip_tags_json": to_json(_words(given.skip_tags)) if command else None,
+        "forks": whole(given.forks),
+        "check_mode": int(given.check) if command else None,
+        "diff_mode": int(given.diff) if command else None,
+    }
+    return Job("runner", row, run, {})
 
 
 def _arguments(command: Sequence[str]) -> argparse.Namespace:
     """The options of an ansible-playbook command that are stored of a run."""
-    parser = _Lenient(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-l", "--limit")
     parser.add_argument("-t", "--tags")
     parser.add_argument("--skip-tags")
@@ -195,9 +176,9 @@ def _arguments(command: Sequence[str]) -> argparse.Namespace:
     start = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == "ansible-playbook"), len(words))
     try:
         return parser.parse_known_args(words[start + 1 :])[0]
-    except ValueError:
+    except argparse.ArgumentError:
         return parser.parse_args([])
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(sorted(word.strip() for word in str(value or "").split(",") if word.strip()))
+def _words(value: Any) -> list[str]:
+    return sorted(word.strip() for word in str(value or "").split(",") if word.strip())

@@ -17,6 +17,7 @@ from console.collect.jobs.facts import Job
 from console.collect.progress import Report
 from console.collect.run_events import EventError
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 
@@ -66,7 +67,7 @@ class JobImport:
     @property
     def joined(self) -> bool:
         """Whether the callback's record of the same run shows this job."""
-        return self._store.jobs.shown_by(self._job.key) not in (None, self._job.key)
+        return jobs.shown_by(self._store, self._job.key) not in (None, self._job.key)
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
@@ -87,7 +88,7 @@ class JobImport:
         self.unknown += reader.unknown
         cursor.state = {**reader.state, **more}
         run = reader.run
-        row = self._job.row(first_play=reader.first_play, complete=complete)
+        row = {**self._job.row, "first_play": reader.first_play, "complete": int(complete)}
         row["started_at"] = row["started_at"] or run["started_at"]
         if self._job.ended:
             row["finished_at"] = row["finished_at"] or run["ended_at"]

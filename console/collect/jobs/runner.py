@@ -15,7 +15,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from console.collect.jobs.facts import command_of, runner_job
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
+from console.record.write import jobs
 from console.record.write.store import Store
 
 SOURCE = "runner"
@@ -135,7 +136,7 @@ class _Run:
             f"{folder.name}-runner-{mark}", folder.name, self._text("status").strip(), code, command, environment
         )
         if not job.ended and now - self._changed_at() > LOST_AFTER_S:
-            job = replace(job, status="lost")
+            job.row["status"] = "lost"
         self._job = job
         self._secrets = named_environment_secrets(environment)
         self._unmasked = paths - self._secrets.keys()
@@ -143,11 +144,11 @@ class _Run:
 
     def load(self, store: Store, report: ImportReport) -> None:
         """Store what the folder holds beyond the cursor."""
-        name = f"The run {self._job.name} of ansible-runner"
+        name = f"The run {self._folder.name} of ansible-runner"
         load = JobImport(store, self._job, name, self._redactor([]))
         last = self._names[-1][0] if self._names else 0
         starts_over = load.cursor is not None and self._must_start_over(load.cursor)
-        is_complete = load.cursor is not None and self._job.key in store.jobs.complete(self._job.origin)
+        is_complete = load.cursor is not None and self._job.key in jobs.complete(store, SOURCE)
         if is_complete and not starts_over and last <= load.position:
             report.known += 1
             return
@@ -205,7 +206,7 @@ class _Run:
                 read += len(content)
                 event = json.loads(content)
             except (ValueError, RecursionError):
-                if not self._job.ended and self._job.status != "lost":
+                if not self._job.ended and self._job.row["status"] != "lost":
                     batch.waits_for = name
                     break
                 batch.unread[name] = self._stamp(name)

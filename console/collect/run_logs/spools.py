@@ -195,47 +195,35 @@ class _Spool:
         self._store, self._path, self._run_id = store, path, run_id
         self._named_at, self._redactor, self._now = named_at, redactor, now
         self._cursor: Cursor | None = None
-        self._torn = False
+        self._events, self._torn = 0, False
 
     def load(self, cursor: Cursor | None, report: SpoolReport, step: _Step) -> None:
         """Store what the file holds beyond ``cursor``."""
-        size = self._path.stat().st_size
-        if cursor is not None and cursor.state.get("ended") and cursor.position == size:
-            self._cursor = cursor
+        self._cursor = cursor
+        if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
             return
-        before, is_first = (cursor.bad_lines if cursor else 0), cursor is None
-        events = 0
         with _open(self._path) as file:
             # The lock is checked first: a run that ends in between has then written its end before it is read.
             alive = is_locked(file)
-            more = True
-            while more:
-                more, taken = self._load_batch(file, cursor, alive)
-                if taken is None:
-                    # Another sync has stored these lines: continue where it is now.
-                    cursor, more = self._store.cursor(SOURCE, self._path.name), True
-                    continue
-                events += taken
-                read_before = (cursor.position if cursor else None) or 0
-                cursor = self._cursor
-                step.add(max(0, (cursor.position or 0) - read_before) if cursor else 0)
-        self._tell(events, before, report, is_first=is_first)
+            while self._load_batch(file, alive, step):
+                pass
+        self._tell(cursor, report)
 
-    def _tell(self, events: int, bad_before: int, report: SpoolReport, *, is_first: bool) -> None:
+    def _tell(self, before: Cursor | None, report: SpoolReport) -> None:
         cursor = self._cursor
         if cursor is None:
             return
         status = cursor.state["run"]["status"]
-        report.events += events
-        report.runs += int(events > 0)
+        report.events += self._events
+        report.runs += int(self._events > 0)
         report.running += int(status == "running")
         report.lost += int(status == "lost")
-        if is_first and (ahead := cursor.state["ahead"]):
+        if before is None and (ahead := cursor.state["ahead"]):
             report.notes.append(
                 f"{self._path.name}: the clock of the computer that wrote it was {duration(ahead)} ahead; the times of"
                 " this run are stored as that much earlier."
             )
-        new_bad = cursor.bad_lines - bad_before
+        new_bad = cursor.bad_lines - (before.bad_lines if before else 0)
         if new_bad > 0:
             report.bad_lines += new_bad
             report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
@@ -248,8 +236,9 @@ class _Spool:
         with _open(self._path) as file:
             return cursor.position == os.fstat(file.fileno()).st_size and not is_locked(file)
 
-    def _load_batch(self, file: BinaryIO, cursor: Cursor | None, alive: bool) -> tuple[bool, int | None]:
-        """Store up to BATCH lines. Returns whether there may be more, and how many events (None: another sync won)."""
+    def _load_batch(self, file: BinaryIO, alive: bool, step: _Step) -> bool:
+        """Store up to BATCH lines. Returns whether there may be more."""
+        cursor = self._cursor
         after = cursor.position if cursor else None
         position = after or 0
         if position > os.fstat(file.fileno()).st_size:
@@ -297,10 +286,14 @@ class _Spool:
         reader.state["folder"] = os.path.realpath(self._path.parent)
         next_cursor.position, next_cursor.state = position, reader.state
         if not self._store.put_run(reader.take(), next_cursor, after=after):
-            return True, None
+            # Another sync has stored these lines: continue where it is now.
+            self._cursor = self._store.cursor(SOURCE, self._path.name)
+            return True
         self._cursor = next_cursor
+        self._events += run["events"] - known
+        step.add(position - began)
         # A full batch has ended before the file.
-        return not is_open, run["events"] - known
+        return not is_open
 
     def _ahead(self, file: BinaryIO) -> float:
         """By how many seconds the clock was ahead that wrote this run log: its newest event cannot be of the future."""

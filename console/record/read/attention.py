@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -53,8 +52,7 @@ FROM rollouts o WHERE {GOES_ON} AND o.status = 'paused' ORDER BY o.created_at DE
 """  # noqa: S608 - no user input
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One cause, in the columns of :func:`attention`."""
 
     status: str
@@ -100,7 +98,9 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     for r in waiting_for_window(conn, fresh, now):
         title = _counted(r["host"], r["targets"], "waiting for the window")
         rows.append(Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],)))
-    rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
+    for r, judged in bad_runs:
+        name = name_of(r["playbook"]) or "a playbook"
+        rows.append(Entry(judged.word, name, judged.why, r["started_at"], "run", r["run_id"], operations=1))
     doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
     for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
         title = f"{counted(r['dropped_events'], 'event')} of this run could not be read"
@@ -108,8 +108,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
             title = f"running, but without events for {times.rounded(runs_at - r['heartbeat_at'])}"
         title = f"{name_of(r['playbook']) or 'a playbook'}: {title}"
         rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
-    columns = [field.name for field in fields(Entry)]
-    return framed(map(astuple, rows + _stale(fresh, now) + _gaps(conn)), columns, whole=("instances", "operations"))
+    return framed(rows + _stale(fresh, now) + _gaps(conn), Entry._fields, whole=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from sqlite3 import Connection
 from typing import Any, Literal, NamedTuple
 
@@ -265,14 +266,9 @@ def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> l
 
 def _parts_of_page(parts: Sequence[_Part], skip: int, size: int) -> tuple[list[_Part], int]:
     """The parts in which ``size`` events after ``skip`` lie; and how many events are in newer ones."""
-    chosen: list[_Part] = []
-    passed = before = 0
-    for part in parts:
-        if passed + part.events > skip and passed < skip + size:
-            before = before if chosen else passed
-            chosen.append(part)
-        passed += part.events
-    return chosen, before
+    newer = accumulate((part.events for part in parts), initial=0)
+    chosen = [(part, n) for part, n in zip(parts, newer, strict=False) if n < skip + size and n + part.events > skip]
+    return [part for part, _newer in chosen], chosen[0][1] if chosen else 0
 
 
 _FAR = 10**12 * DAY

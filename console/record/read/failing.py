@@ -11,11 +11,12 @@ from sqlite3 import Connection
 
 from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
-from console.outcomes.verdict import verdict
+from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
 from console.record.read.sql import HOST, STARTED, WAS_RESCUED, WAS_SENT, WENT_THROUGH, means
+from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -45,17 +46,6 @@ class Failing:
     def cause(self) -> str:
         """What alike failures have in common, whatever hosts, ids and numbers are in them."""
         return fingerprint(self.message, self.host) if self.message else ""
-
-
-@dataclass(frozen=True)
-class BadRun:
-    """A run that ended badly, and of which no instance failed. why: a sentence, '' where nothing more is known."""
-
-    run_id: str
-    playbook: str
-    verdict: str
-    why: str
-    at: float | None
 
 
 # Somebody asked the instance since (E25), and it runs what is published.
@@ -124,12 +114,14 @@ ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
 
 
-def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
-    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
-    without a failed instance, until the same playbook goes through."""
+def failing_in_runs(
+    conn: Connection, since: float, told: Sequence[Failing]
+) -> tuple[list[Failing], list[tuple[Row, Verdict]]]:
+    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and the runs that ended badly
+    without a failed instance, each with its verdict, until the same playbook goes through."""
     known = {one_of.instance_id or one_of.host for one_of in told}
     found: list[Failing] = []
-    runs: list[BadRun] = []
+    runs: list[tuple[Row, Verdict]] = []
     whole_left = WHOLE_MOST
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
         if not run["stats_json"] and whole_left <= 0:
@@ -159,8 +151,7 @@ def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> 
             continue
         judged = verdict(facts, counted)
         if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
-            name = facts.name or "a playbook"
-            runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
+            runs.append((run, judged))
     return found[:HOSTS_MOST], runs
 
 
@@ -204,13 +195,8 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
         ways = [_HEALTHY_SINCE, _DONE_SINCE.format(i="w", at=":at", actions=_RESTARTED)]
     else:
         ways = [_SAME_PLAYBOOK]
-    found: set[str] = set()
-    for way in ways:
-        left = [(host, *known) for host, known in hosts.items() if host not in found]
-        params = {"hosts": left, "at": at, "playbook": playbook}
-        if left:
-            found |= {row[0] for row in conn.execute(_HOSTS + way, params)}
-    return found
+    params = {"hosts": [(host, *known) for host, known in hosts.items()], "at": at, "playbook": playbook}
+    return {row[0] for row in conn.execute(_HOSTS + " OR ".join(ways), params)}
 
 
 Instance = tuple[str | None, str | None]

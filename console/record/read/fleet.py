@@ -63,7 +63,7 @@ def fleets(conn: Connection, now: float) -> list[Fleet]:
 
 
 _HEALTH = f"""
-SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at
+SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at, count(s.outdated) AS updates
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant
 AND s.health IS NOT '{HEALTH_GONE}' GROUP BY word
 """  # noqa: S608 - no user input
@@ -106,9 +106,6 @@ def _fleet(conn: Connection, look: TenantFreshness, runs_at: float | None, told:
     updates = {kind: waiting.get(kind, 0) for kind in UPDATE_KINDS}
     if waiting.get("other"):
         updates["other"] = waiting["other"]
-    updates_read = conn.execute(
-        "SELECT count(*) FROM instance_state WHERE tenant = :tenant AND outdated IS NOT NULL", key
-    ).fetchone()[0]
     has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
     window, slots = tenant_policy(conn, look.tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
@@ -122,7 +119,7 @@ def _fleet(conn: Connection, look: TenantFreshness, runs_at: float | None, told:
         published_others=tuple(told_versions[1:]),
         on_published=sum(n for version, n in versions if published is not None and version == published),
         updates=updates,
-        updates_read=updates_read,
+        updates_read=sum(row["updates"] for row in words),
         in_flight=in_flight(conn, look.tenant),
         limit=slots if has_policy else None,
         window=state_of(window, now) if has_policy else None,

@@ -10,10 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 
-import pandas as pd
-
 from console.record.connection import dicts
-from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
+from console.record.read.frames import LIST_PAGE, OnePage, as_page, like, query
 from console.record.read.operations import Key, OperationFilter, matching
 from console.record.read.sql import among, looked_for
 from console.record.rows import Notification
@@ -67,20 +65,10 @@ def ledger(conn: Connection, now: float, lasting: Collection[str]) -> list[Notif
 
 
 @query
-def newest_notifications(conn: Connection, most: int) -> tuple[list[Notification], int]:
-    """The newest rows of the ledger, and how many there are."""
-    total = conn.execute("SELECT count(*) FROM notifications").fetchone()[0]
-    rows = dicts(conn, _NEWEST, {"most": most})
-    return [Notification(**row) for row in rows], total
-
-
-@query
-def notifications_frame(conn: Connection, most: int) -> pd.DataFrame:
-    """The same as a frame, with the columns of the table."""
-    return as_frame(conn, _NEWEST, {"most": most})
-
-
-_NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"
+def notifications(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
+    """One page of what was sent, newest first, in the columns of the table, and how many rows there are."""
+    order = "ORDER BY since DESC, destination, subject, key, state"
+    return as_page(conn, "SELECT *", "FROM notifications", order, {}, page, size)
 
 
 @query

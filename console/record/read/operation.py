@@ -15,29 +15,9 @@ import numpy as np
 import pandas as pd
 
 from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
-from console.outcomes.facts import ROLLOUT, RUN, Facts, Result, Target
-from console.outcomes.outcome import (
-    READS,
-    WORK,
-    Outcome,
-    category_of_target,
-    counts,
-    newest_targets,
-    outcomes,
-)
-from console.outcomes.words import (
-    CATEGORIES,
-    CURRENT,
-    DEFERRED,
-    FAILED,
-    GONE,
-    NOT_TOUCHED,
-    PROBLEMS,
-    RUNNING,
-    UNCERTAIN,
-    UPDATED,
-    WAITING,
-)
+from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
+from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
+from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, one
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
@@ -164,27 +144,17 @@ def _key(conn: Connection, key: str) -> Key | None:
 
 
 def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str, Target], now: float) -> pd.DataFrame:
-    spans = _spans(facts.results)
-    rows = []
+    worked, rows = spans(facts.results), []
     for host, outcome in judged.items():
-        target = targets.get(host)
-        started, ended = spans.get(host, (None, None))
-        waited = None
-        if target is not None:
-            started = target.started_at or started
-            ended = target.completed_at or ended
-            if target.created_at is not None and target.started_at is not None:
-                waited = max(0.0, target.started_at - target.created_at)
-        if outcome.category == RUNNING:
-            started, ended = started or outcome.since, None
-        until = now if outcome.category == RUNNING else ended
-        seconds = max(0.0, until - started) if started is not None and until is not None else None
-        rows.append(
-            (host, target.instance_id or None if target else None, outcome.category, started, ended, seconds, waited,
-             cause_of(outcome, target), outcome.derived, target.rollout_id if target else None)
-        )  # fmt: skip
-    rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
-    return framed(rows, INSTANCE_COLUMNS)
+        target = targets.get(host) or Target(host, "")
+        began, done = worked.get(host, (None, None))
+        begun, ended = target.started_at or began, target.completed_at or done
+        times = (target.created_at, target.started_at, begun, ended, outcome.since)
+        names = (host, target.instance_id or None, target.rollout_id or None)
+        rows.append((*names, *times, outcome.category, cause_of(outcome, target), outcome.derived))
+    columns = ("host", "instance_id", "rollout_id", "created_at", "taken_at", "started_at", "ended_at", "since",
+               "category", "message", "derived")  # fmt: skip
+    return _timed(framed(rows, columns), now)
 
 
 def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
@@ -199,51 +169,36 @@ def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.Dat
     codes, statuses = pd.factorize(targets["status"])
     known = np.array([category_of_target(status, rollout) for status in statuses] or [("", "")], dtype=object)
     category, why = (pd.Series(part, index=targets.index, dtype=object) for part in known[codes].T)
-    runs = category == RUNNING
     created, started, completed = targets["created_at"], targets["started_at"], targets["completed_at"]
-    begun = started.where(~runs, started.fillna(completed).fillna(created))
     error = targets["error"].where(targets["error"].notna(), "")
-    frame = pd.DataFrame(
-        {
-            "host": targets["host"],
-            "instance_id": targets["instance_id"].where(targets["instance_id"] != "", None),
-            "category": category,
-            "started_at": begun,
-            "ended_at": completed.where(~runs),
-            "seconds": (completed.where(~runs, now) - begun).clip(lower=0.0),
-            "waited": (started - created).clip(lower=0.0),
-            "message": error.where(why == "", why),
-            "derived": pd.Series(True, index=targets.index, dtype=object),
-            "rollout_id": targets["rollout_id"],
-            "rank": np.array([_RANK.get(word, 0) for word, _why in known])[codes],
-        }
+    frame = targets.assign(
+        instance_id=targets["instance_id"].where(targets["instance_id"] != "", None),
+        taken_at=started,
+        ended_at=completed,
+        since=completed.fillna(started).fillna(created),
+        category=category,
+        message=error.where(why == "", why),
+        derived=pd.Series(True, index=targets.index, dtype=object),
     )
     columns = ["host", "status", "target_id", "instance_id", "created_at", "started_at", "completed_at", "error"]
     bad = targets.assign(error=error, instance_id=targets["instance_id"].fillna(""))[category.isin(PROBLEMS)]
     bad = bad[[*columns, "rollout_id"]].astype(object)
-    return (
-        frame.sort_values(["rank", "host"], ignore_index=True).drop(columns="rank"),
-        [Target(*row) for row in bad.where(bad.notna(), None).itertuples(index=False)],
+    return _timed(frame, now), [Target(*row) for row in bad.where(bad.notna(), None).itertuples(index=False)]
+
+
+def _timed(frame: pd.DataFrame, now: float) -> pd.DataFrame:
+    """INSTANCE_COLUMNS, problems first. created_at, taken_at: when the server stored the target, and when it began with
+    it; since: the time from which the category is so."""
+    runs = frame["category"] == RUNNING
+    started = frame["started_at"].where(~runs, frame["started_at"].fillna(frame["since"]))
+    frame = frame.assign(
+        started_at=started,
+        ended_at=frame["ended_at"].where(~runs),
+        seconds=(frame["ended_at"].where(~runs, now) - started).clip(lower=0.0),
+        waited=(frame["taken_at"] - frame["created_at"]).clip(lower=0.0),
+        rank=pd.Categorical(frame["category"], PROBLEMS_FIRST).codes,
     )
-
-
-_RANK = {
-    category: place
-    for place, category in enumerate(
-        (FAILED, UNCERTAIN, RUNNING, GONE, DEFERRED, WAITING, NOT_TOUCHED, UPDATED, CURRENT)
-    )
-}
-
-
-def _spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
-    """From when to when our modules worked on each host."""
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for result in results:
-        if result.status == "skipped" or result.action not in WORK | READS:
-            continue
-        first, _last = found.get(result.host, (None, None))
-        found[result.host] = (first if first is not None else result.started_at, result.at)
-    return found
+    return frame.sort_values(["rank", "host"], ignore_index=True)[[*INSTANCE_COLUMNS]]
 
 
 def _failures(

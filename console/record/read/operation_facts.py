@@ -12,12 +12,12 @@ from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from console.outcomes.evidence import together
-from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
-from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
+from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
-from console.record.read.rollouts import sent_by_tasks, target_facts
-from console.record.read.sql import WAS_RESCUED, WAS_SENT
+from console.record.read.rollouts import target_facts
+from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -25,7 +25,6 @@ POLICY = "the update policy"
 
 # Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
-_OURS = WORK | READS
 _BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
@@ -168,32 +167,16 @@ def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str
     return None, gone
 
 
-def facts_of_rollout(rollout: Mapping[str, Any]) -> Facts:
-    """The facts of a rollout that no run of the record started, without its targets; ``rollout`` is its row of the
-    table ``rollouts``."""
-    return Facts(kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout)
-
-
-def facts_of_act(act: Mapping[str, Any]) -> Facts:
-    """The facts of something that was tried from the console: a row of ``console_audit`` with its outcome."""
-    return Facts(
-        kind=ACT,
-        name=str(act["action"] or ""),
-        status=str(act["outcome"] or "no outcome"),
-        hosts=(str(act["name"] or act["instance_id"] or act["rollout_id"] or ""),),
-        detail=str(act["detail"] or ""),
-    )
-
-
 def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
-    links = [row[0] for row in conn.execute(
-        "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
-    )] or [sent.rollout_id for sent in sent_by_tasks(conn, run_id)]  # fmt: skip
+    named = "SELECT ref FROM run_links WHERE run_id = :run AND kind = 'rollout' LIMIT 2"
+    sent = f"WITH {SENT} SELECT rollout_id FROM sent"  # noqa: S608 - the text in sql.py
+    key = {"run": run_id}
+    links = conn.execute(named, key).fetchall() or conn.execute(sent, key).fetchall()
     if len(links) > 1:
         return None
     if links:
-        found = rollouts.rollout(conn, links[0])
+        found = rollouts.rollout(conn, links[0][0])
         if found is not None:
             return found
     told = facts.report.get("rollout")
@@ -235,7 +218,7 @@ def _plays(
         f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - no user input
         {"id": run_id},
     )
-    worked = {task.play for task in tasks.values() if task.action in _OURS}
+    worked = {task.play for task in tasks.values() if task.action in OURS}
     listed: dict[int, tuple[str, ...]] = {row["counter"]: names(entries(row["hosts"])) for row in rows}
     hosts = dict.fromkeys(host for names_of_play in listed.values() for host in names_of_play)
     hosts.pop("localhost", None)
@@ -285,7 +268,7 @@ ORDER BY h.counter
 
 
 def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
-    ours = [counter for counter, task in tasks.items() if task.action in _OURS]
+    ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))

@@ -20,21 +20,13 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
-from console.record.connection import dicts, one
+from console.record.connection import dicts
 from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import (
-    facts_of_act,
-    facts_of_rollout,
-    facts_of_run,
-    name_of,
-    report_of_run,
-    rollout_name,
-)
-from console.record.read.rollouts import sent_by_tasks
+from console.record.read.operation_facts import facts_of_run, name_of, report_of_run, rollout_name
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -139,6 +131,12 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - the texts above
 
+# Records of before the link "adopted": only the reports of fleet rollouts say it.
+_ADOPTED = """
+SELECT coalesce(json_extract(stats_json, '$.fleetops_report.rollout_id'), '') FROM runs
+WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
+  AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
+"""
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
@@ -147,6 +145,7 @@ _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
 # A paused rollout has no end: the time at which it was first seen paused counts.
 _OF_OTHERS = f"""
+WITH {SENT}
 SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
        o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
@@ -154,18 +153,11 @@ WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= 
   AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
   AND {looked_for("o.initiated_from_ip", param="who")}
   AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
-  AND o.rollout_id NOT IN (SELECT value FROM json_each(:sent))
+  AND o.rollout_id NOT IN (SELECT rollout_id FROM sent)
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = o.rollout_id
-      AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
+      AND l.ref NOT IN ({_ADOPTED}) AND {STARTED})
 """  # noqa: S608 - the texts above
-
-# Records of before the link "adopted": only the reports of fleet rollouts say it.
-_ADOPTED = """
-SELECT json_extract(stats_json, '$.fleetops_report.rollout_id') FROM runs
-WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
-  AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
-"""
 
 ACTS = """
 SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
@@ -198,6 +190,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "text": like(wanted.text),
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
+        "run": None,
         # Operations that have ended are read, with their reports, only if they can have a verdict that is asked for.
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
@@ -205,9 +198,6 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         params["hosts"] = conn.execute(_HOSTS, params).fetchone()[0]
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
-    if ROLLOUT in kinds:
-        params["adopted"] = [row[0] for row in conn.execute(_ADOPTED) if row[0]]
-        params["sent"] = [one_of.rollout_id for one_of in sent_by_tasks(conn)]
     runs = _RUNS.format(stats=", r.stats_json" if judged else "")
     sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
@@ -259,52 +249,34 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
+# Of the results, those of the first batches are enough: a run deploys one version.
+_RUN_ROW = f"""
+SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
+              ELSE 'AWX job ' || j.job_id || coalesce(', ' || coalesce(j.launched_by, r.user), '') END AS who,
+       (SELECT count(*) FROM run_links l WHERE l.run_id = r.run_id AND l.kind = 'rollout' AND {STARTED}) AS rollouts,
+       (SELECT CAST(json_extract(result_json, '$.version_after') AS TEXT) FROM (
+          SELECT changed, status, result_json FROM host_results WHERE run_id = :id AND counter > (
+            SELECT min(counter) FROM tasks WHERE run_id = :id AND action LIKE '%instance_runtime') LIMIT 2000)
+        WHERE changed AND status = 'ok' AND json_valid(result_json)
+          AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1) AS to_version
+FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE run_id = :id) WHERE r.run_id = :id
+"""  # noqa: S608 - the text in sql.py
+
+
 def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    [run] = dicts(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
+    [run] = dicts(conn, _RUN_ROW, {"id": key.key})
     facts = facts_of_run(conn, run, whole=whole)
-    job = one(
-        conn,
-        "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
-        {"id": key.key},
-    )
-    sql = f"SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND {STARTED}"  # noqa: S608
-    number = conn.execute(sql, (key.key,)).fetchone()[0]
     row = {
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],
         "title": facts.name or "a playbook",
-        "to_version": version_of(conn, key.key),
-        "who": _who(run, job),
+        # The runtime that it deploys, or would deploy, by its first redeploy that went well.
+        "to_version": run["to_version"],
+        "who": run["who"],
         "controller": run["controller"],
-        "rollouts": 0 if facts.adopted else number,
+        "rollouts": 0 if facts.adopted else run["rollouts"],
     }
     return row, facts
-
-
-def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
-    if job is None or job["origin"] == "runner":
-        return run["user"]
-    by = job["launched_by"] or run["user"]
-    return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
-
-
-def version_of(conn: Connection, run_id: str) -> str | None:
-    """The runtime that a run deploys, or would deploy, by its first redeploy that went well; None for other runs."""
-    task = conn.execute(
-        "SELECT counter FROM tasks WHERE run_id = ? AND action LIKE '%instance_runtime' ORDER BY counter LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    if task is None:
-        return None
-    # The first batches are enough: a run deploys one version.
-    found = conn.execute(
-        "SELECT json_extract(result_json, '$.version_after') FROM ("
-        "SELECT changed, status, result_json FROM host_results WHERE run_id = ? AND counter > ? LIMIT 2000)"
-        " WHERE changed AND status = 'ok' AND json_valid(result_json)"
-        " AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1",
-        (run_id, task[0]),
-    ).fetchone()
-    return str(found[0]) if found else None
 
 
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
@@ -316,7 +288,7 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
-    facts = facts_of_rollout(rollout)
+    facts = Facts(ROLLOUT, rollout_name(rollout["scope"]), rollout["status"], rollout=rollout)
     alone = rollout["host"] and rollout["scope"] != "fleet"
     row = {
         "started_at": rollout["created_at"],
@@ -329,14 +301,14 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [act] = dicts(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
-    facts = facts_of_act(act)
+    name, host = act["action"] or "", act["name"] or act["instance_id"] or act["rollout_id"] or ""
     row = {
         "started_at": act["at"],
         "ended_at": act["ended_at"],
-        "title": f"{facts.name} {facts.hosts[0]}".strip(),
+        "title": f"{name} {host}".strip(),
         "who": act["user"],
     }
-    return row, facts
+    return row, Facts(ACT, name, act["outcome"], hosts=(host,), detail=act["detail"] or "")
 
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

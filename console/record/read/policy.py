@@ -17,7 +17,7 @@ import pandas as pd
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from console.record.connection import dicts, one
-from console.record.read.frames import query
+from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
 from console.record.read.sql import RUN_BY
 from console.text.json_values import listed, mapping, names, parsed
@@ -208,15 +208,12 @@ def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
     Columns: run_id, playbook, status, user, started_at, reason.
     """
     sql = f"""
-    SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, {_REASON} AS reason FROM runs r
+    SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, CAST({_REASON} AS TEXT) AS reason FROM runs r
     WHERE r.stats_json LIKE '%"override_reason":"_%'
       AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
     ORDER BY r.started_at DESC LIMIT :most
     """  # noqa: S608 - the text above
-    rows = dicts(conn, sql, {"most": most})
-    for row in rows:
-        row["reason"] = str(row["reason"])
-    return pd.DataFrame(rows, columns=["run_id", "playbook", "status", "user", "started_at", "reason"])
+    return as_frame(conn, sql, {"most": most})
 
 
 PLANS_SECONDS = 35 * 86400.0

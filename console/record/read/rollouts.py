@@ -15,7 +15,7 @@ import pandas as pd
 from console.outcomes.facts import Target
 from console.record.connection import dicts, one
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
+from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, looked_for, run_of
 
 _HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
@@ -56,15 +56,14 @@ def rollouts(
 
 def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataFrame:
     """The rows of a table for the rollouts of a run, including those that no result of the run has named yet."""
-    sent = [(one_of.tenant, one_of.rollout_id) for one_of in sent_by_tasks(conn, run_id)]
     sql = f"""
-    WITH own AS (
+    WITH {SENT}, own AS (
       SELECT k.tenant, l.ref AS rollout_id FROM run_links l CROSS JOIN tenants k
       WHERE l.run_id = :run AND l.kind = 'rollout'
-      UNION SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:sent))
+      UNION SELECT tenant, rollout_id FROM sent)
     {columns} FROM own CROSS JOIN {table} USING (tenant, rollout_id) ORDER BY created_at
     """  # noqa: S608 - texts of ours
-    return as_frame(conn, sql, {"run": run_id, "sent": sent})
+    return as_frame(conn, sql, {"run": run_id})
 
 
 @query
@@ -195,33 +194,25 @@ def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     return as_frame(conn, sql, {"tenant": tenant, "id": rollout_id})
 
 
-_BEFORE_OF_FLEET = """
-SELECT rollout_id FROM rollouts
-WHERE tenant = :tenant AND created_at < :created AND scope IS :scope ORDER BY created_at DESC LIMIT 1
-"""
-
-_BEFORE_OF_INSTANCE = """
-SELECT b.rollout_id FROM rollout_targets a
-CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
-  ON b.tenant = a.tenant AND b.instance_id = a.instance_id AND b.created_at < :created
-CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS :scope
-WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT 1
+_PREVIOUS = """
+SELECT * FROM (
+  SELECT b.rollout_id FROM rollouts a CROSS JOIN rollouts b
+    ON b.tenant = a.tenant AND b.created_at < a.created_at AND b.scope IS a.scope
+  WHERE a.tenant = :tenant AND a.rollout_id = :id AND a.total IS NOT 1 ORDER BY b.created_at DESC LIMIT 1)
+UNION ALL SELECT * FROM (
+  SELECT b.rollout_id FROM rollouts a CROSS JOIN rollout_targets t USING (tenant, rollout_id)
+  CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
+    ON b.tenant = t.tenant AND b.instance_id = t.instance_id AND b.created_at < a.created_at
+  CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS a.scope
+  WHERE a.tenant = :tenant AND a.rollout_id = :id AND a.total = 1 ORDER BY b.created_at DESC LIMIT 1)
 """
 
 
 @query
 def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
     """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
-    key = {"tenant": tenant, "id": rollout_id}
-    mine = one(
-        conn,
-        "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
-        key,
-    )
-    if mine is None:
-        return None
-    found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
-    return str(found["rollout_id"]) if found else None
+    found = conn.execute(_PREVIOUS, {"tenant": tenant, "id": rollout_id}).fetchone()
+    return str(found[0]) if found else None
 
 
 _TARGET = """
@@ -229,14 +220,18 @@ SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, 
        t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
 # The inventory may name an instance otherwise than the server does.
-_LINKED = """
+_TARGETS_OF_RUN = f"""
+WITH {SENT}
+{_TARGET.format(host=f"coalesce(i.host, {HOST})")}
 FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
 LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
   AND i.host <> 'localhost'
-WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
+WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
   AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
-"""
-_OF_RUN = _TARGET.format(host=f"coalesce(i.host, {HOST})") + _LINKED
+UNION ALL
+{_TARGET.format(host=f"coalesce(s.host, {HOST})")}
+FROM sent s CROSS JOIN rollout_targets t USING (tenant, rollout_id)
+"""  # noqa: S608 - texts of ours
 
 
 def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
@@ -244,79 +239,5 @@ def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None = Non
 
     only: of the rollouts that results name, those of these hosts.
     """
-    found = _targets(conn, _OF_RUN, {"id": run_id, "only": None if only is None else sorted(only)})
-    for sent in sent_by_tasks(conn, run_id):
-        found += _targets(
-            conn,
-            _TARGET.format(host=f"coalesce(:host, {HOST})")
-            + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :rollout",
-            {"host": sent.host or None, "tenant": sent.tenant, "rollout": sent.rollout_id},
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A rollout that a task of a run must have started, by its time: its result is not there yet.
-
-    host: '' for a rollout of the fleet.
-    """
-
-    run_id: str
-    host: str
-    tenant: str
-    rollout_id: str
-
-
-# The clocks of the control node and of the server differ; the last event of a run that was killed is some time ago.
-_SENT_BEFORE, _SENT_AFTER = 60.0, 300.0
-_FLIGHTS = """
-SELECT f.run_id, f.host, f.started_at, CASE r.status WHEN 'running' THEN 1e12 ELSE coalesce(r.heartbeat_at, 0) END,
-       t.action = 'fleetops.agents.rollout' AS of_fleet
-FROM run_in_flight f JOIN runs r ON r.run_id = f.run_id
-JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
-WHERE t.action IN ('fleetops.agents.instance_runtime', 'fleetops.agents.instance_update', 'fleetops.agents.rollout')
-  AND coalesce(r.check_mode, 0) = 0 AND f.started_at IS NOT NULL AND (:run IS NULL OR f.run_id = :run)
-"""
-_SENT = """
-SELECT t.rollout_id FROM rollout_targets t INDEXED BY rollout_targets_instance
-JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-WHERE t.tenant = ? AND t.instance_id = ? AND t.created_at BETWEEN ? AND ? AND r.total = 1
-  AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id)
-ORDER BY t.created_at LIMIT 1
-"""
-# One that began before the task was followed by it, and is somebody else's.
-_FLEET_SENT_BEFORE = 10.0
-_SENT_TO_FLEET = """
-SELECT r.tenant, r.rollout_id FROM tenants CROSS JOIN rollouts r INDEXED BY rollouts_created
-WHERE r.tenant = tenants.tenant AND r.created_at BETWEEN ? AND ? AND r.scope IS NOT 'instance'
-  AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id)
-ORDER BY r.created_at LIMIT 1
-"""
-
-
-def sent_by_tasks(conn: Connection, run_id: str | None = None) -> list[Sent]:
-    """The rollouts of redeploys that are under way in a run, or were when its process ended. run_id: None for all."""
-    flights = conn.execute(_FLIGHTS, {"run": run_id}).fetchall()
-    if not flights:
-        return []
-    hosts = {host for _run, host, *_rest in flights}
-    known: dict[str, list[tuple[str, str]]] = {}
-    for tenant, instance_id, name in conn.execute("SELECT tenant, instance_id, hostname FROM instances"):
-        if name in hosts:
-            known.setdefault(name, []).append((tenant, instance_id))
-    found = []
-    for run, host, at, until, of_fleet in flights:
-        if of_fleet:
-            row = conn.execute(_SENT_TO_FLEET, (at - _FLEET_SENT_BEFORE, until + _SENT_AFTER)).fetchone()
-            found += [Sent(run, "", *row)] if row is not None else []
-            continue
-        for tenant, instance_id in known.get(host, ()):
-            row = conn.execute(_SENT, (tenant, instance_id, at - _SENT_BEFORE, until + _SENT_AFTER)).fetchone()
-            if row is not None:
-                found.append(Sent(run, host, tenant, row[0]))
-    return found
-
-
-def _targets(conn: Connection, sql: str, params: dict[str, Any]) -> list[Target]:
-    return [Target(**row) for row in dicts(conn, sql, params)]
+    params = {"run": run_id, "only": None if only is None else sorted(only)}
+    return [Target(**row) for row in dicts(conn, _TARGETS_OF_RUN, params)]

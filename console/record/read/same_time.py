@@ -103,8 +103,7 @@ def beside_run(conn: Connection, run_id: str, first: float, last: float) -> Same
     """Of the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how many of the
     run's), oldest first, at most 20."""
     key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
-    return _with_actions_and_audit(conn, others, _HOSTS_OF_RUN, key)
+    return _beside(conn, _HOSTS_OF_RUN, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
 
 
 @query
@@ -112,14 +111,10 @@ def beside_rollout(conn: Connection, tenant: str, rollout_id: str, first: float,
     """Of the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of
     the rollout's), oldest first, at most 20."""
     key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    others = as_frame(conn, _OTHER_RUNS, key)
-    return _with_actions_and_audit(conn, others, _HOSTS_OF_ROLLOUT, key)
+    return _beside(conn, _HOSTS_OF_ROLLOUT, _OTHER_RUNS, key)
 
 
-def _with_actions_and_audit(conn: Connection, others: pd.DataFrame, hosts: str, key: dict[str, Any]) -> SameTime:
+def _beside(conn: Connection, hosts: str, others: str, key: dict[str, Any]) -> SameTime:
     return SameTime(
-        others,
-        as_frame(conn, hosts + _ACTIONS, key),
-        as_frame(conn, hosts + _OUTCOMES, key),
-        as_frame(conn, hosts + _EVENTS, key),
+        *(as_frame(conn, sql, key) for sql in (others, hosts + _ACTIONS, hosts + _OUTCOMES, hosts + _EVENTS))
     )

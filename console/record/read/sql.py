@@ -52,6 +52,40 @@ WENT_THROUGH = """EXISTS (
   AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
 """Whether the same playbook has gone through since the run ``r``."""
 
+# The clocks of the control node and of the server differ; the last event of a run that was killed is some time ago. A
+# rollout of the fleet that began before the task was followed by it, and is somebody else's.
+SENT = """
+flights AS MATERIALIZED (
+  SELECT f.run_id, f.host, f.started_at, t.action = 'fleetops.agents.rollout' AS of_fleet,
+         CASE r.status WHEN 'running' THEN 1e12 ELSE coalesce(r.heartbeat_at, 0) + 300 END AS until
+  FROM run_in_flight f JOIN runs r ON r.run_id = f.run_id
+  JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
+  WHERE t.action IN ('fleetops.agents.instance_runtime', 'fleetops.agents.instance_update', 'fleetops.agents.rollout')
+    AND coalesce(r.check_mode, 0) = 0 AND f.started_at IS NOT NULL AND (:run IS NULL OR f.run_id = :run)
+), known AS MATERIALIZED (
+  SELECT tenant, instance_id, hostname FROM instances WHERE hostname IN (SELECT host FROM flights)
+), sent AS (
+  SELECT f.host, t.tenant, t.rollout_id, min(t.created_at)
+  FROM flights f CROSS JOIN known i ON i.hostname = f.host
+  CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
+    ON t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.created_at BETWEEN f.started_at - 60 AND f.until
+  CROSS JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+  WHERE NOT f.of_fleet AND r.total = 1
+    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id)
+  GROUP BY f.run_id, f.host, i.tenant, i.instance_id
+  UNION ALL
+  SELECT NULL, r.tenant, r.rollout_id, min(r.created_at)
+  FROM flights f CROSS JOIN tenants CROSS JOIN rollouts r INDEXED BY rollouts_created
+    ON r.tenant = tenants.tenant AND r.created_at BETWEEN f.started_at - 10 AND f.until
+  WHERE f.of_fleet AND r.scope IS NOT 'instance'
+    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id)
+  GROUP BY f.run_id, f.host
+)
+"""
+"""A WITH clause with the table ``sent``: the rollouts that tasks of the run ``:run`` (NULL: of any) must have started,
+by their time. They are under way, or were when the process of the run ended, so that no result names them yet. host:
+NULL for a rollout of the fleet."""
+
 
 def run_of(rollout: str) -> str:
     """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""

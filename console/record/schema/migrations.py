@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from sqlite_utils import Database, Migrations
 
-from console.record.schema import audit, instances, jobs, rollouts, runs, times, upkeep
+from console.record.schema import audit, instances, rollouts, runs, times, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -45,7 +45,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0006_messages": _by(rollouts.MESSAGES),
     "0007_console_audit": _by(upkeep.ACTIONS),
     "0008_audit_counts": _by(audit.COUNTS),
-    "0009_run_jobs": _by(jobs.STATEMENTS),
+    "0009_run_jobs": _by(runs.JOBS),
     "0010_audit_newest": _by(audit.NEWEST),
     "0011_first_failure": _by(runs.FIRST_FAILURE),
     "0012_times": lambda db: times.read_again(db.conn),

@@ -11,51 +11,49 @@ and of the fleet, and stay when the raw events are pruned.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 from console.record.rows import Row, storable
 from console.record.schema.audit import DIMENSIONS
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 
-class Audit(Part):
-    """Tables audit_events, audit_daily, audit_fleet_daily, audit_held."""
+def known_ids(
+    tables: Tables, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
+) -> set[str]:
+    """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
+    found = tables.rows(
+        "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
+        " ORDER BY event_ts DESC LIMIT ?",
+        (tenant, instance_id, not_after, not_after, newest),
+    )
+    return {row["id"] for row in found}
 
-    def known_ids(self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None) -> set[str]:
-        """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
-        found = self._tables.rows(
-            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
-            " ORDER BY event_ts DESC LIMIT ?",
-            (tenant, instance_id, not_after, not_after, newest),
-        )
-        return {row["id"] for row in found}
 
-    def newest_summary(self, tenant: str, instance_id: str) -> Row | None:
-        """The newest stored summary of an instance, None without one."""
-        return self._tables.one(
-            "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
-            (tenant, instance_id),
-        )
+def newest_summary(tables: Tables, tenant: str, instance_id: str) -> Row | None:
+    """The newest stored summary of an instance, None without one."""
+    return tables.one(
+        "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
+        (tenant, instance_id),
+    )
 
-    def add(self, events: Sequence[Row]) -> int:
-        """Store events of one instance; those that are known stay as they are. Returns how many are new."""
-        if not events:
-            return 0
-        key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
-        by_id = {storable(e["id"]): e for e in events}
-        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
-        known = {row["id"] for row in found}
-        # Pruned events are not stored again: their day has counted them.
-        floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
-        floor = (self._tables.one(floors, key) or {"floor": -math.inf})["floor"]
-        new = {
-            id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
-        }
-        self._tables.upsert("audit_events", list(new.values()))
-        for statement in _COUNT:
-            self._tables.conn.execute(statement, {**key, "ids": list(new)})
-        return len(new)
+
+def add(tables: Tables, events: Sequence[Row]) -> int:
+    """Store events of one instance; those that are known stay as they are. Returns how many are new."""
+    if not events:
+        return 0
+    key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
+    by_id = {storable(e["id"]): e for e in events}
+    found = tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
+    known = {row["id"] for row in found}
+    # Pruned events are not stored again: their day has counted them.
+    floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
+    floor = (tables.one(floors, key) or {"floor": -math.inf})["floor"]
+    new = {id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
+    tables.upsert("audit_events", list(new.values()))
+    for statement in _COUNT:
+        tables.conn.execute(statement, {**key, "ids": list(new)})
+    return len(new)
 
 
 # Of one instance the events with some ids.
@@ -85,8 +83,3 @@ _COUNT = (
     """,
 )
 """What adds new events to the counts: by day those of their instance and those of the fleet, and their number."""
-
-
-def day_of(ts: float | None) -> str:
-    """The UTC day (YYYY-MM-DD) of a time, '' for none."""
-    return time.strftime("%Y-%m-%d", time.gmtime(ts)) if ts is not None else ""

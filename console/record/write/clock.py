@@ -8,7 +8,7 @@ count as older than what is stored, and would be left out."""
 from __future__ import annotations
 
 from console.record.clocks import ahead_by
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 # The columns that have this machine's time. console_audit is never changed.
 _OWN_TIMES = {
@@ -26,26 +26,24 @@ _OWN_TIMES = {
 }
 
 
-class Clock(Part):
-    """Corrects the times of this machine that are in the future."""
+def ahead_of(tables: Tables, now: float) -> float | None:
+    """By how many seconds the newest of these times is ahead, None if by less than a minute."""
+    [newest] = tables.rows(
+        "SELECT max(coalesce((SELECT max(last_ok_at) FROM ingest_cursors), 0),"
+        " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
+        " coalesce((SELECT max(taken_at) FROM policies), 0)) AS at"
+    )
+    return ahead_by(newest["at"], now)
 
-    def ahead_of(self, now: float) -> float | None:
-        """By how many seconds the newest of these times is ahead, None if by less than a minute."""
-        [newest] = self._tables.rows(
-            "SELECT max(coalesce((SELECT max(last_ok_at) FROM ingest_cursors), 0),"
-            " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
-            " coalesce((SELECT max(taken_at) FROM policies), 0)) AS at"
-        )
-        return ahead_by(newest["at"], now)
 
-    def correct(self, now: float) -> None:
-        """Move the future times of each column back until the last one is ``now``: their order stays."""
-        with self._tables.transaction():
-            for table, columns in _OWN_TIMES.items():
-                for column in columns:
-                    # S608: the names are those above, the value is bound.
-                    sql = f"""
-                    UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
-                    WHERE {column} > :now
-                    """  # noqa: S608
-                    self._tables.conn.execute(sql, {"now": now})
+def correct(tables: Tables, now: float) -> None:
+    """Move the future times of each column back until the last one is ``now``: their order stays."""
+    with tables.transaction():
+        for table, columns in _OWN_TIMES.items():
+            for column in columns:
+                # S608: the names are those above, the value is bound.
+                sql = f"""
+                UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
+                WHERE {column} > :now
+                """  # noqa: S608
+                tables.conn.execute(sql, {"now": now})

@@ -9,54 +9,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.record.rows import InstanceRows, Row
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 
-class Instances(Part):
-    """Tables instance_state, health_checks, instance_versions, instance_actions."""
+def known(tables: Tables, tenant: str) -> list[Row]:
+    """The known instances of a tenant: instance_id and hostname, by name."""
+    return tables.rows(
+        "SELECT instance_id, hostname FROM instances WHERE tenant = ? ORDER BY hostname, instance_id", (tenant,)
+    )
 
-    def known(self, tenant: str) -> list[Row]:
-        """The known instances of a tenant: instance_id and hostname, by name."""
-        return self._tables.rows(
-            "SELECT instance_id, hostname FROM instances WHERE tenant = ? ORDER BY hostname, instance_id", (tenant,)
+
+def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequence[str]) -> float | None:
+    """When the newest stored action of an instance began; None without one, or if one of the ids ``unless`` is
+    stored."""
+    [newest] = tables.rows(
+        "SELECT CASE WHEN NOT max(action_id IN (SELECT value FROM json_each(?))) THEN max(created_at) END AS at"
+        " FROM instance_actions WHERE tenant = ? AND instance_id = ?",
+        (list(unless), tenant, instance_id),
+    )
+    return newest["at"]
+
+
+def put_gone(tables: Tables, tenant: str, instance_id: str) -> None:
+    """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
+    # The other columns become NULL: nobody knows whether what the API last said of it is still so.
+    sql = "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')"
+    with tables.transaction():
+        tables.conn.execute(sql, (tenant, instance_id))
+
+
+def put(tables: Tables, rows: InstanceRows) -> int:
+    """Store what was read of one instance; returns how many rows were written."""
+    written = 0
+    if rows.state is not None:
+        tables.conn.execute(
+            "UPDATE instance_state SET health = NULL"
+            " WHERE tenant = :tenant AND instance_id = :instance_id AND health = 'gone'",
+            rows.state,
         )
-
-    def newest_action(self, tenant: str, instance_id: str) -> float | None:
-        """When the newest stored action of an instance began, None without one."""
-        [newest] = self._tables.rows(
-            "SELECT max(created_at) AS at FROM instance_actions WHERE tenant = ? AND instance_id = ?",
-            (tenant, instance_id),
-        )
-        return newest["at"]
-
-    def known_actions(self, tenant: str, instance_id: str, ids: Sequence[str]) -> set[str]:
-        """Those of ``ids`` that are stored."""
-        found = self._tables.rows(
-            "SELECT action_id FROM instance_actions WHERE tenant = ? AND instance_id = ?"
-            " AND action_id IN (SELECT value FROM json_each(?))",
-            (tenant, instance_id, list(ids)),
-        )
-        return {row["action_id"] for row in found}
-
-    def put_gone(self, tenant: str, instance_id: str) -> None:
-        """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
-        # The other columns become NULL: nobody knows whether what the API last said of it is still so.
-        sql = "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')"
-        with self._tables.transaction():
-            self._tables.conn.execute(sql, (tenant, instance_id))
-
-    def put(self, rows: InstanceRows) -> int:
-        """Store what was read of one instance; returns how many rows were written."""
-        written = 0
-        if rows.state is not None:
-            self._tables.conn.execute(
-                "UPDATE instance_state SET health = NULL"
-                " WHERE tenant = :tenant AND instance_id = :instance_id AND health = 'gone'",
-                rows.state,
-            )
-            written += self._tables.upsert("instance_state", [rows.state])
-        if rows.health is not None:
-            written += self._tables.upsert("health_checks", [rows.health])
-        if rows.versions is not None:
-            written += int(self._tables.add_if_new("instance_versions", rows.versions))
-        return written + self._tables.upsert("instance_actions", rows.actions)
+        written += tables.upsert("instance_state", [rows.state])
+    if rows.health is not None:
+        written += tables.upsert("health_checks", [rows.health])
+    if rows.versions is not None:
+        written += int(tables.add_if_new("instance_versions", rows.versions))
+    return written + tables.upsert("instance_actions", rows.actions)

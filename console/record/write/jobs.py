@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from console.record.rows import Row
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 # Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
 SLACK = 300.0
@@ -23,64 +23,62 @@ _UNSETTLED = ("running", "lost", "unknown")
 _PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_hosts", "run_in_flight", "runs")
 
 
-class Jobs(Part):
-    """Table run_jobs."""
+def complete(tables: Tables, origin: str) -> set[str]:
+    """The jobs of an origin of which everything is stored."""
+    found = tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
+    return {row["job"] for row in found}
 
-    def complete(self, origin: str) -> set[str]:
-        """The jobs of an origin of which everything is stored."""
-        found = self._tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
-        return {row["job"] for row in found}
 
-    def shown_by(self, job: str) -> str | None:
-        """The run that shows a job, None for an unknown job."""
-        found = self._tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
-        return found["run_id"] if found else None
+def shown_by(tables: Tables, job: str) -> str | None:
+    """The run that shows a job, None for an unknown job."""
+    found = tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
+    return found["run_id"] if found else None
 
-    def put(self, job: Row) -> str:
-        """Store a job; returns the run that shows it: its own, or the callback's record of the same run."""
-        stored = self._tables.one("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
-        row = {**job, "run_id": job["job"], "relaunch_of": self._relaunched(job)}
-        if stored:
-            row |= {"run_id": stored["run_id"], "first_play": row["first_play"] or stored["first_play"]}
-        self._tables.upsert("run_jobs", [row])
-        self._join("j.job = ?", job["job"])
-        return str(self.shown_by(job["job"]))
 
-    def claim(self, run_id: str) -> None:
-        """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
-        self._join("r.run_id = ?", run_id)
+def put(tables: Tables, job: Row) -> str:
+    """Store a job; returns the run that shows it: its own, or the callback's record of the same run."""
+    stored = tables.one("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
+    row = {**job, "run_id": job["job"], "relaunch_of": _relaunched(tables, job)}
+    if stored:
+        row |= {"run_id": stored["run_id"], "first_play": row["first_play"] or stored["first_play"]}
+    tables.upsert("run_jobs", [row])
+    _join(tables, "j.job = ?", job["job"])
+    return str(shown_by(tables, job["job"]))
 
-    def _relaunched(self, job: Row) -> str | None:
-        if job["launch_type"] != "relaunch":
-            return None
-        found = self._tables.one(
-            "SELECT job FROM run_jobs WHERE origin = :origin AND template IS :template AND playbook IS :playbook"
-            " AND finished_at <= :created_at ORDER BY finished_at DESC LIMIT 1",
-            job,
-        )
-        return found["job"] if found else None
 
-    def _join(self, which: str, key: str) -> None:
-        """Let the callback's records of runs show the jobs of these runs; of several records the first one."""
-        joined: set[str] = set()
-        for job in self._tables.rows(_SAME_RUN + which + " ORDER BY r.started_at", (key,)):
-            if job["job"] not in joined and _same_playbook(job["run_playbook"], job["playbook"]):
-                joined.add(job["job"])
-                self._tables.conn.execute(
-                    "UPDATE run_jobs SET run_id = :recorded_as WHERE job = :job AND run_id <> :recorded_as", job
-                )
-                for table in _PARTS:
-                    self._tables.replace(table, {"run_id": job["job"]}, [])
-                self._settle(job)
+def claim(tables: Tables, run_id: str) -> None:
+    """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
+    _join(tables, "r.run_id = ?", run_id)
 
-    def _settle(self, job: Row) -> None:
-        """Take the end of a run from its job where the record of the run is incomplete."""
-        if job["status"] in _UNSETTLED:
-            return
-        run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["recorded_as"],))
-        if run and run["status"] in _UNSETTLED:
-            ended = run["ended_at"] or job["finished_at"]
-            self._tables.upsert("runs", [{**run, "status": job["status"], "ended_at": ended}])
+
+def _relaunched(tables: Tables, job: Row) -> str | None:
+    if job["launch_type"] != "relaunch":
+        return None
+    found = tables.one(
+        "SELECT job FROM run_jobs WHERE origin = :origin AND template IS :template AND playbook IS :playbook"
+        " AND finished_at <= :created_at ORDER BY finished_at DESC LIMIT 1",
+        job,
+    )
+    return found["job"] if found else None
+
+
+def _join(tables: Tables, which: str, key: str) -> None:
+    """Let the callback's records of runs show the jobs of these runs; of several records the first one."""
+    joined: set[str] = set()
+    for job in tables.rows(_SAME_RUN + which + " ORDER BY r.started_at", (key,)):
+        if job["job"] not in joined and _same_playbook(job["run_playbook"], job["playbook"]):
+            joined.add(job["job"])
+            tables.conn.execute(
+                "UPDATE run_jobs SET run_id = :recorded_as WHERE job = :job AND run_id <> :recorded_as", job
+            )
+            for table in _PARTS:
+                tables.replace(table, {"run_id": job["job"]}, [])
+            # Where the record of the run is incomplete, its end is that of the job.
+            tables.conn.execute(
+                "UPDATE runs SET status = :status, ended_at = coalesce(ended_at, :finished_at)"  # noqa: S608
+                f" WHERE run_id = :recorded_as AND status IN {_UNSETTLED} AND :status NOT IN {_UNSETTLED}",
+                job,
+            )
 
 
 # A job with the callback's record of its run: it is shown by it already, or the run was at the time of the job and has

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from console.record.opening import open_to_write
-from console.record.rows import GAVE_UP, SENDING, Notification, Row, storable
+from console.record.rows import GAVE_UP, SENDING, Notification, Row
 from console.record.write.tables import Tables
 
 
@@ -60,13 +60,8 @@ class Notifications(Tables):
             for row in rows:
                 known = self._known(row)
                 if known is not None and known.over_at is None:
-                    unended = int(known.outcome == SENDING)
-                    row = replace(
-                        row,
-                        since=known.since,
-                        attempts=known.attempts,
-                        interrupted=known.interrupted + unended,
-                    )
+                    interrupted = known.interrupted + (known.outcome == SENDING)
+                    row = replace(row, since=known.since, attempts=known.attempts, interrupted=interrupted)
                 self._put(replace(row, outcome=SENDING, attempts=row.attempts + 1, begun_at=now, over_at=None))
 
     def end(self, rows: Sequence[Notification], outcome: str, now: float, error: str = "") -> None:
@@ -98,4 +93,4 @@ class Notifications(Tables):
         return Notification(**found) if found else None
 
     def _put(self, row: Notification) -> None:
-        self.upsert("notifications", [{**asdict(row), "title": storable(row.title)}])
+        self.upsert("notifications", [asdict(row)])

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -27,16 +26,8 @@ from console.record.write.maintenance import as_on_disk, copied, open_maintenanc
 _LOCK_START, _LOCK_BYTES = 0x40000000, 512
 
 
-@dataclass(frozen=True)
-class Restored:
-    """What was done. ``aside``: the files that were there before, under their new names."""
-
-    database: Path
-    aside: list[Path]
-
-
-def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = 5.0) -> Restored:
-    """Replace the database by a checked, migrated copy of ``backup``; the old one is kept under another name.
+def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = 5.0) -> list[Path]:
+    """Replace the database by a checked, migrated copy of ``backup``; returns the old files, kept under other names.
 
     A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is not a sound database of
     the console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
@@ -60,10 +51,9 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
             _make_current(backup, made, now)
             as_on_disk(made)
             with _alone(place, wait) as old:
-                aside = _swap(made, place, old, now)
+                return _swap(made, place, old, now)
     except OSError as error:
         raise DatabaseProblem(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
-    return Restored(place, aside)
 
 
 def _make_current(backup: Path, made: Path, now: float) -> None:

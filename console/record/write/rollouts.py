@@ -6,62 +6,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from console.record.rows import RolloutRead, Row
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 
-class Rollouts(Part):
-    """Tables rollouts, rollout_targets, instances."""
-
-    def one(self, tenant: str, rollout_id: str) -> Row | None:
-        """A stored rollout, all columns of the table; None if it is not stored."""
-        return self._tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
-
-    def unfinished(self, tenant: str) -> list[Row]:
-        """The stored rollouts of a tenant that are open, or whose targets could not be read."""
-        return self._tables.rows(
-            "SELECT * FROM rollouts WHERE tenant = ? AND (is_open = 1 OR targets_read = 0)", (tenant,)
-        )
-
-    def put(self, reads: Iterable[RolloutRead]) -> int:
-        """Store rollouts with their targets; returns how many rows were written.
-
-        A read that is older than what is stored is ignored (another sync was faster).
-        """
-        written = 0
-        instances: dict[tuple[str, str], float] = {}
-        for read in reads:
-            key = (read.rollout["tenant"], read.rollout["rollout_id"])
-            if self._newest_change(key) > read.read_at:
-                continue
-            stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
-            row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
-            written += self._tables.upsert("rollouts", [row])
-            if read.targets:
-                written += self._tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
-                instances.update(
-                    {(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]}
-                )
-        written += self._put_instances(instances)
-        return written
-
-    def _newest_change(self, key: tuple[str, str]) -> float:
-        newest = self._tables.conn.execute(
-            "SELECT max(updated_at) FROM (SELECT updated_at FROM rollouts WHERE tenant = :t AND rollout_id = :r"
-            " UNION ALL SELECT updated_at FROM rollout_targets WHERE tenant = :t AND rollout_id = :r)",
-            {"t": key[0], "r": key[1]},
-        ).fetchone()[0]
-        return float(newest) if newest is not None else 0.0
-
-    def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
-        rows = []
-        for (tenant, instance_id), at in written.items():
-            rows += self._tables.rows(_INSTANCE, {"tenant": tenant, "instance_id": instance_id, "at": at})
-        return self._tables.upsert("instances", rows)
+def one(tables: Tables, tenant: str, rollout_id: str) -> Row | None:
+    """A stored rollout, all columns of the table; None if it is not stored."""
+    return tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
 
 
+def unfinished(tables: Tables, tenant: str) -> list[Row]:
+    """The stored rollouts of a tenant that are open, or whose targets could not be read."""
+    return tables.rows("SELECT * FROM rollouts WHERE tenant = ? AND (is_open = 1 OR targets_read = 0)", (tenant,))
+
+
+def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
+    """Store rollouts with their targets; returns how many rows were written.
+
+    A read that is older than what is stored is ignored (another sync was faster).
+    """
+    written = 0
+    instances: dict[tuple[str, str], Row] = {}
+    for read in reads:
+        at = read.read_at
+        if tables.one(_IS_NEWER, {**read.rollout, "at": at}):
+            continue
+        stamps = {"first_seen": at, "updated_at": at}
+        row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
+        written += tables.upsert("rollouts", [row])
+        if read.targets:
+            written += tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
+            instances |= {(t["tenant"], t["instance_id"]): {**t, "at": at} for t in read.targets if t["instance_id"]}
+    rows = [row for instance in instances.values() for row in tables.rows(_INSTANCE, instance)]
+    return written + tables.upsert("instances", rows)
+
+
+_IS_NEWER = """
+SELECT 1 FROM rollouts WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at
+UNION ALL SELECT 1 FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at LIMIT 1
+"""
 # Without the hint the planner reads all of the tenant's targets.
 _INSTANCE = """
 SELECT :tenant AS tenant, :instance_id AS instance_id, (

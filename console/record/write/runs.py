@@ -9,73 +9,74 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.record.rows import Row, RunRows
-from console.record.write.tables import Part
+from console.record.write.tables import Tables
 
 _ENDED = ("successful", "failed", "canceled")
 
 
-class Runs(Part):
-    """Tables runs, plays, tasks, host_results, run_evidence, run_links, run_in_flight, run_hosts."""
+def put(tables: Tables, rows: RunRows) -> None:
+    """Store what some of a run's events say, and its recap so far."""
+    run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)
+    if not is_part:
+        tables.upsert("runs", [rows.run])
+    parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
+    for table, part in parts.items():
+        tables.upsert(table, part)
+    _put_links(tables, rows.links)
+    if is_part:
+        return
+    tables.replace("run_in_flight", {"run_id": run_id}, rows.in_flight)
+    if rows.hosts:
+        tables.replace("run_hosts", {"run_id": run_id}, rows.hosts)
+    elif rows.results:
+        _count_hosts(tables, run_id)
+    _sum_recap(tables, run_id)
 
-    def put(self, rows: RunRows) -> None:
-        """Store what some of a run's events say, and its recap so far."""
-        run_id, is_part = rows.run["run_id"], self._is_part_of_stored(rows.run)
-        if not is_part:
-            self._tables.upsert("runs", [rows.run])
-        parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
-        for table, part in parts.items():
-            self._tables.upsert(table, part)
-        self._put_links(rows.links)
-        if is_part:
-            return
-        self._tables.replace("run_in_flight", {"run_id": run_id}, rows.in_flight)
-        if rows.hosts:
-            self._tables.replace("run_hosts", {"run_id": run_id}, rows.hosts)
-        elif rows.results:
-            self._count_hosts(run_id)
-        self._sum_recap(run_id)
 
-    def _is_part_of_stored(self, run: Row) -> bool:
-        """Whether these events are a part of a run whose end is stored, as of a run log that was cut off later or is
-        being copied. The run has ended all the same."""
-        stored = self._tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
-        return (
-            stored is not None
-            and stored["status"] in _ENDED
-            and run["status"] not in _ENDED
-            and run["last_counter"] <= stored["last_counter"]
-        )
+def _is_part_of_stored(tables: Tables, run: Row) -> bool:
+    """Whether these events are a part of a run whose end is stored, as of a run log that was cut off later or is
+    being copied. The run has ended all the same."""
+    stored = tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
+    return (
+        stored is not None
+        and stored["status"] in _ENDED
+        and run["status"] not in _ENDED
+        and run["last_counter"] <= stored["last_counter"]
+    )
 
-    def _put_links(self, links: Sequence[Row]) -> None:
-        self._tables.conn.executemany(
-            "INSERT INTO run_links (run_id, kind, ref, counter, host) VALUES (:run_id, :kind, :ref, :counter, :host)"
-            " ON CONFLICT DO NOTHING",
-            links,
-        )
 
-    def _count_hosts(self, run_id: str) -> None:
-        """The recap so far, counted from the results as Ansible counts: an ignored failure is also ok."""
-        counted = self._tables.rows(
-            """
-            SELECT run_id, host, sum(status IN ('ok', 'ignored')) AS ok,
-                   sum(changed AND status IN ('ok', 'ignored')) AS changed,
-                   sum(status = 'failed') AS failed, sum(status = 'unreachable') AS unreachable,
-                   sum(status = 'skipped') AS skipped, 0 AS rescued, sum(status = 'ignored') AS ignored, 0 AS final
-            FROM host_results WHERE run_id = ? AND kind = 'result' GROUP BY host
-            """,
-            (run_id,),
-        )
-        self._tables.upsert("run_hosts", counted)
+def _put_links(tables: Tables, links: Sequence[Row]) -> None:
+    tables.conn.executemany(
+        "INSERT INTO run_links (run_id, kind, ref, counter, host) VALUES (:run_id, :kind, :ref, :counter, :host)"
+        " ON CONFLICT DO NOTHING",
+        links,
+    )
 
-    def _sum_recap(self, run_id: str) -> None:
-        self._tables.conn.execute(
-            """
-            UPDATE runs SET (hosts, ok, changed, failed, unreachable, skipped, rescued, ignored) = (
-              SELECT count(*), coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
-                     coalesce(sum(unreachable), 0), coalesce(sum(skipped), 0), coalesce(sum(rescued), 0),
-                     coalesce(sum(ignored), 0)
-              FROM run_hosts WHERE run_id = :run)
-            WHERE run_id = :run
-            """,
-            {"run": run_id},
-        )
+
+def _count_hosts(tables: Tables, run_id: str) -> None:
+    """The recap so far, counted from the results as Ansible counts: an ignored failure is also ok."""
+    counted = tables.rows(
+        """
+        SELECT run_id, host, sum(status IN ('ok', 'ignored')) AS ok,
+               sum(changed AND status IN ('ok', 'ignored')) AS changed,
+               sum(status = 'failed') AS failed, sum(status = 'unreachable') AS unreachable,
+               sum(status = 'skipped') AS skipped, 0 AS rescued, sum(status = 'ignored') AS ignored, 0 AS final
+        FROM host_results WHERE run_id = ? AND kind = 'result' GROUP BY host
+        """,
+        (run_id,),
+    )
+    tables.upsert("run_hosts", counted)
+
+
+def _sum_recap(tables: Tables, run_id: str) -> None:
+    tables.conn.execute(
+        """
+        UPDATE runs SET (hosts, ok, changed, failed, unreachable, skipped, rescued, ignored) = (
+          SELECT count(*), coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
+                 coalesce(sum(unreachable), 0), coalesce(sum(skipped), 0), coalesce(sum(rescued), 0),
+                 coalesce(sum(ignored), 0)
+          FROM run_hosts WHERE run_id = :run)
+        WHERE run_id = :run
+        """,
+        {"run": run_id},
+    )

@@ -11,19 +11,12 @@ nothing. Each method that writes is one transaction. Errors are DatabaseProblem,
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from console.record.opening import BUSY_TIMEOUT, open_to_write
 from console.record.rows import Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
-from console.record.write.audit import Audit
-from console.record.write.clock import Clock
-from console.record.write.instances import Instances
-from console.record.write.jobs import Jobs
-from console.record.write.rollouts import Rollouts
-from console.record.write.runs import Runs
+from console.record.write import audit, instances, jobs, rollouts, runs
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
@@ -43,17 +36,7 @@ def open_store(
 
 
 class Store(Tables):
-    """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already, and
-    ``clock`` whether the times are right."""
-
-    def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float) -> None:
-        super().__init__(conn, path, busy_timeout)
-        self.audit = Audit(self)
-        self.instances = Instances(self)
-        self.jobs = Jobs(self)
-        self.rollouts = Rollouts(self)
-        self._runs = Runs(self)
-        self.clock = Clock(self)
+    """The open store. The modules beside this one have the functions that tell what is stored already."""
 
     # Cursors
 
@@ -110,16 +93,16 @@ class Store(Tables):
         ``after``: the stored position of the cursor at which these events begin (None: there was no cursor). Returns
         False and stores nothing when another sync has moved the cursor meanwhile: read it again and continue there.
         ``job``: the row of run_jobs that these events are of. If the callback has recorded the same run, its row stays
-        the only one (``jobs.shown_by`` returns it) and the events are left out.
+        the only one (:func:`jobs.shown_by` returns it) and the events are left out.
         """
         with self.transaction():
             stored = self.cursor(cursor.source, cursor.scope)
             if (stored.position if stored else None) != after:
                 return False
-            if job is None or self.jobs.put(job) == rows.run["run_id"]:
-                self._runs.put(rows)
+            if job is None or jobs.put(self, job) == rows.run["run_id"]:
+                runs.put(self, rows)
             if rows.run["source"] == "callback":
-                self.jobs.claim(rows.run["run_id"])
+                jobs.claim(self, rows.run["run_id"])
             self.put_cursor(cursor)
         return True
 
@@ -154,12 +137,12 @@ class Store(Tables):
     def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written."""
         with self.transaction():
-            return self.rollouts.put(reads)
+            return rollouts.put(self, reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
         """Store what was read of an instance, and its cursor; returns how many rows were written."""
         with self.transaction():
-            written = self.instances.put(rows)
+            written = instances.put(self, rows)
             self.put_cursor(cursor)
         return written
 
@@ -169,7 +152,7 @@ class Store(Tables):
         Returns how many events are new.
         """
         with self.transaction():
-            added = self.audit.add(events)
+            added = audit.add(self, events)
             if summary is not None:
                 self.add_if_new("audit_summaries", summary)
             self.put_cursor(cursor)

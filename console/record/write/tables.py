@@ -119,10 +119,3 @@ class Tables:
             found = self.conn.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
             self._keys[table] = tuple(name for (name,) in found)
         return self._keys[table]
-
-
-class Part:
-    """Some tables of the open database, and how they are written."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import shlex
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.monitoring.backlog import Backlog, backlog
 from console.notifications.facts import OPERATIONS
 from console.record.read import frames, freshness, ledgers, record_health
 from console.record.retention import Retention
-from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
+from console.record.rows import FAILED, GAVE_UP, SENDING
 from console.settings.environment import load_settings
 from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
 from console.web.shared import cached, columns, lists, markup, messages, paging, viewer
-from console.web.shared.paging import Listed
 
 # How many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
@@ -177,31 +178,41 @@ def spools(waiting: Backlog) -> None:
 
 def notifications_sent() -> None:
     """The newest notifications. They are recorded with the name of their destination, never with its address."""
-    found, total = cached.ask(ledgers.newest_notifications, NOTIFICATIONS_SHOWN)
-    count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
-    Listed("notifications", total, ledgers.notifications_frame).header("Notifications", count)
+    sent = paging.from_query("notifications", ledgers.notifications, size=NOTIFICATIONS_SHOWN)
+    found, total = sent.rows, sent.total
+    sent.header("Notifications", f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}")
     if not total:
         st.text("No notification has been sent. Without a rules file (FLEETOPS_NOTIFY_RULES), none are sent.")
         if not cached.is_copy():
             lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
         return
-    shown = (
-        markup.Column("when", lambda row: viewer.when(row.ended_at or row.begun_at or row.since), "time"),
-        markup.Column(
-            "what", lambda row: markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
-        ),
-        markup.Column("to", lambda row: row.destination),
+    found = found.assign(
+        # Each has begun, or was given up.
+        when=found["ended_at"].fillna(found["begun_at"]),
+        error=found["error"].where(found["outcome"].isin((FAILED, GAVE_UP)), None),
         # It is unknown whether the message of an attempt without an end has arrived.
-        markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
+        outcome=found["outcome"].replace(SENDING, "no outcome"),
+    )
+    shown = (
+        markup.Column("when", lambda row: viewer.when(row["when"]), "time"),
+        markup.Column("what", notification_title),
+        markup.Column("to", lambda row: row["destination"]),
+        markup.Column("outcome", lambda row: markup.badge(row["outcome"])),
         markup.Column("attempts", notification_attempts, "rest"),
-        markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
+        markup.Column("last error", lambda row: row["error"] or "", "rest"),
     )
     markup.draw(markup.table(shown, found, "Notifications, newest first"))
 
 
-def notification_attempts(row: Notification) -> str:
-    repeated = f"repeated, {row.attempts:,}" if row.attempts > 1 else f"{row.attempts:,}"
-    return repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else "")
+def notification_title(row: dict[str, Any]) -> Markup | str:
+    title: str = row["title"]
+    return markup.operation(title, row["key"]) if row["subject"] == OPERATIONS else title
+
+
+def notification_attempts(row: dict[str, Any]) -> str:
+    attempts, interrupted = row["attempts"], row["interrupted"]
+    repeated = f"repeated, {attempts:,}" if attempts > 1 else f"{attempts:,}"
+    return repeated + (f", {interrupted:,} interrupted" if interrupted else "")
 
 
 def sizes() -> None:

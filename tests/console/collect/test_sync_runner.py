@@ -297,10 +297,12 @@ def test_the_options_of_a_run_are_read_from_its_command_line() -> None:
     command = ["podman", "run", "-i", "ee", "/usr/bin/ansible-playbook", "-u", "root", "-i", "/runner/inventory"]
     command += ["-e", "@x.yml", "--limit", "a,b", "--tags=b,a", "-C", "--diff", "-f", "9", "-vvv", "site.yml"]
     job = runner_job("k", "7", "timeout", 254, command, {"JOB_ID": "12"})
-    assert (job.playbook, job.limit, job.tags, job.skip_tags, job.forks) == ("site.yml", "a,b", ("a", "b"), (), 9)
-    assert (job.check_mode, job.diff_mode, job.job_id, job.status) == (True, True, "12", "failed")
-    assert runner_job("k", "7", "", 0, [], {}).status == "successful"
-    assert runner_job("k", "7", "running", None, ["ansible-playbook", "--limit"], {}).playbook is None
+    told = (job.row["playbook"], job.run["limit_pattern"], job.run["tags_json"], job.run["skip_tags_json"])
+    assert told == ("site.yml", "a,b", '["a","b"]', "[]")
+    assert (job.run["forks"], job.run["check_mode"], job.run["diff_mode"]) == (9, 1, 1)
+    assert (job.row["job_id"], job.row["status"]) == ("12", "failed")
+    assert runner_job("k", "7", "", 0, [], {}).row["status"] == "successful"
+    assert runner_job("k", "7", "running", None, ["ansible-playbook", "--limit"], {}).row["playbook"] is None
 
 
 @pytest.mark.usefixtures("environment")
