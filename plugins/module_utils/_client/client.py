@@ -339,9 +339,11 @@ class FleetClient:
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
-        if not isinstance(body, list):
-            raise self._unexpected(name, call, f"a list was expected, but the answer is {_shape(body)}")
-        return _rows(body)
+        rows = _rows(body)
+        if not isinstance(body, list) or (body and not rows):
+            said = f"{_shape(body)}{' of other items' if body and isinstance(body, list) else ''}"
+            raise self._unexpected(name, call, f"a list of objects was expected, but the answer is {said}")
+        return rows
 
     def _unexpected(self, name: str, call: Mapping[str, Any], detail: str) -> ApiError:
         endpoint = ENDPOINTS[name]
