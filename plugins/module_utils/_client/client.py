@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
-from .errors import KNOWN_PATH, ApiError
+from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
 from .transport import Reply, Settings, SettingsError, Transport
 
@@ -334,7 +334,7 @@ class FleetClient:
         return {**body, **{part: list(body[part] or ()) for part in lists}}
 
     def _without(self, part: str, body: Mapping[str, Any], name: str, **call: Any) -> ApiError:
-        said = self.transport.words_of(body, _SHOWN_WORDS)
+        said = detail_text(self.transport.redactor.scrub(body), _SHOWN_WORDS)
         return self._unexpected(name, call, f"no {part} in the answer" + (f" ({said})" if said else ""))
 
     def _records(self, name: str, **call: Any) -> list[Record]:
