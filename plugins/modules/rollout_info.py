@@ -118,6 +118,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     rollout_status,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import warn_if_cut
 
 
 def run(context: Context) -> None:
@@ -132,6 +133,7 @@ def run(context: Context) -> None:
 
 def _one(context: Context, rollout_id: str, gather: list[str]) -> None:
     detail = context.client.get_rollout(rollout_id)
+    warn_if_cut(context, detail)
     context.result.update(
         rollouts=[_described(detail["rollout"], detail["targets"])], truncated=False, next_offset=None
     )
@@ -140,8 +142,7 @@ def _one(context: Context, rollout_id: str, gather: list[str]) -> None:
             {**row, "canonical_status": target_status(row.get("status"))} for row in detail["targets"]
         ]
     if "timeline" in gather:
-        rows = context.client.get_rollout_timeline(rollout_id).get("timeline")
-        context.result["timeline"] = rows if isinstance(rows, list) else []
+        context.result["timeline"] = context.client.get_rollout_timeline(rollout_id)["timeline"]
 
 
 def _list(context: Context) -> None:

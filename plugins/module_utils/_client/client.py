@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
-from .errors import KNOWN_PATH, ApiError
+from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
 from .transport import Reply, Settings, SettingsError, Transport
 
@@ -334,14 +334,16 @@ class FleetClient:
         return {**body, **{part: list(body[part] or ()) for part in lists}}
 
     def _without(self, part: str, body: Mapping[str, Any], name: str, **call: Any) -> ApiError:
-        said = self.transport.words_of(body, _SHOWN_WORDS)
+        said = detail_text(self.transport.redactor.scrub(body), _SHOWN_WORDS)
         return self._unexpected(name, call, f"no {part} in the answer" + (f" ({said})" if said else ""))
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
-        if not isinstance(body, list):
-            raise self._unexpected(name, call, f"a list was expected, but the answer is {_shape(body)}")
-        return _rows(body)
+        rows = _rows(body)
+        if not isinstance(body, list) or (body and not rows):
+            said = f"{_shape(body)}{' of other items' if body and isinstance(body, list) else ''}"
+            raise self._unexpected(name, call, f"a list of objects was expected, but the answer is {said}")
+        return rows
 
     def _unexpected(self, name: str, call: Mapping[str, Any], detail: str) -> ApiError:
         endpoint = ENDPOINTS[name]

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from .._rules.answers import number
+from .._rules.answers import in_range, number
 
 
 class Repeat(Enum):
@@ -165,6 +165,11 @@ def http_date(text: str | None) -> float | None:
         return email.utils.parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def server_time_of(date: str | None) -> float | None:
+    """Epoch seconds of a Date header; None if it is missing or invalid, or before 1970 or after 2242."""
+    return in_range(http_date(date))
 
 
 def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) -> float:

@@ -34,7 +34,6 @@ try:
 except ImportError as missing:  # The caller reports it with missing_required_lib.
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
-from .._rules.answers import in_range
 from .._rules.plain_values import SettingsError
 from .body import described, parsed, read_body, too_large
 from .causes import causes_of, is_raised_in, phrase_of
@@ -42,13 +41,13 @@ from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
     Endpoint,
     Outcome,
-    http_date,
     may_repeat,
     outcome_of_status,
     pause_before_repeat,
     retry_after_seconds,
+    server_time_of,
 )
-from .errors import LONGEST_WORDS, ApiError, detail_text, kind_of_status
+from .errors import ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
 from .redact import Redactor, spellings
 from .server_clock import ServerClock
@@ -132,7 +131,7 @@ class Transport:
     ``read_only``: refuse every write before it is sent (check mode). ``on_repeat``: called with a sentence before each
     repeat. ``trace``: one row for each attempt, with the method, the path, the number of the attempt, milliseconds, and
     the status or the kind of error. ``answered``: set once a call has succeeded, also one of a clone.
-    Raises SettingsError for an invalid address of a proxy.
+    ``redactor``: masks the secrets. Raises SettingsError for an invalid address of a proxy.
     """
 
     def __init__(
@@ -160,7 +159,7 @@ class Transport:
         self._trust_problem: str | None = None
         self._trust_checked = False
         secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
-        self._redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
+        self.redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
         self._session = new_session(self._proxy)
         self._session.headers.update(
             {
@@ -228,10 +227,6 @@ class Transport:
                 )
             self._sleep(pause)
 
-    def words_of(self, body: Any, limit: int = LONGEST_WORDS) -> str | None:
-        """See detail_text. Secrets are masked before it is shortened: otherwise a part of one could remain."""
-        return detail_text(self._redactor.scrub(body), limit)
-
     def _attempt(
         self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
@@ -264,7 +259,7 @@ class Transport:
                 detail += f" of {read_timeout:g} s"
             elif kind == "unreachable" and self._proxy is not None:
                 detail += f" (through the proxy that {self._proxy.variable} names)"
-            detail = self._redactor.text(detail)
+            detail = self.redactor.text(detail)
             self._note(method, path, attempt, started, error=kind)
             return outcome, ApiError(kind, method, path, detail=detail), None
         self._note(method, path, attempt, started, status=response.status_code)
@@ -274,12 +269,12 @@ class Transport:
         self, endpoint: Endpoint, path: str, response: requests.Response, content: bytes | None
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
-        server_time = in_range(http_date(response.headers.get("Date")))
+        server_time = server_time_of(response.headers.get("Date"))
         if server_time is not None:
             self.server_time = server_time
             self.server_clock.learn(server_time - self._clock())
         # Masked before it is shortened, as below.
-        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "")[:_LONGEST_ID] or None
+        request_id = self.redactor.text(response.headers.get("X-Request-Id") or "")[:_LONGEST_ID] or None
         body, is_json = (None, False) if content is None else parsed(content)
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
@@ -294,10 +289,11 @@ class Transport:
         detail: str | None
         if 300 <= status < 400:
             # Masked before it is shortened, as below.
-            target = self._redactor.text(response.headers.get("Location") or "an unnamed address")
+            target = self.redactor.text(response.headers.get("Location") or "an unnamed address")
             detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
-            detail = self.words_of(body) if is_json else self._described(response, content)
+            # Masked before it is shortened: otherwise a part of a secret could remain.
+            detail = detail_text(self.redactor.scrub(body)) if is_json else self._described(response, content)
         error = ApiError(
             kind_of_status(status),
             method,
@@ -320,7 +316,7 @@ class Transport:
         return (
             too_large()
             if content is None
-            else described(content, response.headers.get("Content-Type", ""), self._redactor)
+            else described(content, response.headers.get("Content-Type", ""), self.redactor)
         )
 
     def _note(self, method: str, path: str, attempt: int, started: float, **what: Any) -> None:

@@ -148,6 +148,13 @@ def test_a_success_with_a_body_of_another_shape_is_an_error_in_a_sentence(server
     assert error.kind == "unexpected" and "an object was expected" in str(error)
 
 
+@pytest.mark.parametrize("body", [{}, "text", [[{"id": "a"}]], ["a", None]])
+def test_a_list_without_any_record_is_a_sentence(server: CrookedServer, body: Any) -> None:
+    server.says(body)
+    error = refusal(client_for(server.url), "list_fleet_rollouts")
+    assert error.kind == "unexpected" and "a list of objects was expected" in str(error)
+
+
 def test_missing_extra_and_null_fields_are_accepted(server: CrookedServer) -> None:
     client = client_for(server.url)
     server.says({"new_in_2030": {"a": [1]}, "max_parallel_rollouts": None})
