@@ -13,6 +13,7 @@ import pandas as pd
 
 from console.record.read.audit import EVENT
 from console.record.read.frames import as_frame, query
+from console.record.read.sql import means
 
 BEFORE, AFTER = 60.0, 300.0
 """Seconds before the start and after the end that also count: the clocks of the API and of the control node differ."""
@@ -43,14 +44,15 @@ def margins(started: float, ended: float) -> tuple[float, float]:
 
 
 # The run's hosts as instances: by their names, by ids that are names, and by ids that its results gave.
-_HOSTS_OF_RUN = """
+_HOSTS_OF_RUN = f"""
 WITH who AS MATERIALIZED (
-  SELECT tenant, instance_id, hostname FROM instances
-  WHERE hostname IN (SELECT host FROM run_hosts WHERE run_id = :id)
+  SELECT tenant, instance_id, hostname FROM instances i
+  WHERE EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = :id AND h.host = i.hostname
+                AND {means("i.tenant", "i.instance_id")})
      OR instance_id IN (SELECT host FROM run_hosts WHERE run_id = :id
                         UNION SELECT ref FROM run_links WHERE run_id = :id AND kind = 'instance')
   LIMIT :most)
-"""
+"""  # noqa: S608 - the text of a function
 
 _HOSTS_OF_ROLLOUT = """
 WITH who AS MATERIALIZED (
@@ -70,7 +72,7 @@ WHERE coalesce(r.completed_at, :last) >= :first AND r.created_at <= :last AND NO
 GROUP BY r.tenant, r.rollout_id ORDER BY r.created_at LIMIT 20
 """
 
-_OTHER_RUNS = """
+_OTHER_RUNS = f"""
 WITH near AS MATERIALIZED (
   SELECT * FROM runs WHERE started_at <= :last AND coalesce(ended_at, heartbeat_at, started_at) >= :first
   ORDER BY started_at DESC LIMIT 50)
@@ -78,9 +80,10 @@ SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*)
 FROM near CROSS JOIN run_hosts h ON h.run_id = near.run_id
 WHERE h.host IN (SELECT hostname FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id
                  UNION SELECT instance_id FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id)
+  AND {means(":tenant", "NULL")}
   AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.run_id = near.run_id AND l.kind = 'rollout' AND l.ref = :id)
 GROUP BY near.run_id ORDER BY started_at LIMIT 20
-"""
+"""  # noqa: S608 - the text of a function
 
 _ACTIONS = """
 SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,

@@ -19,7 +19,7 @@ from console.collect.api.records import health_rows, policy_row, update_rows
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
-from console.record.read import rollouts, runs
+from console.record.read import rollouts, runs, same_time
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.frames import reading
@@ -427,7 +427,7 @@ def played(path: Path, tenant: str, instance_id: str) -> list[str]:
 
 
 def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_not_this_ones(path: Path) -> None:
-    put_rollout(path, 1, 900, "failed", "failed")
+    own = put_rollout(path, 1, 900, "failed", "failed")
     other, its_id = "https://other.example.com", ident(0, 0xC0)
     with open_store(path) as store:
         store.put_tenant(other, NOW)
@@ -440,6 +440,8 @@ def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_
     bad = {"host": A, "status": "failed", "msg": REASON}
     put_run(path, "failed", 80, results=[bad], status="failed", **theirs)
     assert titles(path) == ["3 instances failed in 2 operations"]
+    assert same_time.beside_run(path, "theirs", NOW - 1000, NOW).others.empty
+    assert same_time.beside_rollout(path, TENANT, own, NOW - 1000, NOW).others.empty
     # Before it was renamed, and by a task of another host, as in a loop.
     put_run(path, "renamed", 95, results=[{**ok, "host": "old"}], hosts=["old"], links=[("instance", its_id, "old")])
     put_run(path, "loop", 94, results=[{**ok, "host": "localhost"}], links=[("instance", its_id, "localhost")])
