@@ -110,9 +110,9 @@ def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, wanted
     for key in ("changed", "diff", "policy_before", "changed_keys", "failed"):
         assert predicted.get(key) == real.get(key), key
     if "raw_body" not in wanted:
-        said = {key: value for key, value in predicted["policy"].items() if value is not None}
-        assert said.items() <= real["policy"].items()
-        assert {key for key in real["policy"] if key not in said} <= {
+        known = {key: value for key, value in predicted["policy"].items() if value is not None}
+        assert known.items() <= real["policy"].items()
+        assert {key for key in real["policy"] if key not in known} <= {
             key for key in real["policy"] if key.endswith(("_source", "_override"))
         }
 

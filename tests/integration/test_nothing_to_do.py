@@ -98,14 +98,14 @@ def test_a_mistyped_exclusion_does_not_include_the_host(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
     """Ansible only warns, and includes the host. A wildcard may match nothing."""
-    said = ("'!agnet-002' names neither a host nor a group (the nearest name is agent-002.ams3.fleet.example)",)
+    hint = ("'!agnet-002' names neither a host nor a group (the nearest name is agent-002.ams3.fleet.example)",)
     asked = {"fleetops_hosts": "fleetops_instances:!agnet-002"}
-    refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, *said)
+    refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, *hint)
     run = play(run_playbook, simulator, "rolling_redeploy", "--limit", "all:!agnet-002")
-    refused(run, simulator, "In --limit all:!agnet-002", *said, rc=(1, 4))
+    refused(run, simulator, "In --limit all:!agnet-002", *hint, rc=(1, 4))
     file = tmp_path / "those"
     file.write_text("localhost\nagent-00*\n!agnet-002\n!old-*\n")
-    refused(play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}"), simulator, *said)
+    refused(play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}"), simulator, *hint)
     file.write_text("localhost\nagent-00*\n!agent-002*\n!old-*\n")
     run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}", "--check")
     assert run.rc == 0 and "agent-001" in run.stdout and "agent-002" not in run.stdout, run.output

@@ -369,8 +369,8 @@ def test_an_uncertain_target_that_was_applied_succeeds_by_the_evidence(sim: Simu
     sim.knobs(outcomes={"agent-001": "uncertain_applied"})
     result = run_task(sim).result
     assert not result.get("failed"), result
-    (told,) = result["reconciled"]
-    assert (told["instance_id"], told["verdict"]) == (sim.instance("agent-001")["id"], "succeeded")
+    (decision,) = result["reconciled"]
+    assert (decision["instance_id"], decision["verdict"]) == (sim.instance("agent-001")["id"], "succeeded")
     assert posts(sim) == ["start_fleet_rollout"]
 
 
@@ -379,7 +379,7 @@ def test_an_uncertain_target_that_was_not_applied_is_a_failure(sim: Simulator) -
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and "of 4 targets, 1 uncertain: agent-001.fra1.fleet.example (" in done.msg
-    assert [told["verdict"] for told in done.result["reconciled"]] == ["not_applied"]
+    assert [decision["verdict"] for decision in done.result["reconciled"]] == ["not_applied"]
     assert posts(sim) == ["start_fleet_rollout"]
 
 

@@ -48,10 +48,10 @@ def refusal(client: FleetClient, name: str = "get_fleet_update_policy", *ids: st
     """The error of a call, which must not contain the key and must be one line."""
     with pytest.raises(ApiError) as caught:
         getattr(client, name)(*ids)
-    told = json.dumps([str(caught.value), repr(caught.value), caught.value.as_dict(), client.trace])
-    told += repr(client.transport.settings) + repr(client)
+    shown = json.dumps([str(caught.value), repr(caught.value), caught.value.as_dict(), client.trace])
+    shown += repr(client.transport.settings) + repr(client)
     for part in (KEY, json.dumps(KEY)[1:-1], KEY[:12]):
-        assert part not in told
+        assert part not in shown
     assert "\n" not in str(caught.value)
     return caught.value
 

@@ -180,11 +180,11 @@ def test_a_web_page_or_a_redirect_instead_of_the_api_says_that_the_path_may_be_w
         first = server.answer
 
         def answer(method: str, path: str, headers: Any) -> Any:
-            said = first(method, path, headers)
+            reply = first(method, path, headers)
             if path.endswith("/updates/policy"):
                 server.says(**{"body": {}, **probe})
                 return server.answer(method, path, headers)
-            return said
+            return reply
 
         server.answer = answer
         assert failure(client_for(server.url), "get_available_updates", ONE).kind == "wrong_path"

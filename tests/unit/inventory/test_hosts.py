@@ -93,10 +93,10 @@ def test_group_names_are_sanitised_as_ansible_does(value: str) -> None:
 
 
 def test_variables_and_groups_follow_the_requested_options() -> None:
-    told = Instance(
+    instance = Instance(
         ID, "web-1", "succeeded", "failed", "sha256:0123456789abcdef", "r1", "t", True, "1", "2", "degraded", False
     )
-    hosts, _dummy = hosts_of([told], {ID: Given("web", {"owner": "lab"}, ID)}, by_id=False)
+    hosts, _dummy = hosts_of([instance], {ID: Given("web", {"owner": "lab"}, ID)}, by_id=False)
     assert hosts[0].name == "web"
     assert hosts[0].given == {"owner": "lab"}
     assert hosts[0].of_api == {
@@ -114,7 +114,7 @@ def test_variables_and_groups_follow_the_requested_options() -> None:
         "fleetops_last_result_failed": ["web"],
         "fleetops_bundle_0123456789ab": ["web"],
     }
-    enriched, _dummy = hosts_of([told], {}, by_id=True, enriched=["health", "updates"])
+    enriched, _dummy = hosts_of([instance], {}, by_id=True, enriched=["health", "updates"])
     assert enriched[0].name == ID
     assert set(groups_of(enriched)) >= {"fleetops_update_available", "fleetops_health_degraded"}
     assert enriched[0].of_api.items() >= {"fleetops_available_version": "2", "fleetops_gone": False}.items()
