@@ -20,7 +20,7 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
-from console.record.connection import dicts, one
+from console.record.connection import dicts
 from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
@@ -34,7 +34,7 @@ from console.record.read.operation_facts import (
 )
 from console.record.read.rollouts import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, RUN_BY, STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -260,13 +260,12 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
 
 
 def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    [run] = dicts(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
+    sql = f"""
+    SELECT r.*, {RUN_BY} AS who, (SELECT 'AWX job ' || j.job_id FROM run_jobs j WHERE j.run_id = r.run_id
+      AND j.origin <> 'runner' ORDER BY j.job LIMIT 1) AS job FROM runs r WHERE r.run_id = :id
+    """  # noqa: S608 - the text above
+    [run] = dicts(conn, sql, {"id": key.key})
     facts = facts_of_run(conn, run, whole=whole)
-    job = one(
-        conn,
-        "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
-        {"id": key.key},
-    )
     sql = f"SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND {STARTED}"  # noqa: S608
     number = conn.execute(sql, (key.key,)).fetchone()[0]
     row = {
@@ -274,18 +273,11 @@ def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], F
         "ended_at": run["ended_at"] or run["heartbeat_at"],
         "title": facts.name or "a playbook",
         "to_version": version_of(conn, key.key),
-        "who": _who(run, job),
+        "who": ", ".join(filter(None, (run["job"], run["who"]))) or None,
         "controller": run["controller"],
         "rollouts": 0 if facts.adopted else number,
     }
     return row, facts
-
-
-def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
-    if job is None or job["origin"] == "runner":
-        return run["user"]
-    by = job["launched_by"] or run["user"]
-    return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
 
 
 def version_of(conn: Connection, run_id: str) -> str | None:
