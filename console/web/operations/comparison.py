@@ -90,22 +90,19 @@ def _category(category: object, found: Operation) -> Markup | str:
 def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id if both operations have one, otherwise by host.
+    operation if it has one). They are matched by id if both operations have it, otherwise by host.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``.
     """
+    shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
     then, later = (
         side.assign(
-            key=side["instance_id"].where(
-                side["instance_id"].isin(other["instance_id"].dropna())
-                | (side["instance_id"].notna() & side["host"].isin(other["host"][other["instance_id"].notna()])),
-                side["host"],
-            ),
+            key=side["instance_id"].where(side["instance_id"].isin(shared), side["host"]),
             # A redeploy that is still running is neither slower nor faster than a complete one.
             seconds=side["seconds"].where(side["category"] != RUNNING),
             message=side["message"].where(side["message"] != "", None),
         )
-        for side, other in ((before, now), (now, before))
+        for side in (before, now)
     )
     columns = ["key", "host", "instance_id", "category", "seconds", "waited", "message"]
     found = then[columns].merge(later[columns], on="key", how="outer", suffixes=("_before", "_now"))

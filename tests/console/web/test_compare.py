@@ -84,22 +84,10 @@ def two_big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def instances(path: Path, rollout: str) -> pd.DataFrame:
-    found = operation(path, rollout, NOW)
-    assert found is not None
-    return found.instances
-
-
 def side_by_side(path: Path) -> pd.DataFrame:
-    return compared(instances(path, THEN), instances(path, TODAY))
-
-
-def test_two_instances_of_one_name_as_of_two_tenants_are_not_matched(database: Path) -> None:
-    theirs = instances(database, TODAY).assign(instance_id=lambda now: "their " + now["instance_id"])
-    kinds = compared(instances(database, THEN), theirs).groupby("host")["kind"].agg(set).to_dict()
-    assert kinds[host_name(2)] == {"only before", "only now"}
-    # Nobody knows its id.
-    assert kinds[host_name(7)] == {"same"}
+    before, now = (operation(path, rollout, NOW) for rollout in (THEN, TODAY))
+    assert before is not None and now is not None
+    return compared(before.instances, now.instances)
 
 
 def test_each_target_is_matched_and_classified(database: Path) -> None:
