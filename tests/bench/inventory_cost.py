@@ -80,21 +80,21 @@ def compare(fleet: Path, static: Path, environment: dict[str, str], rounds: int)
     """Run both alternately, print the table, and return the ratio of the median wall times."""
     inventory(fleet, environment)
     inventory(static, environment)
-    walls: dict[str, list[float]] = {"fleet": [], "static": []}
+    wall_times: dict[str, list[float]] = {"fleet": [], "static": []}
     cpus: dict[str, list[float]] = {"fleet": [], "static": []}
     for _round in range(rounds):
         for name, source in (("fleet", fleet), ("static", static)):
             wall, cpu, _listing = inventory(source, environment)
-            walls[name].append(wall)
+            wall_times[name].append(wall)
             cpus[name].append(cpu)
     print(f"{'':24}{'wall s':>16}{'CPU s':>16}   median (minimum - maximum)")
-    for name in walls:
-        wall, cpu = walls[name], cpus[name]
+    for name in wall_times:
+        wall, cpu = wall_times[name], cpus[name]
         print(
             f"{name:24}{statistics.median(wall):7.2f} ({min(wall):.2f} - {max(wall):.2f})"
             f"{statistics.median(cpu):9.2f} ({min(cpu):.2f} - {max(cpu):.2f})"
         )
-    ratio = statistics.median(walls["fleet"]) / statistics.median(walls["static"])
+    ratio = statistics.median(wall_times["fleet"]) / statistics.median(wall_times["static"])
     cpu_ratio = statistics.median(cpus["fleet"]) / statistics.median(cpus["static"])
     print(f"fleet / static: wall {ratio:.2f}, CPU {cpu_ratio:.2f} (limit for wall {LIMIT})")
     return ratio
