@@ -122,18 +122,18 @@ def failing_in_runs(
     known = {failing.instance_id or failing.host for failing in of_targets}
     found: list[Failing] = []
     runs: list[tuple[Row, Verdict]] = []
-    whole_left = WHOLE_MOST
+    reads_left = WHOLE_MOST
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
-        if not run["stats_json"] and whole_left <= 0:
+        if not run["stats_json"] and reads_left <= 0:
             # The limit for runs without a report is reached: this run is returned without its instances.
             facts = Facts(RUN, name_of(run["playbook"]), run["status"], bool(run["check_mode"]))
         else:
             facts = facts_of_run(conn, run, whole=False)
-        whole_left -= not has_report(facts)
+        reads_left -= not has_report(facts)
         counted = counts(facts)
         if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
-            if facts.report_cut & PROBLEMS and whole_left > 0:
-                whole_left -= 1
+            if facts.report_cut & PROBLEMS and reads_left > 0:
+                reads_left -= 1
                 facts = facts_of_run(conn, run, whole=True)
             of_hosts = outcomes(facts)
             bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]

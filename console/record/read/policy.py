@@ -22,7 +22,7 @@ from console.record.read.operation_facts import name_of
 from console.record.read.sql import RUN_BY
 from console.text.json_values import listed, mapping, names, parsed
 
-_ROLLOUTS_LOOKED_AT = 5000
+_ROLLOUTS_MOST = 5000
 
 
 @query
@@ -106,9 +106,8 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[st
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """A change of a tenant's policy. seen_at: when it was first read. not_before_at: when the policy was last read
-    before that. before: the previous policy. changed: as returned by _differences.
-    """
+    """A change of a tenant's policy. seen_at: when the new policy was first read. not_before_at: when the previous one
+    was first read. before: the previous policy. changed: as returned by _differences."""
 
     tenant: str
     seen_at: float
@@ -168,7 +167,7 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
         conn,
         "SELECT rollout_id, scope, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
         " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
-        {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
+        {"t": tenant, "most": _ROLLOUTS_MOST},
     )
     found = []
     for rollout in rollouts if seen else ():

@@ -50,10 +50,10 @@ SUCCEEDED_LATER = """EXISTS (
   SELECT 1 FROM runs later INDEXED BY runs_started
   WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
   AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
-"""Whether a later run of the same playbook than ``r`` was successful."""
+"""Whether the same playbook was run successfully after the run ``r``, in the same mode (check mode or not)."""
 
 # The margins allow for the difference between the clocks of the control node and the server, and for the time between
-# a killed run's last event and its end. A fleet rollout that began before the task was started by someone else, and the
+# a killed run's last event and its end. A fleet rollout that is older than the task belongs to someone else, and the
 # task only follows it.
 SENT = """
 flights AS MATERIALIZED (
