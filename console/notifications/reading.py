@@ -215,7 +215,7 @@ def _policy(conn: Connection, since: float) -> list[Fact]:
 
 def _window(conn: Connection, since: float) -> list[Fact]:
     found = []
-    for fleet in freshness(conn).looks:
+    for fleet in freshness(conn).tenants:
         for row in outside_window(conn, fleet.tenant).to_dict("records"):
             if row["created_at"] < since:
                 continue

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection to SQLite that takes every text that Python has: of run logs, answers, addresses and command lines."""
+"""An SQLite connection that accepts any Python string, whether from run logs, responses, URLs or command lines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 
 from console.record.rows import storable
 
-# A list among the parameters becomes JSON, for json_each.
+# A list parameter is passed as JSON, for json_each.
 sqlite3.register_adapter(list, json.dumps)
 sqlite3.register_adapter(tuple, json.dumps)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that stores, and looks for, half of a surrogate pair as ``?``.
+    """A connection that replaces lone surrogates with ``?``, both in stored values and in search terms.
 
-    JSON can carry such a half (an emoji that was cut in two), and Python has one for each byte of an argument or a file
-    name that is not UTF-8. SQLite can store none.
+    JSON can contain a lone surrogate (an emoji that was cut in two), and Python uses one for each byte of an argument
+    or file name that is not UTF-8. SQLite cannot store them.
     """
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -33,8 +33,8 @@ class Connection(sqlite3.Connection):
             return super().execute(sql, _storable(parameters))
 
     def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
-        """As in sqlite3. With such a text among the rows, the rows before it are written twice: the statement must
-        have the same effect then."""
+        """As in sqlite3. If a row contains a lone surrogate, the rows before it are written twice, so the statement
+        must be idempotent."""
         rows = list(parameters)
         try:
             return super().executemany(sql, rows)
@@ -43,14 +43,16 @@ class Connection(sqlite3.Connection):
 
 
 def dicts(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """All rows that a SELECT finds, one dictionary each."""
+    """All rows of a SELECT, each as a dictionary."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def one(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> dict[str, Any] | None:
-    """The first row, None without one."""
+def first_row(
+    conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()
+) -> dict[str, Any] | None:
+    """The first row, or None if there is none."""
     return next(iter(dicts(conn, sql, params)), None)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""POSIX locks on files: whether another process holds one, and those of duties that only one process may have."""
+"""POSIX file locks: whether another process holds one, and locks for duties that only one process may perform."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FOLLOWER, NOTIFIER = "follower", "notify"
 
 
 def is_locked(file: BinaryIO) -> bool:
-    """Whether another process holds a POSIX lock on an open file.
+    """Whether another process holds a POSIX lock on an open file. The calling process's own locks do not count.
 
-    Asks with F_GETLK and takes no lock itself: a lock taken to probe would make a run that is just starting believe
-    that its own spool is in use. The asking process's own locks do not show.
+    Uses F_GETLK and takes no lock itself: a lock taken as a test would make a run that is just starting believe that
+    its own spool is in use.
     """
     if sys.platform.startswith("linux"):
         layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -34,16 +34,16 @@ def is_locked(file: BinaryIO) -> bool:
     with suppress(OSError):
         answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
         return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
-    # The file system has no locks, so no run can hold one.
+    # The file system does not support locks, so no run can hold one.
     return False
 
 
 @contextmanager
 def only_one(database: Path, duty: str) -> Iterator[bool]:
-    """Hold the lock of a duty of ``database``, FOLLOWER or NOTIFIER; gives False, without the lock, if another process
-    has it.
+    """Hold the lock for a duty (FOLLOWER or NOTIFIER) of ``database``. Yields False, without the lock, if another
+    process holds it.
 
-    The kernel gives the lock back when the process ends, however it ends. Raises DatabaseProblem.
+    The kernel releases the lock when the process ends, however it ends. Raises DatabaseProblem.
     """
     with ExitStack() as opened:
         try:
@@ -55,13 +55,13 @@ def only_one(database: Path, duty: str) -> Iterator[bool]:
             is_alone = False
         except OSError as error:
             raise DatabaseProblem(
-                f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
+                f"The lock file next to {database} cannot be opened: {error.strerror}; check the mode of its folder."
             ) from error
         yield is_alone
 
 
 def has_follower(database: Path) -> bool | None:
-    """Whether another process is the follower of ``database``; None where this account may not ask."""
+    """Whether another process is the follower of ``database``; None if this account may not read the lock file."""
     try:
         with _lock_file(database, FOLLOWER).open("rb") as file:
             return is_locked(file)
@@ -72,6 +72,6 @@ def has_follower(database: Path) -> bool | None:
 
 
 def _lock_file(database: Path, duty: str) -> Path:
-    # Not the database itself: closing another descriptor of it would release SQLite's own locks.
+    # The database itself is not locked: closing another descriptor of it would release SQLite's own locks.
     file = database.resolve()
     return file.with_name(f"{file.name}-{duty}")

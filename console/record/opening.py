@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening the console's database, for reading and for writing, and what is said when that fails.
+"""Opening the console's database for reading and for writing, and the messages for when that fails.
 
-The database is an SQLite file in WAL mode. Whatever SQLite or the file system refuses becomes a DatabaseProblem, one
-sentence for people. This module does not import pandas.
+The database is an SQLite file in WAL mode. Every error of SQLite or the file system becomes a DatabaseProblem with a
+message for the user. This module does not import pandas.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ QUERY_SECONDS = 10.0
 
 
 class DatabaseProblem(Exception):
-    """The database cannot be used. The message is one sentence for people: what is wrong, and what to do."""
+    """The database cannot be used. The message says what is wrong and what to do."""
 
 
 class NoDatabase(DatabaseProblem):
-    """The database does not exist yet or is empty: nothing was ever synced."""
+    """The database does not exist yet or is empty: nothing has been synced."""
 
 
-# What SQLite's message contains, and the sentence for it. The first that matches counts.
-_SENTENCES = (
+# Parts of SQLite's messages, and the console's message for each. The first match is used.
+_MESSAGES = (
     (
         ("locked", "busy"),
-        "The database {file} has been locked by another program for {seconds:g} s; try again when it is done.",
+        "The database {file} has been locked by another program for {seconds:g} s; try again when it has finished.",
     ),
     (
         ("interrupted",),
@@ -58,40 +58,40 @@ _SENTENCES = (
     ),
     (
         ("not a database", "malformed", "corrupt"),
-        "The file {file} is damaged or not a SQLite database ({said}), or {name}-wal and {name}-shm beside it"
-        " are left from another file. Without a backup, move all three away and sync again. To put a backup in their"
-        " place, which keeps them aside, run: {command} restore BACKUP --db {quoted}",
+        "The file {file} is damaged or not an SQLite database ({reason}), or {name}-wal and {name}-shm next to it"
+        " belong to another file. If you have no backup, move all three away and sync again. To replace them with a"
+        " backup, which keeps them under other names, run: {command} restore BACKUP --db {quoted}",
     ),
     (
         ("readonly", "unable to open"),
-        "The database {file} cannot be {action} ({said}); check the owner and the mode of the file and of its folder.",
+        "The database {file} cannot be {action} ({reason}); check the owner and mode of the file and of its folder.",
     ),
-    (("full",), "The database {file} cannot grow ({said}); free some space and sync again."),
+    (("full",), "The database {file} cannot grow ({reason}); free some space and sync again."),
     (
         ("locking protocol", "disk I/O"),
-        "The database {file} cannot be {action} ({said}). It must be on a local disk: SQLite's log does not work on a"
-        " network file system.",
+        "The database {file} cannot be {action} ({reason}). It must be on a local disk: SQLite's write-ahead log does"
+        " not work on a network file system.",
     ),
-    (("",), "The database {file} cannot be {action}: {said}."),
+    (("",), "The database {file} cannot be {action}: {reason}."),
 )
 
 
 @contextmanager
 def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
-    """Turn what SQLite and the file system say into a DatabaseProblem.
+    """Turn errors of SQLite and the file system into a DatabaseProblem.
 
-    ``seconds``: how long a lock is waited for. ``action``: what was tried, read or written.
+    ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
     """
     try:
         yield
     except sqlite3.Error as error:
-        said = str(error)
+        reason = str(error)
         raise DatabaseProblem(
-            _sentence_about(said).format(
+            next(text for parts, text in _MESSAGES if any(part in reason for part in parts)).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
-                said=said,
+                reason=reason,
                 seconds=seconds,
                 action=action,
                 limit=QUERY_SECONDS,
@@ -102,23 +102,19 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
 
 
-def _sentence_about(said: str) -> str:
-    return next(text for parts, text in _SENTENCES if any(part in said for part in parts))
-
-
 # Versions
 
 
 class _Version(Enum):
-    EMPTY = "has no table"
-    FOREIGN = "is of another program"
+    EMPTY = "has no tables"
+    FOREIGN = "belongs to another program"
     OLDER = "lacks migrations"
     CURRENT = "has all migrations"
     NEWER = "has migrations that this console does not know"
 
 
 def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
-    """The version of a database, and the name of its newest migration ('' without one)."""
+    """The version of a database, and the name of its newest migration ('' if none is applied)."""
     tables = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     table, applied = migrations.migrations_table, []
     if table in tables:
@@ -136,23 +132,23 @@ def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
 def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> None:
     if version is _Version.FOREIGN:
         raise DatabaseProblem(
-            f"{file} is not the console's database but one of another program;"
-            " name the console's file with --db or FLEETOPS_CONSOLE_DB."
+            f"{file} is the database of another program, not the console's;"
+            " specify the console's file with --db or FLEETOPS_CONSOLE_DB."
         )
     if version is _Version.NEWER:
         raise DatabaseProblem(
             f"The database {file} was written by a newer version of the console ({newest});"
-            " update this one, or name another database with --db or FLEETOPS_CONSOLE_DB."
+            " update this console, or specify another database with --db or FLEETOPS_CONSOLE_DB."
         )
 
 
 def refuse_other_files(file: Path) -> None:
-    """Raise DatabaseProblem for a folder, a device or a pipe: it is no database, and its mode and name are left."""
+    """Raise DatabaseProblem for anything but a regular file, so that its mode and name are never changed."""
     if file.is_dir():
-        raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
+        raise DatabaseProblem(f"{file} is a folder, not a database file; specify a file in it.")
     if file.exists() and not file.is_file():
         raise DatabaseProblem(
-            f"{file} is a device, a pipe or a socket, not a database; name a file with --db or FLEETOPS_CONSOLE_DB."
+            f"{file} is a device, a pipe or a socket, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB."
         )
 
 
@@ -161,14 +157,13 @@ def refuse_other_files(file: Path) -> None:
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator[Connection]:
-    """Open a database of this version, as it is now; nothing is written. Raises DatabaseProblem, also for errors in the
-    block."""
+    """Open a database of this version read-only. Raises DatabaseProblem, also for errors in the block."""
     with sentences(file, READ_TIMEOUT, "read"):
         if not file.exists():
-            raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
+            raise NoDatabase(f"There is no database at {file} yet. Create one with: {COMMAND} sync")
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
-            # All reads of the block see the same state.
+            # All reads in the block see the same state.
             conn.execute("BEGIN")
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)
@@ -176,8 +171,8 @@ def open_to_read(file: Path) -> Iterator[Connection]:
                 raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
             if version is _Version.OLDER:
                 raise DatabaseProblem(
-                    f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
-                    f" as it is) with: {COMMAND} migrate --db FILE"
+                    f"The database {file} was written by an older version of the console. Update it (or a copy of it,"
+                    f" to keep the original unchanged) with: {COMMAND} migrate --db FILE"
                 )
             yield conn
 
@@ -192,8 +187,8 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
         no_rights = "readonly" in str(error) or "unable to open" in str(error)
         if not no_rights or (log.exists() and log.stat().st_size):
             raise
-        # A WAL database needs its -shm file, which cannot be created in a folder that this account may not write.
-        # Without a log nobody writes and nothing is pending, so the database file alone is complete.
+        # A WAL database needs its -shm file, which cannot be created in a folder that this account cannot write to.
+        # Without a log, no process is writing and nothing is pending, so the database file is complete by itself.
         return _connect(file, "immutable=1", seconds)
 
 
@@ -216,12 +211,12 @@ def _connect(file: Path, mode: str, seconds: float) -> Connection:
 
 
 def is_current(file: Path) -> bool:
-    """Whether ``file`` is a console's database of this version. Writes nothing and raises nothing."""
+    """Whether ``file`` is a console database of this version. Writes nothing and raises nothing."""
     return _inspected(file, lambda conn: _version(conn)[0]) is _Version.CURRENT
 
 
 def is_copy(file: Path) -> bool:
-    """Whether ``file`` is a copy of a console's database for review. Writes nothing and raises nothing."""
+    """Whether ``file`` is a copy of a console database for review. Writes nothing and raises nothing."""
     return _inspected(file, copied_at) is not None
 
 
@@ -232,7 +227,7 @@ def is_of_the_console(conn: sqlite3.Connection) -> bool:
 
 def copied_at(conn: sqlite3.Connection) -> float | None:
     """When a database was made as a copy for review (epoch seconds, UTC), None if it is not one."""
-    # The first versions have no table for it.
+    # Databases of the first versions have no such table.
     if not conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
         return None
     at: float | None = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
@@ -240,7 +235,7 @@ def copied_at(conn: sqlite3.Connection) -> float | None:
 
 
 def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None:
-    """What ``query`` returns for a console's database; None for another file, or if it cannot be read."""
+    """What ``query`` returns for a console database; None for any other file, or if it cannot be read."""
     with suppress(sqlite3.Error, OSError), closing(connect_to_read(file)) as conn:
         return query(conn) if is_of_the_console(conn) else None
     return None
@@ -259,20 +254,22 @@ def open_to_write(
 ) -> tuple[sqlite3.Connection, Path]:
     """Open the database and migrate it as needed; returns the connection and the file.
 
-    ``create``: create the file (0600) if it is missing; ``make_folder``: its folder, too (0700). ``into_copy``: accept
-    a copy for review. Raises DatabaseProblem when the file or its folder is missing, or the file is not a database, of
-    another program, of a newer console, read-only, damaged, or locked for longer than ``busy_timeout`` seconds.
+    ``create``: create the file (0600) if it is missing. ``make_folder``: also create its folder (0700).
+    ``into_copy``: accept a copy for review.
+
+    Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
+    program or a newer console, is read-only or damaged, or stays locked for ``busy_timeout`` seconds.
     """
     file = Path(path).expanduser()
     with sentences(file, busy_timeout):
         if not create and not file.exists():
-            raise DatabaseProblem(f"There is no database at {file}; name it with --db or FLEETOPS_CONSOLE_DB.")
+            raise DatabaseProblem(f"There is no database at {file}; specify one with --db or FLEETOPS_CONSOLE_DB.")
         if make_folder:
             make_private_folder(file.parent)
         if not file.parent.is_dir():
             raise DatabaseProblem(
                 f"The folder {file.parent} of the console's database does not exist;"
-                " create it, or name another database."
+                " create it, or specify another database."
             )
         refuse_other_files(file)
         _create_private(file)
@@ -280,7 +277,7 @@ def open_to_write(
         try:
             if not into_copy:
                 _refuse_copy(conn, file)
-            # Not before: a copy that is refused stays as it is, its mode too.
+            # After the check: a copy that is refused is left unchanged, including its mode.
             only_for_the_owner(file)
             _prepare(conn, file, busy_timeout)
         except BaseException:
@@ -291,7 +288,7 @@ def open_to_write(
 
 @contextmanager
 def immediate(conn: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, begun with BEGIN IMMEDIATE: syncs at the same time wait for each other, none fails half-way."""
+    """A BEGIN IMMEDIATE transaction, so that concurrent syncs wait for each other instead of failing halfway."""
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -308,8 +305,8 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
     if at is not None:
         moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
         raise DatabaseProblem(
-            f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
-            " To continue with it as a database of its own, run:"
+            f"The database {file} is a copy for review, made on {moment} UTC, and is not written to."
+            " To use it as an independent database from now on, run:"
             f" {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
         )
 
@@ -323,32 +320,32 @@ def _create_private(file: Path) -> None:
 def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     conn.execute("PRAGMA synchronous=NORMAL")
     conn.execute("PRAGMA journal_size_limit=67108864")
-    # 64 MB: the new events of an audit touch pages all over its counts and indexes, which the default of 2 MB would
-    # read again and again.
+    # 64 MB: new audit events touch pages all over the counts and indexes; with the default cache of 2 MB, SQLite would
+    # read these pages again and again.
     conn.execute("PRAGMA cache_size=-65536")
     if _is_older(conn, file) or conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):
             # Another process may have migrated while this one waited.
             _is_older(conn, file)
-            # Without the plugins that are installed for sqlite-utils.
+            # Without any plugins that are installed for sqlite-utils.
             migrations.apply(Database(conn, execute_plugins=False))
-            # Consoles up to 0.2.0 recognise a newer database by it.
+            # Consoles up to 0.2.0 use it to recognise a newer database.
             conn.execute(f"PRAGMA user_version={len(known_names())}")
-    # A file or folder that is read-only shows only when a write begins.
+    # SQLite reports a read-only file or folder only when a write begins.
     with immediate(conn):
         pass
 
 
 def _is_older(conn: sqlite3.Connection, file: Path) -> bool:
-    """Whether migrations are pending. Raises DatabaseProblem for a newer database or one of another program."""
+    """Whether migrations are pending. Raises DatabaseProblem for a database of a newer console or another program."""
     version, newest = _version(conn)
     _refuse_foreign_and_newer(version, newest, file)
     return version is not _Version.CURRENT
 
 
 def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:
-    # SQLite does not wait for a lock here, whatever the busy timeout is.
+    # SQLite does not wait for a lock here, whatever the busy timeout.
     deadline = time.monotonic() + busy_timeout
     while True:
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and folders of the console that no other account may read, whatever the umask is."""
+"""Files and folders of the console that no other account may read, whatever the umask."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ _OTHERS = stat.S_IRWXO
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it that are missing, each 0700. Raises OSError."""
+    """Create ``folder`` and its missing parents, each with mode 0700. Raises OSError."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
-        # Another process may make it at the same moment.
+        # Another process may create it at the same moment.
         with suppress(FileExistsError):
             place.mkdir(mode=0o700)
 
 
 def only_for_the_owner(database: Path) -> None:
-    """Make an existing database, and SQLite's files beside it, 0600 if every account may open one of them.
+    """Set the mode of a database, and of each of SQLite's files next to it, to 0600 if every account has access to it.
 
-    What a group was given stays. A warning says what was changed, or that it could not be.
+    Access of only a group is left unchanged. A warning says what was changed or could not be changed.
     """
-    file = database.resolve()
-    open_to_all = [one for one in database_files(file) if _mode(one) & _OTHERS]
+    open_to_all = [file for file in database_files(database.resolve()) if _mode(file) & _OTHERS]
     if not open_to_all:
         return
-    modes = ", ".join(f"{one.name} {_mode(one):04o}" for one in open_to_all)
+    modes = ", ".join(f"{file.name} {_mode(file):04o}" for file in open_to_all)
     try:
-        for one in open_to_all:
-            one.chmod(0o600)
+        for file in open_to_all:
+            file.chmod(0o600)
     except OSError as error:
         _LOG.warning(
-            "note: every account of this machine may open the database %s (%s), and its mode cannot be changed (%s):"
+            "note: every account on this machine can open the database %s (%s), and its mode cannot be changed (%s);"
             " its owner should run chmod 600 on it.",
             database,
             modes,
@@ -49,14 +48,14 @@ def only_for_the_owner(database: Path) -> None:
         )
     else:
         _LOG.warning(
-            "note: every account of this machine could open the database %s (%s); its mode is 0600 now.",
+            "note: every account on this machine could open the database %s (%s); its mode is now 0600.",
             database,
             modes,
         )
 
 
 def rename_to_new(file: Path, target: Path) -> None:
-    """Rename a file, but never to the name of a file that exists. Raises FileExistsError and other OSErrors."""
+    """Rename a file without ever replacing an existing one. Raises FileExistsError and other OSErrors."""
     try:
         os.link(file, target)
     except FileExistsError:
@@ -71,13 +70,13 @@ def rename_to_new(file: Path, target: Path) -> None:
 
 
 def database_files(file: Path) -> list[Path]:
-    """A database and the files that SQLite keeps beside it, those that exist."""
-    return [one for one in (file, *beside(file)) if os.path.lexists(one)]
+    """The existing files of a database: itself and those that SQLite keeps next to it."""
+    return [path for path in (file, *beside(file)) if os.path.lexists(path)]
 
 
 def beside(file: Path) -> list[Path]:
-    """The names of what SQLite keeps beside a database: its write-ahead log, the index of that, and its journal."""
-    return [file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal")]
+    """The paths of SQLite's files next to a database: the write-ahead log, its index, and the rollback journal."""
+    return [file.with_name(file.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 
 def _mode(file: Path) -> int:

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long the details of the record are kept, and which rows are older than that. Pure: rules as data.
+"""How long details in the database are kept, and which rows are older than that. Pure: rules as data.
 
-Only details are removed: task results, raw audit events, single health checks, old actions and versions. Runs with
-their recaps, plans, gates and reports, rollouts with their targets, and the audit's daily counts are kept forever.
+Only details are removed: task results, raw audit events and the API's audit totals, individual health checks, and old
+actions and versions. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily audit
+counts are kept forever.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DAY = 86400.0
-# Kept of each instance whatever their age: sync finds by them where it stopped reading, and pages show the last state.
+# How many rows are kept for each instance regardless of age: sync needs them to find where it stopped reading, and
+# pages show the last state.
 NEWEST_AUDIT = 100
 NEWEST_ACTIONS = 100
 NEWEST_STATE = 1
@@ -22,10 +24,10 @@ NEWEST_STATE = 1
 
 @dataclass(frozen=True)
 class Retention:
-    """Days that details are kept; None keeps them forever.
+    """For how many days details are kept; None keeps them forever.
 
-    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events
-    and the API's own totals. versions: what an instance ran before its newest versions.
+    results: task results of successful runs without failed hosts. failed_results: task results of all other ended runs.
+    audit: raw events and the API's own totals. versions: what an instance ran before its newest versions.
     """
 
     results: int | None = 90
@@ -40,8 +42,8 @@ class Retention:
 class Rule:
     """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
-    ``where``: when they match, as SQL with {0} before the names of the scope's columns. ``floors``: whether the edge of
-    each scope is remembered, so that a later sync does not bring the rows back.
+    ``where``: the condition for a match, as SQL with {0} before the scope's column names. ``floors``: whether the edge
+    of each scope is stored, so that a later sync does not bring the rows back.
     """
 
     what: str
@@ -53,30 +55,31 @@ class Rule:
 
 
 def retired_at(tenant: str, read_at: str) -> str:
-    """As SQL: when it was recorded that a tenant's API is no longer read, NULL if not, or if it was read since.
+    """SQL for when it was recorded that a tenant's API is no longer read; NULL if that was never recorded, or if the
+    API was read since.
 
-    ``tenant``, ``read_at``: expressions of its address and of when it was last read.
+    ``tenant``, ``read_at``: SQL expressions for the tenant's address and for when it was last read.
     """
     return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
       AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
 
 
-# When the record was last brought up to date: when an API that is still read was, by the clock of its server; without
-# one, when anything else was read. What this machine's clock says beyond that is not believed: a clock that is ahead
-# would make everything too old.
+# When the database was last brought up to date: the newest read of an API that is still read, by its server's clock;
+# if there is none, the newest read of any other source. A later time on this machine's clock is not trusted, because
+# with a clock that is ahead, all rows would count as too old.
 _LATEST = f"""coalesce(
   (SELECT max(coalesce(c.last_ts, c.last_ok_at)) FROM ingest_cursors c
    WHERE c.source = 'api' AND {retired_at("c.scope", "c.last_ok_at")} IS NULL),
-  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""  # noqa: S608 - the text above
+  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""  # noqa: S608 - no user input
 BEFORE = f"(min(:now, coalesce({_LATEST}, :now)) - :kept)"
-"""As SQL: the time before which rows may go, by the parameters of a rule."""
+"""SQL for the time before which rows may be removed, with the parameters of a rule."""
 
 _WENT_WELL = "status = 'successful' AND failed + unreachable = 0"
 _RUNS = f"""
 SELECT run_id FROM runs WHERE status <> 'running' AND {{which}}
 AND coalesce(ended_at, heartbeat_at, started_at) < {BEFORE}
-"""  # noqa: S608 - the text above
-# Whole days: the daily counts of a day are made from its raw events, all of them or none.
+"""  # noqa: S608 - no user input
+# Only whole days: a day's counts are computed from all of its raw events or not at all.
 _INSTANCES = f"""
 SELECT tenant, instance_id, CAST(min({BEFORE}, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
   SELECT tenant, instance_id, (
@@ -84,11 +87,11 @@ SELECT tenant, instance_id, CAST(min({BEFORE}, newest) / 86400 AS INTEGER) * 864
     AND e.{{time}} IS NOT NULL ORDER BY e.{{time}} DESC LIMIT 1 OFFSET {{others}}) AS newest
   FROM (SELECT DISTINCT tenant, instance_id FROM {{known}}) AS known)
 WHERE newest IS NOT NULL
-"""  # noqa: S608 - the text above
+"""  # noqa: S608 - no user input
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC), or at the last read if that is
+    """The rows that ``retention`` no longer keeps, as of ``now`` (epoch seconds, UTC) or the last read, whichever is
     earlier."""
     found = []
     for what, days, which in (

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is handed over to be stored: rows keyed by the columns of their tables, and how far a source has been read."""
+"""What is passed to the store: rows keyed by column name, and how far each source has been read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cursor:
     gap_to: float | None = None
 
     def note(self, at: float, problems: Sequence[str]) -> None:
-        """Note how reading the source at ``at`` ended: with these problems, or well if there are none."""
+        """Record the result of reading the source at ``at``: successful if there are no problems."""
         self.last_error = " ".join(problems) or None
         if not problems:
             self.last_ok_at = at
@@ -39,9 +39,9 @@ class Cursor:
 
 @dataclass
 class RunRows:
-    """What some of one run's events say, as rows by table.
+    """The content of some events of one run, as rows by table.
 
-    ``hosts``: Ansible's own recap, present once the run has ended. ``in_flight``: all tasks that run at present.
+    ``hosts``: Ansible's own recap, present once the run has ended. ``in_flight``: all tasks that are running.
     """
 
     run: Row
@@ -56,7 +56,7 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read."""
+    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read."""
 
     rollout: Row
     targets: list[Row] | None
@@ -65,9 +65,9 @@ class RolloutRead:
 
 @dataclass
 class InstanceRows:
-    """What was read of one instance, as rows by table; a part that was not read stays empty.
+    """What was read about one instance, as rows by table. Parts that were not read stay empty.
 
-    ``state``: the columns of instance_state that were read.
+    ``state``: only those columns of instance_state that were read.
     """
 
     state: Row | None = None
@@ -77,12 +77,12 @@ class InstanceRows:
 
 
 SENDING, SENT, FAILED, GAVE_UP = "sending", "sent", "failed", "gave up"
-"""What became of a notification. sending: an attempt was begun, and its end was not noted (yet)."""
+"""Outcomes of a notification. sending: an attempt began, and its result has not been recorded (yet)."""
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A row of the table notifications: one fact and one destination. Times are epoch seconds (UTC)."""
+    """A row of the table notifications: one fact for one destination. Times are epoch seconds (UTC)."""
 
     destination: str
     subject: str
@@ -101,9 +101,9 @@ class Notification:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with stable key order, so that equal data is equal text.
+    """Compact JSON text with stable key order, so that equal data gives equal text.
 
-    NaN and the infinities, which JSON lacks and SQLite cannot read, become their names as text.
+    NaN and the infinities, which are not valid JSON and which SQLite cannot read, are written as strings.
     """
     form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
     try:

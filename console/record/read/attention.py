@@ -20,7 +20,7 @@ from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
 from console.record.read.sql import GOES_ON, RETIRED, operation_of
-from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
+from console.record.read.stuck import StuckRules, stuck_targets, waiting_for_window
 from console.text import times
 from console.text.counts import counted
 
@@ -29,7 +29,7 @@ RECENT_SECONDS = 14 * 86400.0
 HOSTS_NAMED = 6
 
 
-# instance_id is that of any instance of the group. It is used only if the group has one instance.
+# instance_id is from any instance of the group; it is used only if the group has one instance.
 _UNHEALTHY = f"""
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
@@ -68,30 +68,28 @@ class Entry(NamedTuple):
 
 @query
 def attention(conn: Connection, now: float) -> pd.DataFrame:
-    """What needs attention, one entry for each cause: what is stuck, uncertain, failed, unhealthy, paused or waiting
-    for the window, runs that ended badly, stale or missing data.
+    """What needs attention, one entry per cause: targets that are stuck; instances that are uncertain, failed or
+    unhealthy; rollouts that are paused or waiting for the window; unsuccessful runs; stale or missing data.
 
-    Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause: machine text
-    or ''), at (since when), page ('rollout', 'run', 'instance', 'instances' or '': where to act), id (of the page; for
-    'instances' a word of instances.HEALTH_WORDS or HEALTH_OTHER), instances (how many), hosts (the first of their
-    names, a tuple), operations (how many left them so).
+    Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause as reported,
+    or ''), at (since when), page (where to act: 'rollout', 'run', 'instance', 'instances' or ''), id (for the page; for
+    'instances' one of instances.HEALTH_WORDS or HEALTH_OTHER), instances (how many), hosts (a tuple of their first
+    names), operations (how many operations caused it).
 
-    A run that left instances failed has no entry of its own: the entries are of those instances. An instance stays in
-    them until it has recovered, by whatever means: from a failed deploy by a later success, or by having the published
-    version when its versions were read later; from a failed restart by a later restart, or by being healthy in a later
-    check. Whether an instance is unhealthy is decided by its newest health check.
+    A run that left instances failed has no entry of its own, only the entries of those instances. These stay until the
+    instance has recovered (see failing.py). Whether an instance is unhealthy depends on its newest health check.
     """
     fresh = freshness(conn)
     runs_at = fresh.runs_at or now
     rows: list[Entry] = []
     targets = failing_targets(conn, now - RECENT_SECONDS)
     in_runs, bad_runs = failing_in_runs(conn, now - RECENT_SECONDS, targets)
-    rows += _unmoved(conn, fresh, now)
+    rows += _stuck(conn, fresh, now)
     rows += by_cause([*targets, *in_runs])
     rows += _unhealthy(conn)
     rows += [
-        Entry("paused", "A rollout is paused at the server",
-              f"{r['queued']:,} of its {r['total']:,} targets wait. Resume it, or cancel it; until then other"
+        Entry("paused", "A rollout is paused on the server",
+              f"{r['queued']:,} of its {r['total']:,} targets are waiting. Resume or cancel it; until then, other"
               " rollouts are refused.", r["created_at"], "rollout", r["ref"], operations=1)
         for r in dicts(conn, _PAUSED)
     ]  # fmt: skip
@@ -112,16 +110,16 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:
-    """Instances in trouble, one entry for each status and cause: uncertain ones first, then the most instances."""
+    """Failed and uncertain instances, one entry per status and cause; uncertain first, then by number of instances."""
     groups: dict[tuple[str, str], list[Failing]] = {}
-    for one_of in failing:
-        groups.setdefault((one_of.status, one_of.cause), []).append(one_of)
+    for instance in failing:
+        groups.setdefault((instance.status, instance.cause), []).append(instance)
     found = []
     for (status, _cause), alike in groups.items():
-        hosts = sorted({one_of.instance_id or one_of.host: one_of.host for one_of in alike}.values())
-        counted = Counter((one_of.kind, one_of.key) for one_of in alike)
-        # The operation with the most of these instances, the newest of those with equally many.
-        newest = {(one_of.kind, one_of.key): one_of.at or 0.0 for one_of in alike}
+        hosts = sorted({instance.instance_id or instance.host: instance.host for instance in alike}.values())
+        counted = Counter((instance.kind, instance.key) for instance in alike)
+        # The operation with the most of these instances; if several have equally many, the newest of them.
+        newest = {(instance.kind, instance.key): instance.at or 0.0 for instance in alike}
         page, key = max(counted, key=lambda operation: (counted[operation], newest[operation], operation))
         if len(hosts) == 1 and alike[0].instance_id:
             page, key = "instance", alike[0].instance_id
@@ -130,8 +128,8 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
             title = f"{hosts[0]} {'is uncertain' if status == 'uncertain' else status}"
         else:
             title = f"{len(hosts):,} instances {'are uncertain' if status == 'uncertain' else status}"
-        detail = max(alike, key=lambda one_of: one_of.at or 0.0).message[:300]
-        since = min((one_of.at for one_of in alike if one_of.at is not None), default=None)
+        detail = max(alike, key=lambda instance: instance.at or 0.0).message[:300]
+        since = min((instance.at for instance in alike if instance.at is not None), default=None)
         found.append(
             Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))
         )
@@ -144,8 +142,8 @@ def _unhealthy(conn: Connection) -> list[Entry]:
     for r in dicts(conn, _UNHEALTHY):
         word = r["health"] if r["health"] in HEALTH_WORDS else HEALTH_OTHER
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", word)
-        said = r["health"].replace("_", " ")
-        title = f"{r['first_host']} is {said}" if r["n"] == 1 else f"{r['n']:,} instances are {said}"
+        health = r["health"].replace("_", " ")
+        title = f"{r['first_host']} is {health}" if r["n"] == 1 else f"{r['n']:,} instances are {health}"
         hosts = tuple(sorted(json.loads(r["hosts"]))[:HOSTS_NAMED])
         found.append(Entry(r["health"], title, r["trouble"], r["at"], *where, r["n"], hosts))
     return found
@@ -156,16 +154,16 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
     found: list[Entry] = []
     stale = fresh.stale(now)
     # At most two entries: one for the tenants with open work, and one for those without.
-    for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
-        if looks:
-            whose = f"{looks[0].tenant}: the" if len(fresh.looks) > 1 else "The"
-            title = f"{whose} API was last read {times.rounded(now - (looks[0].at or 0))} ago"
-            others = len(looks) - 1
-            also = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
-            found.append(Entry("unknown", title, also if others else "", looks[0].at))
+    for tenants in ([t for t in stale if t.open_work], [t for t in stale if not t.open_work]):
+        if tenants:
+            whose = f"{tenants[0].tenant}: the" if len(fresh.tenants) > 1 else "The"
+            title = f"{whose} API was last read {times.rounded(now - (tenants[0].at or 0))} ago"
+            others = len(tenants) - 1
+            also = f"{others:,} more tenant{'s have' if others > 1 else ' has'} not been read recently either."
+            found.append(Entry("unknown", title, also if others else "", tenants[0].at))
     if fresh.runs_stale(now):
-        title = f"Run logs were not read for {times.rounded(now - (fresh.runs_at or 0))}"
-        detail = "A run has not ended, as far as is known." if fresh.running else ""
+        title = f"Run logs have not been read for {times.rounded(now - (fresh.runs_at or 0))}"
+        detail = "As far as is known, a run is still in progress." if fresh.running else ""
         found.append(Entry("unknown", title, detail, fresh.runs_at))
     # The errors come after the stale tenants, because a page may show only the first entries of a kind.
     return found + [Entry("error", "The last sync could not read everything", error, newest) for error in fresh.errors]
@@ -175,21 +173,21 @@ def _gaps(conn: Connection) -> list[Entry]:
     found = []
     for r in dicts(conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5"):
         title = "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing"
-        why = f"Between two syncs there were more than could be read: {r['scope']}"
+        why = f"More were recorded between two syncs than could be read: {r['scope']}"
         found.append(Entry("unknown", title, why, r["gap_from"]))
     return found
 
 
-def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
-    """What is stuck, one entry for each rollout and rule of StuckRules."""
+def _stuck(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
+    """The targets that are stuck, one entry per rollout and rule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in unmoved(conn, fresh, now, StuckRules()):
+    for row in stuck_targets(conn, fresh, now, StuckRules()):
         entry = found.setdefault((row["rollout_id"], row["rule"]), {**row, "n": 0})
         entry["n"] += row["targets"]
-    said = {"in progress": "in progress for", "queued": "due and not started for"}
+    states = {"in progress": "in progress for", "queued": "due but not started for"}
     entries = []
     for (rollout_id, rule), e in found.items():
-        title = _counted(e["host"], e["n"], f"{said[rule]} {times.rounded(e['for_s'] or 0)}")
+        title = _counted(e["host"], e["n"], f"{states[rule]} {times.rounded(e['for_s'] or 0)}")
         why = f"It may be stuck. {e['why']}"
         entries.append(Entry("stuck", title, why, e["since_at"], "rollout", rollout_id, e["n"], (e["host"],)))
     return entries

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runtime audit: how much of the API's log the database holds, its counts over time, and the events behind a count.
+"""Runtime audit: how much of the API's log is in the database, event counts over time, and the events behind a count.
 
-Days are counted in audit_fleet_daily (the fleet) and audit_daily (one instance), and stay when the raw events are
-pruned. Hours are counted from the raw events, of the newest HOURLY_DAYS days at most.
+Counts by day are in audit_fleet_daily (the fleet) and audit_daily (one instance), and are kept when the raw events are
+pruned. Counts by hour are computed from the raw events, for at most the newest HOURLY_DAYS days.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Grain = Literal["day", "hour"]
 AUDIT_DIMENSIONS = ("source", "tool_name", "role", "server_slug")
 HOUR, DAY = 3600, 86400
 HOURLY_DAYS = 7
-"""Days, up to now, whose hours are counted."""
+"""For how many days up to now events are counted by hour."""
 
 
 @dataclass(frozen=True)
 class AuditSpan:
-    """What is counted: by ``day`` or ``hour`` (UTC), from the bucket ``since`` on ('' for all), of one instance or ''.
+    """What is counted. grain: by day or hour (UTC). since: the first bucket, '' for all. instance_id: '' for all.
 
-    Buckets are 'YYYY-MM-DD' and 'YYYY-MM-DDTHH'. Events without a time are in no hour, and in no day that is named.
+    Buckets are 'YYYY-MM-DD' and 'YYYY-MM-DDTHH'. Events without a time are in the day '' and not in any hour.
     """
 
     grain: Grain = "day"
@@ -44,7 +44,7 @@ class AuditSpan:
 
 @dataclass(frozen=True)
 class AuditCell:
-    """Which of a span's events are listed: those with this word of a dimension, outcome and bucket; None for any."""
+    """Which events of a span are listed. value: of the dimension ``by``. value, outcome, bucket: None for any."""
 
     span: AuditSpan
     by: str = "source"
@@ -54,10 +54,8 @@ class AuditCell:
 
 
 def span_of(days: int, grain: Grain, now: float, instance_id: str = "") -> AuditSpan:
-    """The newest ``days`` days up to ``now``, the present one included; 0 for all.
-
-    By hour: so many times 24 hours, of HOURLY_DAYS days at most.
-    """
+    """The newest ``days`` days up to and including the current one; 0 for all. By hour: ``days`` times 24 hours, for at
+    most HOURLY_DAYS days."""
     if grain == "hour":
         hours = min(days or HOURLY_DAYS, HOURLY_DAYS) * 24
         return AuditSpan(grain, _bucket("hour", now - (hours - 1) * HOUR), instance_id)
@@ -68,7 +66,7 @@ def _bucket(grain: Grain, at: float) -> str:
     return time.strftime("%Y-%m-%d" if grain == "day" else "%Y-%m-%dT%H", time.gmtime(at))
 
 
-# From what is there and not from all instances, most of which may have no audit.
+# Not from all instances, because most of them may have no audit events.
 _COVERED = """
 FROM audit_held k
 LEFT JOIN ingest_cursors c ON c.source = 'audit' AND c.scope = k.tenant || '|' || k.instance_id
@@ -78,11 +76,11 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 
 @query
 def audit_totals(conn: Connection) -> dict[str, int]:
-    """Sums over the instances that have events or figures of the API: instances (how many), the API's own figures
-    total, success, error and denied, held and gaps.
+    """Sums over the instances that have stored events or totals from the API: instances (how many), the API's totals
+    (total, success, error and denied), held and gaps.
 
-    held: how many of the total are held, none of an instance more than its total, so that what the API has no longer
-    fills no gap of another. gaps: instances with a hole in what is held.
+    held: how many events are stored, counting for each instance at most its total, so that stored events that the API
+    no longer has do not hide missing events of other instances. gaps: how many instances have a gap in their events.
     """
     [row] = dicts(
         conn,
@@ -97,10 +95,10 @@ def audit_totals(conn: Connection) -> dict[str, int]:
 
 @query
 def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of the instances, those with gaps and those held least first; and how many there are.
+    """One page of the instances, those with gaps first, then by the stored share of events; and how many there are.
 
-    Columns: host, instance_id, ours (events held), the figures of the API total, success, error, denied at taken_at,
-    gap_from and gap_to (between these times more happened than could be read). Unknown figures are empty.
+    Columns: host, instance_id, ours (how many events are stored), the API's total, success, error and denied as of
+    taken_at, gap_from and gap_to (between which there were more events than could be read). Unknown values are empty.
     """
     columns = """
     SELECT coalesce((SELECT hostname FROM instances i WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
@@ -117,7 +115,7 @@ def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> On
 
 @query
 def audit_instances(conn: Connection, most: int = 5000) -> pd.DataFrame:
-    """The instances with events, by name: instance_id, host."""
+    """The instances with stored events, sorted by name: instance_id, host."""
     return as_frame(
         conn,
         "SELECT h.instance_id, coalesce(i.hostname, h.instance_id) AS host FROM audit_held h"
@@ -129,14 +127,14 @@ def audit_instances(conn: Connection, most: int = 5000) -> pd.DataFrame:
 
 @query
 def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
-    """Events by bucket, word of the dimension ``by`` and outcome: columns bucket, value, outcome, events.
+    """The number of events by bucket, value of the dimension ``by``, and outcome: bucket, value, outcome, events.
 
-    Days count pruned events too, hours only those that are held. Events without a time are in the bucket ''.
+    Counts by day include pruned events; counts by hour do not. By day, events without a time are in the bucket ''.
     """
     if by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{by!r} is not a dimension of the audit")
     params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id}
-    # S608: `by` is one of the four words above.
+    # S608: `by` is one of AUDIT_DIMENSIONS.
     if span.grain == "hour":
         params["first"] = _begin(span.since)
         found = "audit_events e INDEXED BY audit_events_newest WHERE"
@@ -173,7 +171,7 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
     """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,
-    request_id, id. Events without a time are in no list. Of the fleet only those days are read that the page needs.
+    request_id, id. Events without a time are never listed. For the fleet, only the days on the page are read.
     """
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is not a dimension of the audit")
@@ -196,7 +194,8 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
             WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""
         params |= {"first": chosen[-1].begin, "last": chosen[0].end} if chosen else {"last": first}
         params |= {"skip": skip - before}
-    # The keys first: otherwise SQLite reads the whole row of each event that the index does not rule out.
+    # The keys are selected first, because otherwise SQLite reads the complete row of every event that the index
+    # does not exclude.
     # S608: the texts above and one of the dimensions.
     sql = f"""{EVENT}
         FROM (
@@ -214,7 +213,7 @@ def _wanted(by: str) -> str:
 
 
 class _Part(NamedTuple):
-    """A part of the time of a list: from ``begin`` until before ``end`` (epoch seconds), and its number of events."""
+    """A part of the period of a list, from ``begin`` to before ``end`` (epoch seconds), and its number of events."""
 
     begin: float
     end: float
@@ -222,10 +221,10 @@ class _Part(NamedTuple):
 
 
 def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
-    """The parts of the time from ``first`` to ``last`` that hold events of the cell of the fleet, newest first.
+    """The parts of the period from ``first`` to ``last`` that contain events of the fleet in the cell, newest first.
 
-    Of whole days the number is known from the daily counts, as far back as no instance was pruned. The rest, a begun
-    day at either end and what is older, is counted from the raw events.
+    For complete days, the number of events is taken from the daily counts, as far back as no instance was pruned. Older
+    events, and those of an incomplete day at either end, are counted from the raw events.
     """
     pruned = conn.execute("SELECT max(floor) FROM audit_floors").fetchone()[0]
     begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)
@@ -241,7 +240,7 @@ def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list
     days = conn.execute(
         sql,
         {
-            # Any dimension counts all events; this one has few words.
+            # The counts of any one dimension cover all events; this one has few values.
             "by": cell.by if cell.value is not None else "source",
             "since": _bucket("day", begin) if begin > -_FAR else "",
             "until": _bucket("day", end) if end < _FAR else "~",
@@ -265,18 +264,18 @@ def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> l
 
 
 def _parts_of_page(parts: Sequence[_Part], skip: int, size: int) -> tuple[list[_Part], int]:
-    """The parts in which ``size`` events after ``skip`` lie; and how many events are in newer ones."""
+    """The parts that contain the ``size`` events after the first ``skip``; and how many events are in newer parts."""
     newer = accumulate((part.events for part in parts), initial=0)
     chosen = [(part, n) for part, n in zip(parts, newer, strict=False) if n < skip + size and n + part.events > skip]
     return [part for part, _newer in chosen], chosen[0][1] if chosen else 0
 
 
 _FAR = 10**12 * DAY
-"""A time beyond all events."""
+"""A time later than that of any event."""
 
 
 def _begin(bucket: str) -> float:
-    """When a bucket begins, epoch seconds."""
+    """When a bucket begins (epoch seconds)."""
     return parse_time(bucket + ("" if len(bucket) == 10 else ":00")) or 0.0
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update policies of single instances, and how the fleet differed from its declared state when that was compared."""
+"""Update policies of individual instances, and how the fleet differs from its declared state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
-from console.record.connection import one
+from console.record.connection import first_row
 from console.record.read.frames import query
 from console.text.json_values import mapping, parsed
 
@@ -21,8 +21,8 @@ STAT = "fleetops_fleet_state_report"
 
 @lru_cache(maxsize=4096)
 def override_words(policy_json: str | None) -> str | None:
-    """The modes that an instance's policy (E25) sets for itself: 'runtime auto, skills disabled'; '' where it inherits
-    all of them, None where no policy was read."""
+    """The modes that an instance's own policy (E25) sets, such as 'runtime auto, skills disabled'; '' if it inherits
+    all of them, None if its policy was not read."""
     policy = parsed(policy_json)
     if not policy:
         return None
@@ -33,9 +33,9 @@ def override_words(policy_json: str | None) -> str | None:
 class Comparison:
     """The newest report of the role fleet_state.
 
-    run_id, at: of its run (epoch seconds of its end). check_mode: whether nothing was set. instances: host name ->
-    component -> wanted and is. tenant: key of the tenant's policy -> wanted and is. report: as the module
-    fleet_state_info returns it. cut: whether lists of it were too long for the run log.
+    run_id: its run. at: when the run ended (epoch seconds). check_mode: whether the run only compared and set nothing.
+    instances: host name -> component -> 'wanted' and 'is'. tenant: key of the tenant's policy -> 'wanted' and 'is'.
+    report: as the module fleet_state_info returns it. cut: whether some of its lists were too long for the run log.
     """
 
     run_id: str
@@ -47,24 +47,24 @@ class Comparison:
     cut: bool = False
 
     def of(self, host: str) -> str:
-        """In which modes an instance differs, in words; '' where it does not, or was not compared."""
+        """How an instance differs: 'skills is auto, should be inherit'; '' if it does not or was not compared."""
         return ", ".join(
             f"{component} is {pair.get('is')}, should be {pair.get('wanted')}"
             for component, pair in self.instances.get(host, {}).items()
         )
 
     def wanted(self, host: str, instance_id: str) -> str:
-        """The modes that are declared for an instance and differ: 'skills inherit'; '' where none does. An inventory
-        may name instances by their ids."""
+        """The declared modes from which an instance differs, such as 'skills inherit'; '' if there are none. An
+        inventory may use the ids of instances as host names."""
         differs = self.instances.get(host) or self.instances.get(instance_id) or {}
         return ", ".join(f"{name} {pair.get('wanted')}" for name, pair in differs.items())
 
 
 @query
 def comparison(conn: Connection) -> Comparison | None:
-    """The newest comparison of the fleet with its declared state that a run without a limit has reported; None without
-    one. A run that was refused reports none."""
-    row = one(
+    """The newest comparison of the fleet with its declared state that a run without --limit reported; None if there is
+    none. A run that was refused does not report one."""
+    row = first_row(
         conn,
         "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
         " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a target's time went: queue, countdown and run, as SQL over ``rollout_targets t`` and as figures of a rollout.
+"""How long targets spent in each phase (queue, countdown and run), as SQL on ``rollout_targets t`` and as figures of a
+rollout.
 
-countdown is the part of the wait that the server had scheduled, queue is the rest of it, run is from start to end.
-Each is NULL while it is not known. An open phase runs to ``:now``.
+countdown is the part of the wait that the server scheduled, queue is the rest of the wait, run is from start to end.
+Each is NULL while it is not known. An open phase is counted until ``:now``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ USUAL_LEAST = 4
 """An instance with fewer succeeded deploys has no usual duration."""
 
 HISTORY = 50
-"""The usual duration of an instance is that of so many of its newest succeeded deploys."""
+"""How many of its newest succeeded deploys determine the usual duration of an instance."""
 
 _WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'queued' THEN :now END) - t.created_at)"
 
@@ -45,12 +46,12 @@ SLOWEST_BY = {
 
 @query
 def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd.DataFrame:
-    """One row a phase: phase, targets (that know it), total_s, share (of all time, 0 to 1), p50_s, p95_s, longest_s,
-    longest_host. Empty for a rollout without times."""
+    """One row per phase: phase, targets (for which it is known), total_s, share (of the total time, 0 to 1), p50_s,
+    p95_s, longest_s, longest_host. Empty for a rollout without times."""
     sql = f"""
     SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
     WHERE t.tenant = :tenant AND t.rollout_id = :id
-    """  # noqa: S608 - the fragments above
+    """  # noqa: S608 - no user input
     found = as_frame(conn, sql, {"tenant": tenant, "id": rollout_id, "now": now})
     rows = []
     for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
@@ -63,8 +64,8 @@ def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd
             rows.append((phase, len(known), seconds.sum(), 0.0, p50, p95, seconds[longest], host))
     columns = ["phase", "targets", "total_s", "share", "p50_s", "p95_s", "longest_s", "longest_host"]
     frame = pd.DataFrame(rows, columns=columns)
-    whole = frame["total_s"].sum()
-    return frame.assign(share=frame["total_s"] / whole if whole else 0.0)
+    total = frame["total_s"].sum()
+    return frame.assign(share=frame["total_s"] / total if total else 0.0)
 
 
 @query
@@ -74,8 +75,8 @@ def slowest_targets(
     """The targets that took longest, slowest first: host, instance_id, status, is_open, queue_s, countdown_s, run_s,
     usual_s.
 
-    by: a key of SLOWEST_BY. usual_s: median run of the instance's HISTORY newest succeeded targets of earlier rollouts,
-    NaN without any.
+    by: a key of SLOWEST_BY. usual_s: the median run phase of the instance's HISTORY newest succeeded targets in earlier
+    rollouts; NaN if there are none.
     """
     key = {"tenant": tenant, "id": rollout_id}
     sql = f"""
@@ -83,7 +84,7 @@ def slowest_targets(
            {SLOWEST_BY.get(by, SLOWEST_BY["Run"])} AS whole_s
     FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
     ORDER BY whole_s DESC, t.position LIMIT :most
-    """  # noqa: S608 - the fragments above
+    """  # noqa: S608 - no user input
     frame = as_frame(conn, sql, {**key, "now": now, "most": most})
     earlier = _by_instance(conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist())
     usual = [percentile(earlier.get(instance_id, ()), 50) for instance_id in frame["instance_id"]]
@@ -97,7 +98,8 @@ _EARLIER = """
 
 
 def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[str]) -> dict[str, list[float]]:
-    """Seconds of each instance's HISTORY newest succeeded runs. ``key``: tenant, before, id (a rollout left out)."""
+    """The seconds that each instance's HISTORY newest succeeded targets ran. ``key``: tenant, before, and id (of a
+    rollout to leave out)."""
     found: dict[str, list[float]] = {}
     sql = f"""
     SELECT instance_id, took FROM (
@@ -106,7 +108,7 @@ def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[s
       FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
       WHERE h.instance_id = i.value AND {_EARLIER})
     WHERE age <= :history ORDER BY instance_id
-    """  # noqa: S608 - the fragment above
+    """  # noqa: S608 - no user input
     rows = conn.execute(sql, {**key, "ids": sorted(set(instance_ids)), "history": HISTORY})
     for instance_id, seconds in rows:
         found.setdefault(instance_id, []).append(seconds)
@@ -114,28 +116,28 @@ def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[s
 
 
 def _of_rollouts(conn: Connection, which: str, key: dict[str, Any]) -> list[float]:
-    """Seconds of up to 2,000 succeeded runs of the 200 newest rollouts; ``which``: a condition on rollouts."""
+    """The seconds that up to 2,000 succeeded targets ran, in the 200 newest rollouts that match the SQL ``which``."""
     sql = f"""
     WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE {which} ORDER BY created_at DESC LIMIT 200)
     SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
       ON h.tenant = newest.tenant AND h.rollout_id = newest.rollout_id
     WHERE h.status = 'succeeded' AND h.completed_at >= h.started_at LIMIT 2000
-    """  # noqa: S608 - conditions of this file
+    """  # noqa: S608 - no user input
     rows = conn.execute(sql, key)
     return [row[0] for row in rows]
 
 
 def p95_of_scope(conn: Connection, scope: str | None) -> float | None:
-    """The 95th percentile, in seconds, of the newest succeeded runs of rollouts with this scope; None without any."""
+    """The 95th percentile, in seconds, of the newest succeeded targets of rollouts with this scope; None if none."""
     return percentile(_of_rollouts(conn, "scope IS :scope", {"scope": scope}), 95)
 
 
 @query
 def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[str, Any]:
-    """How long the newest succeeded deploys take, in seconds: n, p50, p95 of the instance, at most HISTORY deploys; and
-    fleet_p95, of the newest ones of all instances of the tenant, None without any.
+    """How long the newest succeeded deploys took, in seconds.
 
-    p50 and p95 are None for fewer than USUAL_LEAST deploys.
+    n, p50, p95: of the instance's HISTORY newest ones; p50 and p95 are None for fewer than USUAL_LEAST. fleet_p95: of
+    the newest ones of all instances of the tenant; None if there are none.
     """
     key = {"tenant": tenant, "id": "", "before": math.inf}
     took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
@@ -151,7 +153,7 @@ def usual_runs(
     """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
 
     One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
-    over its HISTORY newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
+    computed from its HISTORY newest; preceded by a row for the fleet, with the instance_id '', from its 2,000 newest.
     """
     key = {"tenant": tenant, "id": rollout_id, "before": before}
     fleet = _of_rollouts(conn, "tenant = :tenant AND created_at < :before AND rollout_id <> :id", key)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances that an operation left failed or uncertain and that have not recovered since, and runs that ended badly."""
+"""Instances that an operation left failed or uncertain and that have not recovered since, and unsuccessful runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
-from console.record.read.sql import HOST, STARTED, WAS_RESCUED, WAS_SENT, WENT_THROUGH, means
+from console.record.read.sql import HOST, STARTED, SUCCEEDED_LATER, WAS_RESCUED, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
-"""The newest rollouts and runs with trouble that are looked at; of how many runs without a report each result is read;
-and how many instances are told of at most."""
+"""Limits: how many of the newest rollouts and runs with problems are examined; for how many runs without a report all
+results are read; and how many instances are returned."""
 
 DEPLOYS = ("rolling_redeploy", "apply_updates", "fleet_rollout")
 RESTARTS = ("recover", "reboot", "power_cycle")
@@ -29,8 +29,8 @@ RESTARTS = ("recover", "reboot", "power_cycle")
 
 @dataclass(frozen=True)
 class Failing:
-    """One instance in trouble. status: failed or uncertain. at: since when. message: '' where there is none.
-    kind, key: the operation that left it so (run or rollout). instance_id, tenant: None where the record knows neither.
+    """One instance that an operation left failed or uncertain (status). at: since when. message: '' if there is none.
+    kind, key: the operation (a run or a rollout). instance_id, tenant: None for a host that is not a known instance.
     """
 
     status: str
@@ -44,11 +44,11 @@ class Failing:
 
     @property
     def cause(self) -> str:
-        """What alike failures have in common, whatever hosts, ids and numbers are in them."""
+        """The fingerprint of the message, which is the same for messages that differ only in hosts, ids or numbers."""
         return fingerprint(self.message, self.host) if self.message else ""
 
 
-# Somebody asked the instance since (E25), and it runs what is published.
+# The versions of the instance were read since (E25), and it runs the published one.
 _CURRENT_SINCE = """
 EXISTS (
   SELECT 1 FROM instance_state s JOIN ingest_cursors c
@@ -57,16 +57,16 @@ EXISTS (
     AND s.runtime_current = s.runtime_available AND c.last_ok_at > {at})
 """
 
-# A later task of ours went well on the instance {i}, and was no prediction.
+# A later task of this collection was successful on the instance {i}, and not in check mode.
 _DONE_SINCE = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host
   JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = {{i}}.host AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
-    AND {means("{i}.tenant", "{i}.instance_id")}
+    AND {is_instance("{i}.tenant", "{i}.instance_id")}
     AND k.action IN ({{actions}}) AND coalesce(r.check_mode, 0) = 0
     AND (h.changed = 0 OR {WAS_SENT}))
-"""  # noqa: S608 - the text above
+"""  # noqa: S608 - no user input
 
 
 def _actions(*names: str) -> str:
@@ -99,41 +99,41 @@ FROM (
   WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(i="b", at="b.at", actions=_DEPLOYED)}
   LIMIT {HOSTS_MOST})
-"""  # noqa: S608 - texts of this file
+"""  # noqa: S608 - no user input
 
 
 def failing_targets(conn: Connection, since: float) -> list[Failing]:
-    """Instances whose newest target failed or is uncertain, and that have not recovered since."""
+    """The instances whose newest target failed or is uncertain and that have not recovered since."""
     return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
 
 _BAD_RUNS = f"""
-SELECT r.*, {WENT_THROUGH} AS went_through FROM runs r
+SELECT r.*, {SUCCEEDED_LATER} AS succeeded_later FROM runs r
 WHERE r.started_at >= :since AND r.status IN ('failed', 'lost', 'unknown', 'canceled')
 ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
 
 
 def failing_in_runs(
-    conn: Connection, since: float, told: Sequence[Failing]
+    conn: Connection, since: float, of_targets: Sequence[Failing]
 ) -> tuple[list[Failing], list[tuple[Row, Verdict]]]:
-    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and the runs that ended badly
-    without a failed instance, each with its verdict, until the same playbook goes through."""
-    known = {one_of.instance_id or one_of.host for one_of in told}
+    """The instances that runs left failed or uncertain and that are not in ``of_targets``; and the unsuccessful runs
+    without such instances, each with its verdict, unless a later run of the same playbook was successful."""
+    known = {failing.instance_id or failing.host for failing in of_targets}
     found: list[Failing] = []
     runs: list[tuple[Row, Verdict]] = []
-    whole_left = WHOLE_MOST
+    reads_left = WHOLE_MOST
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
-        if not run["stats_json"] and whole_left <= 0:
-            # What it left at each instance is not read of so many runs without a report: the run itself is named.
+        if not run["stats_json"] and reads_left <= 0:
+            # The limit for runs without a report is reached: this run is returned without its instances.
             facts = Facts(RUN, name_of(run["playbook"]), run["status"], bool(run["check_mode"]))
         else:
             facts = facts_of_run(conn, run, whole=False)
-        whole_left -= not has_report(facts)
+        reads_left -= not has_report(facts)
         counted = counts(facts)
         if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
-            if facts.report_cut & PROBLEMS and whole_left > 0:
-                whole_left -= 1
+            if facts.report_cut & PROBLEMS and reads_left > 0:
+                reads_left -= 1
                 facts = facts_of_run(conn, run, whole=True)
             of_hosts = outcomes(facts)
             bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]
@@ -141,7 +141,7 @@ def failing_in_runs(
                    if (instance[1] or host) not in known}  # fmt: skip
             known |= {instance_id or host for host, (_tenant, instance_id) in ids.items()}
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
-            # What a task of the run did for the host must not count as what came after it.
+            # From the end of the run, so that its own tasks do not count as a recovery.
             recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
             found += [
                 Failing(outcome.category, host, *ids[host], outcome.message, outcome.since or at, RUN, run["run_id"])
@@ -150,7 +150,7 @@ def failing_in_runs(
             ]
             continue
         judged = verdict(facts, counted)
-        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
+        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["succeeded_later"]:
             runs.append((run, judged))
     return found[:HOSTS_MOST], runs
 
@@ -174,17 +174,21 @@ _SAME_PLAYBOOK = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
-    AND {means("w.tenant", "w.instance_id")}
+    AND {is_instance("w.tenant", "w.instance_id")}
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
     AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
                     WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host
                       AND NOT {WAS_RESCUED}))
-"""  # noqa: S608 - the text above
+"""  # noqa: S608 - no user input
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
-    """Which of these hosts have recovered since, by whatever means: a deploy by a later success or by being current, a
-    restart by a later one or by being healthy, anything else by the same playbook."""
+    """Which of these hosts have recovered since.
+
+    From a failed deploy: by a later successful one, or because the instance runs the published version. From a failed
+    restart: by a later successful one, or because the instance is healthy. From anything else: by a later success of
+    the same playbook.
+    """
     if name in DEPLOYS:
         ways = [
             _TARGET_SINCE,
@@ -200,14 +204,14 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
 
 
 Instance = tuple[str | None, str | None]
-"""Tenant and id; None twice for a host that the record does not know as an instance."""
+"""Tenant and id; both None for a host that is not a known instance."""
 
 
 def _instances_of(conn: Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
-    """The instances that a run calls so: by the ids that its results name, or else by their host names."""
+    """The instances that a run's hosts are: by the ids in the run's results, or else by host name."""
     if not hosts:
         return {}
-    # Of two rows of one host the second one, by the id, counts.
+    # If a host has two rows, the second one, by id, is used.
     sql = """
     SELECT hostname, tenant, instance_id FROM instances
     WHERE hostname IN (SELECT value FROM json_each(:hosts))

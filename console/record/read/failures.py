@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same failure on other hosts, at other times: clusters by normalised message of targets and playbook results."""
+"""Failures of targets and playbook results, grouped by normalised message across hosts and times."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from console.record.read.frames import as_frame, like, query
 from console.record.read.sql import HOST, TARGET_AT, operation_of, run_of
 from console.text.message_fingerprint import normalised
 
-# At most so many of the newest targets, and as many results, are read.
+# How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
 
-# The sample of a message is its newest row; rows without a time come last. A module of ours that waited for a target
-# repeats the target's failure: it is not counted again. Nor is the report of a run, which repeats that of the task.
+# The newest failure of a group provides its message; rows without a time come last. Not counted are the results of
+# modules of this collection that waited for a failed target, and the report of a run, which repeat the same failure.
 _FAILED = f"""
 WITH targets AS (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
@@ -26,7 +26,7 @@ WITH targets AS (
   WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
   ORDER BY at DESC LIMIT :rows
-), told AS MATERIALIZED (
+), reported AS MATERIALIZED (
   SELECT DISTINCT run_id, host FROM targets WHERE run_id IS NOT NULL
 ), failed AS (
   SELECT * FROM targets
@@ -38,8 +38,8 @@ WITH targets AS (
     WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
       AND h.ended_at >= :since
       AND NOT EXISTS (
-        SELECT 1 FROM told JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-        WHERE told.run_id = h.run_id AND told.host = h.host
+        SELECT 1 FROM reported JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
+        WHERE reported.run_id = h.run_id AND reported.host = h.host
           AND (k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report'))
     GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows)
 ), ranked AS (
@@ -61,14 +61,14 @@ ORDER BY failures DESC, last_at DESC LIMIT :most
 def failures_by_message(
     conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
-    """Failures of a period (failed or uncertain targets, failed or unreachable results), biggest cluster first. search:
-    only those of which a message, as it is or normalised, or a host contains this text.
+    """Failures in a period (failed or uncertain targets, failed or unreachable results), grouped by message, biggest
+    group first. search: only groups with this text in a message (as reported or normalised) or a host name.
 
-    Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
-    many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
-    is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
+    Columns: fingerprint; failures, hosts, targets, results and operations (how many); first_at, last_at; newest_host,
+    message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or rollout_id for a
+    rollout that no run names. A task that waited for a failed target is not counted as another failure.
     """
-    # The placeholders for hosts and numbers in a normalised message match any text.
+    # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")
     params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern}
     frame = as_frame(conn, _FAILED, params)
@@ -97,6 +97,6 @@ SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS
 
 @query
 def hosts_with(conn: Connection, fingerprint: str, most: int = 200) -> pd.DataFrame:
-    """The hosts that had a failure of this message, the newest first: host, at, failures, operation (of the newest),
-    total (how many hosts there are, in each row)."""
+    """The hosts with a failure of this message, newest failure first: host, at, failures, operation (of the newest
+    one), total (the total number of hosts, in each row)."""
     return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of the fleet: health, versions, updates, redeploys in flight, window, the last day, age of the data."""
+"""The state of the fleet: health, versions, updates, redeploys, window, operations of the last day, age of the data."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ UPDATE_KINDS = ("runtime", "skills", "servers")
 class Fleet:
     """The state of one tenant's fleet. Times are epoch seconds.
 
-    tenant: its address. instances: how many are known, without those that the API no longer knows. health: word ->
-    how many, of healthy, degraded, unhealthy, other and not read. health_at: when the oldest of these was checked.
-    versions: (runtime version, how many), most first; None is "not read". published: the version that is published,
-    by the newest read of an instance's updates (E25), None where none says; published_others: (version, how many,
-    one of them) of the instances that were told another one when they were read. on_published: how many run it.
-    updates: of UPDATE_KINDS -> how many instances have at least one waiting; updates_read: of how many that is
-    known. in_flight: redeploys in progress at the server; limit: the policy's max_parallel_rollouts, 0 where that
-    is not a valid number; limit and window are None without a policy. operations: verdict -> how many began in the
-    last 24 h, of all tenants, since a run names none. api_at, runs_at: when the API and the run logs were last
-    read, None for never.
+    tenant: the address of its API. instances: how many are known, without those that are gone from the API.
+    health: healthy, degraded, unhealthy, other or not read -> how many. health_at: the oldest of these checks.
+    versions: (runtime version or None if not read, how many), most first. published: the published version, from the
+    newest read of an instance's updates (E25); None if not known. published_others: (version, how many, a host) for
+    instances whose last read gave another published version. on_published: how many run the published version.
+    updates: kind (UPDATE_KINDS, and other) -> how many instances have pending updates. updates_read: for how many
+    instances this is known. in_flight: redeploys in progress on the server. limit: the policy's max_parallel_rollouts,
+    0 if it is not a valid number; limit and window are None without a policy. operations: verdict -> how many ran in
+    the last 24 h, for all tenants, because a run does not name its tenant. api_at, runs_at: when the API and the run
+    logs were last read; None for never.
     """
 
     tenant: str
@@ -56,10 +56,10 @@ class Fleet:
 
 @query
 def fleets(conn: Connection, now: float) -> list[Fleet]:
-    """The state of each tenant's fleet that is still read, in the order of their addresses; of an empty record []."""
-    told, fresh = verdict_counts(conn, now - DAY), freshness(conn)
-    tenants = [look for look in fresh.looks if look.retired_at is None]
-    return [_fleet(conn, look, fresh.runs_at, told, now) for look in tenants]
+    """The state of the fleet of each tenant that is not retired, sorted by address."""
+    verdicts, fresh = verdict_counts(conn, now - DAY), freshness(conn)
+    tenants = [tenant for tenant in fresh.tenants if tenant.retired_at is None]
+    return [_fleet(conn, tenant, fresh.runs_at, verdicts, now) for tenant in tenants]
 
 
 _HEALTH = f"""
@@ -75,7 +75,7 @@ WHERE i.tenant = :tenant AND s.health IS NOT '{HEALTH_GONE}'
 GROUP BY version ORDER BY version IS NULL, n DESC, version DESC
 """  # noqa: S608 - no user input
 
-# What each instance was told when its versions were last read (E25). SQLite takes the bare columns from max()'s row.
+# The published version as of each instance's last read (E25). SQLite takes the bare columns from the row of max().
 _PUBLISHED = """
 SELECT s.runtime_available AS version, count(*) AS n, max(coalesce(c.last_ok_at, 0)) AS newest_at,
        coalesce(i.hostname, i.instance_id) AS host
@@ -95,35 +95,37 @@ GROUP BY kind
 """
 
 
-def _fleet(conn: Connection, look: TenantFreshness, runs_at: float | None, told: dict[str, int], now: float) -> Fleet:
-    key = {"tenant": look.tenant}
+def _fleet(
+    conn: Connection, tenant: TenantFreshness, runs_at: float | None, verdicts: dict[str, int], now: float
+) -> Fleet:
+    key = {"tenant": tenant.tenant}
     words = dicts(conn, _HEALTH, key)
     health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
-    told_versions = [(row["version"], row["n"], row["host"]) for row in dicts(conn, _PUBLISHED, key)]
-    published = told_versions[0][0] if told_versions else None
+    available = [(row["version"], row["n"], row["host"]) for row in dicts(conn, _PUBLISHED, key)]
+    published = available[0][0] if available else None
     waiting = {row["kind"]: row["n"] for row in dicts(conn, _WAITING, key)}
     updates = {kind: waiting.get(kind, 0) for kind in UPDATE_KINDS}
     if waiting.get("other"):
         updates["other"] = waiting["other"]
     has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
-    window, slots = tenant_policy(conn, look.tenant)
+    window, slots = tenant_policy(conn, tenant.tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
     return Fleet(
-        tenant=look.tenant,
+        tenant=tenant.tenant,
         instances=sum(health.values()),
         health=health,
         health_at=min(known, default=None),
         versions=versions,
         published=published,
-        published_others=tuple(told_versions[1:]),
+        published_others=tuple(available[1:]),
         on_published=sum(n for version, n in versions if published is not None and version == published),
         updates=updates,
         updates_read=sum(row["updates"] for row in words),
-        in_flight=in_flight(conn, look.tenant),
+        in_flight=in_flight(conn, tenant.tenant),
         limit=slots if has_policy else None,
         window=state_of(window, now) if has_policy else None,
-        operations=told,
-        api_at=look.at,
+        operations=verdicts,
+        api_at=tenant.at,
         runs_at=runs_at,
     )

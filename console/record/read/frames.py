@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queries of the console's database: the connection of one, and its rows as frames and dictionaries."""
+"""Running queries on the console's database: connections, and rows as pandas frames."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SYNC = f"{COMMAND} sync"
 _SECONDS = frozenset({"seconds", "waited"})
 
 OnePage = tuple[pd.DataFrame, int]
-"""One page of the rows that match, and how many match."""
+"""One page of the matching rows, and the total number of matching rows."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def database_version(path: Path) -> tuple[int, ...]:
-    """A value that changes whenever the database does: times and sizes of the file and its write-ahead log."""
+    """A value that changes whenever the database does: mtime and size of the file and of its write-ahead log."""
     values: list[int] = []
     for file in (path, path.with_name(path.name + "-wal")):
         try:
@@ -48,9 +48,9 @@ def database_version(path: Path) -> tuple[int, ...]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Connection]:
-    """The database, opened for the queries of one function, which are stopped after QUERY_SECONDS.
+    """Open the database for the queries of one function, which are interrupted after QUERY_SECONDS.
 
-    It is opened read-only each time, so that a sync is never held up and a page never sees half of one. Raises
+    It is opened read-only each time, so that it never blocks a sync and a page never sees a half-finished one. Raises
     DatabaseProblem.
     """
     with open_to_read(path) as conn:
@@ -62,8 +62,8 @@ def reading(path: Path) -> Iterator[Connection]:
 def query(
     read: Callable[Concatenate[Connection, P], R],
 ) -> Callable[Concatenate[Path | Connection, P], R]:
-    """Decorates a function that reads from a connection: it may also be given the path of the database, which is then
-    opened for this one call, as :func:`reading` says."""
+    """Decorator for a function that reads from a connection: it also accepts the path of the database, which is then
+    opened with :func:`reading` for this call."""
 
     @wraps(read)
     def called(database: Path | Connection, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -78,10 +78,10 @@ def query(
 def as_frame(
     conn: Connection, sql: str, params: Mapping[str, Any] | None = None, numbers: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as
-    objects.
+    """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), columns of integers as int64, and all
+    other columns as objects.
 
-    Here and below the name of a column says whether it holds times (:func:`times.is_time`) or seconds (``*_s``).
+    Whether a column contains times (:func:`times.is_time`) or seconds (``*_s``) is determined by its name.
     """
     cursor = conn.execute(sql, params or {})
     return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
@@ -90,7 +90,7 @@ def as_frame(
 def framed(
     rows: Iterable[Sequence[Any]], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Rows of values as a frame, as above. ``whole``: columns that are int64 without a row, too."""
+    """Rows of values as a frame, as in :func:`as_frame`. ``whole``: columns that are int64 even without rows."""
     by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
     for name, values in zip(columns, by_column, strict=True):
@@ -99,7 +99,7 @@ def framed(
         elif name in whole or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
         else:
-            # Not pandas' own text type: it turns None into NaN, which is true.
+            # Not pandas' own string type: it turns None into NaN, which is truthy.
             frame[name] = pd.Series(values, dtype=object)
     return pd.DataFrame(frame)
 
@@ -116,7 +116,7 @@ def as_page(
     *,
     tables: str = "",
 ) -> OnePage:
-    """Page ``page`` (1, 2, ...) of the rows that ``found`` (FROM and WHERE) finds, and how many rows that are.
+    """Page ``page`` (1, 2, ...) of the rows that ``found`` (FROM and WHERE) selects, and their total number.
 
     ``tables``: a WITH clause for both queries.
     """
@@ -126,7 +126,7 @@ def as_page(
 
 
 def like(search: str) -> str:
-    """A LIKE pattern that finds the text literally; '' when there is nothing to look for."""
+    """A LIKE pattern that matches the text literally; '' if there is nothing to search for."""
     text = search.strip()
     for sign in ("\\", "%", "_"):
         text = text.replace(sign, "\\" + sign)

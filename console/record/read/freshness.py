@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fresh the database is: when each tenant's API and the run logs were last read, what failed, and who follows."""
+"""How fresh the database is: when each tenant's API and the run logs were last read, what failed, and the follower."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from console.record.connection import dicts, one
+from console.record.connection import dicts, first_row
 from console.record.file_locks import has_follower
 from console.record.read.frames import query, reading
 from console.record.retention import retired_at
 
 RUNNING, STOPPED, DIED, HANGS = "running", "stopped", "died", "hangs"
 HANGS_SECONDS = 30.0
-"""Seconds that a follower's report may be late."""
+"""How late (in seconds) a follower's report may be."""
 
 STALE_SECONDS = 24 * 3600.0
 STALE_OPEN_SECONDS = 10 * 60.0
 FORGOTTEN_SECONDS = 14 * 24 * 3600.0
-"""After so many seconds without run logs none are expected any more."""
+"""How long (in seconds) after the last read of run logs further reads are expected."""
 
 
 @dataclass(frozen=True)
 class TenantFreshness:
-    """One tenant: when its API was last read, None for never, and whether targets of it are open.
+    """One tenant. at: when its API was last read; None for never. open_work: whether it has open targets.
 
-    retired_at: when it was recorded that it is no longer read, None if not or if it was read since. No target of a
-    retired tenant counts as open.
+    retired_at: when it was recorded that the API is no longer read; None if it is not retired or was read since.
+    Targets of a retired tenant do not count as open.
     """
 
     tenant: str
@@ -42,13 +42,13 @@ class TenantFreshness:
 
 @dataclass(frozen=True)
 class Freshness:
-    """When the console last read its sources. looks: the API, by tenant. runs_at: newest load of run logs, or None.
+    """When the console last read its sources. runs_at: when run logs were last read, or None.
 
-    errors: what the last sync could not read, one sentence each. running: a playbook run is in progress. copied_at:
-    when this database was copied for review, None unless it is such a copy.
+    errors: what the last sync could not read, one sentence each. running: whether a playbook run is in progress.
+    copied_at: when this database was copied for review; None if it is not a copy.
     """
 
-    looks: tuple[TenantFreshness, ...]
+    tenants: tuple[TenantFreshness, ...]
     runs_at: float | None
     errors: tuple[str, ...]
     running: bool
@@ -56,57 +56,57 @@ class Freshness:
 
     @property
     def read(self) -> list[tuple[float, TenantFreshness]]:
-        """The tenants whose API is read, longest ago first, each with the time."""
-        found = [(look.at, look) for look in self.looks if look.at is not None and look.retired_at is None]
-        return sorted(found, key=lambda one: one[0])
+        """The tenants whose API has been read and is not retired, each with the time, longest ago first."""
+        found = [(tenant.at, tenant) for tenant in self.tenants if tenant.at is not None and tenant.retired_at is None]
+        return sorted(found, key=lambda pair: pair[0])
 
     @property
     def retired(self) -> list[str]:
         """The tenants whose API is no longer read."""
-        return [look.tenant for look in self.looks if look.retired_at is not None]
+        return [tenant.tenant for tenant in self.tenants if tenant.retired_at is not None]
 
     @property
     def never(self) -> bool:
-        return self.runs_at is None and all(look.at is None for look in self.looks)
+        return self.runs_at is None and all(tenant.at is None for tenant in self.tenants)
 
     @property
     def open_work(self) -> bool:
         """Whether something is still in progress."""
-        return self.running or any(look.open_work for look in self.looks)
+        return self.running or any(tenant.open_work for tenant in self.tenants)
 
     def as_of(self, now: float, tenant: str | None) -> float:
-        """Up to when the rollouts of a tenant are known, or without a tenant the runs; ``now`` if never read."""
-        at = next((look.at for look in self.looks if look.tenant == tenant), None) if tenant else self.runs_at
+        """Up to when the rollouts of a tenant, or without a tenant the runs, are known; ``now`` if never read."""
+        at = next((known.at for known in self.tenants if known.tenant == tenant), None) if tenant else self.runs_at
         return min(now, at) if at is not None else now
 
     def stale(self, now: float) -> list[TenantFreshness]:
-        """The tenants that were not read for too long, longest ago first: a day, or 10 minutes with open work."""
+        """The tenants that have not been read for a day, or for 10 minutes with open work; longest ago first."""
         found = []
-        for at, look in self.read:
-            # A running playbook does not say which tenant it works on; the one read last is the likely one.
-            busy = look.open_work or (self.running and at == self.read[-1][0])
+        for at, tenant in self.read:
+            # A playbook run does not say which tenant it works on. Probably it is the one that was read last.
+            busy = tenant.open_work or (self.running and at == self.read[-1][0])
             if now - at > (STALE_OPEN_SECONDS if busy else STALE_SECONDS):
-                found.append(look)
+                found.append(tenant)
         return found
 
     def runs_stale(self, now: float) -> bool:
-        """Whether run logs were read in the last two weeks, and not for too long: a day, or 10 minutes during a run."""
+        """Whether run logs were read in the last two weeks, but not in the last day (during a run, 10 minutes)."""
         limit = STALE_OPEN_SECONDS if self.running else STALE_SECONDS
         return self.runs_at is not None and limit < now - self.runs_at < FORGOTTEN_SECONDS
 
     def behind(self, now: float) -> TenantFreshness | None:
-        """The tenant by which the record's age is judged: read longest ago of those with open work, and of those
-        without that are stale; where there are none of these, of all that were read."""
-        known = [look for _at, look in self.read]
+        """The tenant that determines the age of the data: of those that are stale or have open work, or else of all,
+        the one that was read longest ago."""
+        known = [tenant for _at, tenant in self.read]
         stale = self.stale(now)
-        return next((look for look in known if look.open_work or look in stale), known[0] if known else None)
+        return next((tenant for tenant in known if tenant.open_work or tenant in stale), known[0] if known else None)
 
 
 UNREAD = "(last_error <> '' AND bad_lines = 0)"
-"""Which cursors are of a source that the last sync could not read. A source with lines that are not readable was read:
-no later sync reads those lines again."""
+"""SQL for whether the last sync could not read the source of a cursor. A source with unreadable lines counts as read,
+because no later sync reads those lines again."""
 
-_LOOKS = f"""
+_TENANTS = f"""
 SELECT k.tenant, c.last_ok_at AS at, {retired_at("k.tenant", "c.last_ok_at")} AS retired_at, EXISTS (
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
@@ -124,23 +124,23 @@ FROM ingest_cursors
 
 @query
 def freshness(conn: Connection) -> Freshness:
-    """When API and run logs were last read, and what failed."""
-    looks = [
+    """When each tenant's API and the run logs were last read, and what failed."""
+    tenants = [
         TenantFreshness(r["tenant"], r["at"], bool(r["open_work"]) and r["retired_at"] is None, r["retired_at"])
-        for r in dicts(conn, _LOOKS)
+        for r in dicts(conn, _TENANTS)
     ]
-    sql = f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above
+    sql = f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - no user input
     errors = [str(row[0]) for row in conn.execute(sql)]
     [(runs_at, running, copied_at)] = conn.execute(_OTHERS)
-    return Freshness(tuple(looks), runs_at, tuple(errors), bool(running), copied_at)
+    return Freshness(tuple(tenants), runs_at, tuple(errors), bool(running), copied_at)
 
 
 @dataclass(frozen=True)
 class Follower:
     """The follower of a database. ``state``: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS.
 
-    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, as "The
-    API", and since when; None if nothing.
+    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, such as
+    "The API", or None; ``trouble_at``: since when.
     """
 
     state: str
@@ -152,7 +152,7 @@ class Follower:
 
     @property
     def unread(self) -> str:
-        """What it cannot read, within a sentence: "the API"; '' if nothing."""
+        """``trouble`` as it is written within a sentence, such as "the API"; '' if there is none."""
         return re.sub("^The ", "the ", self.trouble or "")
 
 
@@ -163,27 +163,27 @@ FROM follower f WHERE NOT EXISTS (SELECT 1 FROM upkeep WHERE kind = 'copy')
 
 
 def follower(path: Path, now: float) -> Follower | None:
-    """The newest follower of a database (``sync --follow``) as it is at ``now``.
+    """The newest follower of a database (``sync --follow``) and its state at ``now``.
 
-    None for a copy, where none was ever started, and where a later sync has read what one that was stopped reads no
-    more. One that died or hangs is told until another one runs.
+    None for a copy, if none was ever started, if a sync has run since the follower stopped, or if syncs still run more
+    than a day after it died. A follower that hangs is returned until another one runs.
     """
     with reading(path) as conn:
-        row = one(conn, _FOLLOWER)
+        row = first_row(conn, _FOLLOWER)
     if row is None:
         return None
     state, since = _state_of(row, has_follower(path), now)
-    # Syncs that go on for a day after it was killed have replaced it.
+    # If syncs still run a day after it was killed, they have replaced it.
     if state in (STOPPED, DIED) and (row["read_at"] or 0.0) > since + (STALE_SECONDS if state == DIED else 0.0):
         return None
     return Follower(state, row["host"], row["pid"], since, row["trouble"], row["trouble_at"])
 
 
-def _state_of(row: dict[str, Any], there: bool | None, now: float) -> tuple[str, float]:
-    """State and since when; ``there``: whether a process holds the follower's lock, None if that is not known."""
-    if row["ended_at"] is not None and not there:
+def _state_of(row: dict[str, Any], locked: bool | None, now: float) -> tuple[str, float]:
+    """The state, and since when. ``locked``: whether a process holds the follower's lock; None if not known."""
+    if row["ended_at"] is not None and not locked:
         return STOPPED, row["ended_at"]
-    if there is False:
+    if locked is False:
         return DIED, row["beat_at"]
     if now > row["due_at"] + HANGS_SECONDS:
         return HANGS, row["beat_at"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: the list with the newest facts of each, what was read of one, and what happened on it."""
+"""Instances: the list with the newest data of each, everything known about one instance, and its history."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.connection import dicts, one
+from console.record.connection import dicts, first_row
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, looked_for, means, operation_of
+from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, is_instance, matches_search, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
 
 CHECKS_MOST = 50_000
-"""Health checks that are read at most: a little more than one a minute over 30 days."""
+"""Maximum number of health checks that are read: a little more than one a minute over 30 days."""
 
 
 def _instances(where: str = "") -> str:
-    """The table ``judged``: last_status is of the newest target, problem is what needs attention, '' for nothing.
+    """A WITH clause with the table ``judged``. last_status: the status of the newest target. problem: what needs
+    attention, '' if nothing does.
 
-    ``where``: a condition of this file, on ``i``.
+    ``where``: a WHERE clause on ``i``, without user input.
     """
     return f"""
 WITH known AS (
@@ -59,7 +60,7 @@ WITH known AS (
 HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
   WHEN health IN {(*HEALTH_WORDS, HEALTH_GONE)} THEN health
   ELSE '{HEALTH_OTHER}' END"""
-"""Of instance_state, as SQL: one of HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD or HEALTH_GONE."""
+"""SQL for the health in instance_state: one of HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD or HEALTH_GONE."""
 
 _FILTER = f"""
 FROM judged
@@ -73,7 +74,7 @@ WHERE {among("last_status", "statuses")} AND {among(HEALTH_WORD, "health")}
          SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
          AND json_extract(c.value, '$.name') LIKE :only || '/%')))
   AND (:runtime = '' OR runtime_current = :runtime)
-  AND {looked_for("hostname", "instance_id", "problem")}
+  AND {matches_search("hostname", "instance_id", "problem")}
 """  # noqa: S608 - no user input
 
 INSTANCE_SORTS = {
@@ -86,11 +87,13 @@ INSTANCE_SORTS = {
 
 @dataclass(frozen=True)
 class InstanceFilter:
-    """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER,
-    HEALTH_UNREAD or HEALTH_GONE; only: 'problem', 'outdated', 'behind' (the published runtime), 'overrides' (an
-    update policy of its own), 'differs' (the hosts ``differing``), a kind of update that waits ('runtime',
-    'skills', 'mcp_servers') or ''; runtime: the version that they run; search: part of the host name, the id or the
-    problem."""
+    """Which instances the list shows.
+
+    statuses: of the newest target. health: from HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD and HEALTH_GONE. only:
+    'problem', 'outdated', 'behind' (the published runtime), 'overrides' (has its own update policy), 'differs' (is in
+    ``differing``), the kind of a pending update ('runtime', 'skills', 'mcp_servers') or ''. runtime: the version that
+    is running. search: part of the host name, the id or the problem.
+    """
 
     statuses: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -106,8 +109,8 @@ def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
-    components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full,
-    overrides (the modes of its own update policy in words, '' where it inherits all, None where it was not read).
+    components_json, current_bundle, deployed_at (the newest successful deploy), memories, memories_full, overrides (as
+    in :func:`override_words`).
     """
     params = {**vars(wanted), "like": like(wanted.search)}
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
@@ -122,8 +125,8 @@ def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size:
 
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """How many instances: total, of which these were read: health_read, updates_read, with_memory, policies_read; and
-    overriding: those with an update policy of their own."""
+    """Numbers of instances: total; those of which each part was read (health_read, updates_read, with_memory,
+    policies_read); and overriding, those with their own update policy."""
     _with_overrides(conn)
     sql = """
     SELECT count(*) AS total, count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
@@ -136,18 +139,18 @@ def instance_tally(conn: Connection) -> dict[str, int]:
 
 
 def _with_overrides(conn: Connection) -> None:
-    """Give SQL the function overrides: the modes that an instance's policy sets for itself, in words."""
+    """Register :func:`override_words` as the SQL function ``overrides``."""
     conn.create_function("overrides", 1, override_words, deterministic=True)
 
 
 @query
 def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
-    """Everything of one instance, by its id or host name; None if it is not known.
+    """Everything about one instance, by its id or host name; None if it is not known.
 
-    In addition to the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind
-    was last read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
+    In addition to columns of instances and instance_state: last_status, deployed_at and problem; when each part was
+    last read (health_at, updates_at, actions_at, memory_at, audit_at); and gap_from and gap_to of its actions.
     """
-    key = one(
+    key = first_row(
         conn,
         "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"
         " ORDER BY instance_id = :id DESC, updated_at DESC LIMIT 1",
@@ -156,7 +159,7 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     if key is None:
         return None
     alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
-    [found] = dicts(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
+    [found] = dicts(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - no user input
     kinds = ("health", "updates", "actions", "memory", "audit")
     sql = """
     SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors
@@ -171,7 +174,7 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
 
 @query
 def health_checks(conn: Connection, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
-    """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
+    """The newest CHECKS_MOST health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     sql = """
     SELECT checked_at, status, uptime_s, trouble FROM health_checks
     WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
@@ -199,7 +202,7 @@ def instance_targets(
 ) -> OnePage:
     """One page of an instance's rollout targets, newest first, and how many there are.
 
-    took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
+    took_s: duration of the run phase, until ``now`` while it is running. scope: of the rollout.
     """
     columns = f"""
     SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
@@ -217,7 +220,7 @@ def instance_targets(
 
 @query
 def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
-    """The versions seen, newest first: taken_at, runtime, versions_json."""
+    """The versions that an instance was seen to run, newest first: taken_at, runtime, versions_json."""
     return as_frame(
         conn,
         "SELECT taken_at, runtime, versions_json FROM instance_versions"
@@ -228,8 +231,8 @@ def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int
 
 @query
 def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> OnePage:
-    """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
-    how many such are stored."""
+    """The newest audit events of an instance that were not successful, as in audit.audit_events; and how many there
+    are."""
     found = """
     FROM audit_events e INDEXED BY audit_events_time LEFT JOIN instances i USING (tenant, instance_id)
     WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
@@ -237,7 +240,7 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
 
 
-# Each part is read newest first and cut, so that a wide period stays quick.
+# Each part is read newest first and limited, so that the query stays fast for a long period.
 _HISTORY = f"""
 SELECT * FROM (
   SELECT {TARGET_AT} AS at, 'rollout' AS kind,
@@ -276,12 +279,12 @@ UNION ALL SELECT * FROM (
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
   WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
-    AND (h.host = :host AND {means(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
+    AND (h.host = :host AND {is_instance(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
       SELECT 1 FROM run_hosts o WHERE o.run_id = h.run_id AND o.host = :host)) AND r.started_at < :until
     AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)
 ORDER BY at DESC LIMIT :most
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query
@@ -290,10 +293,10 @@ def history(
 ) -> pd.DataFrame:
     """The newest events of an instance in a period (epoch seconds), newest first.
 
-    Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, None where
-    there is none). Of health only the changes, of audit events those without success; ``took part`` says of a
-    playbook run that the instance was among its hosts, maybe by a former name, or named by a task of another host, and
-    no more: its outcome is on the page of the operation.
+    Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, or None).
+    Only changes of health and audit events that were not successful are included. The status ``took part`` of a
+    playbook run only means that the instance was one of its hosts, possibly under a previous name, or was named by a
+    task of another host; its outcome is shown on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     return as_frame(conn, _HISTORY, params)

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the console itself did: the actions tried from it, and the notifications; and the operations that have ended
-lately, of which notifications tell."""
+"""What the console itself did: attempted actions and notifications; and the recent operations to notify about."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from sqlite3 import Connection
 from console.record.connection import dicts
 from console.record.read.frames import LIST_PAGE, OnePage, as_page, like, query
 from console.record.read.operations import Key, OperationFilter, matching
-from console.record.read.sql import among, looked_for
+from console.record.read.sql import among, matches_search
 from console.record.rows import Notification
 
 NO_OUTCOME = "no outcome"
@@ -23,7 +22,7 @@ _ACTIONS = f"""
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
   AND {among(f"coalesce(o.outcome, '{NO_OUTCOME}')", "outcomes")}
-  AND {looked_for("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
+  AND {matches_search("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
 """
 
 
@@ -31,10 +30,11 @@ WHERE a.phase = 'attempt'
 def console_actions(
     conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> OnePage:
-    """One page of what was tried, newest first, and how many match.
+    """One page of the attempted actions, newest first, and how many match.
 
-    at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (of OUTCOMES), detail,
-    targets (as found just before sending, or else as confirmed), http_status, request_id, ended_at, attempt_id.
+    Columns: at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (from OUTCOMES),
+    detail, targets (their number just before sending, or else as confirmed by the user), http_status, request_id,
+    ended_at, attempt_id.
     """
     params = {"outcomes": outcomes, "like": like(search)}
     columns = f"""
@@ -48,12 +48,12 @@ def console_actions(
 
 LEDGER_SECONDS = 30 * 86400.0
 LONGEST_OPERATION = 7 * 86400.0
-"""Seconds before the times that are asked for at which an operation may have begun."""
+"""How long (in seconds) before the requested time an operation may have begun."""
 
 
 @query
 def ledger(conn: Connection, now: float, lasting: Collection[str]) -> list[Notification]:
-    """What was sent in the last 30 days, and of the subjects ``lasting`` all that is not over."""
+    """The notifications of the last 30 days, and all of the subjects ``lasting`` that are not over."""
     rows = dicts(
         conn,
         "SELECT * FROM notifications WHERE since >= :since"
@@ -66,17 +66,18 @@ def ledger(conn: Connection, now: float, lasting: Collection[str]) -> list[Notif
 
 @query
 def notifications(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of what was sent, newest first, in the columns of the table, and how many rows there are."""
+    """One page of the notifications, newest first, in the columns of the table, and how many there are."""
     order = "ORDER BY since DESC, destination, subject, key, state"
     return as_page(conn, "SELECT *", "FROM notifications", order, {}, page, size)
 
 
 @query
 def newest_operations(conn: Connection, since: float) -> list[Key]:
-    """The operations that ended since a time, or run, oldest first; of those that began up to 7 days before it.
+    """The operations that ended since a time or are running, oldest first. Those that began more than 7 days before the
+    time are left out.
 
-    ``at`` is when each ended, or began if it runs.
+    ``at`` is Key.last_at.
     """
     keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
     found = [replace(key, at=key.last_at) for key in keys if key.last_at >= since]
-    return sorted(found, key=lambda one: (one.at, one.kind, one.key))
+    return sorted(found, key=lambda key: (key.at, key.kind, key.key))

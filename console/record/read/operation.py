@@ -18,7 +18,7 @@ from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
 from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
 from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
-from console.record.connection import dicts, one
+from console.record.connection import dicts, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import plan_of
@@ -37,11 +37,12 @@ _ELSEWHERE_MOST = 2000
 
 @dataclass(frozen=True)
 class Failure:
-    """One failure of an operation, whatever hosts, ids and numbers are in its message. Times are epoch seconds.
+    """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers.
 
-    status: failed or uncertain. message: of its first instance, '' without one; pattern: the same, normalised.
-    first_at, last_at: in this operation. before: how many earlier operations had it, first_seen and last_before: when;
-    later: how many later ones. Without a message nothing is known of other operations.
+    status: failed or uncertain. message: of one of the instances, or ''. pattern: the message, normalised. first_at,
+    last_at: when it occurred in this operation. before: how many earlier operations had it. first_seen, last_before:
+    when these had it. later: how many later operations had it. Without a message, other operations are not known.
+    Times are epoch seconds.
     """
 
     status: str
@@ -62,8 +63,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate of a run. batch: before which it was asked, None where that is not known. at: epoch seconds. figures: what
-    its checks found, in words."""
+    """A gate of a run. batch: the batch before which it was evaluated; None if not known. at: epoch seconds. figures:
+    the results of its checks as text."""
 
     batch: int | None
     at: float | None
@@ -75,13 +76,13 @@ class Gate:
 class Operation:
     """One operation.
 
-    row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems
-    first; seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known).
-    failures: the one with the most instances first. rollouts: those that the run started, as in
-    rollouts.rollouts_of_run. gates: in their order. plan: what the record has of the plan: hash, planned,
-    left_alone, gone, batches, override_reason, and outcomes.evidence.plan_facts. followed: ids of rollouts that the
-    run adopted. disagreements: host -> what the server says otherwise, from the report. targets: of a rollout, as in
-    rollouts.targets_of; empty of others.
+    row: the values of operations.COLUMNS. facts: what the outcome was determined from. instances: INSTANCE_COLUMNS,
+    problems first; seconds: how long the redeploy or restart took; waited: how long it was before it began (both NaN if
+    not known). failures: the one with the most instances first. rollouts: of the run, as in rollouts.rollouts_of_run.
+    gates: in order. plan: what is known about the plan, such as hash, planned, left_alone, gone, batches,
+    override_reason, and outcomes.evidence.plan_facts. followed: ids of the rollouts that the run adopted.
+    disagreements: host -> how the server's status differs, from the report. targets: of a rollout, as in
+    rollouts.targets_of; empty for other operations.
     """
 
     row: dict[str, Any]
@@ -100,7 +101,7 @@ class Operation:
 def operation(conn: Connection, key: str, now: float) -> Operation | None:
     """One operation by its run id, rollout id or attempt id; None if it is not known.
 
-    A rollout that a run of the record started is found by its own id too, as what the server did.
+    The id of a rollout that a known run started gives the rollout itself, not the run.
     """
     known = _key(conn, key)
     if known is None:
@@ -113,7 +114,7 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
         instances, bad = _of_rollout(timeline, facts.status, now)
         judged, targets = outcomes(replace(facts, targets=bad)), newest_targets(bad)
         numbers = instances["category"].value_counts()
-        counted = {one: int(numbers.get(one, 0)) for one in CATEGORIES} if len(instances) else counts(facts)
+        counted = {name: int(numbers.get(name, 0)) for name in CATEGORIES} if len(instances) else counts(facts)
     else:
         judged, targets = outcomes(facts), newest_targets(facts.targets)
         instances, counted = _instances(facts, judged, targets, now), counts(facts, judged)
@@ -139,7 +140,7 @@ def _key(conn: Connection, key: str) -> Key | None:
       ON r.tenant = tenants.tenant AND r.rollout_id = :id
     UNION ALL SELECT 'act', tenant, at FROM console_audit WHERE attempt_id = :id AND phase = 'attempt' LIMIT 1
     """
-    row = one(conn, sql, {"id": key})
+    row = first_row(conn, sql, {"id": key})
     return None if row is None else Key(row["started_at"] or 0.0, row["kind"], key, row["tenant"])
 
 
@@ -158,10 +159,10 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
 
 
 def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
-    """The instances of a rollout of this status, each by its newest target, and the targets that failed or are
-    uncertain.
+    """The instances of a rollout with the status ``rollout``, each with its newest target, and the targets that failed
+    or are uncertain.
 
-    Computed by column: as objects, 20,000 instances take three times as long.
+    Computed by column, because with objects, 20,000 instances take three times as long.
     """
     if targets["host"].duplicated().any():
         newest_last = targets["created_at"].fillna(0.0).argsort(kind="stable")
@@ -187,8 +188,8 @@ def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.Dat
 
 
 def _timed(frame: pd.DataFrame, now: float) -> pd.DataFrame:
-    """INSTANCE_COLUMNS, problems first. created_at, taken_at: when the server stored the target, and when it began with
-    it; since: the time from which the category is so."""
+    """INSTANCE_COLUMNS, problems first. created_at, taken_at: when the server stored and began the target. since: when
+    the instance came into its category."""
     runs = frame["category"] == RUNNING
     started = frame["started_at"].where(~runs, frame["started_at"].fillna(frame["since"]))
     frame = frame.assign(
@@ -204,7 +205,7 @@ def _timed(frame: pd.DataFrame, now: float) -> pd.DataFrame:
 def _failures(
     conn: Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
 ) -> tuple[Failure, ...]:
-    """Each failure once. What the server says of the target is the cause; the task that waited for it repeats it."""
+    """Each failure once. The cause is the server's message for the target; the task that waited for it repeats it."""
     clusters: dict[tuple[str, str], list[tuple[str, str, Outcome]]] = {}
     for host, outcome in judged.items():
         if outcome.category in PROBLEMS:
@@ -221,8 +222,8 @@ def _failures(
 
 
 def _prints(alike: Sequence[tuple[str, str, Outcome]]) -> set[str]:
-    """The fingerprints of one failure at several hosts: of the cause, and of what the tasks said, at most so many."""
-    # Those of the causes are the same.
+    """Up to _PRINTS_MOST fingerprints of one failure on several hosts: of the cause, and of the tasks' messages."""
+    # The causes all have the same fingerprint.
     host, message, _outcome = alike[0]
     found = {fingerprint(message, host)} if message else set()
     for host, message, outcome in alike:
@@ -232,14 +233,13 @@ def _prints(alike: Sequence[tuple[str, str, Outcome]]) -> set[str]:
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
-    """Why the outcome of an instance is as it is: of a failed or uncertain one, the server's own words, if its target
-    has any."""
+    """The cause of an instance's outcome. If it is failed or uncertain, the server's message for the target, if any."""
     if outcome.category in PROBLEMS and target is not None and target.status in ("failed", "uncertain"):
         return target.message or outcome.message
     return outcome.message
 
 
-# own: the operation, and the runs that name it; theirs: it, and the rollouts that these name.
+# own: the operation and the runs that name it. theirs: the operation and the rollouts that these runs name.
 _ELSEWHERE = f"""
 WITH own AS (
   SELECT :key AS ref UNION SELECT run_id FROM run_links WHERE kind = 'rollout' AND ref = :key
@@ -263,8 +263,8 @@ _LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 
 
 def _elsewhere(conn: Connection, key: Key, prints: set[str]) -> tuple[int, float | None, float | None, int]:
-    """How many earlier operations failed with one of the messages, of the nearest that are read, the first and the last
-    time, and how many later ones."""
+    """How many earlier operations failed with one of the messages, when the first and the last of them did, and how
+    many later ones. Only the nearest _ELSEWHERE_MOST results and targets are read."""
     params = {"version": FP_VERSION, "begun": key.at, "key": key.key, "most": _ELSEWHERE_MOST}
     earlier, later = (
         [row for text in prints for row in dicts(conn, sql, {**params, "print": text})] for sql in (_EARLIER, _LATER)
@@ -307,9 +307,9 @@ def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
     found = [
         row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     ]
-    told = facts.report.get("rollout_id")
-    if facts.adopted and told and told not in found:
-        found.append(str(told))
+    reported = facts.report.get("rollout_id")
+    if facts.adopted and reported and reported not in found:
+        found.append(str(reported))
     return tuple(found)
 
 
@@ -326,8 +326,8 @@ _IDS = {
 
 @query
 def whole_id(conn: Connection, prefix: str, *kinds: str) -> str | None:
-    """The one id of those kinds (run, rollout, instance) that begins so, or the one instance whose host name does; None
-    if there is none or more than one, or the prefix is shorter than PREFIX_LEAST."""
+    """The complete id of the run, rollout or instance (``kinds``) whose id, or host name, begins with ``prefix``; None
+    if there is not exactly one, or the prefix is shorter than PREFIX_LEAST."""
     if len(prefix) < PREFIX_LEAST:
         return None
     wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the record knows of one operation, as the facts that console.outcomes judges."""
+"""The facts about one operation in the database, from which console.outcomes determines the outcome."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
-"""What a run is about that sets the tenant's policy: it has no instance."""
+"""Used instead of a host for a run that sets the tenant's policy: no instance is involved."""
 
-# Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
+# Roles whose tasks run once for the entire run: their results are attributed to one host, but are not about it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
 _BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
@@ -32,19 +32,19 @@ _NO_CATEGORIES = {"why", "disagreements", "reasons", "counts"}
 
 
 def name_of(playbook: str | None) -> str:
-    """A playbook's name without folder, collection and suffix; '' for none."""
+    """A playbook's name without folder, collection and suffix; '' for None."""
     path = PurePosixPath(playbook or "")
     name = path.name.removesuffix(path.suffix) if path.suffix in (".yml", ".yaml") else path.name
     return name.removeprefix("fleetops.agents.")
 
 
 def rollout_name(scope: str | None) -> str:
-    """The name of a rollout that no run of the record started, by its scope: "fleet rollout"."""
+    """The name of a rollout that no known run started, such as "fleet rollout"."""
     return f"{scope or ''} rollout".strip()
 
 
 def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report in a run's custom stats, empty without one, and its lists that are not whole."""
+    """The report in a run's custom stats (empty if there is none), and which of its lists are truncated."""
     stats = parsed(stats_json)
     report = stats.get("fleetops_report")
     if not isinstance(report, dict):
@@ -55,15 +55,15 @@ def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report of a run from its custom stats and its evidence: several of a run as one. And its lists that are not
-    whole."""
+    """The report of a run from its custom stats and its evidence, several reports being combined; and which of its
+    lists are truncated."""
     report, cut = report_of(stats_json)
-    # More than one where a playbook imports several that report.
+    # A playbook that imports several playbooks can produce several reports.
     kept = [report for report in documents(conn, run_id, "report") if isinstance(report.get("counts"), dict)]
     if len(kept) > 1 and not any(map(_cut_lists, kept)):
         report = {**report, **together(kept)}
     elif not report and kept:
-        # A run that was killed after its report, and before its end, which publishes it.
+        # The run was killed after it made its report and before it published it at its end.
         report, cut = kept[-1], _cut_lists(kept[-1])
     return report, cut
 
@@ -71,7 +71,7 @@ def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tupl
 def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
     """The facts of a playbook run; ``run`` is its row of the table ``runs``.
 
-    whole: also what each instance came to, where the report says it already in numbers.
+    whole: also read the outcome of each instance if the report already contains the counts.
     """
     run_id = run["run_id"]
     report, cut = report_of_run(conn, run_id, run["stats_json"])
@@ -99,7 +99,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
         return facts
     results = _results(conn, run_id, tasks)
     pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
-    # For numbers alone the targets are read only of the hosts that failed: of the others the results say enough.
+    # If only numbers are wanted, targets are read only for hosts that failed: for the others the results are enough.
     is_whole = whole or pruned or of_rollout(facts)
     in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
     targets = target_facts(conn, run_id, in_doubt)
@@ -107,7 +107,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
     if pruned:
-        # Whether something was done to the others, nobody knows any more.
+        # Whether the run changed any other hosts is no longer known.
         hosts = tuple(dict.fromkeys(target.host for target in targets))
     elif not hosts and any(result.host == POLICY for result in results):
         hosts = (POLICY,)
@@ -124,7 +124,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
 
 
 def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
-    """The plans or reports that are kept of a run beside its custom stats, in their order."""
+    """The plans or reports that are stored for a run in addition to its custom stats, in order."""
     rows = conn.execute(
         "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter", (run_id, kind)
     )
@@ -132,7 +132,7 @@ def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
 
 
 def plan_of(conn: Connection, run_id: str) -> dict[str, Any]:
-    """The newest plan that is kept of a run; empty without one."""
+    """The newest plan that is stored for a run; empty if there is none."""
     plans = documents(conn, run_id, "plan")
     return plans[-1] if plans else {}
 
@@ -151,7 +151,8 @@ def _batches_planned(conn: Connection, run_id: str) -> int | None:
 
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Who is planned and who is gone, by a plan. None for the planned without a plan, or where its lists are cut."""
+    """The instances that are planned and those that are gone, according to a plan. planned is None without a plan, or
+    if truncated lists hide it."""
     gone = names(plan.get("gone"))
     batches = plan.get("batches")
     if not isinstance(batches, list):
@@ -168,9 +169,9 @@ def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str
 
 
 def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
-    """The record of the rollout that a run started or followed, by the server or else by its report."""
+    """The one rollout that a run started or followed, as the server or else the run's report describes it."""
     named = "SELECT ref FROM run_links WHERE run_id = :run AND kind = 'rollout' LIMIT 2"
-    sent = f"WITH {SENT} SELECT rollout_id FROM sent"  # noqa: S608 - the text in sql.py
+    sent = f"WITH {SENT} SELECT rollout_id FROM sent"  # noqa: S608 - no user input
     key = {"run": run_id}
     links = conn.execute(named, key).fetchall() or conn.execute(sent, key).fetchall()
     if len(links) > 1:
@@ -179,12 +180,12 @@ def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, A
         found = rollouts.rollout(conn, links[0][0])
         if found is not None:
             return found
-    told = facts.report.get("rollout")
-    return told if isinstance(told, dict) else None
+    reported = facts.report.get("rollout")
+    return reported if isinstance(reported, dict) else None
 
 
 class _Task(NamedTuple):
-    """action: the module's name without its collection. play: the counter of its play."""
+    """action: the module's name, without the collection if it is fleetops.agents. play: the counter of its play."""
 
     action: str
     role: str
@@ -237,7 +238,8 @@ def _plays(
 def _planned(
     conn: Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
 ) -> tuple[str, ...] | None:
-    """Who was to be changed, if the run log shows it: it has how many were planned, and each batch that began."""
+    """The hosts that were to be changed, if the run log shows them: it contains the number of planned hosts and the
+    hosts of each batch that began."""
     grouping = [counter for counter, task in tasks.items()
                 if task.role in _FOR_ALL and task.action.endswith("add_host")]  # fmt: skip
     if not grouping:
@@ -280,7 +282,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
         action = task.action if task else ""
         if row["host"] == "localhost":
             if action != "update_policy":
-                # A run that found no hosts to work on, or a task for all of them: no instance's.
+                # Not a result of an instance: the run found no hosts, or the task was for all of them.
                 continue
             row["host"] = POLICY
         row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
@@ -290,7 +292,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:
-    """Whether a run had results, and none of them is kept."""
+    """Whether a run had results that have all been removed."""
     return bool(
         conn.execute(
             "SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)"

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Operations, newest first: what somebody did to the fleet, one row each, with its outcome in numbers; and all
-of them in numbers."""
+"""Operations (playbook runs, rollouts and console actions), newest first, with the number of instances by outcome; and
+totals over all operations."""
 
 from __future__ import annotations
 
@@ -26,37 +26,39 @@ from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import facts_of_run, name_of, report_of_run, rollout_name
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, looked_for
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, matches_search
 
 COLUMNS = (
     "kind",  # run, rollout or act
     "key",  # run_id, rollout_id or attempt_id
-    "tenant",  # of a rollout or an act, None of a run
+    "tenant",  # of a rollout or an act; None for a run
     "started_at",
-    "ended_at",  # NaN while it runs
-    "title",  # the playbook's name, "fleet rollout", "redeploy of HOST", or the act with its object
-    "name",  # what console.outcomes.words.word takes: the playbook, rollout, or the act
-    "check",  # True: a prediction; None: nobody knows
-    "to_version",  # None where it is not known, as of a rollout by others
-    "who",  # the user, "AWX job 812, jon", or the address of a rollout: "198.51.100.20"
+    "ended_at",  # NaN while it is running
+    "title",  # the playbook's name, "fleet rollout", "redeploy of HOST", or the act and its object
+    "name",  # the argument of console.outcomes.words.word: the name of the playbook, rollout or act
+    "check",  # True: check mode; None: not known
+    "to_version",  # None if not known, for example for a rollout that no run started
+    "who",  # the user, "AWX job 812, jon", or the client address of a rollout, such as "198.51.100.20"
     "controller",  # of a run
-    *CATEGORIES,  # how many instances, a column each
-    "instances",  # the sum of these
-    "derived",  # the numbers are not from a report
-    "verdict",  # of console.outcomes.words.VERDICTS
-    "why",  # why it ended, short
-    "sentence",  # the verdict as one sentence
-    "seconds",  # how long it took; until its source was last read while it runs
-    "rollouts",  # how many rollouts of the server a run started
+    *CATEGORIES,  # the number of instances, one column per category
+    "instances",  # the sum of these columns
+    "derived",  # True for a run without a report, so that the numbers come from its results
+    "verdict",  # from console.outcomes.words.VERDICTS
+    "why",  # the reason for the verdict, in short
+    "sentence",  # the verdict as a sentence
+    "seconds",  # duration; while it is running, until its source was last read
+    "rollouts",  # how many rollouts a run started
 )
 
 
 @dataclass(frozen=True)
 class OperationFilter:
-    """Which operations the list shows. since, until: what ran in this period (epoch seconds), also if it began before;
-    what runs now ran until now. verdicts: of words.VERDICTS. kinds: of facts.KINDS. who: part of a user's name or
-    address. text: part of the title, the playbook, the id, the change of a run or a host. check: only predictions
-    (True), only real ones (False), or both (None)."""
+    """Which operations the list shows.
+
+    since, until: operations that ran in this period (epoch seconds), including those that began before it. verdicts:
+    from words.VERDICTS. kinds: from facts.KINDS. who: part of a user name or client address. text: part of the title,
+    playbook, id, change or a host name. check: only those in check mode (True), only others (False), or both (None).
+    """
 
     since: float | None = None
     until: float | None = None
@@ -73,8 +75,7 @@ def operations(
 ) -> OnePage:
     """One page of operations, newest first, in COLUMNS, and how many match.
 
-    A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it
-    and is a row of its own.
+    Rollouts that a playbook run started are part of the run's row. A rollout that a run only adopted has its own row.
     """
     keys = matching(conn, wanted or OperationFilter())
     rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
@@ -83,28 +84,28 @@ def operations(
 
 @query
 def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    """Some operations as rows of COLUMNS, in the same order."""
+    """The operations with these keys as rows of COLUMNS, in the same order."""
     fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
     return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
 
 
 @query
 def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
-    """The operations that run now, in COLUMNS, newest first."""
+    """The operations that are running, in COLUMNS, newest first."""
     return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 @query
 def verdict_counts(conn: Connection, since: float) -> dict[str, int]:
-    """How many operations that ran since a time have each verdict; those without any are left out."""
+    """The number of operations that ran since a time, by verdict; verdicts without operations are left out."""
     return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
 
 
 @dataclass(frozen=True)
 class Key:
-    """One operation among others. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
-    verdict: '' where nobody asked for it. ended_at: None where that is not known; last_at: then when it was last heard
-    of."""
+    """An entry in a list of operations. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
+    verdict: '' if not requested. ended_at: None if not known. last_at: when it ended or, if not known, its last known
+    activity."""
 
     at: float
     kind: str
@@ -127,23 +128,23 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND (:until IS NULL OR r.started_at < :until)
   AND (:ended OR r.status NOT IN ('successful', 'failed'))
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
-  AND {looked_for("r.user", param="who", also=_LAUNCHED)}
-  AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
-"""  # noqa: S608 - the texts above
+  AND {matches_search("r.user", param="who", also=_LAUNCHED)}
+  AND {matches_search("r.playbook", "r.run_id", param="text", also=_NAMED)}
+"""  # noqa: S608 - no user input
 
-# Records of before the link "adopted": only the reports of fleet rollouts say it.
+# In data from before the link "adopted" existed, only the reports of fleet rollouts show what was adopted.
 _ADOPTED = """
 SELECT coalesce(json_extract(stats_json, '$.fleetops_report.rollout_id'), '') FROM runs
 WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
   AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
 """
-# A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
-# A paused rollout has no end: the time at which it was first seen paused counts.
+# Rollouts that are not part of a run's row. last_at of a paused rollout, which has no end, is when it was first seen
+# paused. The index run_links_ref answers the last condition for rollouts that no run names.
 _OF_OTHERS = f"""
 WITH {SENT}
 SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
@@ -151,13 +152,13 @@ SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
   AND (:until IS NULL OR o.created_at < :until)
   AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
-  AND {looked_for("o.initiated_from_ip", param="who")}
-  AND {looked_for("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
+  AND {matches_search("o.initiated_from_ip", param="who")}
+  AND {matches_search("o.rollout_id", "(o.scope || ' rollout')", param="text", also=_HAS_TARGET)}
   AND o.rollout_id NOT IN (SELECT rollout_id FROM sent)
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = o.rollout_id
       AND l.ref NOT IN ({_ADOPTED}) AND {STARTED})
-"""  # noqa: S608 - the texts above
+"""  # noqa: S608 - no user input
 
 ACTS = """
 SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
@@ -169,19 +170,19 @@ _ACTS_WANTED = f"""
 SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
        coalesce(ended_at, at) AS last_at FROM ({ACTS}
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
-  AND {looked_for("a.user", param="who")}
-  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
-"""  # noqa: S608 - the texts above
-# The names of known instances that a text may mean: an exact match first, then the shortest ones.
+  AND {matches_search("a.user", param="who")}
+  AND {matches_search("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
+"""  # noqa: S608 - no user input
+# The names of known instances that contain a text, the shortest first, so that an exact match comes first.
 _HOSTS = f"""
 SELECT json_group_array(name) FROM (
   SELECT DISTINCT coalesce(hostname, instance_id) AS name FROM instances
-  WHERE {looked_for("hostname", "instance_id", param="text")} ORDER BY length(name), name LIMIT 50)
-"""  # noqa: S608 - the text of a function
+  WHERE {matches_search("hostname", "instance_id", param="text")} ORDER BY length(name), name LIMIT 50)
+"""  # noqa: S608 - no user input
 
 
 def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
-    """The operations that match, newest first. judged: with their verdicts; a filter by verdict needs them too."""
+    """The operations that match, newest first. judged: with verdicts, as always if the filter has verdicts."""
     judged = judged or bool(wanted.verdicts)
     params: dict[str, Any] = {
         "since": wanted.since,
@@ -191,7 +192,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "check": None if wanted.check is None else int(wanted.check),
         "hosts": "[]",
         "run": None,
-        # Operations that have ended are read, with their reports, only if they can have a verdict that is asked for.
+        # Operations that have ended, and their reports, are read only if they can have one of the wanted verdicts.
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
@@ -214,20 +215,20 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
 
 
 def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
-    """What the record has of one operation: a part of its row, and its facts. whole: as in facts_of_run."""
+    """One operation from the database: part of its row, and its facts. whole: as in facts_of_run."""
     if key.kind == RUN:
         return _run_row(conn, key, whole)
     return (_rollout_row if key.kind == ROLLOUT else _act_row)(conn, key)
 
 
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
-    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category.
-    now: until when it is known."""
+    """The complete row of an operation. row, facts: from stored_of. counted: instances by category. now: when its
+    source was last read."""
     judged = verdict(facts, counted)
     is_running = judged.word == RUNNING
     until = now if is_running else row["ended_at"]
     row = {
-        # What only a run has.
+        # Defaults of the columns that only runs have.
         "to_version": None,
         "controller": None,
         "rollouts": 0,
@@ -249,7 +250,7 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
-# Of the results, those of the first batches are enough: a run deploys one version.
+# The results of the first batches are enough, because a run deploys one version.
 _RUN_ROW = f"""
 SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
               ELSE 'AWX job ' || j.job_id || coalesce(', ' || coalesce(j.launched_by, r.user), '') END AS who,
@@ -260,7 +261,7 @@ SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
         WHERE changed AND status = 'ok' AND json_valid(result_json)
           AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1) AS to_version
 FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE run_id = :id) WHERE r.run_id = :id
-"""  # noqa: S608 - the text in sql.py
+"""  # noqa: S608 - no user input
 
 
 def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
@@ -270,7 +271,7 @@ def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], F
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],
         "title": facts.name or "a playbook",
-        # The runtime that it deploys, or would deploy, by its first redeploy that went well.
+        # The runtime that the run deploys (in check mode: would deploy), from its first successful redeploy.
         "to_version": run["to_version"],
         "who": run["who"],
         "controller": run["controller"],
@@ -312,7 +313,7 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
+    """Rows of COLUMNS as a frame: times and seconds are floats (NaN if unknown), counts int64, the rest objects."""
     return framed((tuple(row.values()) for row in rows), COLUMNS, whole=(*CATEGORIES, "instances", "rollouts"))
 
 
@@ -320,8 +321,8 @@ def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 class OperationTotals:
     """The operations of one kind and name (as in outcomes.facts.Facts).
 
-    verdicts: how many ended, by verdict. running: how many run. seconds: how long each took that has an end, except
-    predictions and acts. last_at: when the newest one ended (epoch seconds, UTC), None for none.
+    verdicts: how many have ended, by verdict. running: how many are running. seconds: the durations of those that have
+    ended, without check mode and acts. last_at: when the newest one ended (epoch seconds, UTC), or None.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -331,13 +332,13 @@ class OperationTotals:
 
 
 def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
-    """The operations of all time by kind and name. Raises DatabaseProblem.
+    """The totals of all operations ever, by kind and name. Raises DatabaseProblem.
 
     Runs with their reports, rollouts and acts are never pruned, so the numbers only grow, with one exception: a run
-    that counted as lost and turns out to have ended moves to its verdict.
+    that counted as lost but turns out to have ended moves to its actual verdict.
     """
     found: dict[tuple[str, str], OperationTotals] = {}
-    # Without the time limit of a page: nobody waits for it.
+    # Without the time limit for pages, because no user waits for it.
     with open_to_read(path) as conn:
         for key in matching(conn, OperationFilter(), judged=True):
             totals = found.setdefault((key.kind, key.name), OperationTotals())

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The update policy: as it is, how it changed, and what was started outside its maintenance window; and when changes
-are frozen."""
+"""The update policy: its current state, its changes, and what was started outside its maintenance window; and when
+changes are frozen."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.connection import dicts, one
+from console.record.connection import dicts, first_row
 from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
 from console.record.read.sql import RUN_BY
 from console.text.json_values import listed, mapping, names, parsed
 
-_ROLLOUTS_LOOKED_AT = 5000
+_ROLLOUTS_MOST = 5000
 
 
 @query
 def policies(conn: Connection) -> list[dict[str, Any]]:
-    """The newest policy of each tenant: the columns of the table policies, and ``raw``, the record itself."""
+    """The newest policy of each tenant: the columns of the table policies, and ``raw``, the API's response."""
     rows = dicts(
         conn,
         "SELECT p.* FROM policies p WHERE p.taken_at ="
@@ -38,7 +38,7 @@ def policies(conn: Connection) -> list[dict[str, Any]]:
 
 
 def in_flight(conn: Connection, tenant: str) -> int:
-    """How many redeploys of a tenant are in progress at the server."""
+    """How many redeploys of a tenant are in progress on the server."""
     found = conn.execute(
         "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
         " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
@@ -49,10 +49,10 @@ def in_flight(conn: Connection, tenant: str) -> int:
 
 @dataclass(frozen=True)
 class WindowNow:
-    """The window at one moment. Times are epoch seconds, None where it never opens or closes again.
+    """The window at a given time. opens_at, closes_at: epoch seconds; None if it never opens or closes again.
 
-    open_hours: 24 values, whether each hour of a day in UTC is open. sentence: the same in words. is_known: False where
-    the policy's hours cannot be read; it is not open then, and the sentence says why.
+    open_hours: 24 values, whether the window is open in each hour of the day (UTC). sentence: the state as text.
+    is_known: False if the policy's hours cannot be parsed; the window then counts as closed and the sentence says why.
     """
 
     is_known: bool
@@ -64,9 +64,11 @@ class WindowNow:
 
 
 def tenant_policy(conn: Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
-    limit: then nothing may be started."""
-    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
+    """The tenant's window, and how many targets may run at a time: 0, so that nothing may be started, if its policy was
+    never read or contains no valid limit."""
+    row = first_row(
+        conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant}
+    )
     policy = parsed(row["raw_json"] if row else None)
     try:
         slots = max_parallel_rollouts(policy)
@@ -77,12 +79,12 @@ def tenant_policy(conn: Connection, tenant: str) -> tuple[Window, int]:
 
 @query
 def window_now(conn: Connection, tenant: str, now: float) -> WindowNow:
-    """The maintenance window of a tenant's newest policy at ``now``; open all day where no hours are set."""
+    """The maintenance window of a tenant's newest policy at ``now``; always open if no hours are set."""
     return state_of(tenant_policy(conn, tenant)[0], now)
 
 
 def state_of(window: Window, now: float) -> WindowNow:
-    """A window at ``now``."""
+    """The state of a window at ``now``."""
     return WindowNow(
         not window.problem,
         window.is_open(now),
@@ -94,19 +96,18 @@ def state_of(window: Window, now: float) -> WindowNow:
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Each key that differs, and its value before and after, as JSON writes it ('' where the key is not there)."""
-    told = [
+    """The key, old and new value of each difference, as JSON ('' for a missing key)."""
+    pairs = [
         (key, *(json.dumps(side[key]) if key in side else "" for side in (before, after)))
         for key in sorted({*before, *after})
     ]
-    return [(key, was, now) for key, was, now in told if was != now]
+    return [(key, was, now) for key, was, now in pairs if was != now]
 
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """A change of a tenant's policy. seen_at: when a read saw it, not_before_at: the read before. before: the policy
-    until then. changed: key, before and after of each difference, as JSON writes them ('' where a key was not there).
-    """
+    """A change of a tenant's policy. seen_at: when the new policy was first read. not_before_at: when the previous one
+    was first read. before: the previous policy. changed: as returned by _differences."""
 
     tenant: str
     seen_at: float
@@ -117,8 +118,8 @@ class PolicyChange:
 
 @query
 def policies_since(conn: Connection, since: float) -> list[PolicyChange]:
-    """The changes of each tenant's policy that were seen since a time, oldest first. The API tells only the present
-    policy: a change lies somewhere between not_before_at and seen_at."""
+    """The changes of each tenant's policy that were seen since a time, oldest first. The API returns only the current
+    policy, so a change took place at some time between not_before_at and seen_at."""
     sql = """
     SELECT * FROM (
       SELECT tenant, taken_at, raw_json, lag(taken_at) OVER by_time AS before_at,
@@ -137,7 +138,7 @@ def policies_since(conn: Connection, since: float) -> list[PolicyChange]:
 
 @query
 def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
-    """What changed in a tenant's policy, newest first, a row each difference: seen_at, not_before_at, key, before,
+    """What changed in a tenant's policy, newest first, one row per difference: seen_at, not_before_at, key, before,
     after."""
     found = [
         (change.seen_at, change.not_before_at, *difference)
@@ -150,11 +151,11 @@ def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
 
 @query
 def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFrame:
-    """The newest rollouts of more than one instance's scope that began while the window was closed.
+    """The newest rollouts that began while the window was closed, except those of scope instance.
 
-    Columns: rollout_id, scope, status, created_at, hours (the window then), assumed (no policy had been seen by then,
-    so the first one seen afterwards is taken), reason and run_id of the playbook run that started it, '' where unknown.
-    The last 5,000 rollouts are looked at.
+    Columns: rollout_id, scope, status, created_at, hours (the window at that time), assumed (no policy had been read by
+    then, so the first one that was read afterwards is used), reason and run_id of the playbook run that started it (''
+    if not known). Only the newest 5,000 rollouts are examined.
     """
     seen = [
         (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
@@ -166,7 +167,7 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
         conn,
         "SELECT rollout_id, scope, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
         " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
-        {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
+        {"t": tenant, "most": _ROLLOUTS_MOST},
     )
     found = []
     for rollout in rollouts if seen else ():
@@ -183,7 +184,8 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
 
 
 def in_force(seen: Sequence[tuple[float, Window]], at: float) -> tuple[Window, bool]:
-    """The window that was in force at ``at``; and whether that is assumed. ``seen``: when and what, oldest first."""
+    """The window that was in force at ``at``, and whether that is an assumption, because it was first seen later.
+    ``seen``: the windows and when each was seen, oldest first."""
     before = [window for taken_at, window in seen if taken_at <= at]
     return (before[-1], False) if before else (seen[0][1], True)
 
@@ -193,7 +195,7 @@ _REASON = "json_extract(r.stats_json, '$.fleetops_report.override_reason')"
 
 def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
     row = conn.execute(
-        f"SELECT r.run_id, CASE WHEN json_valid(r.stats_json) THEN {_REASON} END"  # noqa: S608 - the text above
+        f"SELECT r.run_id, CASE WHEN json_valid(r.stats_json) THEN {_REASON} END"  # noqa: S608 - no user input
         " FROM run_links l JOIN runs r ON r.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = ?"
         " ORDER BY r.started_at LIMIT 1",
         (rollout_id,),
@@ -203,7 +205,7 @@ def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
 
 @query
 def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
-    """The newest playbook runs whose report gives a reason for overriding the window.
+    """The newest playbook runs whose report contains a reason for overriding the window.
 
     Columns: run_id, playbook, status, user, started_at, reason.
     """
@@ -212,19 +214,19 @@ def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
     WHERE r.stats_json LIKE '%"override_reason":"_%'
       AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
     ORDER BY r.started_at DESC LIMIT :most
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"most": most})
 
 
 PLANS_SECONDS = 35 * 86400.0
-"""How old a plan may be: it names the freezes of the 35 days after it."""
+"""The maximum age of a plan: it contains the freezes of the 35 days after it was made."""
 
 
 @dataclass(frozen=True)
 class FrozenTime:
-    """One time in which changes are frozen, from start to end (epoch seconds). reason: '' where none was given.
+    """A period in which changes are frozen, from start to end (epoch seconds). reason: '' if none was given.
 
-    run_id, name, told_at: the run whose plan says so, its playbook, and when it planned.
+    run_id, name, planned_at: the run whose plan contains it, the run's playbook, and when the plan was made.
     """
 
     start: float
@@ -232,33 +234,33 @@ class FrozenTime:
     reason: str
     run_id: str
     name: str
-    told_at: float | None
+    planned_at: float | None
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """times: those that are not over, in order. plans: how many plans were looked at, one for each playbook: its
-    newest. unnamed: how many of them do not say when changes are frozen (of a version before, or they could not read
-    their calendar)."""
+    """times: the periods that are not over, in order. plans: how many plans were examined, the newest one of each
+    playbook. unnamed: how many of these do not state when changes are frozen, because they are from an older version or
+    could not read their calendar."""
 
     times: tuple[FrozenTime, ...]
     plans: int
     unnamed: int
 
     def at(self, now: float) -> FrozenTime | None:
-        """The time that ``now`` is in, the one that ends last; None outside of all."""
-        return max((one for one in self.times if one.start <= now < one.end), key=lambda one: one.end, default=None)
+        """The period that contains ``now``; if there are several, the one that ends last; None if there is none."""
+        return max((time for time in self.times if time.start <= now < time.end), key=lambda t: t.end, default=None)
 
     def next_after(self, now: float) -> FrozenTime | None:
-        """The time that begins next; None without one."""
-        return next((one for one in self.times if one.start > now), None)
+        """The next period that begins after ``now``; None if there is none."""
+        return next((time for time in self.times if time.start > now), None)
 
 
 @query
 def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
-    """When changes are frozen from ``now`` on, by the newest plan of each playbook.
+    """When changes are frozen from ``now`` on, according to the newest plan of each playbook.
 
-    tenant: only plans that name an instance of this tenant count, as a run does not name the tenant that it works on.
+    tenant: use only plans that name an instance of this tenant, because a run does not name its tenant.
     """
     sql = """
     SELECT r.run_id, r.playbook, e.at, e.document_json
@@ -282,13 +284,13 @@ def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
             match (parse_time(entry.get("from")), parse_time(entry.get("to"))):
                 case (float(start), float(end)) if start < end and end > now:
                     reason = str(entry.get("reason") or "")
-                    # Of several plans that say the same the newest is named.
+                    # If several plans contain the same period, the newest one is used.
                     found.setdefault((start, end, reason), FrozenTime(start, end, reason, run_id, name, at))
     unnamed = sum(not isinstance(entries, list) for _run_id, _at, entries in newest.values())
     return Frozen(tuple(found[key] for key in sorted(found)), len(newest), unnamed)
 
 
 def _instances(plan: Mapping[str, Any]) -> set[str]:
-    """The instances that a plan names: those in its batches, and those that it leaves alone."""
+    """The instances that a plan names: those in its batches and those that it leaves unchanged."""
     batches = map(mapping, listed(plan.get("batches")))
     return {*names(plan.get("left_alone")), *(name for batch in batches for name in names(batch.get("instances")))}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record itself: how fresh each source is, what is missing, how big the tables are, and its last maintenance."""
+"""The state of the database: how fresh each source is, what is missing, table sizes, and the last maintenance."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from console.record.read.failing import failing_targets
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
-from console.record.read.stuck import StuckRules, lost_runs, unmoved
+from console.record.read.stuck import StuckRules, lost_runs, stuck_targets
 from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
 
 
 @query
 def sources(conn: Connection) -> pd.DataFrame:
-    """By source: source, scopes (how many), read_at (newest read), oldest_at (of the scope read longest ago), errors,
-    gaps and bad_lines (how many)."""
+    """One row per source: source, scopes (how many), read_at (newest read), oldest_at (when the scope that was not read
+    for the longest time was read), and the numbers of errors, gaps and bad_lines."""
     sql = f"""
     SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
            min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
            sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
     FROM ingest_cursors GROUP BY source ORDER BY source
-    """  # noqa: S608 - the text in freshness.py
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql)
 
 
@@ -52,16 +52,16 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> O
 
 @query
 def spool_positions(conn: Connection) -> dict[str, int]:
-    """How many bytes of each run log are stored, by file name."""
+    """Up to which byte each run log has been read, by file name."""
     found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
     return {str(name): int(position or 0) for name, position in found}
 
 
 @dataclass(frozen=True)
 class LastMaintenance:
-    """The newest backup and pruning (epoch seconds, None for never) and their details.
+    """When the newest backup and pruning took place (epoch seconds; None for never), and their details.
 
-    copied_at, copy: when this database was copied for review, and from which "file"; None if it is not a copy.
+    copied_at, copy: when this database was copied for review (None if it is not a copy), and from which "file".
     """
 
     backup_at: float | None
@@ -85,7 +85,7 @@ def last_maintenance(conn: Connection) -> LastMaintenance:
 
 @query
 def table_sizes(conn: Connection) -> pd.DataFrame:
-    """By table, biggest first: table, rows, bytes (with its indexes; NaN where this SQLite cannot tell)."""
+    """One row per table, biggest first: table, rows, bytes (including indexes; NaN if SQLite does not report it)."""
     names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
     # S608: the names of the database's own tables.
@@ -98,7 +98,7 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
             ).fetchall()
         )
     except sqlite3.Error:
-        # This SQLite was built without dbstat, or reading the whole file takes longer than a page may wait.
+        # This SQLite was built without dbstat, or reading the entire file exceeded the time limit for a page.
         sizes = {}
     frame = pd.DataFrame(
         {"table": tables, "rows": [rows[t] for t in tables], "bytes": [float(sizes.get(t, "nan")) for t in tables]}
@@ -108,7 +108,7 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
 
 @query
 def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame:
-    """What a pruning would remove: what, table, before_at (older rows may go), rows."""
+    """What pruning would remove: what, table, before_at (older rows are candidates), rows."""
     found = []
     for rule in rules(retention, now):
         # S608: the rule's own text.
@@ -122,14 +122,13 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
 
 @dataclass(frozen=True)
 class Vitals:
-    """Figures that monitoring checks. Times are epoch seconds (UTC), None for never or none.
+    """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none.
 
-    api_at: of the tenant that is behind (Freshness.behind); api_tenant: which, '' where there is only one.
-
-    stuck: targets that make no progress (rules of stuck.py). uncertain, failed: instances whose newest target of the
-    last 14 days ended so, and that have not recovered since. lost: runs of those days without a later success. errors:
-    sources with an error.
-    follower: as freshness.follower tells it.
+    api_at: when the API of the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if
+    there is only one. oldest_open_at: when the oldest open target was created. stuck: targets that are stuck (rules in
+    stuck.py). uncertain, failed: instances whose newest target in the last 14 days has this status and that have not
+    recovered since. lost: lost runs in those days without a later success. errors: sources with an error. follower: as
+    returned by freshness.follower.
     """
 
     api_at: float | None
@@ -150,14 +149,14 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent
-        moving, lost = unmoved(conn, fresh, now, chosen), lost_runs(conn, since)
+        moving, lost = stuck_targets(conn, fresh, now, chosen), lost_runs(conn, since)
         sql = f"""
         SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
           ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
         WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
         """  # noqa: S608 - no user input
         oldest = conn.execute(sql).fetchone()[0]
-        bad = Counter(one.status for one in failing_targets(conn, since))
+        bad = Counter(failing.status for failing in failing_targets(conn, since))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
     behind = fresh.behind(now)
@@ -171,6 +170,6 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         lost=len(lost),
         errors=errors,
         backup_at=backup_at,
-        api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
+        api_tenant=behind.tenant if behind and len(fresh.tenants) > 1 else "",
         follower=follower(path, now),
     )

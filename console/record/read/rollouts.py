@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rollouts and their targets, also those of all rollouts that a playbook run started or followed."""
+"""Rollouts and their targets, by rollout or by the playbook run that started or followed them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 import pandas as pd
 
 from console.outcomes.facts import Target
-from console.record.connection import dicts, one
+from console.record.connection import dicts, first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, looked_for, run_of
+from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, run_of
 
 _HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
-    AND {looked_for("t.hostname", "t.instance_id")})"""  # noqa: S608 - the text of a function
+    AND {matches_search("t.hostname", "t.instance_id")})"""  # noqa: S608 - no user input
 _ROLLOUT_FILTER = f"""
 FROM rollouts r
 WHERE {among("status", "statuses")}
   AND (:scope = '' OR scope = :scope)
-  AND {looked_for("rollout_id", also=_HAS_TARGET)}
+  AND {matches_search("rollout_id", also=_HAS_TARGET)}
 """
 
 _ROLLOUT_COLUMNS = f"""
@@ -33,7 +33,7 @@ SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.com
        CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
          WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host,
        {run_of("r.rollout_id")} AS run_id
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 @query
@@ -47,7 +47,7 @@ def rollouts(
 ) -> OnePage:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
-    host is set for rollouts of one target; run_id is the playbook run that started it, where known.
+    host is set for rollouts of one target; run_id is the playbook run that names the rollout, if known.
     """
     params = {"statuses": statuses, "scope": scope, "like": like(search)}
     order = "ORDER BY r.created_at DESC, r.rollout_id"
@@ -55,27 +55,27 @@ def rollouts(
 
 
 def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataFrame:
-    """The rows of a table for the rollouts of a run, including those that no result of the run has named yet."""
+    """The rows of a table for the rollouts of a run, including rollouts that no result of the run names yet."""
     sql = f"""
     WITH {SENT}, own AS (
       SELECT k.tenant, l.ref AS rollout_id FROM run_links l CROSS JOIN tenants k
       WHERE l.run_id = :run AND l.kind = 'rollout'
       UNION SELECT tenant, rollout_id FROM sent)
     {columns} FROM own CROSS JOIN {table} USING (tenant, rollout_id) ORDER BY created_at
-    """  # noqa: S608 - texts of ours
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"run": run_id})
 
 
 @query
 def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
+    """The rollouts that a playbook run started or followed, oldest first, in the columns of :func:`rollouts`."""
     return _of_run(conn, run_id, _ROLLOUT_COLUMNS, "rollouts r")
 
 
 @query
 def rollout(conn: Connection, rollout_id: str) -> dict[str, Any] | None:
-    """Everything stored of one rollout, None if it is not known."""
-    return one(
+    """Everything stored about one rollout; None if it is not known."""
+    return first_row(
         conn,
         "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
         {"id": rollout_id},
@@ -100,24 +100,24 @@ def targets_of(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
         """,
         {"tenant": tenant, "id": rollout_id},
     )
-    # Sorted here: SQLite would sort whole rows, which takes four times as long at 20,000 targets.
+    # Not sorted by SQLite, which would sort complete rows and take four times as long for 20,000 targets.
     return found.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
 
 
 @query
 def targets_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The targets of all rollouts that a playbook run started, in the shape of :func:`targets_of`."""
+    """The targets of all rollouts that a playbook run started or followed, in the columns of :func:`targets_of`."""
     return _of_run(conn, run_id, f"{_TARGET_COLUMNS}, substr(t.error_message, 1, 400) AS error", "rollout_targets t")
 
 
 _TARGET_FILTER = f"""
 FROM rollout_targets t
 WHERE t.tenant = :tenant AND t.rollout_id = :id
-  AND {among("t.status", "statuses")} AND {looked_for("t.hostname", "t.instance_id", "t.error_message")}
+  AND {among("t.status", "statuses")} AND {matches_search("t.hostname", "t.instance_id", "t.error_message")}
   AND (:first IS NULL OR (t.started_at <= :last
        AND coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) >= :first))
   AND (:only IS NULL OR t.target_id IN (SELECT value FROM json_each(:only)))
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 TARGET_SORTS = {
     "Problems first": """ORDER BY CASE t.status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 WHEN 'in_progress' THEN 2
@@ -132,9 +132,9 @@ TARGET_SORTS = {
 
 @dataclass(frozen=True)
 class TargetFilter:
-    """Which targets the table shows. window: epoch seconds; a target counts if its run phase touches it.
+    """Which targets the table shows. window: only targets whose run phase overlaps this period (epoch seconds).
 
-    only: ids of targets, None for all.
+    only: ids of targets; None for all.
     """
 
     statuses: tuple[str, ...] = ()
@@ -150,8 +150,8 @@ def target_page(
 ) -> OnePage:
     """One page of a rollout's targets for the table, and how many match.
 
-    Beside the columns of :func:`targets_of`: took_s (to ``now`` while running), waited_s, unread (times the API sent
-    that are no times), instance_id, bundle_hash, last_result_status.
+    In addition to the columns of :func:`targets_of`: took_s (until ``now`` while it is running), waited_s, unread (a
+    value that the API sent as a time and that is not one), bundle_hash, last_result_status.
     """
     first, last = wanted.window or (None, None)
     key = {"tenant": tenant, "id": rollout_id, "now": now}
@@ -179,10 +179,10 @@ def runs_of_rollout(conn: Connection, rollout_id: str) -> pd.DataFrame:
 
 @query
 def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
-    """The bundles that the succeeded targets of a rollout got: bundle, targets, first_host, first_at, last_at.
+    """The bundles on the succeeded targets of a rollout: bundle, targets, first_host, first_at, last_at.
 
-    More than one row is drift: the rollout did not leave the same runtime everywhere. Targets without a bundle hash are
-    left out.
+    More than one row means drift: the rollout did not deploy the same runtime everywhere. Targets without a bundle hash
+    are left out.
     """
     sql = f"""
     SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
@@ -190,7 +190,7 @@ def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     FROM rollout_targets t
     WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
     GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
-    """  # noqa: S608 - HOST is a fragment of ours
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"tenant": tenant, "id": rollout_id})
 
 
@@ -210,7 +210,7 @@ UNION ALL SELECT * FROM (
 
 @query
 def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
-    """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
+    """The id of the previous rollout of the same scope and, for a rollout of one target, of the same instance."""
     found = conn.execute(_PREVIOUS, {"tenant": tenant, "id": rollout_id}).fetchone()
     return str(found[0]) if found else None
 
@@ -219,7 +219,7 @@ _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
        t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
-# The inventory may name an instance otherwise than the server does.
+# The inventory's name for an instance may differ from the server's.
 _TARGETS_OF_RUN = f"""
 WITH {SENT}
 {_TARGET.format(host=f"coalesce(i.host, {HOST})")}
@@ -231,13 +231,13 @@ WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t
 UNION ALL
 {_TARGET.format(host=f"coalesce(s.host, {HOST})")}
 FROM sent s CROSS JOIN rollout_targets t USING (tenant, rollout_id)
-"""  # noqa: S608 - texts of ours
+"""  # noqa: S608 - no user input
 
 
 def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
-    """The targets of all rollouts that a run started or followed, those too that no result of it has named yet.
+    """The targets of all rollouts that a run started or followed, including rollouts that no result names yet.
 
-    only: of the rollouts that results name, those of these hosts.
+    only: hosts. Of the rollouts that results name, only those that the results of these hosts name are read.
     """
     params = {"run": run_id, "only": None if only is None else sorted(only)}
     return [Target(**row) for row in dicts(conn, _TARGETS_OF_RUN, params)]

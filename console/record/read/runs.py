@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbook runs: recap, batches, task x host results as a list and as a grid, and the jobs of AWX or ansible-runner
+"""Playbook runs: recap, batches, results by task and host as a list and as a grid, and the AWX or ansible-runner jobs
 that ran them."""
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.connection import one
+from console.record.connection import first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RESULT_STATUS, WAS_RESCUED, among, looked_for
+from console.record.read.sql import RESULT_STATUS, WAS_RESCUED, among, matches_search
 from console.text.json_values import entries, names
 
-# The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
-# (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
+# The change (a ticket) for which a run was made: SQL for the change of a row r of runs, and for the runs whose change
+# matches :like. It is in the plan or report, except for the playbook fleet_rollout, which has it in its artifacts.
 _OF_ARTIFACTS = """CASE WHEN r.playbook LIKE '%fleet_rollout%' AND json_valid(r.stats_json)
   THEN nullif(json_extract(r.stats_json, '$.fleetops_report.change'), '') END"""
 CHANGE_OF_RUN = f"""coalesce((
   SELECT json_extract(e.document_json, '$.change') FROM run_evidence e
   WHERE e.run_id = r.run_id AND e.kind IN ('plan', 'report') AND json_extract(e.document_json, '$.change') <> ''
-  ORDER BY e.counter LIMIT 1), {_OF_ARTIFACTS})"""  # noqa: S608 - the text above
+  ORDER BY e.counter LIMIT 1), {_OF_ARTIFACTS})"""  # noqa: S608 - no user input
 RUNS_OF_CHANGE = f"""(
   SELECT e.run_id FROM run_evidence e WHERE e.kind IN ('plan', 'report')
   AND json_extract(e.document_json, '$.change') LIKE :like ESCAPE '\\'
-  UNION SELECT r.run_id FROM runs r WHERE {_OF_ARTIFACTS} LIKE :like ESCAPE '\\')"""  # noqa: S608 - the text above
+  UNION SELECT r.run_id FROM runs r WHERE {_OF_ARTIFACTS} LIKE :like ESCAPE '\\')"""  # noqa: S608 - no user input
 
-# Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
+# Each host of a run with its counts. Before the run has ended, a host without results is only in run_in_flight.
 HOSTS_OF_RUN = """
 SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored, h.final,
        f.host IS NOT NULL AS in_flight
@@ -47,12 +47,12 @@ def runs(
 ) -> OnePage:
     """One page of playbook runs, newest first, and how many match.
 
-    search: part of the playbook, the user, the controller, the id or the change. change: the ticket under which the run
-    was made, if its plan or report names one.
+    search: part of the playbook, the user, the controller, the id or the change. change: the ticket for which the run
+    was made, if known.
     """
     where = f"""
         FROM runs r WHERE {among("status", "statuses")}
-          AND {looked_for("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
+          AND {matches_search("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
     """
     params = {"statuses": statuses, "like": like(search)}
     columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
@@ -63,7 +63,7 @@ def runs(
 
 @query
 def statuses(conn: Connection, of: str) -> list[str]:
-    """The statuses that are stored. of: 'runs' or 'rollouts'."""
+    """The statuses that occur. of: 'runs' or 'rollouts'."""
     table = {"runs": "runs", "rollouts": "rollouts"}[of]
     found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
     return [str(row[0]) for row in found]
@@ -71,19 +71,19 @@ def statuses(conn: Connection, of: str) -> list[str]:
 
 @query
 def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
-    """Everything stored of one playbook run, and its ``change`` (or None); None if it is not known."""
-    sql = f"SELECT r.*, {CHANGE_OF_RUN} AS change FROM runs r WHERE run_id = :id"  # noqa: S608 - the text above
-    return one(conn, sql, {"id": run_id})
+    """Everything stored about one playbook run, and its ``change`` (or None); None if the run is not known."""
+    sql = f"SELECT r.*, {CHANGE_OF_RUN} AS change FROM runs r WHERE run_id = :id"  # noqa: S608 - no user input
+    return first_row(conn, sql, {"id": run_id})
 
 
 @query
 def recap(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The recap by host, hosts in trouble first; in_flight: 1 where no result of the host's last task is known."""
+    """The recap by host, hosts with failures first. in_flight: 1 if the result of the host's last task is not known."""
     sql = f"""
     SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
     FROM ({HOSTS_OF_RUN})
     ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"id": run_id})
 
 
@@ -91,7 +91,7 @@ def recap(conn: Connection, run_id: str) -> pd.DataFrame:
 def batches(conn: Connection, run_id: str) -> pd.DataFrame:
     """The batches of a run: counter, play, batch, name, hosts, started_at, until, failed (hosts), host_names.
 
-    A play without ``serial`` is one batch. until is the start of the next one, or the run's end.
+    A play without ``serial`` is one batch. until: when the next batch began, or the run ended.
     """
     sql = f"""
     WITH bad AS (
@@ -103,7 +103,7 @@ def batches(conn: Connection, run_id: str) -> pd.DataFrame:
            coalesce(bad.failed, 0) AS failed
     FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
     WHERE p.run_id = :id ORDER BY p.counter
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     frame = as_frame(conn, sql, {"id": run_id})
     frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
@@ -114,7 +114,7 @@ FROM host_results h
 LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
 LEFT JOIN plays p ON p.run_id = h.run_id AND p.counter = h.play_counter
 WHERE h.run_id = :id AND (h.kind = 'result' OR h.status IN ('failed', 'unreachable'))
-  AND {among(RESULT_STATUS, "statuses")} AND {looked_for("h.host", "t.name", "h.msg")}
+  AND {among(RESULT_STATUS, "statuses")} AND {matches_search("h.host", "t.name", "h.msg")}
   AND (:play IS NULL OR h.play_counter = :play)
 """
 
@@ -129,9 +129,10 @@ def results(
     page: int = 1,
     size: int = PAGE,
 ) -> OnePage:
-    """One page of task x host results, failures first, then in the order of the run; and how many match.
+    """One page of results by task and host, failures first, then in the order of the run; and how many match.
 
-    status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
+    status is 'changed' for an ok result that changed something. play: the counter of a batch. Loop items are included
+    only if they failed.
     """
     params = {"id": run_id, "statuses": statuses, "like": like(search), "play": play}
     columns = f"""
@@ -147,21 +148,21 @@ def results(
 
 @query
 def failures(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The first failed and unreachable results of a run that were not rescued, messages whole: host, task, status, msg,
-    item, ended_at."""
+    """The first failed and unreachable results of a run that were not rescued, with up to 4,000 characters of the
+    message: host, task, status, msg, item, ended_at."""
     sql = f"""
     SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
            h.ended_at
     FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
     WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND NOT {WAS_RESCUED}
     ORDER BY h.counter LIMIT 20
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"id": run_id})
 
 
 @query
 def in_flight(conn: Connection, run_id: str) -> pd.DataFrame:
-    """What each host was last seen doing and has not finished: host, task, started_at."""
+    """The task that each host began and is not known to have finished: host, task, started_at."""
     sql = """
     SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
     LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
@@ -199,15 +200,15 @@ def relaunches_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
 TASKS_MOST = 60
 
 _COUNTED = ("failed", "unreachable", "ignored", "changed", "ok", "skipped")
-# Of several results of one host at one task the worst is shown.
+# If a host has several results for a task, the worst one is shown.
 _WORST_FIRST = ("failed", "unreachable", "in_flight", "ignored", "changed", "ok", "skipped")
 
 
 def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The tasks of a run, a row for each start of one: counter, play, task, path, role, action, and its position (0, 1,
-    ...) among the tasks of the run.
+    """The tasks of a run, one row each time a task started: counter, play, task, path, role, action, and the task's
+    position (0, 1, ...) in the run.
 
-    A task is one line of a file, whatever batch it runs in: so the batches of a rolling run are one grid.
+    A task that runs in several batches has one position, so that the batches of a rolling run share one grid.
     """
     sql = """
     SELECT t.counter, coalesce(p.play, 0) AS play, coalesce(t.name, t.action, '') AS task,
@@ -218,7 +219,7 @@ def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
     """
     found = as_frame(conn, sql, {"id": run_id})
     line = ["play", "task", "path"]
-    # Its position in the batch with the most tasks before it; batches that skipped some would put it too early.
+    # The position in the batch with the most tasks before it, because a batch may have skipped some.
     found["place"] = found.groupby(line)["place"].transform("max")
     lines = found.drop_duplicates(line).sort_values(["play", "place"], kind="stable", ignore_index=True)
     return found.merge(lines[line].assign(position=lines.index), on=line)
@@ -226,14 +227,14 @@ def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The tasks of a run in their order: play, task, path, role, action, and how many results are failed, unreachable,
-    ignored, changed, ok and skipped; longest_s and its host (longest_host). All batches together."""
+    """The tasks of a run in order, for all batches together: play, task, path, role, action; the number of results that
+    are failed, unreachable, ignored, changed, ok and skipped; longest_s and its host (longest_host)."""
     tasks = _tasks(conn, run_id)
     sql = f"""
     SELECT h.task_counter AS counter, {RESULT_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
            h.host AS longest_host
     FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     counted = as_frame(conn, sql, {"id": run_id})
     results = counted.merge(tasks[["counter", "position"]], on="counter")
     numbers = results.pivot_table(index="position", columns="status", values="n", aggfunc="sum")
@@ -247,17 +248,18 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of a run's hosts, those in trouble first, with their status at each task; and how many hosts there are.
+    """One page of a run's hosts, those with failures first, with their status for each task; and how many hosts match.
 
-    Columns: host, outcome (failed, unreachable, changed or ok by the recap; in_flight where no result of its last task
-    is known), and one column for each of the first 60 tasks, named by its place and its name ('1 Gather facts'): the
-    worst status of the host there, None if it did not come to it. search: part of a host's name.
+    Columns: host, outcome (failed, unreachable, changed or ok according to the recap; in_flight if the result of its
+    last task is not known), and one column for each of the first TASKS_MOST tasks, named by number and name, such as
+    '1 Gather facts': the worst status of the host in this task, None if it did not reach it. search: part of a host
+    name.
     """
     outcome = """
     SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN in_flight THEN 'in_flight'
                       WHEN changed THEN 'changed' ELSE 'ok' END AS outcome
     """
-    where = f"FROM ({HOSTS_OF_RUN}) WHERE {looked_for('host')}"
+    where = f"FROM ({HOSTS_OF_RUN}) WHERE {matches_search('host')}"
     order = "ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host"
     params: dict[str, Any] = {"id": run_id, "like": like(search)}
     tasks = _tasks(conn, run_id)
@@ -267,7 +269,7 @@ def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, siz
     WHERE h.run_id = :id AND h.kind = 'result' AND h.host IN (SELECT value FROM json_each(:hosts))
     UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
     WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))
-    """  # noqa: S608 - the text above
+    """  # noqa: S608 - no user input
     cells = as_frame(conn, sql, {"id": run_id, "hosts": hosts["host"].tolist()})
     shown = tasks[tasks["position"] < TASKS_MOST]
     cells = cells.merge(shown[["counter", "position"]], on="counter")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else happened on the hosts of a playbook run, or of a rollout, while it was at work."""
+"""What else happened on the hosts of a playbook run or rollout while it was running."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pandas as pd
 
 from console.record.read.audit import EVENT
 from console.record.read.frames import as_frame, query
-from console.record.read.sql import means
+from console.record.read.sql import is_instance
 
 BEFORE, AFTER = 60.0, 300.0
-"""Seconds before the start and after the end that also count: the clocks of the API and of the control node differ."""
+"""Seconds before the start and after the end to include: the clocks of the API and the control node may differ."""
 
 INSTANCES_MOST = 2000
-"""Of more instances than this, only so many are looked at; of a rollout those with failed targets first."""
+"""How many instances are examined at most; for a rollout, those with failed targets first."""
 
 
 @dataclass(frozen=True)
 class SameTime:
-    """What the record has of some hosts between two times.
+    """What happened on some hosts between two times.
 
-    others: of a run the rollouts, of a rollout the runs, that worked on the same hosts and that it has no link with.
-    actions: the newest 50: created_at, host, instance_id, action, status, message, actor.
-    outcomes: audit events counted: outcome, events.
-    events: the newest 50 audit events that did not succeed, in the columns of audit.audit_events.
+    others: for a run, the rollouts, and for a rollout, the runs that worked on the same hosts and are not linked to it.
+    actions: the newest 50, with created_at, host, instance_id, action, status, message, actor.
+    outcomes: the number of audit events by outcome: outcome, events.
+    events: the newest 50 audit events that were not successful, in the columns of audit.audit_events.
     """
 
     others: pd.DataFrame
@@ -39,20 +39,20 @@ class SameTime:
 
 
 def margins(started: float, ended: float) -> tuple[float, float]:
-    """The first and the last moment that count as the same time (epoch seconds)."""
+    """The start and end (epoch seconds) of the period that counts as the same time."""
     return started - BEFORE, ended + AFTER
 
 
-# The run's hosts as instances: by their names, by ids that are names, and by ids that its results gave.
+# The instances that the run's hosts are: by host name, by host names that are ids, and by the ids in its results.
 _HOSTS_OF_RUN = f"""
 WITH who AS MATERIALIZED (
   SELECT tenant, instance_id, hostname FROM instances i
   WHERE EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = :id AND h.host = i.hostname
-                AND {means("i.tenant", "i.instance_id")})
+                AND {is_instance("i.tenant", "i.instance_id")})
      OR instance_id IN (SELECT host FROM run_hosts WHERE run_id = :id
                         UNION SELECT ref FROM run_links WHERE run_id = :id AND kind = 'instance')
   LIMIT :most)
-"""  # noqa: S608 - the text of a function
+"""  # noqa: S608 - no user input
 
 _HOSTS_OF_ROLLOUT = """
 WITH who AS MATERIALIZED (
@@ -80,10 +80,10 @@ SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*)
 FROM near CROSS JOIN run_hosts h ON h.run_id = near.run_id
 WHERE h.host IN (SELECT hostname FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id
                  UNION SELECT instance_id FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id)
-  AND {means(":tenant", "NULL")}
+  AND {is_instance(":tenant", "NULL")}
   AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.run_id = near.run_id AND l.kind = 'rollout' AND l.ref = :id)
 GROUP BY near.run_id ORDER BY started_at LIMIT 20
-"""  # noqa: S608 - the text of a function
+"""  # noqa: S608 - no user input
 
 _ACTIONS = """
 SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
@@ -103,16 +103,16 @@ _EVENTS = f"{EVENT} {_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_t
 
 @query
 def beside_run(conn: Connection, run_id: str, first: float, last: float) -> SameTime:
-    """Of the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how many of the
-    run's), oldest first, at most 20."""
+    """What else happened on the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how
+    many of the run's hosts), oldest first, at most 20."""
     key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
     return _beside(conn, _HOSTS_OF_RUN, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
 
 
 @query
 def beside_rollout(conn: Connection, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
-    """Of the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of
-    the rollout's), oldest first, at most 20."""
+    """What else happened on the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at,
+    hosts (how many of the rollout's hosts), oldest first, at most 20."""
     key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
     return _beside(conn, _HOSTS_OF_ROLLOUT, _OTHER_RUNS, key)
 

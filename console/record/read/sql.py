@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of SQL that several queries share. They name the tables as ``t`` rollout_targets, ``h`` host_results, ``l``
-run_links, ``r`` runs and ``o`` rollouts."""
+"""SQL fragments that several queries share. They use these aliases: ``t`` rollout_targets, ``h`` host_results, ``l``
+run_links, ``r`` runs, ``o`` rollouts."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ RETIRED = f"""(SELECT k.tenant FROM tenants k LEFT JOIN ingest_cursors c ON c.so
 """The tenants whose API is no longer read."""
 
 HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
-"""How a target's instance is called."""
+"""The name of a target's instance."""
 
 TARGET_AT = "coalesce(t.completed_at, t.started_at, t.created_at)"
-"""The newest time of a target."""
+"""The latest known time of a target."""
 
 RUN_SECONDS = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
-"""How long a target ran; until ``:now`` while it is open."""
+"""How long a target ran, or has been running by ``:now`` if it is open."""
 
 GOES_ON = f"(o.is_open = 1 AND o.tenant NOT IN {RETIRED})"
-"""Whether a rollout ``o`` is open, and still read."""
+"""Whether a rollout ``o`` is open and its tenant's API is still read."""
 
 ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 'cancelling') AND NOT {GOES_ON}
   THEN 'lost' ELSE o.status END"""
-"""The status of a rollout ``o``, or 'lost' if it is open and its end will never be read."""
+"""The status of a rollout ``o``; 'lost' for an open rollout whose end will never be read."""
 
 RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
-"""The status of a result, 'changed' for one that is ok and has changed something."""
+"""The status of a result; 'changed' for an ok result that changed something."""
 
 WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
   AND n.final AND n.failed + n.unreachable = 0)"""
-"""Of a result that failed: whether the playbook rescued or ignored it, since the recap of its host has no failure."""
+"""Whether the playbook rescued or ignored a failed result: the recap of its host then contains no failure."""
 
 WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
   + instr(h.result_json, '"action_id":"') > 0"""
-"""Whether a result names what was sent to the server."""
+"""Whether a result contains the id of something that the server started for it."""
 
 STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
-"""Of a link to a rollout: whether the run has started it, and did not only follow it."""
+"""For a link to a rollout: whether the run started the rollout, instead of only following it."""
 
 RUN_BY = """coalesce((SELECT j.launched_by FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by <> '' LIMIT 1),
   r.user)"""
-"""Who made a run ``r``: who launched its job, or else the account under which it ran."""
+"""The user of a run ``r``: who launched its job, or else the account under which it ran."""
 
-WENT_THROUGH = """EXISTS (
+SUCCEEDED_LATER = """EXISTS (
   SELECT 1 FROM runs later INDEXED BY runs_started
   WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
   AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
-"""Whether the same playbook has gone through since the run ``r``."""
+"""Whether the same playbook was run successfully after the run ``r``, in the same mode (check mode or not)."""
 
-# The clocks of the control node and of the server differ; the last event of a run that was killed is some time ago. A
-# rollout of the fleet that began before the task was followed by it, and is somebody else's.
+# The margins allow for the difference between the clocks of the control node and the server, and for the time between
+# a killed run's last event and its end. A fleet rollout that is older than the task belongs to someone else, and the
+# task only follows it.
 SENT = """
 flights AS MATERIALIZED (
   SELECT f.run_id, f.host, f.started_at, t.action = 'fleetops.agents.rollout' AS of_fleet,
@@ -82,19 +83,20 @@ flights AS MATERIALIZED (
   GROUP BY f.run_id, f.host
 )
 """
-"""A WITH clause with the table ``sent``: the rollouts that tasks of the run ``:run`` (NULL: of any) must have started,
-by their time. They are under way, or were when the process of the run ended, so that no result names them yet. host:
-NULL for a rollout of the fleet."""
+"""A WITH clause with the table ``sent``: the rollouts that tasks of the run ``:run`` (NULL: any run) must have started,
+judged by time. These tasks are running, or were when the run's process ended, so no result names the rollouts yet.
+host: NULL for a fleet rollout."""
 
 
 def run_of(rollout: str) -> str:
-    """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""
+    """SQL for the run that names a rollout, or NULL. ``rollout``: an expression for the rollout's id."""
     return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
 
 
-def means(tenant: str, instance: str) -> str:
-    """Whether the run of a row ``h`` with a host means this instance by the host's name: its results name the instance,
-    or none of another tenant that is called so. ``tenant``, ``instance``: expressions of the tenant and of the id."""
+def is_instance(tenant: str, instance: str) -> str:
+    """SQL for whether the host of a row ``h`` of a run is this instance: the run's results name the instance, or do not
+    name an instance of another tenant with the same host name. ``tenant``, ``instance``: expressions for the tenant and
+    the instance's id."""
     return f"""(
       EXISTS (SELECT 1 FROM run_links n WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.ref = {instance})
       OR NOT EXISTS (
@@ -104,17 +106,17 @@ def means(tenant: str, instance: str) -> str:
 
 
 def operation_of(rollout: str) -> str:
-    """The key of the operation that a rollout belongs to: of the run that names it, or its own."""
+    """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"
 
 
 def among(column: str, param: str) -> str:
-    """Whether a column is one of the words of a JSON list; an empty list stands for all."""
+    """SQL for whether a column's value is in a JSON list; an empty list matches all values."""
     return f"(:{param} = '[]' OR {column} IN (SELECT value FROM json_each(:{param})))"  # noqa: S608 - no user input
 
 
-def looked_for(*columns: str, param: str = "like", also: str = "") -> str:
-    """Whether one of the columns is like a pattern of :func:`frames.like`, or the condition ``also`` holds; an empty
-    pattern stands for all."""
+def matches_search(*columns: str, param: str = "like", also: str = "") -> str:
+    """SQL for whether any of the columns matches a pattern from :func:`frames.like`, or the condition ``also`` holds;
+    an empty pattern matches everything."""
     conditions = [f":{param} = ''", *(f"{column} LIKE :{param} ESCAPE '\\'" for column in columns)]
     return f"({' OR '.join([*conditions, *([also] if also else [])])})"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is stuck: rules for open targets, uncertain targets and lost runs."""
+"""What is stuck: the rules for open targets, uncertain targets and lost runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from console.record.read.failing import failing_targets
 from console.record.read.frames import query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
-from console.record.read.sql import HOST, WENT_THROUGH
+from console.record.read.sql import HOST, SUCCEEDED_LATER
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -30,11 +30,12 @@ COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", 
 
 @dataclass(frozen=True)
 class StuckRules:
-    """When something counts as stuck. Times are seconds.
+    """When something counts as stuck. Times are in seconds.
 
-    In progress: longer than ``slower`` times the 95th percentile of its scope, and than ``at_least``. Queued: more than
-    ``grace`` after its countdown, while the window is open and a slot is free. Uncertain targets and lost runs count if
-    they are at most ``recent`` old, and the instance has not recovered since or the playbook gone through.
+    A target in progress: after ``slower`` times the 95th percentile of its scope, but not before ``at_least``. A queued
+    target: ``grace`` after its countdown, while the window is open and a slot is free. An uncertain target: if it is at
+    most ``recent`` old and its instance has not recovered since. A lost run: if it is at most ``recent`` old and no
+    later run of its playbook was successful.
     """
 
     slower: float = 3.0
@@ -44,7 +45,7 @@ class StuckRules:
 
 
 def opened_at(window: Window, at: float) -> float | None:
-    """When the window that is open at ``at`` opened: -inf if it never closes, None if it is closed."""
+    """When the window that is open at ``at`` opened; -inf if it never closes, None if it is closed at ``at``."""
     if window.start is None or window.always_open:
         return -math.inf
     if not window.is_open(at):
@@ -59,7 +60,7 @@ FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
 WHERE t.is_open = 1 AND r.status <> 'paused'
 """
 
-# The tenants come first in the join: their times are then looked up once, not for each target.
+# The tenants come first in the join, so that their times are looked up once and not for each target.
 _SLOW = f"""
 SELECT {HOST} AS host, t.started_at, t.rollout_id, l.value AS most, a.value AS as_of
 FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
@@ -67,7 +68,7 @@ FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets
 CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')
 WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status = 'in_progress'
   AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500
-"""  # noqa: S608 - a fragment of ours
+"""  # noqa: S608 - no user input
 
 _DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
 _QUEUED = (
@@ -84,43 +85,42 @@ _WAITING = (
 
 _LOST = f"""
 SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r
-WHERE status = 'lost' AND started_at >= :since AND NOT {WENT_THROUGH} ORDER BY at DESC LIMIT 500
+WHERE status = 'lost' AND started_at >= :since AND NOT {SUCCEEDED_LATER} ORDER BY at DESC LIMIT 500
 """  # noqa: S608 - no user input
 
 
 @query
 def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
-    """What is stuck as of the last read of its tenant's API, at most 500 of each rule.
+    """What is stuck as of the last read of its tenant's API; at most 500 rows per rule.
 
     Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
-    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id, of an uncertain target that
-    of its operation.
+    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id (for an uncertain target, the id of its
+    operation).
     """
     rules = rules or StuckRules()
-    found = unmoved(conn, freshness(conn), now, rules)
+    found = stuck_targets(conn, freshness(conn), now, rules)
     since = now - rules.recent
     for r in lost_runs(conn, since):
         why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
         found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
-    doubt = [one for one in failing_targets(conn, since) if one.status == UNCERTAIN]
-    for one in sorted(doubt, key=lambda one: -(one.at or 0.0))[:500]:
-        why = " ".join((one.message or "The server does not know how it ended.").split())[:200]
-        found.append(_row("uncertain", 1, one.host, one.at, now, why, **{f"{one.kind}_id": one.key}))
+    uncertain = [target for target in failing_targets(conn, since) if target.status == UNCERTAIN]
+    for target in sorted(uncertain, key=lambda target: -(target.at or 0.0))[:500]:
+        why = " ".join((target.message or "The server does not know how it ended.").split())[:200]
+        found.append(_row("uncertain", 1, target.host, target.at, now, why, **{f"{target.kind}_id": target.key}))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
 def lost_runs(conn: Connection, since: float) -> list[dict[str, Any]]:
-    """The lost runs since a time whose playbook has not gone through since: run_id, playbook, controller, hosts, at."""
+    """Runs since a time that were lost, without a later successful run of the playbook: run_id, playbook, controller,
+    hosts, at."""
     return dicts(conn, _LOST, {"since": since})
 
 
-def unmoved(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
-    """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
-
-    Each is judged as of the last read of its own tenant.
-    """
+def stuck_targets(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
+    """The open targets that are stuck, as rows of COLUMNS: one row per target in progress, and one per rollout with
+    queued targets. Each is judged as of the last read of its tenant's API."""
     found: list[dict[str, Any]] = []
-    as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
+    as_of = {known.tenant: fresh.as_of(now, known.tenant) for known in fresh.tenants if known.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
@@ -132,9 +132,9 @@ def unmoved(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -
 
 
 def waiting_for_window(conn: Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
-    """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
+    """Rollouts with targets that are queued while the window is closed: rollout_id, targets, host, at, why."""
     found = []
-    for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
+    for tenant in [known.tenant for known in fresh.tenants if known.retired_at is None]:
         window, _slots = tenant_policy(conn, tenant)
         if not window.is_open(at):
             for r in dicts(conn, _WAITING, {"tenant": tenant}):
@@ -157,7 +157,7 @@ def _queued(conn: Connection, tenant: str, as_of: float, rules: StuckRules) -> l
     if opened is None or active >= slots:
         return []
     params = {"tenant": tenant, "opened": opened, "as_of": as_of, "grace": rules.grace}
-    why = f"Due and not started, though {active} of {slots} slots are busy and the window is open."
+    why = f"Due but not started, although only {active} of {slots} slots are busy and the window is open."
     return [
         _row("queued", r["n"], r["host"], r["due_at"], as_of, why, rollout_id=r["rollout_id"])
         for r in dicts(conn, _QUEUED, params)

@@ -95,7 +95,8 @@ def freezes(frozen: policy_queries.Frozen) -> None:
 
 def plan_of(time: policy_queries.FrozenTime) -> Markup:
     """The run whose plan contains the freeze, and its time."""
-    return markup.joined((markup.operation(time.name, time.run_id), markup.small(viewer.day_moment(time.told_at))), " ")
+    planned = markup.small(viewer.day_moment(time.planned_at))
+    return markup.joined((markup.operation(time.name, time.run_id), planned), " ")
 
 
 def limits(policy: dict[str, Any]) -> None:

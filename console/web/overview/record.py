@@ -109,18 +109,18 @@ def sources(found: pd.DataFrame) -> None:
 
 def tenants(fresh: freshness.Freshness) -> None:
     """The table of tenants, if there are several or one is retired."""
-    if len(fresh.looks) < 2 and not fresh.retired:
+    if len(fresh.tenants) < 2 and not fresh.retired:
         return
     st.header("Tenants")
     stale = fresh.stale(viewer.clock())
     states = [
-        f"retired {times.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
-        else "stale" if look in stale else "never read" if look.at is None else "current"
-        for look in fresh.looks
+        f"retired {times.moment(tenant.retired_at, '%Y-%m-%d')}" if tenant.retired_at is not None
+        else "stale" if tenant in stale else "never read" if tenant.at is None else "current"
+        for tenant in fresh.tenants
     ]  # fmt: skip
     shown = [
-        columns.text([look.tenant for look in fresh.looks], "address of the API", 380),
-        columns.moments([look.at for look in fresh.looks], "last read", 170),
+        columns.text([tenant.tenant for tenant in fresh.tenants], "address of the API", 380),
+        columns.moments([tenant.at for tenant in fresh.tenants], "last read", 170),
         columns.text(states, "state", 160),
     ]
     columns.show("Tenants of the record", shown)

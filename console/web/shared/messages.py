@@ -72,8 +72,8 @@ def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
 def data_as_of(tenant: str = "") -> None:
     """Show how old the data is, by default that of the tenant read longest ago, and the state of the follower."""
     fresh = cached.ask(freshness)
-    read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
-    read = read or [at for at, look in fresh.read if not tenant]
+    read = [known.at for known in fresh.tenants if known.tenant == tenant and known.at is not None]
+    read = read or [at for at, _tenant in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
     sources = [("API data", read[0], oldest)] if read else []
     sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []

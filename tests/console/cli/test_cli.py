@@ -66,7 +66,7 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
         (("sync", "--no-api", "--follow", "--db", "/nowhere/console.db"), {}, 3, "The folder /nowhere"),
         (("sync", "--no-api"), {"FLEETOPS_CONSOLE_REMOVE_SPOOLS": "perhaps"}, 2, "must be true or false"),
         (("sync", "--no-api", "--db", "/nowhere/console.db"), {}, 3, "The folder /nowhere"),
-        (("sync", "--no-api", "--db", "/etc/passwd"), {}, 3, "not a SQLite database"),
+        (("sync", "--no-api", "--db", "/etc/passwd"), {}, 3, "not an SQLite database"),
         (("serve", "--port", "99999"), {}, 2, "must be a port number from 0 to 65535; it is '99999'"),
     ],
 )

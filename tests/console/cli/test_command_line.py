@@ -178,8 +178,8 @@ def test_a_database_that_others_can_read_is_restricted_to_its_owner_with_a_messa
         assert done(*command, "--db", str(database)) == 0
         assert set(modes(folder).values()) == {0o600}
     errors = capsys.readouterr().err
-    assert errors.startswith("console: note: every account of this machine could open the database")
-    assert "console.db 0644" in errors and "its mode is 0600 now" in errors
+    assert errors.startswith("console: note: every account on this machine could open the database")
+    assert "console.db 0644" in errors and "its mode is now 0600" in errors
     # Reported only once, and permissions that the owner gave to a group stay.
     database.chmod(0o660)
     assert done(*command, "--db", str(database)) == 0

@@ -147,7 +147,7 @@ def test_a_queued_redeploy_is_stuck_if_it_is_due_and_could_start(
     put(path, rollout_read(rollout, waiting + busy, "in_progress", created, None), policy=policy)
     assert stuck(path) == ([("queued", 5, host_name(0))] if expected else [])
     titles = attention.attention(path, NOW)["title"].tolist()
-    assert any("due and not started" in title for title in titles) == expected
+    assert any("due but not started" in title for title in titles) == expected
     shut = policy is not None and not Window.of_policy(policy).is_open(NOW)
     assert any("waiting for the window" in title for title in titles) == shut
     put(path, rollout_read(rollout, waiting + busy, "paused", created, None), policy=policy)

@@ -333,7 +333,7 @@ def test_a_copy_for_review_sends_nothing(
     for name in ("FLEETOPS_NOTIFY_MAIL", "FLEETOPS_NOTIFY_HOOK", "KEY", "FLEETOPS_NOTIFY_HOOK_KEY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert main(["notify", "--db", str(copy), "--rules", rules]) == 3
-    assert "is a copy of" in capfd.readouterr().err
+    assert "is a copy for review" in capfd.readouterr().err
     assert main(["notify", "--db", str(copy), "--rules", rules, "--dry-run"]) == 0
     capfd.readouterr()
     before = sorted(tmp_path.iterdir())

@@ -49,9 +49,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> bool:
     code = main(arguments)
     complaint = capsys.readouterr().err
-    return (
-        code == 3 and "is a copy of 2026-11-24 10:00 UTC for review" in complaint and len(complaint.splitlines()) == 1
-    )
+    is_refused = "is a copy for review, made on 2026-11-24 10:00 UTC" in complaint
+    return code == 3 and is_refused and len(complaint.splitlines()) == 1
 
 
 def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -204,13 +204,13 @@ def test_attention_lists_problems_and_drops_those_that_were_resolved(tmp_path: P
     read = attention.attention(path, NOW + 86400)["title"].tolist()
     assert not [title for title in read if title.startswith("Run logs")]
     found = attention.attention(path, NOW + 86401)
-    assert found["title"].tolist()[-3:-1] == ["The API was last read 24 h ago", "Run logs were not read for 24 h"]
+    assert found["title"].tolist()[-3:-1] == ["The API was last read 24 h ago", "Run logs have not been read for 24 h"]
     # A run is in progress, so its run log should be read.
     run = {"run_id": "r1", "source": "callback", "status": "running", "playbook": "x.yml", "started_at": NOW - 5}
     with open_store(path) as store:
         store.put_run(RunRows(run={**run, "heartbeat_at": NOW}), Cursor("spool", "r1", position=1), after=None)
-    assert "Run logs were not read for 10 min" in titles(path, NOW + 601)
-    assert "Run logs were not read for 10 min" not in titles(path, NOW + 600)
+    assert "Run logs have not been read for 10 min" in titles(path, NOW + 601)
+    assert "Run logs have not been read for 10 min" not in titles(path, NOW + 600)
     # Stale data comes before errors, of which there may be many, because a page hides the last entries.
     assert found["status"].tolist()[-2:] == ["unknown", "error"]
 
@@ -378,7 +378,7 @@ def test_the_errors_for_a_locked_foreign_or_missing_database_say_so(
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as conn:
         conn.execute("CREATE TABLE songs (name TEXT)")
-    with pytest.raises(opening.DatabaseProblem, match="not the console's database"):
+    with pytest.raises(opening.DatabaseProblem, match="of another program"):
         rollouts.rollouts(foreign)
     conn.execute("PRAGMA locking_mode = exclusive")
     conn.execute("BEGIN EXCLUSIVE")

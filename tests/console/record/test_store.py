@@ -113,7 +113,7 @@ def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_pa
     foreign = Database(other)
     foreign["places"].insert({"url": "x"})
     foreign.close()
-    for path, sentence in ((text, "not a SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
+    for path, sentence in ((text, "not an SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
         before = path.read_bytes() if path.is_file() else None
         with pytest.raises(DatabaseProblem, match=sentence) as raised:
             open_store(path)
@@ -192,7 +192,7 @@ def test_a_damaged_database_is_reported_in_one_sentence(tmp_path: Path) -> None:
     for begin, end in ((0, 100), (100, 4096), (4096, size), (size // 2, size)):
         path.write_bytes(whole[:begin] + os.urandom(end - begin) + whole[end:])
         with (
-            pytest.raises(DatabaseProblem, match="damaged or not a SQLite database") as raised,
+            pytest.raises(DatabaseProblem, match="damaged or not an SQLite database") as raised,
             open_store(path) as store,
         ):
             for number in range(300):

@@ -92,7 +92,7 @@ def test_targets_of_a_tenant_that_was_not_read_are_reported_as_stale_and_not_as_
     assert ("unknown", f"{OTHER}: the API was last read 3 d ago") in entries
     assert [title for _status, title in entries if "progress" in title or "not started" in title] == [
         f"{host_name(30)}: in progress for 2 h",
-        f"{host_name(31)}: due and not started for 2 h",
+        f"{host_name(31)}: due but not started for 2 h",
     ]
     assert not [title for _status, title in entries if TENANT in title]
     # After another read, durations count up to now.

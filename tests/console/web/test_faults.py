@@ -165,8 +165,8 @@ def unchanged(database: Path) -> None:
     ("spoil", "held", "sentence"),
     [
         (corrupt, as_it_is, "damaged"),
-        (of_another_format, as_it_is, "not a SQLite database"),
-        (of_another_program, as_it_is, "is not the console's database"),
+        (of_another_format, as_it_is, "not an SQLite database"),
+        (of_another_program, as_it_is, "is the database of another program"),
         (newer, as_it_is, "written by a newer version of the console"),
         (unchanged, locked, "locked by another program"),
     ],

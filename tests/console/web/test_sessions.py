@@ -36,7 +36,7 @@ OF_OTHER_APPS = {
 def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path) -> None:
     database, spools = tmp_path / "console.db", tmp_path / "runs"
     seed_small(database, spools, time.time())
-    (seeded,) = freshness.freshness(database).looks
+    (seeded,) = freshness.freshness(database).tenants
     with running_simulator(instances=12) as simulator, serving(database, spools, OF_OTHER_APPS) as server:
         assert simulator.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
         with syncing(database, spools, simulator.environment()) as syncs:
@@ -55,7 +55,7 @@ def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path
     }
     assert "Traceback" not in log
     # The simulator's fleet belongs to another tenant; each tenant has its own time of the last read.
-    looks = {look.tenant: look.at for look in freshness.freshness(database).looks}
-    assert len(looks) == 2 and looks.pop(seeded.tenant) == seeded.at
-    assert all(at is not None and seeded.at is not None and at > seeded.at for at in looks.values())
+    read_at = {tenant.tenant: tenant.at for tenant in freshness.freshness(database).tenants}
+    assert len(read_at) == 2 and read_at.pop(seeded.tenant) == seeded.at
+    assert all(at is not None and seeded.at is not None and at > seeded.at for at in read_at.values())
     assert simulator.admin_key not in log
