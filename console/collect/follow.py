@@ -5,8 +5,7 @@
 """The follower: reads the sources repeatedly until it is stopped. pace.py decides when and how much is read.
 
 Only one process follows a database. It opens the database for each read, records there that it is running, and stops
-between two writes. A source that cannot be read is tried again after pauses that double, while the others are read as
-usual.
+between two writes. A source that cannot be read is tried again after pauses that double; the others are not affected.
 """
 
 from __future__ import annotations

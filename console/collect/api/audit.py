@@ -123,8 +123,7 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
         cursor.gap_from = cursor.gap_from if cursor.gap_from is not None else cursor.last_ts
         cursor.gap_to = min(times)
         report.notes.append(
-            f"Some audit events of instance {name} between two syncs were not read; increase --audit-events to read"
-            " them."
+            f"Instance {name} has unread audit events between two syncs; increase --audit-events to read them."
         )
     if listed.whole:
         cursor.state["whole"] = True

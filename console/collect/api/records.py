@@ -46,11 +46,8 @@ _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain"
 
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4.
-
-    ``targets``, if given, also decide whether it is open, and counters that the record does not contain are counted
-    from them; otherwise these are 0.
-    """
+    """A row of rollouts from E3 or E4. If ``targets`` are given, they also decide whether the rollout is open, and the
+    counters that are missing in the record are counted from them; otherwise these are 0."""
     tally = counters(record)
     if targets:
         counted = counters_of_targets(targets).as_dict()

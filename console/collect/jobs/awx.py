@@ -8,9 +8,8 @@ The events of a job are fetched once AWX has processed all of them (``event_proc
 job's detail record), in batches by counter, so that an interrupted import continues with the next event. If the run
 log's callback has recorded the run too, only the record of the job is stored, without its events.
 
-AWX can lose events permanently (if its dispatcher is killed), and then never reports that it has finished. Such a job
-is imported without them once the number of its events has not changed for STILL_S seconds; events that arrive within
-a day are added.
+AWX can lose events permanently (if its dispatcher is killed), and then never finishes. Such a job is imported without
+them once the number of its events has not changed for STILL_S seconds; events that arrive within a day are added.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ _OVERLAP_S = 600.0
 # How many seconds a one-time sync waits for AWX to process events.
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
-# A job whose events AWX has not finished processing is imported after STILL_S seconds without a new event, and counts
-# as complete _TAKE_ANYWAY_S seconds after its end.
+# Seconds without a new event after which an unfinished job is imported, and seconds after which it counts as complete.
 STILL_S = 300.0
 _TAKE_ANYWAY_S = 86400.0
 # Events stored in one transaction.
@@ -94,9 +92,8 @@ def sync_awx(
 class _Pull:
     """One import. ``patience``: how many seconds of waiting are left.
 
-    ``unfinished``: the jobs whose events AWX had not finished processing at the previous sync, by id: when this was
-    first seen (epoch seconds), the number of events, and since when it has not changed. ``still_unfinished``: the same
-    for this sync.
+    ``unfinished``: the jobs that AWX had not finished at the previous sync, by id: when this was first seen (epoch s),
+    the number of events, and since when it has not changed. ``still_unfinished``: the same for this sync.
     """
 
     store: Store
@@ -177,9 +174,7 @@ class _Pull:
         while True:
             detail = self.client.get(f"/jobs/{record.get('id')}/")
             if detail.get("id") is None:
-                raise AwxJobError(
-                    f"Job {record.get('id')} of AWX: its detail record has no id; the next sync tries this job again."
-                )
+                raise AwxJobError(f"Job {record.get('id')} of AWX: its detail has no id; the next sync tries it again.")
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
             if self.patience <= 0 or str(record.get("id")) in self.unfinished:

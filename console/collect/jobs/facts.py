@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Converts what AWX or ansible-runner record about a job, apart from its events, to a Job. Pure. Variables are never
-kept."""
+"""Converts the data of AWX or ansible-runner about a job, without its events, to a Job. Pure. Drops all variables."""
 
 from __future__ import annotations
 
@@ -122,8 +121,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
 
 
 def command_of(content: str) -> tuple[list[str], dict[str, str]]:
-    """The arguments and the environment in an artifact folder's ``command``. The environment contains secrets: do not
-    store it."""
+    """The arguments and environment in an artifact folder's ``command``. Never store the environment (secrets)."""
     found = parsed(content)
     environment = {str(k): str(v) for k, v in mapping(found.get("env")).items()}
     return [str(word) for word in listed(found.get("command"))], environment

@@ -23,11 +23,7 @@ from console.record.write.store import Store
 
 @dataclass
 class ImportReport(Report):
-    """What one import from ``source`` did.
-
-    known: jobs that were stored before. joined: jobs that the callback recorded too. waiting: jobs whose events are not
-    complete yet.
-    """
+    """What one import did. ``joined``: jobs that the callback recorded too; ``waiting``: ended, not yet complete."""
 
     source: str
     jobs: int = 0

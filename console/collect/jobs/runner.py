@@ -109,8 +109,7 @@ def _may_be_run(folder: Path) -> bool:
 
 @dataclass
 class _Batch:
-    """Events that were read, up to the counter ``position``. ``unread``: the size and time of files that cannot be
-    read, by name. ``waits_for``: the file at which reading stopped because it may still be written."""
+    """Events that were read, up to counter ``position``. ``unread``: the size and time of unreadable files, by name."""
 
     position: int
     events: list[Any] = field(default_factory=list)

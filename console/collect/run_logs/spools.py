@@ -150,7 +150,7 @@ def _foreign(found: os.stat_result) -> str | None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a run log to read. Raises OSError, and _NotOurs if it has been replaced by another kind of file."""
+    """Open a run log to read. Raises OSError, and _NotOurs if it has been replaced by a file that is not loaded."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = os.fdopen(fd, "rb")
     if reason := _foreign(os.fstat(fd)):

@@ -183,7 +183,7 @@ JOBS = (
     # The jobs that ran playbooks: those of AWX, and the artifact folders of ansible-runner. One row per job.
     # job: <id>-awx-<server>, or <ident>-runner-<start of the uuid of its first event>.
     # run_id: the run that shows the job: its own (the same as job), or the callback's record of the same run.
-    # origin: AWX's address, or "runner". job_id: JOB_ID in the environment of the job, which the callback records too.
+    # origin: AWX's address, or "runner". job_id: the job's JOB_ID, as a callback inside the job records it too.
     # first_play: uuid of the first play, which identifies a callback's record of the same run that has no job id.
     # status: as in runs. relaunch_of: the previous job of the same template (derived, because AWX does not provide it).
     # launched_by: the user, and after a comma who approved the workflow of the job ("anna, approved by boris").

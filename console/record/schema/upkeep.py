@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tables of the console about itself: maintenance of the database, the process that keeps it up to date, actions, and
-notifications."""
+"""Tables of the console about itself: maintenance of the database, its follower, actions, and notifications."""
 
 from __future__ import annotations
 

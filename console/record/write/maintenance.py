@@ -197,8 +197,8 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 
     The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
     """
-    number, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
-    os.close(number)
+    fd, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
+    os.close(fd)
     made = Path(name)
     try:
         _copy(path, made)

@@ -50,7 +50,7 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
         with copied(backup, beside=place) as made:
             _make_current(backup, made, now)
             as_on_disk(made)
-            with _alone(place, wait) as old:
+            with _locked(place, wait) as old:
                 return _swap(made, place, old, now)
     except OSError as error:
         raise DatabaseProblem(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
@@ -97,20 +97,19 @@ def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Pat
 
 
 @contextmanager
-def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
-    """The open file of the database, None if there is none. Within the block no other program uses it, even if it is
-    damaged.
+def _locked(place: Path, wait: float) -> Iterator[BinaryIO | None]:
+    """The open database file, None if there is none. No other program can use it in the block, even if it is damaged.
 
     All of SQLite's locks on it are held. The process would lose them if it closed another descriptor of the same file.
     """
     deadline = time.monotonic() + wait
     while True:
         try:
-            number = os.open(place, os.O_RDWR)
+            fd = os.open(place, os.O_RDWR)
         except FileNotFoundError:
             yield None
             return
-        with os.fdopen(number, "r+b", buffering=0) as file:
+        with os.fdopen(fd, "r+b", buffering=0) as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_START)
             except OSError as error:
@@ -121,17 +120,17 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
                     ) from error
             else:
                 # Another restore may have replaced the file while this one waited.
-                if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
+                if place.exists() and os.path.samestat(os.fstat(fd), place.stat()):
                     yield file
-                    _make_unusable(number)
+                    _make_unusable(fd)
                     return
         time.sleep(0.05)
 
 
-def _make_unusable(number: int) -> None:
+def _make_unusable(fd: int) -> None:
     """Make the old file, which no longer has a name, unusable for programs that opened it before it was replaced.
 
     SQLite finds the write-ahead log by its name: it would use the log of the new database for the old file.
     """
-    if os.fstat(number).st_nlink == 0:
-        os.pwrite(number, bytes(100), 0)
+    if os.fstat(fd).st_nlink == 0:
+        os.pwrite(fd, bytes(100), 0)

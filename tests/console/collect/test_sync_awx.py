@@ -574,7 +574,7 @@ def test_a_job_without_an_id_and_an_event_with_an_invalid_counter_affect_nothing
     awx.events[2][5]["counter"] = 2**64
     awx.refusals = [("/api/v2/jobs/3/", 200, {}, {"detail": "see the new address"})]
     report = load(awx, database)
-    assert "Job 3 of AWX: its detail record has no id; the next sync tries this job again." in report.problems
+    assert "Job 3 of AWX: its detail has no id; the next sync tries it again." in report.problems
     assert [row["status"] for row in rows(database, run_of(2))] == ["failed"]
     assert rows(database, run_of(3)) == []
     load(awx, database)
