@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Following: the sources are read again and again until somebody stops it. pace.py decides when and how much.
+"""The follower: reads the sources repeatedly until it is stopped. pace.py decides when and how much is read.
 
-One process follows a database. It opens the database for each read, reports there that it is alive, and ends between
-two writes. A source that cannot be read is tried again after pauses that double, while the others are read as usual.
+Only one process follows a database. It opens the database for each read, records there that it is running, and stops
+between two writes. A source that cannot be read is tried again after pauses that double; the others are not affected.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from console.record.write.store import Store, open_store
 from console.settings.environment import Settings
 from console.text.times import moment, rounded
 
-# A read reports at least so often that it goes on, and says that it will have reported within the second time: one call
-# of the API may take its time-out several times over.
+# During a read, the follower reports every _BEAT_EVERY seconds that it is running, and promises the next report within
+# _BEAT_WITHIN seconds: one call of the API may take several times its timeout.
 _BEAT_EVERY, _BEAT_WITHIN = 10.0, 180.0
-# Sentences that are remembered, so that they are said once.
-_TOLD_MOST = 1000
+# How many messages are remembered so that they are not repeated.
+_PRINTED_MOST = 1000
 
 
 class FollowError(Exception):
-    """Following is impossible or useless. The message is one sentence for people."""
+    """The follower cannot start, or trying again is useless. The message is one sentence."""
 
 
 class _Stopped(Exception):
-    """Somebody stopped the follower during a read."""
+    """The follower was stopped during a read."""
 
 
 @dataclass
 class Source:
-    """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
-    open. ``read`` is given the open database and the seconds since it was called before (None: never); it raises
-    FollowError when reading again is useless."""
+    """A source that is followed. ``name``: its name in messages, such as "The API". ``quick``: it is read more often
+    while something is open. ``read`` is called with the open database and the seconds since the previous call (None:
+    there was none); it raises FollowError if trying again is useless."""
 
     name: str
     read: Callable[[Store, float | None, Progress], Report]
@@ -58,9 +58,9 @@ class Source:
 
 
 class Follower:
-    """Reads the sources until ``stop`` is set. ``tell`` is given sentences for people, ``progress`` the first read's.
+    """Reads the sources until ``stop`` is set. ``tell``: prints a message. ``progress``: that of the first read.
 
-    ``open_work`` says whether something is open in the database, which makes the reads more frequent.
+    ``open_work``: whether something is open in the database, which makes the reads more frequent.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Follower:
     ) -> None:
         self._settings, self._sources, self._pace, self._stop = settings, sources, pace, stop
         self._open_work, self._tell, self._progress = open_work, tell, progress
-        self._is_first, self._is_open, self._told = True, False, set[str]()
+        self._is_first, self._is_open, self._printed = True, False, set[str]()
         self._database_failures = 0
         now = time.time()
         # Its row in the database.
@@ -87,7 +87,7 @@ class Follower:
     def run(self) -> None:
         """Follow. Raises FollowError, and DatabaseProblem when the first read cannot open the database."""
         database = self._settings.database
-        # First, as opening makes the folder, which the lock is in too.
+        # Opening creates the folder, which also contains the lock file.
         self._open().close()
         with ExitStack() as held:
             try:
@@ -96,7 +96,7 @@ class Follower:
                 raise FollowError(str(problem)) from problem
             if not is_alone:
                 raise FollowError(
-                    f"Another process follows {database} already: stop that one first, or name another database."
+                    f"Another process already follows {database}. Stop it first, or specify another database."
                 )
             self._follow()
 
@@ -106,8 +106,8 @@ class Follower:
             is_away = any(source.away_since is not None for source in self._sources)
             read = "Not everything could be read yet." if is_away else "Everything was read once."
             self._tell(
-                f"{read} It is read again every {self._pace.interval:g} s while something is open,"
-                f" every {self._pace.idle_interval:g} s while nothing is. Ctrl-C or SIGTERM ends it."
+                f"{read} Reading continues every {self._pace.interval:g} s while something is open, and every"
+                f" {self._pace.idle_interval:g} s otherwise. Ctrl-C or SIGTERM stops it."
             )
             self._is_first = False
             while not self._stop.is_set():
@@ -136,7 +136,7 @@ class Follower:
                         self._is_open = self._open_work(store)
                 self._report(self._seconds_left())
             if self._database_failures:
-                self._tell("The database can be written again.")
+                self._tell("The database can be written to again.")
             self._database_failures = 0
         except DatabaseProblem as problem:
             if first:
@@ -158,12 +158,12 @@ class Follower:
             away = rounded(time.time() - source.away_since)
             self._tell(f"{source.name} can be read again after {away}.")
             source.failures, source.away_since = 0, None
-        # Away is the problem then, and has been said.
+        # If the source cannot be read at all, this is the problem, and is already reported.
         problems = [] if report.away else report.problems
         for sentence in [*problems, *(f"note: {note}" for note in report.notes)]:
-            # A sentence that stays true is said once.
-            if sentence not in self._told:
-                self._told = {sentence, *self._told} if len(self._told) < _TOLD_MOST else {sentence}
+            # A message that stays true is not repeated.
+            if sentence not in self._printed:
+                self._printed = {sentence, *self._printed} if len(self._printed) < _PRINTED_MOST else {sentence}
                 self._tell(sentence)
 
     def _next_try(self, failures: int) -> str:
@@ -192,17 +192,17 @@ class Follower:
         return max(0.0, min(self._due_in(source) for source in self._sources))
 
     def _wait(self, seconds: float) -> None:
-        """Wait, but not longer than until a new run log is there: a playbook has begun."""
-        until, there = time.monotonic() + seconds, _changed_at(self._settings.spool_dir)
+        """Wait, but only until a new run log appears: a playbook has started."""
+        until, before = time.monotonic() + seconds, _changed_at(self._settings.spool_dir)
         while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, self._pace.interval)):
-            if _changed_at(self._settings.spool_dir) != there:
+            if _changed_at(self._settings.spool_dir) != before:
                 self._is_open = True
                 return
 
     # Reporting
 
     def _report(self, seconds: float) -> None:
-        """Report that it is alive, and that it will report again within so many seconds."""
+        """Record that the follower is running and will report again within this many seconds."""
         now = time.time()
         away = [source for source in self._sources if source.away_since is not None]
         self._beat |= {
@@ -221,11 +221,11 @@ class Follower:
             with self._open() as store:
                 store.put_beat({**self._beat, "beat_at": time.time(), "ended_at": time.time()})
         except DatabaseProblem as problem:
-            self._tell(f"The end of following is not recorded: {problem}")
+            self._tell(f"The end of the follower could not be recorded: {problem}")
 
 
 def _changed_at(folder: Path) -> int:
-    """When an entry of a folder was last added or removed, 0 where that cannot be told."""
+    """When an entry of a folder was last added or removed, 0 if unknown."""
     try:
         return folder.stat().st_mtime_ns
     except OSError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync: open the store, load the run logs, then read the API. The same for the command and for a page's button."""
+"""One sync, for the command and for the button of a page: open the store, load the run logs, then read the API."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from console.settings.environment import ApiConnection, Settings
 
 @dataclass
 class SyncReport:
-    """What one sync did; a part that was not asked for is None."""
+    """What one sync did; a part that was not requested is None."""
 
     spools: SpoolReport | None = None
     api: ApiReport | None = None
 
     @property
     def problems(self) -> list[str]:
-        """Sentences about what could not be loaded; empty when all went well."""
+        """What could not be loaded, as sentences."""
         return [text for part in (self.spools, self.api) if part for text in part.problems]
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what is not a failure but worth knowing."""
+        """What is worth knowing but is not an error, as sentences."""
         return [text for part in (self.spools, self.api) if part for text in part.notes]
 
     @property
@@ -44,7 +44,7 @@ class SyncReport:
         parts = []
         if self.spools:
             s = self.spools
-            parts.append(f"runs with news {s.runs}, events {s.events}, running {s.running}, lost {s.lost}")
+            parts.append(f"runs with new events {s.runs}, events {s.events}, running {s.running}, lost {s.lost}")
             if s.removed:
                 parts.append(f"run logs removed {s.removed}")
         if self.api:
@@ -57,7 +57,7 @@ class SyncReport:
 
 
 def load_run_logs(store: Store, settings: Settings, secrets: Sequence[str], progress: Progress) -> SpoolReport:
-    """Load what is new in the folder of the run logs. ``secrets``: texts that must not be stored."""
+    """Load new lines from the run log folder. ``secrets``: texts that must not be stored."""
     return sync_spools(
         store,
         settings.spool_dir,
@@ -77,10 +77,10 @@ def sync_once(
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
 ) -> SyncReport:
-    """Bring the database up to date. Without ``connection`` the API is left out.
+    """Bring the database up to date. Without ``connection``, the API is not read.
 
-    Raises DatabaseProblem when the database cannot be used and SettingsError when the connection cannot; whatever else
-    goes wrong is in the report, and the rest is stored.
+    Raises DatabaseProblem if the database cannot be used, and SettingsError if the connection cannot be used. Other
+    errors are in the report, and the rest is stored.
     """
     report = SyncReport()
     with ExitStack() as opened:

@@ -19,16 +19,16 @@ T = TypeVar("T")
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 POLICY_EVERY = 30.0
-# Most reads list one page of rollouts. The whole list also shows old rollouts that were opened again, and new ones that
-# did not fit on that page.
+# Most reads list one page of rollouts. The complete list also shows old rollouts that were opened again, and new ones
+# that did not fit on that page.
 WHOLE_LIST_EVERY, WHOLE_LIST_OF_MANY_EVERY = 300.0, 30.0
 
-# Most calls in a second, besides listing rollouts: for the targets of rollouts (two calls each), and in all. Calls that
-# rollouts do not use are for single instances.
+# The maximum number of calls per second, not counting the list of rollouts: for the targets of rollouts (two calls
+# each), and in total. Calls that rollouts do not use are available for single instances.
 _ROLLOUT_CALLS, _CALLS = 2.0, 2.25
 
-# Kinds of errors that trying again does not end: a refused key always, the others only before the first success, since
-# they are then mistakes in the settings.
+# Kinds of errors that trying again does not resolve: a refused key always, the others only before the first success,
+# because they are then mistakes in the settings.
 _FINAL = frozenset({"auth", "forbidden"})
 _FINAL_AT_FIRST = frozenset({"tls", "redirected", "wrong_path"})
 
@@ -97,5 +97,5 @@ def due_instances(
     def has_ended(instance: T) -> bool:
         return ended_at.get(instance, -math.inf) > last_read(instance)
 
-    due = [one for one in known if now - last_read(one) >= every or has_ended(one)]
-    return sorted(due, key=lambda one: (last_read(one) > -math.inf, not has_ended(one), last_read(one)))
+    due = [instance for instance in known if now - last_read(instance) >= every or has_ended(instance)]
+    return sorted(due, key=lambda each: (last_read(each) > -math.inf, not has_ended(each), last_read(each)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a sync tells its progress, as a protocol and in a terminal; and what each read of a source reports at its end."""
+"""How a sync reports its progress, as a protocol and in a terminal; and the report of one read of a source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 
 
 class Progress(Protocol):
-    """Called as work goes on. ``what``: one of a few steps, in words; ``total`` is None while it is unknown.
+    """Called as work progresses. ``what``: the name of the current step; ``total`` is None while it is unknown.
 
     A step ends when ``done`` equals ``total``, or when the next one begins.
     """
@@ -27,9 +27,9 @@ def silent(done: int, total: int | None, what: str) -> None:
 
 
 class TerminalProgress:
-    """A bar that is redrawn in place on a terminal; elsewhere a line when a step begins and ends, every 10 s between.
+    """A progress bar on a terminal; elsewhere a line when a step begins or ends, and every ``line_every`` seconds.
 
-    ``stream`` is standard error as a rule, so that standard output stays clean.
+    ``stream`` is usually standard error, so that standard output contains only results.
     """
 
     def __init__(self, stream: TextIO, *, line_every: float = 10.0) -> None:
@@ -57,7 +57,7 @@ class TerminalProgress:
             self._write(f"{what}: {_figure(done, total)}\n")
 
     def close(self) -> None:
-        """End an unfinished bar, so that what is printed next begins on a line of its own."""
+        """End the line of an unfinished bar, so that the next output starts on a new line."""
         if self._open_line:
             self._write("\n")
             self._open_line = False
@@ -73,7 +73,7 @@ class TerminalProgress:
         self._open_line = True
 
     def _write(self, text: str) -> None:
-        # The sync continues when the reader of its output has gone.
+        # The sync continues if the program that reads its output has ended.
         with suppress(BrokenPipeError):
             self._stream.write(text)
             self._stream.flush()
@@ -85,9 +85,9 @@ def _figure(done: int, total: int | None) -> str:
 
 @dataclass(kw_only=True)
 class Report:
-    """``problems``: sentences about what could not be read; ``notes``: about what is not a failure but worth knowing.
+    """``problems``: what could not be read, as sentences. ``notes``: what is worth knowing but is not an error.
 
-    ``away``: why the source could not be read at all, '' if it could.
+    ``away``: why the source could not be read at all, '' if it was read.
     """
 
     notes: list[str] = field(default_factory=list)

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run's events become rows: pure, no I/O. Events have ansible-runner's shape, so one reader serves all sources.
+"""Converts one run's events to rows. Pure. Events have ansible-runner's format, so one reader serves all sources.
 
-Feed a RunReader the events of one run in the order of their counters, then ``take()`` the rows. What it must remember
-to go on later, in another process, is its ``state``: plain data for JSON.
+Feed a RunReader the events of one run in the order of their counters, then ``take()`` the rows. Its ``state``, plain
+data that can be stored as JSON, is all that another process needs to continue later.
 
-Batches are told apart by counter: a result belongs to the newest play start before it, and to the newest start of its
-task. Uuids cannot be used alone: they come again (or with ``_2`` appended) in every batch of a play, and a result's
-parent_uuid names the first batch's task.
+Batches are distinguished by counter: a result belongs to the newest play start before it, and to the newest start of
+its task. Uuids are not enough: they are repeated (or get ``_2`` appended) in every batch of a play, and a result's
+parent_uuid is the task of the first batch.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _RESULTS = {
     "runner_item_on_skipped": ("item", "skipped"),
     "runner_retry": ("retry", "retry"),
 }
-# The columns of a run that are set from its events, if they have them.
-_UNKNOWN = (
+# The columns of a run that are NULL until an event sets them.
+_FROM_EVENTS = (
     *("controller", "user", "playbook", "check_mode", "diff_mode", "limit_pattern", "tags_json", "skip_tags_json"),
     *("forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at"),
     *("heartbeat_at", "stats_json", "meta_json"),
@@ -52,10 +52,10 @@ class EventError(ValueError):
 
 
 class RunReader:
-    """Reads the events of one run. ``run_id`` keys all its rows; ``source`` is callback, runner or awx.
+    """Reads the events of one run. ``run_id`` is in the key of all its rows; ``source`` is callback, runner or awx.
 
-    ``ahead``: seconds by which the clock was ahead that wrote the events; all times are stored as that much earlier.
-    The state keeps it, and ``missing``, the first and the last counter of each gap.
+    ``ahead``: by how many seconds the writer's clock was ahead; all times are corrected by it. It is kept in the state,
+    as is ``missing``: the first and the last counter of each gap.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RunReader:
 
     @property
     def run(self) -> Row:
-        """The run's own row so far."""
+        """The current row of the run."""
         return self.state["run"]
 
     @property
@@ -84,7 +84,7 @@ class RunReader:
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> bool:
-        """Read one event. False for one that was read before: it is left out. Raises EventError, and changes nothing,
+        """Read one event. Returns False, and ignores it, if it was read before. Raises EventError, and changes nothing,
         if it is not an event."""
         counter, name, data = parts_of(event)
         if not self._is_new(counter):
@@ -92,7 +92,7 @@ class RunReader:
         created = self._time(event.get("created"))
         run = self.run
         run["events"] += 1
-        # Counters that were never read, and events that the writer says it could not write.
+        # Counters that were never read, and events that the writer reports as not written.
         self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
         dropped = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
         run["dropped_events"] = min(dropped, _TOO_MANY)
@@ -117,7 +117,7 @@ class RunReader:
         return True
 
     def _is_new(self, counter: int) -> bool:
-        """Whether no event with this counter was read, and note that one is now."""
+        """Whether no event with this counter was read before. Records that one is read now."""
         missing: list[list[int]] = self.state.setdefault("missing", [])
         last = self.run["last_counter"]
         if counter > last:
@@ -132,15 +132,15 @@ class RunReader:
                 return True
         return False
 
-    def right(self, at: float | None) -> float | None:
-        """A time of the clock that wrote the events, by one that is right."""
+    def corrected(self, at: float | None) -> float | None:
+        """A time of the writer's clock, corrected by ``ahead``."""
         return None if at is None else at - float(self.state.get("ahead", 0.0))
 
     def _time(self, value: Any) -> float | None:
-        return self.right(parse_time(value))
+        return self.corrected(parse_time(value))
 
     def take(self) -> RunRows:
-        """The rows since the last take, with the run's own row as it is now."""
+        """The rows since the previous call, with the current row of the run."""
         rows, self._rows = self._rows, RunRows(run={})
         rows.run = dict(self.run)
         rows.in_flight = [
@@ -211,7 +211,7 @@ class RunReader:
 
     def _task_of(self, data: Mapping[str, Any]) -> int | None:
         uuid = _text(data.get("task_uuid"))
-        # The free strategy interleaves tasks, so the task is looked up; one whose start was lost is the newest.
+        # The free strategy interleaves tasks, so the task is looked up; if its start was lost, the newest one is used.
         return self.state["tasks"].get(_base(uuid), self.state["task"]) if uuid else self.state["task"]
 
     def _start(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
@@ -266,7 +266,7 @@ class RunReader:
         self._take_evidence(counter, data.get("fleetops_evidence"), ended)
 
     def _take_evidence(self, counter: int, found: Any, at: float | None) -> None:
-        """Store a plan, a gate or a report, as the run log's ``fleetops_evidence`` has it."""
+        """Add the row of a plan, a gate or a report, from the run log's ``fleetops_evidence``."""
         if not isinstance(found, Mapping) or not isinstance(found.get("document"), Mapping):
             return
         kind, document = _text(found.get("kind")), self._redactor.scrub(dict(found["document"]))
@@ -278,7 +278,7 @@ class RunReader:
                 "counter": counter,
                 "kind": kind,
                 "at": at,
-                # A plan and a report are of the whole run.
+                # A plan and a report belong to the run, not to a batch.
                 "batch": self.state.get("batch_number") if kind == "gate" else None,
                 "verdict": _text(document.get("verdict")),
                 "document_json": to_json(cut_artifacts(document, RESULT_MOST, self._redactor)),
@@ -312,7 +312,7 @@ class RunReader:
             self._take_artifacts(artifacts)
 
     def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
-        """Keep what set_stats was given, shortened by the run log's rule; the ids in it become links."""
+        """Keep the data of set_stats, shortened by the run log's rule; the ids in it become links."""
         clean = self._redactor.scrub(dict(artifacts))
         self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
         self._link(clean, None, None)
@@ -330,7 +330,7 @@ class RunReader:
 
 def _new_state(run_id: str, source: str, source_ref: str | None, ahead: float) -> dict[str, Any]:
     run: Row = {"run_id": run_id, "source": source, "source_ref": source_ref, "status": "unknown"}
-    run |= dict.fromkeys(_UNKNOWN) | {"last_counter": 0, "events": 0, "dropped_events": 0}
+    run |= dict.fromkeys(_FROM_EVENTS) | {"last_counter": 0, "events": 0, "dropped_events": 0}
     state: dict[str, Any] = {"run": run, "ended": False, "unwritten": 0, "play": None, "task": None}
     return state | {"ahead": ahead, "missing": [], "plays": {}, "tasks": {}, "in_flight": {}}
 
@@ -355,7 +355,7 @@ def _duration(value: Any, started: float | None, ended: float | None) -> float |
 
 
 def _tally(value: Any) -> int:
-    """A number of a recap; 0 for one that cannot be, whose sum over the hosts would have more than 64 bits."""
+    """A number of a recap; 0 if it is impossibly large, because the sum over the hosts could exceed 64 bits."""
     found = count(value)
     return found if found < _TOO_MANY else 0
 

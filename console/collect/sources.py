@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API and AWX as sources that are followed: each is read as a sync reads it, but only what may have moved."""
+"""The API and AWX as sources of a follower: each is read as in a sync, but only what may have changed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from console.record.write.store import Store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection
 
-# The follower itself tries again; one repeat is left for a connection that the server had closed meanwhile.
+# The follower itself tries again; one retry is kept for a connection that the server has closed in the meantime.
 _RETRIES = 1
 
 
 class Api:
-    """One tenant's API. The first read is a whole sync, but of the instances that were read lately. Raises
+    """One tenant's API. The first read is a complete sync, except for instances that were read recently. Raises
     SettingsError for a connection that cannot be used."""
 
     def __init__(self, connection: ApiConnection, options: ApiOptions, pace: Pace) -> None:
@@ -43,7 +43,7 @@ class Api:
         self._client = open_client(replace(connection, retries=retries), read_only=True)
         self._options, self._pace = options, pace
         self.tenant = tenant_of(self._client)
-        # An audit whose summary has moved costs a second call.
+        # An audit whose summary has changed costs a second call.
         self._calls_each = len(options.details) + 2 * options.audit
         self._memory = Memory()
         self._credit, self._used, self._ever_read = 0.0, 0.0, False
@@ -53,8 +53,8 @@ class Api:
         self._client.close()
 
     def read(self, store: Store, seconds: float | None, progress: Progress) -> Report:
-        """Read what may have moved. Raises FollowError when the server refuses the key, and at the first read for an
-        address or certificate that is wrong."""
+        """Read what may have changed. Raises FollowError if the server refuses the key or, at the first read, if the
+        address or the certificate is wrong."""
         reading = self._reading(seconds)
         if seconds is None:
             self._memory.details_at = self._details_at(store)
@@ -67,12 +67,12 @@ class Api:
             reading=reading,
             memory=self._memory,
         )
-        return self._looked(report, reading)
+        return self._finish(report, reading)
 
     def _reading(self, seconds: float | None) -> Reading:
         if seconds is None:
             return Reading(details_after=self._pace.details_interval)
-        # After a pause because the API was away nothing is made up for.
+        # A longer pause, because the API was not available, is not made up for.
         seconds = min(seconds, self._pace.idle_interval)
         now = time.monotonic()
         whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
@@ -88,7 +88,7 @@ class Api:
         )
 
     def _details_at(self, store: Store) -> dict[str, float]:
-        """When everything that is read of each instance was last read, where the database has all of it."""
+        """When the audit and details of each instance were last read, if the database has all that are to be read."""
         kinds = [*self._options.details, *(["audit"] if self._options.audit else [])]
         times: dict[str, list[float]] = {}
         for kind in kinds:
@@ -98,7 +98,7 @@ class Api:
                     times.setdefault(instance_id, []).append(cursor.last_ok_at)
         return {instance_id: min(known) for instance_id, known in times.items() if len(known) == len(kinds)}
 
-    def _looked(self, report: ApiReport, reading: Reading) -> Report:
+    def _finish(self, report: ApiReport, reading: Reading) -> Report:
         is_first = reading.instances is None
         self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
         error = report.ended_by
@@ -127,7 +127,7 @@ class Awx:
         self._client.close()
 
     def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
-        """Import the jobs that have ended, except those whose events AWX still processes."""
+        """Import the jobs that have ended, except those whose events AWX is still processing."""
         return sync_awx(
             store,
             self._client,

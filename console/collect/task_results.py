@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is stored of a task's result: its message, the ids that it names, and its values, within limits. Pure."""
+"""What is stored of a task's result: its message, the ids in it, and its values, within size limits. Pure."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _DEEPEST_LINK = 5
 _LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
 _LINKS |= {"action_id": "action", "runtime_task_id": "task"}
 _LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
-# How an operation ended, also where it changed nothing itself.
+# How an operation ended, even if it changed nothing itself.
 _OUTCOME = frozenset({"adopted", "reconciled", "evidence", "before", "after", "version_before", "version_after"})
 _OUTCOME |= {"timed_out", "ambiguous"}
 _DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
 
 TROUBLE = frozenset({"failed", "ignored", "unreachable"})
-"""The statuses of results that are stored whole."""
+"""The statuses of results that are stored completely."""
 
 
 def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The ids that a result names, as (kind, id). Those in lists of records are left out: a task that lists a hundred
-    rollouts has not worked on them. A rollout that the task followed, and somebody else had started, is named twice, as
+    """The ids in a result, as (kind, id). Those in lists of records are left out: a task that lists a hundred rollouts
+    has not worked on them. A rollout that someone else had started, and the task followed, is returned twice, as
     ``rollout`` and as ``adopted``."""
     for key, value in result.items():
         if isinstance(value, Mapping):
@@ -57,9 +57,9 @@ def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
-    """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out for its size.
+    """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out because of its size.
 
-    whole: all values; else only ids, durations and outcomes.
+    whole: keep all values; otherwise only ids, durations and outcomes.
     """
     if not whole:
         result = {
@@ -71,7 +71,7 @@ def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bo
         return None, False
     text = to_json(result)
     if len(text.encode()) <= RESULT_MOST:
-        # The run log says so when it has cut a result down itself.
+        # The run log sets this if it has shortened the result itself.
         return text, result.get("truncated") is True
     small: dict[str, Any] = {}
     left = RESULT_MOST - 1024
@@ -86,15 +86,15 @@ def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bo
 
 
 def message_of(result: Mapping[str, Any], status: str) -> str | None:
-    """The message of a result, shortened; None without any. Of a loop it is that of the first item that failed: Ansible
-    only says that one or more did."""
+    """The message of a result, shortened; None if it has none. For a loop it is that of the first failed item, because
+    Ansible's message only says that one or more items failed."""
     names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
-    told = [result]
+    candidates = [result]
     if status in TROUBLE:
         names += ("module_stderr", "stderr", "exception", "reason")
         items = result.get("results")
-        told[:0] = [item for item in items if _is_failed_item(item)][:1] if isinstance(items, list) else []
-    for value in (one.get(name) for one in told for name in names):
+        candidates[:0] = [item for item in items if _is_failed_item(item)][:1] if isinstance(items, list) else []
+    for value in (candidate.get(name) for candidate in candidates for name in names):
         if value not in (None, "", [], {}):
             return _shortened(value, _TEXT_MOST)
     return None
@@ -105,7 +105,7 @@ def _is_failed_item(item: Any) -> bool:
 
 
 def item_of(result: Mapping[str, Any]) -> str | None:
-    """The loop item of a result, shortened; None without any."""
+    """The loop item of a result, shortened; None if it has none."""
     value = result.get("item")
     return None if value is None else _shortened(value, _REF_MOST)
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API -> store: of each instance the audit summary (E21), and the newest events (E20) until a known one.
+"""Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one.
 
-One call an instance whose summary is as stored, two as a rule where it is not. Once a day (UTC) the events are read
-whatever the summary says: events that came and others that were removed meanwhile can leave the counts as they were.
+An instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are
+read even if the summary has not changed: the counts stay the same if as many events were added as were removed.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from console.record.rows import Cursor, Row
 from console.record.write import audit
 from console.text.times import moment
 
-# Instances whose events are read at once, and so kept in memory.
+# How many instances are read at once; their events are kept in memory.
 _INSTANCES_AT_ONCE = 64
 _KNOWN_IDS = 1000
-# Of an instance whose events are known, so many of the newest are asked for first.
+# If events of an instance are known, this many of the newest are requested first.
 _NEWS = 100
-# Late events are put below known ones: a deeper walk goes on over so many known events before it stops.
+# Late events are listed below known ones, so reading continues past this many known events before it stops.
 _OVERLAP = 50
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """An instance whose audit is read, and what is stored of it: cursor, newest summary, ids of the newest events."""
+class _Request:
+    """An instance whose audit is read, and what is stored about it. ``known``: the ids of its newest events."""
 
     instance: Row
     cursor: Cursor
@@ -53,40 +53,40 @@ def sync_audit(session: Session, instances: list[Row]) -> None:
     """Read and store the audit of the instances: rows with instance_id and hostname."""
     done = 0
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
-        asked = [_asked(session, instance) for instance in instances[start : start + _INSTANCES_AT_ONCE]]
-        for position, answer in session.pool.as_completed(partial(_read, session, one) for one in asked):
-            _store(session, asked[position], answer)
+        requests = [_request(session, instance) for instance in instances[start : start + _INSTANCES_AT_ONCE]]
+        for position, answer in session.pool.as_completed(partial(_read, session, request) for request in requests):
+            _store(session, requests[position], answer)
             done += 1
             session.progress(done, len(instances), "audit of instances")
 
 
-def _asked(session: Session, instance: Row) -> _Asked:
+def _request(session: Session, instance: Row) -> _Request:
     store, tenant, instance_id = session.store, session.tenant, instance["instance_id"]
     scope = f"{tenant}|{instance_id}"
     cursor = store.cursor("audit", scope) or Cursor("audit", scope)
     known = audit.known_ids(store, tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from)
-    return _Asked(instance, cursor, audit.newest_summary(store, tenant, instance_id), known)
+    return _Request(instance, cursor, audit.newest_summary(store, tenant, instance_id), known)
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
     """Whether this sync reads further back than any before it."""
-    # "all" was noted by a console that took a short page for the end of the list: read once more.
+    # Older consoles stored "all" because they took a short page for the end of the list: the list is read again.
     depth = cursor.state.get("depth", 0)
     return not cursor.state.get("whole") and session.options.audit_events > (0 if depth == "all" else depth)
 
 
-def _read(session: Session, asked: _Asked, client: FleetClient) -> tuple[Listing | None, Row]:
-    """The newest audit events of one instance, None if its summary is as stored; and the summary."""
-    instance_id, cursor = asked.instance["instance_id"], asked.cursor
+def _read(session: Session, request: _Request, client: FleetClient) -> tuple[Listing | None, Row]:
+    """The newest audit events of one instance, None if its summary has not changed; and the summary."""
+    instance_id, cursor = request.instance["instance_id"], request.cursor
     read_at, deeper = session.now(), _is_deeper(session, cursor)
-    # Before the events: one that comes between the two calls is then missing in the summary, and read the next time.
+    # Before the events: if one is added between the two calls, the next summary differs, and the events are read again.
     record = client.get_audit_summary(instance_id)
     summary = summary_row(session.tenant, instance_id, record, read_at)
     listed_today = cursor.state.get("listed_on") == moment(read_at, "%Y-%m-%d")
-    told = known_count(record.get("total_events")) is not None
-    if told and listed_today and not deeper and cursor.gap_from is None and _same_counts(summary, asked.summary):
+    has_total = known_count(record.get("total_events")) is not None
+    if has_total and listed_today and not deeper and cursor.gap_from is None and _same_counts(summary, request.summary):
         return None, summary
-    known = set() if deeper else asked.known
+    known = set() if deeper else request.known
     return read_events(client, instance_id, session.options.audit_events, known), summary
 
 
@@ -94,8 +94,8 @@ def _same_counts(summary: Row, stored: Row | None) -> bool:
     return stored is not None and all(stored[name] == value for name, value in summary.items() if name != "taken_at")
 
 
-def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] | ApiError | NotCalled) -> None:
-    instance, cursor = asked.instance, asked.cursor
+def _store(session: Session, request: _Request, answer: tuple[Listing | None, Row] | ApiError | NotCalled) -> None:
+    instance, cursor = request.instance, request.cursor
     instance_id, name = instance["instance_id"], instance["hostname"] or instance["instance_id"]
     store, report = session.store, session.report
     if isinstance(answer, NotCalled):
@@ -105,7 +105,7 @@ def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] |
         cursor.last_error = None if is_gone else str(answer)
         store.put_cursor(cursor)
         if is_gone:
-            report.notes.append(f"Instance {name} ({instance_id}) is gone from the API; its audit is kept.")
+            report.notes.append(f"Instance {name} ({instance_id}) is no longer in the API; its stored audit is kept.")
         else:
             session.failed(answer, f"The audit of instance {name} ({instance_id}) was not read")
         return
@@ -117,13 +117,13 @@ def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] |
         return
     rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if text(e.get("id"))]
     times = [row["event_ts"] for row in rows if row["event_ts"] is not None]
-    if listed.whole or not asked.known or any(row["id"] in asked.known for row in rows):
+    if listed.whole or not request.known or any(row["id"] in request.known for row in rows):
         cursor.gap_from = cursor.gap_to = None
     elif times:
         cursor.gap_from = cursor.gap_from if cursor.gap_from is not None else cursor.last_ts
         cursor.gap_to = min(times)
         report.notes.append(
-            f"Instance {name} has audit events between two syncs that were not read; raise --audit-events to read them."
+            f"Instance {name} has unread audit events between two syncs; increase --audit-events to read them."
         )
     if listed.whole:
         cursor.state["whole"] = True
@@ -137,18 +137,18 @@ def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] |
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:
-    """Up to ``most`` of the newest events, ending some way below the newest ``known`` ones (their ids).
+    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (ids). Raises ApiError.
 
-    One call where the server lists the newest first and a known one is among them. A server that lists the oldest
-    first, or in an order that no time shows, has its list read to the end. Raises ApiError.
+    This takes one call if the server lists the newest first and the first page contains a known one. If the server
+    lists the oldest first, or the times do not show the order, the complete list is read.
     """
 
     def fetch(limit: int, offset: int) -> list[Record]:
         return client.list_audit_events(instance_id, limit=limit, offset=offset)
 
-    ahead = [fetch(min(most, _NEWS if known else AUDIT_PAGE), 0)]
-    if order_of(ahead[0], AUDIT_TIMES) == NEWEST_FIRST and any(str(row.get("id")) in known for row in ahead[0]):
-        return Listing(ahead[0], whole=False)
+    first = [fetch(min(most, _NEWS if known else AUDIT_PAGE), 0)]
+    if order_of(first[0], AUDIT_TIMES) == NEWEST_FIRST and any(str(row.get("id")) in known for row in first[0]):
+        return Listing(first[0], whole=False)
     seen: set[str] = set()
 
     def enough(row: Record) -> bool:
@@ -157,7 +157,7 @@ def read_events(client: FleetClient, instance_id: str, most: int, known: Collect
         return len(seen) > _OVERLAP
 
     return read_list(
-        lambda limit, offset: ahead.pop() if ahead else fetch(limit, offset),
+        lambda limit, offset: first.pop() if first else fetch(limit, offset),
         page=AUDIT_PAGE,
         most=most,
         until=enough,

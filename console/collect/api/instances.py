@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API -> store, instance by instance: health (E16), updates (E25), actions (E11), memories counted (E17).
+"""Reads details of each instance from the API: health (E16), updates (E25), actions (E11), number of memories (E17).
 
-Each kind costs one call an instance, so each is read only when asked for. Health is the record that the server has
-stored: a sync starts no health check. Up to 8 calls at once; what fails is named and does not stop the rest, unless
-it would fail for all.
+Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored:
+a sync does not start a health check. There are up to 8 calls at a time. Errors are reported and do not stop the rest,
+unless they would occur in every call.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from console.record.write import instances as stored
 _INSTANCES_AT_ONCE = 32
 
 KINDS = ("health", "updates", "actions", "memory")
-"""What may be read of an instance; the words are also the sources of its cursors."""
+"""The kinds of details of an instance. They are also the ``source`` of its cursors."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    """One call: which kind, of which instance, by which of its names."""
+    """One call. ``name``: the host name of the instance, or its id if it has none."""
 
     kind: str
     instance_id: str
@@ -41,7 +41,7 @@ class _Read:
 
 
 class InstanceSync:
-    """Reads some kinds of facts of instances, and reports to the session; a kind's failures are one problem."""
+    """Reads some kinds of details of instances. All failures of one kind are one problem in the report."""
 
     def __init__(self, session: Session) -> None:
         self._session, self._report = session, session.report
@@ -61,18 +61,18 @@ class InstanceSync:
                 self._take(read, answer)
                 if not (isinstance(answer, ApiError) and answer.kind == "not_found"):
                     known_by_api.add(read.instance_id)
-            # An API without one kind of answer has it for no instance: only what answers nothing is gone.
+            # An API may not have all kinds for any instance, so an instance is gone only if no call finds it.
             for instance in part if {"health", "updates"} & set(kinds) else ():
                 if instance["instance_id"] not in known_by_api:
                     stored.put_gone(self._store, self._tenant, instance["instance_id"])
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break
-        self._tell()
+        self._report_problems()
 
     def _call(self, read: _Read, at: float, client: FleetClient) -> tuple[InstanceRows, int | None]:
-        """What was read, as rows: a memory's content must not go any further. And the number of actions that the API
-        listed, if it has more than these, else None."""
+        """The rows that were read (the content of memories must not leave this method), and the number of actions that
+        the API listed if it has more of them, otherwise None."""
         tenant, instance_id = self._tenant, read.instance_id
         if read.kind == "health":
             return health_rows(tenant, instance_id, client.get_deep_health(instance_id), at), None
@@ -109,7 +109,7 @@ class InstanceSync:
         self._report.details += 1
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
-        """Note that there were more actions since the last sync than the API lists: those between cannot be read."""
+        """Record a gap if there were more actions since the last sync than the API lists."""
         ids = [row["action_id"] for row in actions]
         newest = stored.newest_action(self._store, self._tenant, read.instance_id, unless=ids)
         if newest is None:
@@ -121,7 +121,7 @@ class InstanceSync:
             " those in between can no longer be read. Sync its actions more often."
         )
 
-    def _tell(self) -> None:
+    def _report_problems(self) -> None:
         for kind, failed in self._failed.items():
             name, error = failed[0]
             others = len(failed) - 1
@@ -131,5 +131,5 @@ class InstanceSync:
             names = sorted(self._gone)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             self._report.notes.append(
-                f"Gone from the API: {', '.join(names[:3])}{more}; what was read of them before is kept."
+                f"No longer in the API: {', '.join(names[:3])}{more}; what was read before is kept."
             )

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API's records become rows: pure. Times are parsed, and the text the API sent is kept beside them.
+"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them.
 
-Shapes: console/record/schema/migrations.py for rows, the endpoints E1, E3, E4, E9, E20, E21 for records, and of single
-instances health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of another type
-becomes NULL or 0; what was sent is never guessed at. Of memories only their number is taken; no content gets any
-further than this file.
+The rows are described in console/record/schema. The records are those of the endpoints E1, E3, E4, E9, E20 and E21 and,
+for single instances, health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of
+another type becomes NULL or 0; nothing is guessed. Only the number of memories is stored, never their content.
 """
 
 from __future__ import annotations
@@ -47,10 +46,8 @@ _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain"
 
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4. Whether it is open is judged by the targets too, where they are given.
-
-    So are the counters that the record does not tell; without targets these are 0.
-    """
+    """A row of rollouts from E3 or E4. If ``targets`` are given, they also decide whether the rollout is open, and the
+    counters that are missing in the record are counted from them; otherwise these are 0."""
     tally = counters(record)
     if targets:
         counted = counters_of_targets(targets).as_dict()
@@ -71,14 +68,14 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
 
 
 def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout (its ``record``, and that as a row) is as the stored one was when its targets were read.
-    A counter that the list does not have is not compared."""
-    told = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
-    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *told))
+    """Whether a listed rollout (``record``, and its ``row``) has not changed since it was stored. Only the counters
+    that the record contains are compared."""
+    counted = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
+    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *counted))
 
 
-def tells_progress(record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout counts its targets by status, so that it shows by itself whether one has moved."""
+def has_all_counters(record: Mapping[str, Any]) -> bool:
+    """Whether a listed rollout has all counters, so that they show whether the status of a target has changed."""
     return all(known_count(record.get(f"{name}_targets")) is not None for name in _COUNTED)
 
 
@@ -87,8 +84,8 @@ def target_rows(
 ) -> list[Row]:
     """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
 
-    E1 is read after E4 and wins where both say something, except for the spelling of ids; E4 alone has bundle_hash,
-    celery_task_id and detail_json, E1 alone the host name and the duration. A record without an id is left out.
+    E1 is read after E4 and takes precedence, except for the spelling of ids. Only E4 has bundle_hash, celery_task_id
+    and detail_json; only E1 has the host name and the duration. A record without an id is left out.
     """
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
@@ -97,8 +94,9 @@ def target_rows(
     for target in targets:
         if text(target.get("id")):
             ids = {name: target[name] for name in ("id", "instance_id") if text(target.get(name))}
-            told = {k: v for k, v in merged.get(id_key(target["id"]), {}).items() if k not in target or v is not None}
-            merged[id_key(target["id"])] = {**target, **told, **ids}
+            entry = merged.get(id_key(target["id"]), {})
+            known = {k: v for k, v in entry.items() if k not in target or v is not None}
+            merged[id_key(target["id"])] = {**target, **known, **ids}
     return [_target_row(tenant, rollout_id, str(row["id"]), at, row) for at, row in enumerate(merged.values())]
 
 
@@ -195,7 +193,7 @@ _TROUBLE_MOST = 400
 
 
 def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
-    """A deep health record, read at ``at``."""
+    """The rows of a deep health record, read at ``at``."""
     key = {"tenant": tenant, "instance_id": instance_id}
     checked = parse_time(record.get("checked_at"))
     status = "healthy" if is_healthy(record) else normalise(record.get("status")) or "unknown"
@@ -222,24 +220,24 @@ def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
 
 
 def trouble_of(record: Mapping[str, Any]) -> str | None:
-    """Sick subsystems and open circuit breakers in words: ``database: unhealthy; breakers open: openai``."""
+    """Unhealthy subsystems and open circuit breakers, such as ``database: unhealthy; breakers open: openai``."""
     parts = record.get("subsystems")
-    said = []
+    found = []
     for name, part in parts.items() if isinstance(parts, Mapping) else ():
         word = status_of(part)
         if word is not None and not is_healthy({"status": word}):
-            said.append(f"{name}: {word}")
+            found.append(f"{name}: {word}")
     breakers = breakers_of(parts).open
     if breakers:
-        said.append(f"breakers open: {', '.join(breakers)}")
-    whole_text = text("; ".join(said))
-    if whole_text is not None and len(whole_text) > _TROUBLE_MOST:
-        return whole_text[: _TROUBLE_MOST - 4] + " ..."
-    return whole_text
+        found.append(f"breakers open: {', '.join(breakers)}")
+    trouble = text("; ".join(found))
+    if trouble is not None and len(trouble) > _TROUBLE_MOST:
+        return trouble[: _TROUBLE_MOST - 4] + " ..."
+    return trouble
 
 
 def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
-    """The available updates, read at ``at``."""
+    """The rows of the available updates, read at ``at``."""
     key = {"tenant": tenant, "instance_id": instance_id}
     components = components_of(record)
     runtime = next((c for c in components if c.kind == "runtime"), None)
@@ -266,7 +264,7 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
 
 
 def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
-    """How many memories there are, if they can be read; the list is read with the API's largest limit."""
+    """The number of memories, if they can be read. ``record``: the list, read with the API's largest limit."""
     found = listing_of(record, MEMORY_CAP)
     count = max(known_count(record.get("count")) or 0, found.listed)
     state: Row = {
@@ -279,7 +277,7 @@ def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Ins
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:
-    """The rows of an answer of E11, newest first, each id once."""
+    """The rows of a response of E11, newest first, each id once."""
     rows = (_action_row(tenant, instance_id, record) for record in rows_of(answer))
     return list({row["action_id"]: row for row in reversed(list(rows))}.values())[::-1]
 
@@ -289,9 +287,9 @@ def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row
     created, completed = record.get("created_at"), record.get("completed_at")
     identity = _first(record, ("action_id", "id"))
     if identity is None:
-        # Not over the whole record: its status will change.
-        told = to_json([word, text(created)])
-        identity = "sha1:" + hashlib.sha1(told.encode(), usedforsecurity=False).hexdigest()[:20]
+        # The hash must not include the status, which will change.
+        key = to_json([word, text(created)])
+        identity = "sha1:" + hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:20]
     return {
         "tenant": tenant,
         "instance_id": instance_id,

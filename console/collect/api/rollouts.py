@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API -> store: policy, rollouts with their targets, instances and audit. Reads only, and only what may be new.
+"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new.
 
-The newest rollouts are listed (E3); those that are new, were open, or differ from what is stored are read whole (E4,
-then E1). audit.py and instances.py read the rest, if it is asked for. session.py says how much of it a follower reads
-at once. There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it would occur in
-every call (key, certificate, address).
+The newest rollouts are listed (E3). Those that are new, were open, or differ from what is stored are read in detail
+(E4, then E1). audit.py and instances.py read the rest on request. session.py defines how much a follower reads at once.
+There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it would occur in every call
+(key, certificate, address).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
-from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, tells_progress, text
+from console.collect.api.records import has_all_counters, policy_row, rollout_row, same_state, target_rows, text
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
 from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
@@ -56,7 +56,7 @@ def sync_api(
     """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
     thread.
 
-    ``reading``: how much of it, everything by default. ``memory``: the follower's, changed by what was read.
+    ``reading``: how much is read, by default everything. ``memory``: the follower's, which is updated.
     """
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
@@ -89,9 +89,8 @@ def _sync(session: Session) -> None:
 
 
 def _is_clock_right(session: Session) -> bool:
-    """Correct times that were stored while this machine's clock was ahead. False if, by the server's clock, this one is
-    behind: then nothing may be stored.
-    """
+    """Correct times that were stored while this machine's clock was ahead. Returns False if this machine's clock is
+    behind the server's: then nothing may be stored."""
     now = session.now()
     if (ahead := clock.ahead_of(session.store, now)) is None:
         return True
@@ -101,9 +100,9 @@ def _is_clock_right(session: Session) -> bool:
     if server is None:
         session.report.notes.append(
             f"The newest time in the database is {duration(ahead)} ahead of this machine's clock. It was not corrected,"
-            " since the server did not tell the time."
+            " because the server did not send the time."
         )
-    # Which of the two times is nearer to the server's.
+    # The server's time is nearer to the newest stored time than to this machine's.
     elif server - now > ahead / 2:
         session.report.problems.append(
             f"The clock of this machine is {duration(server - now)} behind that of the server, and {duration(ahead)}"
@@ -137,7 +136,7 @@ def _chosen_instances(session: Session) -> list[Row]:
     for wanted in dict.fromkeys(session.options.instances):
         found = [row for row in known if wanted in (row["instance_id"], row["hostname"])]
         if not found:
-            session.report.problems.append(f"Instance {wanted} is not known: no rollout that was read names it.")
+            session.report.problems.append(f"Instance {wanted} is not known: no rollout that was read contains it.")
         chosen += [row for row in found if row not in chosen]
     return chosen
 
@@ -169,7 +168,7 @@ def _sync_rollouts(session: Session) -> None:
     due = [i for i, row in rows.items() if known.is_due(i, row, records[i])]
     # Open rollouts that are no longer in the list.
     due += [i for i in known.unfinished if i not in rows and not known.is_waiting(i)]
-    # A rollout of many targets first, then the oldest.
+    # Rollouts with several targets first, then the oldest.
     facts = {i: rows.get(i) or known.unfinished[i] for i in due}
     due.sort(key=lambda i: (facts[i]["total"] < 2, facts[i]["created_at"] or 0.0))
     first = len(due) if session.reading.rollouts is None else session.reading.rollouts
@@ -191,8 +190,8 @@ def _sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """What is stored about rollouts, and which of them are therefore due. ``unfinished``: the stored ones that are open
-    or whose targets were not read, by id."""
+    """The stored rollouts, and which of them are therefore due. ``unfinished``: those that are open or whose targets
+    were not read, by id."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -201,28 +200,28 @@ class _Known:
         self._settled = 0
 
     def row(self, rollout_id: str) -> Row | None:
-        """What is stored of a rollout, None if nothing is."""
+        """The stored row of a rollout, None if there is none."""
         if rollout_id not in self._rows:
-            self._rows[rollout_id] = rollouts.one(self._session.store, self._session.tenant, rollout_id)
+            self._rows[rollout_id] = rollouts.stored(self._session.store, self._session.tenant, rollout_id)
         return self._rows[rollout_id]
 
     def has_targets(self, rollout_id: str) -> bool:
-        """Whether the targets of a rollout are stored. What the list says is then not stored without them."""
+        """Whether the targets of a rollout are stored. If so, its data from the list is not stored without targets."""
         stored = self.row(rollout_id)
         return stored is not None and bool(stored["targets_read"])
 
     def is_waiting(self, rollout_id: str) -> bool:
-        """Whether a rollout was read, or tried, so recently that it is not read again as long as it does not move."""
+        """Whether a rollout was read or tried so recently that it is not read again unless it has changed."""
         return self._session.memory.is_waiting(rollout_id, self._session.now(), self._session.reading.unmoved_after)
 
     def is_due(self, rollout_id: str, row: Row, record: Record) -> bool:
-        """Whether the targets of a listed rollout are read: it is new, it has moved, or it may have."""
+        """Whether the targets of a listed rollout are to be read: it is new, has changed, or may have changed."""
         stored = self.row(rollout_id)
         if stored is None or not same_state(row, stored, record):
             return True
         if rollout_id not in self.unfinished:
             return False
-        if stored["targets_read"] and not tells_progress(record):
+        if stored["targets_read"] and not has_all_counters(record):
             return True
         return not self.is_waiting(rollout_id)
 
@@ -259,7 +258,7 @@ def _rollout_result(
     listed: Row | None,
     stored: Row | None,
 ) -> list[RolloutRead]:
-    """What is stored of one rollout, after it was read, could not be read, or was not tried."""
+    """What to store of one rollout after it was read, could not be read, or was not tried."""
     scope, report = f"{session.tenant}|{rollout_id}", session.report
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:
@@ -269,10 +268,10 @@ def _rollout_result(
         return [answer]
     if isinstance(answer, ApiError):
         if answer.kind == "not_found" and listed is None and stored is not None:
-            report.notes.append(f"Rollout {rollout_id} is gone from the API; its last known state is kept.")
+            report.notes.append(f"Rollout {rollout_id} is no longer in the API; its last known state is kept.")
             facts = {k: v for k, v in stored.items() if k not in ("first_seen", "updated_at", "targets_read")}
             return [RolloutRead({**facts, "is_open": 0}, [], session.now())]
         session.failed(answer, f"Rollout {rollout_id} was not read")
         session.store.put_cursor(Cursor("rollout", scope, last_error=str(answer)))
-    # What the list said is stored; without its targets the rollout stays due.
+    # The data from the list is stored; without its targets the rollout stays due.
     return [RolloutRead(listed, None, session.now())] if listed else []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of one tenant: what it reads and reports, where from, where it stores, and what a follower remembers."""
+"""One sync of one tenant: its options, connections and report, and what a follower remembers between reads."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ApiOptions:
     """What is read of one tenant.
 
     rollouts: how many of the newest are listed. audit_events: how many events back the audit of each instance is read;
-    known ones are not read again. details: what else is read of each instance, words of ``instances.KINDS``, one call
-    each. instances: ids or host names whose audit and details are read, all known ones if empty.
+    known ones are not read again. details: what else is read of each instance, from ``instances.KINDS``, one call each.
+    instances: the ids or host names of those whose audit and details are read, all known ones if empty.
     """
 
     rollouts: int = 1000
@@ -48,13 +48,13 @@ class ApiReport(Report):
 
 @dataclass(frozen=True)
 class Reading:
-    """What one read covers. The defaults are those of a sync that is run once: everything.
+    """What one read covers. The defaults are those of a one-time sync: everything.
 
-    policy: whether the update policy is read. whole_list: list as many rollouts as were asked for; if false, at most
-    one page, and only down to rollouts that are stored as ended. rollouts: of how many rollouts the targets are read at
-    most (None: all); the others are left for later reads. unmoved_after: seconds after which the targets of an open
-    rollout are read again although it has not changed. instances: of how many instances the audit and the details are
-    read at most (None: all). details_after: seconds after which those of one instance are read again. workers: the
+    policy: whether the update policy is read. whole_list: list as many rollouts as the options say; if false, at most
+    one page, and only down to rollouts that are stored as ended. rollouts: for how many rollouts at most the targets
+    are read (None: all); the others are left for later reads. unmoved_after: seconds after which the targets of an open
+    rollout are read again although it has not changed. instances: for how many instances at most the audit and the
+    details are read (None: all). details_after: seconds after which those of one instance are read again. workers: the
     number of simultaneous calls.
     """
 
@@ -69,11 +69,11 @@ class Reading:
 
 @dataclass
 class Memory:
-    """When things were last read (epoch seconds, by id); empty for a sync that is run once.
+    """When things were last read (epoch seconds, by id); empty for a one-time sync.
 
-    tried_at: when the targets of an open rollout were last asked for. details_at: when the audit and details of an
-    instance were last asked for. ended_at: when a redeploy of an instance was first seen to have ended; removed when
-    its details are asked for. has_more: the latest read listed a full page without reaching a rollout that is stored as
+    tried_at: when the targets of an open rollout were last requested. details_at: when the audit and details of an
+    instance were last requested. ended_at: when a redeploy of an instance was first seen to have ended; removed when
+    its details are requested. has_more: the latest read listed a full page without reaching a rollout that is stored as
     ended, so there may be more new ones.
     """
 
@@ -84,7 +84,7 @@ class Memory:
     _ended: dict[str, set[str]] = field(default_factory=dict)
 
     def is_waiting(self, rollout_id: str, now: float, unmoved_after: float) -> bool:
-        """Whether the targets of a rollout were asked for within the last ``unmoved_after`` seconds."""
+        """Whether the targets of a rollout were requested within the last ``unmoved_after`` seconds."""
         return now - self.tried_at.get(rollout_id, -math.inf) < unmoved_after
 
     def note_read(self, read: RolloutRead) -> None:
@@ -100,12 +100,12 @@ class Memory:
                 del self._ended[rollout_id], self.tried_at[rollout_id]
 
     def forget_times(self) -> None:
-        """Forget when things were read: the clock has been set back, and they would count as just read until then."""
+        """Forget when things were read: after the clock was set back, they would count as just read for too long."""
         for times in (self.tried_at, self.details_at):
             times.clear()
 
     def note_details(self, instance_ids: Collection[str], at: float) -> None:
-        """Remember that the audit and the details of instances were asked for."""
+        """Remember that the audit and the details of instances were requested."""
         self.details_at.update(dict.fromkeys(instance_ids, at))
         for instance_id in instance_ids:
             self.ended_at.pop(instance_id, None)
@@ -113,7 +113,7 @@ class Memory:
 
 @dataclass
 class Session:
-    """What all parts of a sync share. ``client`` is for the calls that are made one at a time, ``pool`` for many."""
+    """What all parts of a sync share. ``client`` is for single calls, ``pool`` for many at a time."""
 
     store: Store
     client: FleetClient
@@ -129,7 +129,7 @@ class Session:
 
     @property
     def hopeless(self) -> bool:
-        """Whether a call failed as every further one would: there is nothing left to try."""
+        """Whether a call failed with an error that every further call would get too."""
         return self._hopeless or self.pool.hopeless
 
     def failed(self, error: ApiError, what: str, *, ends: bool = False) -> None:
@@ -140,7 +140,7 @@ class Session:
             self.report.ended_by = self.report.ended_by or error
 
     def note(self, error: ApiError) -> None:
-        """Note an error that is reported elsewhere: whether every further call would fail alike."""
+        """Check an error that is reported elsewhere: if every further call would get it too, the sync ends."""
         if error.kind in HOPELESS:
             self._hopeless = True
             self.report.ended_by = self.report.ended_by or error

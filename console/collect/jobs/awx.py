@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWX -> store: its ended jobs with their events, in the order in which they ended.
+"""Imports the ended jobs of AWX and their events into the store, in the order in which they ended.
 
-A job's events are pulled once AWX has processed them all (``event_processing_finished``, which only the detail says),
-in batches by counter, so that an interrupted import continues with the next event. Of a job that the run log's callback
-has recorded too, only the facts are stored.
+The events of a job are fetched once AWX has processed all of them (``event_processing_finished``, which is only in the
+job's detail record), in batches by counter, so that an interrupted import continues with the next event. If the run
+log's callback has recorded the run too, only the record of the job is stored, without its events.
 
-AWX can lose events permanently (its dispatcher was killed) and then never says that it has finished. Such a job is
-imported as it is once the number of its events has not changed for minutes; later events are added for a day.
+AWX can lose events permanently (if its dispatcher is killed), and then never finishes. Such a job is imported without
+them once the number of its events has not changed for STILL_S seconds; events that arrive within a day are added.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from console.record.write import jobs
 from console.record.write.store import Store
 
 SOURCE = "awx"
-# A job may be listed a little after one that ended later.
+# A job may appear in the list shortly after one that ended later.
 _OVERLAP_S = 600.0
-# Seconds that a sync that is run once waits for AWX to process events.
+# How many seconds a one-time sync waits for AWX to process events.
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
-# Seconds without a new event after which an unfinished job is imported, and seconds after which it counts as finished.
+# Seconds without a new event after which an unfinished job is imported, and seconds after which it counts as complete.
 STILL_S = 300.0
 _TAKE_ANYWAY_S = 86400.0
 # Events stored in one transaction.
@@ -45,7 +45,7 @@ _FINAL = "successful,failed,error,canceled"
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs are imported: of this project, template and label (by name), not older than ``days``."""
+    """Which jobs are imported: those of a project, template and label (by name) that ended within ``days`` days."""
 
     project: str | None = None
     template: str | None = None
@@ -53,7 +53,7 @@ class JobFilter:
     days: int | None = None
 
     def query(self) -> dict[str, str]:
-        """The filters in AWX's words."""
+        """The filters as query parameters of AWX."""
         given = {"project__name": self.project, "job_template__name": self.template, "labels__name": self.label}
         return {name: value for name, value in given.items() if value}
 
@@ -69,9 +69,9 @@ def sync_awx(
     sleep: Callable[[float], None] = time.sleep,
     wait: float = WAIT_S,
 ) -> ImportReport:
-    """Import the ended jobs that are new. What cannot be read is in the report; the next sync continues there.
+    """Import the ended jobs that are not stored yet. Errors are in the report; the next sync tries those jobs again.
 
-    ``wait``: seconds that it waits, over all jobs that are new to it, for AWX to process their events.
+    ``wait``: how many seconds in total to wait for AWX to process the events of new jobs.
 
     Raises DatabaseProblem when the database cannot be used.
     """
@@ -92,8 +92,8 @@ def sync_awx(
 class _Pull:
     """One import. ``patience``: how many seconds of waiting are left.
 
-    ``unfinished``: by job that AWX has not finished, when that was seen first (epoch s), its events, and since when so
-    many; ``still_unfinished``: those that this import saw so.
+    ``unfinished``: the jobs that AWX had not finished at the previous sync, by id: when this was first seen (epoch s),
+    the number of events, and since when it has not changed. ``still_unfinished``: the same for this sync.
     """
 
     store: Store
@@ -107,19 +107,19 @@ class _Pull:
     still_unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
-        """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
+        """Import each job; ``cursor.last_ts`` becomes the end time of the newest job before which no job is missing."""
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
         known = jobs.complete(self.store, self.client.origin)
-        whole_so_far = True
+        all_complete = True
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")
             if awx_key(self.client.origin, record.get("id")) in known:
                 self.report.known += 1
             else:
-                whole_so_far = self._take(record) and whole_so_far
+                all_complete = self._take(record) and all_complete
             ended = parse_time(record.get("finished"))
-            if whole_so_far and ended is not None:
+            if all_complete and ended is not None:
                 cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
         cursor.state = {"unfinished": self.still_unfinished} if self.still_unfinished else {}
         progress(len(listed), len(listed), "jobs of AWX")
@@ -134,7 +134,7 @@ class _Pull:
         return [record for _count, page in self.client.pages("/jobs/", **query) for record in page]
 
     def _take(self, record: Mapping[str, Any]) -> bool:
-        """Import one job; returns whether it is stored whole. A failure that others would share is raised."""
+        """Import one job; returns whether it is complete. Raises AwxError if other jobs would fail in the same way."""
         name = f"Job {record.get('id')} of AWX"
         try:
             detail, is_final = self._detail(record)
@@ -145,7 +145,7 @@ class _Pull:
                 return is_final
             self.report.waiting += 1
             self.report.notes.append(
-                f"{name} has ended; AWX is still processing its events; the next sync imports them."
+                f"{name} has ended, but AWX is still processing its events; the next sync imports them."
             )
         except StoredByAnother:
             self.report.notes.append(f"{name} is being imported by another sync, so this one skipped it.")
@@ -154,7 +154,7 @@ class _Pull:
         return False
 
     def _approved_by(self, detail: Mapping[str, Any], name: str) -> list[str]:
-        """Who approved the workflow of a job before the job; a token that may not read it loses only that."""
+        """The users who approved a job's workflow before the job. If the token may not read this, a note is added."""
         workflow = awx_workflow(detail)
         if workflow is None:
             return []
@@ -163,18 +163,18 @@ class _Pull:
             found = awx_approvals(node for _count, page in pages for node in page)
             approvals = [self.client.get(f"/workflow_approvals/{number}/") for number in found]
         except AwxJobError as error:
-            self.report.notes.append(f"{name}: who approved its workflow is not known. {error}")
+            self.report.notes.append(f"{name}: it is not known who approved its workflow. {error}")
             return []
         return awx_approvers(approvals, detail.get("created"))
 
     def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """A job's detail, and whether all its events are there. Waits for a job that is new."""
+        """The detail record of a job, and whether all its events are available. Waits for them if the job is new."""
         ended = parse_time(record.get("finished"))
         too_old = ended is not None and self.now() - ended > _TAKE_ANYWAY_S
         while True:
             detail = self.client.get(f"/jobs/{record.get('id')}/")
             if detail.get("id") is None:
-                raise AwxJobError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.")
+                raise AwxJobError(f"Job {record.get('id')} of AWX: its detail has no id; the next sync tries it again.")
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
             if self.patience <= 0 or str(record.get("id")) in self.unfinished:
@@ -183,9 +183,9 @@ class _Pull:
             self.sleep(_WAIT_STEP_S)
 
     def _has_stopped(self, record: Mapping[str, Any], name: str) -> bool:
-        """Whether a job that AWX has not finished has had no new event for STILL_S seconds.
+        """Whether a job that AWX has not finished processing has had no new event for STILL_S seconds.
 
-        That is so when a sync has counted as many before, or when AWX has stored the newest one that long ago.
+        This is known from the number of events at earlier syncs, or from when AWX stored the newest event.
         """
         key, now = str(record.get("id")), self.now()
         before = self.unfinished.get(key)
@@ -202,15 +202,15 @@ class _Pull:
             return False
         if not self.store.cursor(SOURCE, awx_key(self.client.origin, key)):
             self.report.notes.append(
-                f"{name} has ended, but AWX stopped processing its events before the last one; the {count:,} that it"
-                " has are shown, and those that arrive within a day are added."
+                f"{name} has ended, but AWX stopped processing its events before the last one; the {count:,} events"
+                " that it has are shown, and those that arrive within a day are added."
             )
         return True
 
     def _import(self, job: Job, name: str, *, complete: bool) -> None:
         load = JobImport(self.store, job, name, self.redactor)
         if load.cursor is None:
-            # The job first: if the callback has recorded its run, no event need be pulled.
+            # The job is stored first: if the callback has recorded its run, no events have to be fetched.
             load.put([], position=0, complete=False)
         pulled: list[dict[str, Any]] = []
         at, more = load.position, not load.joined
@@ -227,7 +227,7 @@ class _Pull:
                 pulled = []
             more = bool(page) and not load.joined
         load.put([], position=load.position, complete=complete)
-        load.tell(self.report)
+        load.add_to(self.report)
 
     def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""
@@ -236,5 +236,5 @@ class _Pull:
         counters = (known_count(record.get("counter")) for record in page)
         reached = max((counter for counter in counters if counter is not None), default=after)
         if page and reached <= after:
-            raise AwxJobError(f"{name}: AWX repeats events of {path}; it is left for the next sync.")
+            raise AwxJobError(f"{name}: AWX repeated events of {path}; the next sync tries this job again.")
         return page, reached

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading AWX over REST: the collection's own transport with a bearer token. It sends nothing but GET.
+"""Reads the REST API of AWX, with the collection's own transport and a bearer token. It sends only GET requests.
 
-FLEETOPS_AWX_URL      AWX's address (https://awx.example.com; for Automation Platform .../api/controller)
-FLEETOPS_AWX_TOKEN    a token of read scope
-FLEETOPS_AWX_CA_PATH  the authority that signed AWX's certificate, if the system does not know it
+FLEETOPS_AWX_URL      the address of AWX, such as https://awx.example.com; for Automation Platform .../api/controller
+FLEETOPS_AWX_TOKEN    a token with read scope
+FLEETOPS_AWX_CA_PATH  the CA certificate that signed AWX's certificate, if the system does not trust it
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ PAGE = 200
 
 _GET = Endpoint(0, "awx", "GET", "", Repeat.READ)
 _API = "/api/v2"
-# How AWX's settings are named here, by their names in the transport.
+# The environment variables of the settings, by their names in the transport.
 _VARIABLES = {
     "api_url": "FLEETOPS_AWX_URL",
     "api_key": "FLEETOPS_AWX_TOKEN",
     "extra_headers: Authorization": "FLEETOPS_AWX_TOKEN",
 }
-# What a person does next, by kind of error.
+# What to do next, by kind of error.
 _NEXT = {
     "auth": "Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked.",
     "forbidden": "The token's user may not read this.",
-    "not_found": "Check FLEETOPS_AWX_URL, unless the job was deleted meanwhile.",
-    "unreachable": "Check FLEETOPS_AWX_URL, the name, the port and the route to it.",
-    "tls": "Check the server's certificate, or name its authority in FLEETOPS_AWX_CA_PATH.",
+    "not_found": "Check FLEETOPS_AWX_URL, unless the job was deleted in the meantime.",
+    "unreachable": "Check FLEETOPS_AWX_URL: the host name, the port, and the route to it.",
+    "tls": "Check the server's certificate, or set FLEETOPS_AWX_CA_PATH to its CA certificate.",
     "redirected": "Set FLEETOPS_AWX_URL to the final address.",
-    "unreadable": "Check that FLEETOPS_AWX_URL is AWX's address.",
+    "unreadable": "Check that FLEETOPS_AWX_URL is the address of AWX.",
 }
-# Kinds that concern one job alone; whatever else fails would fail for the next one too.
+# Kinds of errors that concern only one job; all others would occur for the next job too.
 _OF_ONE_JOB = frozenset({"not_found", "forbidden", "invalid", "unreadable"})
 
 
@@ -54,12 +54,12 @@ class AwxError(Exception):
 
 
 class AwxJobError(AwxError):
-    """Something of one job could not be read; the other jobs may still be readable."""
+    """A part of one job could not be read; other jobs may still be readable."""
 
 
 @dataclass(frozen=True)
 class AwxConnection:
-    """How AWX is reached. TLS is always checked."""
+    """How to connect to AWX. Certificates are always validated."""
 
     url: str
     token: str = field(repr=False)
@@ -73,14 +73,14 @@ def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
     env = os.environ if environ is None else environ
     url, token, ca_path = (env.get(f"FLEETOPS_AWX_{name}", "").strip() for name in ("URL", "TOKEN", "CA_PATH"))
     if not url:
-        raise SettingsError("FLEETOPS_AWX_URL is not set: set it to AWX's address.")
+        raise SettingsError("FLEETOPS_AWX_URL is not set: set it to the address of AWX.")
     if not token:
-        raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to a token of AWX with read scope.")
+        raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to an AWX token with read scope.")
     return AwxConnection(url, token, str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
 
 
 class _BearerTransport(Transport):
-    """The collection's transport, with AWX's kind of key."""
+    """The collection's transport, without the header for the fleet API's key."""
 
     def __init__(self, settings: Settings, **more: Any) -> None:
         super().__init__(settings, read_only=True, **more)
@@ -88,7 +88,7 @@ class _BearerTransport(Transport):
 
 
 def awx_origin(url: str) -> str:
-    """An AWX's address without the path of its API, however it was written."""
+    """The address of an AWX without the path of its API."""
     return url.strip().rstrip("/").removesuffix("/v2").partition("/api")[0]
 
 
@@ -110,7 +110,7 @@ class AwxClient:
             name = _VARIABLES.get(error.setting)
             raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from None
         except ValueError as error:
-            raise SettingsError(f"FLEETOPS_AWX_URL is no address: {error}.") from None
+            raise SettingsError(f"FLEETOPS_AWX_URL is not a valid address: {error}.") from None
         path = parts.path.removesuffix("/v2")
         # AWX has its API under /api, Automation Platform under /api/controller.
         self._api = f"{path}/v2" if "/api" in path else path + _API
@@ -123,24 +123,24 @@ class AwxClient:
         self._transport.close()
 
     def job_page(self, job_id: Any) -> str:
-        """The address of a job's page for people; Automation Platform 2.5 and newer has one user interface for all."""
+        """The address of a job's page in the user interface, whose paths are different in Automation Platform."""
         page = f"execution/jobs/playbook/{job_id}/output" if self._is_platform else f"#/jobs/playbook/{job_id}"
         return f"{self.origin}/{page}"
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """One record; ``path`` begins below the API's version (``/jobs/2/``). Raises AwxError."""
+        """Read one record; ``path`` starts after the API's version, such as ``/jobs/2/``. Raises AwxError."""
         try:
             body = self._transport.request(_GET, self._api + path, query=query).body
         except ApiError as error:
             raise (AwxJobError if error.kind in _OF_ONE_JOB else AwxError)(self._sentence(error)) from error
         if not isinstance(body, dict):
-            raise AwxError(f"AWX {self.origin} answered {path} with no record. {_NEXT['unreadable']}")
+            raise AwxError(f"AWX {self.origin} did not return a record for {path}. {_NEXT['unreadable']}")
         return body
 
     def pages(self, path: str, **query: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a list as (count of all, records). Raises AwxError.
+        """The pages of a list, as pairs of the total count and the records of the page. Raises AwxError.
 
-        ``next`` is a path; only its query is used, so that the token goes nowhere else.
+        Only the query of ``next`` is used, so that the token is not sent to any other address.
         """
         read: list[dict[str, Any]] = []
         while query not in read:
@@ -148,7 +148,7 @@ class AwxClient:
             body = self.get(path, **{"page_size": PAGE, **query})
             found = body.get("results")
             if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-                raise AwxError(f"AWX {self.origin} answered {path} with no page of a list. {_NEXT['unreadable']}")
+                raise AwxError(f"AWX {self.origin} did not return a page of a list for {path}. {_NEXT['unreadable']}")
             count = body.get("count")
             yield count if isinstance(count, int) else len(found), found
             following = body.get("next")
@@ -158,10 +158,10 @@ class AwxClient:
                 query = dict(parse_qsl(urlsplit(following).query))
             except ValueError as error:
                 raise AwxError(
-                    f"AWX {self.origin} answered {path} with an invalid address of the next page: {error}."
+                    f"AWX {self.origin} returned an invalid address of the next page for {path}: {error}."
                 ) from error
         raise AwxError(
-            f"AWX {self.origin} answered {path} with a next page that was already read. {_NEXT['unreadable']}"
+            f"AWX {self.origin} returned a next page for {path} that was already read. {_NEXT['unreadable']}"
         )
 
     def _sentence(self, error: ApiError) -> str:
@@ -170,6 +170,6 @@ class AwxClient:
             what += f" with HTTP {error.status}"
         if error.attempts > 1:
             what += f" after {error.attempts} attempts"
-        said = f"{what}: {error.detail}" if error.detail else what
+        failure = f"{what}: {error.detail}" if error.detail else what
         step = _NEXT.get(error.kind, "The next sync continues from here.")
-        return " ".join(f"{said.rstrip('.')}. {step}".split())
+        return " ".join(f"{failure.rstrip('.')}. {step}".split())

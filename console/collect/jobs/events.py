@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The events of a job (AWX's and ansible-runner's are the same) become the run log's, and so its rows: pure, no I/O.
+"""Converts the events of a job, which are the same in AWX and ansible-runner, to those of the run log. Pure.
 
-The run log keeps less of a result than ansible-runner does, and says more of a play: what is kept is decided by the
-run log's own rule, and the hosts of a batch are those that were seen in it.
+The run log keeps less of a result than ansible-runner, and records more about a play. So the run log's own rule decides
+what is kept of a result, and the hosts of a batch are those that have events in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from console.collect.run_events import RunReader, parts_of
 from console.collect.task_results import RESULT_MOST
 from console.record.rows import RunRows, to_json
 
-# Events that carry a result; ansible-runner gives one to runner_on_skipped too, the run log does not.
+# Events that contain a result. In ansible-runner, runner_on_skipped contains one too, but not in the run log.
 _WITH_RESULT = frozenset(
     {f"runner_on_{end}" for end in ("ok", "failed", "unreachable")}
     | {f"runner_item_on_{end}" for end in ("ok", "failed", "skipped")}
@@ -43,7 +43,7 @@ KNOWN = (
 
 
 def as_run_log(event: Any, redactor: Redactor) -> Any:
-    """One event of AWX or ansible-runner as the run log would have written it; anything else is returned as it is."""
+    """One event of AWX or ansible-runner as the run log would have written it; anything else is returned unchanged."""
     if not isinstance(event, Mapping) or not isinstance(event.get("event_data"), Mapping):
         return event
     name, data = event.get("event"), dict(event["event_data"])
@@ -55,13 +55,13 @@ def as_run_log(event: Any, redactor: Redactor) -> Any:
             data["fleetops_evidence"] = found
         data["res"] = storable_result(data["res"], str(name), RESULT_MOST, redactor)
     elif name == "playbook_on_task_start":
-        # ansible-runner marks handlers so, and nothing else.
+        # ansible-runner sets this for handlers only.
         data["is_handler"] = bool(data.get("is_conditional"))
     return {**event, "event_data": data}
 
 
 class JobReader(RunReader):
-    """Reads the events of one job. ``unknown`` counts the events of unknown kinds by name."""
+    """Reads the events of one job. ``unknown``: how many events of unknown kinds it has, by name."""
 
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
         source_ref = job.row["url"] or job.row["name"]
@@ -74,7 +74,7 @@ class JobReader(RunReader):
         return self.state.get("first_play")
 
     def feed(self, event: Any) -> bool:
-        """As :meth:`RunReader.feed`."""
+        """See :meth:`RunReader.feed`."""
         parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
         if event["event"] == "playbook_on_play_start":
@@ -85,7 +85,7 @@ class JobReader(RunReader):
         if name not in KNOWN:
             self.unknown[name[:60]] += 1
         if name == "playbook_on_start":
-            # As in the run log: before it come the starts of the container and of Ansible.
+            # As in the run log: the container and Ansible start before it.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
         if name == "playbook_on_play_start":
             self.state["batch"] = batch = dict(self._rows.plays[-1])
@@ -97,36 +97,36 @@ class JobReader(RunReader):
         return True
 
     def _timed(self, event: Any) -> Any:
-        """The event, without times that are another task's.
+        """The event, without times that belong to another task.
 
-        ansible-runner gives a result whose task was never started on its host (a meta task) the start of the host's
-        task before it.
+        If a task was never started on the host (a meta task), ansible-runner gives its result the start time of the
+        previous task of the host.
         """
         data = event.get("event_data") if isinstance(event, Mapping) else None
         if not isinstance(data, Mapping) or not data.get("host") or not data.get("task_uuid"):
             return event
-        announced = self.state.setdefault("announced", {})
+        started = self.state.setdefault("announced", {})
         host, task = str(data["host"]), str(data["task_uuid"])
         if event.get("event") == "runner_on_start":
-            announced[host] = task
-        elif "start" in data and announced.get(host) != task:
+            started[host] = task
+        elif "start" in data and started.get(host) != task:
             return {**event, "event_data": {**data, "start": None, "end": None, "duration": None}}
         return event
 
     def take(self) -> RunRows:
-        """The rows since the last take, with the run's own row as it is now."""
+        """The rows since the previous call, with the current row of the run."""
         self._close_batch()
         return super().take()
 
     def _close_batch(self) -> None:
-        """Add the current batch's row again, if hosts were seen in it since it was last added."""
+        """Add the row of the current batch again if more of its hosts were seen since it was last added."""
         hosts, batch = self.state.get("batch_hosts"), self.state.get("batch", {})
         if hosts and len(hosts) != batch["hosts"]:
             batch["hosts"] = len(hosts)
             self._rows.plays.append({**batch, "hosts_json": to_json(sorted(hosts))})
 
     def settle(self, job: Job) -> None:
-        """Add to the run's row what only the job knows; a job that has ended says how."""
+        """Add the job's data to the run's row, except for the status of a running job if the run's end was read."""
         run = self.run
         run |= job.run
         run["playbook"] = run["playbook"] or job.row["playbook"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What AWX and ansible-runner say about a job as a whole becomes one Job: pure, no I/O. Variables are never kept."""
+"""Converts the data of AWX or ansible-runner about a job, without its events, to a Job. Pure. Drops all variables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from console.collect.api.records import text
 from console.record.rows import Row, to_json
 from console.text.json_values import listed, mapping, parsed
 
-# The statuses of AWX and ansible-runner for a job that has ended, as this record names them.
+# The final statuses of AWX and ansible-runner, and their names in the database.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}
 
 
 class Job(NamedTuple):
-    """One job, of the source awx or runner, as far as its events do not tell it.
+    """What is known about a job apart from its events. ``source`` is awx or runner.
 
-    row: of the table run_jobs. run: columns of the table runs. artifacts: the data of set_stats, where the source has
-    them beside the events.
+    row: its row in the table run_jobs. run: columns of the table runs. artifacts: the data of set_stats, if the source
+    has it apart from the events.
     """
 
     source: str
@@ -34,7 +34,7 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name in the database."""
+        """Its key in the database."""
         return str(self.row["job"])
 
     @property
@@ -43,14 +43,14 @@ class Job(NamedTuple):
 
 
 def awx_key(origin: str, job_id: Any) -> str:
-    """The name of an AWX job in the database; pages show the beginning of it."""
+    """The key of an AWX job in the database; pages show only its beginning."""
     parts = urlsplit(origin)
     server = (parts.netloc + parts.path).replace(":", "-").replace("/", "-")
     return f"{job_id}-awx-{server}"
 
 
 def awx_workflow(detail: Mapping[str, Any]) -> int | None:
-    """The id of the workflow job that launched a job, from the job's detail; None for other jobs."""
+    """The id of the workflow job that launched a job, from the job's detail record; None for other jobs."""
     return whole(mapping(mapping(detail.get("summary_fields")).get("source_workflow_job")).get("id"))
 
 
@@ -62,24 +62,25 @@ def awx_approvals(nodes: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[str]:
-    """Who approved, from the details of approvals (``workflow_approvals/N/``) that ended before a job was created.
+    """The users who approved, from the detail records of approvals (``workflow_approvals/N/``).
 
-    ``before``: ``created`` of the job. An approval after that is of a later node of its workflow.
+    ``before``: when the job was created. Later approvals are left out: they belong to later nodes of its workflow.
     """
-    made = parse_time(before)
+    created = parse_time(before)
     found = []
     for approval in approvals:
         ended = parse_time(approval.get("finished"))
         who = text(mapping(mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
-        if who and who not in found and ended is not None and made is not None and ended <= made:
+        if who and who not in found and ended is not None and created is not None and ended <= created:
             found.append(who)
     return found
 
 
 def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequence[str] = ()) -> Job:
-    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API; ``page``: the job's.
+    """A job from its detail record (``jobs/N/``).
 
-    ``approved_by``: who approved the workflow before it launched the job.
+    origin: the address of AWX without the path of its API. page: the address of the job's page. approved_by: the users
+    who approved the workflow before it launched the job.
     """
     fields = mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
@@ -96,7 +97,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
         "project": text(mapping(fields.get("project")).get("name")),
         "playbook": text(detail.get("playbook")),
         "launch_type": text(detail.get("launch_type")),
-        # Who approved its workflow, too.
+        # With the users who approved its workflow.
         "launched_by": ", ".join(part for part in (launched_by, approved) if part) or None,
         "url": page,
         "created_at": parse_time(detail.get("created")),
@@ -111,7 +112,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
         "limit_pattern": text(detail.get("limit")),
         "tags_json": to_json(_words(detail.get("job_tags")) or ["all"]),
         "skip_tags_json": to_json(_words(detail.get("skip_tags"))),
-        # 0 stands for Ansible's default.
+        # 0 means Ansible's default.
         "forks": whole(detail.get("forks")) or None,
         "check_mode": int(detail.get("job_type") == "check"),
         "diff_mode": int(bool(detail.get("diff_mode"))),
@@ -120,7 +121,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
 
 
 def command_of(content: str) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of an artifact folder's ``command``. The environment holds secrets: keep none of it."""
+    """The arguments and environment in an artifact folder's ``command``. Never store the environment (secrets)."""
     found = parsed(content)
     environment = {str(k): str(v) for k, v in mapping(found.get("env")).items()}
     return [str(word) for word in listed(found.get("command"))], environment
@@ -129,7 +130,7 @@ def command_of(content: str) -> tuple[list[str], dict[str, str]]:
 def runner_job(
     key: str, ident: str, status: str, rc: int | None, command: Sequence[str], environment: Mapping[str, str]
 ) -> Job:
-    """A job from an artifact folder: its ``ident`` (the folder's name), ``status``, ``rc`` and ``command``."""
+    """A job from an artifact folder; ``ident`` is its name, ``status`` to ``environment`` are from its files."""
     given = _arguments(command)
     if status not in FINAL and rc is not None:
         status = "failed" if rc else "successful"
@@ -160,7 +161,7 @@ def runner_job(
 
 
 def _arguments(command: Sequence[str]) -> argparse.Namespace:
-    """The options of an ansible-playbook command that are stored of a run."""
+    """The options of an ansible-playbook command that are stored with a run."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-l", "--limit")
     parser.add_argument("-t", "--tags")
@@ -168,7 +169,7 @@ def _arguments(command: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-f", "--forks")
     parser.add_argument("-C", "--check", action="store_true")
     parser.add_argument("-D", "--diff", action="store_true")
-    # Known only so that their values are not taken for the playbook.
+    # Declared only so that their values are not taken for the playbook.
     for names in (("-i", "--inventory"), ("-e", "--extra-vars"), ("-u", "--user"), ("-M", "--module-path")):
         parser.add_argument(*names, action="append")
     parser.add_argument("playbook", nargs="*")

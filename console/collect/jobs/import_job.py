@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stores one job in batches of events: the same for AWX and ansible-runner."""
+"""Stores one job of AWX or ansible-runner, in batches of its events."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from console.record.write.store import Store
 
 @dataclass
 class ImportReport(Report):
-    """What one import did. ``joined``: jobs that the callback recorded; ``waiting``: ended, but not yet complete."""
+    """What one import did. ``joined``: jobs that the callback recorded too; ``waiting``: ended, not yet complete."""
 
-    what: str
+    source: str
     jobs: int = 0
     events: int = 0
     known: int = 0
@@ -35,7 +35,7 @@ class ImportReport(Report):
     @property
     def summary(self) -> str:
         """One line of figures."""
-        parts = [f"{self.what}: jobs read {self.jobs}", f"events {self.events}", f"known before {self.known}"]
+        parts = [f"{self.source}: jobs read {self.jobs}", f"events {self.events}", f"already stored {self.known}"]
         if self.joined:
             parts.append(f"recorded by the run log too {self.joined}")
         if self.waiting:
@@ -48,7 +48,7 @@ class StoredByAnother(Exception):
 
 
 class JobImport:
-    """Stores a job's events from where the last import left it. ``name`` is what people call the job.
+    """Stores the events of a job, starting after those that are stored. ``name`` is the job's name in messages.
 
     ``redactor`` may be replaced between two batches.
     """
@@ -66,13 +66,13 @@ class JobImport:
 
     @property
     def joined(self) -> bool:
-        """Whether the callback's record of the same run shows this job."""
+        """Whether the callback has recorded the same run, so that its record shows this job."""
         return jobs.shown_by(self._store, self._job.key) not in (None, self._job.key)
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
 
-        ``complete``: these are the last ones of a job that has ended. Raises StoredByAnother.
+        ``complete``: these are the last events of a job that has ended. Raises StoredByAnother.
         """
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
@@ -98,21 +98,21 @@ class JobImport:
         self.cursor = cursor
 
     def forget(self) -> None:
-        """Begin at the first event again: rows are keyed by counter, so nothing is stored twice."""
+        """Start again at the first event. Rows are keyed by counter, so nothing is stored twice."""
         if self.cursor is not None:
             self.cursor.state = {}
             self.cursor.bad_lines, self.cursor.last_error = 0, None
 
-    def tell(self, report: ImportReport) -> None:
-        """Add what came of the job to the report."""
+    def add_to(self, report: ImportReport) -> None:
+        """Add the results of this job to the report."""
         report.jobs += 1
         report.events += self.events
         report.joined += int(self.joined)
         if self.unknown:
             kinds = ", ".join(sorted(self.unknown))
             report.notes.append(
-                f"{self._name}: {sum(self.unknown.values())} event(s) of a kind that this console does not know"
-                f" ({kinds}) were counted and not shown; the rest is stored."
+                f"{self._name}: {sum(self.unknown.values())} event(s) of unknown kinds ({kinds}) were counted but are"
+                " not shown; the rest is stored."
             )
         if self.bad:
             report.problems.append(

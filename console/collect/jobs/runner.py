@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-runner's artifact folders -> store: one folder a run, one file an event.
+"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event.
 
-A file that is cut off waits while its run may still be writing it. In a run that has ended it is left out and named,
-and the run is read again once that file has changed, or files have come that were not there.
+An incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is
+skipped and reported, and the run is read again once that file has changed or other files have been added.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from console.record.write.store import Store
 
 SOURCE = "runner"
 BATCH = 1000
-# Events stored in one transaction, by their bytes, and the longest event that is read.
+# Bytes of the events that are stored in one transaction, and of the longest event that is read.
 BATCH_BYTES = 16 << 20
 EVENT_MOST = 64 << 20
-# A run without an end whose folder has not changed for so long is lost.
+# A run without an end is lost if its folder has not changed for this long.
 LOST_AFTER_S = 6 * 3600.0
 
 _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
@@ -50,7 +50,7 @@ def sync_runner(
     now: Callable[[], float],
     progress: Progress = silent,
 ) -> ImportReport:
-    """Import what is new under ``folder``: ansible-runner's private data folder, its artifacts, or one run's.
+    """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
 
     A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
     """
@@ -59,20 +59,20 @@ def sync_runner(
         found = artifact_folders(folder)
     except OSError as error:
         report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
-        # Not of a folder that was never read: it may be mistyped.
+        # Not for a folder that was never read: its name may be mistyped.
         if store.cursor(SOURCE, scope):
             store.note_read(SOURCE, scope, now(), report.problems)
         return report
     if not found:
-        report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
-    for done, one in enumerate(found):
+        report.notes.append(f"There is no run of ansible-runner in {folder}: no folder in it contains job_events.")
+    for done, run_folder in enumerate(found):
         progress(done, len(found), "runs of ansible-runner")
         try:
-            _Run(one, now()).load(store, report)
+            _Run(run_folder, now()).load(store, report)
         except StoredByAnother:
-            report.notes.append(f"{one} is being imported by another sync, so this one skipped it.")
+            report.notes.append(f"{run_folder} is being imported by another sync, so this one skipped it.")
         except OSError as error:
-            report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
+            report.problems.append(f"The run {run_folder} cannot be read: {error.strerror or error}.")
     progress(len(found), len(found), "runs of ansible-runner")
     # This includes runs whose folder is gone.
     store.lose_runs(SOURCE, now() - LOST_AFTER_S)
@@ -90,8 +90,8 @@ def artifact_folders(folder: Path) -> list[Path]:
 
 
 def _content(file: Path) -> bytes:
-    """What an event file holds. Raises ValueError for what is no file, such as a pipe, which nobody may ever write to,
-    and for a file that is too long; and OSError."""
+    """The content of an event file. Raises OSError, and ValueError if the file is too long or not a regular file:
+    reading a pipe might never end."""
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
         found = os.fstat(opened.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
@@ -103,13 +103,13 @@ def _may_be_run(folder: Path) -> bool:
     try:
         return (folder / "job_events").is_dir()
     except OSError:
-        # It cannot be read: it is named like any other run that cannot, and does not stop the others.
+        # A folder that cannot be read is reported later like any other such run, and does not stop the others.
         return True
 
 
 @dataclass
 class _Batch:
-    """Events that were read, up to ``position``; ``unread``: size and time of cut off files, by name."""
+    """Events that were read, up to counter ``position``. ``unread``: the size and time of unreadable files, by name."""
 
     position: int
     events: list[Any] = field(default_factory=list)
@@ -119,16 +119,16 @@ class _Batch:
 
 
 class _Run:
-    """One artifact folder as it is now."""
+    """The current state of one artifact folder."""
 
     def __init__(self, folder: Path, now: float) -> None:
         self._folder, self._events = folder, folder / "job_events"
         names = [(int(m["counter"]), m["uuid"], m[0]) for p in self._events.iterdir() if (m := _EVENT.match(p.name))]
         self._names = sorted(names)
-        # Idents are often just a number: the first event's uuid keeps two runs apart.
+        # Idents are often only a number, so the uuid of the first event distinguishes two runs.
         mark = self._names[0][1][:8] if self._names else "none"
         command, environment = command_of(self._text("command"))
-        # The run's hosts, as its events show them, and the paths that its command names.
+        # Paths in the command are not masked, nor are the names of hosts, which are added as events are read.
         paths = {word for word in (*command, str(folder), environment.get("HOME", "")) if word.startswith("/")}
         rc = self._text("rc").strip()
         code = int(rc) if re.fullmatch(r"-?\d{1,9}", rc) else None
@@ -143,7 +143,7 @@ class _Run:
         self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 
     def load(self, store: Store, report: ImportReport) -> None:
-        """Store what the folder holds beyond the cursor."""
+        """Store the events after the cursor."""
         name = f"The run {self._folder.name} of ansible-runner"
         load = JobImport(store, self._job, name, self._redactor([]))
         last = self._names[-1][0] if self._names else 0
@@ -166,18 +166,18 @@ class _Run:
             complete = self._job.ended and not more
             load.redactor = self._redactor(batch.events)
             load.put(batch.events, position=position, complete=complete, files=files, unread=unread)
-        load.tell(report)
+        load.add_to(report)
         if waits_for is not None:
             report.waiting += 1
             report.notes.append(f"{name}: {waits_for} is not complete yet; the next sync continues there.")
         if unread:
             report.problems.append(
-                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off, too"
-                " long or not JSON); the rest is stored, and a sync after they are repaired reads them too."
+                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is incomplete, too"
+                " long or not JSON); the rest is stored. Once these files are repaired, the next sync reads them too."
             )
 
     def _redactor(self, events: list[Any]) -> Redactor:
-        """Masks the secrets of the run's environment, but not in the names of its hosts, and the API key everywhere."""
+        """A redactor for the secrets of the run's environment. In host names and paths it masks only API keys."""
         for event in events:
             data = event.get("event_data") if isinstance(event, dict) else None
             if not isinstance(data, dict):

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run log spools -> store: whole runs, and the new lines of runs that are still going on.
+"""Loads run log files (spools) into the store: complete runs, and the new lines of runs in progress.
 
-A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
+A spool is read from where the last sync stopped. Its last line is left for later as long as it has no line end. A line
 that is not an event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
-while its writer holds the lock on the file, and ``lost`` once that is free or the file is gone.
+while its writer holds the lock on the file, and ``lost`` once the lock is free or the file is gone.
 
-Other users may be able to put files into the folder, so only regular files of the own user are loaded, no links.
+Other users may be able to put files into the folder, so only the user's own regular files are loaded, and no links.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from console.record.write.store import Store
 from console.text.times import duration
 
 SOURCE = "spool"
-# The cursor of the folder as a whole, which says whether it could be read: "data as of".
+# The scope of the folder's own cursor, which records when it could be read ("data as of").
 FOLDER = ""
-# Events stored in one transaction, and their bytes: other writers wait about half a second at most.
+# Events in one transaction, and their bytes, at most: so other writers wait for at most about half a second.
 BATCH = 5000
 BATCH_BYTES = 16 << 20
-# The recap of 20,000 hosts with long names is shorter.
+# Longer than the recap of 20,000 hosts with long names.
 LINE_MOST = 8 << 20
-# So many of the files that are not loaded are named.
+# How many of the files that are not loaded are listed.
 _NAMED_MOST = 5
 
 _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
@@ -71,7 +71,7 @@ def sync_spools(
     folder_may_be_missing: bool = False,
     progress: Progress = silent,
 ) -> SpoolReport:
-    """Load what is new in ``folder``. A spool that cannot be read is reported and does not stop the others."""
+    """Load new lines from ``folder``. A spool that cannot be read is reported and does not stop the others."""
     report, cursors = SpoolReport(), store.cursors(SOURCE)
     try:
         names, left_out = _found(folder)
@@ -107,7 +107,7 @@ def sync_spools(
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
-    # The cursors were read before the files were listed, so a log that another sync has found since is not gone.
+    # The cursors were read before the files were listed, so a log that another sync has loaded since is not lost.
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
     report.lost += store.lose_runs("callback", math.inf, [*here - {*names, *left_out}])
     if left_out:
@@ -126,7 +126,7 @@ class _NotOurs(Exception):
 
 
 def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """The names of the run logs in a folder, and what is left out, with the reason. Raises OSError."""
+    """The names of the run logs in a folder, and the files that are left out, with the reasons. Raises OSError."""
     names, left_out = [], {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -150,7 +150,7 @@ def _foreign(found: os.stat_result) -> str | None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a run log to read. Raises _NotOurs if it was replaced by something else meanwhile, and OSError."""
+    """Open a run log to read. Raises OSError, and _NotOurs if it has been replaced by a file that is not loaded."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = os.fdopen(fd, "rb")
     if reason := _foreign(os.fstat(fd)):
@@ -164,7 +164,7 @@ def _shown(name: str) -> str:
 
 
 class _Step:
-    """How much of the folder's unread bytes has been read, told in KiB."""
+    """Reports how many of the folder's unread bytes have been read, in KiB."""
 
     def __init__(self, progress: Progress, names: list[str], folder: Path, cursors: Mapping[str, Cursor]) -> None:
         self._progress, self._done, self._total = progress, 0, 0
@@ -176,13 +176,13 @@ class _Step:
 
     def add(self, read: int) -> None:
         self._done += read
-        # A live run may have grown meanwhile; the end is told by end().
-        self._tell(min(self._done // 1024, max(0, self._total // 1024 - 1)))
+        # The log of a run in progress may have grown, so only end() reports the end.
+        self._report(min(self._done // 1024, max(0, self._total // 1024 - 1)))
 
     def end(self) -> None:
-        self._tell(self._total // 1024)
+        self._report(self._total // 1024)
 
-    def _tell(self, done: int) -> None:
+    def _report(self, done: int) -> None:
         self._progress(done, self._total // 1024, "run logs, KiB")
 
 
@@ -198,18 +198,18 @@ class _Spool:
         self._events, self._torn = 0, False
 
     def load(self, cursor: Cursor | None, report: SpoolReport, step: _Step) -> None:
-        """Store what the file holds beyond ``cursor``."""
+        """Store the lines after ``cursor``."""
         self._cursor = cursor
         if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
             return
         with _open(self._path) as file:
-            # The lock is checked first: a run that ends in between has then written its end before it is read.
+            # The lock is checked first: if the run ends in between, its end is then already in the file.
             alive = is_locked(file)
             while self._load_batch(file, alive, step):
                 pass
-        self._tell(cursor, report)
+        self._add_to(report, cursor)
 
-    def _tell(self, before: Cursor | None, report: SpoolReport) -> None:
+    def _add_to(self, report: SpoolReport, before: Cursor | None) -> None:
         cursor = self._cursor
         if cursor is None:
             return
@@ -221,7 +221,7 @@ class _Spool:
         if before is None and (ahead := cursor.state["ahead"]):
             report.notes.append(
                 f"{self._path.name}: the clock of the computer that wrote it was {duration(ahead)} ahead; the times of"
-                " this run are stored as that much earlier."
+                " this run were corrected by this amount."
             )
         new_bad = cursor.bad_lines - (before.bad_lines if before else 0)
         if new_bad > 0:
@@ -229,7 +229,7 @@ class _Spool:
             report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
 
     def is_done(self) -> bool:
-        """Whether the run has ended and every byte of its spool is stored; not if lines of it were unreadable."""
+        """Whether the run has ended and every byte of its spool is stored; False if it has unreadable lines."""
         cursor = self._cursor
         if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
             return False
@@ -263,7 +263,7 @@ class _Spool:
                 if not continues:
                     next_cursor.bad_lines += 1
                     next_cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
-                # The rest of it may come with a later sync.
+                # A later sync may read the rest of it.
                 reader.state["in_long_line"] = self._torn = not ends
                 position += len(line)
                 if line:
@@ -280,23 +280,23 @@ class _Spool:
             position += len(line)
         run = reader.run
         if run["started_at"] is None:
-            run["started_at"] = reader.right(self._named_at)
+            run["started_at"] = reader.corrected(self._named_at)
         if not reader.ended:
             run["status"] = "running" if alive else "lost"
         reader.state["folder"] = os.path.realpath(self._path.parent)
         next_cursor.position, next_cursor.state = position, reader.state
         if not self._store.put_run(reader.take(), next_cursor, after=after):
-            # Another sync has stored these lines: continue where it is now.
+            # Another sync has stored these lines: continue where it stopped.
             self._cursor = self._store.cursor(SOURCE, self._path.name)
             return True
         self._cursor = next_cursor
         self._events += run["events"] - known
         step.add(position - began)
-        # A full batch has ended before the file.
+        # After a full batch there may be more lines.
         return not is_open
 
     def _ahead(self, file: BinaryIO) -> float:
-        """By how many seconds the clock was ahead that wrote this run log: its newest event cannot be of the future."""
+        """By how many seconds the writer's clock was ahead: the newest event cannot be in the future."""
         file.seek(max(0, os.fstat(file.fileno()).st_size - LINE_MOST))
         newest = self._named_at
         for line in reversed(file.read(LINE_MOST).splitlines()):
@@ -309,7 +309,7 @@ class _Spool:
 
 
 def _feed(reader: RunReader, line: bytes) -> str | None:
-    """Give one line to the reader. Returns why it is not an event, or None."""
+    """Pass one line to the reader. Returns why it is not an event, None if it is one."""
     try:
         reader.feed(json.loads(line))
     except EventError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runtime audit events of the instances, their counts, and the API's own summary; in the order of the migrations."""
+"""Tables of runtime audit events, their counts, and the API's own summaries; in the order of the migrations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX audit_events_time ON audit_events (tenant, instance_id, event_ts)",
-    # day: YYYY-MM-DD (UTC) of event_ts, '' when it has none; an absent word counts as ''.
+    # day: YYYY-MM-DD (UTC) of event_ts, '' for events without a time. The other columns are '' for absent values.
     """
     CREATE TABLE audit_daily (
       tenant TEXT NOT NULL,
@@ -45,8 +45,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX audit_daily_day ON audit_daily (tenant, day)",
-    # E21; a row is added when the figures differ from the newest one stored. The API's own totals: coverage is
-    # count(audit_events) against the newest row's total.
+    # E21, the API's own totals; a row is added if they differ from those of the newest row. Coverage is
+    # count(audit_events) compared with the total of the newest row.
     """
     CREATE TABLE audit_summaries (
       tenant TEXT NOT NULL,
@@ -97,11 +97,11 @@ _FILL_COUNTS = (
 )
 
 FILL = (_FILL_DAILY, *_FILL_COUNTS)
-"""What makes all counts from the raw events, where none were pruned and none counted yet."""
+"""Creates all counts from the raw events, if none were pruned and none are counted yet."""
 
-# The fleet's events counted by day and hour, so that a page over a million of them reads some thousand rows.
+# The fleet's events counted by day and hour, so that a page about a million events reads some thousand rows.
 COUNTS = (
-    # The daily counts know the server too. Days of which raw events were pruned keep their counts, their server is ''.
+    # The daily counts get server_slug too. Days whose raw events were pruned keep their counts, with server_slug ''.
     "ALTER TABLE audit_daily RENAME TO audit_daily_before",
     "DROP INDEX audit_daily_day",
     """
@@ -126,9 +126,9 @@ COUNTS = (
     WHERE b.day <> '' AND b.day < strftime('%Y-%m-%d', CAST(f.floor AS INTEGER), 'unixepoch')
     """,
     "DROP TABLE audit_daily_before",
-    # grain: day or hour; bucket: YYYY-MM-DD or YYYY-MM-DDTHH (UTC), '' for events without a time (they have no hour).
-    # dimension: source, role, tool_name or server_slug, and value one of its words, '' for none. Of one dimension the
-    # rows add up to all events.
+    # grain: day or hour; bucket: YYYY-MM-DD or YYYY-MM-DDTHH (UTC), '' for events without a time (only by day).
+    # dimension: source, role, tool_name or server_slug; value: its value, '' for none. The rows of one grain and
+    # dimension add up to all events.
     """
     CREATE TABLE audit_counts (
       grain TEXT NOT NULL,
@@ -141,7 +141,7 @@ COUNTS = (
       PRIMARY KEY (grain, dimension, bucket, value, outcome, tenant)
     ) WITHOUT ROWID
     """,
-    # events: how many are held of an instance, as raw events or as counts of pruned ones.
+    # events: how many events of an instance are stored, as raw events or in the counts of pruned ones.
     """
     CREATE TABLE audit_held (
       tenant TEXT NOT NULL,
@@ -166,7 +166,7 @@ WHERE true GROUP BY tenant, instance_id
 ON CONFLICT (tenant, instance_id) {_FIGURES}
 """  # noqa: S608 - the text above
 
-# By triggers, so that every writer does it. Pruning keeps the newest row of an instance.
+# Triggers, so that this is done for every writer. Pruning keeps the newest row of an instance.
 _FOLLOW = tuple(
     f"""
     CREATE TRIGGER audit_summaries_{name} AFTER {change} ON audit_summaries
@@ -179,9 +179,9 @@ _FOLLOW = tuple(
     for name, change in (("added", "INSERT"), ("changed", "UPDATE"))
 )
 
-# The newest of the audit, so that a page over very many instances reads no row of each day of each of them.
+# The newest summary of each instance, so that a page about many instances does not read a row per day and instance.
 NEWEST = (
-    # The newest row of audit_summaries, NULL where the API was not asked. With them alone, events is 0.
+    # From the newest row of audit_summaries, NULL if there is none. If there is only a summary, events is 0.
     "ALTER TABLE audit_held ADD COLUMN total INTEGER",
     "ALTER TABLE audit_held ADD COLUMN success INTEGER",
     "ALTER TABLE audit_held ADD COLUMN error INTEGER",
@@ -189,7 +189,7 @@ NEWEST = (
     "ALTER TABLE audit_held ADD COLUMN taken_at REAL",
     _FILL,
     *_FOLLOW,
-    # All that a cell of the pivot asks for, so that an hour of the fleet is searched in the index alone.
+    # All columns that a cell of the pivot needs, so that an hour of the fleet is read from the index only.
     """
     CREATE INDEX audit_events_newest ON audit_events (event_ts, outcome, source, tool_name, role, server_slug)
     WHERE event_ts IS NOT NULL
@@ -198,8 +198,8 @@ NEWEST = (
 
 # The fleet's events counted by day only. Hours are counted from the raw events, with audit_events_newest.
 FLEET_DAILY = (
-    # day: YYYY-MM-DD (UTC), '' for events without a time. dimension: source, role, tool_name or server_slug, and value
-    # one of its words, '' for none. The rows of one dimension add up to all events, those included that were pruned.
+    # day: YYYY-MM-DD (UTC), '' for events without a time. dimension: source, role, tool_name or server_slug; value: its
+    # value, '' for none. The rows of one dimension add up to all events, including pruned ones.
     """
     CREATE TABLE audit_fleet_daily (
       dimension TEXT NOT NULL,

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was read of each instance itself: health, versions, actions, and the number of its memories."""
+"""Tables of what was read from each instance itself: health, versions, actions, and the number of its memories."""
 
 from __future__ import annotations
 
 STATEMENTS = (
-    # The newest of everything, one row an instance; a group of columns is NULL until its kind was read.
-    # health..trouble: E16. health: healthy, or the server's word normalised; trouble: sick subsystems and open
-    # breakers in words. runtime_current..policy_json: E25; outdated: how many components wait for an update.
-    # memories: E17, a number and never a content; memories_full: 1 when the API's list was cut there.
+    # The newest values, one row per instance; a group of columns is NULL until its kind has been read.
+    # health to trouble: E16. health: healthy, or the server's status, normalised; trouble: unhealthy subsystems and
+    # open breakers, as text. runtime_current to policy_json: E25; outdated: how many components have an update.
+    # memories: E17, only their number; memories_full: 1 if the API's list was truncated at this number.
     """
     CREATE TABLE instance_state (
       tenant TEXT NOT NULL,
@@ -29,7 +29,7 @@ STATEMENTS = (
       PRIMARY KEY (tenant, instance_id)
     ) WITHOUT ROWID
     """,
-    # E16 as stored by the server. checked_at: when the server checked, or when it was read if it does not say.
+    # E16 as stored by the server. checked_at: when the server checked, or if unknown, when it was read.
     """
     CREATE TABLE health_checks (
       tenant TEXT NOT NULL,
@@ -45,7 +45,7 @@ STATEMENTS = (
       PRIMARY KEY (tenant, instance_id, checked_at)
     ) WITHOUT ROWID
     """,
-    # E25; a row is added when the versions differ from the newest one stored. versions_json: component -> version.
+    # E25; a row is added if the versions differ from those of the newest row. versions_json: component -> version.
     """
     CREATE TABLE instance_versions (
       tenant TEXT NOT NULL,
@@ -56,8 +56,8 @@ STATEMENTS = (
       PRIMARY KEY (tenant, instance_id, taken_at)
     ) WITHOUT ROWID
     """,
-    # E11, the newest 100 of each look; an action without an id is keyed by a hash of its word and time. More than
-    # 100 between two looks leave a gap in ingest_cursors (source actions).
+    # E11, the newest 100 at each read; the key of an action without an id is a hash of its name and time. More than
+    # 100 between two reads leave a gap, which is in ingest_cursors (source actions).
     """
     CREATE TABLE instance_actions (
       tenant TEXT NOT NULL,

@@ -4,10 +4,10 @@
 
 """The tables of the console's database, as numbered migrations.
 
-Common to all tables: times are REAL epoch seconds (UTC); ``*_raw`` beside one is the text the API sent. ``*_json``
-columns hold JSON text. Booleans are 0 or 1. ``status`` is the canonical word, ``status_raw`` what the API said.
-``first_seen`` is when the console first stored a row, ``updated_at`` when it last stored a difference.
-A migration that has been released is never edited: a change is a new one at the end of the table below. The statements
+In all tables, times are REAL epoch seconds (UTC), and the ``*_raw`` column of a time is the text that the API sent.
+``*_json`` columns contain JSON text. Booleans are 0 or 1. ``status`` is the normalised status, ``status_raw`` the text
+that the API sent. ``first_seen`` is when the console first stored a row, ``updated_at`` when it last changed it.
+A released migration is never edited: a change is a new migration at the end of the dictionary below. The statements
 that create tables are in the other files of this folder.
 """
 
@@ -29,7 +29,7 @@ def known_names() -> list[str]:
 
 def _by(statements: Sequence[str]) -> Callable[[Database], None]:
     def migrate(db: Database) -> None:
-        # One by one: sqlite3's executescript would commit the transaction that guards the migration.
+        # One by one, because sqlite3's executescript would commit the transaction of the migration.
         for statement in statements:
             db.execute(statement)
 
@@ -53,7 +53,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0014_run_evidence": _by(runs.EVIDENCE),
     "0015_follower": _by(upkeep.FOLLOWER),
     "0016_notifications": _by(upkeep.NOTIFICATIONS),
-    # Nothing reads it.
+    # The table is not used.
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
 }
 for _name, _migrate in _MIGRATIONS.items():

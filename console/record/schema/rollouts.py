@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API says about tenants, policies, rollouts, targets and instances."""
+"""Tables of the API's data about tenants, policies, rollouts, targets and instances."""
 
 from __future__ import annotations
 
 STATEMENTS = (
-    # tenant: the API's base URL without a trailing slash; never a key.
+    # tenant: the API's base URL without a trailing slash; never an API key.
     """
     CREATE TABLE tenants (
       tenant TEXT PRIMARY KEY,
@@ -16,7 +16,7 @@ STATEMENTS = (
       first_seen REAL NOT NULL
     )
     """,
-    # E9; a row is added when the policy differs from the newest one stored. Hours are UTC.
+    # E9; a row is added if the policy differs from that of the newest row. Hours are UTC.
     """
     CREATE TABLE policies (
       tenant TEXT NOT NULL,
@@ -31,8 +31,8 @@ STATEMENTS = (
       PRIMARY KEY (tenant, taken_at)
     ) WITHOUT ROWID
     """,
-    # E3. is_open: something is still under way. cancelled is derived, the API has no counter for it.
-    # total_duration_s: E1's figure. targets_read: 0 while the targets could not be read for this state.
+    # E3. is_open: something is still in progress. cancelled is derived, because the API has no counter for it.
+    # total_duration_s: from E1. targets_read: 0 while the targets could not be read for this state.
     """
     CREATE TABLE rollouts (
       tenant TEXT NOT NULL,
@@ -62,7 +62,7 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX rollouts_created ON rollouts (tenant, created_at)",
-    # E1 merged with E4 by target id. position: order in the timeline. duration_s: as the API gives it.
+    # E1 merged with E4 by target id. position: order in the timeline. duration_s: as returned by the API.
     """
     CREATE TABLE rollout_targets (
       tenant TEXT NOT NULL,
@@ -97,8 +97,8 @@ STATEMENTS = (
     "CREATE INDEX rollout_targets_instance ON rollout_targets (tenant, instance_id, created_at)",
     "CREATE INDEX rollout_targets_open ON rollout_targets (tenant, rollout_id) WHERE is_open = 1",
     "CREATE INDEX rollout_targets_failed ON rollout_targets (msg_fp, completed_at) WHERE status = 'failed'",
-    # Append only. The API keeps only the newest status; this is what we saw change, at `at` (our clock), some time
-    # after `not_before` (the last look before it; empty if unknown).
+    # Append only. The API keeps only the newest status; these are the changes that the console saw, at `at` (its own
+    # clock), some time after `not_before` (the previous read; NULL if unknown).
     """
     CREATE TABLE target_changes (
       tenant TEXT NOT NULL,
@@ -111,7 +111,7 @@ STATEMENTS = (
       PRIMARY KEY (tenant, rollout_id, target_id, at)
     ) WITHOUT ROWID
     """,
-    # Known from targets: the newest host name, and the bundle of the newest succeeded target.
+    # Derived from targets: the newest host name, and the bundle of the newest succeeded target.
     """
     CREATE TABLE instances (
       tenant TEXT NOT NULL,
@@ -127,6 +127,6 @@ STATEMENTS = (
 )
 
 MESSAGES = (
-    # Where else a message was seen: before, after, and first, without reading every target there is.
+    # To find other targets with the same message (before, after, and the first) without reading all targets.
     "CREATE INDEX rollout_targets_message ON rollout_targets (msg_fp, fp_version, created_at) WHERE msg_fp IS NOT NULL",
 )

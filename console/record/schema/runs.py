@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbook runs: from run log spools, ansible-runner artifacts or AWX job events, keyed by (run_id, counter)."""
+"""Tables of playbook runs from run log spools, ansible-runner artifacts and AWX job events, by (run_id, counter)."""
 
 from __future__ import annotations
 
 STATEMENTS = (
-    # source: callback, runner or awx. source_ref: the spool file's name, or the job.
-    # status: running, successful, failed, canceled, lost (no end, writer gone), unknown.
-    # heartbeat_at: the newest event's time. The recap columns are sums over run_hosts, `hosts` their number.
-    # dropped_events: counters up to last_counter that were never read (a corrupt line, a lost event).
+    # source: callback, runner or awx. source_ref: the name of the spool file, or the job.
+    # status: running, successful, failed, canceled, lost (without an end, and the writer is gone), unknown.
+    # heartbeat_at: the time of the newest event. The recap columns are sums over run_hosts; `hosts` is the number of
+    # hosts. dropped_events: how many events were never read (a corrupt line) or not written.
     """
     CREATE TABLE runs (
       run_id TEXT PRIMARY KEY,
@@ -51,8 +51,8 @@ STATEMENTS = (
     "CREATE INDEX runs_started ON runs (started_at)",
     "CREATE INDEX runs_open ON runs (status) WHERE ended_at IS NULL",
     # kind: rollout, target, instance, task (a worker's task id) or action; ref: that id.
-    # A rollout that the run followed, and somebody else had started, has a second row of kind adopted.
-    # counter and host: the first result of the run that names it (both empty for set_stats data).
+    # A rollout that someone else had started, and the run followed, has a second row of kind adopted.
+    # counter and host: those of the first result that contains the id (both NULL for set_stats data).
     """
     CREATE TABLE run_links (
       run_id TEXT NOT NULL,
@@ -64,8 +64,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX run_links_ref ON run_links (kind, ref)",
-    # One row for each batch: Ansible starts the play again for each of them (`serial`). play: 1, 2, ... over the
-    # playbook's plays; batch: 1, 2, ... within one play.
+    # One row per batch, because Ansible starts the play again for each batch (`serial`). play: 1, 2, ... in the
+    # playbook; batch: 1, 2, ... in the play.
     """
     CREATE TABLE plays (
       run_id TEXT NOT NULL,
@@ -81,7 +81,7 @@ STATEMENTS = (
       PRIMARY KEY (run_id, counter)
     ) WITHOUT ROWID
     """,
-    # One row a task a batch. play_counter is the counter of its row in plays.
+    # One row per task and batch. play_counter: the counter of its row in plays.
     """
     CREATE TABLE tasks (
       run_id TEXT NOT NULL,
@@ -97,10 +97,10 @@ STATEMENTS = (
       PRIMARY KEY (run_id, counter)
     ) WITHOUT ROWID
     """,
-    # kind: result (one a host and task), item (one of a loop) or retry (an attempt that will be repeated).
+    # kind: result (one per host and task), item (one of a loop) or retry (an attempt that will be repeated).
     # status: ok, failed, ignored (failed with ignore_errors), unreachable, skipped, retry. changed: 0 or 1.
     # msg_fp: fingerprint of msg, only for failed, ignored and unreachable.
-    # result_json: the whole result for what failed or changed, else the ids and durations it names.
+    # result_json: the complete result if it failed or changed something, otherwise its ids, durations and outcomes.
     """
     CREATE TABLE host_results (
       run_id TEXT NOT NULL,
@@ -126,7 +126,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX host_results_host ON host_results (host, ended_at)",
     "CREATE INDEX host_results_failed ON host_results (msg_fp, ended_at) WHERE status IN ('failed', 'unreachable')",
-    # final: 1 when the figures are Ansible's own recap, 0 when counted from the results so far.
+    # final: 1 if the numbers are Ansible's own recap, 0 if they are counted from the results so far.
     """
     CREATE TABLE run_hosts (
       run_id TEXT NOT NULL,
@@ -143,7 +143,7 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX run_hosts_host ON run_hosts (host)",
-    # What a host was last seen starting and has not finished: live in a running run, the last words of a lost one.
+    # The task that a host has started and not finished: in a running run the current one, in a lost run the last one.
     """
     CREATE TABLE run_in_flight (
       run_id TEXT NOT NULL,
@@ -154,12 +154,13 @@ STATEMENTS = (
       PRIMARY KEY (run_id, host)
     ) WITHOUT ROWID
     """,
-    # How far each source is read. source: spool (scope: file name), api (scope: tenant), rollout
-    # (scope: tenant|rollout_id, only while its details could not be read) or audit (scope: tenant|instance_id).
-    # position: bytes read of a spool. state_json: what its reader must remember. bad_lines: lines skipped.
-    # last_ok_at: "data as of". last_error: one sentence, empty when the last try went well.
-    # last_id, last_ts: the newest that was read of an audit or of AWX; of an api, when that was, by the server's clock.
-    # gap_from, gap_to: newest event before and oldest event after a hole (event_ts).
+    # How far each source has been read. source and scope: spool (file name, '' for the folder itself), api (tenant),
+    # rollout (tenant|rollout_id, only while its targets could not be read), audit and the kinds of details of instances
+    # (tenant|instance_id), awx and runner (the address or folder, and each job).
+    # position: bytes read of a spool, or the counter of the last event of a job. state_json: what the reader needs to
+    # continue. bad_lines: lines that were skipped. last_ok_at: "data as of". last_error: one sentence, NULL if the last
+    # attempt succeeded. last_id, last_ts: the newest event of an audit or job of AWX that was read; for an api, the
+    # server's time of the last read. gap_from, gap_to: the newest event before a gap, and the oldest after it.
     """
     CREATE TABLE ingest_cursors (
       source TEXT NOT NULL,
@@ -179,13 +180,13 @@ STATEMENTS = (
 )
 
 JOBS = (
-    # The jobs that ran playbooks: those of AWX, and the artifact folders of ansible-runner.
-    # One row a job. job: <id>-awx-<server>, or <ident>-runner-<start of its first event's uuid>.
-    # run_id: the run that shows it: of the same name, or the callback's own record of the same run.
-    # origin: AWX's address, or "runner". job_id: as the run log of a callback inside the job knows it (JOB_ID).
-    # first_play: uuid of the first play, by which a callback's record without a job id is known as the same run.
-    # status: as in runs. relaunch_of: the job before it of the same template (derived, AWX does not say which).
-    # launched_by: and after a comma who approved the workflow of the job ("anna, approved by boris").
+    # The jobs that ran playbooks: those of AWX, and the artifact folders of ansible-runner. One row per job.
+    # job: <id>-awx-<server>, or <ident>-runner-<start of the uuid of its first event>.
+    # run_id: the run that shows the job: its own (the same as job), or the callback's record of the same run.
+    # origin: AWX's address, or "runner". job_id: the job's JOB_ID, as a callback inside the job records it too.
+    # first_play: uuid of the first play, which identifies a callback's record of the same run that has no job id.
+    # status: as in runs. relaunch_of: the previous job of the same template (derived, because AWX does not provide it).
+    # launched_by: the user, and after a comma who approved the workflow of the job ("anna, approved by boris").
     # complete: 1 once the job has ended and all its events are stored.
     """
     CREATE TABLE run_jobs (
@@ -217,15 +218,15 @@ JOBS = (
 )
 
 FIRST_FAILURE = (
-    # The first failure of each run, without going through its results.
+    # To find the first failure of each run without reading all its results.
     "CREATE INDEX host_results_trouble ON host_results (run_id, counter) WHERE status IN ('failed', 'unreachable')",
 )
 
 EVIDENCE = (
-    # One row a plan, gate or report. counter: of its row in host_results; this row stays when that one is pruned.
-    # batch: of a gate, the batch that it was asked about (1, 2, ...). verdict: of a gate or a report: pass, deferred,
-    # inconclusive or fail; empty if it failed before it had one, and for a plan.
-    # document_json: as the run log wrote it, at most 64 KiB; its lists may be cut ("truncated", "left_out").
+    # One row per plan, gate or report. counter: that of its row in host_results; this row is kept if that is pruned.
+    # batch: for a gate, the batch for which it ran (1, 2, ...). verdict: for a gate or a report, pass, deferred,
+    # inconclusive or fail; NULL if it failed without one, and for a plan.
+    # document_json: from the run log, at most 64 KiB; its lists may be shortened ("truncated", "left_out").
     """
     CREATE TABLE run_evidence (
       run_id TEXT NOT NULL,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stored values that are not valid times: placeholders such as 0001-01-01, and milliseconds read as seconds.
+"""Migration of stored times that are not valid: placeholders such as 0001-01-01, and milliseconds read as seconds.
 
 Consoles before this migration stored them as they were sent, and pages could not show them.
 """
@@ -18,7 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from console.record.schema.audit import FILL
 
-# Table -> its times, each with the column that holds the text of the API, None where that is not kept.
+# Table -> its times, each with the column that contains the text of the API, None if that is not stored.
 _TIMES: dict[str, dict[str, str | None]] = {
     "rollouts": {"created_at": "created_raw", "completed_at": "completed_raw"},
     "rollout_targets": {"created_at": "created_raw", "started_at": "started_raw", "completed_at": "completed_raw"},
@@ -32,7 +32,7 @@ _ODD_DAY = "(length({0}) NOT IN (10, 13) OR {0} < '1970' OR {0} > '2243') AND {0
 
 
 def read_again(conn: sqlite3.Connection) -> None:
-    """Parse such times again from the stored text; what is not a valid time becomes NULL."""
+    """Parse invalid times again from the stored text; those that are still invalid become NULL."""
     conn.create_function("fleetops_time", 1, parse_time, deterministic=True)
     bounds = (FIRST_TIME, PAST_LAST_TIME)
     moved = 0
@@ -42,7 +42,7 @@ def read_again(conn: sqlite3.Connection) -> None:
             sql = f"UPDATE {table} SET {column} = fleetops_time({raw or column})"  # noqa: S608
             touched = conn.execute(f"{sql} WHERE {column} < ? OR {column} >= ?", bounds).rowcount
             moved += touched if column == "event_ts" else 0
-    # Their time is their key, and a check without a time cannot be shown.
+    # The time is part of the key, and a check without a time cannot be shown.
     odd = "checked_at < ? OR checked_at >= ?"
     conn.execute(f"UPDATE OR REPLACE health_checks SET checked_at = coalesce(fleetops_time(checked_raw), -1) WHERE {odd}", bounds)  # noqa: S608, E501  # fmt: skip
     conn.execute(f"DELETE FROM health_checks WHERE {odd}", bounds)  # noqa: S608
@@ -57,7 +57,7 @@ def _count_again(conn: sqlite3.Connection) -> None:
         for statement in FILL:
             conn.execute(statement)
         return
-    # The raw events of some days are pruned, so counts under an invalid day are moved to those without a time.
+    # The raw events of some days are pruned, so counts of an invalid day are added to those of events without a time.
     day = _ODD_DAY.format("day")
     conn.execute(
         f"INSERT INTO audit_daily SELECT tenant, instance_id, '', source, outcome, role, tool_name, server_slug, sum(n)"  # noqa: S608

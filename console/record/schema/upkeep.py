@@ -2,15 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the console notes of itself: what was done to keep the database and who keeps it up to date, what was tried from
-it, and what it told to whom."""
+"""Tables of the console about itself: maintenance of the database, its follower, actions, and notifications."""
 
 from __future__ import annotations
 
 STATEMENTS = (
-    # kind: backup, restore, prune, copy (this file is one, for review; gone once it is adopted), adopt, or retire (of a
-    # tenant, until a sync reads it again). detail_json: the file and its bytes, rows removed by table, the file that
-    # was copied or restored, or the tenant. Else append only.
+    # kind: backup, restore, prune, copy (this file is a copy for review; removed by adopt), adopt, or retire (of a
+    # tenant, until a sync reads it again, or of an import). Otherwise append only. detail_json: the file and its bytes,
+    # the number of removed rows, the file that was copied or restored, the tenant, or the import.
     """
     CREATE TABLE upkeep (
       kind TEXT NOT NULL,
@@ -19,7 +18,7 @@ STATEMENTS = (
       PRIMARY KEY (kind, at)
     ) WITHOUT ROWID
     """,
-    # Raw events before this time (start of a UTC day) were pruned; their days in audit_daily are final.
+    # Raw audit events before this time (start of a UTC day) were pruned; their days in audit_daily are final.
     """
     CREATE TABLE audit_floors (
       tenant TEXT NOT NULL,
@@ -32,8 +31,8 @@ STATEMENTS = (
 
 # The process that keeps the database up to date (sync --follow).
 FOLLOWER = (
-    # One row at most, of the newest follower. beat_at: when it last reported; due_at: until when it will have reported
-    # again. ended_at: when it ended by itself. trouble: what it cannot read ("the API"), since trouble_at.
+    # At most one row, of the newest follower. beat_at: when it last reported; due_at: by when it will report again.
+    # ended_at: when it stopped properly. trouble: the name of the source that it cannot read since trouble_at.
     """
     CREATE TABLE follower (
       only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -49,11 +48,11 @@ FOLLOWER = (
     """,
 )
 
-# Who tried what from the console, why, and what the outcome was. Rows are only added.
+# Who attempted which action in the console, why, and with what outcome. Rows are only added.
 ACTIONS = (
-    # Two rows an attempt: phase 'attempt', stored before anything is sent, and 'outcome', stored after. An attempt
-    # without an outcome was cut off in between. issuer and subject: the login's iss and sub; user: its name for people.
-    # targets: how many were confirmed (attempt) or found just before sending (outcome).
+    # Two rows per attempt: phase 'attempt', stored before anything is sent, and 'outcome', stored afterwards. An
+    # attempt without an outcome was interrupted in between. issuer and subject: iss and sub of the login; user: its
+    # display name. targets: how many were confirmed (attempt) or found just before sending (outcome).
     # outcome: done, refused (nothing was sent), failed (the server did not do it), unknown.
     """
     CREATE TABLE console_audit (
@@ -89,7 +88,7 @@ ACTIONS = (
     CREATE TRIGGER console_audit_no_delete BEFORE DELETE ON console_audit
     BEGIN SELECT RAISE(ABORT, 'console_audit is append only'); END
     """,
-    # INSERT OR REPLACE removes the old row without asking the trigger on DELETE.
+    # INSERT OR REPLACE deletes the old row without firing the DELETE trigger.
     """
     CREATE TRIGGER console_audit_no_replace BEFORE INSERT ON console_audit
     WHEN EXISTS (SELECT 1 FROM console_audit WHERE attempt_id = NEW.attempt_id AND phase = NEW.phase)
@@ -97,13 +96,13 @@ ACTIONS = (
     """,
 )
 
-# Which fact was told to which destination of notifications, and how that ended.
+# Which fact was sent to which destination of notifications, and with what outcome.
 NOTIFICATIONS = (
-    # One row a fact and destination, written before anything is sent, and never with an address or a text but the
-    # title. destination: its name in the rules. subject, key, state: what the fact is, as "operations", "run ID" and
-    # "stopped". at: of the fact. since: when it was first to be sent. outcome: sending, sent, failed or gave up; it is
-    # sending until the end of the attempt is noted. attempts: how many were begun, interrupted: how many of those had
-    # no end when the next one began. over_at: when a condition was over; it is sent again when it comes back.
+    # One row per fact and destination, written before anything is sent; it contains no address, and no text but the
+    # title. destination: its name in the rules. subject, key, state: identify the fact, such as "operations", "run ID"
+    # and "stopped". at: the time of the fact. since: when it was first due. outcome: sending (until the end of the
+    # attempt is recorded), sent, failed or gave up. attempts: how many were begun. interrupted: how many of those had
+    # no recorded end when the next one began. over_at: when a condition was over; if it returns, it is sent again.
     """
     CREATE TABLE notifications (
       destination TEXT NOT NULL,

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audits: raw events, and the counts that are kept of them in the same transaction.
+"""Writes audit events, and in the same transaction the counts of them.
 
-A raw event is added once and never changed, so the counts grow by what is new. They count days (UTC), of each instance
-and of the fleet, and stay when the raw events are pruned.
+A raw event is added once and never changed, so only new events are added to the counts. These are per day (UTC), for
+each instance and for the fleet, and are kept when the raw events are pruned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from console.record.write.tables import Tables
 def known_ids(
     tables: Tables, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
 ) -> set[str]:
-    """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
+    """The ids of an instance's newest stored audit events: at most ``newest``, up to ``not_after`` if given."""
     found = tables.rows(
         "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
         " ORDER BY event_ts DESC LIMIT ?",
@@ -31,7 +31,7 @@ def known_ids(
 
 
 def newest_summary(tables: Tables, tenant: str, instance_id: str) -> Row | None:
-    """The newest stored summary of an instance, None without one."""
+    """The newest stored summary of an instance, None if there is none."""
     return tables.one(
         "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
         (tenant, instance_id),
@@ -39,14 +39,14 @@ def newest_summary(tables: Tables, tenant: str, instance_id: str) -> Row | None:
 
 
 def add(tables: Tables, events: Sequence[Row]) -> int:
-    """Store events of one instance; those that are known stay as they are. Returns how many are new."""
+    """Store events of one instance; known ones are not changed. Returns how many are new."""
     if not events:
         return 0
     key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
     by_id = {storable(e["id"]): e for e in events}
     found = tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
     known = {row["id"] for row in found}
-    # Pruned events are not stored again: their day has counted them.
+    # Pruned events are not stored again: they are in the counts of their day.
     floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
     floor = (tables.one(floors, key) or {"floor": -math.inf})["floor"]
     new = {id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
@@ -56,7 +56,7 @@ def add(tables: Tables, events: Sequence[Row]) -> int:
     return len(new)
 
 
-# Of one instance the events with some ids.
+# The events of one instance that have one of these ids.
 _THESE = """
 FROM audit_events WHERE tenant = :tenant AND instance_id = :instance_id AND id IN (SELECT value FROM json_each(:ids))
 """
@@ -82,4 +82,4 @@ _COUNT = (
     {_THESE} ON CONFLICT DO UPDATE SET events = events + excluded.events
     """,
 )
-"""What adds new events to the counts: by day those of their instance and those of the fleet, and their number."""
+"""Adds new events to the counts: those of their instance per day, of the fleet per day, and of their instance."""

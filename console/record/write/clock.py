@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times that were stored while this machine's clock was ahead. Until the clock has reached them, every newer read would
-count as older than what is stored, and would be left out."""
+"""Corrects times that were stored while this machine's clock was ahead. Otherwise, until the clock reached them, every
+new read would count as older than what is stored, and would be ignored."""
 
 from __future__ import annotations
 
 from console.record.clocks import ahead_by
 from console.record.write.tables import Tables
 
-# The columns that have this machine's time. console_audit is never changed.
+# The columns with times of this machine's clock. console_audit is never changed.
 _OWN_TIMES = {
     "rollouts": ("first_seen", "updated_at"),
     "rollout_targets": ("first_seen", "updated_at"),
@@ -27,7 +27,7 @@ _OWN_TIMES = {
 
 
 def ahead_of(tables: Tables, now: float) -> float | None:
-    """By how many seconds the newest of these times is ahead, None if by less than a minute."""
+    """By how many seconds the newest stored time is ahead, None if by less than a minute."""
     [newest] = tables.rows(
         "SELECT max(coalesce((SELECT max(last_ok_at) FROM ingest_cursors), 0),"
         " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
@@ -37,11 +37,11 @@ def ahead_of(tables: Tables, now: float) -> float | None:
 
 
 def correct(tables: Tables, now: float) -> None:
-    """Move the future times of each column back until the last one is ``now``: their order stays."""
+    """Move the future times of each column back so that the last one is ``now`` and their order is kept."""
     with tables.transaction():
         for table, columns in _OWN_TIMES.items():
             for column in columns:
-                # S608: the names are those above, the value is bound.
+                # S608: the names are those above, and the value is bound.
                 sql = f"""
                 UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
                 WHERE {column} > :now

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was read of each instance itself. The store begins the transaction."""
+"""Writes what was read from each instance itself: state, health, versions and actions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def known(tables: Tables, tenant: str) -> list[Row]:
 
 
 def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequence[str]) -> float | None:
-    """When the newest stored action of an instance began; None without one, or if one of the ids ``unless`` is
-    stored."""
+    """When the newest stored action of an instance began; None if there is none, or if an action with one of the ids
+    ``unless`` is stored."""
     [newest] = tables.rows(
         "SELECT CASE WHEN NOT max(action_id IN (SELECT value FROM json_each(?))) THEN max(created_at) END AS at"
         " FROM instance_actions WHERE tenant = ? AND instance_id = ?",
@@ -31,15 +31,15 @@ def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequenc
 
 
 def put_gone(tables: Tables, tenant: str, instance_id: str) -> None:
-    """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
-    # The other columns become NULL: nobody knows whether what the API last said of it is still so.
+    """Record that the API no longer knows an instance. Its history is kept, and the next successful read ends this."""
+    # The other columns become NULL: it is not known whether the last answers of the API are still true.
     sql = "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')"
     with tables.transaction():
         tables.conn.execute(sql, (tenant, instance_id))
 
 
 def put(tables: Tables, rows: InstanceRows) -> int:
-    """Store what was read of one instance; returns how many rows were written."""
+    """Store what was read from one instance, within a transaction; returns how many rows were written."""
     written = 0
     if rows.state is not None:
         tables.conn.execute(

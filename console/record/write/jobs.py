@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which job ran which run; a run that was recorded twice becomes one. The store begins the transaction.
+"""Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction.
 
-A run that is recorded by the callback inside a job, and is a job of AWX or ansible-runner too, is the callback's row:
-it has the hosts of the batches and the options of the run. The job then only adds how it ended.
+If the callback inside a job of AWX or ansible-runner recorded the run too, the callback's row is kept, because it has
+the hosts of the batches and the options of the run. The job then only adds how the run ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from console.record.rows import Row
 from console.record.write.tables import Tables
 
-# Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
+# Seconds. A job starts before its run, since its container may start slowly, and clocks differ slightly.
 SLACK = 300.0
 
 _UNSETTLED = ("running", "lost", "unknown")
@@ -24,7 +24,7 @@ _PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_ho
 
 
 def complete(tables: Tables, origin: str) -> set[str]:
-    """The jobs of an origin of which everything is stored."""
+    """The jobs of an origin that are stored completely."""
     found = tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
     return {row["job"] for row in found}
 
@@ -47,7 +47,7 @@ def put(tables: Tables, job: Row) -> str:
 
 
 def claim(tables: Tables, run_id: str) -> None:
-    """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
+    """Let the callback's record of a run show the jobs that ran it, instead of rows of their own."""
     _join(tables, "r.run_id = ?", run_id)
 
 
@@ -63,7 +63,7 @@ def _relaunched(tables: Tables, job: Row) -> str | None:
 
 
 def _join(tables: Tables, which: str, key: str) -> None:
-    """Let the callback's records of runs show the jobs of these runs; of several records the first one."""
+    """Let the callback's records of runs show the jobs of these runs; if there are several, the first one."""
     joined: set[str] = set()
     for job in tables.rows(_SAME_RUN + which + " ORDER BY r.started_at", (key,)):
         if job["job"] not in joined and _same_playbook(job["run_playbook"], job["playbook"]):
@@ -73,7 +73,7 @@ def _join(tables: Tables, which: str, key: str) -> None:
             )
             for table in _PARTS:
                 tables.replace(table, {"run_id": job["job"]}, [])
-            # Where the record of the run is incomplete, its end is that of the job.
+            # If the record of the run is incomplete, it ends with the job.
             tables.conn.execute(
                 "UPDATE runs SET status = :status, ended_at = coalesce(ended_at, :finished_at)"  # noqa: S608
                 f" WHERE run_id = :recorded_as AND status IN {_UNSETTLED} AND :status NOT IN {_UNSETTLED}",
@@ -81,8 +81,8 @@ def _join(tables: Tables, which: str, key: str) -> None:
             )
 
 
-# A job with the callback's record of its run: it is shown by it already, or the run was at the time of the job and has
-# the same id or first play.
+# A job with the callback's record of its run: the record already shows the job, or the run was at the time of the job
+# and has the same job id or first play.
 _SAME_RUN = f"""
 SELECT j.*, r.run_id AS recorded_as, r.playbook AS run_playbook
 FROM run_jobs j JOIN runs r ON r.source = 'callback' AND r.run_id <> j.job AND (
@@ -94,6 +94,6 @@ FROM run_jobs j JOIN runs r ON r.source = 'callback' AND r.run_id <> j.job AND (
 WHERE """  # noqa: S608 - a number of this file
 
 
-def _same_playbook(one: Any, other: Any) -> bool:
-    """Compare by file name, since the callback has the whole path. An unknown playbook counts as the same."""
-    return not one or not other or PurePosixPath(str(one)).name == PurePosixPath(str(other)).name
+def _same_playbook(first: Any, second: Any) -> bool:
+    """Compare the file names, because the callback records the full path. An unknown playbook counts as the same."""
+    return not first or not second or PurePosixPath(str(first)).name == PurePosixPath(str(second)).name

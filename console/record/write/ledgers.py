@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledgers of what the console itself did: of actions tried from it, to which rows are only added, and of
-notifications, with a row before anything is sent, and how the attempt ended after it."""
+"""The ledgers of what the console itself did: of actions, to which rows are only added, and of notifications. Each
+attempt is recorded before anything is sent, and its outcome afterwards."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Ledger(Tables):
     """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, row: Row) -> bool:
-        """Store an attempt; False, and nothing stored, if it was begun before: then it must not be sent again."""
+        """Store an attempt. Returns False, and stores nothing, if it was begun before: it must not be sent again."""
         return self._add({**row, "phase": "attempt"})
 
     def end(self, row: Row) -> bool:
-        """Store the outcome of an attempt; False if one is stored already."""
+        """Store the outcome of an attempt. Returns False if one is already stored."""
         return self._add({**row, "phase": "outcome"})
 
     def outcome(self, attempt_id: str) -> Row | None:
-        """The stored outcome of an attempt, None without one."""
+        """The stored outcome of an attempt, None if there is none."""
         return self.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
 
     def _add(self, row: Row) -> bool:
@@ -52,9 +52,9 @@ class Notifications(Tables):
     """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, rows: Sequence[Notification], now: float) -> None:
-        """Note that one message with these facts is about to be sent.
+        """Record that one message with these facts is about to be sent.
 
-        ``rows``: each fact's row. Of one that is known, and not over, the attempts are counted on.
+        ``rows``: one row for each fact. The attempts of a fact that is known, and not over, continue to be counted.
         """
         with self.transaction():
             for row in rows:
@@ -65,7 +65,7 @@ class Notifications(Tables):
                 self._put(replace(row, outcome=SENDING, attempts=row.attempts + 1, begun_at=now, over_at=None))
 
     def end(self, rows: Sequence[Notification], outcome: str, now: float, error: str = "") -> None:
-        """Note how the attempt that was begun with these rows ended. ``error``: why it failed, without any secret."""
+        """Record how the attempt that was begun with these rows ended. ``error``: why it failed, without secrets."""
         with self.transaction():
             for row in rows:
                 known = self._known(row)
@@ -73,13 +73,13 @@ class Notifications(Tables):
                     self._put(replace(known, outcome=outcome, ended_at=now, error=error or None))
 
     def give_up(self, rows: Sequence[Notification], now: float) -> None:
-        """Note that these are not tried again."""
+        """Record that these are not tried again."""
         with self.transaction():
             for row in rows:
                 self._put(replace(row, outcome=GAVE_UP, ended_at=now))
 
     def over(self, rows: Sequence[Notification], now: float) -> None:
-        """Note that these conditions are over."""
+        """Record that these conditions are over."""
         with self.transaction():
             for row in rows:
                 self._put(replace(row, over_at=now))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Maintenance of the database: removing rows that are older than their retention, and copying it while it is in use."""
+"""Maintenance of the database: removing rows after their retention time, and copying it while it is in use."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from console.record.rows import to_json
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
-# Rows removed in one transaction: a sync that waits for it waits well under a second.
+# Rows that are removed in one transaction, so that a sync waits for well under a second.
 SLICE = 5000
 
-Told = Callable[[int, int | None, str], None]
+Progress = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def open_maintenance(path: Path) -> Maintenance:
 
 
 class Maintenance(Tables):
-    """The open database. A pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
+    """The open database. Pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
 
-    def prune(self, rules: Sequence[Rule], now: float, told: Told, totals: Sequence[int]) -> dict[str, int]:
-        """Remove what the rules name; returns how many rows that were, by rule. ``totals``: how many are expected."""
-        gone = {}
+    def prune(self, rules: Sequence[Rule], now: float, progress: Progress, totals: Sequence[int]) -> dict[str, int]:
+        """Remove the rows that the rules select; returns how many, by rule. ``totals``: how many are expected."""
+        removed = {}
         for rule, total in zip(rules, totals, strict=True):
             done = 0
             for scope in self.rows(rule.scopes, rule.params):
@@ -65,22 +65,22 @@ class Maintenance(Tables):
                     self._raise_floor(scope)
                 while count := self._remove(rule, scope):
                     done += count
-                    told(done, max(done, total), rule.what)
+                    progress(done, max(done, total), rule.what)
                     if count < SLICE:
                         break
-            gone[rule.what] = done
-        if any(gone.values()):
-            self._give_back()
-            self.record("prune", now, gone)
-        return gone
+            removed[rule.what] = done
+        if any(removed.values()):
+            self._release_pages()
+            self.record("prune", now, removed)
+        return removed
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
         with self.transaction():
             return self.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
-        # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
-        # pruning may have kept less.
+        # Before the first row is removed, because days before the floor are no longer counted from raw events. An
+        # earlier pruning may have kept fewer days.
         with self.transaction():
             self.conn.execute(
                 "INSERT INTO audit_floors (tenant, instance_id, floor) VALUES (:tenant, :instance_id, :edge)"
@@ -88,25 +88,25 @@ class Maintenance(Tables):
                 scope,
             )
 
-    def _give_back(self) -> None:
-        # Gives free pages back to the file system. A reader may prevent it; the next pruning tries again.
+    def _release_pages(self) -> None:
+        # Returns free pages to the file system. A reader may prevent this; the next pruning tries again.
         with suppress(sqlite3.Error):
             self.conn.execute("PRAGMA incremental_vacuum").fetchall()
             self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
+        """Record what was done; schema/upkeep.py describes the kinds. ``copy`` makes the file a copy for review."""
         with self.transaction():
             self.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
-        """Turn a copy for review into a database of its own; False if it was not a copy."""
+        """Turn a copy for review into an independent database; returns False if it was not a copy."""
         with self.transaction():
             mark = self.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
                 return False
             self.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
-            # It follows the database that was copied.
+            # This is the follower of the database that was copied.
             self.conn.execute("DELETE FROM follower")
             self.record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
@@ -116,9 +116,9 @@ class Maintenance(Tables):
         return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Record that a tenant's API is no longer read; False if that is known and no sync has read it since.
+        """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
 
-        Its data stays. The errors of its syncs are removed, since no later sync would.
+        Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
         """
         with self.transaction():
             if self.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
@@ -128,13 +128,13 @@ class Maintenance(Tables):
         return True
 
     def import_sources(self) -> list[str]:
-        """The addresses of AWX and the folders of ansible-runner that a sync was ever given."""
+        """The addresses of AWX and the folders of ansible-runner that were ever given to a sync."""
         return [row["scope"] for row in self.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Remove the sync errors of an AWX or a folder that is no longer read; False if there are none.
+        """Remove the sync errors of an AWX or a folder that is no longer read; returns False if there are none.
 
-        The jobs that were imported from there stay.
+        The jobs that were imported from there are kept.
         """
         with self.transaction():
             if not self._forget_errors(source):
@@ -149,14 +149,14 @@ class Maintenance(Tables):
 _READ_AT = "(SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t)"
 _RETIRED = f"SELECT {retired_at(':t', _READ_AT)} IS NOT NULL"
 
-# Of an API, an AWX or a folder: its own cursor, those of its parts, and those of its jobs.
+# For an API, an AWX or a folder: its own cursor, those of its parts, and those of its jobs.
 _FORGET_ERRORS = """
 UPDATE ingest_cursors SET last_error = NULL WHERE last_error IS NOT NULL
 AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
      OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
-# The cursors of single jobs have other names than addresses and folders.
+# Only addresses and folders; cursors of single jobs have other scopes.
 _IMPORTED = """
 SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
 FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
@@ -165,7 +165,7 @@ ORDER BY 1
 
 
 def back_up(path: Path, target: Path, now: float) -> Copy:
-    """Copy the database at ``path`` to the new file ``target`` (0600), as it is at one moment, while others use it.
+    """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600).
 
     It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
     be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
@@ -176,7 +176,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
             raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
         refuse_other_files(path)
     if os.path.lexists(target):
-        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.")
     try:
         with copied(path, beside=target) as made:
             _mark(path, made, now)
@@ -184,7 +184,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
             # Renamed last: a file of this name is always a complete backup.
             rename_to_new(made, target)
     except FileExistsError as error:
-        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.") from error
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.") from error
     except OSError as error:
         raise DatabaseProblem(f"The backup {target} cannot be created: {error.strerror or error}.") from error
     size = target.stat().st_size
@@ -197,8 +197,8 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 
     The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
     """
-    number, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
-    os.close(number)
+    fd, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
+    os.close(fd)
     made = Path(name)
     try:
         _copy(path, made)
@@ -213,9 +213,9 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 def _copy(path: Path, made: Path) -> None:
     with closing(connect_to_read(path, BUSY_TIMEOUT)) as source:
         if not is_of_the_console(source):
-            raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
+            raise DatabaseProblem(f"{path} is not the console's database; specify its file with --db.")
         # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
-        # As bytes: the name need not be UTF-8.
+        # As bytes, because the name may not be valid UTF-8.
         source.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(made),))
     with closing(connect_to_read(made)) as copy:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -232,7 +232,7 @@ def as_on_disk(file: Path) -> None:
 def _mark(path: Path, target: Path, now: float) -> None:
     """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
     with closing(sqlite3.connect(target, isolation_level=None, factory=Connection)) as conn:
-        # The first versions have no table for it.
+        # Databases of the first versions do not have this table.
         has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
         if has_table and copied_at(conn) is None:
             Maintenance(conn, target).record("copy", now, {"file": str(path.absolute())})

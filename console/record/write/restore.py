@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Replacing the database by a backup while nobody uses the database; the old files are kept under other names.
+"""Replaces the database with a backup while no other program uses it; the old files are kept under other names.
 
 Copying a file over the database is not enough: SQLite would apply the write-ahead log of a killed sync to the backup.
 """
@@ -22,15 +22,15 @@ from console.record.opening import DatabaseProblem, refuse_other_files, sentence
 from console.record.private_files import beside, make_private_folder
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
-# Where SQLite's locks are, and how many bytes they take: every open connection in WAL mode holds one of them.
+# The position and length of SQLite's lock bytes; every open connection in WAL mode holds a lock on one of them.
 _LOCK_START, _LOCK_BYTES = 0x40000000, 512
 
 
 def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = 5.0) -> list[Path]:
-    """Replace the database by a checked, migrated copy of ``backup``; returns the old files, kept under other names.
+    """Replace the database with a checked, migrated copy of ``backup``; returns the old files, kept under other names.
 
-    A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is not a sound database of
-    the console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
+    A copy for review becomes an independent database. Raises DatabaseProblem, and changes nothing, if ``backup`` is not
+    an intact database of the console, or if another program has used ``database`` for ``wait`` seconds.
     """
     place = database.resolve()
     with sentences(place, wait):
@@ -39,7 +39,7 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
         if not backup.is_file():
             raise DatabaseProblem(f"There is no backup {backup}.")
         if place.exists() and backup.samefile(place):
-            raise DatabaseProblem(f"{backup} is the database itself; name a backup of it.")
+            raise DatabaseProblem(f"{backup} is the database itself; specify a backup of it.")
     try:
         if make_folder:
             make_private_folder(place.parent)
@@ -50,7 +50,7 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
         with copied(backup, beside=place) as made:
             _make_current(backup, made, now)
             as_on_disk(made)
-            with _alone(place, wait) as old:
+            with _locked(place, wait) as old:
                 return _swap(made, place, old, now)
     except OSError as error:
         raise DatabaseProblem(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
@@ -68,7 +68,8 @@ def _make_current(backup: Path, made: Path, now: float) -> None:
 
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
-    """Put ``made`` at ``place``. The old database stays until the last step; its log never lies beside another one."""
+    """Move ``made`` to ``place``. The old database stays there until the last step, and its write-ahead log is never
+    next to another database."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):
@@ -96,19 +97,19 @@ def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Pat
 
 
 @contextmanager
-def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
-    """The open database, None without one. Nobody reads or writes it meanwhile, however damaged it is.
+def _locked(place: Path, wait: float) -> Iterator[BinaryIO | None]:
+    """The open database file, None if there is none. No other program can use it in the block, even if it is damaged.
 
-    All of SQLite's locks of it are held. The process would lose them if it closed another descriptor of the same file.
+    All of SQLite's locks on it are held. The process would lose them if it closed another descriptor of the same file.
     """
     deadline = time.monotonic() + wait
     while True:
         try:
-            number = os.open(place, os.O_RDWR)
+            fd = os.open(place, os.O_RDWR)
         except FileNotFoundError:
             yield None
             return
-        with os.fdopen(number, "r+b", buffering=0) as file:
+        with os.fdopen(fd, "r+b", buffering=0) as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_START)
             except OSError as error:
@@ -119,17 +120,17 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
                     ) from error
             else:
                 # Another restore may have replaced the file while this one waited.
-                if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
+                if place.exists() and os.path.samestat(os.fstat(fd), place.stat()):
                     yield file
-                    _close_to_latecomers(number)
+                    _make_unusable(fd)
                     return
         time.sleep(0.05)
 
 
-def _close_to_latecomers(number: int) -> None:
-    """Make the old file, which has no name any more, unusable for programs that opened it before it was replaced.
+def _make_unusable(fd: int) -> None:
+    """Make the old file, which no longer has a name, unusable for programs that opened it before it was replaced.
 
-    SQLite finds the write-ahead log by its name: it would take the new database's log for the old file's.
+    SQLite finds the write-ahead log by its name: it would use the log of the new database for the old file.
     """
-    if os.fstat(number).st_nlink == 0:
-        os.pwrite(number, bytes(100), 0)
+    if os.fstat(fd).st_nlink == 0:
+        os.pwrite(fd, bytes(100), 0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts with their targets, and the instances that they name. The store begins the transaction."""
+"""Writes rollouts with their targets, and the instances of these. The store begins the transaction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from console.record.rows import RolloutRead, Row
 from console.record.write.tables import Tables
 
 
-def one(tables: Tables, tenant: str, rollout_id: str) -> Row | None:
-    """A stored rollout, all columns of the table; None if it is not stored."""
+def stored(tables: Tables, tenant: str, rollout_id: str) -> Row | None:
+    """The row of a stored rollout, None if it is not stored."""
     return tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
 
 

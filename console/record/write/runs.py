@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbook runs: what their events say, and their recaps. The store begins the transaction."""
+"""Writes playbook runs: the rows of their events, and their recaps. The store begins the transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDED = ("successful", "failed", "canceled")
 
 
 def put(tables: Tables, rows: RunRows) -> None:
-    """Store what some of a run's events say, and its recap so far."""
+    """Store the rows of some of a run's events, and the current recap."""
     run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)
     if not is_part:
         tables.upsert("runs", [rows.run])
@@ -34,8 +34,8 @@ def put(tables: Tables, rows: RunRows) -> None:
 
 
 def _is_part_of_stored(tables: Tables, run: Row) -> bool:
-    """Whether these events are a part of a run whose end is stored, as of a run log that was cut off later or is
-    being copied. The run has ended all the same."""
+    """Whether these events are part of a run whose end is stored, such as those of a run log that was truncated later
+    or is being copied. The run has ended nevertheless."""
     stored = tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
     return (
         stored is not None
@@ -54,7 +54,7 @@ def _put_links(tables: Tables, links: Sequence[Row]) -> None:
 
 
 def _count_hosts(tables: Tables, run_id: str) -> None:
-    """The recap so far, counted from the results as Ansible counts: an ignored failure is also ok."""
+    """Store the current recap, counted from the results as Ansible does: an ignored failure is also ok."""
     counted = tables.rows(
         """
         SELECT run_id, host, sum(status IN ('ok', 'ignored')) AS ok,

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console's store: what a sync has read becomes rows.
+"""The console's store: writes what a sync has read.
 
-Everything is an upsert by natural key that writes a row only if it differs: storing the same facts twice changes
+Rows are inserted or updated by natural key, and only written if they differ: storing the same data twice changes
 nothing. Each method that writes is one transaction. Errors are DatabaseProblem, one sentence each.
 """
 
@@ -30,13 +30,13 @@ def open_store(
 ) -> Store:
     """Open the database for writing; create it (0600, with ``make_folder`` its folder too) or migrate it as needed.
 
-    Raises DatabaseProblem, as ``opening.open_to_write`` says; among others for a copy for review, unless ``into_copy``.
+    Raises DatabaseProblem (see ``opening.open_to_write``), for example for a copy for review unless ``into_copy``.
     """
     return Store(*open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy), busy_timeout)
 
 
 class Store(Tables):
-    """The open store. The modules beside this one have the functions that tell what is stored already."""
+    """The open store. The other modules in this folder have the functions that read what is already stored."""
 
     # Cursors
 
@@ -58,21 +58,21 @@ class Store(Tables):
             self.upsert("ingest_cursors", [row])
 
     def note_read(self, source: str, scope: str, at: float, problems: Sequence[str]) -> None:
-        """Note how reading a source as a whole ended at ``at``: with these problems, or well if there are none."""
+        """Record how reading a complete source ended at ``at``: with these problems, or successfully."""
         with self.transaction():
             cursor = self.cursor(source, scope) or Cursor(source, scope)
             cursor.note(at, problems)
             self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
-        """Forget a cursor."""
+        """Delete a cursor."""
         with self.transaction():
             self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
     # The follower
 
     def put_beat(self, row: Row) -> None:
-        """Store what the follower reports of itself, a row of its table, in place of the report before."""
+        """Store the follower's report, a row of the table ``follower``, in place of the previous one."""
         with self.transaction():
             self.upsert("follower", [{"only": 1, **row}])
 
@@ -88,12 +88,12 @@ class Store(Tables):
     # What a sync has read
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
-        """Store the next events of a run and the cursor behind them.
+        """Store the next events of a run and the cursor after them.
 
         ``after``: the stored position of the cursor at which these events begin (None: there was no cursor). Returns
-        False and stores nothing when another sync has moved the cursor meanwhile: read it again and continue there.
-        ``job``: the row of run_jobs that these events are of. If the callback has recorded the same run, its row stays
-        the only one (:func:`jobs.shown_by` returns it) and the events are left out.
+        False and stores nothing if another sync has moved the cursor in the meantime: read it again and continue there.
+        ``job``: the row of run_jobs to which these events belong. If the callback has recorded the same run, its row
+        stays the only one (:func:`jobs.shown_by` returns it) and the events are left out.
         """
         with self.transaction():
             stored = self.cursor(cursor.source, cursor.scope)
@@ -107,8 +107,8 @@ class Store(Tables):
         return True
 
     def lose_runs(self, source: str, quiet_since: float, refs: Sequence[str] | None = None) -> int:
-        """Store the running runs of a source as lost that were last heard of before, with their jobs; returns how many
-        runs. refs: only those with one of these source_ref."""
+        """Set the running runs of a source, and their jobs, to lost if they have no event since ``quiet_since``.
+        Returns how many runs. ``refs``: only runs with one of these source_ref."""
         with self.transaction():
             lost = self.conn.execute(
                 "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = ?"
@@ -130,7 +130,7 @@ class Store(Tables):
             self.upsert("tenants", [row])
 
     def put_policy(self, row: Row) -> bool:
-        """Add a policy as it is now if it differs from the newest one. Returns whether it did."""
+        """Add the current policy if it differs from the newest stored one. Returns whether it was added."""
         with self.transaction():
             return self.add_if_new("policies", row)
 
@@ -140,7 +140,7 @@ class Store(Tables):
             return rollouts.put(self, reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
-        """Store what was read of an instance, and its cursor; returns how many rows were written."""
+        """Store what was read from an instance, and its cursor; returns how many rows were written."""
         with self.transaction():
             written = instances.put(self, rows)
             self.put_cursor(cursor)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The open database for writing: its transactions, and the statements by which its tables are written."""
+"""A database that is open for writing: its transactions, and the statements that write its tables."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class Tables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written in the block, or nothing; within another such block, in that one. Raises
-        DatabaseProblem."""
+        """Write all changes of the block, or none. A nested block is part of the outer one. Raises DatabaseProblem."""
         if self.conn.in_transaction:
             yield
             return
@@ -53,27 +52,26 @@ class Tables:
             yield
 
     def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
-        """What a SELECT finds. Raises DatabaseProblem."""
+        """The rows of a SELECT. Raises DatabaseProblem."""
         with sentences(self.path, self._busy_timeout):
             return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
-        """The first row that a SELECT finds, None without one. Raises DatabaseProblem."""
+        """The first row of a SELECT, None if there is none. Raises DatabaseProblem."""
         return next(iter(self.rows(sql, params)), None)
 
     def upsert(self, table: str, rows: Sequence[Row]) -> int:
-        """Insert or update by the table's key; a row that holds the same facts is not written. Returns how many were
-        written.
+        """Insert or update by the table's key; unchanged rows are not written. Returns how many were written.
 
-        All rows have the same columns. ``first_seen`` is set on insert only. ``updated_at`` is written when another
-        column differs, and its own difference does not count.
+        All rows have the same columns. ``first_seen`` is set on insert only. ``updated_at`` is only written if another
+        column differs.
         """
         if not rows:
             return 0
         columns, keys = list(rows[0]), self._key(table)
         facts = [c for c in columns if c not in keys and c not in ("first_seen", "updated_at")]
         names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
-        # S608: table and column names come from this code's own row dictionaries, values are bound.
+        # S608: table and column names come from this code's own row dictionaries, and values are bound.
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
         if facts:
             changed = [*facts, "updated_at"] if "updated_at" in columns else facts
@@ -86,7 +84,7 @@ class Tables:
         return self.conn.total_changes - before
 
     def replace(self, table: str, scope: Mapping[str, Any], rows: Sequence[Row]) -> None:
-        """Make ``rows`` all that ``table`` holds within ``scope``; a row that is the same is not written."""
+        """Make ``rows`` the only rows of ``table`` within ``scope``; unchanged rows are not written."""
         keys = self._key(table)
         where = " AND ".join(f"{c} = ?" for c in scope)
         # S608: names come from this code, values are bound.
@@ -103,8 +101,8 @@ class Tables:
         return self.conn.execute(sql, {**params, "most": most}).rowcount
 
     def add_if_new(self, table: str, row: Row) -> bool:
-        """Add a row unless the newest one, by ``taken_at``, with the rest of its key holds the same facts. Returns
-        whether it did."""
+        """Add a row unless the newest one (by ``taken_at``) with otherwise the same key has the same values. Returns
+        whether it was added."""
         keys = self._key(table)
         facts = [c for c in row if c not in keys]
         where = " AND ".join(f"{c} = :{c}" for c in keys if c != "taken_at")

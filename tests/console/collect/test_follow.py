@@ -113,7 +113,7 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
             second = Following(database, *pace, **sim.environment())
             assert second.process.wait(120) == 2
             second._reader.join(60)
-            assert [f"Another process follows {database} already" in line for line in second.said] == [True]
+            assert [f"Another process already follows {database}" in line for line in second.said] == [True]
 
             sim.fault(match=".*", status=503, detail="closed for repair")
             until(lambda: process.has_said("The API was not read: GET /v1/instances/fleet/runtime/rollouts"))

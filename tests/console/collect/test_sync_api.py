@@ -235,7 +235,7 @@ def test_an_instance_that_is_gone_causes_a_note_and_not_a_problem(sim: Simulator
     sim.fault(match="/runtime/audit", instance=gone["id"], status=404)
     report = sync(sim, database)
     assert report.problems == []
-    assert [gone["hostname"] in note and "gone" in note for note in report.notes] == [True]
+    assert [gone["hostname"] in note and "no longer in the API" in note for note in report.notes] == [True]
     # A fleet may lose an instance, which is not an error of a source.
     assert vitals(database, time.time()).errors == 0
 
@@ -357,7 +357,7 @@ def test_only_the_selected_instances_are_audited(sim: Simulator, database: Path)
     audited = {r["instance_id"] for r in rows(database, "SELECT DISTINCT instance_id FROM audit_events")}
     assert audited == {one["id"], two["id"]}
     report = sync(sim, database, instances=("agent-of-nobody",))
-    assert report.problems == ["Instance agent-of-nobody is not known: no rollout that was read names it."]
+    assert report.problems == ["Instance agent-of-nobody is not known: no rollout that was read contains it."]
 
 
 def test_synonyms_of_statuses_are_understood(sim: Simulator, database: Path) -> None:

@@ -157,7 +157,8 @@ def test_events_are_read_once_awx_has_processed_them_and_busy_servers_are_retrie
     awx.refusals = [("/jobs/", 429, {"Retry-After": "7"}, {"detail": "slow down"}), ("/jobs/", 502, {}, "<p>oops</p>")]
     report = load(awx, database, retries=3)
     assert (report.jobs, report.waiting, report.problems) == (2, 1, [])
-    assert report.notes == ["Job 2 of AWX has ended; AWX is still processing its events; the next sync imports them."]
+    note = "Job 2 of AWX has ended, but AWX is still processing its events; the next sync imports them."
+    assert report.notes == [note]
     assert not any("/jobs/2/job_events/" in request for request in awx.requests)
     awx.polls.clear()
     assert load(awx, database).events == 26
@@ -181,7 +182,7 @@ def test_a_job_whose_events_awx_never_finishes_processing_is_imported_after_a_wh
     assert rows(database, run_of(2)) == []
     taken = load(awx, database, at=ended + 10 + 300, slept=slept)
     assert taken.notes == [
-        "Job 2 of AWX has ended, but AWX stopped processing its events before the last one; the 20 that it has"
+        "Job 2 of AWX has ended, but AWX stopped processing its events before the last one; the 20 events that it has"
         " are shown, and those that arrive within a day are added."
     ]
     assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
@@ -219,7 +220,7 @@ def test_relaunches_censored_results_and_unknown_events_are_imported(awx: FakeAw
     report = load(awx, database)
     assert report.problems == []
     assert report.notes == [
-        "Job 5 of AWX: 1 event(s) of a kind that this console does not know (playbook_on_magic) were counted and not"
+        "Job 5 of AWX: 1 event(s) of unknown kinds (playbook_on_magic) were counted but are not"
         " shown; the rest is stored."
     ]
     job = rows(database, "SELECT * FROM run_jobs WHERE job_id = '5'")[0]
@@ -254,7 +255,7 @@ def test_the_user_who_approved_the_workflow_before_a_job_is_recorded(awx: FakeAw
     report = load(awx, database, at=NOW + 86400)
     assert (report.jobs, report.problems) == (6, [])
     [note] = report.notes
-    assert note.startswith("Job 13 of AWX: who approved its workflow is not known. ") and "permission" in note
+    assert note.startswith("Job 13 of AWX: it is not known who approved its workflow. ") and "permission" in note
     found = rows(database, "SELECT job_id, launched_by FROM run_jobs ORDER BY job_id")
     launched_by = {row["job_id"]: row["launched_by"] for row in found}
     # The plan had ended before the approval.
@@ -436,7 +437,7 @@ def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(aw
         closed.bind(("127.0.0.1", 0))
         nowhere = load(awx, database, url=f"http://127.0.0.1:{closed.getsockname()[1]}")
     assert len(nowhere.problems) == 1
-    assert nowhere.problems[0].endswith("Check FLEETOPS_AWX_URL, the name, the port and the route to it.")
+    assert nowhere.problems[0].endswith("Check FLEETOPS_AWX_URL: the host name, the port, and the route to it.")
     awx.refusals = [("/api/v2/jobs/2/", 404, {}, recorded("http_404")), ("/api/v2/jobs/3/", 200, {}, "<p>Login</p>")]
     some = load(awx, database)
     assert [p.split(": ")[1] for p in some.problems] == [
@@ -454,7 +455,7 @@ def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(aw
 @pytest.mark.parametrize(
     ("following", "reason"),
     [
-        ("http://[x", "with an invalid address of the next page: Invalid IPv6 URL."),
+        ("http://[x", "returned an invalid address of the next page for /jobs/: Invalid IPv6 URL."),
         ("/api/v2/jobs/?page=2", "was already read."),
     ],
 )
@@ -464,7 +465,7 @@ def test_an_invalid_next_page_is_reported_in_one_sentence(
     page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
     awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
     (problem,) = load(awx, database).problems
-    assert "answered /jobs/ with" in problem and reason in problem
+    assert "for /jobs/" in problem and reason in problem
 
 
 @pytest.fixture(scope="module")
@@ -481,7 +482,7 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured
         assert awx.requests == []
         assert len(refused.problems) == 1
         assert "no trusted TLS connection" in refused.problems[0]
-        assert refused.problems[0].endswith("or name its authority in FLEETOPS_AWX_CA_PATH.")
+        assert refused.problems[0].endswith("or set FLEETOPS_AWX_CA_PATH to its CA certificate.")
         assert load(awx, database, ca_path=str(certificate[0])).jobs == 3
 
 
@@ -534,7 +535,7 @@ def test_sync_awx_imports_the_jobs_and_prints_a_summary(
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
     assert main(["sync", "--db", str(database), "awx", "--project", "Fleet playbooks"]) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"{database}: AWX {awx.url}: jobs read 3, events 26, known before 0.\n"
+    assert printed.out == f"{database}: AWX {awx.url}: jobs read 3, events 26, already stored 0.\n"
     assert "jobs of AWX: 3 of 3" in printed.err
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", "wrong")
     assert main(["sync", "awx", "--db", str(database), "--quiet"]) == 1
@@ -573,7 +574,7 @@ def test_a_job_without_an_id_and_an_event_with_an_invalid_counter_affect_nothing
     awx.events[2][5]["counter"] = 2**64
     awx.refusals = [("/api/v2/jobs/3/", 200, {}, {"detail": "see the new address"})]
     report = load(awx, database)
-    assert "Job 3 of AWX: its detail has no id; it is left for the next sync." in report.problems
+    assert "Job 3 of AWX: its detail has no id; the next sync tries it again." in report.problems
     assert [row["status"] for row in rows(database, run_of(2))] == ["failed"]
     assert rows(database, run_of(3)) == []
     load(awx, database)

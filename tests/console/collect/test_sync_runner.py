@@ -253,8 +253,8 @@ def test_an_incomplete_or_late_event_file_is_reported_once_and_read_later(
     report = load(database, copy)
     assert report.problems == [
         "The run 7 of ansible-runner: 1 record(s) are not events (it is not a JSON object); the rest is stored.",
-        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off, too long or not JSON);"
-        " the rest is stored, and a sync after they are repaired reads them too.",
+        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is incomplete, too long or not"
+        " JSON); the rest is stored. Once these files are repaired, the next sync reads them too.",
     ]
     assert rows(database, "SELECT status, dropped_events FROM runs") == [{"status": "failed", "dropped_events": 3}]
     again = load(database, copy)
@@ -316,7 +316,7 @@ def test_sync_runner_imports_a_folder_or_reports_what_is_wrong_with_it(
         f"console: The folder {tmp_path / 'nowhere'} cannot be read: No such file or directory.\n"
     )
     assert main([*sync, str(tmp_path)]) == 0
-    assert "no folder with job_events in it" in capsys.readouterr().err
+    assert "no folder in it contains job_events" in capsys.readouterr().err
     assert main([*sync, str(made.data)]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{database}: ansible-runner: jobs read 1, events ")

@@ -410,8 +410,8 @@ def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(spool: Pa
         report = sync_spools(store, spool, now=lambda: now)
         ahead = right["ended_at"] - now
         assert report.notes == [
-            f"{NAME}: the clock of the computer that wrote it was 7 d 0 h ahead; the times of this run are stored as"
-            " that much earlier."
+            f"{NAME}: the clock of the computer that wrote it was 7 d 0 h ahead; the times of this run were"
+            " corrected by this amount."
         ]
         (run,) = rows(database, "SELECT * FROM runs")
         for column in ("started_at", "ended_at", "heartbeat_at"):

@@ -323,7 +323,8 @@ def test_one_unreadable_run_does_not_stop_the_others(
     assert "jobs read 1, events 1" in output.out
     assert f"The run {unreadable} cannot be read: Permission denied." in output.err
     assert (
-        "2 event file(s) cannot be read" in output.err and "2-pipe.json is cut off, too long or not JSON" in output.err
+        "2 event file(s) cannot be read" in output.err
+        and "2-pipe.json is incomplete, too long or not JSON" in output.err
     )
 
 
