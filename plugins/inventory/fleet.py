@@ -167,10 +167,7 @@ if not hasattr(template, "trust_as_template"):
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
-    printable,
-    printable_values,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import note_address
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
@@ -184,12 +181,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
     other_instances,
     with_given,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
-    Depth,
-    Fleet,
-    enrich,
-    read_fleet,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Depth, Fleet, enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")

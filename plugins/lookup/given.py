@@ -74,11 +74,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
-    GivenError,
-    of_inventory,
-    typed,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -116,15 +116,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     refusal_by_tasks,
     refusal_by_variables,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
-    GivenError,
-    of_inventory,
-    text,
-)
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import (
-    names_in_inventory,
-    warning_of,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import names_in_inventory, warning_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
     hosts_of_part,
     inventory_of,

@@ -125,16 +125,9 @@ from functools import partial
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    is_single_target,
-    text_or_none,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import is_single_target, text_or_none
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import (
     Fleet,
     compare,

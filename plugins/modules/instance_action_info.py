@@ -88,11 +88,7 @@ truncated:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id

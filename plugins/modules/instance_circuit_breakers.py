@@ -120,20 +120,12 @@ refused:
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
-    action_key,
-    rows_of,
-    started_action,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, rows_of, started_action
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused

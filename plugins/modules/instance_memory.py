@@ -207,11 +207,7 @@ ambiguous:
 from collections.abc import Mapping
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key

@@ -119,18 +119,10 @@ empty:
 import os
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    Listing,
-    body_of,
-    says_something,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import Listing, body_of, says_something
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_backup import (
     BackupError,
     broken,

@@ -208,21 +208,14 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     runtime_component,
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
-    manifest_is_stale,
-    open_target,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,

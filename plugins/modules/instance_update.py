@@ -212,21 +212,10 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    parse_time,
-    target_status,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time, target_status
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
-    manifest_is_stale,
-    open_target,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     outdated,
     runtime_waits,

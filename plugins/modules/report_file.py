@@ -77,11 +77,7 @@ file:
 import json
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
     FileError,
     is_current,

@@ -319,11 +319,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts

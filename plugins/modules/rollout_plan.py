@@ -323,11 +323,7 @@ from functools import partial
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -363,11 +359,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import (
-    busy,
-    failing,
-    health_words,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy, failing, health_words
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _NAMED_FAILURES = 5

@@ -139,11 +139,7 @@ from functools import partial
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, NotCalled, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import in_words, make_report

@@ -197,11 +197,7 @@ refused:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -220,10 +216,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
-    closed_window,
-    fail_if_refused,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window, fail_if_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
     fail_if_too_many,

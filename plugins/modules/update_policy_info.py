@@ -95,11 +95,7 @@ text:
 
 import time
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    run_as_module,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window

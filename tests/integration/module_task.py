@@ -14,11 +14,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    execute,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
 from tests.integration.documented_returns import MODULES, undocumented
 from tests.simulator.running import Simulator
 

@@ -27,11 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import groups_of, hosts_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
-    Depth,
-    enrich,
-    read_fleet,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Depth, enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
     PolicyError,
     parallel_limit,

@@ -23,19 +23,7 @@ from console.text.json_values import entries, parsed
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import parts
-from console.web.shared import (
-    cached,
-    columns,
-    links,
-    lists,
-    markup,
-    messages,
-    pages,
-    paging,
-    plot,
-    tables,
-    viewer,
-)
+from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, tables, viewer
 from console.web.shared.paging import Listed, share
 
 ID = links.resolved("instance")

@@ -16,17 +16,7 @@ from console.record.read import operation as queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.operations import parts, rows
-from console.web.shared import (
-    cached,
-    links,
-    lists,
-    markup,
-    messages,
-    pages,
-    paging,
-    tables,
-    viewer,
-)
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, tables, viewer
 from console.web.timeline import section
 
 ID = links.resolved("run", "rollout")

@@ -15,11 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ApiError,
-    FleetClient,
-    SettingsError,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import newest
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
@@ -34,10 +30,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
-    printable,
-    printable_values,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 
 Answer = TypeVar("Answer")
 # As seconds, 31 years: more than that is no time that Python can wait for, or no date.

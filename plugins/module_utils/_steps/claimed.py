@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
-    Admission,
-    AdmissionError,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
 # Seconds to wait for the other task. A restart keeps its claim until there is evidence of it.

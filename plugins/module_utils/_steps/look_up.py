@@ -11,10 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    OperationFailed,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
 
 
 @contextmanager

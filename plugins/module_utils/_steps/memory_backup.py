@@ -14,12 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.body import parsed
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    SCOPE,
-    body_of,
-    find,
-    says_something,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, body_of, find, says_something
 
 
 class BackupError(Exception):

@@ -14,10 +14,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import env_fallback
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.metrics import ask
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import (
-    check_header_value,
-    check_timeout,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_header_value, check_timeout
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import Check

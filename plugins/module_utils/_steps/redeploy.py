@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    OperationFailed,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,

@@ -31,12 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    FOUND,
-    LOST,
-    Note,
-    Notes,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import FOUND, LOST, Note, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import (
     DOWN,

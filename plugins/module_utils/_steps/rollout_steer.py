@@ -27,10 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
-    fail_if_refused,
-    fail_refused,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused, fail_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
     read_until,

@@ -41,10 +41,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
-    AdmissionError,
-    lock_folder,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError, lock_folder
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import shared_reads

@@ -11,10 +11,7 @@ from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    OperationFailed,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import FULL, GO
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
@@ -24,10 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
-    Admission,
-    AdmissionError,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream

@@ -13,10 +13,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    max_parallel_rollouts,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_values
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 

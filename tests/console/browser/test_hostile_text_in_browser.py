@@ -13,16 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.console.support.every_page import Tab, declared_pages, place
-from tests.console.support.seeded_hostile import (
-    BEFORE,
-    INSTANCE,
-    MARKUP,
-    NOW,
-    RUN,
-    TOKEN,
-    hostile,
-    seed_hostile,
-)
+from tests.console.support.seeded_hostile import BEFORE, INSTANCE, MARKUP, NOW, RUN, TOKEN, hostile, seed_hostile
 from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser

@@ -17,16 +17,7 @@ from playwright.sync_api import Page, expect
 from console.record.write.store import open_store
 from tests.console.support.seeded import BIG, FLEET, fleet_rollout, ident, seed_big, seed_small
 from tests.console.support.served import serving
-from tests.console.support.timeline_in_browser import (
-    bar_of,
-    click,
-    drag,
-    framed,
-    in_address,
-    settled,
-    shown,
-    window,
-)
+from tests.console.support.timeline_in_browser import bar_of, click, drag, framed, in_address, settled, shown, window
 
 pytestmark = pytest.mark.browser
 

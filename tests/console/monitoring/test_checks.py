@@ -38,16 +38,7 @@ from console.record.write import clock
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-from tests.console.support.seeded import (
-    HOSTILE,
-    REASON,
-    TENANT,
-    host_name,
-    ident,
-    rollout_read,
-    seed_small,
-    target,
-)
+from tests.console.support.seeded import HOSTILE, REASON, TENANT, host_name, ident, rollout_read, seed_small, target
 
 NOW = 1795514400.0  # 10:00 UTC
 

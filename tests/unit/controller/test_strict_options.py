@@ -19,17 +19,9 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean as boolean_of_ansible
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    execute,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
-    SettingsError,
-    boolean,
-    number,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError, boolean, number
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
 from console.settings.environment import SettingsError as ConsoleSettingsError

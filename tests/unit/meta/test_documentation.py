@@ -19,10 +19,7 @@ import yaml
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
-    CONNECTION_OPTIONS,
-    ENVIRONMENT,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS, ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "ansible_collections.fleetops.agents.plugins"

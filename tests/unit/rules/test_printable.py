@@ -16,11 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    execute,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
     printable,
     printable_json,

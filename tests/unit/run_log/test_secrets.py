@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
-    environment_secrets,
-    names_secret,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import environment_secrets, names_secret
 
 
 def test_the_key_and_variables_named_like_secrets_count_as_secrets_of_the_environment() -> None:
