@@ -106,7 +106,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
             title = f"running, but without events for {times.rounded(runs_at - r['heartbeat_at'])}"
         title = f"{name_of(r['playbook']) or 'a playbook'}: {title}"
         rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
-    return framed(rows + _stale(fresh, now) + _gaps(conn), Entry._fields, whole=("instances", "operations"))
+    return framed(rows + _stale(fresh, now) + _gaps(conn), Entry._fields, integers=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:

@@ -248,8 +248,8 @@ def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list
             "outcome": cell.outcome,
         },
     )
-    whole = [_Part(day, day + DAY, n) for day, n in days]
-    return [*_raw_part(conn, cell, end, last), *whole, *_raw_part(conn, cell, first, begin)]
+    complete = [_Part(day, day + DAY, n) for day, n in days]
+    return [*_raw_part(conn, cell, end, last), *complete, *_raw_part(conn, cell, first, begin)]
 
 
 def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:

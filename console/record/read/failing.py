@@ -128,13 +128,13 @@ def failing_in_runs(
             # The limit for runs without a report is reached: this run is returned without its instances.
             facts = Facts(RUN, name_of(run["playbook"]), run["status"], bool(run["check_mode"]))
         else:
-            facts = facts_of_run(conn, run, whole=False)
+            facts = facts_of_run(conn, run, details=False)
         reads_left -= not has_report(facts)
         counted = counts(facts)
         if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
             if facts.report_cut & PROBLEMS and reads_left > 0:
                 reads_left -= 1
-                facts = facts_of_run(conn, run, whole=True)
+                facts = facts_of_run(conn, run, details=True)
             of_hosts = outcomes(facts)
             bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]
             ids = {host: instance for host, instance in _instances_of(conn, run["run_id"], bad).items()

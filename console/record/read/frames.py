@@ -88,15 +88,15 @@ def as_frame(
 
 
 def framed(
-    rows: Iterable[Sequence[Any]], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+    rows: Iterable[Sequence[Any]], columns: Sequence[str], numbers: Sequence[str] = (), integers: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Rows of values as a frame, as in :func:`as_frame`. ``whole``: columns that are int64 even without rows."""
+    """Rows of values as a frame, as in :func:`as_frame`. ``integers``: columns that are int64 even without rows."""
     by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
     for name, values in zip(columns, by_column, strict=True):
         if name in numbers or name in _SECONDS or name.endswith("_s") or is_time(name):
             frame[name] = pd.Series(values, dtype=float)
-        elif name in whole or set(map(type, values)) == {int}:
+        elif name in integers or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
         else:
             # Not pandas' own string type: it turns None into NaN, which is truthy.

@@ -158,8 +158,8 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     )
     if key is None:
         return None
-    alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
-    [found] = dicts(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - no user input
+    tables = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
+    [found] = dicts(conn, tables + "SELECT * FROM judged", key)  # noqa: S608 - no user input
     kinds = ("health", "updates", "actions", "memory", "audit")
     sql = """
     SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors

@@ -107,7 +107,7 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
     if known is None:
         return None
     now = freshness(conn).as_of(now, known.tenant)
-    stored, facts = stored_of(conn, known, whole=True)
+    stored, facts = stored_of(conn, known, details=True)
     is_run, timeline = known.kind == RUN, pd.DataFrame()
     if known.kind == ROLLOUT:
         timeline = targets_of(conn, str(known.tenant), key)

@@ -68,10 +68,10 @@ def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tupl
     return report, cut
 
 
-def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
+def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> Facts:
     """The facts of a playbook run; ``run`` is its row of the table ``runs``.
 
-    whole: also read the outcome of each instance if the report already contains the counts.
+    details: also read the outcome of each instance if the report already contains the counts.
     """
     run_id = run["run_id"]
     report, cut = report_of_run(conn, run_id, run["stats_json"])
@@ -87,8 +87,8 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
         adopted=bool(report.get("adopted")),
         batches_planned=_batches_planned(conn, run_id),
     )
-    expand = whole or not has_report(facts)
-    if of_rollout(facts) and not whole and (record := _only_rollout(conn, run_id, facts)):
+    expand = details or not has_report(facts)
+    if of_rollout(facts) and not details and (record := _only_rollout(conn, run_id, facts)):
         return replace(facts, rollout=record)
     tasks = _tasks(conn, run_id)
     batches, hosts = _plays(conn, run_id, tasks, with_hosts=expand)
@@ -100,9 +100,9 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
     results = _results(conn, run_id, tasks)
     pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
     # If only numbers are wanted, targets are read only for hosts that failed: for the others the results are enough.
-    is_whole = whole or pruned or of_rollout(facts)
-    in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
-    targets = target_facts(conn, run_id, in_doubt)
+    reads_all_targets = details or pruned or of_rollout(facts)
+    only = None if reads_all_targets else {result.host for result in results if result.status in _BAD}
+    targets = target_facts(conn, run_id, only)
     planned, gone = _of_plan(plan_of(conn, run_id), hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)

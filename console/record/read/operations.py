@@ -214,10 +214,10 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
 
 
-def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
-    """One operation from the database: part of its row, and its facts. whole: as in facts_of_run."""
+def stored_of(conn: Connection, key: Key, *, details: bool = False) -> tuple[dict[str, Any], Facts]:
+    """One operation from the database: part of its row, and its facts. details: as in facts_of_run."""
     if key.kind == RUN:
-        return _run_row(conn, key, whole)
+        return _run_row(conn, key, details)
     return (_rollout_row if key.kind == ROLLOUT else _act_row)(conn, key)
 
 
@@ -264,9 +264,9 @@ FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE
 """  # noqa: S608 - no user input
 
 
-def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+def _run_row(conn: Connection, key: Key, details: bool) -> tuple[dict[str, Any], Facts]:
     [run] = dicts(conn, _RUN_ROW, {"id": key.key})
-    facts = facts_of_run(conn, run, whole=whole)
+    facts = facts_of_run(conn, run, details=details)
     row = {
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],
@@ -290,11 +290,11 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
         {"tenant": key.tenant, "id": key.key},
     )
     facts = Facts(ROLLOUT, rollout_name(rollout["scope"]), rollout["status"], rollout=rollout)
-    alone = rollout["host"] and rollout["scope"] != "fleet"
+    is_single = rollout["host"] and rollout["scope"] != "fleet"
     row = {
         "started_at": rollout["created_at"],
         "ended_at": rollout["completed_at"],
-        "title": f"redeploy of {rollout['host']}" if alone else facts.name,
+        "title": f"redeploy of {rollout['host']}" if is_single else facts.name,
         "who": rollout["initiated_from_ip"],
     }
     return row, facts
@@ -314,7 +314,7 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds are floats (NaN if unknown), counts int64, the rest objects."""
-    return framed((tuple(row.values()) for row in rows), COLUMNS, whole=(*CATEGORIES, "instances", "rollouts"))
+    return framed((tuple(row.values()) for row in rows), COLUMNS, integers=(*CATEGORIES, "instances", "rollouts"))
 
 
 @dataclass
