@@ -121,7 +121,7 @@ def changes(policy: dict[str, Any]) -> None:
             columns.text(found["key"], "setting", 290),
             columns.text(found["before"], "before", 150),
             columns.text(found["after"], "after", 150),
-            columns.moments(found["not_before_at"], "still unchanged"),
+            columns.moments(found["not_before_at"], "previous first seen"),
         ]
         columns.show("Changes of the policy, newest first", shown, "policy_changes")
         st.caption("The API returns only the current policy, so a change happened at some time between the two times.")
