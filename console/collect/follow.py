@@ -79,7 +79,7 @@ class Follower:
         self._is_first, self._is_open, self._printed = True, False, set[str]()
         self._database_failures = 0
         now = time.time()
-        # Its row in the database.
+        # Its row in the table ``follower``.
         self._beat: Row = {"host": platform.node() or "this machine", "pid": os.getpid(), "started_at": now}
         self._store: Store | None = None
         self._reported = 0.0
@@ -125,7 +125,7 @@ class Follower:
         return open_store(self._settings.database, make_folder=self._settings.database_is_default)
 
     def _read_due(self, *, first: bool = False) -> None:
-        """Read every source whose time has come."""
+        """Read every source that is due."""
         try:
             with self._open() as store:
                 self._store = store

@@ -318,7 +318,7 @@ class RunReader:
         self._link(clean, None, None)
 
     def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
-        """The end of a run without hosts: stored as a failure of localhost, like other failures without an instance."""
+        """The end of a run that never had hosts, stored as a failure of localhost, like others without an instance."""
         failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
         self._result(counter, "runner_on_failed", event, failure, created)
         self._stats(counter, {"failures": {"localhost": 1}}, created)

@@ -104,7 +104,7 @@ class Api:
         error = report.ended_by
         if error is not None:
             if is_final(error.kind, ever_read=self._ever_read):
-                raise FollowError(f"The API was not read, and following has ended: {error}")
+                raise FollowError(f"The API was not read, and the follower has stopped: {error}")
             report.away = f"The API was not read: {error}"
             return report
         self._ever_read = True

@@ -37,7 +37,7 @@ class ImportReport(Report):
         """One line of figures."""
         parts = [f"{self.source}: jobs read {self.jobs}", f"events {self.events}", f"already stored {self.known}"]
         if self.joined:
-            parts.append(f"recorded by the run log too {self.joined}")
+            parts.append(f"also recorded by the run log {self.joined}")
         if self.waiting:
             parts.append(f"left for the next sync {self.waiting}")
         return ", ".join(parts)

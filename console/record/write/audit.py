@@ -44,7 +44,7 @@ def add(tables: Tables, events: Sequence[Row]) -> int:
         return 0
     key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
     by_id = {storable(e["id"]): e for e in events}
-    found = tables.rows(f"SELECT id {_THESE}", {**key, "ids": list(by_id)})
+    found = tables.rows(f"SELECT id {_WITH_IDS}", {**key, "ids": list(by_id)})
     known = {row["id"] for row in found}
     # Pruned events are not stored again: they are in the counts of their day.
     floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
@@ -57,7 +57,7 @@ def add(tables: Tables, events: Sequence[Row]) -> int:
 
 
 # The events of one instance that have one of these ids.
-_THESE = """
+_WITH_IDS = """
 FROM audit_events WHERE tenant = :tenant AND instance_id = :instance_id AND id IN (SELECT value FROM json_each(:ids))
 """
 _DAY = "coalesce(strftime('%Y-%m-%d', CAST(event_ts AS INTEGER), 'unixepoch'), '')"
@@ -67,19 +67,19 @@ _COUNT = (
     INSERT INTO audit_daily
     SELECT tenant, instance_id, {_DAY}, coalesce(source, ''), coalesce(outcome, ''), coalesce(role, ''),
            coalesce(tool_name, ''), coalesce(server_slug, ''), count(*)
-    {_THESE} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ON CONFLICT DO UPDATE SET n = n + excluded.n
+    {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ON CONFLICT DO UPDATE SET n = n + excluded.n
     """,
     *(
         f"""
         INSERT INTO audit_fleet_daily
         SELECT '{name}', {_DAY}, coalesce({name}, ''), coalesce(outcome, ''), tenant, count(*)
-        {_THESE} GROUP BY 1, 2, 3, 4, 5 ON CONFLICT DO UPDATE SET n = n + excluded.n
+        {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5 ON CONFLICT DO UPDATE SET n = n + excluded.n
         """
         for name in DIMENSIONS
     ),
     f"""
     INSERT INTO audit_held (tenant, instance_id, events) SELECT :tenant, :instance_id, count(*)
-    {_THESE} ON CONFLICT DO UPDATE SET events = events + excluded.events
+    {_WITH_IDS} ON CONFLICT DO UPDATE SET events = events + excluded.events
     """,
 )
 """Adds new events to the counts: those of their instance per day, of the fleet per day, and of their instance."""

@@ -93,7 +93,7 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
-        assert "following has ended: GET /v1/instances/fleet/updates/policy failed with HTTP 401" in wrong.stderr
+        assert "the follower has stopped: GET /v1/instances/fleet/updates/policy failed with HTTP 401" in wrong.stderr
         assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
 
         def ended() -> int:
