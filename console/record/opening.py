@@ -85,13 +85,12 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     try:
         yield
     except sqlite3.Error as error:
-        reason = str(error)
         raise DatabaseProblem(
-            next(text for parts, text in _MESSAGES if any(part in reason for part in parts)).format(
+            _message_about(str(error)).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
-                reason=reason,
+                reason=error,
                 seconds=seconds,
                 action=action,
                 limit=QUERY_SECONDS,
@@ -100,6 +99,10 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         ) from error
     except OSError as error:
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
+
+
+def _message_about(reason: str) -> str:
+    return next(text for parts, text in _MESSAGES if any(part in reason for part in parts))
 
 
 # Versions
