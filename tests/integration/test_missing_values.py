@@ -74,7 +74,7 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
         under_way,
         "rollout_gate",
         {"next_batch": {"agent-001": "i-1"}},
-        "under way at the server: one without an id (no status)",
+        "under way on the server: one without an id (no status)",
     ),
     (under_way, "instance_runtime", {}, "has_update is unknown, current_version is unknown"),
     (failed, "rollout_target", {"rollout_id": "", "select": "failed"}, "has a target without an id (instance "),

@@ -159,7 +159,7 @@ class Stream:
         )
 
     def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
-        """Whether the task's redeploy may be sent now, and how many redeploys are in flight at the server, by a policy
+        """Whether the task's redeploy may be sent now, and how many redeploys are in flight on the server, by a policy
         and a list of rollouts that are at most ``max_age`` seconds old.
 
         Raises NotAdmittedError if the stream stops.
