@@ -244,6 +244,9 @@ def test_a_condition_that_leaves_out_some_hosts_changes_nothing_without_a_gate_a
     some = {"when": "inventory_hostname != 'agent-002.ams3.fleet.example'"}
     file.write_text(yaml.safe_dump([{"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy", **some}]))
     with running_simulator(instances=3, speed=40.0) as sim:
+        check = run_playbook(sim, file, "--check", e=QUICK)
+        assert check.rc == 2 and sim.writes() == [], check.output
+        assert "2 planned instances were not touched, although no check stopped the run" in check.output
         run = run_playbook(sim, file, e=QUICK)
         assert run.rc == 2 and sent(sim) == [("redeploy_runtime", "agent-001")], run.output
         report = report_of(run)

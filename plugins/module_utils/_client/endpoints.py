@@ -84,7 +84,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
-# The keys of the answers of reads that are no lists, without ``instance_id``.
+# The expected keys of answers that are not lists, without ``instance_id``.
 KEYS: dict[str, frozenset[str]] = {
     "get_fleet_update_policy": frozenset(
         {

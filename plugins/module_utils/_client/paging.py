@@ -169,8 +169,8 @@ class _Walk:
         while True:
             above = rows
             if reads >= _MOST_READS:
-                said = f"the list does not end: its first {reads} pages all have other rows"
-                raise ApiError("unexpected", "GET", "of a list", detail=said)
+                problem = f"the list does not end: each of its first {reads} pages has other rows"
+                raise ApiError("unexpected", "GET", "of a list", detail=problem)
             rows = self.fetch(self.first or self.page if reads == 0 else self.page, offset)
             reads += 1
             keyed = _keyed(rows, self.key)

@@ -76,14 +76,14 @@ def problem_of_task_file(path: str, role: str, loader: Any) -> str:
         try:
             content = _content(file.path, loader)
         except AnsibleError as failure:
-            return f"{prefix}cannot be read: {_said(failure)}"
+            return f"{prefix}cannot be read: {_one_line(failure)}"
         if why := hook_problem(content) if of_user else tasks_problem(content):
             return prefix + why
         read.append((prefix, file, content))
         try:
             named = [*_files_in(file, content, loader), *_files_of_roles(file, content, loader)]
         except AnsibleError as failure:
-            return f"{prefix}cannot be run: {_said(failure)}"
+            return f"{prefix}cannot be run: {_one_line(failure)}"
         for name, other in named:
             if other.path.resolve() in seen:
                 continue
@@ -111,7 +111,7 @@ def _problem_of_tasks(file: _File, content: Any, loader: Any) -> str:
         try:
             kind.load({**task, "collections": collections}, loader=loader)
         except AnsibleError as failure:
-            return f"cannot be run: {_said(failure)}"
+            return f"cannot be run: {_one_line(failure)}"
     return ""
 
 
@@ -199,7 +199,7 @@ def _content(path: Path, loader: Any) -> Any:
     return loader.load_from_file(str(path), cache="none")
 
 
-def _said(failure: AnsibleError) -> str:
+def _one_line(failure: AnsibleError) -> str:
     return " ".join(str(failure).split()).rstrip(".")
 
 

@@ -187,7 +187,7 @@ def test_a_list_of_which_each_answer_has_other_rows_is_not_read_without_end(
     def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
         return [{"id": next(new), **({"created_at": 2e9 - next(new)} if timed else {})} for _dummy in range(limit)]
 
-    with pytest.raises(ApiError, match="does not end: its first 50 pages all have other rows"):
+    with pytest.raises(ApiError, match="does not end: each of its first 50 pages has other rows"):
         read_all(fetch, page=PAGE, times=("created_at",))
     assert next(new) < 2000
 
