@@ -56,10 +56,10 @@ def gate_figures(checks: Sequence[Any]) -> str:
 def _short(name: str, check: Mapping[str, Any]) -> str:
     """The figures of a check that passed, '' if it has none."""
     if name == "budget" and isinstance(check.get("failed"), int) and isinstance(check.get("max_failed"), int):
-        return f"failed {check['failed']} of at most {check['max_failed']}"
+        return f"{check['failed']} failed, at most {check['max_failed']} may fail"
     share = check.get("share")
     if name == "health" and isinstance(share, int | float):
-        return f"healthy {share:.0%} of {check.get('asked')}"
+        return f"{share:.0%} of {check.get('asked')} healthy"
     return ""
 
 

@@ -46,8 +46,8 @@ def rounded(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long ago something was: 'just now', '38 s ago', '5 h 22 min ago'."""
-    return "just now" if seconds < 10 else f"{duration(seconds)} ago"
+    """How long ago something was: 'just now', '38 s ago', '5 h ago'."""
+    return "just now" if seconds < 10 else f"{rounded(seconds)} ago"
 
 
 def size(count: float) -> str:

@@ -87,7 +87,7 @@ def one(database: Path, page: str) -> str:
 def write(png: bytes, file: Path) -> int:
     """Write a screenshot with a reduced palette. Returns its size in bytes."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
     return file.stat().st_size
 
 

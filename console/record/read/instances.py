@@ -38,6 +38,9 @@ WITH known AS (
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
+         (SELECT substr(nullif(t.error_message, ''), 1, 200) FROM rollout_targets t INDEXED BY rollout_targets_instance
+          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
+          ORDER BY t.created_at DESC LIMIT 1) AS last_error,
          (SELECT t.completed_at FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status = 'succeeded'
             AND t.completed_at IS NOT NULL
@@ -47,7 +50,8 @@ WITH known AS (
 ), judged AS (
   SELECT *, coalesce(hostname, instance_id) AS host,
          CASE WHEN health = '{HEALTH_GONE}' THEN '' ELSE
-         trim(CASE WHEN last_status IN ('failed', 'uncertain') THEN 'last rollout ' || last_status ELSE '' END
+         trim(CASE WHEN last_status IN ('failed', 'uncertain')
+                   THEN 'last rollout ' || last_status || coalesce(': ' || last_error, '') ELSE '' END
               || CASE WHEN last_status IN ('failed', 'uncertain') AND (health <> 'healthy' OR trouble <> '')
                       THEN '; ' ELSE '' END
               || CASE WHEN health <> 'healthy' THEN health || coalesce(' (' || trouble || ')', '')

@@ -44,12 +44,12 @@ def body() -> None:
         return
     badge = header(rollout, now)
     drift(rollout)
+    why(rollout, found, now)
     key, before = (rollout["tenant"], ID), rollout["created_at"]
     window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
     # The page is refreshed continuously, but there is no new data unless somebody syncs.
     if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
         badge.badge("live", icon=":material/autorenew:", color="blue")
-    why(rollout, found, now)
     targets(rollout, window, now)
 
 
@@ -68,13 +68,14 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         ID,
     )
     runs = records(cached.ask(rollouts.runs_of_rollout, ID))
-    if not runs:
-        links.to(pages.OPERATION, "Operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
         same_time.run_line(run, "Operation of a playbook run that mentions it")
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
-    if before:
-        links.to(pages.COMPARE, "Compare with the previous rollout", icon="compare_arrows", a=before, b=ID)
+    with lists.row():
+        if not runs:
+            links.to(pages.OPERATION, "Operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
+        if before:
+            links.to(pages.COMPARE, "Compare with the previous rollout", icon="compare_arrows", a=before, b=ID)
     goes_on = bool(rollout["is_open"]) and done is None
     took = times.duration((now if goes_on else done) - created) if created and (done or goes_on) else "unknown"
     waiting = rollout["queued"] + rollout["in_progress"]

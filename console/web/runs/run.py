@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.record.read import frames, runs
 from console.record.read import rollouts as rollout_queries
@@ -118,12 +119,7 @@ def failures(run: dict[str, Any]) -> None:
     bad = bad[~(bad.duplicated(["host", "msg"]) & bad["msg"].notna())]
     if len(bad):
         st.header("What failed")
-    for failure in records(bad.head(5)):
-        with st.container(border=True):
-            with lists.row():
-                lists.status_badge(failure["status"])
-                lists.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
-            st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
+    markup.draw(*map(failure_card, records(bad.head(5))))
     if len(bad) > 5:
         st.caption(f"The others are under {RESULTS} below, failures first.")
     unfinished = in_flight(run)
@@ -136,6 +132,15 @@ def failures(run: dict[str, Any]) -> None:
         lists.line(row["host"], row["task"], f"since {viewer.moment(row['started_at'])}")
     if len(unfinished) > MAX_UNFINISHED:
         st.caption(f"{len(unfinished) - MAX_UNFINISHED:,} more; see {RECAP} below.")
+
+
+def failure_card(failure: dict[str, Any]) -> Markup:
+    place = [failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else ""]
+    return markup.card(
+        failure["status"],
+        markup.paragraph(markup.badge(failure["status"]), markup.small(" · ".join(filter(None, place)))),
+        markup.preformatted(failure["msg"] or "no message"),
+    )
 
 
 def rollouts(run: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from console.web.shared import viewer
 FormatFunc = Callable[[str], str]
 
 
-def search_box(prefix: str, label: str, name: str = "q", width: int = 280) -> str:
+def search_box(prefix: str, label: str, name: str = "q", width: int = 240) -> str:
     """A box that searches while the user types. Its text is in the URL, as are the choices of the functions below."""
     key = f"{prefix}_{name}"
     return st.text_input(label, type="search", key=key, bind="query-params", live=True, width=width) or ""

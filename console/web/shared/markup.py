@@ -85,6 +85,11 @@ def paragraph(*parts: Markup | str, between: str = " ") -> Markup:
     return Markup('<p class="fo-line">{}</p>').format(joined(parts, between))
 
 
+def preformatted(text: str) -> Markup:
+    """A message with its line breaks."""
+    return Markup('<p class="fo-line fo-message">{}</p>').format(text)
+
+
 def badge(status: str, word: str = "") -> Markup:
     """A status as a badge with its sign and its word."""
     style = style_of(status)

@@ -17,7 +17,7 @@ from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, follower, freshness
 from console.settings.environment import load_settings
-from console.web.shared import cached, links, lists, viewer
+from console.web.shared import cached, links, lists, markup, viewer
 from console.web.shared.pages import Page
 
 
@@ -34,9 +34,7 @@ def database() -> Iterator[None]:
 
 def problem(title: str, sentence: str) -> None:
     """Show an error, or a problem with the subject of the page."""
-    with st.container(border=True):
-        st.badge(title, icon=":material/error:", color="red")
-        st.text(sentence)
+    markup.draw(markup.card("failed", markup.paragraph(markup.badge("failed", title), sentence)))
 
 
 def not_found(title: str, what: str, identifier: str, page: Page, icon: str) -> None:
@@ -77,7 +75,7 @@ def data_as_of(tenant: str = "") -> None:
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
     sources = [("API data", read[0], oldest)] if read else []
     sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
-    parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
+    parts = [f"{name} as of {viewer.day_moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
     # Unlike other results, not cached until the database changes, because a killed follower no longer changes it.

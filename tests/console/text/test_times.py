@@ -33,7 +33,8 @@ def test_yesterday_is_the_day_before_even_if_a_day_has_23_or_25_hours(clock: tim
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(-1, "just now"), (9, "just now"), (38, "38 s ago"), (61, "1 min 01 s ago")]
+    ("seconds", "text"),
+    [(-1, "just now"), (9, "just now"), (38, "38 s ago"), (130, "2 min ago"), (3600 * 5 + 1320, "5 h ago")],
 )
 def test_an_age_below_ten_seconds_is_just_now(seconds: float, text: str) -> None:
     assert times.ago(seconds) == text

@@ -76,6 +76,7 @@ def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatc
     assert table[0] == sick and "degraded before the last deploy" in sick
     assert "2.4.0 → 2.5.0 runtime" in sick
     assert any("last rollout uncertain" in row for row in table)
+    assert any("last rollout failed: health check did not pass within 120 s" in row for row in table)
     # The API returned no more for the instance with 200 rows.
     assert any(row.rstrip().endswith("200 or more b7c1f0a2") for row in table)
 
