@@ -33,7 +33,7 @@ _BY_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "ru
 _BY_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
 _BY_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
 _ROLLOUT_REASONS = {"paused": "paused on the server", "cancelling": "being cancelled", "completed": COMPLETE}
-_ROLLOUT_REASONS |= {"partial": "with failures", "failed": "no target succeeded"}
+_ROLLOUT_REASONS |= {"partial": f"{COMPLETE} with failures", "failed": "no target succeeded"}
 _BY_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
@@ -57,10 +57,12 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     opening = "Check run, nothing was changed" if name == CHECK else name.capitalize()
     if name not in (RUNNING, COMPLETE, CHECK):
         opening += _after_batch(facts)
-    if name == CHECK or why in ("", name):
+    if name == CHECK or not why or why == name:
         sentence = _with_full_stop(opening)
+    elif why.startswith(f"{COMPLETE} "):
+        sentence = _with_full_stop(why.capitalize())
     else:
-        sentence = _with_full_stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
+        sentence = _with_full_stop(f"{opening}{', ' if name == RUNNING else ': '}{why}")
     if facts.pruned:
         sentence += " Its task results are no longer kept."
     numbers = in_words(facts, found)
@@ -116,7 +118,7 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
     if name in (COMPLETE, CHECK):
         bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]
         if bad and name == COMPLETE:
-            return f"with {' and '.join(bad)}"
+            return f"{COMPLETE} with {' and '.join(bad)}"
         return COMPLETE if name == COMPLETE else _plan(facts)
     return _reasons(facts)
 

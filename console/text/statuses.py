@@ -50,6 +50,7 @@ BUSY = Tone("#7fa6da", "#5b86c4", "blue", ":material/sync:", "▶")
 WAITS = Tone("#c9ced6", "#5a6272", "gray", ":material/schedule:", "○")
 OFF = Tone("#a9b0bb", "#737c8c", "gray", ":material/block:", "–")
 PAUSED = Tone("#d39a2d", "#dba94a", "orange", ":material/pause_circle:", "‖")
+BEHIND = Tone("#d39a2d", "#dba94a", "orange", ":material/upgrade:", "↑")
 CHANGED = Tone("#d39a2d", "#dba94a", "orange", ":material/edit:", "±")
 IGNORED = Tone("#a9b0bb", "#737c8c", "gray", ":material/cancel:", "✕")
 CUT_OFF = Tone("#8f2430", "#f08a92", "red", ":material/link_off:", "✕")
@@ -65,7 +66,8 @@ _PLAIN = {
     WAITS: ("pending", "accepted"),
     OFF: ("canceled", "skipped", "closed", "refused"),
     PAUSED: ("defer", "hold", "paused"),
-    CHANGED: ("changed", "outdated", "differs"),
+    BEHIND: ("outdated",),
+    CHANGED: ("changed", "differs"),
     CUT_OFF: ("lost", "unreachable", "no outcome"),
     OTHER: ("check",),
 }

@@ -188,7 +188,7 @@ def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
     facts = Facts(kind="run", name="fleet_rollout", status="successful", report=report, adopted=True,
                   targets=[Target("a", "succeeded")])  # fmt: skip
     assert sum(counts(facts).values()) == 0
-    assert verdict(facts).sentence == "Complete, it followed a rollout that somebody else started."
+    assert verdict(facts).sentence == "Complete: it followed a rollout that somebody else started."
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
          "Inconclusive: The window cannot be read. 1 already current, 4 not touched, 1 not found."),
         # Ansible reports a failure, but the run completed, because the failures were within the budget.
         (replace(RUN, report={**STOPPED, "verdict": "pass", "reasons": []}), "complete",
-         "Complete, with 1 failed. 1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."),
+         "Complete with 1 failed. 1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."),
         # No instance failed according to the report, so something else did.
         (replace(RUN, report=reported("pass", a={"changed": True}), first_failure="a: no space left"), "stopped",
          "Stopped: a: no space left. 1 updated, 1 already current, 3 not touched, 1 not found."),
@@ -216,7 +216,7 @@ def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
         (Facts("rollout", "fleet rollout", "paused", rollout={"total": 3, "succeeded": 1, "queued": 2}), "stopped",
          "Stopped: paused on the server. 1 updated, 2 waiting."),
         (Facts("rollout", "fleet rollout", "partial", rollout={"total": 2, "succeeded": 1, "failed": 1}), "complete",
-         "Complete, with failures. 1 updated, 1 failed."),
+         "Complete with failures. 1 updated, 1 failed."),
         (Facts("rollout", "fleet rollout", "unheard_of"), "inconclusive",
          "Inconclusive: the server says 'unheard_of'."),
         (Facts("act", "pause", "done", hosts=("r",)), "complete", "Complete."),

@@ -181,7 +181,7 @@ def test_a_rollout_belongs_to_the_run_that_started_it_and_not_to_one_that_adopte
         0, 0, "complete")  # fmt: skip
     assert by_key["follows"]["why"] == "it followed a rollout that somebody else started"
     assert (by_key[followed]["updated"], by_key[followed]["failed"], by_key[followed]["who"]) == (1, 1, "198.51.100.7")
-    assert by_key[followed]["sentence"] == "Complete, with failures. 1 updated, 1 failed."
+    assert by_key[followed]["sentence"] == "Complete with failures. 1 updated, 1 failed."
     assert by_key[alone]["title"] == f"redeploy of {D}"
     found = operation(path, "follows", NOW)
     assert found is not None and found.followed == (followed,) and len(found.instances) == 0

@@ -81,7 +81,7 @@ def test_without_a_database_each_page_says_which_command_to_run(
             ["What failed", "Stopped after batch 4", "11 updated, 1 failed", "--limit agent-000"],
         ),
         ("operation", {"id": RUN, "operation_outcome": "failed"}, ["1 of 12 instances"]),
-        ("operation", {"id": FLEET}, ["Complete, with failures. 23 updated, 1 failed.", "in no earlier operation"]),
+        ("operation", {"id": FLEET}, ["Complete with failures. 23 updated, 1 failed.", "in no earlier operation"]),
         ("operation", {"id": OPEN}, ["Running", "waiting"]),
         ("operation", {"id": LOST}, ["Lost: its process ended without a recap", "Derived from recorded data"]),
         ("failures", {}, ["2 failures with 2 messages", "in one operation only"]),
