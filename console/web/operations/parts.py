@@ -70,7 +70,7 @@ def gates(found: Operation) -> None:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
     columns = (
         markup.Column("before batch", lambda gate: _number(gate.batch)),
-        markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time"),
+        markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time fo-rest"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
         markup.Column("figures", lambda gate: gate.figures),
     )
