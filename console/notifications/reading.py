@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import names_host
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from console.notifications.due import matches, matches_verdict
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
@@ -122,12 +123,12 @@ def _causes(failures: Sequence[Failure]) -> list[str]:
     lines = []
     for failure in failures[:CAUSES_NAMED]:
         hosts = failure.hosts
-        named = ", ".join(hosts[:HOSTS_NAMED]) + (
-            f" and {len(hosts) - HOSTS_NAMED:,} more" * (len(hosts) > HOSTS_NAMED)
-        )
-        lines.append(f"{len(hosts):,} {failure.status} ({named}): {failure.message or 'no message'}")
-    more = len(failures) - CAUSES_NAMED
-    return lines + ([f"And {counted(more, 'more cause')}."] if more > 0 else [])
+        more = f" and {len(hosts) - HOSTS_NAMED:,} more" if len(hosts) > HOSTS_NAMED else ""
+        is_named = len(hosts) == 1 and names_host(failure.message, hosts[0])
+        who = "" if is_named else f" ({', '.join(hosts[:HOSTS_NAMED])}{more})"
+        lines.append(f"{len(hosts):,} {failure.status}{who}: {failure.message or 'no message'}")
+    left = len(failures) - CAUSES_NAMED
+    return lines + ([f"And {counted(left, 'more cause')}."] if left > 0 else [])
 
 
 def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:

@@ -150,7 +150,7 @@ def test_a_run_whose_user_tasks_cannot_run_or_end_the_play_fails(run_playbook: R
         ended = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
         assert ended.rc == 2 and len(sim.writes()) == 1, ended.output
         name = "agent-001.fra1.fleet.example"
-        assert f"fleetops_after_tasks did not finish. {name}: The redeploy of {name} failed" in ended.output
+        assert f"fleetops_after_tasks did not finish. The redeploy of {name} failed" in ended.output
 
 
 def test_user_tasks_that_ansible_cannot_load_or_that_end_the_play_do_not_lose_the_report(

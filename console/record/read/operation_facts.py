@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import of_host
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import OURS, has_report, of_rollout
@@ -321,4 +322,4 @@ def _first_failure(conn: Connection, run_id: str) -> str:
     if row is None or not row[1]:
         return ""
     host, message = row
-    return message if host == "localhost" or message.startswith(host) else f"{host}: {message}"
+    return message if host == "localhost" else of_host(host, message)

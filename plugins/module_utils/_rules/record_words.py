@@ -9,6 +9,7 @@ A field may be missing or null. The message then says that the value is unknown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,19 @@ def reason_of(target: Mapping[str, Any]) -> str:
     """The ``error_message`` of a target for a message, without a full stop at its end; empty if there is none."""
     said = target.get("error_message")
     return in_one_line(str(said)) if said else ""
+
+
+def names_host(message: str, host: str) -> bool:
+    """Whether a message contains the complete name of a host, in any case."""
+    # Compiling a pattern for each host of a fleet costs more than all the rest.
+    if host.casefold() not in message.casefold():
+        return False
+    return re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", message, re.IGNORECASE) is not None
+
+
+def of_host(host: str, message: str) -> str:
+    """``agent-007: no route``, or only the message if it names the host itself."""
+    return message if names_host(message, host) else f"{host}: {message}"
 
 
 def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:

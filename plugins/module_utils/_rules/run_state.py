@@ -25,7 +25,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
   batch, in the latest one that has ended, and in all that have begun
 - ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of the deployed bundle
-- ``why``, once the run is reported: the reason of each instance that failed
+- ``why``, once the run is reported: why instances failed, a text with the name of its host for each
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .answers import Record
+from .record_words import of_host
 
 _GROUP = "fleetops_planned"
 # The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
@@ -230,7 +231,8 @@ def bundles_of(
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
     """The state at the end, with the verdict, reasons and failures that rollout_report returned."""
-    return {**state, **{key: report[key] for key in ("verdict", "reasons", "why")}}
+    why = [of_host(name, reason) for name, reason in sorted(report["why"].items())]
+    return {**state, "verdict": report["verdict"], "reasons": report["reasons"], "why": why}
 
 
 def free_group(groups: Iterable[str]) -> str:

@@ -16,13 +16,14 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from console.collect.api.records import health_rows, policy_row, update_rows
+from console.notifications import reading
+from console.notifications.rules import parse
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
-from console.record.read import rollouts, runs, same_time
+from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
-from console.record.read.frames import reading
 from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
@@ -35,6 +36,15 @@ from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, 
 
 NOW = 1_795_000_000.0
 A, B, C, D = (host_name(n) for n in range(4))
+SELECTED = """
+[to.hook]
+kind = "webhook"
+address_env = "HOOK"
+secret_env = "NONE"
+[[rule]]
+on = "operations"
+to = "hook"
+"""
 RUNTIME, REBOOT = "fleetops.agents.instance_runtime", "fleetops.agents.instance_reboot"
 
 
@@ -234,6 +244,24 @@ def test_a_fleet_rollout_in_progress_belongs_to_the_run_that_started_it(
     assert whole.instances["category"].tolist() == ["running", "waiting", "updated"]
 
 
+@pytest.mark.parametrize(
+    ("messages", "why", "cause"),
+    [
+        ({A: f"The redeploy of {A} failed."}, "The redeploy of {A} failed.", "1 failed: The redeploy of {A} failed."),
+        ({A: "no route"}, "{A}: no route", "1 failed ({A}): no route"),
+        ({A: f"no route to {A}", B: f"no route to {B}"}, "no route to {A}", "2 failed ({A}, {B}): no route to {A}"),
+    ],
+    ids=["named", "not named", "several"],
+)
+def test_a_failure_is_told_with_its_host_once(path: Path, messages: dict[str, str], why: str, cause: str) -> None:
+    failed = [{"host": host, "status": "failed", "msg": text} for host, text in messages.items()]
+    put_run(path, "r", 100, hosts=[*messages], status="failed", results=failed)
+    [row] = rows(path)
+    assert row["why"] == why.format(A=A, B=B)
+    [fact] = reading.facts(path, parse(SELECTED), [], NOW)
+    assert fact.details[0] == cause.format(A=A, B=B)
+
+
 def put_evidence(path: Path, run_id: str, *documents: tuple[str, dict[str, Any]], status: str = "lost") -> None:
     run = {"run_id": run_id, "source": "callback", "playbook": "rolling_redeploy.yml", "status": status,
            "started_at": NOW - 900, "heartbeat_at": NOW - 800, "check_mode": 0}  # fmt: skip
@@ -339,7 +367,7 @@ def test_running_operations_are_found_without_reading_the_reports_of_ended_ones(
     put_run(path, "ended-run", 3000, hosts=[A], reported=report(updated=[A]))
     put_run(path, "in-progress", 60, hosts=[A], status="running", ended_at=None)
     statements: list[str] = []
-    with reading(path) as conn:
+    with frames.reading(path) as conn:
         conn.set_trace_callback(statements.append)
         assert running(conn, NOW)["key"].tolist() == ["in-progress"]
     assert any("in-progress" in sql for sql in statements)

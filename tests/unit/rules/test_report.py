@@ -112,6 +112,19 @@ def test_a_failed_instance_that_the_server_reports_as_current_is_named() -> None
     ]
 
 
+def test_an_instance_is_named_once_for_each_reason() -> None:
+    why = {"x-1": "The redeploy of x-1 failed.", "x": "The redeploy of x-1 failed.", "y": "Restarting y.a failed."}
+    why["z.example"] = "no route (Z.example)"
+    results = {name: {"failed": True, "msg": text} for name, text in why.items()}
+    report = make_report([*results], [*results], results, verdict="pass", server={})
+    assert in_words(report, [])[1:] == [
+        "  The redeploy of x-1 failed.",
+        "  x: The redeploy of x-1 failed.",
+        "  y: Restarting y.a failed.",
+        "  no route (Z.example)",
+    ]
+
+
 def test_a_report_can_be_a_prediction_and_can_describe_another_action() -> None:
     report = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {}}, verdict="pass", server={})
     assert in_words(report, [], acted="restarted", predicted=True) == [

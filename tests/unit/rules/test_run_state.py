@@ -140,9 +140,11 @@ def test_a_run_that_no_gate_stopped_has_failed_if_planned_instances_were_in_no_b
 
 
 def test_the_report_decides_how_the_run_ended() -> None:
-    report = {"verdict": "fail", "reasons": ["1 failed."], "why": {"agent-001": "No."}, "counts": {}}
+    why = {"agent-2": "It failed.", "agent-1": "agent-1 failed."}
+    report = {"verdict": "fail", "reasons": ["1 failed."], "why": why, "counts": {}}
     state = reported(run_of(PLAN), report)
-    assert (state["verdict"], state["reasons"], state["why"]) == ("fail", ["1 failed."], {"agent-001": "No."})
+    assert (state["verdict"], state["reasons"]) == ("fail", ["1 failed."])
+    assert state["why"] == ["agent-1 failed.", "agent-2: It failed."]
     assert "counts" not in state
 
 
