@@ -221,7 +221,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
@@ -326,12 +325,14 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
     if answer is not None:
         said = answer.get("memory")
         context.result.update(status=answer.get("status"), memory=said if isinstance(said, Mapping) else body)
-        if refused is None and isinstance(said, Mapping) and find([said], body) is not None:
+        echoed = find([said], body) if isinstance(said, Mapping) else None
+        if refused is None and echoed is not None:
             # The answer contains the memory. The list may show it later.
             notes.set_stage(key, FOUND)
             return
     if refused is not None:
-        _fail_if_absent(context, notes, key, body, refused)
+        # A memory with an id contradicts the refusal, so it may have been stored and be listed later.
+        _fail_if_absent(context, notes, key, body, refused, waits=bool(echoed and echoed.get("id")))
         return
     seen = read_until(context, scope, lambda now: find(now.memories, body) is not None, since=lost).state
     held = find(seen.memories, body)
@@ -354,15 +355,19 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
         )
 
 
-def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refused: str) -> None:
-    """Fail because the answer is a refusal, unless the memory exists nevertheless."""
-    with looking_up(context, refused=refused):
-        held = find(read_memories(context, scope_of(body)).memories, body)
+def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refused: str, *, waits: bool) -> None:
+    """Fail because the answer is a refusal, unless the memory exists nevertheless. ``waits``: look for 10 s."""
+    scope, timeout = scope_of(body), SHOWS_WITHIN if waits else 0.0
+    seen = read_until(
+        context, scope, lambda now: find(now.memories, body) is not None, refused=refused, timeout=timeout
+    )
+    held = find(seen.state.memories, body)
     notes.end(key)
     if held is None:
         context.changed, context.diff = False, None
         context.result.pop("memory", None)
         fail_refused(context, f"Storing a memory of {context.instance}", refused)
+    context.warn(f"The server's answer was: {refused}. Nevertheless it has stored the memory.")
     context.result["memory"] = held
 
 

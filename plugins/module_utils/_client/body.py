@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from .._rules.answers import Record, plain_text
 from .errors import words_of_html
 from .redact import Redactor
 
@@ -85,3 +87,24 @@ def described(content: bytes, content_type: str, redactor: Redactor) -> str:
     shown = redactor.text(content[:_SHOWN_MOST].decode("utf-8", "replace"))
     words = words_of_html(shown[:2000])[:120]
     return f"{kind} ({words})" if words else kind
+
+
+def rows_of(items: Any) -> list[Record]:
+    """The mappings in a list, whose ``id`` is text or None. Anything else cannot be a record and is left out.
+
+    A row whose id occurs again is listed once, as it is the last time: a target that is there twice must not be retried
+    twice.
+    """
+    rows: dict[str | int, Record] = {}
+    for place, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, Mapping):
+            row = {**item, **({"id": plain_text(item["id"])} if "id" in item else {})}
+            rows[row.get("id") or place] = row
+    return list(rows.values())
+
+
+def shape_of(body: Any) -> str:
+    """The kind of a parsed body, as a phrase."""
+    if body is None:
+        return "empty"
+    return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
+from .._rules.ids import are_different_uuids
+from .body import rows_of, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
@@ -74,9 +76,9 @@ class FleetClient:
     it is. The server may return fewer rows than ``limit``, so a short page does not mean that the list ends. An
     ``all_`` method reads the list to its end.
 
-    A success whose body has another shape raises ApiError (kind ``unexpected``). The result is therefore always a
-    mapping or a list of mappings. Any key in it may be missing, except that of the list in E1, E4, E11 and E17. Every
-    method raises ApiError.
+    A success whose body has another shape, or is about another instance or rollout, raises ApiError (``unexpected``).
+    The result is therefore always a mapping or a list of mappings. Any key in it may be missing, except that of the
+    list in E1, E4, E11 and E17. Every method raises ApiError.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -156,9 +158,10 @@ class FleetClient:
         body = self._record("get_rollout", "targets", rollout_id=rollout_id)
         if not isinstance(body.get("rollout"), Mapping):
             raise self._without("rollout", body, "get_rollout", rollout_id=rollout_id)
+        self._check_ids({"rollout_id": body["rollout"].get("id")}, "get_rollout", rollout_id=rollout_id)
         # The answer may lack the id that was requested.
         rollout = {**body["rollout"], "id": plain_text(body["rollout"].get("id")) or rollout_id}
-        return {**body, "rollout": rollout, "targets": _rows(body["targets"])}
+        return {**body, "rollout": rollout, "targets": rows_of(body["targets"])}
 
     def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> Any:
         """E5: revoke the queued targets; ``force`` also terminates those in progress. The result is shown by E4."""
@@ -195,7 +198,7 @@ class FleetClient:
             return self._record("list_instance_actions", "actions", query={"limit": most}, instance_id=instance_id)
 
         answer = read(limit)
-        if order_of(_rows(answer["actions"]), ACTION_TIMES) == OLDEST_FIRST:
+        if order_of(rows_of(answer["actions"]), ACTION_TIMES) == OLDEST_FIRST:
             answer = read(ACTIONS_CAP) if limit < ACTIONS_CAP else answer
             answer["actions"].reverse()
         return answer
@@ -325,13 +328,21 @@ class FleetClient:
         """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
-            raise self._unexpected(name, call, f"an object was expected, but the answer is {_shape(body)}")
+            raise self._unexpected(name, call, f"an object was expected, but the answer is {shape_of(body)}")
         if body and name in KEYS and KEYS[name].isdisjoint(body):
             raise self._without("expected key", body, name, **call)
+        self._check_ids(body, name, **call)
         for part in lists:
             if part not in body or not isinstance(body[part], list | None):
                 raise self._without(part, body, name, **call)
         return {**body, **{part: list(body[part] or ()) for part in lists}}
+
+    def _check_ids(self, answer: Mapping[str, Any], name: str, **call: Any) -> None:
+        """Raise ApiError if the answer names another instance or rollout than the one in the path."""
+        for key in answer.keys() & call.keys():
+            if key.endswith("_id") and are_different_uuids(answer[key], call[key]):
+                said = f"the answer is about {answer[key]}, and not about {call[key]}"
+                raise self._unexpected(name, call, said)
 
     def _without(self, part: str, body: Mapping[str, Any], name: str, **call: Any) -> ApiError:
         said = detail_text(self.transport.redactor.scrub(body), _SHOWN_WORDS)
@@ -339,9 +350,9 @@ class FleetClient:
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
-        rows = _rows(body)
+        rows = rows_of(body)
         if not isinstance(body, list) or (body and not rows):
-            said = f"{_shape(body)}{' of other items' if body and isinstance(body, list) else ''}"
+            said = f"{shape_of(body)}{' of other items' if body and isinstance(body, list) else ''}"
             raise self._unexpected(name, call, f"a list of objects was expected, but the answer is {said}")
         return rows
 
@@ -375,23 +386,3 @@ def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
             said = f"{name} is {text!r}, which is not a valid id; nothing was sent"
             raise ApiError("invalid", endpoint.method, endpoint.path, detail=said)
     return endpoint.path.format(**{name: quote(str(value), safe="") for name, value in ids.items()})
-
-
-def _rows(items: Any) -> list[Record]:
-    """The mappings in a list, whose ``id`` is text or None. Anything else cannot be a record and is left out.
-
-    A row whose id occurs again is listed once, as it is the last time: a target that is there twice must not be retried
-    twice.
-    """
-    rows: dict[str | int, Record] = {}
-    for place, item in enumerate(items if isinstance(items, list) else ()):
-        if isinstance(item, Mapping):
-            row = {**item, **({"id": plain_text(item["id"])} if "id" in item else {})}
-            rows[row.get("id") or place] = row
-    return list(rows.values())
-
-
-def _shape(body: Any) -> str:
-    if body is None:
-        return "empty"
-    return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")

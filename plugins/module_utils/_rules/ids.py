@@ -22,6 +22,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 )
 
 _HEX = re.compile(r"[0-9a-f]{32}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def require_text(value: Any, name: str, *, of: str = "") -> str:
@@ -57,6 +58,12 @@ def same_id(one: Any, other: Any) -> bool:
     """Whether two ids are equal. An empty id is not equal to any other."""
     key = id_key(one)
     return bool(key) and key == id_key(other)
+
+
+def are_different_uuids(one: Any, other: Any) -> bool:
+    """Whether both are UUIDs that differ. An id of another form may be another name of the same thing."""
+    keys = id_key(one), id_key(other)
+    return keys[0] != keys[1] and all(map(_UUID.fullmatch, keys))
 
 
 def task_keys(value: Any) -> frozenset[str]:

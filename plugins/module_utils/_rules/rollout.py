@@ -19,6 +19,7 @@ from .answers import (
     counters,
     counters_of_targets,
     is_single_target,
+    known_count,
     normalise,
     number,
     parse_time,
@@ -30,7 +31,7 @@ from .answers import (
 from .ids import id_key, same_id, task_keys
 from .record_words import is_status, named, reason_of, text_of
 from .redeploy import is_older
-from .refusals import refusal_in
+from .refusals import refusal_in, says_no
 
 # The rollout that E2 started
 
@@ -74,6 +75,22 @@ def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) ->
     """
     scope = normalise(rollout.get("scope"))
     return not is_single_target(rollout) or (enqueued == 1 and scope not in ("instance", "single"))
+
+
+def tasks_started(answer: Mapping[str, Any]) -> list[Any]:
+    """The entries of ``tasks`` in the answer of E2 that have an id, without those whose status is a refusal."""
+    tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else [answer.get("tasks")]
+    return [
+        task for task in tasks if task_keys(task) and not (isinstance(task, Mapping) and says_no(task.get("status")))
+    ]
+
+
+def doubt_about(answer: Mapping[str, Any]) -> str:
+    """A sentence if the answer of E2 says that nothing was enqueued, and also lists tasks; otherwise empty."""
+    started = tasks_started(answer)
+    if known_count(answer.get("enqueued")) != 0 or not started:
+        return ""
+    return f"The server said that it enqueued no instance, but listed {len(started)} tasks."
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:

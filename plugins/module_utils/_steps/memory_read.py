@@ -63,17 +63,23 @@ def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
 
 
 def read_until(
-    context: Context, selection: Mapping[str, str], done: Callable[[Listing], bool], *, since: ApiError | None
+    context: Context,
+    selection: Mapping[str, str],
+    done: Callable[[Listing], bool],
+    *,
+    since: ApiError | None = None,
+    refused: str | None = None,
+    timeout: float = SHOWS_WITHIN,
 ) -> Waited[Listing]:
-    """Read the memories until ``done(listing)``, for at most 10 s.
+    """Read the memories until ``done(listing)``, for at most ``timeout`` seconds.
 
-    ``since``: the error of the write, if its outcome is unknown. Fails if the memories cannot be read.
+    ``since`` and ``refused``: see looking_up. Fails if the memories cannot be read.
     """
-    with looking_up(context, since):
+    with looking_up(context, since, refused):
         return wait_until(
             lambda: read_memories(context, selection),
             done,
-            timeout=SHOWS_WITHIN,
+            timeout=timeout,
             interval=1.0,
             longest_interval=2.0,
             clock=context.clock,

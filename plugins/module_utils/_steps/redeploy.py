@@ -132,10 +132,12 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     if said is None:
         return sent
     with looking_up(context, refused=said, unresolved=True):
-        found = look_for(context, sent)
+        # An id contradicts the refusal, so the redeploy may have started and be listed later.
+        found = look_for(context, sent) if sent.task_id is None else _listed(context, sent)
     if found is None:
         sent.found()
         fail_refused(context, f"The redeploy of {context.instance}", said)
+    context.warn(f"The server's answer was: {said}. Nevertheless {named('target', found[0])} was started.")
     return sent
 
 
@@ -144,6 +146,20 @@ def look_for(context: Context, sent: Sent) -> tuple[Record, str] | None:
     instance_id = context.params["instance_id"]
     rows = context.client.list_instance_rollouts(instance_id)
     return started_target(rows, sent.before.known_ids, sent.task_id, sent.before.newest, instance_id)
+
+
+def _listed(context: Context, sent: Sent) -> tuple[Record, str] | None:
+    """As look_for, but waits for up to 30 s until the history shows the target."""
+    return wait_until(
+        lambda: look_for(context, sent),
+        # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
+        lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
+        timeout=APPEARS_WITHIN,
+        interval=min(1.0, context.params["wait_interval"]),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state
 
 
 def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
@@ -168,18 +184,9 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     """
     instance_id = context.params["instance_id"]
     with looking_up(context, sent.ambiguous, unresolved=True):
-        waited = wait_until(
-            lambda: look_for(context, sent),
-            # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
-            lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
-            timeout=APPEARS_WITHIN,
-            interval=min(1.0, context.params["wait_interval"]),
-            longest_interval=2.0,
-            clock=context.clock,
-            sleep=context.sleep,
-        )
-    if waited.state is not None:
-        return take(context, sent, waited.state)
+        found = _listed(context, sent)
+    if found is not None:
+        return take(context, sent, found)
     if sent.ambiguous is None:
         said = f" The server said: {sent.answer['message']}." if sent.answer.get("message") else ""
         return context.fail(

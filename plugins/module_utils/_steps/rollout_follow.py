@@ -66,10 +66,13 @@ def look_for_started(context: Context, evidence: Evidence) -> Found:
     return started_rollout([_detail_of(context, row) for row in rows], evidence)
 
 
-def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None) -> Record:
+def find_started(
+    context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None, doubt: str = ""
+) -> Record | None:
     """The rollout (E4 body) of a call of E2. Fails with the candidates if it cannot be identified.
 
-    ``ambiguous``: the error of the call if its outcome is unknown.
+    ``ambiguous``: the error of the call if its outcome is unknown. ``doubt``: a sentence if the answer of the call may
+    mean that it started nothing. In this case the result is None, with a warning, if no new rollout appears.
     """
     within = _APPEARS_UNKNOWN_WITHIN if ambiguous is not None else _APPEARS_WITHIN
 
@@ -98,7 +101,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
                 f"({context.result['rollout_id']}, {origin(found.detail['rollout'])})."
             )
         return found.detail
-    said = f"{ambiguous} " if ambiguous is not None else "The server accepted the fleet rollout. "
+    said = f"{ambiguous or doubt or 'The server accepted the fleet rollout.'} "
     facts: Record = {"unresolved": True}
     if ambiguous is not None:
         facts.update(error=ambiguous.as_dict(), ambiguous=True)
@@ -119,9 +122,12 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
             candidates=found.candidates,
             **facts,
         )
+    nothing = f"{said}Within {within:.0f} s no new fleet rollout appeared in the server's list."
+    if doubt:
+        context.warn(f"{nothing} None counts as started.")
+        return None
     return context.fail(
-        f"{said}Within {within:.0f} s no new fleet rollout appeared in the server's list. "
-        "If it appears later, running this task again adopts it; none is sent a second time before "
+        f"{nothing} If it appears later, running this task again adopts it; none is sent a second time before "
         f"{KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
         **facts,
     )

@@ -38,10 +38,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy im
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
+    doubt_about,
     ends,
     grace_left,
     in_words,
     is_quiet,
+    tasks_started,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
@@ -93,6 +95,8 @@ def start(context: Context) -> None:
         _tell_delay(context, detail)
     if context.params["wait"]:
         _follow_to_end(context)
+    else:
+        _warn_of_another_size(context, detail)
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
@@ -128,12 +132,20 @@ def _start_or_adopt(context: Context, waited_from: float | None) -> Record | Non
     if answer is None:
         return None
     evidence = Evidence(before.known_ids, before.newest)
+    doubt = ""
     if not ambiguous:
         evidence = _answered(context, notes, answer, evidence)
-    if evidence.enqueued == 0:
+        doubt = doubt_about(answer)
+    detail = None
+    if evidence.enqueued != 0 or doubt:
+        unknown = replace(evidence, enqueued=None) if doubt else evidence
+        detail = find_started(context, notes, unknown, ambiguous[0] if ambiguous else None, doubt)
+    if detail is None:
+        _nothing_started(context, notes, answer)
         return None
-    detail = find_started(context, notes, evidence, ambiguous[0] if ambiguous else None)
     notes.set_stage(FLEET, FOUND, rollout_id=detail["rollout"].get("id"))
+    if doubt:
+        context.warn(f"{doubt} It has started {named('rollout', detail['rollout'])}.")
     return detail
 
 
@@ -213,16 +225,22 @@ def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiErr
         notes.end(FLEET)
         fail_if_refused(context, error)
         raise
-    if not known_count(answer.get("enqueued")):
-        said = refusal_in(answer, skips=False)
-        held_back = "" if context.params["override_window"] else closed_window(context)
-        # Skipped instances are not a refusal, unless no instance was enqueued and the window is closed.
-        if said is None and held_back and "window" in str(answer.get("message")).lower():
-            said = str(answer["message"]).removesuffix(".")
-        if said is not None and not task_keys(answer.get("tasks")):
-            notes.end(FLEET)
-            fail_refused(context, "The fleet rollout", said)
+    if not known_count(answer.get("enqueued")) and not tasks_started(answer):
+        _fail_if_refused(context, notes, answer)
     return answer
+
+
+def _fail_if_refused(context: Context, notes: Notes, answer: Record) -> None:
+    """Fail if the answer of E2, which has started nothing, is a refusal."""
+    said = refusal_in(answer, skips=False)
+    held_back = "" if context.params["override_window"] else closed_window(context)
+    # Skipped instances are not a refusal, unless no instance was enqueued and the window is closed.
+    if said is None and held_back and "window" in str(answer.get("message")).lower():
+        said = str(answer["message"]).removesuffix(".")
+    if said is not None:
+        notes.end(FLEET)
+        context.changed, context.diff = False, None
+        fail_refused(context, "The fleet rollout", said)
 
 
 def _rollout_of_conflict(context: Context, error: ApiError) -> list[Record]:
@@ -259,25 +277,36 @@ def _adopt(context: Context, unfinished: list[Record]) -> Record:
 
 
 def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence) -> Evidence:
-    """Set the return values from the answer of E2, and return the evidence with its data.
-
-    If the answer says that nothing was enqueued, nothing has changed.
-    """
+    """Set the return values from the answer of E2, and return the evidence with its data."""
     enqueued, skipped, total = (known_count(answer.get(key)) for key in ("enqueued", "skipped", "total"))
     tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
     # The name is not "skipped", because Ansible would then report the whole task as skipped.
     context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
     strings = task_keys(tasks)
     notes.set_stage(FLEET, ANSWERED, enqueued=enqueued, total=total, strings=sorted(strings))
-    if enqueued == 0:
-        notes.end(FLEET)
-        context.changed, context.diff = False, None
-        held_back = "" if context.params["override_window"] else closed_window(context)
-        said = f" ({answer['message']})" if answer.get("message") else ""
-        context.result["msg"] = f"The server enqueued no instance{said}. {held_back}".strip()
-        if held_back:
-            context.warn(context.result["msg"])
     return replace(evidence, enqueued=enqueued, total=total, strings=strings)
+
+
+def _nothing_started(context: Context, notes: Notes, answer: Record) -> None:
+    """Set the return values if no instance was enqueued, so that nothing has changed. Fails for a refusal."""
+    _fail_if_refused(context, notes, answer)
+    notes.end(FLEET)
+    context.changed, context.diff = False, None
+    held_back = "" if context.params["override_window"] else closed_window(context)
+    said = f" ({answer['message']})" if answer.get("message") else ""
+    context.result["msg"] = f"The server enqueued no instance{said}. {held_back}".strip()
+    if held_back:
+        context.warn(context.result["msg"])
+
+
+def _warn_of_another_size(context: Context, detail: Record) -> None:
+    """Warn if the rollout has a number of targets that contradicts the answer of E2."""
+    enqueued, total = context.result.get("enqueued"), context.result.get("total")
+    size = known_count(detail["rollout"].get("total_targets")) or len(detail["targets"])
+    if size and enqueued is not None and size not in (enqueued, total):
+        said = f"{enqueued} instances" if total is None else f"{enqueued} of {total} instances"
+        rollout_id = detail["rollout"].get("id")
+        context.warn(f"The server said that it enqueued {said}, but rollout {rollout_id} has {size} targets.")
 
 
 def _tell_delay(context: Context, detail: Record) -> None:
@@ -302,6 +331,7 @@ def _follow_to_end(context: Context) -> None:
     if watch is not None and watch.reached:
         _stop(context, detail)
         detail = follow(context, rollout_id)
+    _warn_of_another_size(context, detail)
     detail, verdicts = settle_uncertain(context, detail)
     remember(context, detail)
     fail_if_too_many(context, detail, verdicts)
