@@ -26,8 +26,8 @@ from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_settings
 from console.text.counts import counted
-from console.web import sign_in
-from console.web.shared import cached, links, lists, messages, pages, viewer
+from console.web import pages, sign_in
+from console.web.shared import cached, links, lists, messages, viewer
 
 ICONS = {
     "pause": ":material/pause:",

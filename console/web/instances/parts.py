@@ -19,7 +19,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
 from console.record.read.declared import Comparison, override_words
 from console.text.counts import counted
 from console.text.json_values import entries
-from console.web.shared import lists, markup, pages, viewer
+from console.web import pages
+from console.web.shared import lists, markup, viewer
 
 OVERRIDES, DIFFERS = "Overrides the policy", "Differs from declared"
 COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops_fleet_state_file=FILE --check"

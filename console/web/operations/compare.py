@@ -12,9 +12,10 @@ import streamlit as st
 from console.record.read import frames, operations
 from console.text.listing import records
 from console.text.statuses import style_of
+from console.web import pages
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
-from console.web.shared import cached, links, lists, messages, pages, viewer
+from console.web.shared import cached, links, lists, messages, viewer
 
 CHOICES = 100
 Row = dict[str, Any]

@@ -18,10 +18,11 @@ from console.outcomes.words import CATEGORIES
 from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
+from console.web import pages
 from console.web.instances import parts as of_instances
 from console.web.operations import comparison, parts, rows
 from console.web.overview import attention
-from console.web.shared import lists, markup, pages
+from console.web.shared import lists, markup
 
 IMAGE = '<img src=x onerror="window.hit=1">'
 HOSTILE = f"{IMAGE}\"><script>window.hit=1</script>' &lt;b&gt; & </table></td></div>"
