@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import command, format_option, measure, put, spool_option
+from console.cli.options import command, format_option, measure, put, run_log_option
 from console.monitoring.limits import FIGURES, Limits, in_words
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
@@ -42,7 +42,7 @@ def register(commands: Any) -> None:
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    spool_option(check)
+    run_log_option(check)
     format_option(check)
     for figure in FIGURES:
         defaults = ",".join(
@@ -91,13 +91,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
     from console.monitoring.checks import Check, judge, metrics, worst
     from console.monitoring.limits import Level
     from console.record.opening import DatabaseProblem
-    from console.record.read.record_health import spool_positions, vitals
+    from console.record.read.record_health import run_log_positions, vitals
 
     now = time.time()
     figures = None
     try:
         figures = vitals(settings.database, now, stuck_rules(options))
-        waiting = backlog(settings.spool_dir, spool_positions(settings.database))
+        waiting = backlog(settings.run_log_dir, run_log_positions(settings.database))
     except DatabaseProblem as problem:
         checks = [Check("database", Level.CRITICAL, str(problem).rstrip("."), None)]
     else:

@@ -29,8 +29,8 @@ from console.cli.options import (
     progress_line,
     put_report,
     repeated,
+    run_log_option,
     say,
-    spool_option,
 )
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
@@ -67,7 +67,7 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     """Add the command and its sources."""
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
-    spool_option(sync)
+    run_log_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")
     flag(sync, "--no-api", "do not read the API (no key is needed)")
     flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
@@ -130,7 +130,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     except NotSetError as error:
         raise SettingsError(f"{error} To load only the run logs, use --no-api.") from None
     if options.remove_loaded:
-        settings = replace(settings, remove_loaded_spools=True)
+        settings = replace(settings, remove_loaded=True)
     if options.follow:
         return _follow(options, settings, connection)
     for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in _FILTERS)):
@@ -159,7 +159,7 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
         report = sync_once(
             settings,
             connection=connection,
-            spools=not options.no_spools,
+            run_logs=not options.no_spools,
             api_options=_api_options(options),
             progress=progress,
         )

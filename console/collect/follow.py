@@ -193,9 +193,9 @@ class Follower:
 
     def _wait(self, seconds: float) -> None:
         """Wait, but only until a new run log appears: a playbook has started."""
-        until, before = time.monotonic() + seconds, _changed_at(self._settings.spool_dir)
+        until, before = time.monotonic() + seconds, _changed_at(self._settings.run_log_dir)
         while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, self._pace.interval)):
-            if _changed_at(self._settings.spool_dir) != before:
+            if _changed_at(self._settings.run_log_dir) != before:
                 self._is_open = True
                 return
 

@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.rollouts import sync_api, tenant_of
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
+from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection

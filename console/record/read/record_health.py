@@ -51,7 +51,7 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> O
 
 
 @query
-def spool_positions(conn: Connection) -> dict[str, int]:
+def run_log_positions(conn: Connection) -> dict[str, int]:
     """Up to which byte each run log has been read, by file name."""
     found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
     return {str(name): int(position or 0) for name, position in found}

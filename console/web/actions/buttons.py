@@ -239,7 +239,7 @@ def _synced() -> bool:
             report = sync_once(
                 load_settings(),
                 connection=connection,
-                spools=False,
+                run_logs=False,
                 api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
             )
     except (DatabaseProblem, SettingsError) as error:
