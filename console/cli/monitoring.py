@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import command, format_option, measure, put, run_log_option
-from console.monitoring.limits import FIGURES, Limits, in_words
+from console.monitoring.limits import FIGURES, Limits, value_text
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
 
@@ -46,7 +46,7 @@ def register(commands: Any) -> None:
     format_option(check)
     for figure in FIGURES:
         defaults = ",".join(
-            "off" if at is None else in_words(at, figure.unit).replace(" ", "")
+            "off" if at is None else value_text(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
         text = f"{figure.what} (default: {defaults})"

@@ -37,9 +37,8 @@ from console.settings.environment import ApiConnection, NotSetError, Settings, S
 from console.text.times import moment
 
 if TYPE_CHECKING:
-    from console.collect.progress import Progress
-    from console.collect.progress import Report as ReadReport
-    from console.notifications.once import Report
+    from console.collect.progress import Progress, ReadReport
+    from console.notifications.once import NotifyReport
     from console.record.write.store import Store
 
 # The details of each instance that sync reads on request: collect.api.instances.KINDS, which --help does not import.
@@ -226,10 +225,10 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
 
 
 def _notifications(
-    settings: Settings, send: Callable[..., Report]
+    settings: Settings, send: Callable[..., NotifyReport]
 ) -> Callable[[Store, float | None, Progress], ReadReport]:
     """A source for the follower that sends notifications, after the other sources were read."""
-    from console.collect.progress import Report as ReadReport
+    from console.collect.progress import ReadReport
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         # The progress call reports that the follower is alive, and ends the read if it is to stop.

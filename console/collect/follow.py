@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
-from console.collect.progress import Progress, Report
+from console.collect.progress import Progress, ReadReport
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
@@ -50,7 +50,7 @@ class Source:
     there was none); it raises FollowError if trying again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], Report]
+    read: Callable[[Store, float | None, Progress], ReadReport]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0

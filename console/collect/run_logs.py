@@ -27,7 +27,7 @@ from typing import BinaryIO
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import open_to_others
-from console.collect.progress import Progress, Report, silent
+from console.collect.progress import Progress, ReadReport, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked
@@ -51,7 +51,7 @@ _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
 
 @dataclass
-class RunLogReport(Report):
+class RunLogReport(ReadReport):
     """What one pass over the folder did."""
 
     runs: int = 0

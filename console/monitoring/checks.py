@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
-from console.monitoring.limits import FIGURES, Level, Limits, in_words
+from console.monitoring.limits import FIGURES, Level, Limits, value_text
 from console.record.clocks import ahead_by
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
@@ -69,7 +69,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))
             continue
-        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {in_words(value, figure.unit)}"
+        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {value_text(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
         if figure.name == "follower" and follower is not None:
@@ -97,6 +97,6 @@ def _age(at: float | None, now: float) -> float | None:
 
 
 def _limits_text(limits: Limits, unit: str) -> str:
-    parts = [f"{word} from {in_words(at, unit)}" for word, at in
+    parts = [f"{word} from {value_text(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"

@@ -77,7 +77,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
         st.selectbox(
             f"{title} ({name})",
             list(offered),
-            format_func=lambda operation: in_words(offered[operation]),
+            format_func=lambda operation: label(offered[operation]),
             key=key,
             on_change=chosen,
             placeholder="Choose an operation",
@@ -85,7 +85,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
     return found
 
 
-def in_words(row: Row) -> str:
+def label(row: Row) -> str:
     """An operation as one line of plain text."""
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""

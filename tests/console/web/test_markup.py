@@ -162,7 +162,7 @@ def test_the_header_of_a_sorted_column_states_the_order_and_links_to_the_opposit
     ],
 )
 def test_a_difference_in_duration_is_stated_only_if_it_is_noticeable(more: float, words: str) -> None:
-    assert comparison.in_words(more) == words
+    assert comparison.difference(more) == words
 
 
 def of_instances(*given: tuple[str, str, float | None, str]) -> pd.DataFrame:
