@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        settings = load_settings(database=options.db, spool_dir=getattr(options, "spool", None))
+        settings = load_settings(database=options.db, run_log_dir=getattr(options, "spool", None))
         return int(options.run(options, settings))
     except SettingsError as error:
         return say(error, USAGE)

@@ -20,8 +20,8 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 if __name__ == "__main__":
     from console.web import sign_in
     from console.web.browser import navigation
+    from console.web.pages import OVERVIEW, PAGES
     from console.web.shared.markup import CSS
-    from console.web.shared.pages import OVERVIEW, PAGES
     from console.web.startup import warm_up
 
     warm_up()

@@ -75,7 +75,7 @@ class PlaybookRun:
     rc: int
     stdout: str
     stderr: str
-    spool: Path
+    run_logs: Path
     recap: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -88,7 +88,7 @@ class PlaybookRun:
 
     def events(self) -> list[dict[str, Any]]:
         """The events of the run log, in order. Runs of the same second are ordered by their end, not by their ids."""
-        files = sorted(self.spool.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        files = sorted(self.run_logs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(line) for path in files for line in path.open()]
 
 
@@ -134,7 +134,7 @@ def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]
             "XDG_STATE_HOME": str(tmp_path / ".local" / "state"),
             "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
             "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible-tmp"),
-            "FLEETOPS_RUN_LOG_DIR": str(tmp_path / "spool"),
+            "FLEETOPS_RUN_LOG_DIR": str(tmp_path / "runs"),
             "TMPDIR": str(tmp_path),
         }
 
@@ -168,6 +168,6 @@ def run_playbook(
             timeout=timeout,
             check=False,
         )
-        return PlaybookRun(done.returncode, done.stdout, done.stderr, tmp_path / "spool", read_recap(done.stdout))
+        return PlaybookRun(done.returncode, done.stdout, done.stderr, tmp_path / "runs", read_recap(done.stdout))
 
     return run

@@ -53,7 +53,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """Whether the state allows the action, what it would do or why it is refused, and how many targets it affects."""
 
     allowed: bool
@@ -61,7 +61,7 @@ class Verdict:
     touches: int = 0
 
 
-def judge(intent: Intent, seen: Seen) -> Verdict:
+def judge(intent: Intent, seen: Seen) -> Decision:
     """What the action would do in the state that the API shows."""
     if intent.action in STEERING:
         return _judge_steering(intent, seen)
@@ -69,52 +69,52 @@ def judge(intent: Intent, seen: Seen) -> Verdict:
         return _judge_retry(intent, seen)
     if intent.action == "power-cycle":
         return _judge_power_cycle(intent, seen)
-    return Verdict(False, f"The console has no action {intent.action!r}.")
+    return Decision(False, f"The console has no action {intent.action!r}.")
 
 
-def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
+def _judge_steering(intent: Intent, seen: Seen) -> Decision:
     state = STEERING[intent.action]
     step = transition(state, seen.rollout, seen.targets, intent.force)
     word = str(seen.rollout.get("status"))
     if step == "already":
-        return Verdict(False, f"The rollout is already {word}: there is nothing to {intent.action}.")
+        return Decision(False, f"The rollout is already {word}: there is nothing to {intent.action}.")
     if step == "too_late":
-        return Verdict(False, f"The rollout is {word}: it is too late to {intent.action} it.")
+        return Decision(False, f"The rollout is {word}: it is too late to {intent.action} it.")
     before = tally(seen.rollout, seen.targets)
     if intent.action == "resume":
-        return Verdict(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
+        return Decision(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
     rest = f"; {before.in_progress:,} in progress will still be completed" if before.in_progress else ""
     if intent.action == "pause":
-        return Verdict(
+        return Decision(
             True, f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}.", before.queued
         )
     if intent.force:
         lost = f" and terminates {before.in_progress:,} in progress, whose outcome will be uncertain"
-        return Verdict(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)
-    return Verdict(True, f"Revokes {counted(before.queued, 'target')} permanently{rest}.", before.queued)
+        return Decision(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)
+    return Decision(True, f"Revokes {counted(before.queued, 'target')} permanently{rest}.", before.queued)
 
 
-def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
+def _judge_retry(intent: Intent, seen: Seen) -> Decision:
     row = seen.target(intent.target_id)
     if row is None:
-        return Verdict(False, f"The rollout has no target {intent.target_id or 'with that name'}.")
+        return Decision(False, f"The rollout has no target {intent.target_id or 'with that name'}.")
     word = target_status(row.get("status"))
     if word == "failed":
-        return Verdict(True, "Queues 1 failed target again.", 1)
+        return Decision(True, "Queues 1 failed target again.", 1)
     if word == "uncertain" and intent.force:
-        return Verdict(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
+        return Decision(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
     if word == "uncertain":
-        return Verdict(False, "The target is uncertain: it may have been applied. Force the retry to send it anyway.")
-    return Verdict(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
+        return Decision(False, "The target is uncertain: it may have been applied. Force the retry to send it anyway.")
+    return Decision(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
-def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
+def _judge_power_cycle(intent: Intent, seen: Seen) -> Decision:
     busy = open_target(seen.targets)
     if busy is not None:
         where = named("rollout", busy, "rollout_id")
         why = f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
-        return Verdict(False, why)
-    return Verdict(True, "Restarts the agent of 1 instance, which will not respond for a few seconds.", 1)
+        return Decision(False, why)
+    return Decision(True, "Restarts the agent of 1 instance, which will not respond for a few seconds.", 1)
 
 
 def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, typed: str) -> str:
@@ -136,11 +136,11 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
     return ""
 
 
-def why_not_confirmed(verdict: Verdict, confirmed: int) -> str:
+def why_not_confirmed(decision: Decision, confirmed: int) -> str:
     """Why the action is not covered by what was confirmed; '' if it is, also if it now affects fewer targets."""
-    if verdict.touches <= confirmed:
+    if decision.touches <= confirmed:
         return ""
-    sentence = f"You confirmed {counted(confirmed, 'target')}, but the action would now affect {verdict.touches:,}"
+    sentence = f"You confirmed {counted(confirmed, 'target')}, but the action would now affect {decision.touches:,}"
     return f"{sentence}: check the state and confirm again."
 
 

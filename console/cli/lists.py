@@ -179,7 +179,7 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     if options.format == "json":
         put(as_json([_plain(fleet) for fleet in found]))
     elif found:
-        texts = (map(printable_line, in_words(fleet, now, several=len(found) > 1)) for fleet in found)
+        texts = (map(printable_line, fleet_lines(fleet, now, several=len(found) > 1)) for fleet in found)
         put("\n".join("\n".join(lines) + "\n" for lines in texts))
     return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
 
@@ -198,7 +198,7 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
     return document
 
 
-def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
+def fleet_lines(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
     """The state of a fleet as lines for a terminal. ``several``: there are other fleets too."""
     rows = [
         ("Health", _health(fleet, now)),

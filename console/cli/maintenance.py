@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from console.cli.options import command, days, flag, format_option, option, progress_line, put, say
-from console.record.retention import Retention, rules
+from console.record.retention import Retention, removals
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
 from console.text.counts import counted
@@ -99,7 +99,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
         put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
     with progress_line(options.quiet) as progress, open_maintenance(settings.database) as database:
-        deleted = database.prune(rules(retention, now), now, progress, [int(row["rows"]) for row in rows])
+        deleted = database.prune(removals(retention, now), now, progress, [int(row["rows"]) for row in rows])
     for row in rows:
         row["rows"] = deleted[row["what"]]
     put(listing(rows, _PRUNABLE.split(), options.format))

@@ -15,8 +15,8 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import command, format_option, measure, put, spool_option
-from console.monitoring.limits import FIGURES, Limits, in_words
+from console.cli.options import command, format_option, measure, put, run_log_option
+from console.monitoring.limits import FIGURES, Limits, value_text
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
 
@@ -42,11 +42,11 @@ def register(commands: Any) -> None:
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    spool_option(check)
+    run_log_option(check)
     format_option(check)
     for figure in FIGURES:
         defaults = ",".join(
-            "off" if at is None else in_words(at, figure.unit).replace(" ", "")
+            "off" if at is None else value_text(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
         text = f"{figure.what} (default: {defaults})"
@@ -88,23 +88,24 @@ def _limits(unit: str) -> Callable[[str], Limits]:
 def _check(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: pandas takes a second to load.
     from console.monitoring.backlog import backlog
-    from console.monitoring.checks import Check, judge, metrics, worst
+    from console.monitoring.checks import Check, judge, worst
     from console.monitoring.limits import Level
+    from console.monitoring.metrics import of_checks
     from console.record.opening import DatabaseProblem
-    from console.record.read.record_health import spool_positions, vitals
+    from console.record.read.record_health import run_log_positions, vitals
 
     now = time.time()
     figures = None
     try:
         figures = vitals(settings.database, now, stuck_rules(options))
-        waiting = backlog(settings.spool_dir, spool_positions(settings.database))
+        waiting = backlog(settings.run_log_dir, run_log_positions(settings.database))
     except DatabaseProblem as problem:
         checks = [Check("database", Level.CRITICAL, str(problem).rstrip("."), None)]
     else:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
     if options.prometheus:
-        write_textfile(path_of(options.prometheus), metrics(checks, figures, now))
+        write_textfile(path_of(options.prometheus), of_checks(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
             put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
@@ -118,13 +119,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
-    from console.monitoring.metrics import text
+    from console.monitoring.metrics import of_fleets
     from console.record.read.fleet import fleets
     from console.record.read.operations import operation_totals
     from console.record.read.record_health import last_maintenance
 
     now = float(int(time.time()))
-    found = text(
+    found = of_fleets(
         fleets(settings.database, now),
         operation_totals(settings.database),
         backup_at=last_maintenance(settings.database).backup_at,

@@ -19,7 +19,7 @@ from console.text.listing import as_json
 
 if TYPE_CHECKING:
     from console.notifications.message import Message
-    from console.notifications.once import Report
+    from console.notifications.once import NotifyReport
     from console.notifications.rules import Rules
 
 VARIABLE = "FLEETOPS_NOTIFY_RULES"
@@ -74,7 +74,7 @@ def load_rules(named: str | None) -> Rules:
         raise SettingsError(f"The rules file {path} cannot be used: {str(error).rstrip('.')}.") from error
 
 
-def notifier(named: str | None) -> Callable[..., Report]:
+def notifier(named: str | None) -> Callable[..., NotifyReport]:
     """A function that runs ``notify_once`` with the rules of a file. It takes the database's path and ``before_each``.
 
     The rules and the addresses are read only once. Raises SettingsError.

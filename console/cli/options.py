@@ -71,7 +71,7 @@ def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
     parser.add_argument(name, action="append", default=[], help=what, **more)
 
 
-def spool_option(parser: argparse.ArgumentParser) -> None:
+def run_log_option(parser: argparse.ArgumentParser) -> None:
     """Add --spool."""
     parser.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
 

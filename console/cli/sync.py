@@ -29,17 +29,16 @@ from console.cli.options import (
     progress_line,
     put_report,
     repeated,
+    run_log_option,
     say,
-    spool_option,
 )
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
 from console.text.times import moment
 
 if TYPE_CHECKING:
-    from console.collect.progress import Progress
-    from console.collect.progress import Report as ReadReport
-    from console.notifications.once import Report
+    from console.collect.progress import Progress, ReadReport
+    from console.notifications.once import NotifyReport
     from console.record.write.store import Store
 
 # The details of each instance that sync reads on request: collect.api.instances.KINDS, which --help does not import.
@@ -67,7 +66,7 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     """Add the command and its sources."""
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
-    spool_option(sync)
+    run_log_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")
     flag(sync, "--no-api", "do not read the API (no key is needed)")
     flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
@@ -130,7 +129,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     except NotSetError as error:
         raise SettingsError(f"{error} To load only the run logs, use --no-api.") from None
     if options.remove_loaded:
-        settings = replace(settings, remove_loaded_spools=True)
+        settings = replace(settings, remove_loaded=True)
     if options.follow:
         return _follow(options, settings, connection)
     for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in _FILTERS)):
@@ -159,7 +158,7 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
         report = sync_once(
             settings,
             connection=connection,
-            spools=not options.no_spools,
+            run_logs=not options.no_spools,
             api_options=_api_options(options),
             progress=progress,
         )
@@ -226,10 +225,10 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
 
 
 def _notifications(
-    settings: Settings, send: Callable[..., Report]
+    settings: Settings, send: Callable[..., NotifyReport]
 ) -> Callable[[Store, float | None, Progress], ReadReport]:
     """A source for the follower that sends notifications, after the other sources were read."""
-    from console.collect.progress import Report as ReadReport
+    from console.collect.progress import ReadReport
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         # The progress call reports that the follower is alive, and ends the read if it is to stop.

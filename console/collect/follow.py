@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
-from console.collect.progress import Progress, Report
+from console.collect.progress import Progress, ReadReport
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
@@ -50,7 +50,7 @@ class Source:
     there was none); it raises FollowError if trying again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], Report]
+    read: Callable[[Store, float | None, Progress], ReadReport]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -193,9 +193,9 @@ class Follower:
 
     def _wait(self, seconds: float) -> None:
         """Wait, but only until a new run log appears: a playbook has started."""
-        until, before = time.monotonic() + seconds, _changed_at(self._settings.spool_dir)
+        until, before = time.monotonic() + seconds, _changed_at(self._settings.run_log_dir)
         while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, self._pace.interval)):
-            if _changed_at(self._settings.spool_dir) != before:
+            if _changed_at(self._settings.run_log_dir) != before:
                 self._is_open = True
                 return
 

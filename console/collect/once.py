@@ -12,10 +12,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.rollouts import sync_api
 from console.collect.api.session import ApiOptions, ApiReport
+from console.collect.api.sync import sync_api
 from console.collect.progress import Progress, silent
-from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.collect.run_logs import RunLogReport, sync_run_logs
 from console.record.write.store import Store, open_store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
@@ -25,25 +25,25 @@ from console.settings.environment import ApiConnection, Settings
 class SyncReport:
     """What one sync did; a part that was not requested is None."""
 
-    spools: SpoolReport | None = None
+    run_logs: RunLogReport | None = None
     api: ApiReport | None = None
 
     @property
     def problems(self) -> list[str]:
         """What could not be loaded, as sentences."""
-        return [text for part in (self.spools, self.api) if part for text in part.problems]
+        return [text for part in (self.run_logs, self.api) if part for text in part.problems]
 
     @property
     def notes(self) -> list[str]:
         """What is worth knowing but is not an error, as sentences."""
-        return [text for part in (self.spools, self.api) if part for text in part.notes]
+        return [text for part in (self.run_logs, self.api) if part for text in part.notes]
 
     @property
     def summary(self) -> str:
         """One line of figures."""
         parts = []
-        if self.spools:
-            s = self.spools
+        if self.run_logs:
+            s = self.run_logs
             parts.append(f"runs with new events {s.runs}, events {s.events}, running {s.running}, lost {s.lost}")
             if s.removed:
                 parts.append(f"run logs removed {s.removed}")
@@ -56,15 +56,15 @@ class SyncReport:
         return "; ".join(parts)
 
 
-def load_run_logs(store: Store, settings: Settings, secrets: Sequence[str], progress: Progress) -> SpoolReport:
+def load_run_logs(store: Store, settings: Settings, secrets: Sequence[str], progress: Progress) -> RunLogReport:
     """Load new lines from the run log folder. ``secrets``: texts that must not be stored."""
-    return sync_spools(
+    return sync_run_logs(
         store,
-        settings.spool_dir,
+        settings.run_log_dir,
         now=time.time,
         redactor=Redactor(secrets),
-        remove_loaded=settings.remove_loaded_spools,
-        folder_may_be_missing=settings.spool_dir_is_default,
+        remove_loaded=settings.remove_loaded,
+        folder_may_be_missing=settings.run_log_dir_is_default,
         progress=progress,
     )
 
@@ -73,7 +73,7 @@ def sync_once(
     settings: Settings,
     *,
     connection: ApiConnection | None,
-    spools: bool = True,
+    run_logs: bool = True,
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
 ) -> SyncReport:
@@ -86,8 +86,8 @@ def sync_once(
     with ExitStack() as opened:
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None
         store = opened.enter_context(open_store(settings.database, make_folder=settings.database_is_default))
-        if spools:
-            report.spools = load_run_logs(store, settings, [connection.api_key] if connection else [], progress)
+        if run_logs:
+            report.run_logs = load_run_logs(store, settings, [connection.api_key] if connection else [], progress)
         if client is not None:
             report.api = sync_api(store, client, now=time.time, options=api_options, progress=progress)
     return report

@@ -84,7 +84,7 @@ def _figure(done: int, total: int | None) -> str:
 
 
 @dataclass(kw_only=True)
-class Report:
+class ReadReport:
     """``problems``: what could not be read, as sentences. ``notes``: what is worth knowing but is not an error.
 
     ``away``: why the source could not be read at all, '' if it was read.

@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.rollouts import sync_api, tenant_of
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
+from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
@@ -25,7 +25,7 @@ from console.collect.pace import (
     is_final,
     rollouts_at_once,
 )
-from console.collect.progress import Progress, Report
+from console.collect.progress import Progress, ReadReport
 from console.record.write.store import Store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection
@@ -52,7 +52,7 @@ class Api:
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, seconds: float | None, progress: Progress) -> Report:
+    def read(self, store: Store, seconds: float | None, progress: Progress) -> ReadReport:
         """Read what may have changed. Raises FollowError if the server refuses the key or, at the first read, if the
         address or the certificate is wrong."""
         reading = self._reading(seconds)
@@ -98,7 +98,7 @@ class Api:
                     times.setdefault(instance_id, []).append(cursor.last_ok_at)
         return {instance_id: min(known) for instance_id, known in times.items() if len(known) == len(kinds)}
 
-    def _finish(self, report: ApiReport, reading: Reading) -> Report:
+    def _finish(self, report: ApiReport, reading: Reading) -> ReadReport:
         is_first = reading.instances is None
         self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
         error = report.ended_by
@@ -126,7 +126,7 @@ class Awx:
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         """Import the jobs that have ended, except those whose events AWX is still processing."""
         return sync_awx(
             store,

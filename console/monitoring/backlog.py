@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of the run logs is not loaded yet, by comparing the spool folder with the database."""
+"""How much of the run logs is not loaded yet, by comparing their folder with the database."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
-from console.monitoring.limits import FIGURES, Level, Limits, in_words
+from console.monitoring.limits import FIGURES, Level, Limits, value_text
 from console.record.clocks import ahead_by
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
@@ -69,7 +69,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))
             continue
-        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {in_words(value, figure.unit)}"
+        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {value_text(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
         if figure.name == "follower" and follower is not None:
@@ -97,39 +97,6 @@ def _age(at: float | None, now: float) -> float | None:
 
 
 def _limits_text(limits: Limits, unit: str) -> str:
-    parts = [f"{word} from {in_words(at, unit)}" for word, at in
+    parts = [f"{word} from {value_text(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"
-
-
-def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The checks as a Prometheus textfile, with times instead of ages, so that an age grows between two checks."""
-    lines: list[str] = []
-
-    def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:
-        lines.append(f"# HELP fleetops_console_{name} {help_text}")
-        lines.append(f"# TYPE fleetops_console_{name} gauge")
-        lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
-
-    put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
-    times = [("checked", "When these figures were written.", float(now))]
-    if vitals is not None:
-        for name, help_text, at in (
-            ("api_read", "When the API was last read, for the tenant that was read longest ago.", vitals.api_at),
-            ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
-            ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
-            ("last_backup", "When the database was last backed up.", vitals.backup_at),
-        ):
-            times += [(name, help_text, at)] if at is not None else []
-    for name, help_text, at in times:
-        put(f"{name}_timestamp_seconds", help_text, [("", at)])
-    figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
-    for check in checks:
-        if check.name in figures and check.value is not None:
-            unit = "_bytes" if figures[check.name].unit == "bytes" else ""
-            put(
-                check.name.replace("-", "_") + unit,
-                figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".",
-                [("", check.value)],
-            )
-    return "\n".join(lines) + "\n"

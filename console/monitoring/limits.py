@@ -60,7 +60,7 @@ FIGURES = (
 )
 
 
-def in_words(value: float, unit: str) -> str:
+def value_text(value: float, unit: str) -> str:
     """A value as text for people; ``unit``: as in Figure."""
     if unit == "seconds":
         return times.rounded(value)

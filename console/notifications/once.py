@@ -24,7 +24,7 @@ from console.text.counts import counted
 
 
 @dataclass(frozen=True)
-class Report:
+class NotifyReport:
     """What a pass did. sent: destination and message. not_sent: destination, message and reason. gave_up: ledger rows
     whose message is not sent again. quiet, paused: as in due.Plan. is_busy: another process is sending, so nothing was
     done."""
@@ -75,7 +75,7 @@ def notify_once(
     send: Send,
     *,
     before_each: Callable[[], None] = lambda: None,
-) -> Report:
+) -> NotifyReport:
     """Send what is due at ``now`` (epoch seconds, UTC). Each message is recorded before and after it is sent.
 
     ``send``: a function that ``send.sender`` returned. ``before_each``: called before each message; if it raises, the
@@ -83,7 +83,7 @@ def notify_once(
     """
     with open_notifications(database) as store, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
-            return Report(is_busy=True)
+            return NotifyReport(is_busy=True)
         found, messages = due_now(database, rules, now)
         store.give_up(found.give_up, now)
         store.over(found.over, now)
@@ -95,7 +95,7 @@ def notify_once(
                 not_sent.append((due.destination, content, why))
             else:
                 sent.append((due.destination, content))
-    return Report(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
+    return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
 
 
 def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> str:

@@ -65,7 +65,7 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence = _with_full_stop(f"{opening}{', ' if name == RUNNING else ': '}{why}")
     if facts.pruned:
         sentence += " Its task results are no longer kept."
-    numbers = in_words(facts, found)
+    numbers = counts_text(facts, found)
     return Verdict(name, why, f"{sentence} {_with_full_stop(numbers)}" if numbers else sentence)
 
 
@@ -88,7 +88,7 @@ def verdict_word(facts: Facts) -> str:
     return CHECK if facts.check and found == COMPLETE else found
 
 
-def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
+def counts_text(facts: Facts, counted: Mapping[str, int]) -> str:
     """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched"."""
     if facts.kind == ACT:
         return ""

@@ -23,7 +23,7 @@ def is_locked(file: BinaryIO) -> bool:
     """Whether another process holds a POSIX lock on an open file. The calling process's own locks do not count.
 
     Uses F_GETLK and takes no lock itself: a lock taken as a test would make a run that is just starting believe that
-    its own spool is in use.
+    its own run log is in use.
     """
     if sys.platform.startswith("linux"):
         layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

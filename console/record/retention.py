@@ -39,7 +39,7 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Removal:
     """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
     ``where``: the condition for a match, as SQL with {0} before the scope's column names. ``floors``: whether the edge
@@ -90,7 +90,7 @@ WHERE newest IS NOT NULL
 """  # noqa: S608 - no user input
 
 
-def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
+def removals(retention: Retention, now: float) -> tuple[Removal, ...]:
     """The rows that ``retention`` no longer keeps, as of ``now`` (epoch seconds, UTC) or the last read, whichever is
     earlier."""
     found = []
@@ -100,7 +100,7 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
     ):
         if days is not None:
             params = {"now": now, "kept": days * DAY}
-            found.append(Rule(what, "host_results", _RUNS.format(which=which), "t.run_id = {0}run_id", params))
+            found.append(Removal(what, "host_results", _RUNS.format(which=which), "t.run_id = {0}run_id", params))
     for what, days, table, time, known, newest in (
         ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT),
         ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE),
@@ -112,5 +112,5 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
             where = f"t.tenant = {{0}}tenant AND t.instance_id = {{0}}instance_id AND t.{time} < {{0}}edge"
             params = {"now": now, "kept": days * DAY}
-            found.append(Rule(what, table, scopes, where, params, floors=table == "audit_events"))
+            found.append(Removal(what, table, scopes, where, params, floors=table == "audit_events"))
     return tuple(found)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,3 +116,10 @@ def to_json(value: Any) -> str:
 def storable(text: str) -> str:
     """``text`` with lone surrogates (which JSON can carry and SQLite cannot store) as ``?``."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def as_text(value: Any) -> str | None:
+    """A scalar as text; None for null, an empty text, and anything nested."""
+    if value is None or isinstance(value, (Mapping, list)):
+        return None
+    return storable(str(value)).strip() or None

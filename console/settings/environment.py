@@ -46,10 +46,10 @@ class Settings:
     """Where the console reads and writes. A default path need not exist; a configured one must."""
 
     database: Path
-    spool_dir: Path
+    run_log_dir: Path
     database_is_default: bool = False
-    spool_dir_is_default: bool = False
-    remove_loaded_spools: bool = False
+    run_log_dir_is_default: bool = False
+    remove_loaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,18 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     *,
     database: str | None = None,
-    spool_dir: str | None = None,
+    run_log_dir: str | None = None,
 ) -> Settings:
-    """The settings; ``database`` and ``spool_dir`` take precedence over the environment. Raises SettingsError."""
+    """The settings; ``database`` and ``run_log_dir`` take precedence over the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ
     named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
-    named_spool = spool_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
+    named_log_dir = run_log_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
         database=path_of(named_database) if named_database else _state_home(env) / "fleetops" / "console.db",
-        spool_dir=path_of(named_spool) if named_spool else _state_home(env) / "fleetops" / "runs",
+        run_log_dir=path_of(named_log_dir) if named_log_dir else _state_home(env) / "fleetops" / "runs",
         database_is_default=not named_database,
-        spool_dir_is_default=not named_spool,
-        remove_loaded_spools=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
+        run_log_dir_is_default=not named_log_dir,
+        remove_loaded=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Callback fleetops.agents.run_log: writes the events of each playbook run to a file in the spool folder."""
+"""Callback fleetops.agents.run_log: writes the events of each playbook run to a file in the run log folder."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events im
     recap_since,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of, has_evidence
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import LogFile
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.masks import Masks
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
@@ -127,7 +128,6 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import LEAST_ARTIFACTS, EventWriter
 
 _LEAST_RESULT_LIMIT = 1024
@@ -151,7 +151,7 @@ def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class CallbackModule(StrictOptions, CallbackBase):
-    """Turns Ansible's hooks into events and appends them to the run's spool file."""
+    """Turns Ansible's hooks into events and appends them to the run's log file."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -190,10 +190,10 @@ class CallbackModule(StrictOptions, CallbackBase):
     def _start(self, playbook: Any) -> None:
         started = datetime.now(UTC)
         folder = self.get_option("spool_dir")
-        spool_dir = Path(folder) if folder else state_folder(os.environ, "runs")
+        run_log_dir = Path(folder) if folder else state_folder(os.environ, "runs")
         sources = context.CLIARGS.get("inventory") or ()
         self._masks.forget_names()
-        paths = run_paths(playbook, sources, str(spool_dir), C.CONFIG_FILE)
+        paths = run_paths(playbook, sources, str(run_log_dir), C.CONFIG_FILE)
         self._learn(named_environment_secrets(os.environ), paths)
         run_id = str(uuid.uuid4())
         self._clock = Clock()
@@ -208,13 +208,13 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
         self._of_play: dict[str, Any] = self._of_playbook
         self._task = Parent(None, self._of_playbook)
-        spool = Spool(spool_dir, run_id, started)
-        self._writer = EventWriter(spool, run_id, self._masks, self._clock)
-        if spool.lock_error is not None:
-            self._warn(spool.lock_error)
+        file = LogFile(run_log_dir, run_id, started)
+        self._writer = EventWriter(file, run_id, self._masks, self._clock)
+        if file.lock_error is not None:
+            self._warn(file.lock_error)
         listen(self._refused)
-        if spool.remark is not None:
-            self._display.warning(f"Run log: {self._masks.key_redactor.text(spool.remark)}.")
+        if file.remark is not None:
+            self._display.warning(f"Run log: {self._masks.key_redactor.text(file.remark)}.")
         origin = self._masks.key_redactor.scrub(run_origin(run_id, started))
         parent = Parent(None, self._of_playbook)
         try:

@@ -132,7 +132,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state
     Fleet,
     compare,
     declared,
-    in_words,
+    state_lines,
     wanted_policies,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
@@ -169,7 +169,7 @@ def run(context: Context) -> None:
         seen=_seen(context),
     )
     report = compare(state, wanted, fleet, prune=params["prune"])
-    context.result.update(report=report, text=in_words(report))
+    context.result.update(report=report, text=state_lines(report))
 
 
 def _seen(context: Context) -> dict[str, str | None]:

@@ -224,7 +224,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
-    in_words,
+    of_slice,
     read_for_change,
     read_memories,
     read_until,
@@ -282,7 +282,7 @@ def _store(context: Context, body: Record) -> None:
             return
         if before.truncated:
             unknown = (
-                f"The server lists only {before.listed} memories{in_words(scope)} of {context.instance}, and the "
+                f"The server lists only {before.listed} memories{of_slice(scope)} of {context.instance}, and the "
                 "one to store is not among them; it may be there nevertheless."
             )
             if context.params["on_truncated"] == "fail":

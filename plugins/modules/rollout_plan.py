@@ -357,7 +357,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     member_of,
     moved,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy, failing, health_words
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
@@ -421,7 +421,7 @@ def run(context: Context) -> None:
         soak=params["soak"],
     )
     window = Window.of_policy(policy)
-    words = in_words(
+    words = plan_lines(
         plan,
         window=window,
         limit=limit,

@@ -142,7 +142,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import in_words, make_report
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
 
 
 def run(context: Context) -> None:
@@ -158,7 +158,7 @@ def run(context: Context) -> None:
         left_out=params["left_out"],
         server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
     )
-    text = in_words(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
+    text = report_lines(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
     change = {"change": params["change"]} if params["change"] else {}
     context.result.update(
         report={**report, "reasons": params["reasons"], **change},

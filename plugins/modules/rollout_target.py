@@ -208,7 +208,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     ends,
-    in_words,
+    ends_text,
     instance_in_words,
     selected,
     was_reopened,
@@ -391,7 +391,7 @@ def _follow_to_end(context: Context) -> None:
     found = ends(context.result["targets"], {one for one, verdict in verdicts.items() if verdict == "succeeded"})
     bad = len(found.bad) + len(found.cancelled)
     if bad > context.params["max_failed"]:
-        context.fail(f"Retried in rollout {rollout_id}: {in_words(found, names_of(context, rollout_id))}.")
+        context.fail(f"Retried in rollout {rollout_id}: {ends_text(found, names_of(context, rollout_id))}.")
 
 
 OPERATION = Operation(

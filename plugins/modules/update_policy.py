@@ -146,7 +146,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     problem_of_tenant,
     tenant_values,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import policy_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
@@ -171,7 +171,7 @@ def run(context: Context) -> None:
             predict=lambda before, changes: {**before, **changes},
         )
     now = client.server_time or time.time()
-    context.result["text"] = in_words(policy, now, predicted=context.check_mode and context.changed)
+    context.result["text"] = policy_lines(policy, now, predicted=context.check_mode and context.changed)
     problem = Window.of_policy(policy).problem
     if problem:
         context.warn(problem)

@@ -97,7 +97,7 @@ import time
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import policy_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 
@@ -112,7 +112,7 @@ def run(context: Context) -> None:
         window_next_opening=iso_time(window.next_opening(now)),
         window_closes_at=iso_time(window.closes_at(now)),
         window_problem=window.problem or None,
-        text=in_words(policy, now),
+        text=policy_lines(policy, now),
     )
     if window.problem:
         context.warn(window.problem)

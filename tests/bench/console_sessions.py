@@ -50,17 +50,17 @@ STOPS = (
 
 def run(folder: Path, sessions: int, turns: int, pause: float, targets: int) -> tuple[Crowd, Crowd, Syncs]:
     """Measure one session alone, then all sessions at once during syncs."""
-    database, spools = folder / "console.db", folder / "runs"
+    database, run_logs = folder / "console.db", folder / "runs"
     now = time.time()
-    seed_small(database, spools, now)
+    seed_small(database, run_logs, now)
     with open_store(database) as store:
         store.put_rollouts([fleet_rollout(BIG, targets, max(2, min(50, targets // 10)), now - 30000)])
         store.put_tenant(TENANT, now)
-    with running_simulator(instances=100, speed=10.0) as simulator, serving(database, spools) as server:
+    with running_simulator(instances=100, speed=10.0) as simulator, serving(database, run_logs) as server:
         simulator.call("POST", "/v1/instances/fleet/runtime/rollout")
         visit_all(server, STOPS, sessions=1, turns=len(STOPS))
         alone = visit_all(server, STOPS, sessions=1, turns=turns)
-        with syncing(database, spools, simulator.environment()) as syncs:
+        with syncing(database, run_logs, simulator.environment()) as syncs:
             crowd = visit_all(server, STOPS, sessions=sessions, turns=turns, pause=pause)
     return alone, crowd, syncs
 

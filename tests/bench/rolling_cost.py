@@ -71,7 +71,7 @@ def roll(instances: int, limit: int, pace: str, speed: float) -> Rolled:
             "ANSIBLE_CONFIG": str(ROOT / "inventories" / "demo" / "ansible.cfg"),
             "XDG_RUNTIME_DIR": scratch,
             "XDG_STATE_HOME": scratch,
-            "FLEETOPS_RUN_LOG_DIR": str(Path(scratch) / "spool"),
+            "FLEETOPS_RUN_LOG_DIR": str(Path(scratch) / "runs"),
         }
         given = {"fleetops_pace": pace, "fleetops_wait_interval": 2.0 / speed}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/rolling_redeploy.yml"]

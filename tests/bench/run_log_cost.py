@@ -51,11 +51,11 @@ def write_project(folder: Path, hosts: int, tasks: int) -> None:
 def run(folder: Path, logged: bool, metered: bool = False) -> Cost:
     """Run ansible-playbook; ``metered`` also measures the hooks, which adds a little time. Raises RuntimeError."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
-    meter, spool = folder / "meter.json", folder / "spool"
+    meter, run_logs = folder / "meter.json", folder / "runs"
     if logged:
         env |= {
             "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log",
-            "FLEETOPS_RUN_LOG_DIR": str(spool),
+            "FLEETOPS_RUN_LOG_DIR": str(run_logs),
         }
     if metered:
         env |= {
@@ -81,8 +81,8 @@ def run(folder: Path, logged: bool, metered: bool = False) -> Cost:
 
 
 def recorded_results(folder: Path) -> tuple[int, int]:
-    """The number of results in the newest spool file, and its size in bytes."""
-    newest = max((folder / "spool").iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    """The number of results in the newest run log, and its size in bytes."""
+    newest = max((folder / "runs").iterdir(), key=lambda file: file.stat().st_mtime_ns)
     lines = newest.read_text(encoding="utf-8").splitlines()
     return sum(json.loads(line)["event"] == "runner_on_ok" for line in lines), newest.stat().st_size
 

@@ -4,7 +4,7 @@
 
 """A small playbook that causes every kind of event, and real ansible-playbook runs of it with the run log enabled.
 
-``python -m tests.integration.run_log_project DIR`` fills DIR with spool files to load: a run that failed on some
+``python -m tests.integration.run_log_project DIR`` fills DIR with run_logs files to load: a run that failed on some
 hosts, one that succeeded, one in check mode, and one that was killed.
 """
 
@@ -195,14 +195,14 @@ def write_project(folder: Path) -> Path:
     return folder
 
 
-def environment(spool: Path | None, **more: str) -> dict[str, str]:
-    """The environment of a run; without ``spool`` the run log is off."""
+def environment(run_logs: Path | None, **more: str) -> dict[str, str]:
+    """The environment of a run; without ``run_logs`` the run log is off."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "XDG_"))}
     kept.update(FLEETOPS_API_KEY=API_KEY, ANSIBLE_NOCOLOR="1", ANSIBLE_DEPRECATION_WARNINGS="false")
     # ansible-runner looks for ansible-playbook there.
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"
-    if spool is not None:
-        kept.update(ANSIBLE_CALLBACKS_ENABLED="fleetops.agents.run_log", FLEETOPS_RUN_LOG_DIR=str(spool))
+    if run_logs is not None:
+        kept.update(ANSIBLE_CALLBACKS_ENABLED="fleetops.agents.run_log", FLEETOPS_RUN_LOG_DIR=str(run_logs))
     return kept | more
 
 
@@ -212,13 +212,17 @@ def command(*arguments: str, playbook: str = "site.yml") -> list[str]:
 
 
 def play(
-    project: Path, spool: Path | None, *arguments: str, playbook: str = "site.yml", env: Mapping[str, str] | None = None
+    project: Path,
+    run_logs: Path | None,
+    *arguments: str,
+    playbook: str = "site.yml",
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """One ansible-playbook run to its end."""
     return subprocess.run(
         command(*arguments, playbook=playbook),
         cwd=project,
-        env=environment(spool, **(env or {})),
+        env=environment(run_logs, **(env or {})),
         capture_output=True,
         text=True,
         timeout=300,
@@ -226,24 +230,24 @@ def play(
     )
 
 
-def events(spool_file: Path) -> list[dict[str, Any]]:
-    """The events of one spool file; a torn last line is an error here."""
-    return [json.loads(line) for line in spool_file.read_text(encoding="utf-8").splitlines()]
+def events(run_log: Path) -> list[dict[str, Any]]:
+    """The events of one run log; a torn last line is an error here."""
+    return [json.loads(line) for line in run_log.read_text(encoding="utf-8").splitlines()]
 
 
-def only_file(spool: Path) -> Path:
-    (found,) = spool.iterdir()
+def only_file(run_logs: Path) -> Path:
+    (found,) = run_logs.iterdir()
     return found
 
 
 class Slow:
     """A run of slow.yml whose tasks all sleep; each of its workers has a session of its own."""
 
-    def __init__(self, project: Path, spool: Path) -> None:
+    def __init__(self, project: Path, run_logs: Path) -> None:
         self.controller = subprocess.Popen(
             command("-f", str(len(HOSTS)), playbook="slow.yml"),
             cwd=project,
-            env=environment(spool),
+            env=environment(run_logs),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -289,18 +293,19 @@ def _descendants(pid: int) -> list[tuple[int, str]]:
 
 
 def main(folder: str) -> None:
-    spool = Path(folder).resolve()
+    run_logs = Path(folder).resolve()
     with tempfile.TemporaryDirectory() as scratch:
         project = write_project(Path(scratch) / "project")
-        print("failed run, exit code", play(project, spool).returncode)
-        print("successful run, exit code", play(project, spool, "-e", "what=well").returncode)
+        print("failed run, exit code", play(project, run_logs).returncode)
+        print("successful run, exit code", play(project, run_logs, "-e", "what=well").returncode)
         print(
-            "check run, exit code", play(project, spool, "-e", "what=well", "--check", "--limit", "agent-01").returncode
+            "check run, exit code",
+            play(project, run_logs, "-e", "what=well", "--check", "--limit", "agent-01").returncode,
         )
-        slow = Slow(project, spool)
+        slow = Slow(project, run_logs)
         slow.controller.kill()
         slow.stop()
-        print("killed run", max(spool.iterdir()).name)
+        print("killed run", max(run_logs.iterdir()).name)
 
 
 if __name__ == "__main__":

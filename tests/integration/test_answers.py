@@ -43,7 +43,7 @@ def summary_of(run: PlaybookRun, sim: Simulator) -> dict[str, Any]:
     sim.clear_journal()
     stats = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
     report = stats[-1]["artifact_data"] if stats else {}
-    for path in run.spool.glob("*.jsonl"):
+    for path in run.run_logs.glob("*.jsonl"):
         path.unlink()
     return {"rc": run.rc, "recap": run.recap, "report": json.dumps(report, sort_keys=True), "calls": calls}
 

@@ -189,7 +189,7 @@ def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServe
     server.seen.clear()
     with TemporaryDirectory() as folder:
         database = Path(folder) / "console.db"
-        settings = Settings(database=database, spool_dir=Path(folder) / "none")
+        settings = Settings(database=database, run_log_dir=Path(folder) / "none")
         options = ApiOptions(details=("health", "updates", "actions", "memory"))
         with open_store(database) as store:
             # So that an instance is read whatever the rollouts contain.
@@ -204,7 +204,7 @@ def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServe
             store.put_rollouts([RolloutRead(rollout_row(server.url, {"id": "r"}), known, 1.0)])
         for _dummy in range(2):
             report = sync_once(
-                settings, connection=ApiConnection(server.url, "k", retries=0), spools=False, api_options=options
+                settings, connection=ApiConnection(server.url, "k", retries=0), run_logs=False, api_options=options
             ).api
             assert report is not None
         now = 1_795_000_000.0

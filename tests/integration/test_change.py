@@ -104,7 +104,7 @@ def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before
         assert "Change: CHG0031337" in after["text"]
 
     database = tmp_path / "record.db"
-    assert sync_once(Settings(database=database, spool_dir=done.spool), connection=None).problems == []
+    assert sync_once(Settings(database=database, run_log_dir=done.run_logs), connection=None).problems == []
     frame, total = runs.runs(database, search="chg0031337")
     assert total == 3 and set(frame["change"]) == {"CHG0031337"}
     run_id = frame["run_id"].iloc[0]

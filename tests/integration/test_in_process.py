@@ -262,7 +262,7 @@ def test_the_key_appears_in_no_output_of_either_way(sim: Simulator, play: Play, 
         cases = {name: cases[name] for name in ("read", "failure of the server", "failure of the spec")}
     run, results = play(sim, both_ways(cases), "-vvvv", env=env, **keywords)
     assert not any(result["failed"] for name, result in results.items() if name.startswith(("read", "gate", "in the")))
-    kept = [path for path in run.spool.parent.rglob("*") if path.is_file() and path.name != "hosts.yml"]
+    kept = [path for path in run.run_logs.parent.rglob("*") if path.is_file() and path.name != "hosts.yml"]
     seen = run.output + json.dumps(results) + "".join(path.read_text(errors="replace") for path in kept)
     assert "EXEC" in run.output, "both ways were taken"
     assert sim.admin_key not in seen

@@ -51,9 +51,9 @@ def test_a_key_from_a_vault_given_the_documented_way_appears_in_no_output(
     )
     assert run.rc == 0, run.output
     assert simulator.journal() != []
-    spool = "".join(path.read_text() for path in run.spool.glob("*.jsonl"))
-    assert "runner_on_ok" in spool
-    assert simulator.admin_key not in run.output + spool
+    run_logs = "".join(path.read_text() for path in run.run_logs.glob("*.jsonl"))
+    assert "runner_on_ok" in run_logs
+    assert simulator.admin_key not in run.output + run_logs
 
 
 def test_the_readme_warns_against_a_key_in_the_environment_of_a_play() -> None:

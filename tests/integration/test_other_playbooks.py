@@ -53,8 +53,8 @@ def test_fleet_rollout_updates_the_fleet_and_a_second_run_sends_nothing(
     run = run_playbook(simulator, ROLLOUT, e={**pattern, "fleetops_change": "CHG42"})
     assert run.rc == 0, run.output
     assert sent(simulator) == ["start_fleet_rollout"]
-    database = run.spool.parent / "record.db"
-    assert sync_once(Settings(database=database, spool_dir=run.spool), connection=None).problems == []
+    database = run.run_logs.parent / "record.db"
+    assert sync_once(Settings(database=database, run_log_dir=run.run_logs), connection=None).problems == []
     frame, total = runs.runs(database, search="chg42")
     assert total == 1 and frame["change"].tolist() == ["CHG42"]
     told = artifact(run, "fleetops_report")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.read.runs import runs
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
@@ -175,7 +175,7 @@ def test_after_kill_9_at_several_moments_the_same_command_deploys_each_instance_
             return sum(redeploys(sim).values()) >= 4 and sim.in_flight()["now"] == 0
 
         def begun(number: int) -> bool:
-            return len(list((tmp_path / "spool").glob("*.jsonl"))) >= number
+            return len(list((tmp_path / "runs").glob("*.jsonl"))) >= number
 
         # The answer to the first redeploy is slow, so that the controller dies before it arrives.
         sim.fault(operation="redeploy_runtime", latency_after_s=3, times=1)
@@ -202,7 +202,7 @@ def test_after_kill_9_at_several_moments_the_same_command_deploys_each_instance_
         # The decisions of each run before it was killed are in the run log.
         database = tmp_path / "console.db"
         with open_store(database) as store:
-            sync_spools(store, tmp_path / "spool", now=time.time)
+            sync_run_logs(store, tmp_path / "runs", now=time.time)
         lost, _total = runs(database)
         assert set(lost["status"]) == {"lost"}
         kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
@@ -252,13 +252,13 @@ def test_a_wrong_key_is_reported_in_one_sentence_and_sends_no_write(simulator: S
     assert simulator.writes() == []
 
 
-def test_the_key_appears_in_no_output_and_in_no_spool_file(simulator: Simulator, run_playbook: Run) -> None:
+def test_the_key_appears_in_no_output_and_in_no_run_log(simulator: Simulator, run_playbook: Run) -> None:
     run = run_playbook(simulator, PLAYBOOK, "-vvvv", "--limit", "agent-001*", e=QUICK)
     assert run.rc == 0, run.output
-    spool = "".join(path.read_text() for path in run.spool.glob("*.jsonl"))
-    assert "runner_on_ok" in spool
+    run_logs = "".join(path.read_text() for path in run.run_logs.glob("*.jsonl"))
+    assert "runner_on_ok" in run_logs
     assert simulator.admin_key not in run.output
-    assert simulator.admin_key not in spool
+    assert simulator.admin_key not in run_logs
 
 
 def test_too_few_forks_are_refused_before_anything_is_sent(simulator: Simulator, run_playbook: Run) -> None:

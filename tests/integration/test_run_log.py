@@ -79,14 +79,14 @@ class Recorded:
 
     def __init__(self, folder: Path) -> None:
         self.project = write_project(folder / "project")
-        self.spool = folder / "spool"
+        self.run_logs = folder / "runs"
         finished = subprocess.run(
             [
                 *(str(Path(sys.executable).parent / "ansible-runner"), "run", str(folder), "-p", "site.yml"),
                 *("--ident", "told", "--inventory", str(self.project / "hosts.ini")),
                 *("--cmdline", f"-e service_token={PASSED}"),
             ],
-            env=environment(self.spool),
+            env=environment(self.run_logs),
             capture_output=True,
             text=True,
             timeout=300,
@@ -94,7 +94,7 @@ class Recorded:
         )
         self.rc = finished.returncode
         self.output = finished.stdout
-        self.file = only_file(self.spool)
+        self.file = only_file(self.run_logs)
         self.events = events(self.file)
         theirs = [json.loads(path.read_text()) for path in (folder / "artifacts/told/job_events").glob("[0-9]*.json")]
         self.runner_events = sorted(
@@ -182,12 +182,12 @@ def test_counters_uuids_and_parents_of_events_are_consistent(recorded: Recorded)
     assert len({(e["runner_ident"], e["pid"]) for e in recorded.events}) == 1
 
 
-def test_the_spool_file_has_the_documented_name_and_modes(recorded: Recorded) -> None:
+def test_the_run_log_has_the_documented_name_and_modes(recorded: Recorded) -> None:
     run = recorded.events[0]["event_data"]["fleetops_run"]
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-{run['run_id']}\.jsonl", recorded.file.name)
     assert recorded.events[0]["runner_ident"] == run["run_id"]
     assert stat.S_IMODE(recorded.file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(recorded.spool.stat().st_mode) == 0o700
+    assert stat.S_IMODE(recorded.run_logs.stat().st_mode) == 0o700
     assert run["collection_version"]
     started = datetime.datetime.fromisoformat(run["started_at"])
     assert f"{started:%Y%m%dT%H%M%SZ}-" == recorded.file.name[:17]
@@ -280,9 +280,9 @@ def test_the_log_records_the_options_the_job_and_the_versions_of_a_run(project: 
         "-f",
         "3",
     ]
-    finished = play(project, tmp_path / "spool", *arguments, playbook="many.yml", env={"JOB_ID": "42"})
+    finished = play(project, tmp_path / "runs", *arguments, playbook="many.yml", env={"JOB_ID": "42"})
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    run = events(only_file(tmp_path / "spool"))[0]["event_data"]["fleetops_run"]
+    run = events(only_file(tmp_path / "runs"))[0]["event_data"]["fleetops_run"]
     expected = {
         "check_mode": True,
         "diff_mode": True,
@@ -297,9 +297,9 @@ def test_the_log_records_the_options_the_job_and_the_versions_of_a_run(project: 
 
 
 def test_each_playbook_of_a_command_has_its_own_file_and_recap(project: Path, tmp_path: Path) -> None:
-    finished = play(project, tmp_path / "spool", "many.yml", playbook="many.yml")
+    finished = play(project, tmp_path / "runs", "many.yml", playbook="many.yml")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    runs = [events(file) for file in (tmp_path / "spool").iterdir()]
+    runs = [events(file) for file in (tmp_path / "runs").iterdir()]
     assert len(runs) == 2
     for run in runs:
         recap = run[-1]["event_data"]
@@ -311,9 +311,9 @@ def test_each_playbook_of_a_command_has_its_own_file_and_recap(project: Path, tm
 def test_a_killed_run_loses_no_event_and_is_recognised_as_ended(
     project: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    slow = Slow(project, tmp_path / "spool")
+    slow = Slow(project, tmp_path / "runs")
     try:
-        file = only_file(tmp_path / "spool")
+        file = only_file(tmp_path / "runs")
         assert is_locked(file)
         # A reader in another process does not release the lock when it ends.
         assert is_locked(file)
@@ -340,14 +340,14 @@ def test_simultaneous_runs_do_not_affect_each_other(project: Path, tmp_path: Pat
         subprocess.Popen(
             command(playbook="many.yml"),
             cwd=project,
-            env=environment(tmp_path / "spool"),
+            env=environment(tmp_path / "runs"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         for _dummy in range(4)
     ]
     assert [run.wait(timeout=300) for run in runs] == [0, 0, 0, 0]
-    files = list((tmp_path / "spool").iterdir())
+    files = list((tmp_path / "runs").iterdir())
     recorded = [events(file) for file in files]
     assert {run[0]["pid"] for run in recorded} == {run.pid for run in runs}
     for run in recorded:
@@ -377,14 +377,14 @@ def test_an_unwritable_folder_causes_one_warning(
     unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, obstacle: str
 ) -> None:
     project, reference = unrecorded
-    spool = tmp_path / "spool"
+    run_logs = tmp_path / "runs"
     if obstacle == "a file in the way":
-        spool.write_text("")
+        run_logs.write_text("")
     elif obstacle == "no such place":
-        spool = Path("/proc/nowhere/spool")
+        run_logs = Path("/proc/nowhere/runs")
     else:
-        spool = Path("/proc/sys")  # writable for nobody, not even for root
-    finished = play(project, spool, "-f", "1", playbook="many.yml")
+        run_logs = Path("/proc/sys")  # writable for nobody, not even for root
+    finished = play(project, run_logs, "-f", "1", playbook="many.yml")
     assert finished.returncode == 0
     assert steady(finished.stdout) == steady(reference.stdout)
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
@@ -399,7 +399,7 @@ def test_a_full_disk_causes_one_warning_and_leaves_complete_lines(
     finished = subprocess.run(
         command("-f", "1", playbook="many.yml"),
         cwd=project,
-        env=environment(tmp_path / "spool"),
+        env=environment(tmp_path / "runs"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)),
         capture_output=True,
         text=True,
@@ -407,7 +407,7 @@ def test_a_full_disk_causes_one_warning_and_leaves_complete_lines(
         check=False,
     )
     # The limit also applies to Ansible's temporary files: modules are larger, so only the debug task can be compared.
-    run_log = events(only_file(tmp_path / "spool"))
+    run_log = events(only_file(tmp_path / "runs"))
     assert 5 < len(run_log) < 60
     assert [e["counter"] for e in run_log] == list(range(1, len(run_log) + 1))
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
@@ -416,17 +416,17 @@ def test_a_full_disk_causes_one_warning_and_leaves_complete_lines(
 
 
 def test_a_folder_that_is_removed_during_the_run_causes_one_warning(project: Path, tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
+    run_logs = tmp_path / "runs"
     (project / "vanish.yml").write_text(
         "- hosts: agents\n  gather_facts: false\n  tasks:\n"
         "    - ansible.builtin.debug:\n"
-        f"    - ansible.builtin.command: rm -rf {spool}\n"
+        f"    - ansible.builtin.command: rm -rf {run_logs}\n"
         "      run_once: true\n"
         "    - ansible.builtin.debug:\n    - ansible.builtin.debug:\n"
     )
-    finished = play(project, spool, playbook="vanish.yml")
+    finished = play(project, run_logs, playbook="vanish.yml")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert not spool.exists()
+    assert not run_logs.exists()
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
     assert "removed during the run" in re.sub(r"\s+", " ", finished.stderr)
 
@@ -439,9 +439,9 @@ def test_the_default_folder_is_in_the_state_folder_of_the_user(project: Path, tm
 
 
 def test_a_limit_that_is_too_small_is_reported_and_the_play_continues(project: Path, tmp_path: Path) -> None:
-    finished = play(project, tmp_path / "spool", playbook="many.yml", env={"FLEETOPS_RUN_LOG_RESULT_LIMIT": "10"})
+    finished = play(project, tmp_path / "runs", playbook="many.yml", env={"FLEETOPS_RUN_LOG_RESULT_LIMIT": "10"})
     assert finished.returncode == 0
-    assert not (tmp_path / "spool").exists()
+    assert not (tmp_path / "runs").exists()
     assert "result_limit of the run log is 10 bytes" in re.sub(r"\s+", " ", finished.stderr)
     assert API_KEY not in finished.stderr
 
@@ -483,9 +483,9 @@ def test_names_of_hosts_and_groups_and_paths_are_never_masked(tmp_path: Path) ->
     ).stdout
     (project / "group_vars" / "production.yml").write_text(vaulted + "\n")
     env = {"APP_PASSWORD": "production"}
-    finished = play(project, tmp_path / "spool", "--limit", "production", playbook="named.yml", env=env)
+    finished = play(project, tmp_path / "runs", "--limit", "production", playbook="named.yml", env=env)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    file = only_file(tmp_path / "spool")
+    file = only_file(tmp_path / "runs")
     recorded = events(file)
     assert recorded[0]["event_data"]["fleetops_run"]["limit"] == "production"
     (started,) = (e["event_data"] for e in recorded if e["event"] == "playbook_on_play_start")
@@ -515,7 +515,7 @@ def test_a_run_on_a_disk_that_stays_full_still_records_its_recap(tmp_path: Path)
     finished = subprocess.run(
         command(playbook="long.yml"),
         cwd=project,
-        env=environment(tmp_path / "spool"),
+        env=environment(tmp_path / "runs"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)),
         capture_output=True,
         text=True,
@@ -523,7 +523,7 @@ def test_a_run_on_a_disk_that_stays_full_still_records_its_recap(tmp_path: Path)
         check=False,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    recorded = events(only_file(tmp_path / "spool"))
+    recorded = events(only_file(tmp_path / "runs"))
     assert recorded[-1]["event"] == "playbook_on_stats"
     assert recorded[-1]["event_data"]["ok"] == dict.fromkeys(HOSTS, 20)
     assert recorded[-1]["dropped_events"] > 50
@@ -532,10 +532,10 @@ def test_a_run_on_a_disk_that_stays_full_still_records_its_recap(tmp_path: Path)
 
 # reports/2026-11 F11
 def test_a_folder_that_others_can_access_is_reported_once(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "spool").mkdir()
-    (tmp_path / "spool").chmod(0o777)
-    finished = play(project, tmp_path / "spool", playbook="many.yml")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").chmod(0o777)
+    finished = play(project, tmp_path / "runs", playbook="many.yml")
     assert finished.returncode == 0
     warned = re.sub(r"\s+", " ", finished.stderr)
     assert warned.count("has mode 0777: other users can add and remove files there") == 1
-    assert len(events(only_file(tmp_path / "spool"))) > 50
+    assert len(events(only_file(tmp_path / "runs"))) > 50

@@ -107,8 +107,8 @@ def test_with_an_unreadable_window_the_lookups_fail_closed(run_playbook: Run, tm
 def test_the_console_shows_an_unreadable_window_as_unknown(start: Any, end: Any, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=1, policy=hours(start, end)) as api:
-        settings = Settings(database=database, spool_dir=tmp_path / "none")
-        sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False, api_options=ApiOptions())
+        settings = Settings(database=database, run_log_dir=tmp_path / "none")
+        sync_once(settings, connection=ApiConnection(api.url, KEY), run_logs=False, api_options=ApiOptions())
         state = policy_queries.window_now(database, api.url, time.time())
         assert (state.is_known, state.is_open) == (False, False) and UNKNOWN in state.sentence
         assert len(policy_queries.outside_window(database, api.url)) == 0

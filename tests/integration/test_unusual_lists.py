@@ -50,9 +50,9 @@ def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **
 
 
 def sync(api: SecondApi, database: Path, **options: Any) -> ApiReport:
-    settings = Settings(database=database, spool_dir=database.parent / "none")
+    settings = Settings(database=database, run_log_dir=database.parent / "none")
     connection = ApiConnection(api.url, KEY, retries=0)
-    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    report = sync_once(settings, connection=connection, run_logs=False, api_options=ApiOptions(**options)).api
     assert report is not None
     return report
 

@@ -24,9 +24,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.paging imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, known_count
-from console.collect.api.records import audit_row, summary_row, text
+from console.collect.api.records import audit_row, summary_row
 from console.collect.api.session import Session
-from console.record.rows import Cursor, Row
+from console.record.rows import Cursor, Row, as_text
 from console.record.write import audit
 from console.text.times import moment
 
@@ -115,7 +115,7 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
     if listed is None:
         store.put_cursor(cursor)
         return
-    rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if text(e.get("id"))]
+    rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if as_text(e.get("id"))]
     times = [row["event_ts"] for row in rows if row["event_ts"] is not None]
     if listed.whole or not request.known or any(row["id"] in request.known for row in rows):
         cursor.gap_from = cursor.gap_to = None

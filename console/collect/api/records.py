@@ -39,7 +39,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
-from console.record.rows import InstanceRows, Row, storable, to_json
+from console.record.rows import InstanceRows, Row, as_text, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
@@ -56,13 +56,13 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
     return {
         "tenant": tenant,
         "rollout_id": str(record["id"]),
-        "scope": text(record.get("scope")),
+        "scope": as_text(record.get("scope")),
         "status": rollout_status(record.get("status")) or "unknown",
-        "status_raw": text(record.get("status")),
+        "status_raw": as_text(record.get("status")),
         "is_open": int(not rollout_is_terminal(record, targets)),
         **_times(record, "created_at", "completed_at"),
         **tally.as_dict(),
-        "initiated_from_ip": text(record.get("initiated_from_ip")),
+        "initiated_from_ip": as_text(record.get("initiated_from_ip")),
         "metadata_json": _json(record.get("metadata_json")),
     }
 
@@ -89,11 +89,11 @@ def target_rows(
     """
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
-        if text(entry.get("target_id")):
+        if as_text(entry.get("target_id")):
             merged[id_key(entry["target_id"])] = {**entry, "id": entry["target_id"]}
     for target in targets:
-        if text(target.get("id")):
-            ids = {name: target[name] for name in ("id", "instance_id") if text(target.get(name))}
+        if as_text(target.get("id")):
+            ids = {name: target[name] for name in ("id", "instance_id") if as_text(target.get(name))}
             entry = merged.get(id_key(target["id"]), {})
             known = {k: v for k, v in entry.items() if k not in target or v is not None}
             merged[id_key(target["id"])] = {**target, **known, **ids}
@@ -101,23 +101,23 @@ def target_rows(
 
 
 def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, record: Mapping[str, Any]) -> Row:
-    hostname, error = text(record.get("instance_hostname")), text(record.get("error_message"))
+    hostname, error = as_text(record.get("instance_hostname")), as_text(record.get("error_message"))
     return {
         "tenant": tenant,
         "rollout_id": rollout_id,
         "target_id": target_id,
         "position": position,
-        "instance_id": text(record.get("instance_id")),
+        "instance_id": as_text(record.get("instance_id")),
         "hostname": hostname,
         "status": target_status(record.get("status")) or "unknown",
-        "status_raw": text(record.get("status")),
+        "status_raw": as_text(record.get("status")),
         "is_open": int(not target_is_terminal(record)),
-        "last_result_status": text(record.get("last_result_status")),
+        "last_result_status": as_text(record.get("last_result_status")),
         **_times(record, "created_at", "started_at", "completed_at"),
         "duration_s": amount(record.get("duration_seconds")),
         "countdown_s": amount(record.get("scheduled_countdown_seconds")),
-        "bundle_hash": text(record.get("bundle_hash")),
-        "celery_task_id": text(record.get("celery_task_id")),
+        "bundle_hash": as_text(record.get("bundle_hash")),
+        "celery_task_id": as_text(record.get("celery_task_id")),
         "error_message": error,
         "msg_fp": fingerprint(error, hostname) if error else None,
         "fp_version": FP_VERSION if error else None,
@@ -133,9 +133,9 @@ def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
         "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
         "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
         "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
-        "runtime_default": text(record.get("runtime_default")),
-        "skills_default": text(record.get("skills_default")),
-        "mcp_servers_default": text(record.get("mcp_servers_default")),
+        "runtime_default": as_text(record.get("runtime_default")),
+        "skills_default": as_text(record.get("skills_default")),
+        "mcp_servers_default": as_text(record.get("mcp_servers_default")),
         "raw_json": to_json(record),
     }
 
@@ -148,10 +148,10 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
         "instance_id": instance_id,
         "id": str(record["id"]),
         "event_ts": parse_time(record.get("event_ts")),
-        "event_ts_raw": text(record.get("event_ts")),
+        "event_ts_raw": as_text(record.get("event_ts")),
         "ingested_at": parse_time(record.get("ingested_at")),
-        "ingested_raw": text(record.get("ingested_at")),
-        **{word: text(record.get(word)) for word in (*words, "conversation_id", "request_id")},
+        "ingested_raw": as_text(record.get("ingested_at")),
+        **{word: as_text(record.get(word)) for word in (*words, "conversation_id", "request_id")},
         "metadata_json": _json(record.get("metadata_json")),
     }
 
@@ -170,18 +170,11 @@ def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
     }
 
 
-def text(value: Any) -> str | None:
-    """A scalar as text; None for null, an empty text, and anything nested."""
-    if value is None or isinstance(value, (Mapping, list)):
-        return None
-    return storable(str(value)).strip() or None
-
-
 def _times(record: Mapping[str, Any], *names: str) -> Row:
     row: Row = {}
     for name in names:
         row[name] = parse_time(record.get(name))
-        row[name.replace("_at", "_raw")] = text(record.get(name))
+        row[name.replace("_at", "_raw")] = as_text(record.get(name))
     return row
 
 
@@ -201,9 +194,9 @@ def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
     check: Row = {
         **key,
         "checked_at": checked if checked is not None else at,
-        "checked_raw": text(record.get("checked_at")),
-        "status": text(status) or "unknown",
-        "status_raw": text(record.get("status")),
+        "checked_raw": as_text(record.get("checked_at")),
+        "status": as_text(status) or "unknown",
+        "status_raw": as_text(record.get("status")),
         "cached": int(cached) if isinstance(cached, bool) else None,
         "uptime_s": uptime,
         "trouble": trouble,
@@ -230,7 +223,7 @@ def trouble_of(record: Mapping[str, Any]) -> str | None:
     breakers = breakers_of(parts).open
     if breakers:
         found.append(f"breakers open: {', '.join(breakers)}")
-    trouble = text("; ".join(found))
+    trouble = as_text("; ".join(found))
     if trouble is not None and len(trouble) > _TROUBLE_MOST:
         return trouble[: _TROUBLE_MOST - 4] + " ..."
     return trouble
@@ -245,11 +238,11 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         {"name": c.name, "current": c.current, "available": c.available, "outdated": c.outdated} for c in components
     ]
     policy = record.get("update_policy")
-    current = text(runtime.current) if runtime else None
+    current = as_text(runtime.current) if runtime else None
     state: Row = {
         **key,
         "runtime_current": current,
-        "runtime_available": text(runtime.available) if runtime else None,
+        "runtime_available": as_text(runtime.available) if runtime else None,
         "outdated": waiting(record),
         "components_json": _json(listed),
         "policy_json": _json(policy if isinstance(policy, Mapping) else None),
@@ -288,25 +281,25 @@ def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row
     identity = _first(record, ("action_id", "id"))
     if identity is None:
         # The hash must not include the status, which will change.
-        key = to_json([word, text(created)])
+        key = to_json([word, as_text(created)])
         identity = "sha1:" + hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:20]
     return {
         "tenant": tenant,
         "instance_id": instance_id,
         "action_id": identity,
         "action": word,
-        "status": text(normalise(record.get("status"))) or "unknown",
-        "status_raw": text(record.get("status")),
-        "message": text(record.get("message")),
+        "status": as_text(normalise(record.get("status"))) or "unknown",
+        "status_raw": as_text(record.get("status")),
+        "message": as_text(record.get("message")),
         "actor": _first(record, ("actor", "initiated_by", "requested_by", "user", "source")),
         "created_at": parse_time(created),
-        "created_raw": text(created),
+        "created_raw": as_text(created),
         "completed_at": parse_time(completed),
-        "completed_raw": text(completed),
+        "completed_raw": as_text(completed),
         "duration_ms": amount(record.get("duration_ms")),
         "detail_json": _json(record.get("detail")),
     }
 
 
 def _first(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    return next((found for name in names if (found := text(record.get(name))) is not None), None)
+    return next((found for name in names if (found := as_text(record.get(name))) is not None), None)

@@ -2,34 +2,25 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new.
+"""Reads the rollouts that may have changed, with their targets.
 
 The newest rollouts are listed (E3). Those that are new, were open, or differ from what is stored are read in detail
-(E4, then E1). audit.py and instances.py read the rest on request. session.py defines how much a follower reads at once.
-There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it would occur in every call
-(key, certificate, address).
+(E4, then E1).
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
-from console.collect.api.audit import sync_audit
-from console.collect.api.instances import InstanceSync
-from console.collect.api.records import has_all_counters, policy_row, rollout_row, same_state, target_rows, text
-from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
-from console.collect.pace import due_instances
-from console.collect.progress import Progress, silent
-from console.record.rows import Cursor, RolloutRead, Row
-from console.record.write import clock, instances, rollouts
-from console.record.write.store import Store
-from console.text.times import duration
+from console.collect.api.records import has_all_counters, rollout_row, same_state, target_rows
+from console.collect.api.session import Session
+from console.record.rows import Cursor, RolloutRead, Row, as_text
+from console.record.write import rollouts
 
 # Targets kept in memory before they are stored in one transaction.
 _TARGETS_AT_ONCE = 2000
@@ -38,119 +29,8 @@ _ROLLOUTS_AT_ONCE = 100
 _SETTLED_IN_A_ROW = 20
 
 
-def tenant_of(client: FleetClient) -> str:
-    """The API's address in the spelling of the client, so that each spelling of it means the same tenant."""
-    return str(client.transport.settings.api_url)
-
-
-def sync_api(
-    store: Store,
-    client: FleetClient,
-    *,
-    now: Callable[[], float],
-    options: ApiOptions | None = None,
-    progress: Progress = silent,
-    reading: Reading | None = None,
-    memory: Memory | None = None,
-) -> ApiReport:
-    """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
-    thread.
-
-    ``reading``: how much is read, by default everything. ``memory``: the follower's, which is updated.
-    """
-    reading = reading or Reading()
-    with Pool(client, reading.workers) as pool:
-        session = Session(
-            store, client, pool, tenant_of(client), now, options or ApiOptions(), progress, reading, memory or Memory()
-        )
-        _sync(session)
-    return session.report
-
-
-def _sync(session: Session) -> None:
-    store, tenant, options = session.store, session.tenant, session.options
-    if not _is_clock_right(session):
-        return
-    store.put_tenant(tenant, session.now())
-    cursor = store.cursor("api", tenant) or Cursor("api", tenant)
-    if session.reading.policy:
-        _sync_policy(session)
-    if not session.hopeless:
-        _sync_rollouts(session)
-    cursor.note(session.now(), session.report.problems)
-    cursor.last_ts = session.client.server_time or cursor.last_ts
-    store.put_cursor(cursor)
-    if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
-        chosen = _due_instances(session, _chosen_instances(session))
-        if options.details:
-            InstanceSync(session).run(chosen, options.details)
-        if options.audit and not session.hopeless:
-            sync_audit(session, chosen)
-
-
-def _is_clock_right(session: Session) -> bool:
-    """Correct times that were stored while this machine's clock was ahead. Returns False if this machine's clock is
-    behind the server's: then nothing may be stored."""
-    now = session.now()
-    if (ahead := clock.ahead_of(session.store, now)) is None:
-        return True
-    with contextlib.suppress(ApiError):
-        session.client.get_fleet_update_policy()
-    server = session.client.server_time
-    if server is None:
-        session.report.notes.append(
-            f"The newest time in the database is {duration(ahead)} ahead of this machine's clock. It was not corrected,"
-            " because the server did not send the time."
-        )
-    # The server's time is nearer to the newest stored time than to this machine's.
-    elif server - now > ahead / 2:
-        session.report.problems.append(
-            f"The clock of this machine is {duration(server - now)} behind that of the server, and {duration(ahead)}"
-            " behind the newest time in the database. Nothing was stored. Correct the clock, and sync again."
-        )
-        return False
-    else:
-        clock.correct(session.store, now)
-        session.memory.forget_times()
-        session.report.notes.append(
-            f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
-            " were stored then are corrected."
-        )
-    return True
-
-
-def _sync_policy(session: Session) -> None:
-    try:
-        record = session.client.get_fleet_update_policy()
-    except ApiError as error:
-        session.failed(error, "The update policy was not read")
-        return
-    session.store.put_policy(policy_row(session.tenant, record, session.now()))
-
-
-def _chosen_instances(session: Session) -> list[Row]:
-    known = instances.known(session.store, session.tenant)
-    if not session.options.instances:
-        return known
-    chosen: list[Row] = []
-    for wanted in dict.fromkeys(session.options.instances):
-        found = [row for row in known if wanted in (row["instance_id"], row["hostname"])]
-        if not found:
-            session.report.problems.append(f"Instance {wanted} is not known: no rollout that was read contains it.")
-        chosen += [row for row in found if row not in chosen]
-    return chosen
-
-
-def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
-    """Those of the chosen instances whose audit and details are read now, most urgent first."""
-    reading, memory, now = session.reading, session.memory, session.now()
-    rows = {row["instance_id"]: row for row in chosen}
-    due = due_instances(list(rows), memory.details_at, memory.ended_at, now, reading.details_after)[: reading.instances]
-    memory.note_details(due, now)
-    return [rows[instance_id] for instance_id in due]
-
-
-def _sync_rollouts(session: Session) -> None:
+def sync_rollouts(session: Session) -> None:
+    """Store the rollouts that are new or may have changed."""
     session.progress(0, None, "list of rollouts")
     known, most, until = _Known(session), session.options.rollouts, None
     if not session.reading.whole_list:
@@ -161,7 +41,7 @@ def _sync_rollouts(session: Session) -> None:
         session.failed(error, "The rollouts were not read", ends=True)
         return
     session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
-    records = {str(r["id"]): r for r in listed if text(r.get("id"))}
+    records = {str(r["id"]): r for r in listed if as_text(r.get("id"))}
     rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
         session.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
@@ -227,7 +107,7 @@ class _Known:
 
     def ends_the_list(self, record: Record) -> bool:
         """Whether this listed rollout and those before it show that the ones below have ended and are stored."""
-        rollout_id = text(record.get("id"))
+        rollout_id = as_text(record.get("id"))
         row = rollout_row(self._session.tenant, record) if rollout_id else None
         is_settled = (
             row is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, Pool
-from console.collect.progress import Progress, Report
+from console.collect.progress import Progress, ReadReport
 from console.record.rows import RolloutRead
 from console.record.write.store import Store
 
@@ -35,7 +35,7 @@ class ApiOptions:
 
 
 @dataclass
-class ApiReport(Report):
+class ApiReport(ReadReport):
     """What one sync with the API did. ``ended_by``: the error after which nothing more could be read."""
 
     rollouts: int = 0

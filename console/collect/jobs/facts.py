@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
-from console.collect.api.records import text
-from console.record.rows import Row, to_json
+from console.record.rows import Row, as_text, to_json
 from console.text.json_values import listed, mapping, parsed
 
 # The final statuses of AWX and ansible-runner, and their names in the database.
@@ -70,7 +69,7 @@ def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[s
     found = []
     for approval in approvals:
         ended = parse_time(approval.get("finished"))
-        who = text(mapping(mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
+        who = as_text(mapping(mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
         if who and who not in found and ended is not None and created is not None and ended <= created:
             found.append(who)
     return found
@@ -84,32 +83,32 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
     """
     fields = mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
-    trace = text(detail.get("result_traceback"))
+    trace = as_text(detail.get("result_traceback"))
     approved = f"approved by {' and '.join(approved_by)}" if approved_by else None
-    launched_by = text(mapping(detail.get("launched_by")).get("name"))
+    launched_by = as_text(mapping(detail.get("launched_by")).get("name"))
     row: Row = {
         "job": awx_key(origin, job_id),
         "origin": origin,
         "job_id": job_id,
         "status": FINAL.get(str(detail.get("status")), "running"),
-        "name": text(detail.get("name")),
-        "template": text(mapping(fields.get("job_template")).get("name")),
-        "project": text(mapping(fields.get("project")).get("name")),
-        "playbook": text(detail.get("playbook")),
-        "launch_type": text(detail.get("launch_type")),
+        "name": as_text(detail.get("name")),
+        "template": as_text(mapping(fields.get("job_template")).get("name")),
+        "project": as_text(mapping(fields.get("project")).get("name")),
+        "playbook": as_text(detail.get("playbook")),
+        "launch_type": as_text(detail.get("launch_type")),
         # With the users who approved its workflow.
         "launched_by": ", ".join(part for part in (launched_by, approved) if part) or None,
         "url": page,
         "created_at": parse_time(detail.get("created")),
         "started_at": parse_time(detail.get("started")),
         "finished_at": parse_time(detail.get("finished")),
-        "explanation": text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
+        "explanation": as_text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
     }
     run: Row = {
         "job_id": job_id,
         "user": row["launched_by"],
-        "controller": text(detail.get("execution_node")) or text(detail.get("controller_node")),
-        "limit_pattern": text(detail.get("limit")),
+        "controller": as_text(detail.get("execution_node")) or as_text(detail.get("controller_node")),
+        "limit_pattern": as_text(detail.get("limit")),
         "tags_json": to_json(_words(detail.get("job_tags")) or ["all"]),
         "skip_tags_json": to_json(_words(detail.get("skip_tags"))),
         # 0 means Ansible's default.

@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.jobs.events import JobReader
 from console.collect.jobs.facts import Job
-from console.collect.progress import Report
+from console.collect.progress import ReadReport
 from console.collect.run_events import EventError
 from console.record.rows import Cursor
 from console.record.write import jobs
@@ -22,7 +22,7 @@ from console.record.write.store import Store
 
 
 @dataclass
-class ImportReport(Report):
+class ImportReport(ReadReport):
     """What one import did. ``joined``: jobs that the callback recorded too; ``waiting``: ended, not yet complete."""
 
     source: str

@@ -19,7 +19,7 @@ from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, qu
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
 from console.record.read.stuck import StuckRules, lost_runs, stuck_targets
-from console.record.retention import BEFORE, Retention, rules
+from console.record.retention import BEFORE, Retention, removals
 from console.text.json_values import parsed
 
 
@@ -51,7 +51,7 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> O
 
 
 @query
-def spool_positions(conn: Connection) -> dict[str, int]:
+def run_log_positions(conn: Connection) -> dict[str, int]:
     """Up to which byte each run log has been read, by file name."""
     found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
     return {str(name): int(position or 0) for name, position in found}
@@ -110,13 +110,13 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
 def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame:
     """What pruning would remove: what, table, before_at (older rows are candidates), rows."""
     found = []
-    for rule in rules(retention, now):
-        # S608: the rule's own text.
+    for removal in removals(retention, now):
+        # S608: the text of the removal itself.
         sql = f"""
-        WITH s AS ({rule.scopes})
-        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where.format("s.")})
+        WITH s AS ({removal.scopes})
+        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {removal.table} t ON {removal.where.format("s.")})
         """  # noqa: S608
-        found.append((rule.what, rule.table, *conn.execute(sql, rule.params).fetchone()))
+        found.append((removal.what, removal.table, *conn.execute(sql, removal.params).fetchone()))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
 
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tables of playbook runs from run log spools, ansible-runner artifacts and AWX job events, by (run_id, counter)."""
+"""Tables of playbook runs from run logs, ansible-runner artifacts and AWX job events, by (run_id, counter)."""
 
 from __future__ import annotations
 
 STATEMENTS = (
-    # source: callback, runner or awx. source_ref: the name of the spool file, or the job.
+    # source: callback, runner or awx. source_ref: the name of the run log, or the job.
     # status: running, successful, failed, canceled, lost (without an end, and the writer is gone), unknown.
     # heartbeat_at: the time of the newest event. The recap columns are sums over run_hosts; `hosts` is the number of
     # hosts. dropped_events: how many events were never read (a corrupt line) or not written.
@@ -154,10 +154,10 @@ STATEMENTS = (
       PRIMARY KEY (run_id, host)
     ) WITHOUT ROWID
     """,
-    # How far each source has been read. source and scope: spool (file name, '' for the folder itself), api (tenant),
+    # How far each source has been read. source and scope: spool (name of the run log, '' for the folder), api (tenant),
     # rollout (tenant|rollout_id, only while its targets could not be read), audit and the kinds of details of instances
     # (tenant|instance_id), awx and runner (the address or folder, and each job).
-    # position: bytes read of a spool, or the counter of the last event of a job. state_json: what the reader needs to
+    # position: bytes read of a run log, or the counter of the last event of a job. state_json: what the reader needs to
     # continue. bad_lines: lines that were skipped. last_ok_at: "data as of". last_error: one sentence, NULL if the last
     # attempt succeeded. last_id, last_ts: the newest event of an audit or job of AWX that was read; for an api, the
     # server's time of the last read. gap_from, gap_to: the newest event before a gap, and the oldest after it.

@@ -27,7 +27,7 @@ from console.record.opening import (
     sentences,
 )
 from console.record.private_files import database_files, rename_to_new
-from console.record.retention import Rule, retired_at
+from console.record.retention import Removal, retired_at
 from console.record.rows import to_json
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
@@ -55,28 +55,30 @@ def open_maintenance(path: Path) -> Maintenance:
 class Maintenance(Tables):
     """The open database. Pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
 
-    def prune(self, rules: Sequence[Rule], now: float, progress: Progress, totals: Sequence[int]) -> dict[str, int]:
-        """Remove the rows that the rules select; returns how many, by rule. ``totals``: how many are expected."""
+    def prune(
+        self, removals: Sequence[Removal], now: float, progress: Progress, totals: Sequence[int]
+    ) -> dict[str, int]:
+        """Remove rows; returns how many, by removal. ``totals``: how many are expected."""
         removed = {}
-        for rule, total in zip(rules, totals, strict=True):
+        for removal, total in zip(removals, totals, strict=True):
             done = 0
-            for scope in self.rows(rule.scopes, rule.params):
-                if rule.floors:
+            for scope in self.rows(removal.scopes, removal.params):
+                if removal.floors:
                     self._raise_floor(scope)
-                while count := self._remove(rule, scope):
+                while count := self._remove(removal, scope):
                     done += count
-                    progress(done, max(done, total), rule.what)
+                    progress(done, max(done, total), removal.what)
                     if count < SLICE:
                         break
-            removed[rule.what] = done
+            removed[removal.what] = done
         if any(removed.values()):
             self._release_pages()
             self.record("prune", now, removed)
         return removed
 
-    def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
+    def _remove(self, removal: Removal, scope: dict[str, object]) -> int:
         with self.transaction():
-            return self.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
+            return self.delete_some(removal.table, removal.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed, because days before the floor are no longer counted from raw events. An

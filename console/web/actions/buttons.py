@@ -18,16 +18,16 @@ import streamlit as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
-from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Verdict, as_stored, judge
-from console.act.send import Attempt, Outcome, act, read_state
+from console.act.decision import FORCED, REASON_MOST, STEERING, Decision, Intent, Seen, as_stored, judge
+from console.act.send import Attempt, AttemptOutcome, act, read_state
 from console.collect.api.session import ApiOptions
 from console.collect.once import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_settings
 from console.text.counts import counted
-from console.web import sign_in
-from console.web.shared import cached, links, lists, messages, pages, viewer
+from console.web import pages, sign_in
+from console.web.shared import cached, links, lists, messages, viewer
 
 ICONS = {
     "pause": ":material/pause:",
@@ -52,7 +52,7 @@ class _Confirmation:
     attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     seen: Seen | None = None
     seen_at: float = 0.0
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
 
 
 def for_rollout(rollout: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def for_rollout(rollout: dict[str, Any]) -> None:
     ]
     bad = rollout["failed"] + rollout["uncertain"]
     sentence = "Asks which failed or uncertain target to retry." if bad else "There are no failed or uncertain targets."
-    retry = Verdict(bool(bad), sentence)
+    retry = Decision(bool(bad), sentence)
     _row([(intent, retry if intent.action == "retry" else judge(intent, stored)) for intent in intents])
 
 
@@ -74,19 +74,19 @@ def for_instance(known: dict[str, Any]) -> None:
     _row([(intent, judge(intent, Seen()))])
 
 
-def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
+def _row(offers: Sequence[tuple[Intent, Decision]]) -> None:
     # A copy cannot record what was done.
     if not sign_in.acting().enabled or cached.is_copy():
         return
     who = sign_in.visitor()
     connection, no_api = sign_in.connection("act")
     with lists.row():
-        for intent, verdict in offers:
+        for intent, decision in offers:
             pressed = st.button(
                 intent.action.capitalize(),
                 icon=ICONS[intent.action],
-                disabled=not (who.may_act and connection and verdict.allowed),
-                help=_plain(verdict.sentence),
+                disabled=not (who.may_act and connection and decision.allowed),
+                help=_plain(decision.sentence),
                 key=f"act_{intent.action}",
             )
             if pressed:
@@ -137,8 +137,8 @@ def _confirm(pending: _Confirmation) -> None:
         st.text("According to the API, this rollout has no failed or uncertain targets.")
         return
     intent = replace(intent, force=_forced(intent, seen))
-    verdict = judge(intent, seen)
-    st.text(verdict.sentence)
+    decision = judge(intent, seen)
+    st.text(decision.sentence)
     st.caption(
         f"Read from the API at {viewer.moment(pending.seen_at, '%H:%M:%S')}, and read again before anything is sent."
     )
@@ -146,15 +146,15 @@ def _confirm(pending: _Confirmation) -> None:
     typed = ""
     if intent.force:
         typed = st.text_input(f"To force this, type {_plain(intent.name)}", key="act_typed")
-    touched = "1 instance" if intent.action == "power-cycle" else counted(verdict.touches, "target")
+    touched = "1 instance" if intent.action == "power-cycle" else counted(decision.touches, "target")
     if st.button(
         f"{intent.action.capitalize()}{' (force)' if intent.force else ''}: {touched}",
         icon=ICONS[intent.action],
         type="primary",
-        disabled=not verdict.allowed,
+        disabled=not decision.allowed,
         key="act_send",
     ):
-        _send(connection, pending, intent, reason, typed, verdict.touches)
+        _send(connection, pending, intent, reason, typed, decision.touches)
 
 
 def _read(connection: ApiConnection, pending: _Confirmation) -> Seen | None:
@@ -211,7 +211,7 @@ def _send(
     st.rerun(scope="fragment")
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: AttemptOutcome) -> None:
     lists.status_badge(outcome.word)
     st.text(outcome.sentence)
     with lists.row():
@@ -239,7 +239,7 @@ def _synced() -> bool:
             report = sync_once(
                 load_settings(),
                 connection=connection,
-                spools=False,
+                run_logs=False,
                 api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
             )
     except (DatabaseProblem, SettingsError) as error:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from console.web.shared.pages import PAGES, Page
+from console.web.pages import PAGES, Page
 
 _LINKS_JS = Path(__file__).with_name("links.js").read_text(encoding="utf-8")
 _GO_JS = Path(__file__).with_name("go.js").read_text(encoding="utf-8")

@@ -20,10 +20,11 @@ from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
+from console.web import pages
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import parts
-from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, tables, viewer
+from console.web.shared import cached, columns, links, lists, markup, messages, paging, plot, tables, viewer
 from console.web.shared.paging import Listed, share
 
 ID = links.resolved("instance")

@@ -10,9 +10,9 @@ import streamlit as st
 from console.record.read import declared as declared_queries
 from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
-from console.web.fleet.strip import strip
 from console.web.instances import parts
 from console.web.shared import cached, lists, markup, messages, paging, viewer
+from console.web.shared.fleet_strip import strip
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD, instances.HEALTH_GONE]

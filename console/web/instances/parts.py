@@ -14,12 +14,13 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import state_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import COMPONENTS
 from console.record.read.declared import Comparison, override_words
 from console.text.counts import counted
 from console.text.json_values import entries
-from console.web.shared import lists, markup, pages, viewer
+from console.web import pages
+from console.web.shared import lists, markup, viewer
 
 OVERRIDES, DIFFERS = "Overrides the policy", "Differs from declared"
 COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops_fleet_state_file=FILE --check"
@@ -128,7 +129,7 @@ def comparison(compared: Comparison | None) -> None:
 
 def _words(compared: Comparison) -> list[str]:
     try:
-        return in_words(compared.report)
+        return state_lines(compared.report)
     except (AttributeError, KeyError, TypeError):
         # The run log may be from another version, or the report in it may be incomplete.
         return [f"{host}: {compared.of(host)}" for host in compared.instances]

@@ -12,9 +12,10 @@ import streamlit as st
 from console.record.read import frames, operations
 from console.text.listing import records
 from console.text.statuses import style_of
+from console.web import pages
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
-from console.web.shared import cached, links, lists, messages, pages, viewer
+from console.web.shared import cached, links, lists, messages, viewer
 
 CHOICES = 100
 Row = dict[str, Any]
@@ -76,7 +77,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
         st.selectbox(
             f"{title} ({name})",
             list(offered),
-            format_func=lambda operation: in_words(offered[operation]),
+            format_func=lambda operation: label(offered[operation]),
             key=key,
             on_change=chosen,
             placeholder="Choose an operation",
@@ -84,7 +85,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
     return found
 
 
-def in_words(row: Row) -> str:
+def label(row: Row) -> str:
     """An operation as one line of plain text."""
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""

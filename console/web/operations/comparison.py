@@ -34,12 +34,12 @@ def show(before: Operation, now: Operation) -> None:
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
     if len(means):
-        changes = [f"{verbs[str(column)]} {in_words(mean)}" for column, mean in means.items()]
+        changes = [f"{verbs[str(column)]} {difference(mean)}" for column, mean in means.items()]
         st.text(f"On average, the instances that were done both times {' and '.join(changes)}.")
     _instances(found, before, now)
 
 
-def in_words(more: float) -> str:
+def difference(more: float) -> str:
     """A difference in seconds in words: '12 s longer', '3 min 02 s less', 'as long as before'."""
     if times.duration(abs(more)) == times.duration(0.0):
         return "as long as before"

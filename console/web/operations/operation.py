@@ -14,9 +14,10 @@ from console.outcomes.next_step import next_step
 from console.record.read import freshness
 from console.record.read import operation as queries
 from console.text import times
+from console.web import pages
 from console.web.browser import auto_refresh
 from console.web.operations import parts, rows
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, tables, viewer
+from console.web.shared import cached, links, lists, markup, messages, paging, tables, viewer
 from console.web.timeline import section
 
 ID = links.resolved("run", "rollout")

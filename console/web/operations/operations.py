@@ -11,9 +11,10 @@ from console.outcomes.words import VERDICTS
 from console.record.read import frames
 from console.record.read import operations as queries
 from console.text.counts import counted
+from console.web import pages
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, viewer
+from console.web.shared import cached, links, lists, markup, messages, paging, viewer
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}

@@ -18,7 +18,8 @@ from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import lists, markup, pages, paging, viewer
+from console.web import pages
+from console.web.shared import lists, markup, paging, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12

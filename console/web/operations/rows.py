@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
 from console.text import times
-from console.web.shared import markup, pages, viewer
+from console.web import pages
+from console.web.shared import markup, viewer
 
 
 def title(row: dict[str, Any]) -> str:

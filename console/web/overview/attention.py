@@ -14,7 +14,8 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import attention as queries
-from console.web.shared import markup, pages, viewer
+from console.web import pages
+from console.web.shared import markup, viewer
 
 SHOWN, SHOWN_PER_KIND = 6, 2
 # For each kind of entry: its page, the label of its link, and the URL parameter for its id.

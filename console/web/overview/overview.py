@@ -22,11 +22,12 @@ from console.record.read import operations as operation_list
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
+from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
-from console.web.shared import cached, links, lists, markup, messages, pages, viewer
+from console.web.shared import cached, links, lists, markup, messages, viewer
+from console.web.shared.fleet_strip import strip
 from console.web.shared.paging import Listed
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3

@@ -57,7 +57,7 @@ def button() -> bool:
     if why_not := _why_not():
         # It contains text from the login provider, which must not end the code span.
         refused, why = "Only operators can sync", why_not.replace("`", "'")
-    elif connection is None and not _may_have_run_logs(load_settings().spool_dir):
+    elif connection is None and not _may_have_run_logs(load_settings().run_log_dir):
         refused = "Nothing to sync from"
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         if refused:

@@ -17,10 +17,11 @@ from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
+from console.web import pages
 from console.web.actions import buttons
 from console.web.browser import auto_refresh, navigation
 from console.web.operations import parts
-from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, same_time, viewer
+from console.web.shared import cached, columns, links, lists, markup, messages, paging, plot, same_time, viewer
 from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]

@@ -17,8 +17,9 @@ from console.text import times
 from console.text.counts import counted
 from console.text.listing import records
 from console.text.statuses import style_of
+from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, same_time, tables, viewer
+from console.web.shared import cached, columns, links, lists, markup, messages, paging, same_time, tables, viewer
 from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]

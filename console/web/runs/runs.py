@@ -12,8 +12,9 @@ import streamlit as st
 
 from console.record.read import frames, runs
 from console.text.counts import counted
+from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, markup, messages, pages, paging
+from console.web.shared import cached, lists, markup, messages, paging
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 

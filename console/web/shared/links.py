@@ -11,8 +11,8 @@ import streamlit as st
 
 from console.record.opening import DatabaseProblem
 from console.record.read import operation
+from console.web.pages import Page
 from console.web.shared import cached
-from console.web.shared.pages import Page
 
 
 def short(identifier: str) -> str:

@@ -22,8 +22,9 @@ from markupsafe import Markup, escape
 from console.text import times
 from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.shared import links, pages, viewer
-from console.web.shared.pages import Page
+from console.web import pages
+from console.web.pages import Page
+from console.web.shared import links, viewer
 
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")

@@ -17,8 +17,8 @@ from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, follower, freshness
 from console.settings.environment import load_settings
+from console.web.pages import Page
 from console.web.shared import cached, links, lists, markup, viewer
-from console.web.shared.pages import Page
 
 
 @contextmanager

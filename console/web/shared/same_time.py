@@ -14,7 +14,8 @@ import streamlit as st
 from console.record.read import rollouts, same_time
 from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.shared import cached, columns, links, lists, markup, pages, tables, viewer
+from console.web import pages
+from console.web.shared import cached, columns, links, lists, markup, tables, viewer
 
 
 def of_run(run: dict[str, Any], now: float) -> None:

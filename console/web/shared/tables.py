@@ -15,7 +15,8 @@ from markupsafe import Markup
 from console.record.read.freshness import freshness
 from console.text import times
 from console.text.counts import counted
-from console.web.shared import cached, links, lists, markup, pages, paging, viewer
+from console.web import pages
+from console.web.shared import cached, links, lists, markup, paging, viewer
 
 
 def _time(row: dict[str, Any]) -> Markup | str:

@@ -100,7 +100,7 @@ KEYS: dict[str, frozenset[str]] = {
 }
 
 
-class Outcome(Enum):
+class AttemptOutcome(Enum):
     """The outcome of one attempt."""
 
     NOT_SENT = "not_sent"  # connection refused, unknown host name, no route
@@ -109,23 +109,23 @@ class Outcome(Enum):
     UNKNOWN = "unknown"  # 5xx, 1xx, lost connection, timeout, unreadable answer
 
 
-def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
+def outcome_of_status(status: int, has_retry_after: bool) -> AttemptOutcome | None:
     """The outcome of an attempt that was answered with this HTTP status; None for a success."""
     if 200 <= status < 300:
         return None
     if status == 429 or (status == 503 and has_retry_after):
-        return Outcome.NOT_EXECUTED
+        return AttemptOutcome.NOT_EXECUTED
     # After a status below 200, the answer itself is missing.
     if status >= 500 or status < 200:
-        return Outcome.UNKNOWN
-    return Outcome.REFUSED
+        return AttemptOutcome.UNKNOWN
+    return AttemptOutcome.REFUSED
 
 
-def may_repeat(repeat: Repeat, outcome: Outcome, attempt: int, retries: int) -> bool:
+def may_repeat(repeat: Repeat, outcome: AttemptOutcome, attempt: int, retries: int) -> bool:
     """Whether another attempt may follow attempt number ``attempt`` (1, 2, ...)."""
-    if outcome is Outcome.REFUSED or attempt > retries:
+    if outcome is AttemptOutcome.REFUSED or attempt > retries:
         return False
-    if outcome in (Outcome.NOT_SENT, Outcome.NOT_EXECUTED):
+    if outcome in (AttemptOutcome.NOT_SENT, AttemptOutcome.NOT_EXECUTED):
         return True
     if repeat is Repeat.READ_ONCE_MORE:
         return attempt < 2

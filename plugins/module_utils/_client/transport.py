@@ -39,8 +39,8 @@ from .body import described, parsed, read_body, too_large
 from .causes import causes_of, is_raised_in, phrase_of
 from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
+    AttemptOutcome,
     Endpoint,
-    Outcome,
     may_repeat,
     outcome_of_status,
     pause_before_repeat,
@@ -216,8 +216,8 @@ class Transport:
             outcome, error, retry_after = result
             if not may_repeat(endpoint.repeat, outcome, attempt, self.settings.retries):
                 error.attempts = attempt
-                error.ambiguous = endpoint.writes and outcome is Outcome.UNKNOWN
-                error.refused, error.retry_after = outcome is Outcome.REFUSED, retry_after
+                error.ambiguous = endpoint.writes and outcome is AttemptOutcome.UNKNOWN
+                error.refused, error.retry_after = outcome is AttemptOutcome.REFUSED, retry_after
                 error.args = (error.sentence(),)
                 raise error
             pause = pause_before_repeat(attempt, retry_after, self._jitter())
@@ -229,7 +229,7 @@ class Transport:
 
     def _attempt(
         self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
-    ) -> Reply | tuple[Outcome, ApiError, float | None]:
+    ) -> Reply | tuple[AttemptOutcome, ApiError, float | None]:
         method = endpoint.method
         read_timeout = max(self.settings.request_timeout, endpoint.read_timeout or 0.0)
         if endpoint.writes:
@@ -238,7 +238,7 @@ class Transport:
         started = self._clock()
         if (problem := self._problem_of_trust()) is not None:
             self._note(method, path, attempt, started, error="tls")
-            return Outcome.REFUSED, ApiError("tls", method, path, detail=problem), None
+            return AttemptOutcome.REFUSED, ApiError("tls", method, path, detail=problem), None
         try:
             response = self._session.request(
                 method,
@@ -267,7 +267,7 @@ class Transport:
 
     def _reading(
         self, endpoint: Endpoint, path: str, response: requests.Response, content: bytes | None
-    ) -> Reply | tuple[Outcome, ApiError, float | None]:
+    ) -> Reply | tuple[AttemptOutcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
         server_time = server_time_of(response.headers.get("Date"))
         if server_time is not None:
@@ -284,7 +284,7 @@ class Transport:
             said = said if content is None else f"the answer is not JSON but {said}"
             unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
             # A list that is too large would be too large again. The write may have been carried out.
-            again = Outcome.UNKNOWN if content is not None or endpoint.writes else Outcome.REFUSED
+            again = AttemptOutcome.UNKNOWN if content is not None or endpoint.writes else AttemptOutcome.REFUSED
             return again, unreadable, None
         detail: str | None
         if 300 <= status < 400:
@@ -359,7 +359,7 @@ def certificates_in(path: str) -> int:
     return context.cert_store_stats()["x509"]
 
 
-def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
+def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
     """The outcome, the kind and a phrase for an attempt that failed without an answer."""
     chain = list(causes_of(failure))
     kinds = tuple(type(cause) for cause in chain)
@@ -368,33 +368,33 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
         return any(issubclass(kind, wanted) for kind in kinds)
 
     if any_is(urllib3_errors.InvalidHeader):
-        return Outcome.UNKNOWN, "connection_lost", f"the head of the answer is invalid ({phrase_of(chain[-1])})"
+        return AttemptOutcome.UNKNOWN, "connection_lost", f"the head of the answer is invalid ({phrase_of(chain[-1])})"
     if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
-        return Outcome.REFUSED, "unreachable", phrase_of(failure)
+        return AttemptOutcome.REFUSED, "unreachable", phrase_of(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
-        return Outcome.REFUSED, "unreachable", "the server's host name is invalid"
+        return AttemptOutcome.REFUSED, "unreachable", "the server's host name is invalid"
     shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
-        return Outcome.REFUSED, "tls", f"no trusted TLS connection: {phrase_of(chain[-1])}"
+        return AttemptOutcome.REFUSED, "tls", f"no trusted TLS connection: {phrase_of(chain[-1])}"
     if shaking is not None:
-        return Outcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {phrase_of(shaking)}"
+        return AttemptOutcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {phrase_of(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a plain OSError if ca_path cannot be read.
-        return Outcome.REFUSED, "tls", phrase_of(failure)
+        return AttemptOutcome.REFUSED, "tls", phrase_of(failure)
     if any_is(urllib3_errors.NameResolutionError):
-        return Outcome.NOT_SENT, "unreachable", "the server's host name is unknown"
+        return AttemptOutcome.NOT_SENT, "unreachable", "the server's host name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
-        return Outcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
+        return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
-        return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
+        return AttemptOutcome.NOT_SENT, "unreachable", "no connection within the time limit"
     connecting = next((cause for cause in chain if is_raised_in(cause, "connect")), None)
     if connecting is not None:
-        return Outcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
+        return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
         began = any(str(cause) == NOT_WHOLE for cause in chain)
-        return Outcome.UNKNOWN, "timeout", f"no {'complete ' if began else ''}answer within the time limit"
+        return AttemptOutcome.UNKNOWN, "timeout", f"no {'complete ' if began else ''}answer within the time limit"
     return (
-        Outcome.UNKNOWN,
+        AttemptOutcome.UNKNOWN,
         "connection_lost",
         f"the connection broke before the answer was complete ({phrase_of(chain[-1])})",
     )

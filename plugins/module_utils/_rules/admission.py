@@ -56,7 +56,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """``word``: go, wait or stop. ``allowed``: how many redeploys may be in flight, 0 if none may be started now.
 
     ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences, but
@@ -154,7 +154,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
+def admission_decision(facts: Facts, rules: Iterable[Rule] = RULES) -> Decision:
     """Whether one more redeploy may be sent now (go), perhaps later (wait), or not any more in this run (stop).
 
     ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold``, the stream
@@ -163,17 +163,17 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
     checks = [check for rule in rules if (check := rule(facts)) is not None]
     worst = gate.worst(checks)
     if worst == gate.HOLD:
-        return Verdict(WAIT, 0, worst, [check.reason for check in checks if check.verdict == gate.HOLD])
+        return Decision(WAIT, 0, worst, [check.reason for check in checks if check.verdict == gate.HOLD])
     if worst != gate.PASS:
-        return Verdict(STOP, 0, worst, [check.reason for check in checks if check.verdict != gate.PASS])
+        return Decision(STOP, 0, worst, [check.reason for check in checks if check.verdict != gate.PASS])
     limit = max_parallel_rollouts(facts.policy)
     allowed = limit if facts.most is None else min(limit, facts.most)
     if facts.unsure and len(facts.failed) + len(facts.unsure) > facts.max_failed:
         named = gate.listed(facts.unsure)
-        return Verdict(WAIT, allowed, reasons=[f"the server does not know whether the redeploy of {named} worked"])
+        return Decision(WAIT, allowed, reasons=[f"the server does not know whether the redeploy of {named} worked"])
     if facts.in_flight >= allowed:
-        return Verdict(WAIT, allowed, reasons=[FULL])
-    return Verdict(GO, allowed)
+        return Decision(WAIT, allowed, reasons=[FULL])
+    return Decision(GO, allowed)
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,7 @@ def _unknown(state: Declared, fleet: Fleet) -> dict[str, list[str]]:
     }
 
 
-def in_words(report: Mapping[str, Any]) -> list[str]:
+def state_lines(report: Mapping[str, Any]) -> list[str]:
     """The lines of the report. An equal difference of several instances is one line."""
     lines = [
         f"Tenant: {key} is {_shown(pair['is'])}, should be {pair['wanted']}." for key, pair in report["tenant"].items()

@@ -15,7 +15,7 @@ from .plan import Plan
 from .window import Window
 
 
-def in_words(
+def plan_lines(
     plan: Plan,
     *,
     window: Window,

@@ -13,7 +13,7 @@ from .answers import max_parallel_rollouts
 from .window import Window
 
 
-def in_words(policy: Mapping[str, Any], at: float, *, predicted: bool = False) -> list[str]:
+def policy_lines(policy: Mapping[str, Any], at: float, *, predicted: bool = False) -> list[str]:
     """A sentence about the number of redeploys at once, and one about the window at ``at`` (epoch seconds).
 
     ``predicted``: whether a task in check mode would set this policy. A first sentence then says so.

@@ -94,7 +94,7 @@ def make_report(
     }
 
 
-def in_words(
+def report_lines(
     report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = "updated", predicted: bool = False
 ) -> list[str]:
     """The lines of the report: why the run ended, and then each category that is not empty.

@@ -282,7 +282,7 @@ def instance_in_words(target: Mapping[str, Any], names: Mapping[str, str]) -> st
     return host or named("instance", target, "instance_id")
 
 
-def in_words(found: Ends, names: Mapping[str, str]) -> str:
+def ends_text(found: Ends, names: Mapping[str, str]) -> str:
     """The targets that did not succeed, as a phrase: their numbers, and the first instances with the server's reasons.
 
     ``names``: see host_names.

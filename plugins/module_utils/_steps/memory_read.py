@@ -32,7 +32,7 @@ def selected(context: Context) -> dict[str, str]:
     return chosen
 
 
-def in_words(selection: Mapping[str, str]) -> str:
+def of_slice(selection: Mapping[str, str]) -> str:
     """The selection as a part of a sentence, `` of conversation conv-1``; empty for the whole instance."""
     return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
 

@@ -61,7 +61,7 @@ APPEARS_WITHIN = 30.0
 # For how many seconds the version manifest may still show the state before an update (behaviour 2.1, E25).
 _MANIFEST_WITHIN = 60.0
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 # The options of a module that sends a redeploy and checks the health after it. Times are in seconds.
 SENT_OPTIONS: Spec = {
@@ -211,7 +211,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     )
 
 
-def send_once_more(context: Context, sent: Sent, again: Callable[[], Outcome]) -> Outcome:
+def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) -> Result:
     """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect.
 
     If that fails, the outcome of the first call is still unknown, so it keeps a note.

@@ -29,9 +29,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     Evidence,
     Found,
     ends,
+    ends_text,
     grace_left,
     host_names,
-    in_words,
     is_quiet,
     new_fleet_rollouts,
     started_rollout,
@@ -236,7 +236,7 @@ def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, st
     name = f"Rollout {rollout.get('id')}" if is_single_target(rollout) else f"Fleet rollout {rollout.get('id')}"
 
     def told() -> str:
-        return in_words(found, names_of(context, str(rollout.get("id"))))
+        return ends_text(found, names_of(context, str(rollout.get("id"))))
 
     if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
         context.fail(f"{name} was cancelled: {told()}.", too_many=too_many)

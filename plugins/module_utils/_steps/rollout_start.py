@@ -40,8 +40,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     Evidence,
     doubt_about,
     ends,
+    ends_text,
     grace_left,
-    in_words,
     is_quiet,
     tasks_started,
 )
@@ -373,7 +373,7 @@ def _stop(context: Context, detail: Record) -> None:
     def told() -> str:
         # The host names are read only after the rollout was stopped.
         return (
-            f"Too many targets of fleet rollout {rollout_id} failed ({in_words(found, names_of(context, rollout_id))})"
+            f"Too many targets of fleet rollout {rollout_id} failed ({ends_text(found, names_of(context, rollout_id))})"
         )
 
     try:

@@ -27,10 +27,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate, hold
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import (
     STOP,
+    Decision,
     Facts,
     Marks,
-    Verdict,
-    admission_verdict,
+    admission_decision,
     ends_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
@@ -58,11 +58,11 @@ _LOST = (
 
 
 class NotAdmittedError(Exception):
-    """No further redeploy of the stream is sent. ``verdict`` says why."""
+    """No further redeploy of the stream is sent. ``decision`` says why."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__("; ".join(verdict.reasons))
-        self.verdict = verdict
+    def __init__(self, decision: Decision) -> None:
+        super().__init__("; ".join(decision.reasons))
+        self.decision = decision
 
 
 class Stream:
@@ -137,7 +137,7 @@ class Stream:
     def look_for_stop(self) -> None:
         """Raises NotAdmittedError if another task has already stopped the stream."""
         for stop in self._lines("stop"):
-            raise NotAdmittedError(Verdict(STOP, 0, stop["worst"], stop["reasons"]))
+            raise NotAdmittedError(Decision(STOP, 0, stop["worst"], stop["reasons"]))
 
     @staticmethod
     def _name_of(context: Context) -> str:
@@ -158,7 +158,7 @@ class Stream:
             for row in rows
         )
 
-    def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
+    def decision(self, context: Context, *, max_age: float) -> tuple[Decision, int]:
         """Whether the task's redeploy may be sent now, and how many redeploys are in flight on the server, by a policy
         and a list of rollouts that are at most ``max_age`` seconds old.
 
@@ -167,15 +167,15 @@ class Stream:
         self.look_for_stop()
         with self._inconclusive_without():
             facts = self._facts(context, self.marks(), max_age)
-        found = admission_verdict(facts)
+        found = admission_decision(facts)
         if found.word == STOP:
             self._stop(found)
         return found, facts.in_flight
 
-    def _stop(self, verdict: Verdict) -> NoReturn:
+    def _stop(self, decision: Decision) -> NoReturn:
         """Stop the stream. The reason is written down first, so that the other tasks stop too."""
-        self._append("stop", {"worst": verdict.worst, "reasons": verdict.reasons})
-        raise NotAdmittedError(verdict)
+        self._append("stop", {"worst": decision.worst, "reasons": decision.reasons})
+        raise NotAdmittedError(decision)
 
     @contextlib.contextmanager
     def _inconclusive_without(self) -> Iterator[None]:
@@ -185,7 +185,7 @@ class Stream:
         except ApiError as error:
             if error.kind in KEY_REFUSED:
                 raise
-            self._stop(Verdict(STOP, 0, gate.INCONCLUSIVE, [str(error)]))
+            self._stop(Decision(STOP, 0, gate.INCONCLUSIVE, [str(error)]))
 
     def _facts(self, context: Context, marks: Marks, max_age: float) -> Facts:
         rules, reads = self._rules(), shared_reads(context)
@@ -216,7 +216,7 @@ class Stream:
         try:
             return dict(json.loads(self._path("rules").read_text(encoding="utf-8")))
         except (OSError, ValueError, AdmissionError):
-            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+            raise NotAdmittedError(Decision(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
 
     # The hold
 
@@ -316,7 +316,7 @@ class Stream:
                     file.seek(max(0, os.fstat(file.fileno()).st_size - newest))
                 lines = file.read().splitlines()
         except (OSError, AdmissionError):
-            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+            raise NotAdmittedError(Decision(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
         found = []
         for line in lines:
             # The first line may have been cut off at its start.

@@ -38,7 +38,7 @@ _LISTED_WITHIN = 30.0
 # While all seats are taken, the policy and the list may be older than for an admission, by this factor.
 _WHILE_FULL = 5
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 # The options of a module that waits for admission. Times are in seconds.
 ADMISSION_OPTIONS: Spec = {
@@ -92,11 +92,11 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
         if stream is not None:
             stream.tell(context, "done", changed=context.changed)
     except NotAdmittedError as stopped:
-        verdict = stopped.verdict
+        decision = stopped.decision
         context.result.update(
             skipped=True,
-            not_admitted={"verdict": verdict.worst, "reasons": verdict.reasons},
-            skipped_reason=f"Nothing was sent: {' '.join(verdict.reasons)}",
+            not_admitted={"verdict": decision.worst, "reasons": decision.reasons},
+            skipped_reason=f"Nothing was sent: {' '.join(decision.reasons)}",
         )
     except (ApiError, OperationFailed):
         if stream is not None:
@@ -225,9 +225,9 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
     _wait(context, admission, attempt)
 
 
-def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
+def _wait(context: Context, admission: Admission, attempt: Callable[[], Result | str]) -> Result:
     """The result of ``attempt()``, which is repeated while it returns why to wait. Fails after admission_timeout."""
-    outcome: Outcome | str = ""
+    outcome: Result | str = ""
     stream, seconds_behind = Stream.of(context), 0.0
 
     def clock() -> float:
@@ -235,7 +235,7 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
         behind others of the stream, each of which has its own deadline."""
         return context.clock() - (0.0 if stream is None else stream.seconds_held()) - seconds_behind
 
-    def attempt_again() -> Outcome | str:
+    def attempt_again() -> Result | str:
         nonlocal outcome
         outcome = attempt()
         if outcome != FULL:
@@ -312,9 +312,9 @@ def _why_not(context: Context, admission: Admission) -> str:
         if stream is None:
             policy, _server_time = reads.policy(max_age)
             return in_flight(reads.rollouts(max_age)), max_parallel_rollouts(policy)
-        verdict, count = stream.verdict(context, max_age=max_age)
-        why = next(iter(verdict.reasons), FULL)
-        return count, verdict.allowed if verdict.word == GO or why == FULL else 0
+        decision, count = stream.decision(context, max_age=max_age)
+        why = next(iter(decision.reasons), FULL)
+        return count, decision.allowed if decision.word == GO or why == FULL else 0
 
     def look(seats: int) -> tuple[int, int]:
         count, allowed = seen(_WHILE_FULL * fresh)
@@ -333,7 +333,7 @@ def _why_not_after_all(context: Context, admission: Admission) -> str:
     """The last check before the call, by the server's list, which also shows the redeploys of other machines."""
     stream, max_age = Stream.of(context), fresh_for(context)
     if stream is not None:
-        verdict, _count = stream.verdict(context, max_age=max_age)
-        return "" if verdict.word == GO else verdict.reasons[0]
+        decision, _count = stream.decision(context, max_age=max_age)
+        return "" if decision.word == GO else decision.reasons[0]
     full = in_flight(shared_reads(context).rollouts(max_age)) >= (admission.allowed or 0)
     return FULL if full else ""

@@ -12,23 +12,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .events import RECAP, Clock, Parent
+from .log_file import LEAST_RESERVE, LogFile
 from .masks import Masks
 from .results import dump
-from .spool import LEAST_RESERVE, Spool
 
 # Bytes that are reserved for the artifacts on a full disk.
 LEAST_ARTIFACTS = 4096
 
 
 class EventWriter:
-    """Writes the events of the run ``run_id`` into ``spool``. Counters begin at 1 and have no gaps.
+    """Writes the events of the run ``run_id`` into ``file``. Counters begin at 1 and have no gaps.
 
     ``dropped``: the number of events that could not be written. All later events contain it.
     """
 
-    def __init__(self, spool: Spool, run_id: str, masks: Masks, clock: Clock) -> None:
+    def __init__(self, file: LogFile, run_id: str, masks: Masks, clock: Clock) -> None:
         self.dropped = 0
-        self._spool, self._masks, self._clock = spool, masks, clock
+        self._file, self._masks, self._clock = file, masks, clock
         self._of_run = {"pid": os.getpid(), "runner_ident": run_id}
         self._counter = 0
         # A random number takes a system call. A single one for the run, combined with the counter, is also unique.
@@ -37,7 +37,7 @@ class EventWriter:
 
     @property
     def is_open(self) -> bool:
-        return self._spool.is_open
+        return self._file.is_open
 
     def write(
         self,
@@ -70,8 +70,8 @@ class EventWriter:
         record["event_data"] = {**parent.data, **(data or {}), "uuid": event_uuid}
         line = dump(record, self._masks.redactor)
         if event.startswith("playbook_"):
-            self._spool.check_name()
-        append = self._spool.append_last if last else self._spool.append
+            self._file.check_name()
+        append = self._file.append_last if last else self._file.append
         append(line.encode("ascii"))
         self._counter = counter
 
@@ -81,7 +81,7 @@ class EventWriter:
             if host not in self._recap_room:
                 written = dump(self._masks.host_name(host), self._masks.redactor)
                 self._recap_room[host] = (len(written) + 8) * len(RECAP)
-        self._spool.reserve(LEAST_RESERVE + LEAST_ARTIFACTS + sum(self._recap_room.values()))
+        self._file.reserve(LEAST_RESERVE + LEAST_ARTIFACTS + sum(self._recap_room.values()))
 
     def close(self) -> None:
-        self._spool.close()
+        self._file.close()

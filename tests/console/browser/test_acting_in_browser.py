@@ -75,7 +75,7 @@ def running_site(folder: Path) -> Iterator[Site]:
         assert fleet.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] < 300
         fleet.advance(2)
         rollout_id = fleet.call("GET", ROLLOUTS)[1][0]["id"]
-        settings = Settings(folder / "console.db", folder / "runs", spool_dir_is_default=True)
+        settings = Settings(folder / "console.db", folder / "runs", run_log_dir_is_default=True)
         assert sync_once(settings, connection=ApiConnection(fleet.url, fleet.admin_key)).problems == []
         fleet.clear_journal()
         login = folder / "login.toml"
@@ -91,7 +91,7 @@ def running_site(folder: Path) -> Iterator[Site]:
             "FLEETOPS_CONSOLE_ACTIONS": "on",
             "FLEETOPS_CONSOLE_OPERATOR_CLAIM": "groups=fleet-operators",
         }
-        with serving(settings.database, settings.spool_dir, environment, port) as served:
+        with serving(settings.database, settings.run_log_dir, environment, port) as served:
             kept = (fleet.admin_key, cookie_secret, CLIENT_SECRET)
             try:
                 yield Site(served.url, settings.database, fleet, rollout_id, kept)

@@ -106,10 +106,10 @@ def test_a_given_folder_must_exist_but_the_default_one_may_be_missing(tmp_path: 
 
 
 def test_a_sync_reports_what_it_read_and_what_it_could_not(tmp_path: Path) -> None:
-    spool = tmp_path / "runs"
-    spool.mkdir()
+    run_logs = tmp_path / "runs"
+    run_logs.mkdir()
     database = tmp_path / "console.db"
-    places = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spool), "HOME": str(tmp_path)}
+    places = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(run_logs), "HOME": str(tmp_path)}
     with running_simulator(instances=4, speed=0) as sim:
         done = console("sync", **places, **sim.environment())
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
@@ -211,14 +211,14 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp
     home = {"HOME": "/home/ops"}
     assert load_settings(home) == Settings(
         database=Path("/home/ops/.local/state/fleetops/console.db"),
-        spool_dir=Path("/home/ops/.local/state/fleetops/runs"),
+        run_log_dir=Path("/home/ops/.local/state/fleetops/runs"),
         database_is_default=True,
-        spool_dir_is_default=True,
+        run_log_dir_is_default=True,
     )
     assert load_settings({"XDG_STATE_HOME": "/var/state"}).database == Path("/var/state/fleetops/console.db")
     assert load_settings({"XDG_STATE_HOME": "relative", **home}).database.parts[1] == "home"
     named = load_settings({"FLEETOPS_CONSOLE_DB": "/a.db", "FLEETOPS_RUN_LOG_DIR": "/r", **home}, database="/b.db")
-    assert (named.database, named.spool_dir, named.database_is_default) == (Path("/b.db"), Path("/r"), False)
+    assert (named.database, named.run_log_dir, named.database_is_default) == (Path("/b.db"), Path("/r"), False)
     with pytest.raises(SettingsError, match="Neither XDG_STATE_HOME nor HOME is set"):
         load_settings({})
     api = {"FLEETOPS_API_URL": "https://ops.example.com", "FLEETOPS_API_KEY": KEY}

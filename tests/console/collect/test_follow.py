@@ -20,7 +20,7 @@ import pytest
 
 from console.record.read.freshness import DIED, HANGS, RUNNING, STOPPED, follower
 from console.record.write.store import open_store
-from tests.console.collect.test_sync_spools import NAME, lines
+from tests.console.collect.test_sync_run_logs import NAME, lines
 from tests.console.support.facts import rows
 from tests.console.support.fake_awx import TOKEN, running_awx
 from tests.console.web.test_pages import opened, words
@@ -83,9 +83,9 @@ def state(database: Path, now: float | None = None) -> str:
 def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    database, spool = tmp_path / "console.db", tmp_path / "runs"
-    spool.mkdir()
-    pace = ("--interval", "1s", "--idle-interval", "60s", "--spool", str(spool))
+    database, run_logs = tmp_path / "console.db", tmp_path / "runs"
+    run_logs.mkdir()
+    pace = ("--interval", "1s", "--idle-interval", "60s", "--spool", str(run_logs))
     with running_simulator(instances=6, speed=0) as sim:
         wrong = subprocess.run(
             [sys.executable, "-m", "console", "sync", "--follow", "--db", str(database), "--no-spools"],
@@ -120,7 +120,7 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
             until(lambda: process.has_said("The next attempt is in 4 s"))
             assert process.has_said("closed for repair")
             # Run logs are still read.
-            (spool / NAME).write_bytes(b"".join(lines()))
+            (run_logs / NAME).write_bytes(b"".join(lines()))
             until(lambda: rows(database, "SELECT status FROM runs") == [{"status": "failed"}])
             assert "The follower on" in (shown := words(opened(monkeypatch, database, "overview")))
             assert "has not been able to read the API since" in shown
@@ -140,9 +140,9 @@ def test_a_rollout_is_followed_and_polling_resumes_after_errors_of_the_api(
 def test_awx_is_followed_and_the_pages_report_a_follower_that_was_killed_or_hangs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    database, spool = tmp_path / "console.db", tmp_path / "runs"
-    spool.mkdir()
-    arguments = ("--no-api", "--spool", str(spool), "--interval", "1s", "--idle-interval", "5s")
+    database, run_logs = tmp_path / "console.db", tmp_path / "runs"
+    run_logs.mkdir()
+    arguments = ("--no-api", "--spool", str(run_logs), "--interval", "1s", "--idle-interval", "5s")
     jobs = "SELECT count(*) AS n FROM run_jobs"
     with running_awx() as awx:
         places = {"FLEETOPS_AWX_URL": awx.url, "FLEETOPS_AWX_TOKEN": TOKEN}
@@ -170,7 +170,7 @@ def test_awx_is_followed_and_the_pages_report_a_follower_that_was_killed_or_hang
     assert state(database) == STOPPED
     # After a later sync, the stopped follower is not reported.
     done = subprocess.run(
-        [sys.executable, "-m", "console", "sync", "--no-api", "--spool", str(spool), "--db", str(database)],
+        [sys.executable, "-m", "console", "sync", "--no-api", "--spool", str(run_logs), "--db", str(database)],
         cwd=ROOT, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0

@@ -42,8 +42,8 @@ def database(tmp_path: Path) -> Path:
 
 def sync(sim: Simulator, database: Path, *, key: str | None = None, retries: int = 0, **options: Any) -> ApiReport:
     connection = ApiConnection(sim.url, key or sim.admin_key, retries=retries)
-    settings = Settings(database=database, spool_dir=database.parent / "none")
-    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    settings = Settings(database=database, run_log_dir=database.parent / "none")
+    report = sync_once(settings, connection=connection, run_logs=False, api_options=ApiOptions(**options)).api
     assert report is not None
     return report
 
@@ -295,10 +295,10 @@ def test_a_key_that_is_revoked_during_a_sync_is_not_tried_for_every_instance(sim
 
 
 def test_an_api_that_does_not_answer_is_one_problem(sim: Simulator, database: Path) -> None:
-    settings = Settings(database=database, spool_dir=database.parent / "none")
+    settings = Settings(database=database, run_log_dir=database.parent / "none")
     report = sync_once(settings, connection=ApiConnection("http://127.0.0.1:9", "some-key", retries=0))
     assert report.api is not None
-    assert report.spools is not None
+    assert report.run_logs is not None
     assert len(report.api.problems) == 1
     assert "This call was not sent" in report.api.problems[0]
 

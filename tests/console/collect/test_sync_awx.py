@@ -23,7 +23,7 @@ from console.__main__ import main
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
 from console.collect.jobs.import_job import ImportReport
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.read import runs as run_queries
 from console.record.read.record_health import vitals
 from console.record.write.store import open_store
@@ -284,7 +284,7 @@ def test_the_run_page_shows_the_job_and_links_relaunches(
         assert f"id={runs['2' if job == '5' else '5']}" in [link.query_string for link in links if link.label == label]
 
 
-def spool_of_job_2(folder: Path, *, last: int = 26) -> str:
+def run_log_of_job_2(folder: Path, *, last: int = 26) -> str:
     """Write the run log that the callback would have written in job 2, and return its run id."""
     folder.mkdir()
     run_id = "5b1a8f3e-0000-4000-8000-00000000000a"
@@ -304,14 +304,14 @@ def spool_of_job_2(folder: Path, *, last: int = 26) -> str:
 def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
     awx: FakeAwx, database: Path, tmp_path: Path, callback_first: bool
 ) -> None:
-    run_id = spool_of_job_2(tmp_path / "runs")
+    run_id = run_log_of_job_2(tmp_path / "runs")
     del awx.jobs[1], awx.jobs[3]
     # A job with another number on another day is a different run.
     awx.add(2, 12, later_s=86400)
     for step in (1, 2) if callback_first else (2, 1):
         if step == 1:
             with open_store(database) as store:
-                sync_spools(store, tmp_path / "runs", now=time.time)
+                sync_run_logs(store, tmp_path / "runs", now=time.time)
         else:
             report = load(awx, database)
     assert report.joined == int(callback_first)
@@ -325,7 +325,7 @@ def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
         assert len(rows(database, f"SELECT DISTINCT run_id FROM {table}")) == 2, table
     before = dump(database)
     with open_store(database) as store:
-        sync_spools(store, tmp_path / "runs", now=time.time)
+        sync_run_logs(store, tmp_path / "runs", now=time.time)
     load(awx, database)
     assert dump(database) == before
 
@@ -346,19 +346,19 @@ def test_the_gates_of_a_job_are_replaced_by_those_of_its_run_log(awx: FakeAwx, d
     assert [(row["reasons"], row["checks"]) for row in of_job] == [([], gate["checks"])] * 3
     assert all(job["started_at"] < row["at"] < job["ended_at"] for row in of_job)
     # The record of the callback completely replaces that of the job.
-    run_id = spool_of_job_2(tmp_path / "runs")
+    run_id = run_log_of_job_2(tmp_path / "runs")
     with open_store(database) as store:
-        sync_spools(store, tmp_path / "runs", now=time.time)
+        sync_run_logs(store, tmp_path / "runs", now=time.time)
     assert evidence(database, job["run_id"]) == []
     assert [row["run_id"] for row in rows(database, run_of(2))] == [run_id]
 
 
 def test_an_incomplete_run_log_gets_its_end_from_the_job(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
-    run_id = spool_of_job_2(tmp_path / "runs", last=20)
+    run_id = run_log_of_job_2(tmp_path / "runs", last=20)
     awx.jobs[2]["status"] = "canceled"
     for _round in (1, 2):
         with open_store(database) as store:
-            sync_spools(store, tmp_path / "runs", now=time.time)
+            sync_run_logs(store, tmp_path / "runs", now=time.time)
         load(awx, database)
         found = rows(database, run_of(2))
         assert [(r["run_id"], r["status"]) for r in found] == [(run_id, "canceled")]

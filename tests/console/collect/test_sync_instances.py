@@ -46,9 +46,9 @@ def database(tmp_path: Path) -> Path:
 
 def sync(sim: Simulator | SecondApi, database: Path, *, key: str | None = None, **options: Any) -> ApiReport:
     connection = ApiConnection(sim.url, key or getattr(sim, "admin_key", KEY), retries=0)
-    settings = Settings(database=database, spool_dir=database.parent / "none")
+    settings = Settings(database=database, run_log_dir=database.parent / "none")
     options = {"details": KINDS, "audit": False, **options}
-    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    report = sync_once(settings, connection=connection, run_logs=False, api_options=ApiOptions(**options)).api
     assert report is not None
     return report
 

@@ -21,7 +21,7 @@ from console.__main__ import main
 from console.collect.jobs.facts import runner_job
 from console.collect.jobs.import_job import ImportReport
 from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT
 from tests.console.support.facts import dump, evidence, rows, wrong_types
@@ -41,7 +41,7 @@ class Made:
     """The private data folder of ansible-runner, the folder of run logs, and the API key of the run."""
 
     data: Path
-    spool: Path
+    run_logs: Path
     key: str
 
     @property
@@ -53,7 +53,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Three instances in two batches, one of which fails in the second batch and is rescued."""
     folder = tmp_path_factory.mktemp("runner")
-    data, spool = folder / "data", folder / "spool"
+    data, run_logs = folder / "data", folder / "runs"
     data.mkdir()
     with running_simulator(instances=3, speed=80.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
         environment = {
@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             "TMPDIR": str(folder),
             "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
             "ANSIBLE_LOCAL_TEMP": str(folder / "ansible-tmp"),
-            "FLEETOPS_RUN_LOG_DIR": str(spool),
+            "FLEETOPS_RUN_LOG_DIR": str(run_logs),
         }
         done = ansible_runner.run(
             private_data_dir=str(data),
@@ -76,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             quiet=True,
         )
         assert (done.status, done.rc) == ("failed", 2), (data / "artifacts" / "7" / "stdout").read_text()
-        return Made(data, spool, sim.admin_key)
+        return Made(data, run_logs, sim.admin_key)
 
 
 def load(database: Path, folder: Path, *, at: float | None = None) -> ImportReport:
@@ -84,9 +84,9 @@ def load(database: Path, folder: Path, *, at: float | None = None) -> ImportRepo
         return sync_runner(store, folder, now=lambda: at or time.time())
 
 
-def load_spool(database: Path, folder: Path) -> None:
+def load_run_log(database: Path, folder: Path) -> None:
     with open_store(database) as store:
-        assert sync_spools(store, folder, now=time.time).problems == []
+        assert sync_run_logs(store, folder, now=time.time).problems == []
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def facts(database: Path, table: str) -> list[dict[str, Any]]:
 
 def test_imported_artifacts_give_the_same_rows_as_the_run_log(made: Made, whole: Path, tmp_path: Path) -> None:
     logged = tmp_path / "console.db"
-    load_spool(logged, made.spool)
+    load_run_log(logged, made.run_logs)
     for table in RUN_TABLES:
         ours, theirs = facts(logged, table), facts(whole, table)
         assert len(ours) == len(theirs), table
@@ -168,18 +168,18 @@ def test_a_run_from_artifacts_and_from_a_run_log_is_stored_once(
 ) -> None:
     database = tmp_path / "console.db"
     if callback_first:
-        load_spool(database, made.spool)
+        load_run_log(database, made.run_logs)
         assert load(database, made.data).joined == 1
     else:
         load(database, made.data)
-        load_spool(database, made.spool)
-    logged = next(made.spool.glob("*.jsonl")).stem.partition("-")[2]
+        load_run_log(database, made.run_logs)
+    logged = next(made.run_logs.glob("*.jsonl")).stem.partition("-")[2]
     assert [(r["run_id"], r["source"]) for r in rows(database, "SELECT * FROM runs")] == [(logged, "callback")]
     for table in RUN_TABLES[:-1]:
         assert rows(database, f"SELECT DISTINCT run_id FROM {table}") == [{"run_id": logged}], table
     before = dump(database)
     assert load(database, made.data).known == 1
-    load_spool(database, made.spool)
+    load_run_log(database, made.run_logs)
     assert dump(database) == before
 
 

@@ -344,16 +344,16 @@ def test_a_copy_for_review_sends_nothing(
 def test_a_following_sync_sends_each_ended_operation_once(
     tmp_path: Path, hook: WebhookServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    database, spools = tmp_path / "console.db", tmp_path / "runs"
-    spools.mkdir()
+    database, run_logs = tmp_path / "console.db", tmp_path / "runs"
+    run_logs.mkdir()
     rules = TO_HOOK.replace("NONE", "FLEETOPS_NOTIFY_HOOK_KEY")
-    read = ["--no-api", "--spool", str(spools), "--interval", "1s", "--idle-interval", "1s"]
+    read = ["--no-api", "--spool", str(run_logs), "--interval", "1s", "--idle-interval", "1s"]
     options = ["--notify", "--rules", written(tmp_path, rules)]
     keys = {"FLEETOPS_NOTIFY_HOOK": hook.url, "FLEETOPS_NOTIFY_HOOK_KEY": KEY, "FLEETOPS_NOTIFY_MAIL": hook.url}
     hook.answers = [401]
     follower = Following(database, *read, *options, **keys)
     until(lambda: follower.has_said("Everything was read once"))
-    rolling_run(ident(1, 0x9A), time.time() - 60, hosts=4, batch=2)[0].write(spools)
+    rolling_run(ident(1, 0x9A), time.time() - 60, hosts=4, batch=2)[0].write(run_logs)
     until(lambda: follower.has_said("hook: 'rolling_redeploy: stopped, 1 failed' was not sent."))
     # A simultaneous notify and later reads find that the delivery was just tried.
     assert follower.end() == 0

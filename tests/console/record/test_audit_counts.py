@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from console.collect.api.records import audit_row
 from console.record.read import audit
-from console.record.retention import Retention, rules
+from console.record.retention import Retention, removals
 from console.record.rows import Cursor
 from console.record.schema.audit import FILL
 from console.record.schema.migrations import known_names, migrations
@@ -190,7 +190,7 @@ def test_pruning_deletes_events_and_keeps_the_counts_of_days(tmp_path: Path) -> 
     stored(path)
     before = shown(path)
     with patch("console.record.retention.NEWEST_AUDIT", 2):
-        chosen = rules(Retention(audit=3), NOW)
+        chosen = removals(Retention(audit=3), NOW)
     with open_maintenance(path) as database:
         gone = database.prune(chosen, NOW, lambda *progress: None, [0] * len(chosen))
     assert gone["raw audit events"] > 100

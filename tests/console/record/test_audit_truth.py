@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from console.collect.api.records import audit_row, summary_row
 from console.record.read import audit as audit_queries
-from console.record.retention import Retention, rules
+from console.record.retention import Retention, removals
 from console.record.rows import Cursor
 from console.record.write.maintenance import open_maintenance
 from console.record.write.store import open_store
@@ -89,7 +89,7 @@ def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int],
 def prune(path: Path, days: int) -> None:
     # The newest two events of each instance are kept, so that few events are enough for a pruning.
     with patch("console.record.retention.NEWEST_AUDIT", 2):
-        chosen = rules(Retention(audit=days), NOW)
+        chosen = removals(Retention(audit=days), NOW)
     with open_maintenance(path) as upkeep:
         upkeep.prune(chosen, NOW, lambda *progress: None, [0] * len(chosen))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from console.collect.api.records import action_rows, audit_row, health_rows, summary_row
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.read.instances import history
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import open_store
@@ -70,7 +70,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 summary_row(TENANT, ident(number, 0xB0), {"total_events": 3}, TEN),
                 Cursor("audit", f"{TENANT}|{ident(number, 0xB0)}", last_ok_at=TEN),
             )
-        sync_spools(store, folder, now=lambda: TEN + 3600)
+        sync_run_logs(store, folder, now=lambda: TEN + 3600)
     return path
 
 

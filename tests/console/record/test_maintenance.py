@@ -28,7 +28,7 @@ from console.collect.progress import silent
 from console.record.opening import DatabaseProblem
 from console.record.read import audit as audit_queries
 from console.record.read import record_health, rollouts
-from console.record.retention import DAY, NEWEST_AUDIT, Retention, rules
+from console.record.retention import DAY, NEWEST_AUDIT, Retention, removals
 from console.record.rows import Cursor, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write import maintenance
@@ -66,7 +66,7 @@ def prune(path: Path, retention: Retention, now: float = NOW) -> dict[str, int]:
     """Prune, and check that the dry run predicted the numbers."""
     predicted = record_health.prunable(path, retention, now).set_index("what")["rows"].to_dict()
     with open_maintenance(path) as opened:
-        gone = opened.prune(rules(retention, now), now, silent, list(predicted.values()))
+        gone = opened.prune(removals(retention, now), now, silent, list(predicted.values()))
     assert gone == predicted
     return gone
 
@@ -190,7 +190,7 @@ def test_an_interrupted_pruning_is_completed_by_the_next_one(tmp_path: Path, mon
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), open_maintenance(path) as opened:
-        opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
+        opened.prune(removals(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
     # The deleted events do not return, although the pruning has not finished.
     assert put_events(path, instance, ages) == 0
     assert daily(path) == len(ages)

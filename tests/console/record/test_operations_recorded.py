@@ -44,18 +44,18 @@ RUNS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
 )
 
 
-def synced(sim: Simulator, database: Path, spools: Path, *, api: bool = True) -> Path:
-    settings = Settings(database=database, spool_dir=spools)
+def synced(sim: Simulator, database: Path, run_logs: Path, *, api: bool = True) -> Path:
+    settings = Settings(database=database, run_log_dir=run_logs)
     connection = ApiConnection(sim.url, sim.admin_key, retries=0) if api else None
     report = sync_once(settings, connection=connection, api_options=ApiOptions(details=("health", "updates")))
     assert report.problems == []
     return database
 
 
-def reports(spools: Path) -> dict[str, dict[str, Any]]:
+def reports(run_logs: Path) -> dict[str, dict[str, Any]]:
     """The reports in the run logs, by run id."""
     found = {}
-    for path in sorted(spools.glob("*.jsonl")):
+    for path in sorted(run_logs.glob("*.jsonl")):
         events = [json.loads(line) for line in path.open()]
         ends = [e["event_data"] for e in events if e["event"] == "playbook_on_stats"]
         found[events[0]["event_data"]["fleetops_run"]["run_id"]] = ends[-1]["artifact_data"]["fleetops_report"]
@@ -90,9 +90,9 @@ def test_the_numbers_of_an_operation_match_the_report_of_its_run(run_playbook: R
             if playbook == "fleet_rollout":
                 sim.knobs(publish="9999.1.0")
             run = run_playbook(sim, f"playbooks/{playbook}.yml", *arguments, e={**QUICK, **variables})
-        spools, now = run.spool, time.time()
-        reported = reports(spools)
-        database = synced(sim, tmp_path / "console.db", spools)
+        run_logs, now = run.run_logs, time.time()
+        reported = reports(run_logs)
+        database = synced(sim, tmp_path / "console.db", run_logs)
         frame, total = operations(database, now)
         assert tuple(frame.columns) == COLUMNS
         rows = {row["key"]: row for row in frame.to_dict("records")}
@@ -150,7 +150,7 @@ def test_the_numbers_of_an_operation_match_the_report_of_its_run(run_playbook: R
         assert (fleet.instances, fleet.published, fleet.on_published) == (6, "9999.1.0", 6)
 
         # Killed in the third batch: one redeploy was in progress, and two instances had not begun.
-        cut = killed(spools, tmp_path / "cut", stopped["key"], in_the_third_batch)
+        cut = killed(run_logs, tmp_path / "cut", stopped["key"], in_the_third_batch)
         (row,) = operations(synced(sim, tmp_path / "run_log.db", cut, api=False), now)[0].to_dict("records")
         assert row["verdict"] in ("lost", "running")
         assert row["derived"]

@@ -22,8 +22,8 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
-from console.collect.api.rollouts import sync_api
 from console.collect.api.session import ApiOptions, Memory, Reading
+from console.collect.api.sync import sync_api
 from console.collect.once import sync_once
 from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
@@ -65,9 +65,9 @@ def huge(answer: Any) -> Any:
 
 
 def synced(api: SecondApi, database: Path) -> None:
-    settings = Settings(database=database, spool_dir=database.parent / "none")
+    settings = Settings(database=database, run_log_dir=database.parent / "none")
     options = ApiOptions(details=DETAILS)
-    report = sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False, api_options=options).api
+    report = sync_once(settings, connection=ApiConnection(api.url, KEY), run_logs=False, api_options=options).api
     assert report is not None and report.problems == []
 
 
@@ -256,8 +256,8 @@ def test_an_invalid_rollout_id_affects_only_its_own_rollout(tmp_path: Path) -> N
         api.quirks.answers["list_fleet_rollouts"] = lambda listed: [
             {**row, "id": "\ud83d" if row["id"] == odd else row["id"]} for row in listed
         ]
-        settings = Settings(database=database, spool_dir=tmp_path / "none")
-        report = sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False).api
+        settings = Settings(database=database, run_log_dir=tmp_path / "none")
+        report = sync_once(settings, connection=ApiConnection(api.url, KEY), run_logs=False).api
     assert report is not None
     (problem,) = report.problems
     assert "which is not a valid id; nothing was sent" in problem

@@ -14,7 +14,7 @@ import pytest
 from markupsafe import escape
 
 from console.collect.api.records import action_rows, audit_row
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.figures.phases import phase_bars
 from console.record.read import durations, rollouts, same_time
 from console.record.read.operation import Failure, operation
@@ -72,9 +72,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.result(host_name(1), "ok", 60.0)
     log.result(host_name(2), "ok", 60.0)
     log.stats({host_name(1): {"ok": 1}, host_name(2): {"ok": 1}})
-    spools = path.parent / "runs"
-    spools.mkdir()
-    log.write(spools)
+    run_logs = path.parent / "runs"
+    run_logs.mkdir()
+    log.write(run_logs)
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
         store.put_rollouts([rollout_read(OLD, old, "partial", first, first + 100)])
@@ -95,7 +95,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         rows = InstanceRows(actions=action_rows(TENANT, ident(2, 0xB0), {"actions": [action]}))
         store.put_instance(rows, Cursor("actions", f"{TENANT}|{ident(2, 0xB0)}", last_ok_at=NOW))
-        sync_spools(store, spools, now=lambda: NOW)
+        sync_run_logs(store, run_logs, now=lambda: NOW)
     return path
 
 

@@ -115,11 +115,11 @@ class Syncs:
 
 
 @contextmanager
-def syncing(database: Path, spools: Path, environment: Mapping[str, str], pause: float = 1.0) -> Iterator[Syncs]:
+def syncing(database: Path, run_logs: Path, environment: Mapping[str, str], pause: float = 1.0) -> Iterator[Syncs]:
     """Run ``python -m console sync`` repeatedly, with ``pause`` seconds in between, until the block ends."""
     syncs, stop = Syncs(), threading.Event()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
-    own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spools)}
+    own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(run_logs)}
 
     def run() -> None:
         while not stop.is_set():

@@ -10,7 +10,7 @@ import time
 
 from playwright.sync_api import Page, Request, TimeoutError
 
-from console.web.shared.pages import PAGES
+from console.web.pages import PAGES
 
 SCRIPTS = {page.name: page.script for page in PAGES}
 

@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from console.collect.api.records import audit_row, rollout_row, summary_row, target_rows
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 
@@ -135,7 +135,7 @@ def open_rollout(rollout_id: str, count: int, created: float, now: float) -> Rol
 
 
 class RunLog:
-    """Writes the spool file of a run in the format of the run log."""
+    """Writes the run log of a run in the format of the run log."""
 
     def __init__(self, run_id: str, started: float, playbook: str = "playbooks/rolling_redeploy.yml") -> None:
         self.run_id, self.at, self.lines = run_id, started, []
@@ -251,16 +251,16 @@ FLEET, OPEN, BIG = ident(1, 0x6513270E), ident(2, 0x0FE2), ident(3, 0x4D04ED73)
 RUN, LOST = ident(1, 0x9A), ident(2, 0x9B)
 
 
-def seed_small(path: Path, spools: Path, now: float, fleet: int = 24) -> None:
+def seed_small(path: Path, run_logs: Path, now: float, fleet: int = 24) -> None:
     """A rollout of 24 targets, an open rollout, a failed run with its rollouts, a lost run, and audit events."""
-    spools.mkdir(exist_ok=True)
+    run_logs.mkdir(exist_ok=True)
     log, reads = rolling_run(RUN, now - 5400)
-    log.write(spools)
+    log.write(run_logs)
     lost = RunLog(LOST, now - 7200, "playbooks/reboot.yml")
     lost.play("Reboot", [host_name(0)], 1)
     lost.task("Reboot the instance", "fleetops.agents.instance_reboot")
     lost.put("runner_on_start", host=host_name(0), task="Reboot the instance", task_uuid=ident(1, 4))
-    lost.write(spools)
+    lost.write(run_logs)
     with open_store(path) as store:
         store.put_tenant(TENANT, now)
         done = fleet_rollout(FLEET, fleet, 2, now - 9000)
@@ -273,7 +273,7 @@ def seed_small(path: Path, spools: Path, now: float, fleet: int = 24) -> None:
             figures = {"total_events": total, "success_events": total - 40, "error_events": 31,
                        "denied_events": 9, "by_source": {"mcp": total}}  # fmt: skip
             store.put_audit(events, summary_row(TENANT, ident(number, 0xB0), figures, now), cursor)
-        sync_spools(store, spools, now=lambda: now)
+        sync_run_logs(store, run_logs, now=lambda: now)
 
 
 def seed_big(path: Path, now: float, count: int = 20_000) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from console.collect.api.records import action_rows, audit_row, health_rows, policy_row, summary_row, update_rows
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.rows import Cursor, InstanceRows, RolloutRead
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
@@ -30,9 +30,9 @@ def hostile(field: str) -> str:
     return f"{TOKEN}{field}{MARKUP}"
 
 
-def seed_hostile(path: Path, spools: Path, now: float) -> None:
+def seed_hostile(path: Path, run_logs: Path, now: float) -> None:
     """Two fleet rollouts, a run that started the later one, details and audit of an instance, and a console action."""
-    _run(now).write(spools)
+    _run(now).write(run_logs)
     with open_store(path) as store:
         store.put_tenant(TENANT, now)
         store.put_rollouts([_rollout(BEFORE, now - 9000, "a"), _rollout(NOW, now - 3000, "b")])
@@ -51,7 +51,7 @@ def seed_hostile(path: Path, spools: Path, now: float) -> None:
             summary_row(TENANT, INSTANCE, figures, now),
             Cursor("audit", f"{TENANT}|{INSTANCE}", last_ok_at=now),
         )
-        sync_spools(store, spools, now=lambda: now)
+        sync_run_logs(store, run_logs, now=lambda: now)
     with open_ledger(path) as ledger:
         fields = ("user", "name", "reason")
         attempt = {"attempt_id": ident(7), "at": now, "action": "pause", "rollout_id": NOW, "targets": 1, "force": 0}

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
 from console.collect.api.records import audit_row, policy_row, summary_row
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import Store, open_store
 from tests.console.support.seeded import TENANT, RunLog, host_name, ident, iso, rollout_read, target
@@ -42,17 +42,17 @@ def yesterday_at_ten(now: float) -> float:
     return now // 86400 * 86400 - 86400 + 10 * 3600
 
 
-def seed_operations(path: Path, spools: Path, now: float) -> None:
+def seed_operations(path: Path, run_logs: Path, now: float) -> None:
     """Fill the record: the run logs, the redeploys as the server reports them, health, versions and audit."""
-    spools.mkdir(exist_ok=True)
+    run_logs.mkdir(exist_ok=True)
     ten = yesterday_at_ten(now)
-    reboot(ten).write(spools)
+    reboot(ten).write(run_logs)
     stopped, of_stopped = redeploy(STOPPED, now - 1800)
-    stopped.write(spools)
+    stopped.write(run_logs)
     under_way, of_under_way = redeploy(UNDER_WAY, now - 40, begun=True)
-    under_way.write(spools)
+    under_way.write(run_logs)
     earlier = [target(n, BY_OTHERS, "succeeded", ten - 86400, ten - 86390, ten - 86300) for n in range(len(HOSTS))]
-    with open_store(path) as store, at_work(*spools.glob(f"*{UNDER_WAY}.jsonl")):
+    with open_store(path) as store, at_work(*run_logs.glob(f"*{UNDER_WAY}.jsonl")):
         store.put_tenant(TENANT, now)
         store.put_rollouts(
             [rollout_read(BY_OTHERS, earlier, "completed", ten - 86400, ten - 86300), *of_stopped, *of_under_way]
@@ -60,7 +60,7 @@ def seed_operations(path: Path, spools: Path, now: float) -> None:
         store.put_cursor(Cursor("api", TENANT, last_ok_at=now))
         store.put_policy(policy_row(TENANT, policy(now), now - 3600))
         _details(store, now, ten)
-        sync_spools(store, spools, now=lambda: now)
+        sync_run_logs(store, run_logs, now=lambda: now)
 
 
 @contextmanager

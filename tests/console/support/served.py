@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    database: Path, spools: Path, environment: Mapping[str, str] | None = None, port: int | None = None
+    database: Path, run_logs: Path, environment: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[Served]:
     """Serve ``database`` on ``port`` or a free port until the block ends. FLEETOPS_* variables are not inherited.
 
@@ -56,7 +56,7 @@ def serving(
     """
     port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
-    own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spools)}
+    own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(run_logs)}
     log = database.with_suffix(".log")
     # The output goes to a file, because a full pipe would block the server.
     with log.open("w") as output:

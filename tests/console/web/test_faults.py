@@ -331,9 +331,9 @@ def test_one_unreadable_run_does_not_stop_the_others(
 def test_a_sync_into_a_read_only_database_says_so_and_the_page_still_shows(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spools = tmp_path / "spools"
-    spools.mkdir()
-    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(spools))
+    run_logs = tmp_path / "runs"
+    run_logs.mkdir()
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(run_logs))
     for state in READ_ONLY:
         with read_only(copy, **state):
             app = synced(opened(monkeypatch, copy, "overview"))
@@ -388,26 +388,26 @@ def test_a_failing_api_loses_no_stored_data(
     }
 
 
-def test_a_spool_file_with_a_damaged_line_is_loaded_except_for_that_line(
+def test_a_run_log_with_a_damaged_line_is_loaded_except_for_that_line(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spools = tmp_path / "runs"
-    spools.mkdir()
+    run_logs = tmp_path / "runs"
+    run_logs.mkdir()
     log = RunLog("70000000-0000-4000-8000-000000000001", time.time() - 600, "playbooks/torn.yml")
     log.play("Torn", [host_name(n) for n in range(6)], 1)
     log.task("Redeploy", "fleetops.agents.instance_runtime")
     for number in range(6):
         log.result(host_name(number), changed=True)
     log.stats({host_name(number): {"ok": 1} for number in range(6)})
-    log.write(spools)
-    (spool,) = spools.iterdir()
-    lines = spool.read_bytes().splitlines(keepends=True)
+    log.write(run_logs)
+    (run_log,) = run_logs.iterdir()
+    lines = run_log.read_bytes().splitlines(keepends=True)
     # A lost disk block: half of a line, followed by the middle of another one.
-    spool.write_bytes(b"".join(lines[:5]) + lines[5][:60] + lines[6][90:] + b"".join(lines[7:]))
-    code = main(["sync", "--no-api", "--quiet", "--db", str(copy), "--spool", str(spools)])
+    run_log.write_bytes(b"".join(lines[:5]) + lines[5][:60] + lines[6][90:] + b"".join(lines[7:]))
+    code = main(["sync", "--no-api", "--quiet", "--db", str(copy), "--spool", str(run_logs)])
     output = capsys.readouterr()
     assert code == 0
-    assert f"{spool.name}: 1 unreadable line(s) skipped" in output.err
+    assert f"{run_log.name}: 1 unreadable line(s) skipped" in output.err
     assert "Traceback" not in output.err
     results = rows(copy, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", log.run_id)
     assert results == [{"n": 4}]
@@ -419,20 +419,20 @@ def test_a_spool_file_with_a_damaged_line_is_loaded_except_for_that_line(
 def test_the_key_appears_on_no_page_and_in_no_row(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spools = tmp_path / "runs"
-    spools.mkdir()
+    run_logs = tmp_path / "runs"
+    run_logs.mkdir()
     log = RunLog("70000000-0000-4000-8000-000000000002", time.time() - 600, "playbooks/leaky.yml")
     log.play("Leaky", [host_name(1)], 1)
     log.task("Print what must not be printed", "ansible.builtin.debug")
     log.result(host_name(1), "failed", msg=f"header X-Api-Key: {KEY} was refused", failed=True)
-    log.write(spools)
+    log.write(run_logs)
     with running_simulator(instances=3, speed=0) as running:
         # The answer of a proxy that echoes requests.
         running.fault(match="/v1/", status=401, detail=f"unknown key {KEY}")
         environment = {"FLEETOPS_API_URL": running.url, "FLEETOPS_API_KEY": KEY, "FLEETOPS_RETRIES": "0"}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        assert main(["sync", "--quiet", "--db", str(copy), "--spool", str(spools)]) == 1
+        assert main(["sync", "--quiet", "--db", str(copy), "--spool", str(run_logs)]) == 1
         output = capsys.readouterr()
         app = synced(opened(monkeypatch, copy, "overview"))
         assert KEY not in output.out + output.err + words(app)

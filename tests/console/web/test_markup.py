@@ -18,10 +18,11 @@ from console.outcomes.words import CATEGORIES
 from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
+from console.web import pages
 from console.web.instances import parts as of_instances
 from console.web.operations import comparison, parts, rows
 from console.web.overview import attention
-from console.web.shared import lists, markup, pages
+from console.web.shared import lists, markup
 
 IMAGE = '<img src=x onerror="window.hit=1">'
 HOSTILE = f"{IMAGE}\"><script>window.hit=1</script>' &lt;b&gt; & </table></td></div>"
@@ -161,7 +162,7 @@ def test_the_header_of_a_sorted_column_states_the_order_and_links_to_the_opposit
     ],
 )
 def test_a_difference_in_duration_is_stated_only_if_it_is_noticeable(more: float, words: str) -> None:
-    assert comparison.in_words(more) == words
+    assert comparison.difference(more) == words
 
 
 def of_instances(*given: tuple[str, str, float | None, str]) -> pd.DataFrame:

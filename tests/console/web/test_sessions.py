@@ -34,12 +34,12 @@ OF_OTHER_APPS = {
 
 
 def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path) -> None:
-    database, spools = tmp_path / "console.db", tmp_path / "runs"
-    seed_small(database, spools, time.time())
+    database, run_logs = tmp_path / "console.db", tmp_path / "runs"
+    seed_small(database, run_logs, time.time())
     (seeded,) = freshness.freshness(database).tenants
-    with running_simulator(instances=12) as simulator, serving(database, spools, OF_OTHER_APPS) as server:
+    with running_simulator(instances=12) as simulator, serving(database, run_logs, OF_OTHER_APPS) as server:
         assert simulator.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
-        with syncing(database, spools, simulator.environment()) as syncs:
+        with syncing(database, run_logs, simulator.environment()) as syncs:
             crowd = visit_all(server, STOPS, sessions=5, turns=6, timeout=30)
         log = server.log.read_text()
     assert crowd.troubles == []

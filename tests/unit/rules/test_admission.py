@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission i
     WAIT,
     Facts,
     Marks,
-    admission_verdict,
+    admission_decision,
     ends_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
@@ -97,14 +97,14 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
 def test_the_next_redeploy_goes_waits_or_stops_with_the_reason(
     change: dict[str, Any], word: str, worst: str, message: str
 ) -> None:
-    found = admission_verdict(replace(SOUND, **change))
+    found = admission_decision(replace(SOUND, **change))
     assert (found.word, found.worst) == (word, worst)
     assert message in " ".join(found.reasons)
     assert bool(found.reasons) is (word != GO)
 
 
 def test_all_reasons_to_stop_are_reported_and_stop_wins_over_wait() -> None:
-    found = admission_verdict(replace(SOUND, in_flight=9, failed=["a"], health=SICK, rollouts=[FLEET_ROLLOUT]))
+    found = admission_decision(replace(SOUND, in_flight=9, failed=["a"], health=SICK, rollouts=[FLEET_ROLLOUT]))
     assert found.word == STOP and len(found.reasons) == 3
 
 
@@ -112,8 +112,8 @@ def test_additional_rules_can_be_given() -> None:
     def held(_facts: Facts) -> gate.Check:
         return gate.Check("hold", gate.DEFERRED, "The run is held by the operator.")
 
-    assert admission_verdict(SOUND, [*RULES, lambda _facts: None]).word == GO
-    found = admission_verdict(SOUND, [*RULES, held])
+    assert admission_decision(SOUND, [*RULES, lambda _facts: None]).word == GO
+    found = admission_decision(SOUND, [*RULES, held])
     assert (found.word, found.worst, found.reasons) == (STOP, gate.DEFERRED, ["The run is held by the operator."])
 
 

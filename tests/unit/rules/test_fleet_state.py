@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state
     Fleet,
     compare,
     declared,
-    in_words,
+    state_lines,
     wanted_policies,
 )
 
@@ -121,7 +121,7 @@ def test_a_fleet_that_matches_the_declaration_is_in_sync() -> None:
         "runtime_current": True,
     }
     found = report(state, updates={"b": updates(skills="Disabled")})
-    assert found["in_sync"] and in_words(found) == ["The fleet is as the state declares it."]
+    assert found["in_sync"] and state_lines(found) == ["The fleet is as the state declares it."]
 
 
 def test_each_difference_is_listed_with_the_actual_and_the_declared_value() -> None:
@@ -134,7 +134,7 @@ def test_each_difference_is_listed_with_the_actual_and_the_declared_value() -> N
     assert found["tenant"] == {"max_parallel_rollouts": {"wanted": 4, "is": 2}}
     assert found["instances"] == {"a": {"runtime": {"wanted": "auto", "is": "inherit"}}}
     assert list(found["behind"]) == ["c"] and not found["in_sync"]
-    assert in_words(found) == [
+    assert state_lines(found) == [
         "Tenant: max_parallel_rollouts is 2, should be 4.",
         "Differs (1): runtime is inherit, should be auto: a",
         "Not current (1): runtime 1.9, published is 2.0: c",
@@ -154,7 +154,7 @@ def test_undeclared_overrides_are_listed_or_pruned() -> None:
     left = report(state, updates=held)
     assert left["in_sync"] and left["instances"] == {}
     assert left["undeclared"] == {"a": {"skills": "disabled"}, "b": {"skills": "disabled"}}
-    assert "Not declared, left as it is without prune (2): skills disabled: a, b" in in_words(left)
+    assert "Not declared, left as it is without prune (2): skills disabled: a, b" in state_lines(left)
     pruned = report(state, updates=held, prune=True)
     assert not pruned["in_sync"] and pruned["undeclared"] == {} and pruned["unmanaged"] == []
     assert pruned["instances"] == {n: {"skills": {"wanted": "inherit", "is": "disabled"}} for n in "ab"}
@@ -172,9 +172,11 @@ def test_names_that_only_one_side_has_are_reported() -> None:
     assert found["unknown"] == {"instances": ["z"], "groups": ["us"]} and not found["in_sync"]
     assert [row["instance_id"] for row in found["unmanaged"]] == ["ID-a", "id-x", "id-y", "id-a", "id-b"]
     assert found["gone"] == ["c"]
-    assert in_words(found)[-3:] == [
+    assert state_lines(found)[-3:] == [
         "Unknown instances, named in the state only (1): z",
         "Unknown groups, named in the state only (1): us",
         "Not found on the server (1): c",
     ]
-    assert "Unmanaged, the inventory does not have it (3): a.example (ID-a), x.example (id-x), id-y" in in_words(found)
+    assert "Unmanaged, the inventory does not have it (3): a.example (ID-a), x.example (id-x), id-y" in state_lines(
+        found
+    )

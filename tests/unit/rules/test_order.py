@@ -29,7 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     why_busy,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan, moved
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 NOW = 1_790_000_000.0
@@ -65,7 +65,7 @@ def batches(plan: Plan) -> list[list[str]]:
 
 def text(plan: Plan, rules: Rules, facts: Facts | None = None) -> str:
     window = Window(None, None)
-    return "\n".join(in_words(plan, window=window, limit=3, redeploy_all=False, rules=rules, facts=facts or Facts()))
+    return "\n".join(plan_lines(plan, window=window, limit=3, redeploy_all=False, rules=rules, facts=facts or Facts()))
 
 
 # Orders

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_verdict
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_decision
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import Rules, Wave, options_of
@@ -24,7 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import
     refusal_of_run,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
@@ -81,7 +81,7 @@ def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> N
     assert plan.needs == [30.0, 30.0]
     assert plan.usual["agent-00003"] == (20.0, 20.0)
     assert plan.fit.instances_that_fit == 9
-    text = in_words(plan, window=Window(None, None), limit=4, redeploy_all=False)
+    text = plan_lines(plan, window=Window(None, None), limit=4, redeploy_all=False)
     assert text[0].startswith("9 instances: 9 to redeploy in a canary batch and one stream, at most 4 at once")
     assert any(line.startswith("Stream: agent-00001, ") for line in text)
 
@@ -89,7 +89,7 @@ def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> N
     hours = {"maintenance_window_start_hour_utc": 12, "maintenance_window_end_hour_utc": 13}
     tight = plan_of(fleet, known, hours=hours, margin=HOUR - 65.0)
     assert (tight.fit.batches_that_fit, tight.fit.instances_that_fit) == (1, 5)
-    text = in_words(tight, window=Window(12, 13), limit=4, redeploy_all=False)
+    text = plan_lines(tight, window=Window(12, 13), limit=4, redeploy_all=False)
     assert any("only 5 of 9 instances fit." in line for line in text)
     none_fits = plan_of(fleet, known, hours=hours, margin=HOUR - 5.0)
     assert none_fits.fit.instances_that_fit == 0
@@ -106,7 +106,7 @@ def test_after_the_canary_one_stream_follows_the_plan_and_a_freeze_limits_what_f
     plan = plan_of(fleet, known, parts=parts, canary="canary", most=2)
     assert plan.batches == [[fleet[4]], [fleet[2]], [fleet[5], fleet[1], fleet[0], fleet[3]]]
     assert [part.name for part in plan.parts] == ["canary", "canary", ""]
-    text = in_words(plan, window=Window(None, None), limit=2, redeploy_all=False)
+    text = plan_lines(plan, window=Window(None, None), limit=2, redeploy_all=False)
     assert any(line.startswith("Stream: agent-00005, agent-00001, agent-00000, agent-00003") for line in text)
     # Two canaries of 30 s, then pairs of 20 s with a health proof of 10 s: the first pair ends 90 s after noon.
     frozen = Freezes.of([{"from": "2026-09-21T13:00", "to": "2026-09-23"}])
@@ -195,7 +195,7 @@ def seconds_for(count: int) -> float:
     policy = {"max_parallel_rollouts": 100}
     for start, _end in follow_each_other([plan.usual[member.name][1] for member in fleet], 100):
         now = NOON + start
-        flights += admission_verdict(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
+        flights += admission_decision(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
     assert flights == count
     return time.process_time() - started
 

@@ -33,7 +33,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     moved,
     plan_hash,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
@@ -317,7 +317,7 @@ def test_the_text_of_a_plan_names_every_instance_and_ends_with_the_hash(
     members: list[Member], policy: dict[str, Any], batching: dict[str, Any], later: float
 ) -> None:
     plan = planned_by(members, policy, batching, now=NOON + later, gone=["agent-gone"])
-    lines = in_words(plan, window=Window.of_policy(policy), limit=policy["max_parallel_rollouts"], redeploy_all=False)
+    lines = plan_lines(plan, window=Window.of_policy(policy), limit=policy["max_parallel_rollouts"], redeploy_all=False)
     assert lines[-1] == f"Plan hash: {plan.hash}"
     assert all(line and line == line.strip() for line in lines)
     text = "\n".join(lines)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import (
     CATEGORIES,
     category_of,
-    in_words,
     make_report,
+    report_lines,
 )
 
 NAMES = [f"agent-{n:03d}" for n in range(8)]
@@ -65,7 +65,7 @@ def test_each_instance_is_in_exactly_one_category(
     for name in report["updated"]:
         assert results[name].get("changed") or results[name].get("adopted")
         assert (name in report["disagreements"]) == (versions[name] == "outdated")
-    text = "\n".join(in_words(report, ["Because."] if verdict != "pass" else []))
+    text = "\n".join(report_lines(report, ["Because."] if verdict != "pass" else []))
     assert all(name in text for name in instances)
 
 
@@ -103,7 +103,7 @@ def test_a_failed_instance_that_the_server_reports_as_current_is_named() -> None
         ["a", "b"], ["a", "b"], {"a": {"failed": True, "msg": "Gone."}}, verdict="fail", server={"a": "current"}
     )
     assert report["disagreements"] == {"a": "failed by the run, current by the server's version report"}
-    assert in_words(report, ["One failed."]) == [
+    assert report_lines(report, ["One failed."]) == [
         "Stopped (fail): One failed.",
         "Failed (1): a",
         "  a: Gone.",
@@ -127,7 +127,7 @@ def test_an_instance_is_named_once_for_each_reason() -> None:
 
 def test_a_report_can_be_a_prediction_and_can_describe_another_action() -> None:
     report = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {}}, verdict="pass", server={})
-    assert in_words(report, [], acted="restarted", predicted=True) == [
+    assert report_lines(report, [], acted="restarted", predicted=True) == [
         "Would be restarted (1): a",
         "Unchanged, nothing to do (1): b",
     ]
@@ -138,7 +138,7 @@ def test_an_instance_that_a_rule_leaves_out_is_not_touched_and_its_reason_is_nam
     report = make_report(names, ["b", "c"], {"b": {"skipped": True}}, verdict="deferred", left_out=left, server={})
     assert (report["not_touched"], report["deferred"], report["current"]) == (["a", "b"], ["c"], [])
     assert report["left_out"] == left and report["why"] == {}
-    assert "Not touched by rule: a, share of the run." in in_words(report, [])
+    assert "Not touched by rule: a, share of the run." in report_lines(report, [])
 
 
 def test_two_bundles_in_one_run_are_reported() -> None:
@@ -147,7 +147,7 @@ def test_two_bundles_in_one_run_are_reported() -> None:
     assert report["bundles"] == {"x": ["a", "c"], "y": ["b"]}
     assert (
         "2 bundles were deployed in this run, probably because one was published during it: x to 2 (a, c); y to 1 (b)."
-        in (in_words(report, []))
+        in (report_lines(report, []))
     )
     one = make_report(["a"], ["a"], {"a": results["a"]}, verdict="pass", server={})
-    assert not any("bundles" in line for line in in_words(one, []))
+    assert not any("bundles" in line for line in report_lines(one, []))

@@ -18,9 +18,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     Evidence,
     after_transition,
     ends,
+    ends_text,
     grace_left,
     host_names,
-    in_words,
     is_quiet,
     new_fleet_rollouts,
     selected,
@@ -74,7 +74,7 @@ def test_no_answer_makes_a_decision_raise_an_exception(
     assert transition(state, row, rows, force) in ("call", "already", "too_late")
     after_transition(state, tally(row, rows), force)
     is_quiet(row, rows)
-    in_words(ends(rows), host_names(anything))
+    ends_text(ends(rows), host_names(anything))
     grace_left(rows, NOW, 60)
     selected(rows, select="all")
     why_not_retried(row)
@@ -197,13 +197,13 @@ def test_a_target_under_way_has_no_outcome_yet() -> None:
     rows = [{"id": "1", "status": "queued"}, {"id": "2", "status": "brewing"}, {"id": "3", "status": "failed"}]
     found = ends(rows, finished=False)
     assert [row["id"] for row in found.bad] == ["3"] and found.total == 3
-    assert in_words(found, {}) == "of 3 targets, 1 failed: an instance without an id"
+    assert ends_text(found, {}) == "of 3 targets, 1 failed: an instance without an id"
 
 
 def test_outcomes_are_reported_with_the_first_five_instances_and_their_reasons() -> None:
     rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
     names = host_names([{"instance_id": "i1", "instance_hostname": "host-1"}, {"instance_id": "i2"}, None])
-    text = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
+    text = ends_text(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
     assert text.startswith("of 8 targets, 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
     assert text.endswith(" and 2 more")
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import Clock, Parent, recap_since
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import LogFile
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.masks import Masks
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import is_kept_whole, storable_result
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import EventWriter
 
 LIMIT = 65536
@@ -40,13 +40,13 @@ def test_times_are_iso_8601_for_any_order_of_calls(instants: list[int], later: i
 
 
 def test_an_event_has_its_own_data_and_that_of_its_parent_and_its_uuid_twice(tmp_path: Path) -> None:
-    writer = EventWriter(spool := Spool(tmp_path, "run-1", STARTED), "run-1", Masks(), Clock())
+    writer = EventWriter(log_file := LogFile(tmp_path, "run-1", STARTED), "run-1", Masks(), Clock())
     writer.write("playbook_on_start", Parent(None, {"playbook": "site.yml"}), {"fleetops_run": {}}, event_uuid="p")
     task = Parent("t", {"playbook": "site.yml", "task": "Café \ud800"}, loop=["a"])
     writer.write("runner_on_start", task, {"host": "agent-001"}, created="2026-11-24T10:00:00.000001+00:00")
     writer.write("playbook_on_no_hosts_remaining", task)
     writer.close()
-    first, second, third = (json.loads(line) for line in spool.path.read_text(encoding="ascii").splitlines())
+    first, second, third = (json.loads(line) for line in log_file.path.read_text(encoding="ascii").splitlines())
     assert first["event_data"] == {"playbook": "site.yml", "fleetops_run": {}, "uuid": "p"}
     assert (first["uuid"], first.get("parent_uuid"), first["runner_ident"]) == ("p", None, "run-1")
     assert (second["parent_uuid"], second["created"]) == ("t", "2026-11-24T10:00:00.000001+00:00")
@@ -57,7 +57,7 @@ def test_an_event_has_its_own_data_and_that_of_its_parent_and_its_uuid_twice(tmp
 
 
 def test_an_event_that_cannot_be_written_leaves_no_gap_in_the_counters(tmp_path: Path) -> None:
-    writer = EventWriter(spool := Spool(tmp_path, "run-1", STARTED), "run-1", Masks(), Clock())
+    writer = EventWriter(log_file := LogFile(tmp_path, "run-1", STARTED), "run-1", Masks(), Clock())
     parent = Parent("p", {})
     writer.write("runner_on_start", parent)
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -65,7 +65,7 @@ def test_an_event_that_cannot_be_written_leaves_no_gap_in_the_counters(tmp_path:
     writer.dropped += 1
     writer.write("runner_on_ok", parent)
     writer.close()
-    lines = [json.loads(line) for line in spool.path.read_text().splitlines()]
+    lines = [json.loads(line) for line in log_file.path.read_text().splitlines()]
     assert [(line["counter"], line.get("dropped_events")) for line in lines] == [(1, None), (2, 1)]
 
 

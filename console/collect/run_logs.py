@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Loads run log files (spools) into the store: complete runs, and the new lines of runs in progress.
+"""Loads run logs into the store: complete runs, and the new lines of runs in progress.
 
-A spool is read from where the last sync stopped. Its last line is left for later as long as it has no line end. A line
+A log is read from where the last sync stopped. Its last line is left for later as long as it has no line end. A line
 that is not an event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
 while its writer holds the lock on the file, and ``lost`` once the lock is free or the file is gone.
 
@@ -26,8 +26,8 @@ from typing import BinaryIO
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
-from console.collect.progress import Progress, Report, silent
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import open_to_others
+from console.collect.progress import Progress, ReadReport, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked
@@ -35,6 +35,7 @@ from console.record.rows import Cursor
 from console.record.write.store import Store
 from console.text.times import duration
 
+# As stored in ingest_cursors.
 SOURCE = "spool"
 # The scope of the folder's own cursor, which records when it could be read ("data as of").
 FOLDER = ""
@@ -50,8 +51,8 @@ _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
 
 @dataclass
-class SpoolReport(Report):
-    """What one pass over a spool folder did."""
+class RunLogReport(ReadReport):
+    """What one pass over the folder did."""
 
     runs: int = 0
     events: int = 0
@@ -61,7 +62,7 @@ class SpoolReport(Report):
     removed: int = 0
 
 
-def sync_spools(
+def sync_run_logs(
     store: Store,
     folder: Path,
     *,
@@ -70,9 +71,9 @@ def sync_spools(
     remove_loaded: bool = False,
     folder_may_be_missing: bool = False,
     progress: Progress = silent,
-) -> SpoolReport:
-    """Load new lines from ``folder``. A spool that cannot be read is reported and does not stop the others."""
-    report, cursors = SpoolReport(), store.cursors(SOURCE)
+) -> RunLogReport:
+    """Load new lines from ``folder``. A log that cannot be read is reported and does not stop the others."""
+    report, cursors = RunLogReport(), store.cursors(SOURCE)
     try:
         names, left_out = _found(folder)
         open_folder = open_to_others(folder)
@@ -97,9 +98,9 @@ def sync_spools(
             report.notes.append(f"{_shown(name)} is not named like a run log; it was ignored.")
             continue
         try:
-            spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor, now())
-            spool.load(cursors.get(name), report, step)
-            if remove_loaded and spool.is_done():
+            run_log = _RunLog(store, folder / name, match["run_id"], parse_time(match["at"]), redactor, now())
+            run_log.load(cursors.get(name), report, step)
+            if remove_loaded and run_log.is_done():
                 (folder / name).unlink(missing_ok=True)
                 report.removed += 1
         except _NotOurs as reason:
@@ -186,8 +187,8 @@ class _Step:
         self._progress(done, self._total // 1024, "run logs, KiB")
 
 
-class _Spool:
-    """Loads one spool file into the store."""
+class _RunLog:
+    """Loads one run log into the store."""
 
     def __init__(
         self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None, now: float
@@ -197,7 +198,7 @@ class _Spool:
         self._cursor: Cursor | None = None
         self._events, self._torn = 0, False
 
-    def load(self, cursor: Cursor | None, report: SpoolReport, step: _Step) -> None:
+    def load(self, cursor: Cursor | None, report: RunLogReport, step: _Step) -> None:
         """Store the lines after ``cursor``."""
         self._cursor = cursor
         if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
@@ -209,7 +210,7 @@ class _Spool:
                 pass
         self._add_to(report, cursor)
 
-    def _add_to(self, report: SpoolReport, before: Cursor | None) -> None:
+    def _add_to(self, report: RunLogReport, before: Cursor | None) -> None:
         cursor = self._cursor
         if cursor is None:
             return
@@ -229,7 +230,7 @@ class _Spool:
             report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
 
     def is_done(self) -> bool:
-        """Whether the run has ended and every byte of its spool is stored; False if it has unreadable lines."""
+        """Whether the run has ended and every byte of its log is stored; False if it has unreadable lines."""
         cursor = self._cursor
         if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
             return False

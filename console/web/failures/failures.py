@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from console.record.read import failures as queries
 from console.text.counts import counted
+from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.shared import cached, lists, markup, messages, pages, paging
+from console.web.shared import cached, lists, markup, messages, paging
 from console.web.shared.paging import Listed
 
 MAX_MESSAGES, HOSTS_SHOWN = 500, 200

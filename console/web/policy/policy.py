@@ -14,8 +14,9 @@ from console.figures import policy as figures
 from console.record.read import frames
 from console.record.read import policy as policy_queries
 from console.text import times
+from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.shared import cached, columns, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared import cached, columns, lists, markup, messages, paging, plot, viewer
 from console.web.shared.paging import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))

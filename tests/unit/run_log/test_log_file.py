@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The spool file: complete lines in all cases, and a lock that child processes do not keep."""
+"""The log_file file: complete lines in all cases, and a lock that child processes do not keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import LogFile
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
@@ -56,39 +56,39 @@ def can_lock(path: Path) -> bool:
 
 
 def test_a_write_that_is_cut_short_leaves_complete_lines_and_the_next_one_continues(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
-    spool.append(b"first")
+    log_file = LogFile(tmp_path, str(uuid.uuid4()), NOW)
+    log_file.append(b"first")
     with file_size_limit(10), pytest.raises(OSError, match="too large"):
-        spool.append(b"second")
-    assert spool.path.read_bytes() == b"first\n"
-    spool.append(b"third")
-    assert spool.path.read_bytes() == b"first\nthird\n"
-    spool.close()
+        log_file.append(b"second")
+    assert log_file.path.read_bytes() == b"first\n"
+    log_file.append(b"third")
+    assert log_file.path.read_bytes() == b"first\nthird\n"
+    log_file.close()
 
 
 def test_the_lock_belongs_to_this_process_only(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
-    assert not in_child(lambda: can_lock(spool.path))
+    log_file = LogFile(tmp_path, str(uuid.uuid4()), NOW)
+    assert not in_child(lambda: can_lock(log_file.path))
     # A child that closes its inherited descriptor does not release the lock.
-    assert in_child(lambda: spool.close() is None)
-    assert not in_child(lambda: can_lock(spool.path))
-    spool.close()
-    assert in_child(lambda: can_lock(spool.path))
+    assert in_child(lambda: log_file.close() is None)
+    assert not in_child(lambda: can_lock(log_file.path))
+    log_file.close()
+    assert in_child(lambda: can_lock(log_file.path))
 
 
 def test_an_existing_file_is_never_written_to(tmp_path: Path) -> None:
     run_id = str(uuid.uuid4())
-    Spool(tmp_path, run_id, NOW).close()
+    LogFile(tmp_path, run_id, NOW).close()
     with pytest.raises(FileExistsError):
-        Spool(tmp_path, run_id, NOW)
+        LogFile(tmp_path, run_id, NOW)
 
 
 def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
-    spool.path.unlink()
+    log_file = LogFile(tmp_path, str(uuid.uuid4()), NOW)
+    log_file.path.unlink()
     with pytest.raises(FileNotFoundError, match="removed during the run"):
-        spool.check_name()
-    assert not spool.is_open
+        log_file.check_name()
+    assert not log_file.is_open
 
 
 # reports/2026-11 F11
@@ -96,17 +96,17 @@ def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
 def test_created_folders_are_accessible_to_the_owner_only_for_any_umask(tmp_path: Path, umask: int) -> None:
     old = os.umask(umask)
     try:
-        spool = Spool(tmp_path / "state" / "fleetops" / "runs", str(uuid.uuid4()), NOW)
+        log_file = LogFile(tmp_path / "state" / "fleetops" / "runs", str(uuid.uuid4()), NOW)
     finally:
         os.umask(old)
-    made = [spool.path.parent, *spool.path.parent.parents][:3]
-    assert [path.stat().st_mode & 0o777 for path in (*made, spool.path)] == [0o700, 0o700, 0o700, 0o600]
-    assert spool.remark is None
+    made = [log_file.path.parent, *log_file.path.parent.parents][:3]
+    assert [path.stat().st_mode & 0o777 for path in (*made, log_file.path)] == [0o700, 0o700, 0o700, 0o600]
+    assert log_file.remark is None
 
 
 def test_a_folder_that_others_can_write_to_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    remark = Spool(tmp_path, str(uuid.uuid4()), NOW).remark
+    remark = LogFile(tmp_path, str(uuid.uuid4()), NOW).remark
     assert remark is not None
     assert "has mode 0777" in remark and f"chmod 700 {tmp_path}" in remark
 
@@ -130,27 +130,27 @@ class Disk:
 def test_the_last_line_has_reserved_space_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "filler").open("wb") as filler:
         disk = Disk(200_000, monkeypatch)
-        spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
-        spool.reserve(40_000)
-        spool.append(b"first")
+        log_file = LogFile(tmp_path, str(uuid.uuid4()), NOW)
+        log_file.reserve(40_000)
+        log_file.append(b"first")
         with pytest.raises(OSError, match="No space left"):
             while True:
                 disk.write(filler.fileno(), b"x" * 4096)
         with pytest.raises(OSError, match="No space left"):
-            spool.append(b"y" * 9000)
+            log_file.append(b"y" * 9000)
         last = b"z" * 30_000
-        spool.append_last(last)
-        spool.close()
-    assert spool.path.read_bytes() == b"first\n" + last + b"\n"
+        log_file.append_last(last)
+        log_file.close()
+    assert log_file.path.read_bytes() == b"first\n" + last + b"\n"
     assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".jsonl"]
 
 
 def test_the_last_line_has_reserved_space_below_a_file_size_limit(tmp_path: Path) -> None:
     with file_size_limit(20_000):
-        spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+        log_file = LogFile(tmp_path, str(uuid.uuid4()), NOW)
         with pytest.raises(OSError, match="too large"):
             for _line in range(100):
-                spool.append(b"y" * 999)
-        spool.append_last(b"z" * 8000)
-        spool.close()
-    assert spool.path.read_bytes().endswith(b"y\n" + b"z" * 8000 + b"\n")
+                log_file.append(b"y" * 999)
+        log_file.append_last(b"z" * 8000)
+        log_file.close()
+    assert log_file.path.read_bytes().endswith(b"y\n" + b"z" * 8000 + b"\n")

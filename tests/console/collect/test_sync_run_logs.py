@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.collect.run_logs import RunLogReport, sync_run_logs
 from console.record.read.record_health import vitals
 from console.record.read.runs import runs
 from console.record.write.store import open_store
@@ -33,9 +33,9 @@ RUN = "5b1a8f3e-0000-4000-8000-000000000001"
 NAME = f"20261124T100000Z-{RUN}.jsonl"
 
 
-def load(database: Path, folder: Path, **more: Any) -> SpoolReport:
+def load(database: Path, folder: Path, **more: Any) -> RunLogReport:
     with open_store(database) as store:
-        return sync_spools(store, folder, now=time.time, **more)
+        return sync_run_logs(store, folder, now=time.time, **more)
 
 
 def lines(tasks: int = 3, hosts: int = 4, *, end: bool = True) -> list[bytes]:
@@ -70,7 +70,7 @@ def lines(tasks: int = 3, hosts: int = 4, *, end: bool = True) -> list[bytes]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Path:
+def run_logs(tmp_path: Path) -> Path:
     folder = tmp_path / "runs"
     folder.mkdir()
     return folder
@@ -80,7 +80,7 @@ def spool(tmp_path: Path) -> Path:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The run log folder and the output of a run in batches of two that fails on agent-03 and agent-05."""
     project = write_project(tmp_path_factory.mktemp("project") / "p")
-    folder = tmp_path_factory.mktemp("spool")
+    folder = tmp_path_factory.mktemp("runs")
     return folder, play(project, folder).stdout
 
 
@@ -170,10 +170,10 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(run_logs: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock on the run log NAME until its standard input is closed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(spool / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(run_logs / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -183,44 +183,44 @@ def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_running_run_is_lost_while_its_log_is_missing(
-    spool: Path, tmp_path: Path, holder: subprocess.Popen[str]
+    run_logs: Path, tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
     database, aside = tmp_path / "console.db", tmp_path / NAME
-    (spool / NAME).write_bytes(b"".join(lines()[:5]))
-    assert load(database, spool).running == 1
+    (run_logs / NAME).write_bytes(b"".join(lines()[:5]))
+    assert load(database, run_logs).running == 1
     (tmp_path / "of another user").mkdir()
     assert load(database, tmp_path / "of another user").lost == 0
-    (spool / NAME).rename(aside)
-    report = load(database, spool)
-    assert (report.running, report.lost, load(database, spool).lost) == (0, 1, 0)
+    (run_logs / NAME).rename(aside)
+    report = load(database, run_logs)
+    assert (report.running, report.lost, load(database, run_logs).lost) == (0, 1, 0)
     assert rows(database, "SELECT status, events FROM runs") == [{"status": "lost", "events": 5}]
-    aside.rename(spool / NAME)
-    assert load(database, spool).running == 1
+    aside.rename(run_logs / NAME)
+    assert load(database, run_logs).running == 1
     assert rows(database, "SELECT status, events FROM runs") == [{"status": "running", "events": 5}]
 
 
 def test_a_run_without_an_end_is_running_if_its_log_is_locked_and_otherwise_lost(
-    spool: Path, tmp_path: Path, holder: subprocess.Popen[str]
+    run_logs: Path, tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
     database = tmp_path / "console.db"
     status = "SELECT status, started_at FROM runs"
-    load(database, spool)  # the file exists but is empty
+    load(database, run_logs)  # the file exists but is empty
     assert rows(database, status) == [{"status": "running", "started_at": 1795514400.0}]
     whole = lines()
-    with (spool / NAME).open("ab") as file:
+    with (run_logs / NAME).open("ab") as file:
         file.writelines(whole[:5])
         file.write(whole[5][:20])
         file.flush()
-        load(database, spool)
+        load(database, run_logs)
         assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
             {"status": "running", "events": 5, "dropped_events": 0}
         ]
         holder.communicate()
-        load(database, spool)
+        load(database, run_logs)
         assert rows(database, status)[0]["status"] == "lost"
         file.write(whole[5][20:])
         file.writelines(whole[6:])
-    load(database, spool)
+    load(database, run_logs)
     assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
         {"status": "failed", "events": len(whole), "dropped_events": 0}
     ]
@@ -254,14 +254,14 @@ def test_a_run_log_read_in_any_parts_gives_the_same_rows(data: st.DataObject) ->
         b"[" * 100_000 + b"\n",
     ],
 )
-def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, spool: Path, tmp_path: Path) -> None:
+def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, run_logs: Path, tmp_path: Path) -> None:
     whole = lines()
     at = whole.index(next(line for line in whole if b"runner_on_ok" in line))
-    (spool / NAME).write_bytes(b"".join([*whole[:at], junk, *whole[at + 1 :]]))
+    (run_logs / NAME).write_bytes(b"".join([*whole[:at], junk, *whole[at + 1 :]]))
     other = NAME.replace("0001.jsonl", "0002.jsonl")
-    (spool / other).write_bytes(b"".join(lines()))
+    (run_logs / other).write_bytes(b"".join(lines()))
     database = tmp_path / "console.db"
-    report = load(database, spool)
+    report = load(database, run_logs)
     assert (report.bad_lines, report.problems, report.runs) == (1, [], 2)
     (note,) = report.notes
     assert note.startswith(
@@ -271,7 +271,7 @@ def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, spool
     assert rows(database, counts, RUN) == [{"status": "failed", "events": len(whole) - 1, "dropped_events": 1}]
     assert rows(database, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 23}]
     before = dump(database)
-    again = load(database, spool)
+    again = load(database, run_logs)
     assert (again.bad_lines, again.notes) == (0, [])
     assert dump(database) == before
     # No later sync reads the line again, so it must not count as an error forever.
@@ -279,42 +279,44 @@ def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, spool
 
 
 @pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", b"\xed\xa0\xbd"])
-def test_half_characters_are_replaced_and_dropped_events_are_counted(half: bytes, spool: Path, tmp_path: Path) -> None:
+def test_half_characters_are_replaced_and_dropped_events_are_counted(
+    half: bytes, run_logs: Path, tmp_path: Path
+) -> None:
     whole = lines()
     odd = json.loads(whole[-2])
     odd["dropped_events"] = 3
     odd["event_data"]["res"]["msg"] = "half HALF and NUL \x00"
     whole[-2] = json.dumps(odd).encode().replace(b"HALF", half) + b"\n"
-    (spool / NAME).write_bytes(b"".join(whole))
+    (run_logs / NAME).write_bytes(b"".join(whole))
     database = tmp_path / "console.db"
-    assert load(database, spool).problems == []
+    assert load(database, run_logs).problems == []
     assert rows(database, "SELECT msg FROM host_results WHERE status = 'failed'") == [{"msg": "half ? and NUL \x00"}]
     assert rows(database, "SELECT dropped_events FROM runs") == [{"dropped_events": 3}]
 
 
-def test_run_logs_are_removed_only_on_request_and_only_if_complete(spool: Path, tmp_path: Path) -> None:
+def test_run_logs_are_removed_only_on_request_and_only_if_complete(run_logs: Path, tmp_path: Path) -> None:
     names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
     whole = lines()
     for name, text in zip(
         names, [whole, [*whole[:-1]], [*whole, b'{"torn'], [whole[0], b"junk\n", *whole[2:]]], strict=True
     ):
-        (spool / name).write_bytes(b"".join(text))
+        (run_logs / name).write_bytes(b"".join(text))
     database = tmp_path / "console.db"
-    load(database, spool)
-    assert sorted(p.name for p in spool.iterdir()) == names
+    load(database, run_logs)
+    assert sorted(p.name for p in run_logs.iterdir()) == names
     before = dump(database)
-    report = load(database, spool, remove_loaded=True)
+    report = load(database, run_logs, remove_loaded=True)
     assert report.removed == 1
-    assert sorted(p.name for p in spool.iterdir()) == names[1:]
+    assert sorted(p.name for p in run_logs.iterdir()) == names[1:]
     assert dump(database) == before
 
 
-def test_other_files_and_missing_folders_are_reported(spool: Path, tmp_path: Path) -> None:
-    (spool / "notes.jsonl").write_text("{}\n")
-    (spool / "README").write_text("x")
-    (spool / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
+def test_other_files_and_missing_folders_are_reported(run_logs: Path, tmp_path: Path) -> None:
+    (run_logs / "notes.jsonl").write_text("{}\n")
+    (run_logs / "README").write_text("x")
+    (run_logs / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
     database = tmp_path / "console.db"
-    report = load(database, spool)
+    report = load(database, run_logs)
     assert report.notes == ["notes.jsonl is not named like a run log; it was ignored."]
     assert (report.problems, rows(database, "SELECT * FROM runs")) == ([], [])
     absent = tmp_path / "absent"
@@ -330,84 +332,84 @@ sys.exit(main(["sync", "--no-api", "--quiet", "--db", sys.argv[1], "--spool", sy
 """
 
 
-def test_concurrent_syncs_of_run_logs_store_the_same_as_one(spool: Path, tmp_path: Path) -> None:
-    (spool / NAME).write_bytes(b"".join(lines(tasks=60, hosts=60)))  # 14,000 events are three batches of the loader
+def test_concurrent_syncs_of_run_logs_store_the_same_as_one(run_logs: Path, tmp_path: Path) -> None:
+    (run_logs / NAME).write_bytes(b"".join(lines(tasks=60, hosts=60)))  # 14,000 events are three batches of the loader
     for number in range(2, 6):
-        (spool / NAME.replace("0001.jsonl", f"000{number}.jsonl")).write_bytes(b"".join(lines(end=number % 2 == 0)))
+        (run_logs / NAME.replace("0001.jsonl", f"000{number}.jsonl")).write_bytes(b"".join(lines(end=number % 2 == 0)))
     crowd, alone = tmp_path / "crowd.db", tmp_path / "alone.db"
-    command = [sys.executable, "-c", LOAD, str(crowd), str(spool)]
+    command = [sys.executable, "-c", LOAD, str(crowd), str(run_logs)]
     processes = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _dummy in range(3)
     ]
     answers = [p.communicate() for p in processes]
     assert [(p.returncode, a[1]) for p, a in zip(processes, answers, strict=True)] == [(0, "")] * 3
-    load(alone, spool)
+    load(alone, run_logs)
     assert dump(crowd) == dump(alone)
     assert rows(crowd, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 7200}]
 
 
-def test_a_run_log_that_was_replaced_by_a_shorter_one_is_read_again(spool: Path, tmp_path: Path) -> None:
+def test_a_run_log_that_was_replaced_by_a_shorter_one_is_read_again(run_logs: Path, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
-    (spool / NAME).write_bytes(b"".join(lines(end=False)))
-    load(database, spool)
-    (spool / NAME).write_bytes(b"".join(lines()[:4]))
-    load(database, spool)
+    (run_logs / NAME).write_bytes(b"".join(lines(end=False)))
+    load(database, run_logs)
+    (run_logs / NAME).write_bytes(b"".join(lines()[:4]))
+    load(database, run_logs)
     assert rows(database, "SELECT events, last_counter, status FROM runs") == [
         {"events": 4, "last_counter": 4, "status": "lost"}
     ]
 
 
-def test_an_ended_run_stays_ended_if_its_log_is_truncated_or_copied(spool: Path, tmp_path: Path) -> None:
+def test_an_ended_run_stays_ended_if_its_log_is_truncated_or_copied(run_logs: Path, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
-    (spool / NAME).write_bytes(b"".join(lines()))
-    load(database, spool)
+    (run_logs / NAME).write_bytes(b"".join(lines()))
+    load(database, run_logs)
     stored = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
     for part in (lines()[:4], [], lines()[:9], lines()):
-        (spool / NAME).write_bytes(b"".join(part))
-        load(database, spool)
+        (run_logs / NAME).write_bytes(b"".join(part))
+        load(database, run_logs)
         found = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
         assert found == stored
     # Another copy of the first lines, with a later time in its name.
-    (spool / NAME.replace("2026", "2027")).write_bytes(b"".join(lines()[:4]))
-    load(database, spool)
+    (run_logs / NAME.replace("2026", "2027")).write_bytes(b"".join(lines()[:4]))
+    load(database, run_logs)
     assert [row["status"] for row in rows(database, "SELECT status FROM runs")] == ["failed"]
 
 
 @pytest.mark.parametrize("doubled", [lambda made: [b for one in made for b in (one, one)], lambda made: made * 2])
-def test_duplicate_events_in_a_run_log_count_once(doubled: Any, spool: Path, tmp_path: Path) -> None:
+def test_duplicate_events_in_a_run_log_count_once(doubled: Any, run_logs: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.db", tmp_path / "twice.db"
-    (spool / NAME).write_bytes(b"".join(lines()))
-    load(once, spool)
-    (spool / NAME).write_bytes(b"".join(doubled(lines())))
-    load(twice, spool)
+    (run_logs / NAME).write_bytes(b"".join(lines()))
+    load(once, run_logs)
+    (run_logs / NAME).write_bytes(b"".join(doubled(lines())))
+    load(twice, run_logs)
     # Only the position in the file differs.
     assert dump(twice, leave_out={"ingest_cursors": {"position", "last_ok_at"}}) == dump(
         once, leave_out={"ingest_cursors": {"position", "last_ok_at"}}
     )
 
 
-def test_a_missing_event_that_comes_later_in_the_log_is_no_longer_missing(spool: Path, tmp_path: Path) -> None:
+def test_a_missing_event_that_comes_later_in_the_log_is_no_longer_missing(run_logs: Path, tmp_path: Path) -> None:
     database, whole = tmp_path / "console.db", lines()
     late, end = whole.pop(7), whole.pop()
-    (spool / NAME).write_bytes(b"".join(whole))
-    load(database, spool)
+    (run_logs / NAME).write_bytes(b"".join(whole))
+    load(database, run_logs)
     assert rows(database, "SELECT dropped_events FROM runs") == [{"dropped_events": 1}]
-    (spool / NAME).write_bytes(b"".join([*whole, late, end]))
-    load(database, spool)
+    (run_logs / NAME).write_bytes(b"".join([*whole, late, end]))
+    load(database, run_logs)
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(lines()), "dropped_events": 0}]
 
 
-def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(spool: Path, tmp_path: Path) -> None:
+def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(run_logs: Path, tmp_path: Path) -> None:
     database, later = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
-    (spool / NAME).write_bytes(b"".join(lines()))
+    (run_logs / NAME).write_bytes(b"".join(lines()))
     with open_store(tmp_path / "right.db") as store:
-        sync_spools(store, spool, now=time.time)
+        sync_run_logs(store, run_logs, now=time.time)
     (right,) = rows(tmp_path / "right.db", "SELECT * FROM runs")
     # A week before the run.
     now = right["started_at"] - 7 * 86400.0
     with open_store(database) as store:
-        report = sync_spools(store, spool, now=lambda: now)
+        report = sync_run_logs(store, run_logs, now=lambda: now)
         ahead = right["ended_at"] - now
         assert report.notes == [
             f"{NAME}: the clock of the computer that wrote it was 7 d 0 h ahead; the times of this run were"
@@ -420,13 +422,13 @@ def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(spool: Pa
             (found,) = rows(database, f"SELECT max({column}) AS at FROM {table}")
             assert found["at"] <= now
         kept = dump(database)
-        assert sync_spools(store, spool, now=lambda: now + 3600.0).notes == []
+        assert sync_run_logs(store, run_logs, now=lambda: now + 3600.0).notes == []
         assert dump(database) == kept
         # A later run with a correct clock is listed first.
         made = json.dumps({"counter": 1, "event": "playbook_on_start", "event_data": {}, "uuid": "u",
                            "created": datetime.fromtimestamp(now + 5000.0, UTC).isoformat()})  # fmt: skip
-        (spool / later).write_text(made + "\n")
-        sync_spools(store, spool, now=lambda: now + 7200.0)
+        (run_logs / later).write_text(made + "\n")
+        sync_run_logs(store, run_logs, now=lambda: now + 7200.0)
     assert runs(database)[0]["run_id"].tolist() == [RUN[:-1] + "2", RUN]
 
 
@@ -434,14 +436,14 @@ LOAD_AND_MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
 from console.record.write.store import open_store
-from console.collect.run_logs.spools import sync_spools
+from console.collect.run_logs import sync_run_logs
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 with open_store(sys.argv[1]) as store:
     before = peak()
-    report = sync_spools(store, Path(sys.argv[2]), now=time.time)
+    report = sync_run_logs(store, Path(sys.argv[2]), now=time.time)
     print(json.dumps({"grown_mib": peak() - before, "notes": report.notes, "problems": report.problems}))
 """
 
@@ -455,10 +457,10 @@ def measured(database: Path, folder: Path) -> dict[str, Any]:
 
 
 # reports/2026-11 F7
-def test_a_line_that_is_too_long_is_skipped_and_memory_stays_bounded(spool: Path, tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_skipped_and_memory_stays_bounded(run_logs: Path, tmp_path: Path) -> None:
     whole, database = lines(), tmp_path / "console.db"
     entry = b'"an entry of a long list of small values",1,null,{},'
-    with (spool / NAME).open("wb") as file:
+    with (run_logs / NAME).open("wb") as file:
         file.writelines(whole[:6])
         at = file.tell()
         # A valid event of 64 MB.
@@ -470,50 +472,54 @@ def test_a_line_that_is_too_long_is_skipped_and_memory_stays_bounded(spool: Path
         # Then a line of 40 MB without an end.
         for _piece in range(40):
             file.write(b"x" * (1 << 20))
-    loaded = measured(database, spool)
+    loaded = measured(database, run_logs)
     assert loaded["grown_mib"] < 200
     assert loaded["problems"] == []
     (note,) = loaded["notes"]
     assert note.startswith(f"{NAME}: 2 unreadable line(s) skipped. The line at byte ")
     assert note.endswith(" is longer than 8 MiB.")
-    assert at < (spool / NAME).stat().st_size
+    assert at < (run_logs / NAME).stat().st_size
     assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
         {"status": "failed", "events": len(whole) - 1, "dropped_events": 1}
     ]
     # Later the long line ends, and another event follows.
-    with (spool / NAME).open("ab") as file:
+    with (run_logs / NAME).open("ab") as file:
         file.write(b"xx\n" + whole[6])
-    assert measured(database, spool)["notes"] == []
+    assert measured(database, run_logs)["notes"] == []
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(whole), "dropped_events": 0}]
 
 
 def test_only_regular_files_of_the_same_user_are_loaded(
-    spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
     elsewhere = tmp_path / "elsewhere.jsonl"
     elsewhere.write_bytes(b"".join(lines()))
-    (spool / names[0]).symlink_to(elsewhere)
-    os.mkfifo(spool / names[1])
-    (spool / names[2]).symlink_to(tmp_path / "nowhere")
-    spool.chmod(0o777)
+    (run_logs / names[0]).symlink_to(elsewhere)
+    os.mkfifo(run_logs / names[1])
+    (run_logs / names[2]).symlink_to(tmp_path / "nowhere")
+    run_logs.chmod(0o777)
     database = tmp_path / "console.db"
-    report = load(database, spool)
+    report = load(database, run_logs)
     assert (report.runs, report.problems) == (0, [])
     assert report.notes == [
-        f"The run log folder {spool} has mode 0777: other users can add and remove files there; run chmod 700 {spool}"
-        " to prevent that.",
-        f"Not loaded from {spool}: {names[0]} (a link), {names[1]} (not a regular file), {names[2]} (a link). Only"
+        f"The run log folder {run_logs} has mode 0777: other users can add and remove files there; run chmod 700"
+        f" {run_logs} to prevent that.",
+        f"Not loaded from {run_logs}: {names[0]} (a link), {names[1]} (not a regular file), {names[2]} (a link). Only"
         " regular files that belong to the user who runs the console are loaded.",
     ]
-    spool.chmod(0o700)
+    run_logs.chmod(0o700)
     for name in names[:3]:
-        (spool / name).unlink()
-    (spool / names[3]).write_bytes(b"".join(lines()))
+        (run_logs / name).unlink()
+    (run_logs / names[3]).write_bytes(b"".join(lines()))
     owner = os.geteuid()
     # As if another user ran the console.
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    assert load(database, spool).notes[0].startswith(f"Not loaded from {spool}: {names[3]} (belongs to user {owner})")
+    assert (
+        load(database, run_logs)
+        .notes[0]
+        .startswith(f"Not loaded from {run_logs}: {names[3]} (belongs to user {owner})")
+    )
     assert rows(database, "SELECT * FROM runs") == []
     monkeypatch.undo()
-    assert load(database, spool).runs == 1
+    assert load(database, run_logs).runs == 1

@@ -49,7 +49,7 @@ def body() -> None:
         path = load_settings().database
         messages.head("Record health")
         fresh = cached.ask(freshness.freshness)
-        waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
+        waiting = backlog(load_settings().run_log_dir, cached.ask(record_health.run_log_positions))
         kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
         size = times.size(sum(frames.database_version(path)[1::2]))
@@ -69,7 +69,7 @@ def body() -> None:
             tenants(fresh)
             troubles()
         if kept.copied_at is None:
-            spools(waiting)
+            run_logs(waiting)
         notifications_sent()
         sizes()
         if kept.copied_at is None:
@@ -162,16 +162,16 @@ def troubles() -> None:
         lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
 
 
-def spools(waiting: Backlog) -> None:
+def run_logs(waiting: Backlog) -> None:
     st.header("Run logs")
     if waiting.problem:
         st.text(f"{waiting.problem} It is not needed for reviewing a copied database.")
     elif not waiting.files:
-        st.text(f"All run logs in {load_settings().spool_dir} are loaded.")
+        st.text(f"All run logs in {load_settings().run_log_dir} are loaded.")
     else:
         files = counted(waiting.files, "run log")
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
-        folder, unread = load_settings().spool_dir, times.size(waiting.unread)
+        folder, unread = load_settings().run_log_dir, times.size(waiting.unread)
         st.text(f"Not loaded yet: {unread} in {files} in {folder}{since}.")
         lists.shell(command("sync --no-api"))
 

@@ -13,7 +13,8 @@ from console.record.read.policy import Frozen
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import pages, viewer
+from console.web import pages
+from console.web.shared import viewer
 from console.web.shared.markup import NOTHING, Segment, address, joined, legend, link, small, stacked_bar
 
 VERSIONS_SHOWN = 4

@@ -33,7 +33,7 @@ def open_to_others(folder: Path) -> str | None:
     return None
 
 
-class Spool:
+class LogFile:
     """A new file ``<YYYYmmddTHHMMSSZ>-<run_id>.jsonl`` with mode 0600 in ``folder``, which is created if missing.
 
     Each line is one ``os.write`` to an O_APPEND descriptor, so written lines survive a kill -9. An exclusive POSIX lock
