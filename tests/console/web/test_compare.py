@@ -19,8 +19,8 @@ from console.record.read.operation import operation
 from console.record.rows import Cursor
 from console.record.write.store import open_store
 from console.web.operations.comparison import compared
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, rollout_read, target
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 
