@@ -19,7 +19,7 @@ import yaml
 
 from tests.conftest import CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.meta.test_roles import PLAYBOOKS, ROLES, defaults, variables
+from tests.unit.meta.roles import PLAYBOOKS, ROLES, defaults, variables
 
 pytestmark = pytest.mark.playbook
 

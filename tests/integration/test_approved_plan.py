@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from tests.conftest import BIN
-from tests.integration.test_rolling_redeploy import QUICK, redeploys
+from tests.integration.rolling import QUICK, redeploys
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

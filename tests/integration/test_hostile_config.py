@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.meta.test_roles import PLAYBOOKS
+from tests.unit.meta.roles import PLAYBOOKS
 
 pytestmark = pytest.mark.playbook
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import BIN, CHECKOUT
+from tests.integration.inventory_values import plain
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -73,11 +74,6 @@ def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[
         )
 
     return run
-
-
-def plain(value: Any) -> Any:
-    """A value without the marker that ansible-core adds to a text that is not a template."""
-    return value["__ansible_unsafe"] if isinstance(value, dict) and "__ansible_unsafe" in value else value
 
 
 def roll(sim: Simulator) -> None:

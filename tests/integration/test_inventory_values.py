@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import BIN, CHECKOUT
-from tests.integration.test_inventory import plain
+from tests.integration.inventory_values import plain
 from tests.second_api.api import SecondApi, second_api
 
 pytestmark = pytest.mark.playbook

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import PlaybookRun
 from tests.integration.module_task import ModuleTask, put_to_rest, run_module
 from tests.integration.prometheus import PARSE_ERROR, Prometheus, prometheus
-from tests.integration.test_rollout_plan import names_to_ids
+from tests.integration.simulated_fleet import names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 
 TOKEN = "metrics-token-of-the-test"

@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator
-from tests.unit.meta.test_roles import PLAYBOOKS, variables
+from tests.unit.meta.roles import PLAYBOOKS, variables
 
 EXAMPLE = CHECKOUT / "inventories" / "production.example"
 GROUP_VARS = EXAMPLE / "group_vars" / "fleetops_instances.yml"

@@ -20,8 +20,7 @@ import pytest
 import yaml
 
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
-from tests.integration.test_rolling_gates import hosts, report_of, touched, with_newest
-from tests.integration.test_rolling_redeploy import PLAYBOOK, batches, redeploys
+from tests.integration.rolling import PLAYBOOK, batches, hosts, redeploys, report_of, touched, with_newest
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

@@ -10,63 +10,31 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
-from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK, batches, redeploys
+from tests.integration.rolling import (
+    PLAYBOOK,
+    QUICK,
+    batches,
+    hosts,
+    plan_hash,
+    policy,
+    redeploys,
+    report_of,
+    touched,
+    with_newest,
+)
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
 
-CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
 # Two hours before the window of the tests closes: three minutes of real time.
 BEFORE_MIDNIGHT = ("--start", "2026-11-24T22:00:00Z")
-
-
-def short(names: Any) -> list[str]:
-    return sorted(name.split(".")[0] for name in names)
-
-
-def touched(sim: Simulator) -> list[str]:
-    return short(redeploys(sim))
-
-
-def artifacts_of(run: PlaybookRun) -> dict[str, Any]:
-    """The set_stats data in the run log."""
-    ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
-    assert ends, run.output
-    found: dict[str, Any] = ends[-1]["artifact_data"]
-    return found
-
-
-def report_of(run: PlaybookRun) -> dict[str, Any]:
-    """The report in the set_stats data, with short host names."""
-    found = artifacts_of(run)["fleetops_report"]
-    return {**found, **{category: short(found[category]) for category in CATEGORIES}}
-
-
-def with_newest(sim: Simulator) -> list[str]:
-    state = sim.state()
-    return short(row["hostname"] for row in state["instances"] if row["runtime"] == state["newest_runtime"])
-
-
-def plan_hash(run: PlaybookRun) -> str:
-    lines = [line for line in run.stdout.splitlines() if "Plan hash: " in line]
-    assert lines, run.output
-    return lines[0].rpartition("Plan hash: ")[2].strip('", ')
-
-
-def policy(sim: Simulator, **values: Any) -> None:
-    sim.knobs(policy=values)
-
-
-def hosts(*numbers: int) -> list[str]:
-    return [f"agent-{number:03d}" for number in numbers]
 
 
 # behaviour 3.5, row 28

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PlaybookRun
-from tests.integration.test_rolling_gates import hosts, plan_hash, policy, report_of, touched
-from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK, redeploys
+from tests.integration.rolling import PLAYBOOK, QUICK, hosts, plan_hash, policy, redeploys, report_of, touched
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
-from tests.integration.test_rolling_gates import artifacts_of, hosts, plan_hash, policy, report_of
-from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK
+from tests.integration.rolling import PLAYBOOK, QUICK, artifacts_of, hosts, plan_hash, policy, report_of
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

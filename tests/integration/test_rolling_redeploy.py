@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,27 +21,13 @@ from console.record.read.runs import runs
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.console.support.facts import evidence
+from tests.integration.rolling import PLAYBOOK, QUICK, batches, redeploys
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
-PLAYBOOK = "playbooks/rolling_redeploy.yml"
-QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2}
 
 Run = Callable[..., PlaybookRun]
-
-
-def redeploys(sim: Simulator) -> Counter[str]:
-    """How many redeploys were sent, by host name."""
-    names = {row["id"]: row["hostname"] for row in sim.state()["instances"]}
-    return Counter(names[row["path"].split("/")[3]] for row in sim.writes() if row["path"].endswith("/redeploy"))
-
-
-def batches(run: PlaybookRun) -> list[list[str]]:
-    """The hosts of each batch of the rolling play, from the run log."""
-    starts = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_play_start"]
-    rolls = [data["batch_hosts"] for data in starts if data["name"].startswith("Roll ")]
-    return [[host.split(".")[0] for host in hosts] for hosts in rolls]
 
 
 def versions(sim: Simulator) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
-from tests.integration.test_rollout_plan import hour_of, hours, names_to_ids
+from tests.integration.simulated_fleet import hour_of, hours, names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 from tests.unit.client.crooked_server import crooked_server
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.simulated_fleet import hour_of, hours, names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 
 NOON = "2026-11-24T12:00:00Z"
@@ -29,26 +30,8 @@ def sim(fleet: Simulator) -> Simulator:
     return fleet
 
 
-def names_to_ids(sim: Simulator) -> dict[str, str]:
-    return {row["hostname"].partition(".")[0]: row["id"] for row in sim.state()["instances"]}
-
-
 def plan(sim: Simulator, **options: Any) -> ModuleTask:
     return run_module(sim, "rollout_plan", **{"instances": names_to_ids(sim), **options})
-
-
-def hours(sim: Simulator, start: int, end: int, limit: int = 2) -> None:
-    sim.knobs(
-        policy={
-            "max_parallel_rollouts": limit,
-            "maintenance_window_start_hour_utc": start,
-            "maintenance_window_end_hour_utc": end,
-        }
-    )
-
-
-def hour_of(sim: Simulator) -> int:
-    return int(sim.state()["now"] // 3600) % 24
 
 
 @pytest.mark.parametrize("check", [False, True])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
-from tests.integration.test_rollout_plan import names_to_ids
+from tests.integration.simulated_fleet import names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 
 

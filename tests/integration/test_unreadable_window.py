@@ -21,7 +21,7 @@ from console.collect.once import sync_once
 from console.record.read import policy as policy_queries
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import PlaybookRun
-from tests.integration.test_unusual_lists import result_of
+from tests.integration.in_process import result_of
 from tests.second_api.api import KEY, second_api
 
 START, END = "maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc"

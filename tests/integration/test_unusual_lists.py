@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import BIN, CHECKOUT
 from tests.console.support.facts import rows
-from tests.integration.module_task import operation_of
+from tests.integration.in_process import result_of
 from tests.integration.second_task import run_second
 from tests.second_api.api import KEY, SecondApi, second_api
 
@@ -33,20 +31,6 @@ OLDEST_FIRST = set(LISTS)
 
 def client(api: SecondApi) -> FleetClient:
     return connect(api.url, KEY, retries=0)
-
-
-def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
-    """The result of a module that must not fail. Its warnings are added to ``warnings``."""
-    operation = operation_of(module)
-    given = {"api_url": api.url, "api_key": KEY, **options}
-    if operation.on_instance:
-        given["instance_id"] = api.instances[0].id
-    checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    heard = [] if warnings is None else warnings
-    result = execute(operation, Context(checked.validated_parameters, warn=heard.append))
-    assert not result.get("failed"), result
-    return result
 
 
 def sync(api: SecondApi, database: Path, **options: Any) -> ApiReport:

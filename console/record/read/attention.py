@@ -116,7 +116,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
         groups.setdefault((instance.status, instance.cause), []).append(instance)
     found = []
     for (status, _cause), alike in groups.items():
-        hosts = sorted({instance.instance_id or instance.host: instance.host for instance in alike}.values())
+        hosts = sorted({instance.identity: instance.host for instance in alike}.values())
         counted = Counter((instance.kind, instance.key) for instance in alike)
         # The operation with the most of these instances; if several have equally many, the newest of them.
         newest = {(instance.kind, instance.key): instance.at or 0.0 for instance in alike}

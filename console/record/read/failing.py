@@ -14,7 +14,7 @@ from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
-from console.record.read.operation_facts import facts_of_run, name_of
+from console.record.read.operation_facts import UNKNOWN, Instance, facts_of_run, instances_of_run, name_of
 from console.record.read.sql import HOST, STARTED, SUCCEEDED_LATER, WAS_RESCUED, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
@@ -43,9 +43,18 @@ class Failing:
     key: str
 
     @property
+    def identity(self) -> tuple[str | None, str]:
+        """What distinguishes the instance from others of the same host name or, under other tenants, id."""
+        return _identity(self.tenant, self.instance_id, self.host)
+
+    @property
     def cause(self) -> str:
         """The fingerprint of the message, which is the same for messages that differ only in hosts, ids or numbers."""
         return fingerprint(self.message, self.host) if self.message else ""
+
+
+def _identity(tenant: str | None, instance_id: str | None, host: str) -> tuple[str | None, str]:
+    return tenant, instance_id or host
 
 
 # The versions of the instance were read since (E25), and it runs the published one.
@@ -119,7 +128,7 @@ def failing_in_runs(
 ) -> tuple[list[Failing], list[tuple[Row, Verdict]]]:
     """The instances that runs left failed or uncertain and that are not in ``of_targets``; and the unsuccessful runs
     without such instances, each with its verdict, unless a later run of the same playbook was successful."""
-    known = {failing.instance_id or failing.host for failing in of_targets}
+    known = {failing.identity for failing in of_targets}
     found: list[Failing] = []
     runs: list[tuple[Row, Verdict]] = []
     reads_left = WHOLE_MOST
@@ -137,9 +146,10 @@ def failing_in_runs(
                 facts = facts_of_run(conn, run, details=True)
             of_hosts = outcomes(facts)
             bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]
-            ids = {host: instance for host, instance in _instances_of(conn, run["run_id"], bad).items()
-                   if (instance[1] or host) not in known}  # fmt: skip
-            known |= {instance_id or host for host, (_tenant, instance_id) in ids.items()}
+            named = instances_of_run(conn, run["run_id"], bad)
+            ids = {host: named.get(host, UNKNOWN) for host in bad}
+            ids = {host: instance for host, instance in ids.items() if _identity(*instance, host) not in known}
+            known |= {_identity(*instance, host) for host, instance in ids.items()}
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
             # From the end of the run, so that its own tasks do not count as a recovery.
             recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
@@ -201,24 +211,3 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
         ways = [_SAME_PLAYBOOK]
     params = {"hosts": [(host, *known) for host, known in hosts.items()], "at": at, "playbook": playbook}
     return {row[0] for row in conn.execute(_HOSTS + " OR ".join(ways), params)}
-
-
-Instance = tuple[str | None, str | None]
-"""Tenant and id; both None for a host that is not a known instance."""
-
-
-def _instances_of(conn: Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
-    """The instances that a run's hosts are: by the ids in the run's results, or else by host name."""
-    if not hosts:
-        return {}
-    # If a host has two rows, the second one, by id, is used.
-    sql = """
-    SELECT hostname, tenant, instance_id FROM instances
-    WHERE hostname IN (SELECT value FROM json_each(:hosts))
-    UNION ALL
-    SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
-    WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
-    """
-    rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})
-    found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
-    return {host: found.get(host, (None, None)) for host in hosts}

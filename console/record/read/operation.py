@@ -21,7 +21,7 @@ from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import plan_of
+from console.record.read.operation_facts import UNKNOWN, Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
 from console.record.read.sql import operation_of
@@ -117,7 +117,8 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
         counted = {name: int(numbers.get(name, 0)) for name in CATEGORIES} if len(instances) else counts(facts)
     else:
         judged, targets = outcomes(facts), newest_targets(facts.targets)
-        instances, counted = _instances(facts, judged, targets, now), counts(facts, judged)
+        ids = instances_of_run(conn, key, judged) if is_run else {}
+        instances, counted = _instances(facts, judged, targets, ids, now), counts(facts, judged)
     row = judged_row(known, stored, facts, counted, now)
     return Operation(
         row=row,
@@ -144,14 +145,20 @@ def _key(conn: Connection, key: str) -> Key | None:
     return None if row is None else Key(row["started_at"] or 0.0, row["kind"], key, row["tenant"])
 
 
-def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str, Target], now: float) -> pd.DataFrame:
+def _instances(
+    facts: Facts,
+    judged: Mapping[str, Outcome],
+    targets: Mapping[str, Target],
+    ids: Mapping[str, Instance],
+    now: float,
+) -> pd.DataFrame:
     worked, rows = spans(facts.results), []
     for host, outcome in judged.items():
         target = targets.get(host) or Target(host, "")
         began, done = worked.get(host, (None, None))
         begun, ended = target.started_at or began, target.completed_at or done
         times = (target.created_at, target.started_at, begun, ended, outcome.since)
-        names = (host, target.instance_id or None, target.rollout_id or None)
+        names = (host, target.instance_id or ids.get(host, UNKNOWN)[1], target.rollout_id or None)
         rows.append((*names, *times, outcome.category, cause_of(outcome, target), outcome.derived))
     columns = ("host", "instance_id", "rollout_id", "created_at", "taken_at", "started_at", "ended_at", "since",
                "category", "message", "derived")  # fmt: skip

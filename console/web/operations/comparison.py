@@ -28,7 +28,7 @@ SORTS = {
 def show(before: Operation, now: Operation) -> None:
     """The comparison: both verdicts, the number of each kind of change, the instances."""
     markup.draw(markup.pairs((("Before", _summary(before)), ("Now", _summary(now)))))
-    found = compared(before.instances, now.instances)
+    found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]))
     numbers = found["kind"].value_counts()
     markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
@@ -87,23 +87,27 @@ def _category(category: object, found: Operation) -> Markup | str:
     return markup.badge(category, word(category, found.row["name"])) if isinstance(category, str) else "not included"
 
 
-def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+def compared(
+    before: pd.DataFrame, now: pd.DataFrame, tenants: tuple[str | None, str | None] = (None, None)
+) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id if both operations have it, otherwise by host.
+    operation if it has one). They are matched by id, or by host if one of the operations does not have the id.
 
-    before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``.
+    before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     """
     shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
     then, later = (
         side.assign(
-            key=side["instance_id"].where(side["instance_id"].isin(shared), side["host"]),
+            key=_keys(side, other, shared),
             # A redeploy that is still running is neither slower nor faster than a complete one.
             seconds=side["seconds"].where(side["category"] != RUNNING),
             message=side["message"].where(side["message"] != "", None),
         )
-        for side in (before, now)
+        for side, other in ((before, now), (now, before))
     )
+    if None not in tenants and tenants[0] != tenants[1]:
+        then["key"], later["key"] = "before " + then["key"], "now " + later["key"]
     columns = ["key", "host", "instance_id", "category", "seconds", "waited", "message"]
     found = then[columns].merge(later[columns], on="key", how="outer", suffixes=("_before", "_now"))
     for name in ("host", "instance_id", "message"):
@@ -120,3 +124,10 @@ def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
              "waited_now", "more_waited", "message"]  # fmt: skip
     place = found["kind"].map({kind: place for place, kind in enumerate(CHANGES)})
     return found.assign(place=place).sort_values(["place", "host"], ignore_index=True)[shown]
+
+
+def _keys(side: pd.DataFrame, other: pd.DataFrame, shared: set[str]) -> pd.Series[str]:
+    """The keys by which the instances of one operation are matched with those of another. shared: ids of both."""
+    ids, hosts = side["instance_id"], side["host"]
+    by_host = ids.isna() | (~ids.isin(shared) & hosts.isin(other["host"][other["instance_id"].isna()]))
+    return hosts.where(by_host, ids)

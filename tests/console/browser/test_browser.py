@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.console.support.seeded import FLEET, HOSTILE, RUN
+from tests.console.support.served import upgrade_answer
 from tests.console.support.table_in_browser import click_cell
 
 pytestmark = pytest.mark.browser
@@ -89,14 +89,3 @@ def test_the_server_listens_on_loopback_only_and_refuses_foreign_host_names(addr
     # A foreign page whose name resolves to this machine (DNS rebinding) gets no session.
     assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
     assert upgrade_answer(port, f"127.0.0.1:{port}").startswith("HTTP/1.1 101")
-
-
-def upgrade_answer(port: int, host: str) -> str:
-    """The first line of the WebSocket's answer to a page of ``host``."""
-    request = (
-        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
-        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
-        line.sendall(request.encode())
-        return line.recv(200).decode(errors="replace").partition("\r\n")[0]

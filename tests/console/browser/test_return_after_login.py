@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.browser.test_acting_in_browser import Site, running_site, sign_in
+from tests.console.support.site_with_login import Site, running_site, sign_in
 
 pytestmark = pytest.mark.browser
 

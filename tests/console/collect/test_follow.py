@@ -10,9 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,41 +19,12 @@ import pytest
 
 from console.record.read.freshness import DIED, HANGS, RUNNING, STOPPED, follower
 from console.record.write.store import open_store
-from tests.console.collect.test_sync_run_logs import NAME, lines
 from tests.console.support.facts import rows
 from tests.console.support.fake_awx import TOKEN, running_awx
-from tests.console.web.test_pages import opened, words
+from tests.console.support.following import ROOT, Following, until
+from tests.console.support.page import opened, words
+from tests.console.support.run_log_lines import NAME, lines
 from tests.simulator.running import running_simulator
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Following:
-    """A running `sync --follow`; ``said`` is its standard error so far."""
-
-    def __init__(self, database: Path, *arguments: str, **environment: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
-        self.said: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "console", "sync", "--follow", "--quiet", "--db", str(database), *arguments],
-            cwd=ROOT,
-            env={**kept, **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=lambda: self.said.extend(self.process.stderr or ()), daemon=True)
-        self._reader.start()
-
-    def has_said(self, part: str) -> bool:
-        assert self.process.poll() is None, self.said
-        return any(part in line for line in self.said)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and return the exit code. Its output has been read then."""
-        self.process.send_signal(number)
-        code = self.process.wait(120)
-        self._reader.join(60)
-        return code
 
 
 @contextmanager
@@ -65,13 +35,6 @@ def following(database: Path, *arguments: str, **environment: str) -> Iterator[F
     finally:
         if found.process.poll() is None:
             found.end(signal.SIGKILL)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 180
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def state(database: Path, now: float | None = None) -> str:

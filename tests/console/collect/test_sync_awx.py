@@ -32,7 +32,7 @@ from tests.conftest import CHECKOUT
 from tests.console.support.certificates import self_signed
 from tests.console.support.facts import dump, evidence, rows, wrong_types
 from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
-from tests.console.web.test_pages import words
+from tests.console.support.page import words
 
 # Shortly after the recording.
 NOW = datetime.datetime(2026, 11, 23, 22, tzinfo=datetime.UTC).timestamp()

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ from console.figures.timeline import heatmap
 from console.figures.timeline.axes import Axis, DrawOptions
 from console.figures.timeline.packing import Layout, Usual, lay_out
 from console.text import times
-from console.text.statuses import STYLES, style_of
+from console.text.statuses import STYLES
 from tests.console.support.seeded import HOSTILE
 
 NAN = float("nan")
@@ -221,16 +220,3 @@ def test_the_audit_chart_shows_every_count_and_unknown_outcomes() -> None:
     figure = audit.over_time(counts)
     assert sum(sum(trace.y) for trace in figure.data) == 8, "events without a time are not on the axis"
     assert [trace.name for trace in figure.data] == ["✓ success", "? denied", "· odd"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.96, "10 s"), (38.4, "38 s"), (422, "7 min 02 s"), (19320, "5 h 22 min"), (273600, "3 d 4 h")],
-)
-def test_a_duration_is_written_in_suitable_units(seconds: float, text: str) -> None:
-    assert times.duration(seconds) == text
-
-
-def test_an_unknown_status_keeps_its_text() -> None:
-    assert style_of("half_done").label == "· half_done"
-    assert style_of(None).word == style_of("").word == "no status"

@@ -29,10 +29,10 @@ from console.notifications.send import Address, load_addresses, sender
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
-from tests.console.collect.test_follow import Following, until
 from tests.console.support.certificates import self_signed
 from tests.console.support.every_page import SCRIPTS
 from tests.console.support.facts import dump, rows
+from tests.console.support.following import Following, until
 from tests.console.support.receivers import MailServer, WebhookServer, mail_server, text_of, webhook_server
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, rolling_run, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import health, policy, put, updates

@@ -24,8 +24,8 @@ from console.settings.environment import Acting
 from console.settings.identity import Identity
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import rows
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import FLEET, OPEN, RUN, ident, rolling_run, seed_small
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -23,6 +23,7 @@ from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
 from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
+from console.record.read.failing import failing_in_runs
 from console.record.read.fleet import fleets
 from console.record.read.instances import history
 from console.record.read.operation import operation
@@ -486,6 +487,23 @@ def test_what_a_run_did_at_an_instance_of_the_same_name_under_another_tenant_is_
         conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (TENANT, ident(1, 0xC0), B, NOW, NOW))
     put_run(path, "new", 60, hosts=[B], links=[("instance", ident(1, 0xC0), B)], results=[{**ok, "host": B}])
     assert titles(path) == [f"{A} failed"]
+
+
+def test_a_host_name_of_two_tenants_means_an_instance_only_if_the_run_names_it(path: Path) -> None:
+    put_rollout(path, 1, 9000, "succeeded")
+    own, other, its_id = ident(0, 0xB0), "https://other.example.com", ident(0, 0xC0)
+    with open_store(path) as store:
+        store.put_tenant(other, NOW)
+    with sqlite3.connect(path) as conn:
+        conn.execute("INSERT INTO instances VALUES (?, ?, ?, NULL, NULL, ?, ?)", (other, its_id, A, NOW, NOW))
+    bad = {"hosts": [A], "status": "failed", "playbook": "own.yml", "results": [{"host": A, "status": "failed"}]}
+    for run_id, named in (("unnamed", ()), ("ours", [own]), ("theirs", [its_id]), ("both", [own, its_id])):
+        put_run(path, run_id, 900, links=[("instance", ref, A) for ref in named], **bad)
+    sides = [operation(path, run_id, NOW).instances for run_id in ("ours", "theirs")]  # type: ignore[union-attr]
+    assert [side["instance_id"].tolist() for side in sides] == [[own], [its_id]]
+    with frames.reading(path) as conn:
+        found, _runs = failing_in_runs(conn, 0.0, [])
+    assert {(one.tenant, one.instance_id) for one in found} == {(None, None), (TENANT, own), (other, its_id)}
 
 
 def test_a_failed_restart_needs_no_attention_once_its_instance_is_healthy(path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from console.__main__ import main
-from tests.console.web.test_pages import opened, words
+from tests.console.support.page import opened, words
 
 STORED = Path(__file__).parents[1] / "data" / "stored"
 LISTED: dict[str, list[dict[str, Any]]] = json.loads((STORED / "lists.json").read_text())

@@ -29,8 +29,8 @@ from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -32,7 +32,7 @@ from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import rows
-from tests.console.web.test_pages import opened
+from tests.console.support.page import opened
 from tests.second_api.api import KEY, SecondApi, second_api
 
 pytestmark = pytest.mark.usefixtures("environment")

@@ -20,6 +20,7 @@ from console.record.read import durations, rollouts, same_time
 from console.record.read.operation import Failure, operation
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import open_store
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import (
     BIG,
     FLEET,
@@ -34,7 +35,6 @@ from tests.console.support.seeded import (
     rollout_read,
     target,
 )
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -18,23 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from console.settings.environment import SettingsError
 from console.settings.login_file import Login, is_loopback, load_login
+from tests.console.support.login_file import SECRET, written
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-SECRET = "never-told-" + "x" * 40
-GOOD = {
-    "redirect_uri": "https://console.example.com/oauth2callback",
-    "cookie_secret": SECRET,
-    "client_id": "console",
-    "client_secret": SECRET,
-    "server_metadata_url": "https://id.example.com/.well-known/openid-configuration",
-}
-
-
-def written(path: Path, mode: int = 0o600, **changes: str | None) -> Path:
-    values = {name: value for name, value in (GOOD | changes).items() if value is not None}
-    path.write_text("[auth]\n" + "".join(f'{name} = "{value}"\n' for name, value in values.items()))
-    path.chmod(mode)
-    return path
 
 
 def serve(*arguments: str, **environment: str) -> tuple[int, str]:

@@ -87,3 +87,14 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) ->
                 break
             time.sleep(0.05)
     raise RuntimeError(f"the console did not start:\n{log.read_text()}")
+
+
+def upgrade_answer(port: int, host: str) -> str:
+    """The first line of the WebSocket's answer to a page of ``host``."""
+    request = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(request.encode())
+        return line.recv(200).decode(errors="replace").partition("\r\n")[0]

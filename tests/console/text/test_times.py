@@ -16,6 +16,14 @@ from console.text import times
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.96, "10 s"), (38.4, "38 s"), (422, "7 min 02 s"), (19320, "5 h 22 min"), (273600, "3 d 4 h")],
+)
+def test_a_duration_is_written_in_suitable_units(seconds: float, text: str) -> None:
+    assert times.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
     [(-3, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172_800, "2 d")],
 )
 def test_a_rounded_duration_has_one_unit(seconds: float, text: str) -> None:

@@ -19,9 +19,9 @@ from console.record.read import audit as audit_queries
 from console.record.rows import Cursor
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import HOSTILE, TENANT, ident
 from tests.console.support.seeded_audit import seed_audit
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -15,16 +15,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.record.read import frames
+from console.record.read.frames import framed
 from console.record.read.operation import operation
 from console.record.rows import Cursor
 from console.record.write.store import open_store
 from console.web.operations.comparison import compared
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, rollout_read, target
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
+SIDE_COLUMNS = ("host", "instance_id", "category", "seconds", "waited", "message")
 THEN, TODAY = ident(1, 0x0C01), ident(2, 0x0C02)
 
 
@@ -102,6 +104,27 @@ def test_each_target_is_matched_and_classified(database: Path) -> None:
     # An unfinished run is neither slower nor faster than a finished one.
     assert rows.loc[[host_name(4), host_name(5)], "more"].isna().all()
     assert (rows.loc[host_name(0), "message"], rows.loc[host_name(1), "message"]) == ("now", "before")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "tenants", "matched"),
+    [
+        (("a", "1"), ("b", "1"), (TENANT, TENANT), True),
+        (("a", None), ("a", "1"), (None, TENANT), True),
+        (("a", "1"), ("a", None), (TENANT, None), True),
+        (("a", "1"), ("a", "2"), (TENANT, TENANT), False),
+        (("a", "1"), ("a", "2"), (None, None), False),
+        (("a", "1"), ("a", "1"), (TENANT, "https://other.example"), False),
+        (("a", None), ("a", None), (TENANT, "https://other.example"), False),
+        (("a", None), ("a", None), (None, TENANT), True),
+    ],
+)
+def test_an_instance_is_matched_by_its_host_name_only_if_an_id_is_unknown_and_never_across_tenants(
+    before: tuple[str, str | None], now: tuple[str, str | None], tenants: tuple[str | None, str | None], matched: bool
+) -> None:
+    sides = [framed([(*side, "updated", 1.0, 1.0, "")], SIDE_COLUMNS) for side in (before, now)]
+    kinds = compared(*sides, tenants)["kind"].tolist()
+    assert kinds == (["same"] if matched else ["only before", "only now"])
 
 
 def test_20000_instances_are_matched_with_20000_in_time(two_big: Path) -> None:

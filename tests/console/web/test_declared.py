@@ -17,9 +17,9 @@ from console.collect.api.records import update_rows
 from console.record.read import declared, instances
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import TENANT, host_name, ident, seed_small
 from tests.console.support.seeded_instances import put
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -29,9 +29,9 @@ from console.record.write.store import open_store
 from console.web.shared import viewer
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import dump, rows
+from tests.console.support.page import opened, synced, words
 from tests.console.support.seeded import FLEET, RUN, RunLog, host_name, seed_small
 from tests.console.support.seeded_instances import INSTANCE, seed_details
-from tests.console.web.test_pages import opened, synced, words
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.usefixtures("environment")

@@ -18,9 +18,9 @@ from console.collect.api.records import policy_row
 from console.record.read.policy import frozen
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import Store, open_store
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import HOSTILE, TENANT, host_name, ident, iso, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import policy
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

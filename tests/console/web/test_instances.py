@@ -18,9 +18,9 @@ from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

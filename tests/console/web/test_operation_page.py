@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from console.outcomes.words import word
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
+from tests.console.support.page import drawn, opened, words
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
 from tests.console.support.seeded_operations import BAD, HOSTS, REASON, REPORT, STOPPED, UNDER_WAY, WHY, seed_operations
-from tests.console.web.test_pages import drawn, opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 import pytest
 
 from console.web.own_origin import FAILED
-from tests.console.settings.test_login_file import SECRET, written
 from tests.console.support.every_page import declared_pages
+from tests.console.support.login_file import SECRET, written
 from tests.console.support.seeded import seed_small
 from tests.console.support.served import serving
 from tests.console.support.visitor import Visitor

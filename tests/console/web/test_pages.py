@@ -6,53 +6,20 @@
 
 from __future__ import annotations
 
-import html
 import re
 import time
 from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
-from tests.console.support.every_page import SCRIPTS
+from tests.console.support.page import opened, synced, words
 from tests.console.support.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, ident
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.usefixtures("environment")
 
-CONSOLE = Path(__file__).resolve().parents[3] / "console"
 PAGES = ("overview", "operations", "operation", "failures", "rollouts", "rollout", "runs", "run", "audit")
-
-
-def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, /, **query: str) -> AppTest:
-    """A page after one run."""
-    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
-    app = AppTest.from_file(str(CONSOLE / "app.py"), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    if page != "overview":
-        app.switch_page(SCRIPTS[page])
-        for name, value in query.items():
-            app.query_params[name] = value
-    return app.run()
-
-
-def words(app: AppTest) -> str:
-    """The complete text of a page."""
-    texts = []
-    for kind in ("title", "header", "subheader", "caption", "text", "markdown", "code", "error", "warning", "info"):
-        texts += [str(element.value) for element in getattr(app, kind)]
-    texts += [shown.proto.text for shown in app.get("progress")]
-    texts += [frame.value.to_csv() for frame in app.dataframe]
-    return "\n".join([*texts, *drawn(app)])
-
-
-def drawn(app: AppTest) -> list[str]:
-    """The text of the HTML that the console generates; each row of a table is a line."""
-    bodies = [str(part.value) for part in app.get("html")]
-    parts = [re.sub(r"</(tr|p|section|h2|dd)>", "\n", body) for body in bodies if not body.startswith("<style")]
-    return [re.sub(r"[ \xa0]+", " ", html.unescape(re.sub(r"<[^>]+>", " ", part))).strip() for part in parts]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -220,11 +187,6 @@ def test_pages_refresh_only_while_something_is_under_way(
     assert not refreshes(monkeypatch, small, "operation", id=RUN)
     assert not refreshes(monkeypatch, small, "run", id=RUN)
     assert not refreshes(monkeypatch, big, "overview")
-
-
-def synced(app: AppTest) -> AppTest:
-    next(button for button in app.button if button.label == "Sync now").click()
-    return app.run(timeout=120)
 
 
 def test_the_sync_button_syncs_with_the_api_and_shows_what_was_read(

@@ -16,8 +16,8 @@ from console.record.rows import FAILED, SENDING, SENT, Cursor, Notification
 from console.record.write.ledgers import open_notifications
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
+from tests.console.support.page import drawn, opened, words
 from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
-from tests.console.web.test_pages import drawn, opened, words
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from console.record.read import runs, same_time
 from console.record.rows import Cursor, InstanceRows, RunRows
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
+from tests.console.support.page import opened, words
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
-from tests.console.web.test_pages import opened, words
 
 pytestmark = pytest.mark.usefixtures("environment")
 

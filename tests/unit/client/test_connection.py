@@ -19,20 +19,14 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ApiError,
-    FleetClient,
-    Settings,
-    SettingsError,
-    Transport,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import pause_before_repeat
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
-from tests.second_api.api import KEY, second_api
+from tests.second_api.api import second_api
+from tests.unit.client.client_for import ONE, client_for, failure
 from tests.unit.client.crooked_server import CrookedServer, crooked_server
 
-ONE = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 PROXIES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
 
 
@@ -41,18 +35,6 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-def client_for(url: str, *, pauses: list[float] | None = None, jitter: float = 0.0, **settings: Any) -> FleetClient:
-    chosen = Settings(**{"api_url": url, "api_key": KEY, "retries": 0, **settings})
-    sleep = (lambda seconds: None) if pauses is None else pauses.append
-    return FleetClient(Transport(chosen, sleep=sleep, jitter=lambda: jitter))
-
-
-def failure(client: FleetClient, name: str, *arguments: str) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        getattr(client, name)(*arguments)
-    return caught.value
 
 
 # The deadline: reports/2026-11 E1

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.body import MOST_BYTES
+from tests.unit.client.client_for import ONE, client_for, failure
 from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
-from tests.unit.client.test_connection import ONE, client_for, failure
 
 MIB = 1024 * 1024
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError
-from tests.unit.client.test_connection import ONE, client_for, failure
+from tests.unit.client.client_for import ONE, client_for, failure
 
 BODY = json.dumps({"instance_id": ONE, "status": "queued", "message": "ok", "task_id": "t"}).encode()
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.server_clock import ServerClock
+from tests.unit.client.client_for import client_for
 from tests.unit.client.crooked_server import crooked_server
-from tests.unit.client.test_connection import client_for
 
 
 def test_several_answers_give_the_servers_time_to_less_than_a_second_and_never_too_late() -> None:

@@ -27,7 +27,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.sett
 from console.settings.environment import SettingsError as ConsoleSettingsError
 from console.settings.environment import load_api
 from tests.conftest import CHECKOUT
-from tests.unit.meta.test_documentation import documentation
+from tests.unit.meta.documented import documentation
 from tests.unit.plugin_options import PluginOptions, Refused, plugin_options
 
 MODULES = "ansible_collections.fleetops.agents.plugins.modules."

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,9 +18,8 @@ import yaml
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS, ENVIRONMENT
+from tests.unit.meta.documented import ROOT, documentation, fragment, loaded, texts
 
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGE = "ansible_collections.fleetops.agents.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 OTHERS = [
     f"{folder}.{path.stem}"
@@ -39,38 +36,6 @@ def tracked(*patterns: str) -> list[Path]:
 def sources(folder: str) -> Iterator[tuple[str, ast.Module]]:
     for path in tracked(f"{folder}/*.py"):
         yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
-
-
-def loaded(name: str) -> Any:
-    return importlib.import_module(f"{PACKAGE}.{name}")
-
-
-def fragment(name: str) -> dict[str, Any]:
-    """A documentation fragment by its name in extends_documentation_fragment: of this collection or of Ansible."""
-    home = PACKAGE if name.startswith("fleetops.agents.") else "ansible.plugins"
-    room, _dummy, part = re.sub(r"^(fleetops\.agents|ansible\.builtin)\.", "", name).partition(".")
-    found = importlib.import_module(f"{home}.doc_fragments.{room}").ModuleDocFragment
-    return yaml.safe_load(getattr(found, part.upper() or "DOCUMENTATION"))
-
-
-def texts(name: str) -> dict[str, str]:
-    """The documentation blocks of a plugin: in its file, or in the file beside it for a test plugin."""
-    beside = ROOT / "plugins" / f"{name.replace('.', '/')}.yml"
-    if not beside.is_file():
-        return {part: getattr(loaded(name), part, "") or "" for part in ("DOCUMENTATION", "EXAMPLES", "RETURN")}
-    parts = yaml.safe_load(beside.read_text())
-    return {
-        part: block if isinstance(block, str) else yaml.safe_dump(block, width=9999) for part, block in parts.items()
-    }
-
-
-def documentation(name: str) -> dict[str, Any]:
-    """A plugin's documentation with the options of its fragments."""
-    document = yaml.safe_load(texts(name)["DOCUMENTATION"])
-    options: dict[str, Any] = {}
-    for used in document.get("extends_documentation_fragment", []):
-        options |= fragment(used).get("options") or {}
-    return {**document, "options": options | (document.get("options") or {})}
 
 
 # The client

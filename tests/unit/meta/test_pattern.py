@@ -20,7 +20,7 @@ import yaml
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ENVIRONMENT
 from ansible_collections.fleetops.agents.plugins.modules import rollout, rollout_plan
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import typed
-from tests.unit.meta.test_roles import PLAYBOOKS, asked, defaults, rows, variables
+from tests.unit.meta.roles import PLAYBOOKS, asked, defaults, rows, variables
 
 ROOT = Path(__file__).resolve().parents[3]
 PATTERN = ROOT / "extensions" / "patterns" / "fleet_ops"

@@ -11,25 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import SET_BY_PLAYBOOKS, STATS
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import typed
-
-ROOT = Path(__file__).resolve().parents[3]
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
-PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-PAGE = ROOT / "docs" / "docsite" / "rst" / "playbooks.rst"
-
-
-def load(path: Path) -> Any:
-    return yaml.safe_load(path.read_text())
-
-
-def defaults(role: str) -> dict[str, Any]:
-    return load(ROOT / "roles" / role / "defaults" / "main.yml")
+from tests.unit.meta.roles import PAGE, PLAYBOOKS, ROLES, ROOT, defaults, load, rows, variables
 
 
 def entry_points(role: str) -> dict[str, Any]:
@@ -99,20 +86,6 @@ def test_a_role_reads_its_variables_through_the_lookup_given(role: str) -> None:
             assert set(re.findall(r"\bfleetops_\w+", bare)) & set(defaults(role)) == set(), path
 
 
-# A caller may give a playbook the variables that it reads with a default, and the variables of its roles except those
-# that the playbook sets itself.
-# These only have an effect in playbooks that plan by the version of the runtime.
-ONLY_FOR = {"fleetops_state": {"rolling_redeploy"}}
-
-
-def asked(playbook: str) -> dict[str, Any]:
-    """The variables that the playbook itself reads by the lookup given, with their defaults."""
-    found: dict[str, Any] = {}
-    for play in load(ROOT / "playbooks" / f"{playbook}.yml"):
-        found |= play.get("vars", {}).get("fleetops_defaults", {})
-    return found
-
-
 def test_the_inventory_does_not_override_variables_that_a_playbook_sets_itself() -> None:
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         for play in load(path):
@@ -120,23 +93,6 @@ def test_the_inventory_does_not_override_variables_that_a_playbook_sets_itself()
             roles = [part["name"].rpartition(".")[2] for part in parts if part and "tasks_from" not in part]
             read = {name for role in roles for name in defaults(role)}
             assert set(play.get("vars", ())) >= read & SET_BY_PLAYBOOKS, (path.name, play["name"])
-
-
-def variables(playbook: str) -> set[str]:
-    text = (ROOT / "playbooks" / f"{playbook}.yml").read_text()
-    read = set(asked(playbook)) | ({"fleetops_hosts"} if "lookup('fleetops.agents.play_hosts')" in text else set())
-    of_roles = {name for role in set(re.findall(r"name: fleetops\.agents\.(\w+)", text)) for name in defaults(role)}
-    given = (read | of_roles) - SET_BY_PLAYBOOKS
-    return {name for name in given if playbook in ONLY_FOR.get(name, {playbook})}
-
-
-def rows() -> dict[str, list[str]]:
-    """The cells of each row of the page's table of variables, by the name of the variable."""
-    found: dict[str, list[str]] = {}
-    for row in re.split(r"^   \* - ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
-        cells = [cell.strip() for cell in re.split(r"\n     - ", row.split("\n\n")[0])]
-        found[cells[0].strip("`")] = cells[1:]
-    return {name: cells for name, cells in found.items() if name.startswith("fleetops_")}
 
 
 def test_the_playbooks_page_has_a_row_for_each_variable_with_the_playbooks_that_accept_it() -> None:
