@@ -117,7 +117,7 @@ def test_an_instance_is_named_once_for_each_reason() -> None:
     why["z.example"] = "no route (Z.example)"
     results = {name: {"failed": True, "msg": text} for name, text in why.items()}
     report = make_report([*results], [*results], results, verdict="pass", server={})
-    assert in_words(report, [])[1:] == [
+    assert report_lines(report, [])[1:] == [
         "  The redeploy of x-1 failed.",
         "  x: The redeploy of x-1 failed.",
         "  y: Restarting y.a failed.",
