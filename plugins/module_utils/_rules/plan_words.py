@@ -52,14 +52,11 @@ def plan_lines(
     if plan.gone:
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
-        source = (
-            f"recent redeploys ({plan.samples})" if plan.samples else "the fallback, as there is no recent redeploy"
-        )
-        p50, p90 = (plan.fit.ends_p50 - plan.fit.starts_at, plan.fit.ends_p90 - plan.fit.starts_at)
-        lines.append(
-            f"Expected duration: {duration(p50)} (median) to {duration(p90)} (90th percentile), ending by "
-            f"{clock(plan.fit.ends_p90)}; calculated from {source}."
-        )
+        recent = f"{plan.samples} recent {'redeploy' if plan.samples == 1 else 'redeploys'}"
+        source = recent if plan.samples else "fallback_seconds, because no recent redeploy is known"
+        median, most = (duration(ends - plan.fit.starts_at) for ends in (plan.fit.ends_p50, plan.fit.ends_p90))
+        expected = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
+        lines.append(f"Expected duration: {expected}, ending by {clock(plan.fit.ends_p90)}; calculated from {source}.")
         lines += _window_lines(plan, window, freezes)
     lines.append(f"Plan hash: {plan.hash}")
     return lines
