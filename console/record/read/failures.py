@@ -10,43 +10,54 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, TARGET_AT, operation_of, run_of
+from console.record.read.sql import HOST, TARGET_AT, WAS_RESCUED, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
 
-# The newest failure of a group provides its message; rows without a time come last. Not counted are the results of
-# modules of this collection that waited for a failed target, and the report of a run, which repeat the same failure.
+# Not counted are the results of modules of this collection that waited for a failed target, and the report of a run,
+# which repeat the same failure; and failures of other modules that the playbook rescued. who: the instance, or else the
+# host.
 _FAILED = f"""
-WITH targets AS (
+WITH targets AS MATERIALIZED (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
-         t.rollout_id, {run_of("t.rollout_id")} AS run_id
+         t.rollout_id, {run_of("t.rollout_id")} AS run_id, t.instance_id,
+         coalesce(t.tenant || '|' || t.instance_id, {HOST}) AS who
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
   WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
   ORDER BY at DESC LIMIT :rows
-), reported AS MATERIALIZED (
-  SELECT DISTINCT run_id, host FROM targets WHERE run_id IS NOT NULL
+), results AS MATERIALIZED (
+  SELECT h.msg_fp, h.fp_version, h.host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
+         min(coalesce(k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report', 0)) AS is_ours
+  FROM host_results h INDEXED BY host_results_failed
+  LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
+  WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL AND h.ended_at >= :since
+    AND (k.action LIKE 'fleetops.agents.%' OR NOT {WAS_RESCUED})
+  GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
+), {identified("results")}, reported AS MATERIALIZED (
+  SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
 ), failed AS (
   SELECT * FROM targets
   UNION ALL
   SELECT * FROM (
-    SELECT 'result' AS kind, h.msg_fp, h.fp_version, h.host, max(h.ended_at) AS at, h.msg AS message,
-           NULL AS rollout_id, h.run_id
-    FROM host_results h INDEXED BY host_results_failed
-    WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
-      AND h.ended_at >= :since
-      AND NOT EXISTS (
-        SELECT 1 FROM reported JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-        WHERE reported.run_id = h.run_id AND reported.host = h.host
-          AND (k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report'))
-    GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows)
+    SELECT 'result', msg_fp, fp_version, host, at, message, NULL, run_id, instance_id,
+           coalesce(tenant || '|' || instance_id, host) AS who
+    FROM results JOIN identified USING (run_id, host)
+    WHERE NOT (is_ours AND EXISTS (
+      SELECT 1 FROM reported WHERE reported.run_id = results.run_id
+      AND reported.who = coalesce(identified.tenant || '|' || identified.instance_id, results.host))))
 ), ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed
-  WHERE :until IS NULL OR at < :until
+  SELECT *, row_number() OVER (PARTITION BY {{group}} ORDER BY at DESC) AS place FROM failed
+  WHERE (:until IS NULL OR at < :until) AND (:fingerprint IS NULL OR msg_fp = :fingerprint)
 )
-SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS hosts, sum(kind = 'target') AS targets,
+"""  # noqa: S608 - no user input
+
+# The newest failure of a group provides its message; rows without a time come last.
+_BY_MESSAGE = f"""
+{_FAILED.format(group="msg_fp, fp_version")}
+SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT who) AS hosts, sum(kind = 'target') AS targets,
        sum(kind = 'result') AS results, count(DISTINCT coalesce(run_id, rollout_id)) AS operations,
        min(at) AS first_at, max(at) AS last_at,
        max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
@@ -54,6 +65,12 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS host
 FROM ranked GROUP BY msg_fp, fp_version
 HAVING :like = '' OR max(host LIKE :like ESCAPE '\\') OR max(message LIKE :like ESCAPE '\\')
 ORDER BY failures DESC, last_at DESC LIMIT :most
+"""  # noqa: S608 - no user input
+_INSTANCES = f"""
+{_FAILED.format(group="who")}
+SELECT max(host) FILTER (WHERE place = 1) AS host, max(instance_id) AS instance_id, max(at) AS at, count(*) AS failures,
+       max(coalesce(run_id, rollout_id)) FILTER (WHERE place = 1) AS operation, count(*) OVER () AS total
+FROM ranked GROUP BY who ORDER BY at DESC LIMIT :most
 """  # noqa: S608 - no user input
 
 
@@ -64,39 +81,26 @@ def failures_by_message(
     """Failures in a period (failed or uncertain targets, failed or unreachable results), grouped by message, biggest
     group first. search: only groups with this text in a message (as reported or normalised) or a host name.
 
-    Columns: fingerprint; failures, hosts, targets, results and operations (how many); first_at, last_at; newest_host,
-    message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or rollout_id for a
-    rollout that no run names. A task that waited for a failed target is not counted as another failure.
+    Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
+    newest_host, message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or
+    rollout_id for a rollout that no run names. Not counted are a task that waited for a failed target, and a failure
+    of another module that the playbook rescued.
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")
-    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern}
-    frame = as_frame(conn, _FAILED, params)
+    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern, "fingerprint": None}
+    frame = as_frame(conn, _BY_MESSAGE, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
     ]
     return frame
 
 
-# SQLite takes the bare column from the row of max().
-_HOSTS = f"""
-SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS total FROM (
-  SELECT {HOST} AS host, {TARGET_AT} AS at, {operation_of("t.rollout_id")} AS operation
-  FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE r.failed + r.uncertain > 0 AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint
-  UNION ALL
-  SELECT h.host, h.ended_at, h.run_id FROM host_results h INDEXED BY host_results_failed
-  WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp = :fingerprint
-    AND NOT EXISTS (
-      SELECT 1 FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-      WHERE l.run_id = h.run_id AND l.kind = 'rollout' AND l.host = h.host AND t.tenant = tenants.tenant
-        AND t.rollout_id = l.ref AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint)
-) GROUP BY host ORDER BY at DESC LIMIT :most
-"""  # noqa: S608 - no user input
-
-
 @query
-def hosts_with(conn: Connection, fingerprint: str, most: int = 200) -> pd.DataFrame:
-    """The hosts with a failure of this message, newest failure first: host, at, failures, operation (of the newest
-    one), total (the total number of hosts, in each row)."""
-    return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})
+def hosts_with(
+    conn: Connection, fingerprint: str, most: int = 200, since: float = 0.0, until: float | None = None
+) -> pd.DataFrame:
+    """The instances with a failure of this message in a period, newest failure first: host, instance_id (None if not
+    known), at, failures, operation (of the newest one), total (the number of all these instances, in each row)."""
+    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "fingerprint": fingerprint}
+    return as_frame(conn, _INSTANCES, params)

@@ -18,7 +18,7 @@ from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import target_facts
-from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT
+from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT, identified
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -130,24 +130,13 @@ UNKNOWN: Instance = (None, None)
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
-    """The known instances that hosts of a run are: by the ids in the results of a host if these are of one instance, or
-    else by host name if one tenant has it, of which the newest instance counts."""
-    # SQLite takes the bare columns from the row of max().
-    sql = """
-    WITH named AS (
-      SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
-      WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
-      UNION SELECT l.host, t.tenant, t.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-      WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-        AND t.instance_id IS NOT NULL
-    )
-    SELECT hostname AS host, tenant, instance_id, max(updated_at) FROM instances
-    WHERE hostname IN (SELECT value FROM json_each(:hosts)) GROUP BY hostname HAVING min(tenant) = max(tenant)
-    UNION ALL SELECT host, tenant, instance_id, NULL FROM named GROUP BY host HAVING count(*) = 1
-    """
+    """The known instances that hosts of a run are, as in :func:`identified`."""
+    sql = f"""
+    WITH hosts AS MATERIALIZED (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
+    SELECT host, tenant, instance_id FROM identified WHERE tenant IS NOT NULL
+    """  # noqa: S608 - no user input
     rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})
-    # If a host has two rows, the second one, by id, is used.
-    return {host: (tenant, instance_id) for host, tenant, instance_id, _at in rows}
+    return {host: (tenant, instance_id) for host, tenant, instance_id in rows}
 
 
 def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:

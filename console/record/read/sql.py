@@ -105,6 +105,37 @@ def is_instance(tenant: str, instance: str) -> str:
           AND j.tenant = k.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
 
 
+def identified(hosts: str) -> str:
+    """SQL for the last part of a WITH clause, the table ``identified``: run_id and host of the table ``hosts``, and the
+    tenant and instance_id of the known instance that the host is, or NULL.
+
+    That is the one instance that the results of the host name or, if they name none or several, the one with its host
+    name. If several have the name, the newest counts, but none if they are of several tenants.
+    """
+    # The CROSS JOINs are in the order of the primary keys. SQLite takes the bare columns from the row of max().
+    links = f"""FROM (SELECT DISTINCT run_id FROM {hosts}) w CROSS JOIN run_links l ON l.run_id = w.run_id
+      AND (l.run_id, l.host) IN (SELECT run_id, host FROM {hosts}) CROSS JOIN tenants k"""  # noqa: S608 - no user input
+    return f"""
+named AS MATERIALIZED (
+  SELECT run_id, host, tenant, instance_id FROM (
+    SELECT l.run_id, l.host, i.tenant, i.instance_id {links}
+    CROSS JOIN instances i ON l.kind = 'instance' AND i.tenant = k.tenant AND i.instance_id = l.ref
+    UNION SELECT l.run_id, l.host, t.tenant, t.instance_id {links}
+    CROSS JOIN rollout_targets t ON l.kind = 'rollout' AND t.tenant = k.tenant AND t.rollout_id = l.ref
+    WHERE coalesce(t.instance_id, '') <> ''
+  ) GROUP BY run_id, host HAVING count(*) = 1
+), by_name AS MATERIALIZED (
+  SELECT hostname AS host, tenant, instance_id, max(updated_at) FROM instances
+  WHERE hostname IN (SELECT host FROM {hosts}) GROUP BY hostname HAVING min(tenant) = max(tenant)
+), identified AS MATERIALIZED (
+  SELECT run_id, host, tenant, instance_id, max(place) FROM (
+    SELECT run_id, host, NULL AS tenant, NULL AS instance_id, 0 AS place FROM {hosts}
+    UNION ALL SELECT w.run_id, w.host, b.tenant, b.instance_id, 1 FROM {hosts} w JOIN by_name b ON b.host = w.host
+    UNION ALL SELECT run_id, host, tenant, instance_id, 2 FROM named
+  ) GROUP BY run_id, host
+)"""  # noqa: S608 - no user input
+
+
 def operation_of(rollout: str) -> str:
     """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"

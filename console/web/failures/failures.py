@@ -36,7 +36,7 @@ def body() -> None:
     listed.head(f"{failed} with {counted(listed.total, 'message')}, most frequent first", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
-    chosen(found)
+    chosen(found, since or 0.0, until)
 
 
 def _message(row: dict[str, Any]) -> Markup:
@@ -60,7 +60,7 @@ COLUMNS = (
     ),
 )
 OF_INSTANCES = (
-    markup.Column("host", lambda row: markup.instance(row["host"])),
+    markup.host(),
     markup.when("newest", "at"),
     markup.count("failures", "failures"),
     markup.Column(
@@ -69,15 +69,15 @@ OF_INSTANCES = (
 )
 
 
-def chosen(found: pd.DataFrame) -> None:
-    """The instances with the message in the address."""
+def chosen(found: pd.DataFrame, since: float, until: float | None) -> None:
+    """The instances with the message in the address, in the period."""
     wanted = str(st.query_params.get("message", ""))
     if not wanted:
         return
-    hosts = cached.ask(queries.hosts_with, wanted, HOSTS_SHOWN)
+    hosts = cached.ask(queries.hosts_with, wanted, HOSTS_SHOWN, since, until)
     known = found["message"][found["fingerprint"] == wanted]
     if not len(hosts):
-        st.text("No failures with the message in this link are recorded.")
+        st.text("No failures with the message in this link are recorded in this period.")
         return
     st.header("Instances with this failure")
     if len(known):
@@ -85,7 +85,9 @@ def chosen(found: pd.DataFrame) -> None:
     total = int(hosts["total"].iloc[0])
     shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
     caption = f"{shown}{counted(total, 'instance')}, newest failure first"
-    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most)).head(caption)
+    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most, since, until)).head(
+        caption
+    )
     markup.draw(markup.table(OF_INSTANCES, hosts, "Instances with this failure"))
 
 

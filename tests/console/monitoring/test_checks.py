@@ -29,7 +29,7 @@ from console.monitoring.checks import judge, worst
 from console.monitoring.limits import FIGURES, Level, Limits
 from console.record.read import attention
 from console.record.read import stuck as stuck_queries
-from console.record.read.failures import failures_by_message
+from console.record.read.failures import failures_by_message, hosts_with
 from console.record.read.freshness import Follower
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
@@ -234,6 +234,37 @@ def test_failures_of_targets_and_playbooks_with_the_same_message_are_grouped(tmp
     texts = {host_name(1): [4], "WITHIN 102 s": [4], "within # s": [4], host_name(7): [1], "%": []}
     for search, hosts in texts.items():
         assert failures_by_message(path, most=1, search=search)["hosts"].tolist() == hosts, search
+
+
+def test_failures_are_counted_by_instance_and_not_by_host_name(tmp_path: Path) -> None:
+    path, other = tmp_path / "console.db", "https://other.example"
+    bad = [target(n, ident(1, 0xA1), "failed", NOW - 500, NOW - 500, NOW - 400, error_message=REASON) for n in (1, 2)]
+    ours = rollout_read(ident(1, 0xA1), [*bad, {**bad[1], "target_id": "t"}], "failed", NOW - 500, NOW - 400)
+    # Under the other tenant, and another one of this tenant that has the same host name.
+    theirs = rollout_read(ident(2, 0xA2), [{**bad[0], "instance_id": ident(1, 0xC0)}], "failed", NOW - 500, NOW - 400)
+    twin = {**bad[0], "target_id": "u", "instance_id": ident(9, 0xB0), "error_message": "no disk"}
+    alone = rollout_read(ident(3, 0xA3), [twin], "failed", NOW - 500, NOW - 400)
+    rows = [{**row, "tenant": other} for row in theirs.targets or ()]
+    put(path, ours, replace(theirs, rollout={**theirs.rollout, "tenant": other}, targets=rows), alone)
+    result = {"kind": "result", "status": "failed", "ended_at": NOW - 100, "msg": REASON, "fp_version": FP_VERSION,
+              "msg_fp": fingerprint(REASON), "host": host_name(1)}  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(other, NOW)
+        # Runs of the first tenant, of the other one, and of the twin, whose name in the inventory is another.
+        for n, (named, host) in enumerate(((1, 0xB0), (1, 0xC0), (9, 0xB0))):
+            run = {"run_id": f"r{n}", "source": "callback", "status": "failed", "started_at": NOW - 200}
+            name = host_name(1) if n < 2 else "twin"
+            link = {"run_id": f"r{n}", "kind": "instance", "ref": ident(named, host), "counter": 1, "host": name}
+            found = RunRows(run, results=[{**result, "run_id": f"r{n}", "counter": 1, "host": name}], links=[link])
+            store.put_run(found, Cursor("spool", f"f{n}", position=1), after=None)
+    first, second = failures_by_message(path).to_dict("records")
+    assert (first["failures"], first["hosts"], second["failures"], second["hosts"]) == (7, 4, 1, 1)
+    hosts = hosts_with(path, first["fingerprint"])
+    assert hosts["total"].tolist() == [4] * 4 and hosts["failures"].sum() == 7
+    assert {*zip(hosts["host"], hosts["instance_id"], strict=True)} == {
+        (host_name(1), ident(1, 0xB0)), (host_name(1), ident(1, 0xC0)), ("twin", ident(9, 0xB0)),
+        (host_name(2), ident(2, 0xB0)),
+    }  # fmt: skip
 
 
 # Judging figures

@@ -53,7 +53,7 @@ def test_without_a_database_each_page_says_which_command_to_run(
         ("operation", {"id": LOST}, ["Lost: its process ended without a recap", "Derived from recorded data"]),
         ("failures", {}, ["2 failures with 2 messages", "in one operation only"]),
         ("compare", {}, ["24 instances, matched by id or host name"]),
-        ("compare", {"a": FLEET, "b": RUN}, ["matched by id or host name", "only before", "fixed"]),
+        ("compare", {"a": FLEET, "b": RUN}, ["matched by id or host name", "only before", "only now"]),
         ("rollouts", {}, ["completed"]),
         ("rollout", {"id": FLEET}, [FLEET[:8], "Targets 24", "agent-"]),
         ("rollout", {"id": OPEN}, [OPEN[:8], "Open "]),
