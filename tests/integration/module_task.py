@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,12 @@ AT_REST: dict[str, Any] = {
     "force_while_down": "cached",
     "error_message": "bundle checksum mismatch on the agent",
 }
+
+# What a message says about a health record that is older than what it should show.
+OLD_RECORD = re.compile(
+    r"the server only has an old health record \(\w+, checked at 20\S+\), so its health now is unknown; the module "
+    r"instance_diagnostics checks it"
+)
 
 
 def put_to_rest(sim: Simulator) -> None:

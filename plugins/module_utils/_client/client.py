@@ -51,6 +51,7 @@ def connect(
     headers: Mapping[str, str] | None = None,
     read_only: bool = False,
     on_repeat: Callable[[str], None] | None = None,
+    before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
     """A client for one server. Nothing is sent yet. ``request_timeout`` is in seconds; for the rest, see Settings.
 
@@ -65,7 +66,7 @@ def connect(
         retries=int(retries),
         headers=dict(headers or {}),
     )
-    return FleetClient(Transport(settings, read_only=read_only, on_repeat=on_repeat))
+    return FleetClient(Transport(settings, read_only=read_only, on_repeat=on_repeat, before_send=before_send))
 
 
 class FleetClient:

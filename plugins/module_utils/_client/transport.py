@@ -129,9 +129,10 @@ class Transport:
     """Sends calls with one session. Each thread needs its own transport, see ``clone``.
 
     ``read_only``: refuse every write before it is sent (check mode). ``on_repeat``: called with a sentence before each
-    repeat. ``trace``: one row for each attempt, with the method, the path, the number of the attempt, milliseconds, and
-    the status or the kind of error. ``answered``: set once a call has succeeded, also one of a clone.
-    ``redactor``: masks the secrets. Raises SettingsError for an invalid address of a proxy.
+    repeat. ``before_send``: called before each attempt, which is not made if this raises an exception. ``trace``: one
+    row for each attempt, with the method, the path, the number of the attempt, milliseconds, and the status or the kind
+    of error. ``answered``: set once a call has succeeded, also one of a clone. ``redactor``: masks the secrets. Raises
+    SettingsError for an invalid address of a proxy.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Transport:
         *,
         read_only: bool = False,
         on_repeat: Callable[[str], None] | None = None,
+        before_send: Callable[[], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -151,7 +153,7 @@ class Transport:
         self.trace: list[dict[str, Any]] = []
         self.server_time: float | None = None
         self.server_clock = ServerClock()
-        self._on_repeat = on_repeat
+        self._on_repeat, self._before_send = on_repeat, before_send
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
         self.answered = threading.Event()
         self._proxy = proxy_for(settings.api_url, os.environ)
@@ -178,6 +180,7 @@ class Transport:
             self.settings,
             read_only=self.read_only,
             on_repeat=self._on_repeat,
+            before_send=self._before_send,
             sleep=self._sleep,
             clock=self._clock,
             jitter=self._jitter,
@@ -209,6 +212,8 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
+            if self._before_send is not None:
+                self._before_send()
             result = self._attempt(endpoint, path, query, body, attempt)
             if isinstance(result, Reply):
                 self.answered.set()
@@ -294,14 +299,7 @@ class Transport:
         else:
             # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self.redactor.scrub(body)) if is_json else self._described(response, content)
-        error = ApiError(
-            kind_of_status(status),
-            method,
-            path,
-            status=status,
-            detail=detail,
-            request_id=request_id,
-        )
+        error = ApiError(kind_of_status(status), method, path, status=status, detail=detail, request_id=request_id)
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
     def _problem_of_trust(self) -> str | None:

@@ -10,6 +10,7 @@ nothing in check mode. In addition, the client of a run in check mode refuses ev
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +73,8 @@ class Context:
         self.params = dict(params)
         self.check_mode = check_mode
         self.host = host
-        self.clock, self.sleep = clock, sleep
+        self.clock, self._sleep = clock, sleep
+        self._parent = os.getppid()
         tell = warn or (lambda message: None)
         self.warn: Callable[[str], None] = lambda message: tell(printable(message))
         self.result: Result = {}
@@ -86,6 +88,17 @@ class Context:
         if about not in self._said:
             self._said.add(about)
             self.warn(message)
+
+    def sleep(self, seconds: float) -> None:
+        """Pause. Ends the process as ``end_with_parent`` does."""
+        self._sleep(seconds)
+        self.end_with_parent()
+
+    def end_with_parent(self) -> None:
+        """End this process if the one that started it is gone, because a run that was killed must not go on."""
+        # Not an Exception: a task may read or send something after a failure.
+        if os.getppid() != self._parent:
+            raise SystemExit("The process that started this task is gone, so the task ends.")
 
     @property
     def instance(self) -> str:
@@ -101,7 +114,9 @@ class Context:
     def client(self) -> FleetClient:
         """The client of the API, created at its first use. Read-only in check mode. Raises SettingsError."""
         if self._client is None:
-            self._client = open_client(self.params.get, read_only=self.check_mode, on_repeat=self.warn)
+            self._client = open_client(
+                self.params.get, read_only=self.check_mode, on_repeat=self.warn, before_send=self.end_with_parent
+            )
         return self._client
 
     @property

@@ -180,6 +180,7 @@ def open_client(
     *,
     read_only: bool = False,
     on_repeat: Callable[[str], None] | None = None,
+    before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
     """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option).
 
@@ -196,4 +197,5 @@ def open_client(
         headers={str(k): str(v) for k, v in (option("extra_headers") or {}).items()},
         read_only=read_only,
         on_repeat=on_repeat,
+        before_send=before_send,
     )

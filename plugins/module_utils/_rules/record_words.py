@@ -56,6 +56,17 @@ def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:
     return f"{what} {value}" if value else f"{'an' if what[0] in 'aeiou' else 'a'} {what} without an id"
 
 
+def health_in_words(health: Mapping[str, Any], *, is_new: bool) -> str:
+    """What a health record (E15, E16) says, as a phrase. ``is_new``: whether it shows the state that was asked for."""
+    status, checked = text_of(health, "status"), text_of(health, "checked_at", "an unknown time")
+    if is_new:
+        return f"its health is {status}"
+    return (
+        f"the server only has an old health record ({status}, checked at {checked}), so its health now is unknown; the "
+        "module instance_diagnostics checks it"
+    )
+
+
 def is_status(record: Mapping[str, Any]) -> str:
     """``is in_progress``, with the server's word, or ``has no status``."""
     word = text_of(record, "status", "")

@@ -12,7 +12,7 @@ from typing import Any
 
 from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time
 from .ids import task_keys
-from .record_words import text_of
+from .record_words import health_in_words
 from .refusals import says_no
 
 # Seconds by which a boot time may vary, since checked_at and uptime_seconds are rounded separately.
@@ -53,12 +53,12 @@ class Watch:
         """
         if health is None:
             return replace(self, down=True, answering=False, healthy=0, last=said)
-        status = f"its health is {text_of(health, 'status')}"
+        old = health_in_words(health, is_new=False)
         if not is_live(health):
-            return replace(self, down=True, answering=False, healthy=0, last=f"{status} according to an old record")
+            return replace(self, down=True, answering=False, healthy=0, last=old)
         checked = parse_time(health.get("checked_at"))
         if self.newer_than is not None and (checked is None or checked <= self.newer_than):
-            return replace(self, healthy=0, last=f"{status} according to a record from before the call")
+            return replace(self, healthy=0, last=old)
         boot, uptime = boot_time(health), number(health.get("uptime_seconds"))
         moved = self.moved or _moved(self.boot_before, boot, uptime, since_call)
         # Healthy records from before the restart do not count.
@@ -69,7 +69,7 @@ class Watch:
             back=self.back or self.down,
             answering=True,
             healthy=good_before + 1 if is_healthy(health) else 0,
-            last=status,
+            last=health_in_words(health, is_new=True),
         )
 
     def evidence(self, *, completed: bool, settled: bool) -> str | None:

@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
     ended_as,
+    health_in_words,
     is_status,
     named,
     reason_of,
@@ -324,7 +325,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))
         fresh = is_live(health) and (since is None or checked is None or checked >= since)
-        last = f"its health is {text_of(health, 'status')}" + ("" if fresh else " according to an old record")
+        last = health_in_words(health, is_new=fresh)
         return fresh and is_healthy(health)
 
     def is_well_each_time() -> bool:
