@@ -19,7 +19,7 @@ from console.text.listing import as_json
 
 if TYPE_CHECKING:
     from console.notifications.message import Message
-    from console.notifications.once import NotifyReport
+    from console.notifications.notify import NotifyReport
     from console.notifications.rules import Rules
 
 VARIABLE = "FLEETOPS_NOTIFY_RULES"
@@ -79,7 +79,7 @@ def notifier(named: str | None) -> Callable[..., NotifyReport]:
 
     The rules and the addresses are read only once. Raises SettingsError.
     """
-    from console.notifications.once import notify_once
+    from console.notifications.notify import notify_once
     from console.notifications.send import load_addresses, sender
 
     rules = load_rules(named)
@@ -102,7 +102,7 @@ def _notify(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _dry_run(options: argparse.Namespace, settings: Settings, rules: Rules) -> int:
-    from console.notifications.once import due_now
+    from console.notifications.notify import due_now
 
     found, messages = due_now(settings.database, rules, time.time())
     _show(options, messages)

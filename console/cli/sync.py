@@ -32,13 +32,13 @@ from console.cli.options import (
     run_log_option,
     say,
 )
-from console.collect.pace import Pace
+from console.collect.follow_pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
 from console.text.times import moment
 
 if TYPE_CHECKING:
     from console.collect.progress import Progress, ReadReport
-    from console.notifications.once import NotifyReport
+    from console.notifications.notify import NotifyReport
     from console.record.write.store import Store
 
 # The details of each instance that sync reads on request: collect.api.instances.KINDS, which --help does not import.
@@ -152,7 +152,7 @@ def _api_options(options: argparse.Namespace) -> Any:
 
 
 def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
-    from console.collect.once import sync_once
+    from console.collect.sync import sync_once
 
     with progress_line(options.quiet) as progress:
         report = sync_once(
@@ -167,11 +167,11 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.follow import Follower, FollowError, Source
+    from console.collect.follow_sources import Api, Awx
     from console.collect.jobs.awx import JobFilter
     from console.collect.jobs.awx_client import load_awx
-    from console.collect.once import load_run_logs
     from console.collect.progress import TerminalProgress, silent
-    from console.collect.sources import Api, Awx
+    from console.collect.sync import load_run_logs
 
     pace = Pace(**{name: value for name in _PACE if (value := getattr(options, name)) is not None})
     if problem := pace.problem():

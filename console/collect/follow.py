@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The follower: reads the sources repeatedly until it is stopped. pace.py decides when and how much is read.
+"""The follower: reads the sources repeatedly until it is stopped. follow_pace.py decides when and how much is read.
 
 Only one process follows a database. It opens the database for each read, records there that it is running, and stops
 between two writes. A source that cannot be read is tried again after pauses that double; the others are not affected.
@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.collect.pace import Pace, pause
+from console.collect.follow_pace import Pace, pause
 from console.collect.progress import Progress, ReadReport
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem

@@ -29,11 +29,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import open_to_others
 from console.collect.progress import Progress, ReadReport, silent
 from console.collect.run_events import EventError, RunReader
-from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked
 from console.record.rows import Cursor
 from console.record.write.store import Store
-from console.text.times import duration
+from console.text.times import ahead_by, duration
 
 # As stored in ingest_cursors.
 SOURCE = "spool"

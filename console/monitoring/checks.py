@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
 from console.monitoring.limits import FIGURES, Level, Limits, value_text
-from console.record.clocks import ahead_by
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
+from console.text.times import ahead_by
 
 
 @dataclass(frozen=True)

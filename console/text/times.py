@@ -15,10 +15,18 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which two correct clocks, or two moments of one sync, may differ."""
+
 
 def is_time(column: str) -> bool:
     """Whether a column with this name contains times in epoch seconds."""
     return column in ("at", "since", "until", "gap_from", "gap_to") or column.endswith(("_at", "_ts"))
+
+
+def ahead_by(at: float | None, now: float) -> float | None:
+    """How many seconds a recorded time is in the future, because a clock was ahead; None if it is not."""
+    return at - now if at is not None and at > now + CLOCK_TOLERANCE else None
 
 
 def duration(seconds: float | None) -> str:

@@ -28,7 +28,7 @@ from console.web.own_origin import MAX_COOKIE_BYTES, OwnOrigin
 _MODULES = (
     "web.overview.sync_button",
     "web.timeline.section",
-    "web.operations.parts",
+    "web.operations.operation_parts",
     "figures.phases",
     "figures.instance",
     "web.instances.parts",

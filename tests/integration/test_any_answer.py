@@ -36,7 +36,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy im
 )
 from console.collect.api.records import rollout_row, target_rows
 from console.collect.api.session import ApiOptions
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read import attention, audit, instances, stuck
 from console.record.read import policy as policy_queries
 from console.record.read import rollouts as rollout_queries

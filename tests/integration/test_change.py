@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read import operations, runs
 from console.settings.environment import Settings
 from tests.conftest import PlaybookRun

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read import runs
 from console.settings.environment import Settings
 from tests.conftest import PlaybookRun

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from console.collect.api.session import ApiOptions
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read import policy as policy_queries
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import PlaybookRun

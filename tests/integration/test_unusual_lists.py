@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
 from console.collect.api.session import ApiOptions, ApiReport
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.settings.environment import ApiConnection, Settings
 from tests.conftest import BIN, CHECKOUT
 from tests.console.support.facts import rows

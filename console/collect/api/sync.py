@@ -22,7 +22,7 @@ from console.collect.api.instances import InstanceSync
 from console.collect.api.records import policy_row
 from console.collect.api.rollouts import sync_rollouts
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
-from console.collect.pace import due_instances
+from console.collect.follow_pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, Row
 from console.record.write import clock, instances

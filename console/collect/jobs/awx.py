@@ -22,8 +22,8 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, known_count, parse_time
 from console.collect.jobs.awx_client import AwxClient, AwxError, AwxJobError
-from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
+from console.collect.jobs.job import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
 from console.record.write import jobs

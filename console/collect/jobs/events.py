@@ -18,7 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import storable_result
-from console.collect.jobs.facts import Job
+from console.collect.jobs.job import Job
 from console.collect.run_events import RunReader, parts_of
 from console.collect.task_results import RESULT_MOST
 from console.record.rows import RunRows, to_json

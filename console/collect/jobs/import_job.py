@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.jobs.events import JobReader
-from console.collect.jobs.facts import Job
+from console.collect.jobs.job import Job
 from console.collect.progress import ReadReport
 from console.collect.run_events import EventError
 from console.record.rows import Cursor

@@ -25,8 +25,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     is_api_key,
     named_environment_secrets,
 )
-from console.collect.jobs.facts import command_of, runner_job
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
+from console.collect.jobs.job import command_of, runner_job
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
 from console.record.write import jobs

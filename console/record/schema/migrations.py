@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from sqlite_utils import Database, Migrations
 
-from console.record.schema import audit, instances, rollouts, runs, times, upkeep
+from console.record.schema import audit, console, instances, rollouts, runs, times
 
 migrations = Migrations("fleetops-console")
 
@@ -41,9 +41,9 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0002_rollouts": _by(rollouts.STATEMENTS),
     "0003_audit": _by(audit.STATEMENTS),
     "0004_instances": _by(instances.STATEMENTS),
-    "0005_upkeep": _by(upkeep.STATEMENTS),
+    "0005_upkeep": _by(console.STATEMENTS),
     "0006_messages": _by(rollouts.MESSAGES),
-    "0007_console_audit": _by(upkeep.ACTIONS),
+    "0007_console_audit": _by(console.ACTIONS),
     "0008_audit_counts": _by(audit.COUNTS),
     "0009_run_jobs": _by(runs.JOBS),
     "0010_audit_newest": _by(audit.NEWEST),
@@ -51,8 +51,8 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0012_times": lambda db: times.read_again(db.conn),
     "0013_audit_fleet_daily": _by(audit.FLEET_DAILY),
     "0014_run_evidence": _by(runs.EVIDENCE),
-    "0015_follower": _by(upkeep.FOLLOWER),
-    "0016_notifications": _by(upkeep.NOTIFICATIONS),
+    "0015_follower": _by(console.FOLLOWER),
+    "0016_notifications": _by(console.NOTIFICATIONS),
     # The table is not used.
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
 }

@@ -7,8 +7,8 @@ new read would count as older than what is stored, and would be ignored."""
 
 from __future__ import annotations
 
-from console.record.clocks import ahead_by
 from console.record.write.tables import Tables
+from console.text.times import ahead_by
 
 # The columns with times of this machine's clock. console_audit is never changed.
 _OWN_TIMES = {

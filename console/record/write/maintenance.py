@@ -97,7 +97,7 @@ class Maintenance(Tables):
             self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        """Record what was done; schema/upkeep.py describes the kinds. ``copy`` makes the file a copy for review."""
+        """Record what was done; schema/console.py describes the kinds. ``copy`` makes the file a copy for review."""
         with self.transaction():
             self.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 

@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.act.decision import FORCED, REASON_MOST, STEERING, Decision, Intent, Seen, as_stored, judge
 from console.act.send import Attempt, AttemptOutcome, act, read_state
 from console.collect.api.session import ApiOptions
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_settings

@@ -16,7 +16,7 @@ from console.record.read import operation as queries
 from console.text import times
 from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.operations import parts, rows
+from console.web.operations import operation_parts, rows
 from console.web.shared import cached, links, lists, markup, messages, paging, tables, viewer
 from console.web.timeline import section
 
@@ -35,13 +35,13 @@ def body() -> None:
     with left:
         if found.failures:
             st.header("What failed")
-            parts.failures(found)
-        parts.gates(found)
+            operation_parts.failures(found)
+        operation_parts.gates(found)
     with right:
-        parts.plan_and_result(found)
+        operation_parts.plan_and_result(found)
         following(found)
     timeline(found, now)
-    parts.instances(found)
+    operation_parts.instances(found)
     closed(found)
 
 
@@ -97,7 +97,7 @@ def following(found: queries.Operation) -> None:
 def timeline(found: queries.Operation, now: float) -> None:
     """The targets of the operation's rollouts, with its gates marked."""
     row = found.row
-    marks = tuple(parts.gate_marks(found)) or tuple(
+    marks = tuple(operation_parts.gate_marks(found)) or tuple(
         Mark(batch.started_at, f"batch {batch.number}")
         for batch in found.facts.batches
         if batch.started_at is not None and len(found.facts.batches) > 1

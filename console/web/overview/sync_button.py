@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from console.collect.api.instances import KINDS
 from console.collect.api.session import ApiOptions
-from console.collect.once import SyncReport, sync_once
+from console.collect.sync import SyncReport, sync_once
 from console.record.opening import DatabaseProblem
 from console.settings.environment import SettingsError, load_settings
 from console.settings.invocation import COMMAND

@@ -20,7 +20,7 @@ from console.text.listing import records
 from console.web import pages
 from console.web.actions import buttons
 from console.web.browser import auto_refresh, navigation
-from console.web.operations import parts
+from console.web.operations import operation_parts
 from console.web.shared import cached, columns, links, lists, markup, messages, paging, plot, same_time, viewer
 from console.web.timeline import section, selection
 
@@ -141,7 +141,7 @@ def failures(rollout: dict[str, Any], found: Operation) -> None:
         f"{counted(len(found.failures), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in"
         " hosts, ids or numbers count as one."
     )
-    parts.failures(found)
+    operation_parts.failures(found)
 
 
 def time_spent(rollout: dict[str, Any], now: float) -> None:

@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.collect.api.records import target_rows
 from console.collect.api.session import ApiOptions, ApiReport
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read.record_health import vitals
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.jobs.events import JobReader, as_run_log
-from console.collect.jobs.facts import runner_job
+from console.collect.jobs.job import runner_job
 from console.collect.run_events import EventError, RunReader
 from console.collect.task_results import RESULT_MOST
 from console.text.message_fingerprint import fingerprint, normalised

@@ -20,7 +20,7 @@ from console.__main__ import main
 from console.collect.api.instances import KINDS
 from console.collect.api.records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import ApiOptions, ApiReport
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.instances import InstanceFilter, instance_page

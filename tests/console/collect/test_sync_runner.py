@@ -18,8 +18,8 @@ import ansible_runner
 import pytest
 
 from console.__main__ import main
-from console.collect.jobs.facts import runner_job
 from console.collect.jobs.import_job import ImportReport
+from console.collect.jobs.job import runner_job
 from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
 from console.collect.run_logs import sync_run_logs
 from console.record.write.store import open_store

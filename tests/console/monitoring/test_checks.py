@@ -48,7 +48,7 @@ NOW = 1795514400.0  # 10:00 UTC
 def test_check_and_sync_agree_on_which_clock_was_ahead(
     tolerance: float, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.record.clocks.TOLERANCE", tolerance)
+    monkeypatch.setattr("console.text.times.CLOCK_TOLERANCE", tolerance)
     path = tmp_path / "console.db"
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)

@@ -20,10 +20,10 @@ import pytest
 
 from console.__main__ import main
 from console.collect.api.records import policy_row
-from console.notifications import reading
+from console.notifications import read_facts
 from console.notifications.facts import SUBJECTS
 from console.notifications.message import link
-from console.notifications.once import notify_once
+from console.notifications.notify import notify_once
 from console.notifications.rules import parse
 from console.notifications.send import Address, load_addresses, sender
 from console.record.rows import Cursor
@@ -393,7 +393,7 @@ def test_every_fact_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_path
         store.put_tenant("https://other.example", now)
         store.put_cursor(Cursor("api", "https://other.example", last_ok_at=now - 200_000))
     asked = parse(RULES + f'[[rule]]\non = {json.dumps(SUBJECTS)}\nto = "hook"\n')
-    found = reading.facts(database, asked, [], now)
+    found = read_facts.facts(database, asked, [], now)
     by_subject: dict[str, list[str]] = {}
     for fact in found:
         by_subject.setdefault(fact.subject, []).append(fact.title)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from console.collect.api.session import ApiOptions
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.outcomes.outcome import counts
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets

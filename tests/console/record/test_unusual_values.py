@@ -24,7 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.__main__ import main
 from console.collect.api.session import ApiOptions, Memory, Reading
 from console.collect.api.sync import sync_api
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from console.collect.once import sync_once
+from console.collect.sync import sync_once
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, running_provider
 from tests.console.support.served import free_port, serving

@@ -20,7 +20,7 @@ from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
 from console.web import pages
 from console.web.instances import parts as of_instances
-from console.web.operations import comparison, parts, rows
+from console.web.operations import comparison, operation_parts, rows
 from console.web.overview import attention
 from console.web.shared import lists, markup
 
@@ -199,7 +199,7 @@ ARRANGED = [
 def test_the_instances_of_an_operation_can_be_filtered_and_sorted(
     categories: tuple[str, ...], search: str, sort: str, hosts: str
 ) -> None:
-    assert "".join(parts.arranged(FOUND, categories, search, sort)["host"]) == hosts
+    assert "".join(operation_parts.arranged(FOUND, categories, search, sort)["host"]) == hosts
 
 
 def test_two_operations_are_compared_by_host_with_the_worst_first() -> None:

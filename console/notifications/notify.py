@@ -13,7 +13,7 @@ from pathlib import Path
 from console.notifications.due import Due, Plan, plan
 from console.notifications.facts import CONDITIONS
 from console.notifications.message import Message, message
-from console.notifications.reading import facts
+from console.notifications.read_facts import facts
 from console.notifications.rules import Rules
 from console.notifications.send import NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.collect.pace import (
+from console.collect.follow_pace import (
     LONGEST_PAUSE,
     Pace,
     credit,

@@ -13,9 +13,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
 from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
-from console.collect.jobs.awx import JobFilter, sync_awx
-from console.collect.jobs.awx_client import AwxClient, AwxConnection
-from console.collect.pace import (
+from console.collect.follow_pace import (
     POLICY_EVERY,
     WHOLE_LIST_EVERY,
     WHOLE_LIST_OF_MANY_EVERY,
@@ -25,6 +23,8 @@ from console.collect.pace import (
     is_final,
     rollouts_at_once,
 )
+from console.collect.jobs.awx import JobFilter, sync_awx
+from console.collect.jobs.awx_client import AwxClient, AwxConnection
 from console.collect.progress import Progress, ReadReport
 from console.record.write.store import Store
 from console.settings.api_client import open_client
