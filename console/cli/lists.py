@@ -26,14 +26,14 @@ from console.cli.options import (
     repeated,
     say,
 )
-from console.outcomes.words import CATEGORIES, VERDICTS
+from console.outcomes.words import CATEGORIES, VERDICTS, counts_text, started_by, title
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
 from console.settings.environment import Settings
 from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
-from console.text.listing import as_json, listing, records
+from console.text.listing import Table, as_json, listing, records
 
 if TYPE_CHECKING:
     from console.record.read.fleet import Fleet
@@ -48,6 +48,34 @@ _STUCK = "rule targets host since_at for_s why rollout_id run_id"
 _OPERATIONS = ("started_at", "title", "check", "to_version", "who", *CATEGORIES, "verdict", "why", "seconds", "kind",
                "key")  # fmt: skip
 _TIMES = ("health_at", "api_at", "runs_at")
+
+# The columns of the format "table".
+_TABLES: dict[str, Table] = {
+    "runs": {
+        "started": "started_at", "playbook": "playbook", "status": "status", "verdict": "verdict",
+        "check": "check_mode", "user": "user", "hosts": "hosts", "changed": "changed", "failed": "failed",
+        "unreachable": "unreachable",
+        "run_id": "run_id", "why": "why",
+    },
+    "failures": {
+        "failures": "failures", "hosts": "hosts", "first": "first_at", "last": "last_at", "newest host": "newest_host",
+        "message": "message",
+    },
+    "stuck": {
+        "host": "host", "since": "since_at", "for": lambda row: times.duration(row["for_s"]), "why": "why",
+        "targets": "targets", "id": lambda row: row["rollout_id"] or row["run_id"],
+    },
+    "operations": {
+        "started": "started_at",
+        "operation": lambda row: title(row) + (" (check mode)" if row["check"] is True else ""),
+        "verdict": "verdict",
+        "outcome": lambda row: counts_text(row, row["name"], check=row["check"] is True),
+        "by": started_by,
+        "took": lambda row: times.duration(row["seconds"]),
+        "id": lambda row: row["key"][:8],
+        "why": "why",
+    },
+}  # fmt: skip
 
 
 def register(commands: Any) -> None:
@@ -148,7 +176,7 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 
 def _put(rows: list[dict[str, Any]], columns: Sequence[str], options: argparse.Namespace, of: str) -> int:
     """Write the rows. ``of``: how many rows exist, if not all of them are written, else ''."""
-    put(listing(rows, columns, options.format))
+    put(listing(rows, columns, options.format, _TABLES.get(options.command)))
     return say(f"note: {len(rows):,} of {of} shown; use --limit to show more.", 0) if of else 0
 
 

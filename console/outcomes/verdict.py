@@ -13,7 +13,6 @@ from console.outcomes.facts import ACT, ROLLOUT, Facts
 from console.outcomes.outcome import counts, has_report, of_rollout
 from console.outcomes.words import (
     CANCELLED,
-    CATEGORIES,
     CHECK,
     COMPLETE,
     DEFERRED,
@@ -23,8 +22,7 @@ from console.outcomes.words import (
     RUNNING,
     STOPPED,
     UNCERTAIN,
-    UPDATED,
-    word,
+    counts_text,
 )
 from console.text.json_values import mapping, names
 
@@ -65,7 +63,7 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence = _with_full_stop(f"{opening}{', ' if name == RUNNING else ': '}{why}")
     if facts.pruned:
         sentence += " Its task results are no longer kept."
-    numbers = counts_text(facts, found)
+    numbers = "" if facts.kind == ACT else counts_text(found, facts.name, check=bool(facts.check))
     return Verdict(name, why, f"{sentence} {_with_full_stop(numbers)}" if numbers else sentence)
 
 
@@ -86,19 +84,6 @@ def verdict_word(facts: Facts) -> str:
         # else failed.
         found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
-
-
-def counts_text(facts: Facts, counted: Mapping[str, int]) -> str:
-    """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched"."""
-    if facts.kind == ACT:
-        return ""
-    predicts = bool(facts.check)
-    parts = []
-    for category in CATEGORIES:
-        if counted[category]:
-            what = word(category, facts.name)
-            parts.append(f"{counted[category]:,} {f'would be {what}' if predicts and category == UPDATED else what}")
-    return ", ".join(parts)
 
 
 def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:

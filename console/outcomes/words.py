@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 UPDATED, FAILED, UNCERTAIN, CURRENT = "updated", "failed", "uncertain", "current"
 DEFERRED, NOT_TOUCHED, GONE, RUNNING, WAITING = "deferred", "not_touched", "gone", "running", "waiting"
 
@@ -52,6 +55,30 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
     if category == CURRENT and name in _DEPLOYS:
         return "already current"
     return _WORDS.get(category, category)
+
+
+def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
+    """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched". ``counted``: instances by
+    category. ``name``: as for :func:`word`. ``check``: in check mode, where the first is "6 would be updated"."""
+    return ", ".join(
+        f"{counted[category]:,} {'would be ' if check and category == UPDATED else ''}{word(category, name)}"
+        for category in CATEGORIES
+        if counted[category]
+    )
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """What an operation did, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: an operation
+    with the columns of console.record.read.operations, here and below."""
+    version = row.get("to_version")
+    return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
+
+
+def started_by(row: Mapping[str, Any]) -> str:
+    """Who started an operation. Only an address is known for a rollout that no recorded run started: "from
+    198.51.100.7"."""
+    who = row["who"] or "unknown"
+    return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
 
 
 CHANGES = {

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
+from console.text import times
 from console.text.file_formats import as_csv
-from console.text.times import is_time
 
 FORMATS = ("table", "json", "csv")
 
+Row = dict[str, Any]
+Table = Mapping[str, str | Callable[[Row], Any]]
+"""The columns of a table for people, by heading: the name of a column, or a function that returns a row's value."""
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+
+def records(frame: pd.DataFrame) -> list[Row]:
     """The rows of a frame, one dictionary each."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
@@ -31,26 +35,55 @@ def as_json(value: Any) -> str:
     return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
-def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
-    """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC)."""
+def listing(rows: Sequence[Row], columns: Sequence[str], form: str, people: Table | None = None) -> str:
+    """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC).
+
+    people: the columns of the format "table", if they are not ``columns``.
+    """
+    if form == "table":
+        return _table(rows, people or {column: column for column in columns})
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
-    lines = [["yes" if value is True else "no" if value is False else value for value in row.values()] for row in plain]
-    if form == "csv":
-        cells = [[_cell(value) for value in line] for line in lines]
-        return as_csv(pd.DataFrame(cells, columns=list(columns), dtype=object)).decode()
-    texts = [["-" if value is None else printable_line(str(value)) for value in line] for line in lines]
-    shown = [list(columns), *texts]
+    cells = [[_cell(_yes_or_no(value)) for value in row.values()] for row in plain]
+    return as_csv(pd.DataFrame(cells, columns=list(columns), dtype=object)).decode()
+
+
+def _table(rows: Sequence[Row], columns: Table) -> str:
+    head = [
+        f"{title} (UTC)" if isinstance(source, str) and times.is_time(source) else title
+        for title, source in columns.items()
+    ]
+    shown = [head, *([_text(row, source) for source in columns.values()] for row in rows)]
     widths = [max(len(text) for text in column) for column in zip(*shown, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in shown) + "\n"
 
 
-def _plain(column: str, value: Any) -> Any:
+def _text(row: Row, source: str | Callable[[Row], Any]) -> str:
+    """A cell of a table for people, '-' if its value is unknown."""
+    if callable(source):
+        value = source(row)
+    elif times.is_time(source):
+        value = times.moment(parse_time(_known(row.get(source))))
+    else:
+        value = _yes_or_no(_known(row.get(source)))
+    return "-" if value in (None, "") else printable_line(f"{value:,}" if isinstance(value, int) else str(value))
+
+
+def _yes_or_no(value: Any) -> Any:
+    return "yes" if value is True else "no" if value is False else value
+
+
+def _known(value: Any) -> Any:
+    """A value as a type of Python; None for NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    plain = value.item() if hasattr(value, "item") else value
-    return iso_time(parse_time(plain)) if is_time(column) else plain
+    return value.item() if hasattr(value, "item") else value
+
+
+def _plain(column: str, value: Any) -> Any:
+    plain = _known(value)
+    return iso_time(parse_time(plain)) if plain is not None and times.is_time(column) else plain
 
 
 def _cell(value: Any) -> Any:

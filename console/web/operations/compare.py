@@ -9,12 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from console.outcomes.words import title
 from console.record.read import frames, operations
 from console.text.listing import records
 from console.text.statuses import style_of
 from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.operations import comparison, rows
+from console.web.operations import comparison
 from console.web.shared import cached, links, lists, messages, viewer
 
 CHOICES = 100
@@ -90,7 +91,7 @@ def label(row: Row) -> str:
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
     verdict = style_of(row["verdict"]).word
-    return f"{started} · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
+    return f"{started} · {title(row)}{mode} · {verdict} · {links.short(row['key'])}"
 
 
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:

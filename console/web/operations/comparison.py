@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, word
+from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, title, word
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
-from console.web.operations import rows
 from console.web.shared import lists, markup, paging
 
 # For each sort order, its column and whether it is ascending; '' for the order of ``compared``.
@@ -48,8 +47,7 @@ def difference(more: float) -> str:
 
 def _summary(found: Operation) -> Markup:
     row = found.row
-    title = markup.operation(rows.title(row), row["key"])
-    return markup.joined((title, markup.badge(row["verdict"]), row["sentence"]), " ")
+    return markup.joined((markup.operation(title(row), row["key"]), markup.badge(row["verdict"]), row["sentence"]), " ")
 
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:

@@ -47,8 +47,7 @@ def body() -> None:
 
 def header(found: queries.Operation) -> None:
     row = found.row
-    statuses = dict.fromkeys((row["verdict"], words.CHECK) if row["check"] is True else (row["verdict"],))
-    with messages.head(lists.literal(rows.title(row)), *statuses, tenant=row["tenant"] or ""):
+    with messages.head(lists.literal(words.title(row)), *rows.statuses(row), tenant=row["tenant"] or ""):
         paging.share("operation")
     goes_on = found.facts.runs or found.facts.status == "paused"
     ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")

@@ -10,16 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
+from console.outcomes.words import CATEGORIES, CHECK, COMPLETE, RUNNING, UPDATED, WAITING, started_by, title, word
 from console.text import times
 from console.web import pages
 from console.web.shared import markup, viewer
-
-
-def title(row: dict[str, Any]) -> str:
-    """What was done, with the version if it is known: 'rolling_redeploy to 2026.8.0'."""
-    version = row.get("to_version")
-    return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
 def segments(row: dict[str, Any]) -> list[markup.Segment]:
@@ -46,21 +40,20 @@ def outcome(row: dict[str, Any]) -> Markup:
     return Markup('<div class="fo-outcome-cell">{}{}</div>').format(markup.stacked_bar(parts, text), markup.small(text))
 
 
-def by(row: dict[str, Any]) -> str:
-    """Who started it. If a rollout was not started by a recorded run, only an address is known: 'from 198.51.100.7'."""
-    who = row["who"] or "unknown"
-    return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
-
-
 def by_whom(row: dict[str, Any]) -> str:
-    """Like ``by``, with a preposition: 'by ops', 'from 198.51.100.7'."""
-    who = by(row)
+    """Like ``started_by``, with a preposition: 'by ops', 'from 198.51.100.7'."""
+    who = started_by(row)
     return who if who.startswith("from ") else f"by {who}"
 
 
+def statuses(row: dict[str, Any]) -> list[str]:
+    """The verdict, and whether it was a run in check mode."""
+    return list(dict.fromkeys((row["verdict"], CHECK) if row["check"] is True else (row["verdict"],)))
+
+
 def _title_and_verdict(row: dict[str, Any]) -> Markup:
-    marks = [markup.badge(row["verdict"])] if row["verdict"] != COMPLETE else []
-    return markup.joined((markup.operation(title(row), row["key"]), *marks), " ")
+    badges = (markup.badge(word) for word in statuses(row) if word != COMPLETE)
+    return markup.joined((markup.operation(title(row), row["key"]), *badges), " ")
 
 
 def _why(row: dict[str, Any]) -> Markup:
@@ -71,7 +64,7 @@ COLUMNS = (
     markup.when("started", "started_at"),
     markup.Column("operation", _title_and_verdict, "title"),
     markup.Column("outcome", outcome, "outcome"),
-    markup.Column("started by", by, "short fo-rest"),
+    markup.Column("started by", started_by, "short fo-rest"),
     markup.Column("why it ended", _why, "long fo-rest"),
     markup.duration("took", "seconds"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from pathlib import Path
 
@@ -52,9 +53,13 @@ def test_operations_are_listed_with_their_outcome_and_check_mode(
     assert err == "console: note: 1 of 4 shown; use --limit to show more.\n"
     out, _err = output_of(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
     head, line = out.splitlines()
-    assert head.split()[:4] == ["started_at", "title", "check", "to_version"]
-    assert line.split()[1:3] == ["rolling_redeploy", "no"]
-    assert HOSTILE in line
+    assert re.split("  +", head) == ["started (UTC)", "operation", "verdict", "outcome", "by", "took", "id", "why"]
+    # The table is for people: a time without zone, the version, numbers without zeros, a duration and a short id.
+    started, title, verdict, outcome, by, took, short_id, why = re.split("  +", line, maxsplit=7)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", started)
+    assert (title, verdict, outcome) == ("rolling_redeploy", "stopped", "11 updated, 1 failed")
+    assert (by, short_id) == ("ops", RUN[:8]) and re.fullmatch(r"\d+ min \d\d s|\d+(\.\d)? s", took)
+    assert HOSTILE in why
     # The list of runs has the same verdict.
     (listed,) = [r for r in json.loads(output_of(capsys, "runs", "--db", str(database), "--format", "json")[0])
                  if r["run_id"] == RUN]  # fmt: skip

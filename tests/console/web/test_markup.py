@@ -121,6 +121,18 @@ def test_a_time_within_a_sentence_has_its_zone(part: str, expected: str) -> None
     assert expected in Parsed(PARTS[part]).text
 
 
+@pytest.mark.parametrize(("verdict", "check", "shown"), [
+    ("stopped", True, ["stopped", "check"]), ("check", True, ["check"]), ("stopped", False, ["stopped"]),
+    ("complete", None, []),
+])  # fmt: skip
+def test_the_list_of_operations_marks_every_run_in_check_mode(
+    verdict: str, check: bool | None, shown: list[str]
+) -> None:
+    row = {**operation(), "title": "T", "to_version": None, "verdict": verdict, "check": check}
+    text = Parsed(markup.table(rows.COLUMNS[1:2], [row], "x")).text
+    assert [word for word in ("stopped", "check", "complete") if word in text] == shown
+
+
 def test_the_parameters_of_a_link_are_parsed_back_unchanged() -> None:
     (_tag, attributes) = Parsed(markup.link("x", pages.OPERATION, id=HOSTILE, outcome=["a", "b"], none=None)).elements[
         0
