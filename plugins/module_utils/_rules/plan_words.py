@@ -55,8 +55,8 @@ def plan_lines(
         recent = f"{plan.samples} recent {'redeploy' if plan.samples == 1 else 'redeploys'}"
         source = recent if plan.samples else "fallback_seconds, because no recent redeploy is known"
         median, most = (duration(ends - plan.fit.starts_at) for ends in (plan.fit.ends_p50, plan.fit.ends_p90))
-        expected = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
-        lines.append(f"Expected duration: {expected}, ending by {clock(plan.fit.ends_p90)}; calculated from {source}.")
+        span = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
+        lines.append(f"Expected duration: {span}, ending by {clock(plan.fit.ends_p90)}; calculated from {source}.")
         lines += _window_lines(plan, window, freezes)
     lines.append(f"Plan hash: {plan.hash}")
     return lines
