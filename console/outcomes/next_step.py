@@ -71,19 +71,20 @@ def next_step(
         # A rollout of the complete fleet cannot be limited to hosts: the server continues it, or it is cancelled.
         are = "instances are" if untouched + problem_count > 1 else "instance is"
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
-    parts = []
+    parts = ["The process ended without a recap."] if verdict == LOST else []
+    bad = " and ".join(word for word in (FAILED, UNCERTAIN) if counts.get(word, 0))
+    listed = 0 < len(problems) <= HOSTS_MOST
     if untouched:
-        were, them = ("instances were", "them") if untouched > 1 else ("instance was", "it")
-        parts.append(f"{untouched:,} {were} not touched; the same command continues with {them}.")
-    if counts.get(UNCERTAIN, 0):
-        parts.append("The outcome of the uncertain ones is looked up before anything is sent again.")
-    if problem_count and untouched and 0 < len(problems) <= HOSTS_MOST:
-        parts.append("The failed ones are retried, unless they are excluded:")
-        command += " --limit " + shlex.quote(":".join(["all", *(f"!{host}" for host in problems)]))
-    elif problem_count:
-        parts.append("The failed ones are retried.")
-        if 0 < len(problems) <= HOSTS_MOST:
+        them = f"{untouched:,} instances that were" if untouched > 1 else "instance that was"
+        also = f", and retries the {bad} ones" if bad else ""
+        if bad and listed:
+            command += " --limit " + shlex.quote(":".join(["all", *(f"!{host}" for host in problems)]))
+            also = f", but not with the {bad} ones. Without --limit, it retries these too"
+        parts.append(f"This command continues with the {them} not touched{also}.")
+    elif bad:
+        parts.append(f"This command retries the {bad} {'instances' if problem_count > 1 else 'instance'}.")
+        if listed:
             command += " --limit " + shlex.quote(",".join(problems))
-    if verdict == LOST:
-        parts.insert(0, "The process ended without a recap.")
+    if counts.get(UNCERTAIN, 0):
+        parts.append("Before it sends anything again, it looks up what became of the uncertain ones.")
     return NextStep(" ".join(parts), command)

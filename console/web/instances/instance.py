@@ -107,8 +107,8 @@ def happened(known: dict[str, Any]) -> None:
         return
     shown = (
         markup.Column("time", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
-        markup.text("kind", "kind", "rest"),
-        markup.Column("what", what_happened),
+        markup.text("kind", "kind", "short fo-rest"),
+        markup.Column("what", what_happened, "host"),
         markup.status("status", "status"),
         markup.text("detail", "detail", "rest"),
     )

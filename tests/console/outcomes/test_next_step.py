@@ -22,21 +22,22 @@ STEPS = [
      f"{AGAIN} -e fleetops_plan_hash=ab12"),
     ("a check without changes", "check", {"current": 6}, [], "A real run would change nothing.", ""),
     ("stopped before the first failure", "stopped", {"updated": 2, "not_touched": 1}, [],
-     "1 instance was not touched; the same command continues with it.", AGAIN),
+     "This command continues with the instance that was not touched.", AGAIN),
     ("stopped by a failure", "stopped", {"updated": 6, "failed": 1, "not_touched": 17}, ["b"],
-     "17 instances were not touched; the same command continues with them. The failed ones are retried, unless they"
-     " are excluded:", f"{AGAIN} --limit 'all:!b'"),
+     "This command continues with the 17 instances that were not touched, but not with the failed ones. Without"
+     " --limit, it retries these too.", f"{AGAIN} --limit 'all:!b'"),
     ("stopped by more failures than a pattern can list", "stopped", {"failed": len(MANY), "not_touched": 1}, MANY,
-     "1 instance was not touched; the same command continues with it. The failed ones are retried.", AGAIN),
-    ("complete with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"], "The failed ones are retried.",
-     f"{AGAIN} --limit b,c"),
+     "This command continues with the instance that was not touched, and retries the failed ones.", AGAIN),
+    ("complete with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"],
+     "This command retries the failed instances.", f"{AGAIN} --limit b,c"),
     ("one is uncertain", "stopped", {"updated": 5, "uncertain": 1}, ["b"],
-     "The outcome of the uncertain ones is looked up before anything is sent again. The failed ones are retried.",
+     "This command retries the uncertain instance. Before it sends anything again, it looks up what became of the"
+     " uncertain ones.",
      f"{AGAIN} --limit b"),
     ("deferred", "deferred", {"deferred": 6}, [],
-     "6 instances were not touched; the same command continues with them.", AGAIN),
+     "This command continues with the 6 instances that were not touched.", AGAIN),
     ("killed", "lost", {"updated": 2, "not_touched": 4}, [],
-     "The process ended without a recap. 4 instances were not touched; the same command continues with them.", AGAIN),
+     "The process ended without a recap. This command continues with the 4 instances that were not touched.", AGAIN),
 ]  # fmt: skip
 
 
