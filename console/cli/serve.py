@@ -64,11 +64,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
     _make_ready(settings)
     port = _free_port(options.address, options.port)
-    command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
+    # With -P, nothing is imported from the working directory, which may have a module of the same name.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
     # The folder from which the pages import `console`.
-    paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment["PYTHONPATH"] = os.pathsep.join([str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     host = f"[{options.address}]" if ":" in options.address else options.address
     put(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
     # Streamlit replaces this process, so that signals reach it.

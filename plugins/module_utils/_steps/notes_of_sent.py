@@ -152,7 +152,7 @@ class Notes:
                     raise OSError(1, "it is not a file of this user")
                 content = json.load(file)
             except (OSError, ValueError) as failure:
-                self._warn(failure)
+                self._warn(failure, self._name)
                 return {}
         calls = content.get("calls") if isinstance(content, dict) else None
         return calls if isinstance(calls, dict) else {}
@@ -184,22 +184,17 @@ class Notes:
         except (OSError, RuntimeError) as failure:
             self._warn(failure)
 
-    def _warn(self, failure: Exception) -> None:
+    def _warn(self, failure: Exception, name: str = "") -> None:
+        """Warn, in equal words for every subject unless its own file ``name`` is the cause: Ansible shows them once."""
         said = failure.strerror if isinstance(failure, OSError) else str(failure)
+        # Without a home directory, which is the RuntimeError, there is no folder to name.
+        where = "" if isinstance(failure, RuntimeError) else f"{_folder() / name}: "
         self._context.warn_once(
             "notes",
-            f"Sent calls cannot be recorded on this machine: {self._name} in {_folder_in_words()}: {said}. "
-            "If the effect of this call is not found, a later run may send it again. Set XDG_STATE_HOME to a writable "
-            "folder that is kept.",
+            f"Sent calls cannot be recorded on this machine: {where}{said}. If the effect of a call is not found, a "
+            "later run may send it again. Set XDG_STATE_HOME to a writable folder that is kept.",
         )
 
 
 def _folder() -> Path:
     return state_folder(os.environ, "sent")
-
-
-def _folder_in_words() -> str:
-    try:
-        return str(_folder())
-    except RuntimeError:
-        return "no folder, since there is no home directory"

@@ -18,7 +18,10 @@ def state_folder(environ: Mapping[str, str], name: str) -> Path:
     Raises RuntimeError if there is no home directory.
     """
     given = environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    try:
+        base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError as problem:
+        raise RuntimeError("there is no home directory, and XDG_STATE_HOME is not an absolute path") from problem
     return base / "fleetops" / name
 
 

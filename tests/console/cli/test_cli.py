@@ -166,12 +166,16 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has_read(tmp_path: Path) 
     assert rows(database, "SELECT count(*) > 0 AS there FROM rollout_targets") == [{"there": 1}]
 
 
-def test_the_pages_are_served_on_loopback_only(tmp_path: Path) -> None:
+def test_the_pages_are_served_on_loopback_only_and_from_any_working_directory(tmp_path: Path) -> None:
     # Only the default database may be missing.
     database = tmp_path / ".local/state/fleetops/console.db"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for foreign in ("console", "streamlit", "plotly"):
+        (elsewhere / f"{foreign}.py").write_text(f"raise SystemExit('the {foreign} of the working directory')")
     process = subprocess.Popen(
-        [sys.executable, "-m", "console", "serve", "--port", "0"],
-        cwd=ROOT,
+        [sys.executable, str(ROOT / "console"), "serve", "--port", "0"],
+        cwd=elsewhere,
         env=clean(HOME=str(tmp_path)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
