@@ -20,6 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
 from console.collect.api.records import has_all_counters, policy_row, rollout_row, same_state, target_rows, text
@@ -134,7 +135,7 @@ def _chosen_instances(session: Session) -> list[Row]:
         return known
     chosen: list[Row] = []
     for wanted in dict.fromkeys(session.options.instances):
-        found = [row for row in known if wanted in (row["instance_id"], row["hostname"])]
+        found = [row for row in known if wanted == row["hostname"] or same_id(wanted, row["instance_id"])]
         if not found:
             session.report.problems.append(f"Instance {wanted} is not known: no rollout that was read contains it.")
         chosen += [row for row in found if row not in chosen]
@@ -161,7 +162,7 @@ def _sync_rollouts(session: Session) -> None:
         session.failed(error, "The rollouts were not read", ends=True)
         return
     session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
-    records = {str(r["id"]): r for r in listed if text(r.get("id"))}
+    records = {r["id"]: r for r in map(known.as_stored, listed) if text(r.get("id"))}
     rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
         session.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
@@ -197,7 +198,15 @@ class _Known:
         self._session = session
         self.unfinished = {row["rollout_id"]: row for row in rollouts.unfinished(session.store, session.tenant)}
         self._rows: dict[str, Row | None] = dict(self.unfinished)
+        self._spelled: dict[str, str] = {}
         self._settled = 0
+
+    def as_stored(self, record: Record) -> Record:
+        """A listed rollout with its id in the spelling in which it is stored."""
+        rollout_id = str(record.get("id"))
+        if rollout_id not in self._spelled:
+            self._spelled[rollout_id] = rollouts.spelled(self._session.store, self._session.tenant, rollout_id)
+        return {**record, "id": self._spelled[rollout_id]} if text(record.get("id")) else record
 
     def row(self, rollout_id: str) -> Row | None:
         """The stored row of a rollout, None if there is none."""
@@ -227,8 +236,8 @@ class _Known:
 
     def ends_the_list(self, record: Record) -> bool:
         """Whether this listed rollout and those before it show that the ones below have ended and are stored."""
-        rollout_id = text(record.get("id"))
-        row = rollout_row(self._session.tenant, record) if rollout_id else None
+        record = self.as_stored(record)
+        row = rollout_row(self._session.tenant, record) if text(record.get("id")) else None
         is_settled = (
             row is not None
             and row["rollout_id"] not in self.unfinished

@@ -59,6 +59,15 @@ def same_id(one: Any, other: Any) -> bool:
     return bool(key) and key == id_key(other)
 
 
+def spellings(value: Any) -> set[str]:
+    """An id as it is, and if it is a UUID, also in its usual spellings, to search for it where only texts are equal."""
+    key = id_key(value)
+    if not _HEX.fullmatch(key.replace("-", "")):
+        return {str(value)}
+    plain = {key, key.replace("-", "")}
+    return {str(value), *plain, *(text.upper() for text in plain)}
+
+
 def task_keys(value: Any) -> frozenset[str]:
     """The keys by which the task ids in a value are compared, whatever their case or type.
 
