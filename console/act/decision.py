@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
@@ -49,7 +50,7 @@ class Seen:
     actions: list[Record] = field(default_factory=list)
 
     def target(self, target_id: str) -> Record | None:
-        return next((row for row in self.targets if str(row.get("id")) == target_id), None)
+        return next((row for row in self.targets if same_id(row.get("id"), target_id)), None)
 
 
 @dataclass(frozen=True)

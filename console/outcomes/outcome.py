@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import report as run_report
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.outcomes.facts import ACT, ROLLOUT, Facts, Flight, Result, Target
 from console.outcomes.words import (
     CATEGORIES,
@@ -266,11 +267,11 @@ def _of_target(target: Target, rollout: str = "") -> Outcome:
 
 def _of_targets(facts: Facts) -> dict[str, Outcome]:
     rollout = facts.status if facts.kind == ROLLOUT else ""
-    verdicts = {str(row.get("target_id")): row for row in _reconciled(facts)}
+    verdicts = {id_key(row.get("target_id")): row for row in _reconciled(facts)}
     found = {}
     for host, target in newest_targets(facts.targets).items():
         outcome = _of_target(target, rollout)
-        known = verdicts.get(target.target_id)
+        known = verdicts.get(id_key(target.target_id))
         if outcome.category == UNCERTAIN and known is not None:
             category = _RECONCILED.get(str(known.get("verdict")), UNCERTAIN)
             outcome = outcome._replace(category=category, message=str(known.get("evidence") or outcome.message))

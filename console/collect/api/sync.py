@@ -17,6 +17,7 @@ from collections.abc import Callable
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Pool
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
 from console.collect.api.records import policy_row
@@ -126,7 +127,7 @@ def _chosen_instances(session: Session) -> list[Row]:
         return known
     chosen: list[Row] = []
     for wanted in dict.fromkeys(session.options.instances):
-        found = [row for row in known if wanted in (row["instance_id"], row["hostname"])]
+        found = [row for row in known if wanted == row["hostname"] or same_id(wanted, row["instance_id"])]
         if not found:
             session.report.problems.append(f"Instance {wanted} is not known: no rollout that was read contains it.")
         chosen += [row for row in found if row not in chosen]

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,13 +26,25 @@ from console.collect.sync import sync_once
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.instances import InstanceFilter, instance_page
-from console.record.rows import InstanceRows, storable
+from console.record.read.rollouts import rollouts_of_run
+from console.record.rows import Cursor, InstanceRows, RunRows, storable
+from console.record.write.store import open_store
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.second_api.api import KEY, NEW, SecondApi, second_api
 from tests.simulator.running import Simulator, running_simulator
 
 FLEET = 5
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+READS = ("list_fleet_rollouts", "get_rollout", "get_rollout_timeline", "list_audit_events", "get_audit_summary",
+         "list_instance_actions", "get_available_updates", "get_deep_health", "list_memories")  # fmt: skip
+# When something was read or changed.
+WHEN = {"ingest_cursors": {"last_ok_at", "last_ts"}}
+
+
+def shouted(answer: Any) -> Any:
+    """The answer with all ids in upper case."""
+    return json.loads(UUID.sub(lambda found: found[0].upper(), json.dumps(answer)))
 
 
 @pytest.fixture
@@ -246,6 +260,38 @@ def test_an_instance_that_is_gone_is_not_counted_until_it_is_back(tmp_path: Path
         # An error of only one kind of details does not mean that the instance is gone.
         api.quirks.status["list_memories"] = 404
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
+
+
+def test_a_server_that_spells_its_ids_differently_at_the_next_sync_adds_no_rows(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=3, deploy_seconds=9000) as api:
+        first, *_others = api.instances
+        api.add_rollout([first], "instance")
+        api.add_events(first.id, 1)
+        api.power_cycle(first.id)
+        sync(api, database, audit=True)
+        before = dump(database, leave_out=WHEN)
+        assert {len(before[table]) for table in ("audit_events", "instance_actions")} == {1}
+        api.quirks.answers = dict.fromkeys(READS, shouted)
+        api.add_events(first.id, 1)
+        assert sync(api, database, audit=True, instances=(first.id.upper(),)).problems == []
+        # A new rollout, of a run whose log has been read before and has another spelling of its id.
+        new = api.add_rollout([first], "instance")
+        links = [{"run_id": "r", "counter": 1, "host": "h", "kind": kind, "ref": found}
+                 for kind, found in (("rollout", new["id"]), ("instance", first.id.upper()))]  # fmt: skip
+        with open_store(database) as store:
+            run = {"run_id": "r", "source": "callback", "status": "successful", "playbook": "x.yml"}
+            store.put_run(RunRows(run, links=links), Cursor("spool", "f", position=1), after=None)
+        sync(api, database, audit=True)
+    after = dump(database, leave_out=WHEN)
+    grown = {name: more for name in before if (more := len(after[name]) - len(before[name]))}
+    # Each read is one.
+    del grown["health_checks"]
+    assert grown == {"rollouts": 1, "rollout_targets": 1, "runs": 1, "run_links": 2, "ingest_cursors": 1,
+                     "audit_events": 1, "audit_summaries": 1}  # fmt: skip
+    assert len(rows(database, "SELECT DISTINCT instance_id FROM rollout_targets")) == 3
+    assert rollouts_of_run(database, "r")["rollout_id"].tolist() == [new["id"].upper()]
+    assert rows(database, "SELECT ref FROM run_links WHERE kind = 'instance'") == [{"ref": first.id}]
 
 
 def test_a_memory_that_cannot_be_read_now_is_not_counted_as_empty() -> None:
