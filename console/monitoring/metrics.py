@@ -8,8 +8,8 @@ No label contains an id, a host name or a message: labels are tenants, fixed wor
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from console.monitoring.limits import FIGURES
@@ -141,21 +141,15 @@ def _operation_metrics(totals: Mapping[tuple[str, str], OperationTotals]) -> lis
                 ended.add([kind, name, verdict], found.verdicts[verdict])
         running.add([kind, name], found.running)
         if found.seconds:
-            for bound, n in _buckets(found.seconds):
-                duration.add([kind, name], n, "_bucket", le=bound)
-            duration.add([kind, name], len(found.seconds), "_count")
-            duration.add([kind, name], sum(found.seconds), "_sum")
+            ordered, number = sorted(found.seconds), len(found.seconds)
+            for bound in BUCKETS:
+                duration.add([kind, name], bisect_right(ordered, bound), "_bucket", le=f"{bound:g}")
+            duration.add([kind, name], number, "_bucket", le="+Inf")
+            duration.add([kind, name], number, "_count")
+            duration.add([kind, name], sum(ordered), "_sum")
         if found.last_at is not None:
             last.add([kind, name], found.last_at)
     return [ended, duration, running, last]
-
-
-def _buckets(seconds: Sequence[float]) -> list[tuple[str, int]]:
-    counts = [0] * (len(BUCKETS) + 1)
-    for value in seconds:
-        counts[next((place for place, bound in enumerate(BUCKETS) if value <= bound), len(BUCKETS))] += 1
-    bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
-    return list(zip(bounds, accumulate(counts), strict=True))
 
 
 def _time_metrics(fleets: Sequence[Fleet], backup_at: float | None, now: float) -> list[_Metric]:

@@ -105,6 +105,12 @@ def is_instance(tenant: str, instance: str) -> str:
           AND j.tenant = k.tenant AND j.instance_id = n.ref AND j.hostname = h.host))"""  # noqa: S608
 
 
+def only_host_of(rollout: str) -> str:
+    """SQL for the name of the instance of a rollout that has one target, or NULL. ``rollout``: the alias of its row."""
+    return f"""CASE WHEN {rollout}.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
+      WHERE t.tenant = {rollout}.tenant AND t.rollout_id = {rollout}.rollout_id LIMIT 1) END"""  # noqa: S608
+
+
 def operation_of(rollout: str) -> str:
     """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"
