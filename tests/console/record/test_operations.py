@@ -144,7 +144,7 @@ def test_a_failure_that_the_playbook_rescued_is_not_the_reason_why_its_run_stopp
     # A redeploy that failed has failed, whatever the playbook did about it.
     categories = dict(zip(found.instances["host"], found.instances["category"], strict=True))
     assert categories == {A: "not_touched", B: "not_touched", C: "failed", D: "failed"}
-    assert runs.failures(path, "own")["msg"].tolist() == ["the reason"]
+    assert runs.failed_results(path, "own")["msg"].tolist() == ["the reason"]
     assert runs.batches(path, "own")["failed"].tolist() == [1]
     # A host that failed in it before has recovered, although a failure was rescued.
     put_run(path, "earlier", 9000, **{**own, "results": results[:1]}, recap=[{"host": A, "failed": 1}])
