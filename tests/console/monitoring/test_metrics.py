@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from console.__main__ import main
-from console.monitoring.metrics import of_fleets
-from console.record.read.operations import OperationTotals, operations
+from console.record.read.operations import operations
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
@@ -117,14 +117,6 @@ def test_no_label_names_an_instance_or_holds_an_id(seeded: Path, capsys: pytest.
     }  # fmt: skip
 
 
-def test_any_name_of_a_playbook_is_a_label() -> None:
-    name = 'two "words"\\of\nthree = {lines}'
-    text = of_fleets([], {("run", name): OperationTotals(running=2)}, backup_at=None, now=0.1)
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    assert values(samples, "operations_running", "operation") == {(name,): 2.0}
-    assert values(samples, "metrics_timestamp_seconds") == {(): 0.1}
-
-
 def test_pruning_changes_no_counter(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = lasting(metrics(seeded, capsys)[1])
     # A recent read, so that everything before it is old.
@@ -141,7 +133,7 @@ def test_pruning_changes_no_counter(seeded: Path, capsys: pytest.CaptureFixture[
 
 
 def test_the_file_is_replaced_completely_and_has_the_requested_mode(
-    seeded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fleet.prom"
     file.write_text("old")
@@ -153,6 +145,9 @@ def test_the_file_is_replaced_completely_and_has_the_requested_mode(
     capsys.readouterr()
     assert main(["metrics", "--db", str(seeded), "--output", str(tmp_path / "no" / "fleet.prom")]) == 2
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    assert main(["metrics", "--db", str(seeded), "--output", str(file)]) == 2
+    assert capsys.readouterr().err.endswith(" -m pip install prometheus_client\n")
     assert main(["metrics", "--db", str(tmp_path / "none.db"), "--output", str(file)]) == 3
     assert file.read_text() == written
 

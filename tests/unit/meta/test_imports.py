@@ -66,6 +66,7 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
         ("tests/second_api", ("plugins", "console"), ()),
         ("console", ("tests", "ansible"), ()),
         ("console", ("requests", "urllib3", "httpx", "aiohttp", "apprise"), ("console/notifications/send.py",)),
+        ("console", ("prometheus_client",), ("console/monitoring/metrics.py",)),
         ("console/settings", ("streamlit", *SQLITE, "plotly"), ()),
         ("console/text", ("streamlit", *SQLITE, "plotly", "os", "socket"), ()),
         ("console/outcomes", ("streamlit", *SQLITE, "plotly", "pandas", "os", "pathlib", "socket", "time"), ()),
