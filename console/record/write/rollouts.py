@@ -59,9 +59,9 @@ def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
     found = read.targets or []
     targets = _as_stored(tables, "target", of_tenant | key, (t["target_id"] for t in found))
     instances = _as_stored(tables, "instance", of_tenant, (t["instance_id"] for t in found if t["instance_id"]))
-    instances[None] = None
     rows = [
-        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances[t["instance_id"]]} for t in found
+        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances.get(t["instance_id"])}
+        for t in found
     ]
     return replace(read, rollout=read.rollout | key, targets=rows if read.targets else read.targets)
 

@@ -122,7 +122,8 @@ class Tables:
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
         sql = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {where}"  # noqa: S608
-        found = [row["id"] for row in self.rows(sql, {**scope, "any": [text for i in wanted for text in spellings(i)]})]
+        params = {**scope, "any": [text for i in wanted for text in spellings(i)]}
+        found = [str(row["id"]) for row in self.rows(sql, params)]
         stored = {id_key(text): text for text in found} | {text: text for text in found}
         return {i: stored.get(i, stored.get(id_key(i), "")) for i in wanted if i in stored or id_key(i) in stored}
 

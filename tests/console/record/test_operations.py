@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from console.collect.api.records import health_rows, policy_row, update_rows
-from console.notifications import reading
+from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
@@ -259,7 +259,7 @@ def test_a_failure_is_told_with_its_host_once(path: Path, messages: dict[str, st
     put_run(path, "r", 100, hosts=[*messages], status="failed", results=failed)
     [row] = rows(path)
     assert row["why"] == why.format(A=A, B=B)
-    [fact] = reading.facts(path, parse(SELECTED), [], NOW)
+    [fact] = read_facts.facts(path, parse(SELECTED), [], NOW)
     assert fact.details[0] == cause.format(A=A, B=B)
 
 
