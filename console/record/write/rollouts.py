@@ -60,7 +60,7 @@ def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
     targets = _as_stored(tables, "target", of_tenant | key, (t["target_id"] for t in found))
     instances = _as_stored(tables, "instance", of_tenant, (t["instance_id"] for t in found if t["instance_id"]))
     rows = [
-        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances.get(t["instance_id"])}
+        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances.get(i := t["instance_id"], i)}
         for t in found
     ]
     return replace(read, rollout=read.rollout | key, targets=rows if read.targets else read.targets)
