@@ -23,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
-from console.record.rows import Row, RunRows, to_json
+from console.record.rows import Row, RunRows, as_text, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 # Event -> (kind, status).
@@ -151,12 +151,12 @@ class RunReader:
 
     def _begin(self, data: Mapping[str, Any]) -> None:
         run = self.run
-        run["playbook"] = _text(data.get("playbook"))
+        run["playbook"] = as_text(data.get("playbook"))
         about = data.get("fleetops_run")
         if not isinstance(about, Mapping):
             return
         texts = ("controller", "user", "ansible_version", "python_version", "collection_version", "job_id")
-        run |= {name: _text(about.get(name)) for name in texts}
+        run |= {name: as_text(about.get(name)) for name in texts}
         run["check_mode"], run["diff_mode"] = _flag(about.get("check_mode")), _flag(about.get("diff_mode"))
         run["limit_pattern"] = _words(about.get("limit"))
         run["tags_json"], run["skip_tags_json"] = _json_list(about.get("tags")), _json_list(about.get("skip_tags"))
@@ -167,7 +167,7 @@ class RunReader:
         run["meta_json"] = to_json(self._redactor.scrub(more)) if more else None
 
     def _play(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
-        uuid = _text(data.get("play_uuid")) or _text(data.get("uuid")) or str(counter)
+        uuid = as_text(data.get("play_uuid")) or as_text(data.get("uuid")) or str(counter)
         seen: dict[str, list[int]] = self.state["plays"]
         play = seen.setdefault(_base(uuid), [len(seen) + 1, 0])
         play[1] = whole(data.get("batch")) or play[1] + 1
@@ -181,7 +181,7 @@ class RunReader:
                 "play_uuid": uuid,
                 "play": play[0],
                 "batch": play[1],
-                "name": _text(data.get("play")) or _text(data.get("name")),
+                "name": as_text(data.get("play")) or as_text(data.get("name")),
                 "pattern": _words(data.get("play_pattern")) or _words(data.get("pattern")),
                 "hosts": len(names) if names is not None else None,
                 "hosts_json": to_json(names) if names is not None else None,
@@ -190,7 +190,7 @@ class RunReader:
         )
 
     def _task(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
-        uuid = _text(data.get("task_uuid")) or _text(data.get("uuid"))
+        uuid = as_text(data.get("task_uuid")) or as_text(data.get("uuid"))
         self.state["task"] = counter
         if uuid:
             self.state["tasks"][_base(uuid)] = counter
@@ -200,17 +200,17 @@ class RunReader:
                 "counter": counter,
                 "play_counter": self.state["play"],
                 "task_uuid": uuid,
-                "name": _text(data.get("task")) or _text(data.get("name")),
-                "action": _text(data.get("resolved_action")) or _text(data.get("task_action")),
-                "role": _text(data.get("role")),
-                "path": _text(data.get("task_path")),
+                "name": as_text(data.get("task")) or as_text(data.get("name")),
+                "action": as_text(data.get("resolved_action")) or as_text(data.get("task_action")),
+                "role": as_text(data.get("role")),
+                "path": as_text(data.get("task_path")),
                 "is_handler": int(bool(data.get("is_handler"))),
                 "started_at": created,
             }
         )
 
     def _task_of(self, data: Mapping[str, Any]) -> int | None:
-        uuid = _text(data.get("task_uuid"))
+        uuid = as_text(data.get("task_uuid"))
         # The free strategy interleaves tasks, so the task is looked up; if its start was lost, the newest one is used.
         return self.state["tasks"].get(_base(uuid), self.state["task"]) if uuid else self.state["task"]
 
@@ -269,7 +269,7 @@ class RunReader:
         """Add the row of a plan, a gate or a report, from the run log's ``fleetops_evidence``."""
         if not isinstance(found, Mapping) or not isinstance(found.get("document"), Mapping):
             return
-        kind, document = _text(found.get("kind")), self._redactor.scrub(dict(found["document"]))
+        kind, document = as_text(found.get("kind")), self._redactor.scrub(dict(found["document"]))
         if kind not in EVIDENCE_KINDS:
             return
         self._rows.evidence.append(
@@ -280,7 +280,7 @@ class RunReader:
                 "at": at,
                 # A plan and a report belong to the run, not to a batch.
                 "batch": self.state.get("batch_number") if kind == "gate" else None,
-                "verdict": _text(document.get("verdict")),
+                "verdict": as_text(document.get("verdict")),
                 "document_json": to_json(cut_artifacts(document, RESULT_MOST, self._redactor)),
             }
         )
@@ -361,21 +361,15 @@ def _tally(value: Any) -> int:
 
 
 def _host(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
-    return _text(data.get("host")) or _text(event.get("host_name"))
+    return as_text(data.get("host")) or as_text(event.get("host_name"))
 
 
 def _base(uuid: str) -> str:
     return _BATCH_SUFFIX.sub("", uuid)
 
 
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool) or value is None or isinstance(value, (Mapping, list)):
-        return None
-    return str(value).strip() or None
-
-
 def _words(value: Any) -> str | None:
-    return ",".join(str(v) for v in value) or None if isinstance(value, (list, tuple)) else _text(value)
+    return ",".join(str(v) for v in value) or None if isinstance(value, (list, tuple)) else as_text(value)
 
 
 def _json_list(value: Any) -> str | None:

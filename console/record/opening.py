@@ -23,8 +23,9 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 from console.record.connection import Connection
-from console.record.private_files import make_private_folder, only_for_the_owner
+from console.record.private_files import only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.invocation import COMMAND
 
@@ -86,7 +87,7 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         raise DatabaseProblem(
-            _message_about(str(error)).format(
+            next(text for parts, text in _MESSAGES if any(part in str(error) for part in parts)).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
@@ -99,10 +100,6 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         ) from error
     except OSError as error:
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
-
-
-def _message_about(reason: str) -> str:
-    return next(text for parts, text in _MESSAGES if any(part in reason for part in parts))
 
 
 # Versions
@@ -268,7 +265,7 @@ def open_to_write(
         if not create and not file.exists():
             raise DatabaseProblem(f"There is no database at {file}; specify one with --db or FLEETOPS_CONSOLE_DB.")
         if make_folder:
-            make_private_folder(file.parent)
+            make_private(file.parent)
         if not file.parent.is_dir():
             raise DatabaseProblem(
                 f"The folder {file.parent} of the console's database does not exist;"

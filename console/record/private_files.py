@@ -1,29 +1,17 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and folders of the console that no other account may read, whatever the umask."""
+"""Files of the console that no other account may read."""
 
 from __future__ import annotations
 
 import logging
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 # Named after the program: the command line shows these lines as "console: ...".
 _LOG = logging.getLogger("console")
-
-_OTHERS = stat.S_IRWXO
-
-
-def make_private_folder(folder: Path) -> None:
-    """Create ``folder`` and its missing parents, each with mode 0700. Raises OSError."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        # Another process may create it at the same moment.
-        with suppress(FileExistsError):
-            place.mkdir(mode=0o700)
 
 
 def only_for_the_owner(database: Path) -> None:
@@ -31,7 +19,7 @@ def only_for_the_owner(database: Path) -> None:
 
     Access of only a group is left unchanged. A warning says what was changed or could not be changed.
     """
-    open_to_all = [file for file in database_files(database.resolve()) if _mode(file) & _OTHERS]
+    open_to_all = [file for file in database_files(database.resolve()) if _mode(file) & stat.S_IRWXO]
     if not open_to_all:
         return
     modes = ", ".join(f"{file.name} {_mode(file):04o}" for file in open_to_all)

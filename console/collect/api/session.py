@@ -99,11 +99,6 @@ class Memory:
             if not read.rollout["is_open"]:
                 del self._ended[rollout_id], self.tried_at[rollout_id]
 
-    def forget_times(self) -> None:
-        """Forget when things were read: after the clock was set back, they would count as just read for too long."""
-        for times in (self.tried_at, self.details_at):
-            times.clear()
-
     def note_details(self, instance_ids: Collection[str], at: float) -> None:
         """Remember that the audit and the details of instances were requested."""
         self.details_at.update(dict.fromkeys(instance_ids, at))

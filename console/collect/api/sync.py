@@ -103,7 +103,9 @@ def _is_clock_right(session: Session) -> bool:
         return False
     else:
         clock.correct(session.store, now)
-        session.memory.forget_times()
+        # Otherwise everything would count as just read until the clock has reached these times.
+        session.memory.tried_at.clear()
+        session.memory.details_at.clear()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
             " were stored then are corrected."

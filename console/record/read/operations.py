@@ -26,7 +26,7 @@ from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import facts_of_run, name_of, report_of_run, rollout_name
 from console.record.read.runs import RUNS_OF_CHANGE
-from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, matches_search
+from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, matches_search, only_host_of
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -283,9 +283,7 @@ def _run_row(conn: Connection, key: Key, details: bool) -> tuple[dict[str, Any],
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        f"SELECT o.*, {ROLLOUT_STATUS} AS status, CASE WHEN o.total = 1 THEN ("  # noqa: S608 - no user input
-        "SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
-        " WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id LIMIT 1) END AS host"
+        f"SELECT o.*, {ROLLOUT_STATUS} AS status, {only_host_of('o')} AS host"  # noqa: S608 - no user input
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )

@@ -15,7 +15,7 @@ import pandas as pd
 from console.outcomes.facts import Target
 from console.record.connection import dicts, first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, run_of
+from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, only_host_of, run_of
 
 _HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
@@ -30,10 +30,8 @@ WHERE {among("status", "statuses")}
 _ROLLOUT_COLUMNS = f"""
 SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.completed_at, r.total, r.succeeded,
        r.failed, r.uncertain, r.queued, r.in_progress, r.cancelled,
-       CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
-         WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host,
-       {run_of("r.rollout_id")} AS run_id
-"""  # noqa: S608 - no user input
+       {only_host_of("r")} AS host, {run_of("r.rollout_id")} AS run_id
+"""
 
 
 @query

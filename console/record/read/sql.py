@@ -136,6 +136,12 @@ named AS MATERIALIZED (
 )"""  # noqa: S608 - no user input
 
 
+def only_host_of(rollout: str) -> str:
+    """SQL for the name of the instance of a rollout that has one target, or NULL. ``rollout``: the alias of its row."""
+    return f"""CASE WHEN {rollout}.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
+      WHERE t.tenant = {rollout}.tenant AND t.rollout_id = {rollout}.rollout_id LIMIT 1) END"""  # noqa: S608
+
+
 def operation_of(rollout: str) -> str:
     """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 from console.record.opening import DatabaseProblem, refuse_other_files, sentences
-from console.record.private_files import beside, make_private_folder
+from console.record.private_files import beside
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
 # The position and length of SQLite's lock bytes; every open connection in WAL mode holds a lock on one of them.
@@ -42,7 +43,7 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
             raise DatabaseProblem(f"{backup} is the database itself; specify a backup of it.")
     try:
         if make_folder:
-            make_private_folder(place.parent)
+            make_private(place.parent)
         if not place.parent.is_dir():
             raise DatabaseProblem(
                 f"The folder {place.parent} of the console's database does not exist; create it first."

@@ -50,7 +50,9 @@ def table(found: pd.DataFrame) -> None:
         *(markup.count(name, name, "number fo-rest") for name in ("hosts", "ok", "changed")),
         markup.count("failed", "failed"),
         markup.count("unreachable", "unreachable", "number fo-rest"),
-        markup.Column("user@controller", user_at_controller, "rest"),
+        markup.Column(
+            "user@controller", lambda row: f"{row['user'] or ''}@{row['controller'] or ''}".strip("@"), "rest"
+        ),
     ]
     if found["change"].notna().any():
         shown.append(markup.text("change", "change", "rest"))
@@ -61,10 +63,6 @@ def table(found: pd.DataFrame) -> None:
 
 def playbook(row: dict[str, Any]) -> str:
     return lists.playbook_name(row["playbook"]) + (" (check)" if row["check_mode"] else "")
-
-
-def user_at_controller(row: dict[str, Any]) -> str:
-    return f"{row['user'] or ''}@{row['controller'] or ''}".strip("@")
 
 
 auto_refresh.refreshing(body, cached.something_open)

@@ -35,11 +35,6 @@ def sim() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "console.db"
-
-
 def sync(sim: Simulator, database: Path, *, key: str | None = None, retries: int = 0, **options: Any) -> ApiReport:
     connection = ApiConnection(sim.url, key or sim.admin_key, retries=retries)
     settings = Settings(database=database, run_log_dir=database.parent / "none")

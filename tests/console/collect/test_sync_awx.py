@@ -10,9 +10,7 @@ import datetime
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from awxkit.api import ApiV2
@@ -20,58 +18,16 @@ from awxkit.api.client import Connection
 from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
-from console.collect.jobs.awx import JobFilter, sync_awx
-from console.collect.jobs.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
-from console.collect.jobs.import_job import ImportReport
+from console.collect.jobs.awx import JobFilter
 from console.collect.run_logs import sync_run_logs
 from console.record.read import runs as run_queries
 from console.record.read.record_health import vitals
 from console.record.write.store import open_store
-from console.settings.environment import SettingsError
 from tests.conftest import CHECKOUT
-from tests.console.support.certificates import self_signed
+from tests.console.support.awx_jobs import NOW, load
 from tests.console.support.facts import dump, evidence, rows, wrong_types
-from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
+from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded
 from tests.console.support.page import words
-
-# Shortly after the recording.
-NOW = datetime.datetime(2026, 11, 23, 22, tzinfo=datetime.UTC).timestamp()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAwx]:
-    with running_awx() as fake:
-        yield fake
-
-
-@pytest.fixture
-def awx(server: FakeAwx) -> FakeAwx:
-    server.know_recorded()
-    return server
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "console.db"
-
-
-def load(
-    awx: FakeAwx,
-    database: Path,
-    wanted: JobFilter | None = None,
-    *,
-    at: float = NOW,
-    slept: list[float] | None = None,
-    **changes: Any,
-) -> ImportReport:
-    """Run one import without waiting; ``slept`` receives the seconds that it would have waited."""
-    connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
-    client = AwxClient(connection, sleep=lambda seconds: None)
-    waits = [] if slept is None else slept
-    with open_store(database) as store:
-        report = sync_awx(store, client, now=lambda: at, wanted=wanted, sleep=waits.append)
-    client.close()
-    return report
 
 
 def run_of(job: int) -> str:
@@ -422,108 +378,6 @@ def test_a_host_without_a_result_when_its_job_ended_is_shown_as_such(
     assert "Tasks without a result" in [element.value for element in page.header]
     assert "Hosts without a result 1" in words(page)
     assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
-
-
-# Errors
-
-
-def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(awx: FakeAwx, database: Path) -> None:
-    wrong = load(awx, database, token="wrong-canary-token")
-    assert wrong.problems == [
-        f"AWX {awx.url}: GET /api/v2/jobs/ failed with HTTP 401: Authentication credentials were not provided. To"
-        " establish a login session, visit /api/login/. Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked."
-    ]
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nowhere = load(awx, database, url=f"http://127.0.0.1:{closed.getsockname()[1]}")
-    assert len(nowhere.problems) == 1
-    assert nowhere.problems[0].endswith("Check FLEETOPS_AWX_URL: the host name, the port, and the route to it.")
-    awx.refusals = [("/api/v2/jobs/2/", 404, {}, recorded("http_404")), ("/api/v2/jobs/3/", 200, {}, "<p>Login</p>")]
-    some = load(awx, database)
-    assert [p.split(": ")[1] for p in some.problems] == [
-        "GET /api/v2/jobs/2/ failed with HTTP 404",
-        "GET /api/v2/jobs/3/ failed with HTTP 200",
-    ]
-    assert some.jobs == 1
-    awx.events[2].insert(9, {"id": 1, "counter": 9, "event": None, "created": None})
-    last = load(awx, database)
-    assert (last.jobs, last.events) == (2, 26)
-    assert last.problems == ["Job 2 of AWX: 1 record(s) are not events (it has no event name); the rest is stored."]
-    assert "canary" not in str(dump(database))
-
-
-@pytest.mark.parametrize(
-    ("following", "reason"),
-    [
-        ("http://[x", "returned an invalid address of the next page for /jobs/: Invalid IPv6 URL."),
-        ("/api/v2/jobs/?page=2", "was already read."),
-    ],
-)
-def test_an_invalid_next_page_is_reported_in_one_sentence(
-    awx: FakeAwx, database: Path, following: str, reason: str
-) -> None:
-    page = {"count": 9, "next": following, "results": [{"id": 77, "status": "running"}]}
-    awx.refusals = [("/api/v2/jobs/?", 200, {}, page)] * 3
-    (problem,) = load(awx, database).problems
-    assert "for /jobs/" in problem and reason in problem
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 and its key."""
-    return self_signed(tmp_path_factory.mktemp("tls"))
-
-
-def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured(
-    certificate: tuple[Path, Path], database: Path
-) -> None:
-    with running_awx(certificate=certificate) as awx:
-        refused = load(awx, database)
-        assert awx.requests == []
-        assert len(refused.problems) == 1
-        assert "no trusted TLS connection" in refused.problems[0]
-        assert refused.problems[0].endswith("or set FLEETOPS_AWX_CA_PATH to its CA certificate.")
-        assert load(awx, database, ca_path=str(certificate[0])).jobs == 3
-
-
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({}, "FLEETOPS_AWX_URL is not set"),
-        ({"FLEETOPS_AWX_URL": "https://awx.example.com"}, "FLEETOPS_AWX_TOKEN is not set"),
-        ({"FLEETOPS_AWX_URL": "awx.example.com", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must look like"),
-        ({"FLEETOPS_AWX_URL": "https://a:b@x", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must not hold a user"),
-        ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN contains characters"),
-        (
-            {"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t", "FLEETOPS_AWX_CA_PATH": "/nowhere"},
-            "FLEETOPS_AWX_CA_PATH is /nowhere, which does not exist.",
-        ),
-    ],
-)
-def test_invalid_settings_of_awx_are_refused(settings: dict[str, str], says: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        AwxClient(load_awx(settings))
-    assert str(caught.value).startswith(says)
-
-
-@pytest.mark.parametrize(
-    ("url", "origin", "path"),
-    [
-        ("https://awx.example.com", "https://awx.example.com", "/api/v2"),
-        ("https://aap.example.com/api/controller/v2/", "https://aap.example.com", "/api/controller/v2"),
-        ("https://awx.example.com/", "https://awx.example.com", "/api/v2"),
-        ("https://awx.example.com/api/v2/", "https://awx.example.com", "/api/v2"),
-        ("https://x.example.com/awx", "https://x.example.com/awx", "/awx/api/v2"),
-        ("https://aap.example.com/api/controller", "https://aap.example.com", "/api/controller/v2"),
-    ],
-)
-def test_the_address_of_awx_may_include_the_path_of_the_api(url: str, origin: str, path: str) -> None:
-    client = AwxClient(AwxConnection(url, TOKEN))
-    assert (client.origin, client._api) == (origin, path)
-    assert awx_origin(url) == origin
-    # reports/2026-11 D9
-    page = "execution/jobs/playbook/7/output" if "controller" in url else "#/jobs/playbook/7"
-    assert client.job_page(7) == f"{origin}/{page}"
 
 
 @pytest.mark.usefixtures("environment")

@@ -39,11 +39,6 @@ def sim() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "console.db"
-
-
 def sync(sim: Simulator | SecondApi, database: Path, *, key: str | None = None, **options: Any) -> ApiReport:
     connection = ApiConnection(sim.url, key or getattr(sim, "admin_key", KEY), retries=0)
     settings = Settings(database=database, run_log_dir=database.parent / "none")
