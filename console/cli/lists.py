@@ -157,7 +157,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _failures(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.read.failures import failures_by_message
+    from console.record.read.failures_by_message import failures_by_message
 
     since = time.time() - options.days * 86400.0 if options.days else 0.0
     # One more than is shown, to know whether there are more.

@@ -162,7 +162,7 @@ def slope(cpu: dict[int, float]) -> str:
 
 def decisions() -> list[str]:
     """Measure the plan and the decision before each redeploy, without Ansible and without a server."""
-    from tests.unit.rules.test_pace import seconds_for
+    from tests.unit.rules.continuous_plan import seconds_for
 
     small, large = seconds_for(1_000), seconds_for(10_000)
     print(f"only the decisions, CPU s: {small:.2f} for 1,000 instances, {large:.2f} for 10,000")

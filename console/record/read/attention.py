@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from console.record.connection import dicts
-from console.record.read.failing import Failing, failing_in_runs, failing_targets
 from console.record.read.frames import framed, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
 from console.record.read.sql import GOES_ON, RETIRED, operation_of
 from console.record.read.stuck import StuckRules, stuck_targets, waiting_for_window
+from console.record.read.unrecovered import Failing, failing_in_runs, failing_targets
 from console.text import times
 from console.text.counts import counted
 
@@ -77,7 +77,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     names), operations (how many operations caused it).
 
     A run that left instances failed has no entry of its own, only the entries of those instances. These stay until the
-    instance has recovered (see failing.py). Whether an instance is unhealthy depends on its newest health check.
+    instance has recovered (see unrecovered.py). Whether an instance is unhealthy depends on its newest health check.
     """
     fresh = freshness(conn)
     runs_at = fresh.runs_at or now

@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.failing import failing_targets
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
 from console.record.read.stuck import StuckRules, lost_runs, stuck_targets
+from console.record.read.unrecovered import failing_targets
 from console.record.retention import BEFORE, Retention, removals
 from console.text.json_values import parsed
 

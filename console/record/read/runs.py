@@ -147,7 +147,7 @@ def results(
 
 
 @query
-def failures(conn: Connection, run_id: str) -> pd.DataFrame:
+def failed_results(conn: Connection, run_id: str) -> pd.DataFrame:
     """The first failed and unreachable results of a run that were not rescued, with up to 4,000 characters of the
     message: host, task, status, msg, item, ended_at."""
     sql = f"""

@@ -18,11 +18,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.outcomes.words import UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.durations import p95_of_scope
-from console.record.read.failing import failing_targets
 from console.record.read.frames import query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
 from console.record.read.sql import HOST, SUCCEEDED_LATER
+from console.record.read.unrecovered import failing_targets
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]

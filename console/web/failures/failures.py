@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.record.read import failures as queries
+from console.record.read import failures_by_message as queries
 from console.text.counts import counted
 from console.web import pages
 from console.web.browser import auto_refresh

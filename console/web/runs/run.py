@@ -115,7 +115,7 @@ def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
 
 def failures(run: dict[str, Any]) -> None:
     """The first failures with their full messages, and the tasks without a result."""
-    bad = cached.ask(runs.failures, ID)
+    bad = cached.ask(runs.failed_results, ID)
     # The task that reports a failed run fails with the same message as the task before it.
     bad = bad[~(bad.duplicated(["host", "msg"]) & bad["msg"].notna())]
     if len(bad):

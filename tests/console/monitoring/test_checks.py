@@ -29,7 +29,7 @@ from console.monitoring.checks import judge, worst
 from console.monitoring.limits import FIGURES, Level, Limits
 from console.record.read import attention
 from console.record.read import stuck as stuck_queries
-from console.record.read.failures import failures_by_message, hosts_with
+from console.record.read.failures_by_message import failures_by_message, hosts_with
 from console.record.read.freshness import Follower
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at

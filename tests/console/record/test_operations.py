@@ -23,12 +23,12 @@ from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
 from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
-from console.record.read.failing import failing_in_runs
 from console.record.read.fleet import fleets
 from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.read.policy import override_runs
+from console.record.read.unrecovered import failing_in_runs
 from console.record.rows import Cursor, Row, RunRows, to_json
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
@@ -155,7 +155,7 @@ def test_a_failure_that_the_playbook_rescued_is_not_the_reason_why_its_run_stopp
     # A redeploy that failed has failed, whatever the playbook did about it.
     categories = dict(zip(found.instances["host"], found.instances["category"], strict=True))
     assert categories == {A: "not_touched", B: "not_touched", C: "failed", D: "failed"}
-    assert runs.failures(path, "own")["msg"].tolist() == ["the reason"]
+    assert runs.failed_results(path, "own")["msg"].tolist() == ["the reason"]
     assert runs.batches(path, "own")["failed"].tolist() == [1]
     # A host that failed in it before has recovered, although a failure was rescued.
     put_run(path, "earlier", 9000, **{**own, "results": results[:1]}, recap=[{"host": A, "failed": 1}])

@@ -117,7 +117,7 @@ def test_a_run_has_its_batches_results_failures_and_rollouts(database: Path) -> 
     assert results["counter"].tolist()[1:] == sorted(results["counter"].tolist()[1:])
     last = int(batches["counter"].iloc[-1])
     assert runs.results(database, RUN, play=last)[1] == 5
-    assert runs.failures(database, RUN)["task"].tolist() == ["Redeploy the runtime"]
+    assert runs.failed_results(database, RUN)["task"].tolist() == ["Redeploy the runtime"]
     assert len(rollouts.targets_of_run(database, RUN)) == len(rollouts.rollouts_of_run(database, RUN)) == 12
     linked = rollouts.runs_of_rollout(database, rollouts.rollouts_of_run(database, RUN)["rollout_id"][0])
     assert linked["run_id"].tolist() == [RUN]
@@ -326,7 +326,7 @@ def test_no_query_scans_a_big_table(database: Path, monkeypatch: pytest.MonkeyPa
     runs.runs(database)
     runs.batches(database, RUN)
     runs.results(database, RUN, search="x")
-    runs.failures(database, RUN)
+    runs.failed_results(database, RUN)
     runs.in_flight(database, RUN)
     runs.recap(database, RUN)
     operations.operations(database, NOW, operations.OperationFilter(text="x", who="x", verdicts=("stopped",)))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,9 @@ def test_only_tests_import_the_simulator() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert listed.stdout.split() == []
+
+
+def test_no_test_file_imports_from_another() -> None:
+    for path in modules("tests"):
+        shared = [name for name in imported(path) if re.match(r"tests\..*\btest_", name)]
+        assert shared == [], f"{path.relative_to(ROOT)}: move what is shared to a support module"

@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_decision
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Part, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import Rules, Wave, options_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import (
@@ -23,12 +21,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import
     refusal_of,
     refusal_of_run,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
-
-NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
-BATCHING = {"canary": 1, "batch_max": None, "growth": "fixed", "percent": 25, "pace": "continuous"}
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import HOUR, Window
+from tests.unit.rules.continuous_plan import NOON, members, plan_of, seconds_for
 
 
 @given(st.lists(st.floats(0, 100), max_size=50), st.integers(1, 12))
@@ -57,18 +52,6 @@ def test_no_more_than_the_limit_are_under_way_and_no_place_stays_empty(seconds: 
 )
 def test_after_the_canary_all_instances_are_one_batch(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
     assert batch_sizes(limit, pace="continuous", **options) == sizes
-
-
-def members(count: int) -> list[Member]:
-    return [Member(f"agent-{n:05d}", f"id-{n:05d}", "1", "2", True, "outdated") for n in range(count)]
-
-
-def plan_of(fleet: list[Member], known: dict[str, list[float]], **changed: Any) -> Plan:
-    policy = {"max_parallel_rollouts": 4, **changed.pop("hours", {})}
-    most = changed.pop("most", 4)
-    sizes = batch_sizes(most, of=len(fleet), pace="continuous")
-    given = {"policy": policy, "sizes": sizes, "batching": BATCHING, "known": known, "now": NOON, "extra": 10.0}
-    return make_plan(fleet, **{**given, "most": most, **changed})
 
 
 def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> None:
@@ -183,21 +166,6 @@ def test_options_that_do_not_fit_the_pace_are_refused_in_one_sentence(asked: dic
 def test_rules_that_need_batches_are_refused_too(rules: Rules, message: str) -> None:
     found = refusal_of({**options_of(rules), "growth": "fixed", "soak": 0.0}, "pace=continuous")
     assert found.startswith(message) and bool(found) is bool(message)
-
-
-def seconds_for(count: int) -> float:
-    """CPU seconds of all decisions of a run of ``count`` instances: the plan, and a verdict before each redeploy."""
-    fleet = members(count)
-    known = {member.instance_id: [10.0 + n % 21] for n, member in enumerate(fleet)}
-    started = time.process_time()
-    plan = plan_of(fleet, known, most=100)
-    now, flights = NOON, 0
-    policy = {"max_parallel_rollouts": 100}
-    for start, _end in follow_each_other([plan.usual[member.name][1] for member in fleet], 100):
-        now = NOON + start
-        flights += admission_decision(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
-    assert flights == count
-    return time.process_time() - started
 
 
 def test_ten_times_the_instances_take_about_ten_times_the_cpu_time() -> None:
