@@ -63,7 +63,7 @@ def of_checks(checks: list[Check], vitals: Vitals | None, now: float) -> str:
         lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
 
     put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
-    times = [("checked", "When these figures were written.", float(now))]
+    put("checked_timestamp_seconds", "When these figures were written.", [("", float(now))])
     if vitals is not None:
         for name, help_text, at in (
             ("api_read", "When the API was last read, for the tenant that was read longest ago.", vitals.api_at),
@@ -71,18 +71,13 @@ def of_checks(checks: list[Check], vitals: Vitals | None, now: float) -> str:
             ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
             ("last_backup", "When the database was last backed up.", vitals.backup_at),
         ):
-            times += [(name, help_text, at)] if at is not None else []
-    for name, help_text, at in times:
-        put(f"{name}_timestamp_seconds", help_text, [("", at)])
+            if at is not None:
+                put(f"{name}_timestamp_seconds", help_text, [("", at)])
     figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
     for check in checks:
         if check.name in figures and check.value is not None:
-            unit = "_bytes" if figures[check.name].unit == "bytes" else ""
-            put(
-                check.name.replace("-", "_") + unit,
-                figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".",
-                [("", check.value)],
-            )
+            unit, what = "_bytes" if figures[check.name].unit == "bytes" else "", figures[check.name].what
+            put(check.name.replace("-", "_") + unit, f"{what[0].upper()}{what[1:]}.", [("", check.value)])
     return "\n".join(lines) + "\n"
 
 
