@@ -88,8 +88,9 @@ def _limits(unit: str) -> Callable[[str], Limits]:
 def _check(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: pandas takes a second to load.
     from console.monitoring.backlog import backlog
-    from console.monitoring.checks import Check, judge, metrics, worst
+    from console.monitoring.checks import Check, judge, worst
     from console.monitoring.limits import Level
+    from console.monitoring.metrics import of_checks
     from console.record.opening import DatabaseProblem
     from console.record.read.record_health import run_log_positions, vitals
 
@@ -104,7 +105,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
     if options.prometheus:
-        write_textfile(path_of(options.prometheus), metrics(checks, figures, now))
+        write_textfile(path_of(options.prometheus), of_checks(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
             put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
@@ -118,13 +119,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
-    from console.monitoring.metrics import text
+    from console.monitoring.metrics import of_fleets
     from console.record.read.fleet import fleets
     from console.record.read.operations import operation_totals
     from console.record.read.record_health import last_maintenance
 
     now = float(int(time.time()))
-    found = text(
+    found = of_fleets(
         fleets(settings.database, now),
         operation_totals(settings.database),
         backup_at=last_maintenance(settings.database).backup_at,

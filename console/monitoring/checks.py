@@ -100,36 +100,3 @@ def _limits_text(limits: Limits, unit: str) -> str:
     parts = [f"{word} from {value_text(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"
-
-
-def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The checks as a Prometheus textfile, with times instead of ages, so that an age grows between two checks."""
-    lines: list[str] = []
-
-    def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:
-        lines.append(f"# HELP fleetops_console_{name} {help_text}")
-        lines.append(f"# TYPE fleetops_console_{name} gauge")
-        lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
-
-    put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
-    times = [("checked", "When these figures were written.", float(now))]
-    if vitals is not None:
-        for name, help_text, at in (
-            ("api_read", "When the API was last read, for the tenant that was read longest ago.", vitals.api_at),
-            ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
-            ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
-            ("last_backup", "When the database was last backed up.", vitals.backup_at),
-        ):
-            times += [(name, help_text, at)] if at is not None else []
-    for name, help_text, at in times:
-        put(f"{name}_timestamp_seconds", help_text, [("", at)])
-    figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
-    for check in checks:
-        if check.name in figures and check.value is not None:
-            unit = "_bytes" if figures[check.name].unit == "bytes" else ""
-            put(
-                check.name.replace("-", "_") + unit,
-                figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".",
-                [("", check.value)],
-            )
-    return "\n".join(lines) + "\n"

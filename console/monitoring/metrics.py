@@ -1,25 +1,26 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet and its operations as Prometheus metrics. Pure.
+"""The metrics in the text format of Prometheus: of the fleets and their operations, and of the checks. Pure.
 
 No label contains an id, a host name or a message: labels are tenants, fixed words, playbook names and runtime versions.
 """
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from console.monitoring.limits import FIGURES
 from console.outcomes.words import RUNNING, VERDICTS
-from console.settings.environment import SettingsError
+from console.settings.environment import optional_package
 
 if TYPE_CHECKING:
+    from console.monitoring.checks import Check
     from console.record.read.fleet import Fleet
     from console.record.read.operations import OperationTotals
+    from console.record.read.record_health import Vitals
 
 BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)
 """Upper bounds of the histogram of durations, in seconds."""
@@ -30,15 +31,15 @@ _NOT_READ = "not read"
 _OTHER = "other"
 
 
-def text(
+def of_fleets(
     fleets: Sequence[Fleet],
     totals: Mapping[tuple[str, str], OperationTotals],
     *,
     backup_at: float | None,
     now: float,
 ) -> str:
-    """The metrics in the text format of Prometheus. Raises SettingsError without the package prometheus_client."""
-    library = _library()
+    """The metrics of the fleets and of all operations. Raises SettingsError without the package prometheus_client."""
+    library = optional_package("prometheus_client", "The metrics need")
     registry = library.CollectorRegistry(auto_describe=False)
 
     class Collector:
@@ -49,6 +50,35 @@ def text(
 
     registry.register(Collector())
     return str(library.generate_latest(registry).decode("utf-8"))
+
+
+def of_checks(checks: list[Check], vitals: Vitals | None, now: float) -> str:
+    """The metrics of the checks, with times instead of ages, so that an age grows between two checks. They have no
+    labels from the database, and need no package."""
+    lines: list[str] = []
+
+    def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:
+        lines.append(f"# HELP fleetops_console_{name} {help_text}")
+        lines.append(f"# TYPE fleetops_console_{name} gauge")
+        lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
+
+    put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
+    put("checked_timestamp_seconds", "When these figures were written.", [("", float(now))])
+    if vitals is not None:
+        for name, help_text, at in (
+            ("api_read", "When the API was last read, for the tenant that was read longest ago.", vitals.api_at),
+            ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
+            ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
+            ("last_backup", "When the database was last backed up.", vitals.backup_at),
+        ):
+            if at is not None:
+                put(f"{name}_timestamp_seconds", help_text, [("", at)])
+    figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
+    for check in checks:
+        if check.name in figures and check.value is not None:
+            unit, what = "_bytes" if figures[check.name].unit == "bytes" else "", figures[check.name].what
+            put(check.name.replace("-", "_") + unit, f"{what[0].upper()}{what[1:]}.", [("", check.value)])
+    return "\n".join(lines) + "\n"
 
 
 def _fleet_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
@@ -142,17 +172,3 @@ def _gauges(library: Any) -> Any:
         return library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", help_text, labels=labels)
 
     return gauge
-
-
-def _library() -> Any:
-    try:
-        import prometheus_client
-        import prometheus_client.metrics_core
-    except ModuleNotFoundError as missing:
-        if missing.name != "prometheus_client":
-            raise
-        raise SettingsError(
-            "The metrics need the Python package prometheus_client, which is missing. Install it:"
-            f" {shlex.quote(sys.executable)} -m pip install prometheus_client"
-        ) from None
-    return prometheus_client

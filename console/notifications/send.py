@@ -16,14 +16,11 @@ import json
 import logging
 import os
 import re
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from logging.handlers import BufferingHandler
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -34,7 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
 from console.notifications.rules import WEBHOOK, Destination
-from console.settings.environment import SettingsError, authority, path_of
+from console.settings.environment import SettingsError, authority, optional_package, path_of
 
 ATTEMPTS = 3
 """The maximum number of successive calls of a webhook for one message."""
@@ -92,7 +89,7 @@ def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = tim
 
 
 def _apprise(address: Address) -> Callable[[Message], None]:
-    library = _library()
+    library = optional_package("apprise", "A destination of the kind apprise needs")
     redactor = Redactor(_secrets(address))
     with _log_of_apprise() as logged:
         services = library.Apprise()
@@ -115,19 +112,6 @@ def _apprise(address: Address) -> Callable[[Message], None]:
             raise NotSent(_cleaned(f"Apprise could not send the message{why}", redactor))
 
     return send
-
-
-def _library() -> Any:
-    try:
-        import apprise
-    except ModuleNotFoundError as missing:
-        if missing.name != "apprise":
-            raise
-        raise SettingsError(
-            "A destination of the kind apprise needs the Python package apprise, which is missing. Install it:"
-            f" {shlex.quote(sys.executable)} -m pip install apprise"
-        ) from None
-    return apprise
 
 
 @contextmanager

@@ -21,12 +21,15 @@ A wrong value raises SettingsError, one sentence with the name of the variable; 
 
 from __future__ import annotations
 
+import importlib
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
 
@@ -191,6 +194,20 @@ def authority(variable: str, text: str) -> Path:
     if not is_there:
         raise SettingsError(f"{variable} is {text}, which does not exist.")
     return path
+
+
+def optional_package(name: str, needed_by: str) -> Any:
+    """A Python package that not every console needs. ``needed_by``: the beginning of the sentence, if it is missing:
+    what needs it. Raises SettingsError."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name != name:
+            raise
+        raise SettingsError(
+            f"{needed_by} the Python package {name}, which is missing. Install it:"
+            f" {shlex.quote(sys.executable)} -m pip install {name}"
+        ) from None
 
 
 def _state_home(env: Mapping[str, str]) -> Path:

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from console.settings.environment import SettingsError
 from console.settings.login_file import Login, is_loopback, load_login
 from tests.console.support.login_file import SECRET, written
+from tests.console.support.page import words
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -133,8 +134,8 @@ def test_if_streamlit_is_started_by_hand_on_a_public_address_no_page_is_shown(
     finally:
         config._set_option("server.address", before, "a test")
     assert [title.value for title in app.title] == []
-    assert [text.value for text in app.text] == [
-        "The pages are not shown, because other machines can reach this address. Start the console with"
-        " python -m console serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN."
-    ]
+    assert words(app) == (
+        "✕ No login is set up The pages are not shown, because other machines can reach this address. Start the console"
+        " with python -m console serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN."
+    )
     assert not app.exception
