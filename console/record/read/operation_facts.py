@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import of_host
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
@@ -19,6 +20,7 @@ from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import target_facts
 from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT, identified
+from console.record.rows import Row
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -98,12 +100,11 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         facts = replace(facts, first_failure=_first_failure(conn, run_id))
     if not expand:
         return facts
-    results = _results(conn, run_id, tasks)
+    results, bad = _results(conn, run_id, tasks)
     pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
     # If only numbers are wanted, targets are read only for hosts that failed: for the others the results are enough.
     reads_all_targets = details or pruned or of_rollout(facts)
-    only = None if reads_all_targets else {result.host for result in results if result.status in _BAD}
-    targets = target_facts(conn, run_id, only)
+    targets = target_facts(conn, run_id, None if reads_all_targets else bad)
     planned, gone = _of_plan(plan_of(conn, run_id), hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
@@ -274,10 +275,12 @@ def _planned(
 _RESULTS = f"""
 SELECT h.host, CASE WHEN h.status = 'failed' AND {WAS_RESCUED} THEN 'ignored' ELSE h.status END AS status,
        h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
-       {WAS_SENT} AS was_sent, h.counter, h.task_counter,
+       {WAS_SENT} AS was_sent, h.counter, h.task_counter, h.kind = 'item' AS is_item,
+       CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
-WHERE h.run_id = :id AND h.kind = 'result'
+WHERE h.run_id = :id
+  AND (h.kind = 'result' OR h.kind = 'item' AND h.task_counter IN (SELECT value FROM json_each(:ours)))
   AND (h.task_counter IN (SELECT value FROM json_each(:ours))
        OR h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
@@ -285,7 +288,8 @@ ORDER BY h.counter
 """  # noqa: S608 - no user input
 
 
-def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
+def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result], set[str]]:
+    """The results about instances, and the hosts of tasks that failed."""
     ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
@@ -293,7 +297,8 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
     }
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
-    for row in rows:
+    bad = {row["host"] for row in rows if row["status"] in _BAD}
+    for row in _about_instances(conn, rows):
         counter, task, values = row.pop("counter"), tasks.get(row.pop("task_counter") or 0), row.pop("result_json")
         action = task.action if task else ""
         if row["host"] == "localhost":
@@ -304,7 +309,44 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
         row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
         is_adopted = {"adopted": True} if counter in adopted else {}
         found.append(Result(**row, action=action, values=parsed(values) | is_adopted))
-    return found
+    return found, bad
+
+
+def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
+    """Results, and items of loops, with the instances that they are about as hosts.
+
+    A task of one host, such as localhost, may loop over several instances: then each item is a result. All other items
+    are left out, because the result of their loop tells the same.
+    """
+    ids: dict[str, set[str]] = {}
+    own: dict[str, set[str]] = {}
+    for row in rows:
+        row["named"] = id_key(row["named"])
+        for found in (ids, own) if row["named"] and not row["is_item"] else (ids,) if row["named"] else ():
+            found.setdefault(row["host"], set()).add(row["named"])
+    several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
+    names = _names_of(conn, {i for host in several for i in ids[host]})
+    names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}
+    others = [bool(row["named"]) and row["host"] in several and names.get(row["named"]) != row["host"] for row in rows]
+    loops = {
+        (row["task_counter"], row["host"]) for row, other in zip(rows, others, strict=True) if other and row["is_item"]
+    }
+    kept = []
+    for row, other in zip(rows, others, strict=True):
+        if row.pop("is_item") == ((row["task_counter"], row["host"]) in loops):
+            named = row.pop("named")
+            kept.append({**row, "host": names.get(named, named)} if other else row)
+    return kept
+
+
+def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
+    """The host names of known instances, by id (id_key)."""
+    sql = """
+    SELECT i.instance_id, i.hostname FROM tenants CROSS JOIN instances i
+    WHERE i.tenant = tenants.tenant AND i.instance_id IN (SELECT value FROM json_each(:ids)) AND i.hostname IS NOT NULL
+    """
+    found = conn.execute(sql, {"ids": [text for i in ids for text in spellings(i)]}) if ids else ()
+    return {id_key(instance_id): host for instance_id, host in found}
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:

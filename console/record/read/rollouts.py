@@ -217,13 +217,15 @@ _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
        t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
-# The inventory's name for an instance may differ from the server's.
+# The inventory may have another name for an instance. A host whose results name several instances, as in a loop, is no
+# name of these.
 _TARGETS_OF_RUN = f"""
 WITH {SENT}
 {_TARGET.format(host=f"coalesce(i.host, {HOST})")}
 FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
 LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
-  AND i.host <> 'localhost'
+  AND i.host IN (SELECT host FROM run_links WHERE run_id = :run AND kind = 'instance' AND host <> 'localhost'
+                 GROUP BY host HAVING count(*) = 1)
 WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
   AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
 UNION ALL

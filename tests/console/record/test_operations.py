@@ -263,6 +263,55 @@ def test_a_failure_is_told_with_its_host_once(path: Path, messages: dict[str, st
     assert fact.details[0] == cause.format(A=A, B=B)
 
 
+@pytest.mark.parametrize("host", ["localhost", A])
+@pytest.mark.parametrize("known", [True, False], ids=["read from the API", "not read"])
+def test_a_task_that_loops_over_instances_counts_for_them_and_not_for_its_host(
+    path: Path, host: str, known: bool
+) -> None:
+    ids = [ident(n, 0xB0) for n in range(3)]
+    if known:
+        put_rollout(path, 1, 9000, "succeeded", "succeeded", "succeeded")
+    names = [A, B, C] if known else [A if host == A else ids[0], B, ids[2]]
+    ok = {"kind": "item", "status": "ok", "changed": 1, "host": host, "msg": None}
+    items = [{**ok, "result_json": to_json({"instance_id": i, "task_id": "t"})} for i in ids]
+    items[1] |= {"status": "failed", "msg": REASON, "changed": 0}
+    rollout = put_rollout(path, 2, 90, "failed", scope="instance", first=1)
+    whole = {**items[1], "kind": "result", "result_json": "{}"}
+    put_run(path, "loop", 100, hosts=[host], status="failed", action=REBOOT, playbook="own.yml",
+            results=[*items, whole],
+            links=[("rollout", rollout, host), *(("instance", i, host) for i in ids)])  # fmt: skip
+    if host == A:
+        # Another task of the host is about its own instance.
+        own = {"host": A, "status": "ok", "result_json": to_json({"instance_id": ids[0]}), "counter": 90}
+        put_run(path, "loop", 100, hosts=[host], status="failed", action=REBOOT, playbook="own.yml", results=[own],
+                after=1)  # fmt: skip
+    found = operation(path, "loop", NOW)
+    assert found is not None
+    categories = dict(zip(found.instances["host"], found.instances["category"], strict=True))
+    assert categories == {names[0]: "updated", names[1]: "failed", names[2]: "updated"}
+    assert found.instances.set_index("host")["rollout_id"].dropna().to_dict() == {B: rollout}
+    assert {row["key"]: (row["updated"], row["failed"]) for row in rows(path)}["loop"] == (2, 1)
+    assert [failure.hosts for failure in found.failures] == [(names[1],)]
+
+
+def test_a_host_that_loops_over_parts_of_its_own_instance_has_one_outcome(path: Path) -> None:
+    item = {
+        "kind": "item",
+        "host": "inventory-name",
+        "msg": REASON,
+        "result_json": to_json({"instance_id": ident(0, 0xB0)}),
+    }
+    items = [{**item, "status": status, "changed": 1} for status in ("ok", "failed")]
+    whole = {**items[1], "kind": "result", "result_json": "{}"}
+    put_rollout(path, 1, 9000, "succeeded")
+    put_run(path, "r", 100, hosts=["inventory-name"], status="failed", results=[*items, whole])
+    found = operation(path, "r", NOW)
+    assert found is not None
+    assert found.instances[["host", "category", "message"]].to_numpy().tolist() == [
+        ["inventory-name", "failed", REASON]
+    ]
+
+
 def put_evidence(path: Path, run_id: str, *documents: tuple[str, dict[str, Any]], status: str = "lost") -> None:
     run = {"run_id": run_id, "source": "callback", "playbook": "rolling_redeploy.yml", "status": status,
            "started_at": NOW - 900, "heartbeat_at": NOW - 800, "check_mode": 0}  # fmt: skip
