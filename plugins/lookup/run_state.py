@@ -127,7 +127,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import report_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import (
+    names_with_results_of_others,
+    report_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
@@ -170,6 +173,11 @@ class LookupModule(LookupBase):
         # Hosts that have failed are left out: their result may be from an earlier run of this process.
         summaries = self._of_hosts(names, "fleetops_audit_read")
         events = self._of_hosts(names, "fleetops_audit_events") if since else None
+        if other := names_with_results_of_others(self.instances(), summaries):
+            raise AnsibleLookupError(
+                f"The result of {', '.join(other)} is that of another instance, because one task ran for all hosts. "
+                "Import the role audit_report without run_once."
+            )
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)
 
     def pace(self) -> dict[str, Any]:

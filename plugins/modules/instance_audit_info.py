@@ -82,6 +82,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ---
+instance_id:
+  description: The id of the instance.
+  returned: always
+  type: str
+  sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 events:
   description: The events that pass the filters, as returned by the server.
   returned: O(gather) contains V(events)
@@ -135,6 +140,7 @@ _FILTERS = ("outcome", "source", "tool_name")
 
 
 def run(context: Context) -> None:
+    context.result["instance_id"] = context.params["instance_id"]
     since = context.params["since"]
     start = parse_time(since)
     if since is not None and start is None:

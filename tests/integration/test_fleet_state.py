@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +126,19 @@ def test_a_fleet_is_reported_converged_and_unchanged_by_a_second_run(sim: Simula
     )  # fmt: skip
     assert again.rc == 2 and again.total("changed") == 0 and sent(sim) == [], again.output
     assert "The state names what the inventory does not have: agent-099" in again.output
+
+
+def test_a_play_with_serial_is_refused_before_anything_is_changed(
+    sim: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "batches.yml"
+    state = {"group_policies": {"fleetops_instances": {"runtime": "auto"}}}
+    task = {"import_role": {"name": "fleetops.agents.fleet_state"}, "vars": {"fleetops_fleet_state": state}}
+    play = {"hosts": "fleetops_instances", "gather_facts": False, "connection": "local", "serial": 3, "tasks": [task]}
+    file.write_text(json.dumps([play]))
+    run = run_playbook(sim, file)
+    assert run.rc == 2 and sent(sim) == [], run.output
+    assert "Remove serial from the play" in report_of(run)["problem"]
 
 
 def test_an_invalid_declared_state_changes_nothing(sim: Simulator, run_playbook: Run) -> None:

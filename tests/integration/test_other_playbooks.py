@@ -165,6 +165,24 @@ def test_the_audit_of_the_fleet_is_printed_and_written_to_files(
     assert "# Audit of 6 instances" in (folder / "audit.md").read_text()
 
 
+def test_the_audit_in_a_play_of_the_user_covers_all_batches_and_is_refused_with_the_data_of_one_host(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    role = {"ansible.builtin.import_role": {"name": "fleetops.agents.audit_report"}}
+    play = {"hosts": "fleetops_instances", "gather_facts": False, "connection": "local"}
+    plays = [
+        {**play, "serial": 4, "tasks": [{**role, "vars": {"fleetops_audit_dir": str(tmp_path / "batches")}}]},
+        {**play, "tasks": [{**role, "run_once": True, "vars": {"fleetops_audit_dir": str(tmp_path / "once")}}]},
+    ]
+    file = tmp_path / "audit.yml"
+    file.write_text(json.dumps(plays))
+    run = run_playbook(simulator, file)
+    report = json.loads((tmp_path / "batches" / "audit.json").read_text())
+    assert len(report["instances"]) == 6 and report["unread"] == []
+    assert run.rc == 2 and not (tmp_path / "once").exists(), run.output
+    assert "Import the role audit_report without run_once" in run.output
+
+
 def test_all_updates_are_applied_in_batches_and_a_second_run_changes_nothing(
     simulator: Simulator, run_playbook: Run
 ) -> None:

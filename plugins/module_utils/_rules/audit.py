@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from .answers import Record, known_count, normalise, parse_time
+from .ids import same_id
 
 # Seconds by which the clock of an agent may differ from the server's.
 CLOCKS_APART = 300.0
@@ -53,6 +54,15 @@ def report_of(
         "unread": [name for name in names if name not in read],
         "since": since,
     }
+
+
+def names_with_results_of_others(ids: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names whose result of instance_audit_info is that of another instance. ``ids``: of the instances, by name."""
+    return [
+        name
+        for name, result in results.items()
+        if result.get("instance_id") and not same_id(result["instance_id"], ids.get(name))
+    ]
 
 
 def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Collection[str]]) -> bool:
