@@ -67,7 +67,7 @@ def load_rules(named: str | None) -> Rules:
     if not path:
         raise SettingsError(f"{VARIABLE} is not set: set it to the file with the rules, or use --rules.")
     try:
-        return parse(path_of(path).read_text(encoding="utf-8"))
+        return parse(path_of(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"The rules file {path} cannot be read: {error.strerror or error}.") from error
     except (RulesError, UnicodeDecodeError) as error:

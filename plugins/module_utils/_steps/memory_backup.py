@@ -15,6 +15,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.body impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, body_of, find, says_something
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
 
 
 class BackupError(Exception):
@@ -39,6 +40,7 @@ def text_of(document: Record) -> str:
 def read_backup(path: Path) -> Record | None:
     """The content of the backup in a file; None if the file is empty or does not exist. Raises BackupError."""
     try:
+        refuse_special(path)
         content = path.read_bytes()
     except FileNotFoundError:
         return None

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -23,10 +24,20 @@ class FileError(Exception):
     """The file cannot be written. The message says which file and why."""
 
 
+def refuse_special(path: Path) -> None:
+    """Raise OSError if there is a device, a pipe or a socket: it cannot be replaced, and reading it may never end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+
+
 def is_current(path: Path, text: str) -> bool:
     """Whether the file already has this text and the mode 0600."""
     try:
-        return stat.S_IMODE(path.stat().st_mode) == 0o600 and path.read_text(encoding="utf-8") == text
+        return path.stat().st_mode == stat.S_IFREG | 0o600 and path.read_text(encoding="utf-8") == text
     except (OSError, ValueError):
         return False
 
@@ -49,6 +60,7 @@ def replace_file(path: Path, text: str) -> None:
     started: Path | None = None
     try:
         path = Path(os.path.realpath(path))
+        refuse_special(path)
         make_private(path.parent)
         _remove_abandoned(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_STARTED, dir=path.parent)

@@ -230,7 +230,8 @@ def test_a_failing_webhook_is_retried_and_its_refusal_is_reported_without_a_secr
 def test_notify_test_sends_one_message_to_each_destination(
     tmp_path: Path, hook: WebhookServer, mails: MailServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["notify", "test", "--rules", written(tmp_path, EVERYWHERE)]
+    # With a byte order mark, as some editors write it.
+    command = ["notify", "test", "--rules", written(tmp_path, "\ufeff" + EVERYWHERE)]
     assert main([*command, "--dry-run"]) == 0
     assert not hook.calls and not mails.mails
     assert main(command) == 0
@@ -298,7 +299,8 @@ def test_without_apprise_webhooks_work_and_other_destinations_name_the_missing_p
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setitem(sys.modules, "apprise", None)
-    command = ["notify", "test", "--rules", written(tmp_path, EVERYWHERE)]
+    # With a byte order mark, as some editors write it.
+    command = ["notify", "test", "--rules", written(tmp_path, "\ufeff" + EVERYWHERE)]
     assert main(command) == 2
     assert capfd.readouterr().err.endswith(" -m pip install apprise\n")
     assert main([*command, "--to", "hook"]) == 0

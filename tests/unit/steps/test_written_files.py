@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,26 @@ def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tm
 
 def test_a_folder_is_not_a_backup(server: CrookedServer, tmp_path: Path) -> None:
     assert "cannot be read: Is a directory. Nothing was written" in backup(server, tmp_path)["msg"]
+
+
+# As of root, /dev/null would become a file. Reading a pipe blocks, and reading /dev/zero never ends.
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+@pytest.mark.parametrize("is_link", [False, True], ids=["", "link"])
+def test_a_pipe_is_neither_read_nor_replaced(server: CrookedServer, tmp_path: Path, mode: int, is_link: bool) -> None:
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(mode)
+    if is_link:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    for result in (
+        run(report_file.OPERATION, path=str(path), content="x"),
+        backup(server, path),
+        backup(server, path, state="compared"),
+    ):
+        assert result["failed"] and not result["changed"], result
+        assert f"{tmp_path}" in result["msg"] and "it is a device, a pipe or a socket" in result["msg"], result
+    assert pipe.is_fifo() and path.is_symlink() == is_link and len(list(tmp_path.iterdir())) == 1 + is_link
 
 
 @pytest.mark.parametrize("name", [TOO_LONG, f"{TOO_LONG}/report"])
