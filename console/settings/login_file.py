@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import stat
 import tomllib
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from console.settings.environment import Acting, SettingsError
+from console.settings.environment import Acting, SettingsError, optional_package
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LEAST = 32
@@ -52,8 +51,7 @@ def load_login(file: Path) -> Login:
             f"{_named(file)} has a cookie_secret of fewer than {_SECRET_LEAST} characters: "
             "create one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
-    if importlib.util.find_spec("authlib") is None:
-        raise SettingsError("The login needs Authlib: python -m pip install Authlib")
+    optional_package("authlib", "The login needs")
     origin, issuer = _own_origin(section["redirect_uri"]), _issuer(section["server_metadata_url"])
     return Login(file.absolute(), origin, issuer, section["client_id"].strip())
 
