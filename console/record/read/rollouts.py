@@ -253,7 +253,7 @@ def names_apart(instances: Iterable[tuple[str, str]]) -> dict[tuple[str, str], s
     ids: dict[str, set[str]] = {}
     for host, instance_id in instances:
         ids.setdefault(host, set()).update({instance_id} - {""})
-    names = {}
+    names: dict[tuple[str, str], str] = {}
     for host, found in ids.items():
         end = SHORT_ID if len({i[:SHORT_ID] for i in found}) == len(found) else None
         names |= {(host, i): f"{host}-{i[:end]}" for i in found if len(found) > 1}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import spellings
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
 from console.record.rows import RolloutRead, Row
 from console.record.write.tables import Tables
 
@@ -35,13 +35,16 @@ def _as_stored(tables: Tables, kind: str, scope: Mapping[str, Any], ids: Iterabl
     stored, or as it is. The links of runs take over the spelling of the new ones."""
     wanted = list(dict.fromkeys(ids))
     known = tables.spelled(*TABLES[kind], scope, wanted)
-    new = [{"id": i, "kind": kind, "other": text} for i in wanted if i not in known for text in spellings(i) - {i}]
+    first = {id_key(i): i for i in reversed(wanted)}
+    new = [
+        {"id": i, "kind": kind, "other": text} for i in first.values() if i not in known for text in spellings(i) - {i}
+    ]
     tables.conn.executemany(
         "UPDATE OR IGNORE run_links SET ref = :id WHERE kind IN (:kind, iif(:kind = 'rollout', 'adopted', ''))"
         " AND ref = :other",
         new,
     )
-    return {i: known.get(i, i) for i in wanted}
+    return {i: known.get(i, first[id_key(i)]) for i in wanted}
 
 
 TABLES = {
@@ -59,9 +62,9 @@ def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
     found = read.targets or []
     targets = _as_stored(tables, "target", of_tenant | key, (t["target_id"] for t in found))
     instances = _as_stored(tables, "instance", of_tenant, (t["instance_id"] for t in found if t["instance_id"]))
-    instances[None] = None
     rows = [
-        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances[t["instance_id"]]} for t in found
+        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances.get(t["instance_id"])}
+        for t in found
     ]
     return replace(read, rollout=read.rollout | key, targets=rows if read.targets else read.targets)
 

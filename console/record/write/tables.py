@@ -123,8 +123,8 @@ class Tables:
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
         sql = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {where}"  # noqa: S608
         found = [row["id"] for row in self.rows(sql, {**scope, "any": [text for i in wanted for text in spellings(i)]})]
-        stored = {id_key(text): text for text in found} | {text: text for text in found}
-        return {i: stored.get(i, stored.get(id_key(i), "")) for i in wanted if i in stored or id_key(i) in stored}
+        stored: dict[str, str] = {id_key(text): text for text in found} | {text: text for text in found}
+        return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
     def _key(self, table: str) -> tuple[str, ...]:
         """The columns of a table's primary key."""
