@@ -327,8 +327,10 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
     own: dict[str, set[str]] = {}
     for row in rows:
         row["named"] = id_key(row["named"])
-        for found in (ids, own) if row["named"] and not row["is_item"] else (ids,) if row["named"] else ():
-            found.setdefault(row["host"], set()).add(row["named"])
+        if row["named"]:
+            ids.setdefault(row["host"], set()).add(row["named"])
+            if not row["is_item"]:
+                own.setdefault(row["host"], set()).add(row["named"])
     several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
     names = _names_of(conn, {i for host in several for i in ids[host]})
     names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}
