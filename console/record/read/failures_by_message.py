@@ -16,6 +16,19 @@ from console.text.message_fingerprint import normalised
 # How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
 
+# A loop on localhost whose items name their instances counts for these, and any other loop for its host. CASE evaluates
+# only what is needed.
+_NAMED = """CASE WHEN {0}.kind = 'item' AND {0}.host = 'localhost' AND json_valid({0}.result_json)
+  THEN json_extract({0}.result_json, '$.instance_id') END"""
+_COUNTS = f"""CASE WHEN h.kind = 'item' THEN {_NAMED.format("h")} IS NOT NULL WHEN h.kind <> 'result' THEN 0
+  WHEN h.host <> 'localhost' THEN 1 ELSE NOT EXISTS (
+    SELECT 1 FROM host_results x INDEXED BY host_results_trouble WHERE x.run_id = h.run_id
+    AND x.task_counter = h.task_counter AND x.status IN ('failed', 'unreachable') AND {_NAMED.format("x")} IS NOT NULL
+  ) END"""  # noqa: S608 - no user input
+_RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
+  SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
+  AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")}) ELSE h.host END"""  # noqa: S608 - no user input
+
 # Not counted are the results of modules of this collection that waited for a failed target, and the report of a run,
 # which repeat the same failure; and failures of other modules that the playbook rescued. who: the instance, or else the
 # host.
@@ -29,15 +42,16 @@ WITH targets AS MATERIALIZED (
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
   ORDER BY at DESC LIMIT :rows
 ), results AS MATERIALIZED (
-  SELECT h.msg_fp, h.fp_version, h.host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
+  SELECT h.msg_fp, h.fp_version, {_RESULT_HOST} AS host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
          min(coalesce(k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report', 0)) AS is_ours
   FROM host_results h INDEXED BY host_results_failed
   LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-  WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL AND h.ended_at >= :since
+  WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS}
     AND (k.action LIKE 'fleetops.agents.%' OR NOT {WAS_RESCUED})
-  GROUP BY h.run_id, h.host, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
+  GROUP BY h.run_id, 3, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
 ), {identified("results")}, reported AS MATERIALIZED (
   SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
+  UNION SELECT run_id, 'localhost' FROM targets
 ), failed AS (
   SELECT * FROM targets
   UNION ALL

@@ -15,6 +15,7 @@ from console.record.connection import dicts, first_row
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
+from console.record.read.rollouts import SHORT_ID
 from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, is_instance, matches_search, operation_of
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
@@ -149,14 +150,16 @@ def _with_overrides(conn: Connection) -> None:
 
 @query
 def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
-    """Everything about one instance, by its id or host name; None if it is not known.
+    """Everything about one instance, by its id or host name, which may be followed by the beginning of the id; None if
+    it is not known.
 
     In addition to columns of instances and instance_state: last_status, deployed_at and problem; when each part was
     last read (health_at, updates_at, actions_at, memory_at, audit_at); and gap_from and gap_to of its actions.
     """
     key = first_row(
         conn,
-        "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"
+        "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"  # noqa: S608
+        f" OR :id IN (hostname || '-' || substr(instance_id, 1, {SHORT_ID}), hostname || '-' || instance_id)"
         " ORDER BY instance_id = :id DESC, updated_at DESC LIMIT 1",
         {"id": wanted},
     )

@@ -24,7 +24,7 @@ from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import UNKNOWN, Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
-from console.record.read.rollouts import rollouts_of_run, targets_of
+from console.record.read.rollouts import names_apart, rollouts_of_run, targets_of
 from console.record.read.sql import operation_of
 from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
@@ -168,11 +168,14 @@ def _instances(
 
 def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
     """The instances of a rollout with the status ``rollout``, each with its newest target, and the targets that failed
-    or are uncertain.
+    or are uncertain. Instances with the same host name are named as in the inventory.
 
     Computed by column, because with objects, 20,000 instances take three times as long.
     """
     if targets["host"].duplicated().any():
+        pairs = list(zip(targets["host"], targets["instance_id"].fillna(""), strict=True))
+        names = names_apart(pairs)
+        targets = targets.assign(host=[names.get(pair, pair[0]) for pair in pairs])
         newest_last = targets["created_at"].fillna(0.0).argsort(kind="stable")
         targets = targets.iloc[newest_last].drop_duplicates("host", keep="last")
     codes, statuses = pd.factorize(targets["status"])

@@ -18,7 +18,7 @@ from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
-from console.record.read.rollouts import target_facts
+from console.record.read.rollouts import names_apart, target_facts
 from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT, identified
 from console.record.rows import Row
 from console.text.json_values import entries, mapping, names, parsed
@@ -105,6 +105,11 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
     # If only numbers are wanted, targets are read only for hosts that failed: for the others the results are enough.
     reads_all_targets = details or pruned or of_rollout(facts)
     targets = target_facts(conn, run_id, None if reads_all_targets else bad)
+    if of_rollout(facts):
+        apart = names_apart((target.host, target.instance_id) for target in targets)
+        targets = [
+            target._replace(host=apart.get((target.host, target.instance_id), target.host)) for target in targets
+        ]
     planned, gone = _of_plan(plan_of(conn, run_id), hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
@@ -322,8 +327,10 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
     own: dict[str, set[str]] = {}
     for row in rows:
         row["named"] = id_key(row["named"])
-        for found in (ids, own) if row["named"] and not row["is_item"] else (ids,) if row["named"] else ():
-            found.setdefault(row["host"], set()).add(row["named"])
+        if row["named"]:
+            ids.setdefault(row["host"], set()).add(row["named"])
+            if not row["is_item"]:
+                own.setdefault(row["host"], set()).add(row["named"])
     several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
     names = _names_of(conn, {i for host in several for i in ids[host]})
     names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}

@@ -17,6 +17,9 @@ from console.record.connection import dicts, first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, only_host_of, run_of
 
+SHORT_ID = 8
+"""How many characters of its id follow the host name of an instance if another one has this name too."""
+
 _HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
     AND {matches_search("t.hostname", "t.instance_id")})"""  # noqa: S608 - no user input
@@ -241,3 +244,15 @@ def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None = Non
     """
     params = {"run": run_id, "only": None if only is None else sorted(only)}
     return [Target(**row) for row in dicts(conn, _TARGETS_OF_RUN, params)]
+
+
+def names_apart(instances: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """For instances (host name and id) with the same host name, names as in the inventory, which end with the id."""
+    ids: dict[str, set[str]] = {}
+    for host, instance_id in instances:
+        ids.setdefault(host, set()).update({instance_id} - {""})
+    names: dict[tuple[str, str], str] = {}
+    for host, found in ids.items():
+        end = SHORT_ID if len({i[:SHORT_ID] for i in found}) == len(found) else None
+        names |= {(host, i): f"{host}-{i[:end]}" for i in found if len(found) > 1}
+    return names

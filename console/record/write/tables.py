@@ -125,7 +125,7 @@ class Tables:
         params = {**scope, "any": [text for i in wanted for text in spellings(i)]}
         found = [str(row["id"]) for row in self.rows(sql, params)]
         stored = {id_key(text): text for text in found} | {text: text for text in found}
-        return {i: stored.get(i, stored.get(id_key(i), "")) for i in wanted if i in stored or id_key(i) in stored}
+        return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
     def _key(self, table: str) -> tuple[str, ...]:
         """The columns of a table's primary key."""

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The number of failed instances is the same wherever the console shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.__main__ import main
+from console.notifications import reading
+from console.notifications.rules import parse
+from console.record.read.attention import attention
+from console.record.read.failures import failures_by_message, hosts_with
+from console.record.read.operation import operation
+from console.record.read.operations import operations
+from console.record.read.record_health import vitals
+from console.record.read.rollouts import rollouts
+from console.record.rows import Cursor, to_json
+from console.record.write.store import open_store
+from console.text.message_fingerprint import FP_VERSION, fingerprint
+from tests.console.record.test_operations import NOW, REBOOT, SELECTED, A, B, C, put_run, report
+from tests.console.support.seeded import REASON, TENANT, ident, rollout_read, target
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+COMMAND, REPORT = "ansible.builtin.command", "ansible.builtin.fail"
+OTHER = "https://other.example"
+
+
+def result(host: str, status: str = "failed", **more: Any) -> dict[str, Any]:
+    bad = status in ("failed", "unreachable", "ignored")
+    prints = {"msg_fp": fingerprint(REASON, host), "fp_version": FP_VERSION} if bad else {}
+    empty = {"msg_fp": None, "fp_version": None, "result_json": None, "kind": "result"}
+    return {"host": host, "status": status, "msg": REASON if bad else None, **empty, **prints, **more}
+
+
+def rollout(path: Path, *named: tuple[int, str], tenant: str = TENANT, number: int = 1) -> str:
+    """A rollout in which the instances with these numbers and host names failed."""
+    rollout_id, at = ident(number, 0x7700), NOW - 500
+    targets = [
+        target(n, rollout_id, "failed", at, at + 10, at + 60, error_message=REASON, instance_hostname=host,
+               instance_id=ident(n, 0xB0 + number))
+        for n, host in named
+    ]  # fmt: skip
+    read = rollout_read(rollout_id, targets, "failed", at, at + 90)
+    rows = [{**row, "tenant": tenant} for row in read.targets]
+    with open_store(path) as store:
+        store.put_tenant(tenant, NOW)
+        store.put_rollouts([replace(read, rollout={**read.rollout, "tenant": tenant}, targets=rows)])
+    return rollout_id
+
+
+def run(path: Path, *results: dict[str, Any], **more: Any) -> None:
+    hosts = list(dict.fromkeys(one["host"] for one in results))
+    put_run(path, "run", 600, **{"hosts": hosts, "status": "failed", "playbook": "own.yml", "results": results, **more})
+
+
+def namesakes(path: Path) -> None:
+    rollout(path, (1, A), (2, A), (3, B))
+
+
+def namesakes_of_a_fleet_rollout(path: Path) -> None:
+    ref = rollout(path, (1, A), (2, A), (3, B))
+    told = {"rollout_id": ref, "rollout": {"total_targets": 3, "failed_targets": 3}, "verdict": "fail"}
+    run(path, result("localhost"), hosts=["localhost"], playbook="fleet_rollout.yml", reported=told,
+        action="fleetops.agents.rollout", links=[("rollout", ref, "localhost")])  # fmt: skip
+
+
+def namesakes_of_two_tenants(path: Path) -> None:
+    rollout(path, (1, A))
+    rollout(path, (1, A), tenant=OTHER, number=2)
+
+
+def loop(path: Path) -> None:
+    items = [result("localhost", kind="item", result_json=to_json({"instance_id": ident(n, 0xB0)})) for n in range(2)]
+    links = [("instance", ident(n, 0xB0), "localhost") for n in range(2)]
+    run(path, *items, result("localhost"), hosts=["localhost"], action=REBOOT, links=links)
+
+
+def rescued(path: Path) -> None:
+    run(path, result(A), result(B), recap=[{"host": A, "rescued": 1}, {"host": B, "failed": 1}], action=COMMAND)
+
+
+def rescued_redeploy(path: Path) -> None:
+    run(path, result(A), result(B), recap=[{"host": A, "rescued": 1}, {"host": B, "failed": 1}])
+
+
+def repeated_by_the_task_and_the_report(path: Path) -> None:
+    ref = rollout(path, (1, A))
+    done = report("fail", failed=[A], updated=[B])
+    run(path, result(A), result(A, msg=f"The redeploy of {A} failed."), reported=done, links=[("rollout", ref, A)])
+
+
+def ignored(path: Path) -> None:
+    run(path, result(A, "ignored"), result(B), action=COMMAND)
+
+
+def unreachable(path: Path) -> None:
+    run(path, result(A, "unreachable"), result(B, "ok"), action=COMMAND)
+
+
+def with_uncertain_targets(path: Path) -> None:
+    rollout(path, (1, A), (2, B), (3, C))
+    with open_store(path) as store, store.transaction():
+        store.conn.execute("UPDATE rollout_targets SET status = 'uncertain' WHERE hostname = ?", (C,))
+        store.conn.execute("UPDATE rollouts SET failed = 2, uncertain = 1")
+
+
+SCENES: list[tuple[Callable[[Path], None], int]] = [
+    (namesakes, 3),
+    (namesakes_of_a_fleet_rollout, 3),
+    (namesakes_of_two_tenants, 2),
+    (loop, 2),
+    (rescued, 1),
+    (rescued_redeploy, 2),
+    (repeated_by_the_task_and_the_report, 1),
+    (ignored, 1),
+    (unreachable, 1),
+    (with_uncertain_targets, 3),
+]
+
+
+@pytest.mark.parametrize(("scene", "failed"), SCENES, ids=[scene.__name__ for scene, _failed in SCENES])
+def test_the_number_of_failed_instances_is_the_same_everywhere(
+    scene: Callable[[Path], None],
+    failed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+    scene(path)
+    listed = operations(path, NOW)[0]
+    opened = [operation(path, key, NOW) for key in listed["key"]]
+    facts = reading.facts(path, parse(SELECTED), [], NOW)
+    entries = attention(path, NOW)
+    entries = entries[entries["status"].isin(["failed", "uncertain"])]
+    messages = failures_by_message(path)
+    assert main(["operations", "--format", "json", "--db", str(path)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    figures = vitals(path, NOW)
+    found = {
+        "list of operations": int((listed["failed"] + listed["uncertain"]).sum()),
+        "command operations": sum(row["failed"] + row["uncertain"] for row in printed),
+        "instances of operations": sum(one.instances["category"].isin(["failed", "uncertain"]).sum() for one in opened),
+        "failures of operations": sum(len(failure.hosts) for one in opened for failure in one.failures),
+        "notifications": sum(fact.counts.get(word, 0) for fact in facts for word in ("failed", "uncertain")),
+        "names in notifications": sum(len(fact.hosts.get(w, ())) for fact in facts for w in ("failed", "uncertain")),
+        "needs attention": int(entries["instances"].sum()),
+        "Failures, instances": int(messages["hosts"].sum()),
+        "Failures, list": sum(len(hosts_with(path, fp)) for fp in messages["fingerprint"]),
+        # It counts only targets of rollouts, as its label says.
+        "check": figures.failed + figures.uncertain + (failed if not len(rollouts(path)[0]) else 0),
+    }
+    assert {place: number for place, number in found.items() if number != failed} == {}
