@@ -114,16 +114,15 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         "server.sslCertFile": "",
         "server.sslKeyFile": "",
     }
-    if login is not None:
-        flags["secrets.files"] = str(login.file)
-        flags["browser.serverAddress"] = login.host
-    given = [f"--{name}={value}" for name, value in flags.items()]
     # Only requests for a name of this machine and, with a login, for the name that browsers use are answered.
     hosts = {"localhost", LOOPBACK, "::1"}
     if is_loopback(address):
         hosts.add(address)
     if login is not None:
+        flags["secrets.files"] = str(login.file)
+        flags["browser.serverAddress"] = login.host
         hosts.add(login.host)
+    given = [f"--{name}={value}" for name, value in flags.items()]
     return given + [f"--server.allowedHosts={host}" for host in sorted(hosts)]
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -16,14 +17,14 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def _command() -> str:
     """`python -m console` in the collection's folder, otherwise a command with a path, which works anywhere."""
     try:
-        if Path("console").resolve() == _PACKAGE:
-            return "python -m console"
-        found = shutil.which("python")
-        python = "python" if found and Path(found).samefile(sys.executable) else sys.executable
-    except OSError:
-        # The working directory no longer exists.
-        python = sys.executable
-    return f"{shlex.quote(python)} {shlex.quote(str(_PACKAGE))}"
+        found = Path(shutil.which("python") or "/")
+        # The python of a virtual environment is a link to one that does not have its packages.
+        is_on_path = found.parent == Path(sys.executable).parent and found.samefile(sys.executable)
+        is_here = Path("console").resolve() == _PACKAGE and not os.environ.get("PYTHONSAFEPATH")
+    except OSError:  # The working directory no longer exists.
+        is_on_path = is_here = False
+    python = "python" if is_on_path else shlex.quote(sys.executable)
+    return f"{python} -m console" if is_here else f"{python} {shlex.quote(str(_PACKAGE))}"
 
 
 COMMAND = _command()

@@ -122,7 +122,14 @@ def test_the_installed_console_needs_no_ansible_and_suggests_commands_that_work_
 
     none = console("runs")
     prefix = "python -m console" if start == "module" else f"python {agents / 'console'}"
-    assert none.returncode == 3 and f"{prefix} sync" in none.stderr, none.stderr
+    assert none.returncode == 3 and f": {prefix} sync" in none.stderr, none.stderr
+    # The python of PATH is the same program without the packages of the virtual environment, as if that is not active.
+    path, environment["PATH"] = environment["PATH"], f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
+    assert f": {BIN}/{prefix} sync" in console("runs").stderr
+    environment |= {"PATH": path, "PYTHONSAFEPATH": "1"}
+    command[1:] = [str(agents / "console")]
+    assert f": python {agents / 'console'} sync" in console("runs").stderr
+    del environment["PYTHONSAFEPATH"]
     synced = console("sync", "--no-api")
     assert synced.returncode == 0, synced.stderr
     assert console("rollouts").returncode == 0

@@ -31,8 +31,9 @@ def is_raised_in(cause: BaseException, function: str) -> bool:
 
 
 def phrase_of(cause: BaseException) -> str:
-    """The operating system's text for the failure, or else the exception's own text."""
+    """The operating system's text for the failure, with its file if it is about one, or the exception's own text."""
     with contextlib.suppress(AttributeError):
         if isinstance(cause, OSError) and cause.strerror:
-            return str(cause.strerror)
+            # For example the file that SSLKEYLOGFILE names.
+            return f"{cause.strerror} ({cause.filename})" if cause.filename else str(cause.strerror)
     return str(cause) or type(cause).__name__

@@ -378,6 +378,15 @@ def test_a_missing_ca_path_is_reported_in_a_sentence(secure: CrookedServer) -> N
     assert "/nowhere/ca.pem" in str(error)
 
 
+def test_a_file_of_this_machine_that_prevents_the_connection_is_named(
+    secure: CrookedServer, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys.log")
+    error = refusal(client_for(secure.url, ca_path=str(certificate[0]), retries=0), "redeploy_runtime", ONE)
+    assert "No such file or directory (/nowhere/keys.log)" in str(error) and not error.ambiguous
+    assert secure.seen == []
+
+
 def test_https_to_a_server_without_tls_is_reported_in_a_sentence(server: CrookedServer) -> None:
     error = refusal(client_for(server.url.replace("http:", "https:")), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous) == ("tls", False)
