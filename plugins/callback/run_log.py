@@ -21,7 +21,8 @@ description:
     in the file.
   - While the run is alive, its file has an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event belongs to a run that was interrupted. Only a run that was refused before it
-    had a host ends with C(fleetops_refused) instead, with the reason as C(msg).
+    had a host, or whose last task a condition of C(import_playbook) has left out, ends with C(fleetops_refused)
+    instead, with the reason as C(msg).
   - For results that are not failed, unreachable or changed, only the status and the ids, durations and outcomes of
     this collection's modules are stored. Arguments, extra variables and facts are never stored, and results with
     C(no_log) stay censored.
@@ -288,7 +289,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         return identity if times == 1 else f"{identity}_{times}"
 
     def _refused(self, why: str) -> None:
-        """Record that the run ends before it has a host. Ansible calls no hook then, not even v2_playbook_on_stats."""
+        """Record that the hosts of a play are an error. Ansible calls no hook then, not even v2_playbook_on_stats."""
         if self._writer is None or os.getpid() != self._pid:
             return
         try:

@@ -58,6 +58,13 @@ options:
     description: If C(--limit) excludes the pattern, return the hosts that C(fleetops_hosts) selects.
     type: bool
     default: false
+  ended:
+    description: Fail if a run was not successful, but did not end with the exit code for that, because a condition
+      (C(when)) of C(import_playbook) is false for C(localhost). C(ansible-playbook) then ends with exit code 4, and
+      with 1 on ansible-core 2.18.
+    type: bool
+    default: false
+    version_added: 0.2.0
 notes:
   - C(hosts) is evaluated before there is a host, so only extra variables are used, not the variables of the inventory.
 """
@@ -132,6 +139,11 @@ _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
 _CONNECTION = ("fleetops_api_url", "fleetops_api_key")
 _WHOLE = (_FLEET, "all")
+_NOT_ENDED = (
+    "The run was not successful: see its report. The task that fails for that did not run, because a condition (when) "
+    "of import_playbook is false for localhost. It must be the same for all hosts. Select hosts with fleetops_hosts or "
+    "--limit."
+)
 
 
 class LookupModule(LookupBase):
@@ -148,6 +160,9 @@ class LookupModule(LookupBase):
         if by_tasks:
             tell_refused(by_tasks)
             raise AnsibleLookupError(by_tasks)
+        if self.get_option("ended") and self._is_not_ended():
+            tell_refused(_NOT_ENDED)
+            raise AnsibleLookupError(_NOT_ENDED)
         if self.get_option("refusal"):
             return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
@@ -160,6 +175,11 @@ class LookupModule(LookupBase):
             return [_LOCALHOST]
         tell_refused(why)
         raise AnsibleLookupError(why)
+
+    def _is_not_ended(self) -> bool:
+        """Whether a run was not successful, and its end did nothing. The roles keep this as a fact of localhost."""
+        hostvars = self._variables.get("hostvars")
+        return hostvars is not None and hostvars[_LOCALHOST].get("fleetops_run_ended") is False
 
     def _asked(self) -> str:
         given = self._templar.template(self._variables.get("fleetops_hosts"))

@@ -60,6 +60,9 @@ KEYWORDS = {
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_each_play_sets_the_keywords_that_a_configuration_could_change(playbook: str) -> None:
     for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):
+        if "tasks" not in play:
+            assert play.keys() == {"name", "hosts", "gather_facts"} and play["gather_facts"] is False
+            continue
         # The rolling play takes the hosts in the order of the plan.
         order = "inventory" if "fleetops_run.sizes" in str(play.get("serial")) else "sorted"
         assert {name: play.get(name) for name in KEYWORDS} == {**KEYWORDS, "order": order}, play["name"]

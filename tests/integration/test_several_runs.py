@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,44 @@ def test_a_condition_that_leaves_out_some_hosts_changes_nothing_without_a_gate_a
         file.write_text(f"{first}  when: inventory_hostname == 'localhost'\n")
         nothing = run_playbook(sim, file, e=QUICK)
         assert nothing.rc == 2 and "The run was not planned" in nothing.output and len(sim.writes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("rolling_redeploy", {}, "Stopped (fail): The maintenance window"),
+        ("fleet_state", {"fleetops_fleet_state": {"group_policies": {"eu": {}}}}, "eu"),
+    ],
+)
+def test_a_condition_that_leaves_out_only_the_end_of_a_run_is_no_success(
+    run_playbook: Run, tmp_path: Path, name: str, given: dict[str, Any], why: str
+) -> None:
+    file = tmp_path / "all.yml"
+    condition = {"when": "inventory_hostname != 'localhost'"}
+    file.write_text(yaml.safe_dump([{"ansible.builtin.import_playbook": f"fleetops.agents.{name}", **condition}]))
+    with running_simulator(instances=2, speed=0) as sim:
+        hour = datetime.fromtimestamp(sim.state()["now"], UTC).hour
+        hours = {f"maintenance_window_{end}_hour_utc": (hour + ahead) % 24 for end, ahead in (("start", 2), ("end", 3))}
+        sim.knobs(policy=hours)
+        run = run_playbook(sim, file, e=given)
+        assert why in run.output and sim.writes() == [], run.output
+    assert run.rc in (1, 4), run.output
+    assert "is false for localhost" in " ".join(run.output.split()), run.output
+
+
+def test_a_condition_that_is_true_for_some_instances_only_says_that_nothing_was_done(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.yml"
+    condition = {"when": "inventory_hostname == 'agent-002.ams3.fleet.example'"}
+    imports = [
+        {"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy", **condition},
+        {"ansible.builtin.import_playbook": "fleetops.agents.fleet_state", **condition},
+    ]
+    with running_simulator(instances=2, speed=0) as sim:
+        for one in imports:
+            file.write_text(yaml.safe_dump([one]))
+            run = run_playbook(sim, file, e={"fleetops_fleet_state": {"runtime_current": True}})
+            assert run.rc == 2 and sim.writes() == [], run.output
+            assert "Nothing was done. If the playbook is imported with a condition" in " ".join(run.output.split())
+            assert "has no attribute" not in run.output
