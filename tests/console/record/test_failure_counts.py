@@ -26,7 +26,7 @@ from console.record.read.rollouts import rollouts
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-from tests.console.record.test_operations import NOW, REBOOT, SELECTED, A, B, C, put_run, report
+from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_run, report
 from tests.console.support.seeded import REASON, TENANT, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
