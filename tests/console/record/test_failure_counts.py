@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from console.__main__ import main
-from console.notifications import reading
+from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.record.read.attention import attention
-from console.record.read.failures import failures_by_message, hosts_with
+from console.record.read.failures_by_message import failures_by_message, hosts_with
 from console.record.read.operation import operation
 from console.record.read.operations import operations
 from console.record.read.record_health import vitals
@@ -143,7 +143,7 @@ def test_the_number_of_failed_instances_is_the_same_everywhere(
     scene(path)
     listed = operations(path, NOW)[0]
     opened = [operation(path, key, NOW) for key in listed["key"]]
-    facts = reading.facts(path, parse(SELECTED), [], NOW)
+    facts = read_facts.facts(path, parse(SELECTED), [], NOW)
     entries = attention(path, NOW)
     entries = entries[entries["status"].isin(["failed", "uncertain"])]
     messages = failures_by_message(path)
