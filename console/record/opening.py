@@ -77,6 +77,10 @@ _MESSAGES = (
 )
 
 
+def _message_for(error: sqlite3.Error) -> str:
+    return next(text for parts, text in _MESSAGES if any(part in str(error) for part in parts))
+
+
 @contextmanager
 def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
     """Turn errors of SQLite and the file system into a DatabaseProblem.
@@ -87,7 +91,7 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         raise DatabaseProblem(
-            next(text for parts, text in _MESSAGES if any(part in str(error) for part in parts)).format(
+            _message_for(error).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
