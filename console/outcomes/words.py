@@ -59,7 +59,7 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
 
 def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
     """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched". ``counted``: instances by
-    category. ``name``: as for :func:`word`. ``check``: in check mode, where the first is "6 would be updated"."""
+    category. ``name``: as for :func:`word`. ``check``: whether it ran in check mode, "6 would be updated"."""
     return ", ".join(
         f"{counted[category]:,} {'would be ' if check and category == UPDATED else ''}{word(category, name)}"
         for category in CATEGORIES

@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import of_host
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_host
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import OURS, has_report, of_rollout
@@ -131,7 +131,7 @@ UNKNOWN: Instance = (None, None)
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
-    """The known instances that hosts of a run are, as in :func:`identified`."""
+    """The known instances of hosts of a run, see :func:`identified`."""
     sql = f"""
     WITH hosts AS MATERIALIZED (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
     SELECT host, tenant, instance_id FROM identified WHERE tenant IS NOT NULL
@@ -279,10 +279,9 @@ SELECT h.host, CASE WHEN h.status = 'failed' AND {WAS_RESCUED} THEN 'ignored' EL
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
-WHERE h.run_id = :id
-  AND (h.kind = 'result' OR h.kind = 'item' AND h.task_counter IN (SELECT value FROM json_each(:ours)))
+WHERE h.run_id = :id AND h.kind IN ('result', 'item')
   AND (h.task_counter IN (SELECT value FROM json_each(:ours))
-       OR h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
+       OR h.kind = 'result' AND h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
 """  # noqa: S608 - no user input
@@ -313,17 +312,19 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
 
 
 def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
-    """Results, and items of loops, with the instances that they are about as hosts.
+    """Results, and items of loops, whose hosts are the instances that they are about.
 
-    A task of one host, such as localhost, may loop over several instances: then each item is a result. All other items
-    are left out, because the result of their loop tells the same.
+    A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
+    items are left out, because the result of their loop says the same.
     """
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
     for row in rows:
-        row["named"] = id_key(row["named"])
-        for found in (ids, own) if row["named"] and not row["is_item"] else (ids,) if row["named"] else ():
-            found.setdefault(row["host"], set()).add(row["named"])
+        if named := id_key(row["named"]):
+            row["named"] = named
+            ids.setdefault(row["host"], set()).add(named)
+            if not row["is_item"]:
+                own.setdefault(row["host"], set()).add(named)
     several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
     names = _names_of(conn, {i for host in several for i in ids[host]})
     names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}
@@ -378,4 +379,4 @@ def _first_failure(conn: Connection, run_id: str) -> str:
     if row is None or not row[1]:
         return ""
     host, message = row
-    return message if host == "localhost" else of_host(host, message)
+    return message if host == "localhost" else with_host(host, message)

@@ -44,7 +44,7 @@ class Failing:
 
     @property
     def identity(self) -> tuple[str | None, str]:
-        """What distinguishes the instance from others of the same host name or, under other tenants, id."""
+        """Distinguishes the instance from others with the same host name and, for other tenants, the same id."""
         return _identity(self.tenant, self.instance_id, self.host)
 
     @property
