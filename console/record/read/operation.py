@@ -22,7 +22,7 @@ from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import UNKNOWN, Instance, instances_of_run, plan_of
+from console.record.read.operation_facts import Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
 from console.record.read.sql import operation_of
@@ -159,7 +159,7 @@ def _instances(
         began, done = worked.get(host, (None, None))
         begun, ended = target.started_at or began, target.completed_at or done
         times = (target.created_at, target.started_at, begun, ended, outcome.since)
-        names = (host, target.instance_id or ids.get(host, UNKNOWN)[1], target.rollout_id or None)
+        names = (host, target.instance_id or ids.get(host, (None, None))[1], target.rollout_id or None)
         rows.append((*names, *times, outcome.category, cause_of(outcome, target), outcome.derived))
     columns = ("host", "instance_id", "rollout_id", "created_at", "taken_at", "started_at", "ended_at", "since",
                "category", "message", "derived")  # fmt: skip

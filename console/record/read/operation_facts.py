@@ -126,15 +126,14 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
 
 
 Instance = tuple[str | None, str | None]
-"""Tenant and id."""
-UNKNOWN: Instance = (None, None)
+"""Tenant and id, both None if the instance is not known."""
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
-    """The known instances of hosts of a run, see :func:`identified`."""
+    """The instances of hosts of a run, see :func:`identified`."""
     sql = f"""
     WITH hosts AS MATERIALIZED (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
-    SELECT host, tenant, instance_id FROM identified WHERE tenant IS NOT NULL
+    SELECT host, tenant, instance_id FROM identified
     """  # noqa: S608 - no user input
     rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})
     return {host: (tenant, instance_id) for host, tenant, instance_id in rows}
