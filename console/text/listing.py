@@ -61,12 +61,9 @@ def _table(rows: Sequence[Row], columns: Table) -> str:
 
 def _text(row: Row, source: str | Callable[[Row], Any]) -> str:
     """A cell of a table, '-' if its value is unknown."""
-    if callable(source):
-        value = source(row)
-    elif times.is_time(source):
-        value = times.moment(parse_time(_known(row.get(source))))
-    else:
-        value = _yes_or_no(_known(row.get(source)))
+    value = source(row) if callable(source) else _yes_or_no(_known(row.get(source)))
+    if isinstance(source, str) and times.is_time(source):
+        value = times.moment(parse_time(value))
     return "-" if value in (None, "") else printable_line(f"{value:,}" if isinstance(value, int) else str(value))
 
 
