@@ -68,8 +68,8 @@ def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
 
 
 def title(row: Mapping[str, Any]) -> str:
-    """What an operation did, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: an operation
-    with the columns of console.record.read.operations, here and below."""
+    """The title of an operation, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: a row of
+    console.record.read.operations, here and below."""
     version = row.get("to_version")
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 

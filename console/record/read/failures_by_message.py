@@ -16,9 +16,9 @@ from console.text.message_fingerprint import normalised
 # How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
 
-# Not counted are the results of modules of this collection that waited for a failed target, and the report of a run,
-# which repeat the same failure; and failures of other modules that the playbook rescued. who: the instance, or else the
-# host.
+# Not counted: results of modules of this collection that waited for a failed target, and the report of a run, because
+# they repeat the same failure; and failures of other modules that the playbook rescued. who: the instance or, if it is
+# not known, the host.
 _FAILED = f"""
 WITH targets AS MATERIALIZED (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
@@ -83,8 +83,8 @@ def failures_by_message(
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
     newest_host, message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or
-    rollout_id for a rollout that no run names. Not counted are a task that waited for a failed target, and a failure
-    of another module that the playbook rescued.
+    rollout_id for a rollout that no run names. Tasks that waited for a failed target, and failures of other modules
+    that the playbook rescued, are not counted.
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")

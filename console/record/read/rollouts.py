@@ -217,7 +217,7 @@ _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
        t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
-# The inventory may have another name for an instance, unless the results of that host contain the ids of several
+# An instance is shown with its name in the inventory, unless the results of that host contain the ids of several
 # instances, as in a loop.
 _TARGETS_OF_RUN = f"""
 WITH {SENT}
