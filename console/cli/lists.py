@@ -54,8 +54,7 @@ _TABLES: dict[str, Table] = {
     "runs": {
         "started": "started_at", "playbook": "playbook", "status": "status", "verdict": "verdict",
         "check": "check_mode", "user": "user", "hosts": "hosts", "changed": "changed", "failed": "failed",
-        "unreachable": "unreachable",
-        "run_id": "run_id", "why": "why",
+        "unreachable": "unreachable", "run_id": "run_id", "why": "why",
     },
     "failures": {
         "failures": "failures", "hosts": "hosts", "first": "first_at", "last": "last_at", "newest host": "newest_host",

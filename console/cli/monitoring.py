@@ -90,7 +90,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
     from console.monitoring.backlog import backlog
     from console.monitoring.checks import Check, judge, worst
     from console.monitoring.limits import Level
-    from console.monitoring.metrics import of_checks
+    from console.monitoring.metrics import check_metrics
     from console.record.opening import DatabaseProblem
     from console.record.read.record_health import run_log_positions, vitals
 
@@ -105,7 +105,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
     if options.prometheus:
-        write_textfile(path_of(options.prometheus), of_checks(checks, figures, now))
+        write_textfile(path_of(options.prometheus), check_metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
             put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
@@ -119,13 +119,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
-    from console.monitoring.metrics import of_fleets
+    from console.monitoring.metrics import fleet_metrics
     from console.record.read.fleet import fleets
     from console.record.read.operations import operation_totals
     from console.record.read.record_health import last_maintenance
 
     now = float(int(time.time()))
-    found = of_fleets(
+    found = fleet_metrics(
         fleets(settings.database, now),
         operation_totals(settings.database),
         backup_at=last_maintenance(settings.database).backup_at,

@@ -31,7 +31,7 @@ _NOT_READ = "not read"
 _OTHER = "other"
 
 
-def of_fleets(
+def fleet_metrics(
     fleets: Sequence[Fleet],
     totals: Mapping[tuple[str, str], OperationTotals],
     *,
@@ -44,7 +44,7 @@ def of_fleets(
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _fleet_metrics(library, fleets)
+            yield from _state_metrics(library, fleets)
             yield from _operation_metrics(library, totals)
             yield from _time_metrics(library, fleets, backup_at, now)
 
@@ -52,7 +52,7 @@ def of_fleets(
     return str(library.generate_latest(registry).decode("utf-8"))
 
 
-def of_checks(checks: list[Check], vitals: Vitals | None, now: float) -> str:
+def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
     """The metrics of the checks, with times instead of ages, so that an age grows between two checks. They have no
     labels from the database, and need no package."""
     lines: list[str] = []
@@ -81,7 +81,7 @@ def of_checks(checks: list[Check], vitals: Vitals | None, now: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fleet_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
+def _state_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
     gauge = _gauges(library)
     health = gauge("instances", "Instances by their newest health check.", "tenant", "health")
     versions = gauge("instances_runtime", "Instances by the runtime version that they run.", "tenant", "version")

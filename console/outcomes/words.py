@@ -59,7 +59,7 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
 
 def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
     """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched". ``counted``: instances by
-    category. ``name``: as for :func:`word`. ``check``: in check mode, where the first is "6 would be updated"."""
+    category. ``name``: as for :func:`word`. ``check``: whether it ran in check mode, "6 would be updated"."""
     return ", ".join(
         f"{counted[category]:,} {'would be ' if check and category == UPDATED else ''}{word(category, name)}"
         for category in CATEGORIES
@@ -68,8 +68,8 @@ def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
 
 
 def title(row: Mapping[str, Any]) -> str:
-    """What an operation did, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: an operation
-    with the columns of console.record.read.operations, here and below."""
+    """The title of an operation, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: a row of
+    console.record.read.operations, here and below."""
     version = row.get("to_version")
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 

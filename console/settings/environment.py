@@ -197,8 +197,8 @@ def authority(variable: str, text: str) -> Path:
 
 
 def optional_package(name: str, needed_by: str) -> Any:
-    """A Python package that not every console needs. ``needed_by``: the beginning of the sentence, if it is missing:
-    what needs it. Raises SettingsError."""
+    """Import a Python package that only some features need. ``needed_by``: the beginning of the message if it is
+    missing, such as "The login needs". Raises SettingsError."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:

@@ -22,7 +22,7 @@ FORMATS = ("table", "json", "csv")
 
 Row = dict[str, Any]
 Table = Mapping[str, str | Callable[[Row], Any]]
-"""The columns of a table for people, by heading: the name of a column, or a function that returns a row's value."""
+"""The columns of the format "table", by heading: the name of a column, or a function that returns a row's value."""
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
@@ -35,13 +35,13 @@ def as_json(value: Any) -> str:
     return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
-def listing(rows: Sequence[Row], columns: Sequence[str], form: str, people: Table | None = None) -> str:
+def listing(rows: Sequence[Row], columns: Sequence[str], form: str, table: Table | None = None) -> str:
     """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC).
 
-    people: the columns of the format "table", if they are not ``columns``.
+    table: the columns of the format "table", if they differ from ``columns``.
     """
     if form == "table":
-        return _table(rows, people or {column: column for column in columns})
+        return _table(rows, table or {column: column for column in columns})
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
@@ -60,13 +60,10 @@ def _table(rows: Sequence[Row], columns: Table) -> str:
 
 
 def _text(row: Row, source: str | Callable[[Row], Any]) -> str:
-    """A cell of a table for people, '-' if its value is unknown."""
-    if callable(source):
-        value = source(row)
-    elif times.is_time(source):
-        value = times.moment(parse_time(_known(row.get(source))))
-    else:
-        value = _yes_or_no(_known(row.get(source)))
+    """A cell of a table, '-' if its value is unknown."""
+    value = source(row) if callable(source) else _yes_or_no(_known(row.get(source)))
+    if isinstance(source, str) and times.is_time(source):
+        value = times.moment(parse_time(value))
     return "-" if value in (None, "") else printable_line(f"{value:,}" if isinstance(value, int) else str(value))
 
 

@@ -175,7 +175,7 @@ class LookupModule(LookupBase):
         events = self._of_hosts(names, "fleetops_audit_events") if since else None
         if other := names_with_results_of_others(self.instances(), summaries):
             raise AnsibleLookupError(
-                f"The result of {', '.join(other)} is that of another instance, because one task ran for all hosts. "
+                f"The result of {', '.join(other)} belongs to another instance, because one task ran for all hosts. "
                 "Import the role audit_report without run_once."
             )
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)

@@ -29,9 +29,9 @@ _RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
   SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
   AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")}) ELSE h.host END"""  # noqa: S608 - no user input
 
-# Not counted are the results of modules of this collection that waited for a failed target, and the report of a run,
-# which repeat the same failure; and failures of other modules that the playbook rescued. who: the instance, or else the
-# host.
+# Not counted: results of modules of this collection that waited for a failed target, and the report of a run, because
+# they repeat the same failure; and failures of other modules that the playbook rescued. who: the instance or, if it is
+# not known, the host.
 _FAILED = f"""
 WITH targets AS MATERIALIZED (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
@@ -97,8 +97,8 @@ def failures_by_message(
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
     newest_host, message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or
-    rollout_id for a rollout that no run names. Not counted are a task that waited for a failed target, and a failure
-    of another module that the playbook rescued.
+    rollout_id for a rollout that no run names. Tasks that waited for a failed target, and failures of other modules
+    that the playbook rescued, are not counted.
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")

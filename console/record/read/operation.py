@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
 from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
@@ -22,7 +22,7 @@ from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import UNKNOWN, Instance, instances_of_run, plan_of
+from console.record.read.operation_facts import Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import names_apart, rollouts_of_run, targets_of
 from console.record.read.sql import operation_of
@@ -159,7 +159,7 @@ def _instances(
         began, done = worked.get(host, (None, None))
         begun, ended = target.started_at or began, target.completed_at or done
         times = (target.created_at, target.started_at, begun, ended, outcome.since)
-        names = (host, target.instance_id or ids.get(host, UNKNOWN)[1], target.rollout_id or None)
+        names = (host, target.instance_id or ids.get(host, (None, None))[1], target.rollout_id or None)
         rows.append((*names, *times, outcome.category, cause_of(outcome, target), outcome.derived))
     columns = ("host", "instance_id", "rollout_id", "created_at", "taken_at", "started_at", "ended_at", "since",
                "category", "message", "derived")  # fmt: skip
@@ -319,8 +319,8 @@ def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
         row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     ]
     reported = facts.report.get("rollout_id")
-    if facts.adopted and reported and not any(same_id(reported, ref) for ref in found):
-        found.append(str(reported))
+    if facts.adopted and reported and id_key(reported) not in found:
+        found.append(id_key(reported))
     return tuple(found)
 
 

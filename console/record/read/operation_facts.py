@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import of_host
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_host
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import OURS, has_report, of_rollout
@@ -131,15 +131,14 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
 
 
 Instance = tuple[str | None, str | None]
-"""Tenant and id."""
-UNKNOWN: Instance = (None, None)
+"""Tenant and id, both None if the instance is not known."""
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
-    """The known instances that hosts of a run are, as in :func:`identified`."""
+    """The instances of hosts of a run, see :func:`identified`."""
     sql = f"""
     WITH hosts AS MATERIALIZED (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
-    SELECT host, tenant, instance_id FROM identified WHERE tenant IS NOT NULL
+    SELECT host, tenant, instance_id FROM identified
     """  # noqa: S608 - no user input
     rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})
     return {host: (tenant, instance_id) for host, tenant, instance_id in rows}
@@ -284,10 +283,9 @@ SELECT h.host, CASE WHEN h.status = 'failed' AND {WAS_RESCUED} THEN 'ignored' EL
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json
 FROM host_results h
-WHERE h.run_id = :id
-  AND (h.kind = 'result' OR h.kind = 'item' AND h.task_counter IN (SELECT value FROM json_each(:ours)))
+WHERE h.run_id = :id AND h.kind IN ('result', 'item')
   AND (h.task_counter IN (SELECT value FROM json_each(:ours))
-       OR h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
+       OR h.kind = 'result' AND h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
 """  # noqa: S608 - no user input
@@ -318,19 +316,19 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
 
 
 def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
-    """Results, and items of loops, with the instances that they are about as hosts.
+    """Results, and items of loops, whose hosts are the instances that they are about.
 
-    A task of one host, such as localhost, may loop over several instances: then each item is a result. All other items
-    are left out, because the result of their loop tells the same.
+    A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
+    items are left out, because the result of their loop says the same.
     """
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
     for row in rows:
-        row["named"] = id_key(row["named"])
-        if row["named"]:
-            ids.setdefault(row["host"], set()).add(row["named"])
+        if named := id_key(row["named"]):
+            row["named"] = named
+            ids.setdefault(row["host"], set()).add(named)
             if not row["is_item"]:
-                own.setdefault(row["host"], set()).add(row["named"])
+                own.setdefault(row["host"], set()).add(named)
     several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
     names = _names_of(conn, {i for host in several for i in ids[host]})
     names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}
@@ -347,13 +345,12 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
 
 
 def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
-    """The host names of known instances, by id (id_key)."""
+    """The host names of known instances, by id."""
     sql = """
     SELECT i.instance_id, i.hostname FROM tenants CROSS JOIN instances i
     WHERE i.tenant = tenants.tenant AND i.instance_id IN (SELECT value FROM json_each(:ids)) AND i.hostname IS NOT NULL
     """
-    found = conn.execute(sql, {"ids": [text for i in ids for text in spellings(i)]}) if ids else ()
-    return {id_key(instance_id): host for instance_id, host in found}
+    return dict(conn.execute(sql, {"ids": list(ids)})) if ids else {}
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:
@@ -386,4 +383,4 @@ def _first_failure(conn: Connection, run_id: str) -> str:
     if row is None or not row[1]:
         return ""
     host, message = row
-    return message if host == "localhost" else of_host(host, message)
+    return message if host == "localhost" else with_host(host, message)

@@ -220,8 +220,8 @@ _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
        t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
-# The inventory may have another name for an instance. A host whose results name several instances, as in a loop, is no
-# name of these.
+# An instance is shown with its name in the inventory, unless the results of that host contain the ids of several
+# instances, as in a loop.
 _TARGETS_OF_RUN = f"""
 WITH {SENT}
 {_TARGET.format(host=f"coalesce(i.host, {HOST})")}

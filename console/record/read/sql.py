@@ -107,10 +107,10 @@ def is_instance(tenant: str, instance: str) -> str:
 
 def identified(hosts: str) -> str:
     """SQL for the last part of a WITH clause, the table ``identified``: run_id and host of the table ``hosts``, and the
-    tenant and instance_id of the known instance that the host is, or NULL.
+    tenant and instance_id of the known instance of that host, or NULL.
 
-    That is the one instance that the results of the host name or, if they name none or several, the one with its host
-    name. If several have the name, the newest counts, but none if they are of several tenants.
+    This is the instance whose id is in the host's results. If they contain none or several ids, it is the newest
+    instance with the host's name, unless instances of several tenants have this name.
     """
     # The CROSS JOINs are in the order of the primary keys. SQLite takes the bare columns from the row of max().
     links = f"""FROM (SELECT DISTINCT run_id FROM {hosts}) w CROSS JOIN run_links l ON l.run_id = w.run_id

@@ -14,7 +14,7 @@ from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
-from console.record.read.operation_facts import UNKNOWN, Instance, facts_of_run, instances_of_run, name_of
+from console.record.read.operation_facts import Instance, facts_of_run, instances_of_run, name_of
 from console.record.read.sql import HOST, STARTED, SUCCEEDED_LATER, WAS_RESCUED, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
@@ -44,7 +44,7 @@ class Failing:
 
     @property
     def identity(self) -> tuple[str | None, str]:
-        """What distinguishes the instance from others of the same host name or, under other tenants, id."""
+        """Distinguishes the instance from others with the same host name and, for other tenants, the same id."""
         return _identity(self.tenant, self.instance_id, self.host)
 
     @property
@@ -146,8 +146,7 @@ def failing_in_runs(
                 facts = facts_of_run(conn, run, details=True)
             of_hosts = outcomes(facts)
             bad = [host for host, outcome in of_hosts.items() if outcome.category in PROBLEMS]
-            named = instances_of_run(conn, run["run_id"], bad)
-            ids = {host: named.get(host, UNKNOWN) for host in bad}
+            ids = instances_of_run(conn, run["run_id"], bad)
             ids = {host: instance for host, instance in ids.items() if _identity(*instance, host) not in known}
             known |= {_identity(*instance, host) for host, instance in ids.items()}
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]

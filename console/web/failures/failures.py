@@ -84,10 +84,8 @@ def chosen(found: pd.DataFrame, since: float, until: float | None) -> None:
         st.code(known.iloc[0], language=None, wrap_lines=True)
     total = int(hosts["total"].iloc[0])
     shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-    caption = f"{shown}{counted(total, 'instance')}, newest failure first"
-    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most, since, until)).head(
-        caption
-    )
+    listed = Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most, since, until))
+    listed.head(f"{shown}{counted(total, 'instance')}, newest failure first")
     markup.draw(markup.table(OF_INSTANCES, hosts, "Instances with this failure"))
 
 

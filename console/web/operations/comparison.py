@@ -39,7 +39,7 @@ def show(before: Operation, now: Operation) -> None:
 
 
 def difference(more: float) -> str:
-    """A difference in seconds in words: '12 s longer', '3 min 02 s less', 'as long as before'."""
+    """A difference in seconds as text: '12 s longer', '3 min 02 s less', 'as long as before'."""
     if times.duration(abs(more)) == times.duration(0.0):
         return "as long as before"
     return f"{times.duration(abs(more))} {'longer' if more > 0 else 'less'}"
@@ -90,7 +90,7 @@ def compared(
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id, or by host if one of the operations does not have the id.
+    operation if it has one). They are matched by id, or by host if the id is unknown in one of the operations.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     """

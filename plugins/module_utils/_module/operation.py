@@ -90,13 +90,13 @@ class Context:
             self.warn(message)
 
     def sleep(self, seconds: float) -> None:
-        """Pause. Ends the process as ``end_with_parent`` does."""
+        """Pause, then ``end_with_parent``."""
         self._sleep(seconds)
         self.end_with_parent()
 
     def end_with_parent(self) -> None:
-        """End this process if the one that started it is gone, because a run that was killed must not go on."""
-        # Not an Exception: a task may read or send something after a failure.
+        """End this process if the one that started it is gone, because a run that was killed must not continue."""
+        # SystemExit is not an Exception: after one, a task may still read or send something.
         if os.getppid() != self._parent:
             raise SystemExit("The process that started this task is gone, so the task ends.")
 

@@ -57,7 +57,7 @@ def report_of(
 
 
 def names_with_results_of_others(ids: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The names whose result of instance_audit_info is that of another instance. ``ids``: of the instances, by name."""
+    """The names whose result of instance_audit_info belongs to another instance. ``ids``: the instance ids, by name."""
     return [
         name
         for name, result in results.items()

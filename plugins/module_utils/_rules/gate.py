@@ -17,7 +17,7 @@ from typing import Any
 
 from .answers import Record, is_healthy, is_single_target, iso_time, known_count
 from .durations import clock, duration
-from .record_words import text_of, with_status
+from .record_words import counted, text_of, with_status
 from .window import Window
 
 PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
@@ -53,7 +53,7 @@ def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) ->
         return Check(
             "budget",
             FAIL,
-            f"{len(failed)} {_instances(len(failed))} failed ({names}); at most {max_failed} may fail.",
+            f"{counted(len(failed), 'instance')} failed ({names}); at most {max_failed} may fail.",
             {"failed": len(failed), "max_failed": max_failed},
         )
     if last_batch and set(last_batch) <= set(failed):
@@ -283,7 +283,3 @@ def listed(names: Sequence[str]) -> str:
     """The first names, and the number of further ones: ``a, b, c, d, e and 3 more``."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(str, names[:_NAMED])) + more
-
-
-def _instances(number: int) -> str:
-    return "instance" if number == 1 else "instances"

@@ -12,6 +12,7 @@ from .freezes import NO_FREEZES, Freezes
 from .order import NO_FACTS, NO_RULES, Facts, Rules, caps_of
 from .pace import CONTINUOUS
 from .plan import Plan
+from .record_words import counted
 from .window import Window
 
 
@@ -35,7 +36,7 @@ def plan_lines(
     if plan.pace == CONTINUOUS:
         how = "one stream" if len(plan.batches) < 2 else "a canary batch and one stream"
     lines = [
-        f"{total} {_instances(total)}: {len(planned)} to {act} in {how}, "
+        f"{counted(total, 'instance')}: {len(planned)} to {act} in {how}, "
         f"at most {limit} at once (max_parallel_rollouts)."
     ]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
@@ -52,7 +53,7 @@ def plan_lines(
     if plan.gone:
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
-        recent = f"{plan.samples} recent {'redeploy' if plan.samples == 1 else 'redeploys'}"
+        recent = counted(plan.samples, "recent redeploy")
         source = recent if plan.samples else "fallback_seconds, because no recent redeploy is known"
         median, most = (duration(ends - plan.fit.starts_at) for ends in (plan.fit.ends_p50, plan.fit.ends_p90))
         span = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
@@ -135,7 +136,3 @@ def _fit_line(plan: Plan, window: Window) -> str:
         return f"{hours} all batches fit."
     instances = sum(len(batch) for batch in plan.batches[:fits])
     return f"{hours} only {fits} of {batches} batches fit ({instances} of {len(plan.planned)} instances)."
-
-
-def _instances(count: int) -> str:
-    return "instance" if count == 1 else "instances"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .answers import max_parallel_rollouts
+from .record_words import counted
 from .window import Window
 
 
@@ -20,7 +21,7 @@ def policy_lines(policy: Mapping[str, Any], at: float, *, predicted: bool = Fals
     """
     try:
         limit = max_parallel_rollouts(policy)
-        most = f"At most {limit} {'redeploy' if limit == 1 else 'redeploys'} at once."
+        most = f"At most {counted(limit, 'redeploy')} at once."
     except ValueError as problem:
         most = f"{str(problem)[:1].upper()}{str(problem)[1:]}."
     first = ["Nothing was changed (check mode). The policy would be:"] if predicted else []

@@ -37,6 +37,11 @@ def reason_of(target: Mapping[str, Any]) -> str:
     return in_one_line(str(said)) if said else ""
 
 
+def counted(number: int, what: str) -> str:
+    """``1 target``, ``2 targets``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def names_host(message: str, host: str) -> bool:
     """Whether a message contains the complete name of a host, in any case."""
     # Compiling a pattern for each host of a fleet costs more than all the rest.
@@ -45,7 +50,7 @@ def names_host(message: str, host: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", message, re.IGNORECASE) is not None
 
 
-def of_host(host: str, message: str) -> str:
+def with_host(host: str, message: str) -> str:
     """``agent-007: no route``, or only the message if it names the host itself."""
     return message if names_host(message, host) else f"{host}: {message}"
 
@@ -57,7 +62,7 @@ def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:
 
 
 def health_in_words(health: Mapping[str, Any], *, is_new: bool) -> str:
-    """What a health record (E15, E16) says, as a phrase. ``is_new``: whether it shows the state that was asked for."""
+    """A health record (E15, E16) as a phrase. ``is_new``: whether it is from after the action."""
     status, checked = text_of(health, "status"), text_of(health, "checked_at", "an unknown time")
     if is_new:
         return f"its health is {status}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from .answers import Record, target_is_terminal
 from .gate import bundle_sentence
-from .record_words import of_host
+from .record_words import with_host
 from .run_state import bundles_of
 
 # In the order in which they are reported.
@@ -111,7 +111,7 @@ def report_lines(
         if not names:
             continue
         lines.append(f"{titles[category]} ({len(names)}): {', '.join(names)}")
-        lines += [f"  {of_host(name, report['why'][name])}" for name in names if name in report["why"]]
+        lines += [f"  {with_host(name, report['why'][name])}" for name in names if name in report["why"]]
     if len(report.get("bundles", {})) > 1:
         lines.append(bundle_sentence(report["bundles"]))
     lines += [f"Not touched by rule: {name}, {why}." for name, why in report.get("left_out", {}).items()]

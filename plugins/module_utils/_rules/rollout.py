@@ -29,7 +29,7 @@ from .answers import (
     target_status,
 )
 from .ids import id_key, same_id, task_keys
-from .record_words import is_status, named, reason_of, text_of
+from .record_words import counted, is_status, named, reason_of, text_of
 from .redeploy import is_older
 from .refusals import refusal_in, says_no
 
@@ -90,7 +90,7 @@ def doubt_about(answer: Mapping[str, Any]) -> str:
     started = tasks_started(answer)
     if known_count(answer.get("enqueued")) != 0 or not started:
         return ""
-    return f"The server said that it enqueued no instance, but listed {len(started)} tasks."
+    return f"The server said that it enqueued no instance, but listed {counted(len(started), 'task')}."
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
@@ -250,8 +250,8 @@ def ends(
     targets are all that it lists.
     """
     rows = [dict(t) for t in targets]
-    counted, listed = counters(rollout or {}), counters_of_targets(rows)
-    beyond = counted.failed + counted.uncertain - listed.failed - listed.uncertain
+    totals, listed = counters(rollout or {}), counters_of_targets(rows)
+    beyond = totals.failed + totals.uncertain - listed.failed - listed.uncertain
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
         word = target_status(row.get("status"))
@@ -265,8 +265,8 @@ def ends(
             word = "unknown"
         by_end[word].append(row)
     # If all are listed, the rows decide.
-    is_whole = bool(rows) and len(rows) >= counted.total
-    return Ends(max(len(rows), counted.total), **by_end, unlisted=0 if is_whole else max(0, beyond))
+    is_whole = bool(rows) and len(rows) >= totals.total
+    return Ends(max(len(rows), totals.total), **by_end, unlisted=0 if is_whole else max(0, beyond))
 
 
 def host_names(timeline: Any) -> dict[str, str]:

@@ -25,7 +25,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
   batch, in the latest one that has ended, and in all that have begun
 - ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of the deployed bundle
-- ``why``, once the run is reported: why instances failed, a text with the name of its host for each
+- ``why``, once the run is reported: for each instance that failed, a text with its name and the reason
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .answers import Record
-from .record_words import of_host
+from .record_words import with_host
 
 _GROUP = "fleetops_planned"
 # The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
@@ -231,7 +231,7 @@ def bundles_of(
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
     """The state at the end, with the verdict, reasons and failures that rollout_report returned."""
-    why = [of_host(name, reason) for name, reason in sorted(report["why"].items())]
+    why = [with_host(name, reason) for name, reason in sorted(report["why"].items())]
     return {**state, "verdict": report["verdict"], "reasons": report["reasons"], "why": why}
 
 

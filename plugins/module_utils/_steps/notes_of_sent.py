@@ -185,7 +185,8 @@ class Notes:
             self._warn(failure)
 
     def _warn(self, failure: Exception, name: str = "") -> None:
-        """Warn, in equal words for every subject unless its own file ``name`` is the cause: Ansible shows them once."""
+        """Warn in the same words for every subject, so that Ansible shows them once. ``name``: its file, if it is the
+        cause."""
         said = failure.strerror if isinstance(failure, OSError) else str(failure)
         # Without a home directory, which is the RuntimeError, there is no folder to name.
         where = "" if isinstance(failure, RuntimeError) else f"{_folder() / name}: "

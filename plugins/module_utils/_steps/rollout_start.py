@@ -29,6 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    counted,
     ended_as,
     named,
     origin,
@@ -304,9 +305,9 @@ def _warn_of_another_size(context: Context, detail: Record) -> None:
     enqueued, total = context.result.get("enqueued"), context.result.get("total")
     size = known_count(detail["rollout"].get("total_targets")) or len(detail["targets"])
     if size and enqueued is not None and size not in (enqueued, total):
-        said = f"{enqueued} instances" if total is None else f"{enqueued} of {total} instances"
-        rollout_id = detail["rollout"].get("id")
-        context.warn(f"The server said that it enqueued {said}, but rollout {rollout_id} has {size} targets.")
+        said = counted(enqueued, "instance") if total is None else f"{enqueued} of {counted(total, 'instance')}"
+        has = f"{named('rollout', detail['rollout'])} has {counted(size, 'target')}"
+        context.warn(f"The server said that it enqueued {said}, but {has}.")
 
 
 def _tell_delay(context: Context, detail: Record) -> None:

@@ -25,7 +25,7 @@ class FileError(Exception):
 
 
 def refuse_special(path: Path) -> None:
-    """Raise OSError if there is a device, a pipe or a socket: it cannot be replaced, and reading it may never end."""
+    """Raise OSError for a device, a pipe or a socket, which cannot be replaced and may be endless to read."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

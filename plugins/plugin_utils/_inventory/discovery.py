@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import counted
 
 
 class Instance(NamedTuple):
@@ -68,12 +69,12 @@ def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choic
     problems = []
     usable = [row for row in newest if plain_text(row.get("id"))]
     if len(usable) < len(newest):
-        problems.append(f"{_counted(len(newest) - len(usable), 'rollout')} in the list without an id")
+        problems.append(f"{counted(len(newest) - len(usable), 'rollout')} in the list without an id")
     singles = [row for row in usable if is_single_target(row)]
     fleets = [row for row in usable if not is_single_target(row)]
     if not fleets and len(singles) > single:
         problems.append(
-            f"there is no fleet rollout in the history, and only {single} of {_counted(len(singles), 'rollout')} of "
+            f"there is no fleet rollout in the history, and only {single} of {counted(len(singles), 'rollout')} of "
             f"single instances were to be read (raise instance_rollouts, or name the instances under instances:)"
         )
     chosen = fleets[:fleet] + singles[:single]
@@ -166,9 +167,9 @@ def _too_few(reading: RolloutReading, rollout_id: str, timeline: int, targets: i
     total = max(count(record.get("total_targets")) for record in records)
     problems = []
     if reading.timeline is not None and timeline < total:
-        problems.append(f"rollout {rollout_id}: its timeline has {timeline} of {_counted(total, 'target')}")
+        problems.append(f"rollout {rollout_id}: its timeline has {timeline} of {counted(total, 'target')}")
     if reading.targets is not None and targets < total:
-        problems.append(f"rollout {rollout_id}: the server gave {targets} of its {_counted(total, 'target')}")
+        problems.append(f"rollout {rollout_id}: the server gave {targets} of its {counted(total, 'target')}")
     return problems
 
 
@@ -200,7 +201,3 @@ def _key(value: Any) -> str | None:
     """The key by which an id is compared, or None."""
     text = plain_text(value)
     return None if text is None else id_key(text)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
