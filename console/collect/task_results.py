@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.record.rows import to_json
 
 RESULT_MOST = 64 * 1024
@@ -54,7 +53,7 @@ def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str,
 
 def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
-        yield kind, id_key(value)
+        yield kind, value.strip()
 
 
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:

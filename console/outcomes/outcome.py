@@ -271,7 +271,7 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
     found = {}
     for host, target in newest_targets(facts.targets).items():
         outcome = _of_target(target, rollout)
-        known = verdicts.get(target.target_id)
+        known = verdicts.get(id_key(target.target_id))
         if outcome.category == UNCERTAIN and known is not None:
             category = _RECONCILED.get(str(known.get("verdict")), UNCERTAIN)
             outcome = outcome._replace(category=category, message=str(known.get("evidence") or outcome.message))

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-
 Row = dict[str, Any]
 
 
@@ -125,8 +123,3 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, (Mapping, list)):
         return None
     return storable(str(value)).strip() or None
-
-
-def as_id(value: Any) -> str | None:
-    """An id as it is stored, so that equal ids are equal texts: a UUID in its standard form. None if there is none."""
-    return None if as_text(value) is None else id_key(value)

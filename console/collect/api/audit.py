@@ -27,7 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.collect.api.records import audit_row, summary_row
 from console.collect.api.session import Session
-from console.record.rows import Cursor, Row, as_id
+from console.record.rows import Cursor, Row, as_text
 from console.record.write import audit
 from console.text.times import moment
 
@@ -116,9 +116,9 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
     if listed is None:
         store.put_cursor(cursor)
         return
-    rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if as_id(e.get("id"))]
+    rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if as_text(e.get("id"))]
     times = [row["event_ts"] for row in rows if row["event_ts"] is not None]
-    if listed.whole or not request.known or any(row["id"] in request.known for row in rows):
+    if listed.whole or not request.known or any(id_key(row["id"]) in request.known for row in rows):
         cursor.gap_from = cursor.gap_to = None
     elif times:
         cursor.gap_from = cursor.gap_from if cursor.gap_from is not None else cursor.last_ts
@@ -138,7 +138,7 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:
-    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (ids). Raises ApiError.
+    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (id_key). Raises ApiError.
 
     This takes one call if the server lists the newest first and the first page contains a known one. If the server
     lists the oldest first, or the times do not show the order, the complete list is read.
@@ -153,8 +153,8 @@ def read_events(client: FleetClient, instance_id: str, most: int, known: Collect
     seen: set[str] = set()
 
     def enough(row: Record) -> bool:
-        if (event_id := id_key(row.get("id"))) in known:
-            seen.add(event_id)
+        if id_key(row.get("id")) in known:
+            seen.add(id_key(row.get("id")))
         return len(seen) > _OVERLAP
 
     return read_list(

@@ -35,10 +35,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
-from console.record.rows import InstanceRows, Row, as_id, as_text, to_json
+from console.record.rows import InstanceRows, Row, as_text, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
@@ -54,7 +55,7 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
         tally = replace(tally, **unknown)
     return {
         "tenant": tenant,
-        "rollout_id": as_id(record["id"]),
+        "rollout_id": str(record["id"]),
         "scope": as_text(record.get("scope")),
         "status": rollout_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
@@ -83,19 +84,20 @@ def target_rows(
 ) -> list[Row]:
     """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
 
-    E1 is read after E4 and takes precedence. Only E4 has bundle_hash, celery_task_id and detail_json; only E1 has the
-    host name and the duration. A record without an id is left out.
+    E1 is read after E4 and takes precedence, except for the spelling of ids. Only E4 has bundle_hash, celery_task_id
+    and detail_json; only E1 has the host name and the duration. A record without an id is left out.
     """
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
-        if target_id := as_id(entry.get("target_id")):
-            merged[target_id] = dict(entry)
+        if as_text(entry.get("target_id")):
+            merged[id_key(entry["target_id"])] = {**entry, "id": entry["target_id"]}
     for target in targets:
-        if target_id := as_id(target.get("id")):
-            entry = merged.get(target_id, {})
-            known = {k: v for k, v in entry.items() if k not in target or v not in (None, "")}
-            merged[target_id] = {**target, **known}
-    return [_target_row(tenant, rollout_id, i, at, row) for at, (i, row) in enumerate(merged.items())]
+        if as_text(target.get("id")):
+            ids = {name: target[name] for name in ("id", "instance_id") if as_text(target.get(name))}
+            entry = merged.get(id_key(target["id"]), {})
+            known = {k: v for k, v in entry.items() if k not in target or v is not None}
+            merged[id_key(target["id"])] = {**target, **known, **ids}
+    return [_target_row(tenant, rollout_id, str(row["id"]), at, row) for at, row in enumerate(merged.values())]
 
 
 def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, record: Mapping[str, Any]) -> Row:
@@ -105,7 +107,7 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         "rollout_id": rollout_id,
         "target_id": target_id,
         "position": position,
-        "instance_id": as_id(record.get("instance_id")),
+        "instance_id": as_text(record.get("instance_id")),
         "hostname": hostname,
         "status": target_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
@@ -144,7 +146,7 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
     return {
         "tenant": tenant,
         "instance_id": instance_id,
-        "id": as_id(record["id"]),
+        "id": str(record["id"]),
         "event_ts": parse_time(record.get("event_ts")),
         "event_ts_raw": as_text(record.get("event_ts")),
         "ingested_at": parse_time(record.get("ingested_at")),
@@ -276,7 +278,7 @@ def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> lis
 def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
     word = _first(record, ("action", "action_type", "type"))
     created, completed = record.get("created_at"), record.get("completed_at")
-    identity = as_id(_first(record, ("action_id", "id")))
+    identity = _first(record, ("action_id", "id"))
     if identity is None:
         # The hash must not include the status, which will change.
         key = to_json([word, as_text(created)])

@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.collect.api.records import has_all_counters, rollout_row, same_state, target_rows
 from console.collect.api.session import Session
-from console.record.rows import Cursor, RolloutRead, Row, as_id
+from console.record.rows import Cursor, RolloutRead, Row, as_text
 from console.record.write import rollouts
 
 # Targets kept in memory before they are stored in one transaction.
@@ -41,7 +41,7 @@ def sync_rollouts(session: Session) -> None:
         session.failed(error, "The rollouts were not read", ends=True)
         return
     session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
-    records = {i: r for r in listed if (i := as_id(r.get("id")))}
+    records = {r["id"]: r for r in map(known.as_stored, listed) if as_text(r.get("id"))}
     rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
         session.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
@@ -77,7 +77,15 @@ class _Known:
         self._session = session
         self.unfinished = {row["rollout_id"]: row for row in rollouts.unfinished(session.store, session.tenant)}
         self._rows: dict[str, Row | None] = dict(self.unfinished)
+        self._spelled: dict[str, str] = {}
         self._settled = 0
+
+    def as_stored(self, record: Record) -> Record:
+        """A listed rollout with its id in the spelling in which it is stored."""
+        rollout_id = str(record.get("id"))
+        if rollout_id not in self._spelled:
+            self._spelled[rollout_id] = rollouts.spelled(self._session.store, self._session.tenant, rollout_id)
+        return {**record, "id": self._spelled[rollout_id]} if as_text(record.get("id")) else record
 
     def row(self, rollout_id: str) -> Row | None:
         """The stored row of a rollout, None if there is none."""
@@ -107,7 +115,8 @@ class _Known:
 
     def ends_the_list(self, record: Record) -> bool:
         """Whether this listed rollout and those before it show that the ones below have ended and are stored."""
-        row = rollout_row(self._session.tenant, record) if as_id(record.get("id")) else None
+        record = self.as_stored(record)
+        row = rollout_row(self._session.tenant, record) if as_text(record.get("id")) else None
         is_settled = (
             row is not None
             and row["rollout_id"] not in self.unfinished

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
 from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
@@ -319,8 +319,8 @@ def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
         row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     ]
     reported = facts.report.get("rollout_id")
-    if facts.adopted and reported and id_key(reported) not in found:
-        found.append(id_key(reported))
+    if facts.adopted and reported and not any(same_id(reported, ref) for ref in found):
+        found.append(str(reported))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_host
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
@@ -345,12 +345,13 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
 
 
 def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
-    """The host names of known instances, by id."""
+    """The host names of known instances, by id (id_key)."""
     sql = """
     SELECT i.instance_id, i.hostname FROM tenants CROSS JOIN instances i
     WHERE i.tenant = tenants.tenant AND i.instance_id IN (SELECT value FROM json_each(:ids)) AND i.hostname IS NOT NULL
     """
-    return dict(conn.execute(sql, {"ids": list(ids)})) if ids else {}
+    found = conn.execute(sql, {"ids": [text for i in ids for text in spellings(i)]}) if ids else ()
+    return {id_key(instance_id): host for instance_id, host in found}
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:

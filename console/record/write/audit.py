@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.record.rows import Row, storable
 from console.record.schema.audit import DIMENSIONS
 from console.record.write.tables import Tables
@@ -21,13 +22,13 @@ from console.record.write.tables import Tables
 def known_ids(
     tables: Tables, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
 ) -> set[str]:
-    """The ids of an instance's newest stored audit events: at most ``newest``, up to ``not_after`` if given."""
+    """The ids (id_key) of the newest stored audit events of an instance: at most ``newest``, up to ``not_after``."""
     found = tables.rows(
         "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
         " ORDER BY event_ts DESC LIMIT ?",
         (tenant, instance_id, not_after, not_after, newest),
     )
-    return {row["id"] for row in found}
+    return {id_key(row["id"]) for row in found}
 
 
 def newest_summary(tables: Tables, tenant: str, instance_id: str) -> Row | None:
@@ -44,8 +45,7 @@ def add(tables: Tables, events: Sequence[Row]) -> int:
         return 0
     key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
     by_id = {storable(e["id"]): e for e in events}
-    found = tables.rows(f"SELECT id {_WITH_IDS}", {**key, "ids": list(by_id)})
-    known = {row["id"] for row in found}
+    known = tables.spelled("audit_events", "id", key, by_id)
     # Pruned events are not stored again: they are in the counts of their day.
     floors = "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id"
     floor = (tables.one(floors, key) or {"floor": -math.inf})["floor"]

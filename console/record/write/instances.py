@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import spellings
 from console.record.rows import InstanceRows, Row
 from console.record.write.tables import Tables
 
@@ -25,7 +26,7 @@ def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequenc
     [newest] = tables.rows(
         "SELECT CASE WHEN NOT max(action_id IN (SELECT value FROM json_each(?))) THEN max(created_at) END AS at"
         " FROM instance_actions WHERE tenant = ? AND instance_id = ?",
-        (list(unless), tenant, instance_id),
+        ([text for i in unless for text in spellings(i)], tenant, instance_id),
     )
     return newest["at"]
 
@@ -52,4 +53,9 @@ def put(tables: Tables, rows: InstanceRows) -> int:
         written += tables.upsert("health_checks", [rows.health])
     if rows.versions is not None:
         written += int(tables.add_if_new("instance_versions", rows.versions))
-    return written + tables.upsert("instance_actions", rows.actions)
+    if not rows.actions:
+        return written
+    key = {name: rows.actions[0][name] for name in ("tenant", "instance_id")}
+    known = tables.spelled("instance_actions", "action_id", key, (row["action_id"] for row in rows.actions))
+    actions = [{**row, "action_id": known.get(row["action_id"], row["action_id"])} for row in rows.actions]
+    return written + tables.upsert("instance_actions", actions)

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from console.record.rows import RolloutRead, Row
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import spellings
+from console.record.rows import RolloutRead, Row, to_json
 from console.record.write.tables import Tables
 
 
@@ -22,11 +25,53 @@ def unfinished(tables: Tables, tenant: str) -> list[Row]:
     return tables.rows("SELECT * FROM rollouts WHERE tenant = ? AND (is_open = 1 OR targets_read = 0)", (tenant,))
 
 
+def spelled(tables: Tables, tenant: str, rollout_id: str) -> str:
+    """The id of a rollout in the spelling in which it is stored, or as it is."""
+    return tables.spelled("rollouts", "rollout_id", {"tenant": tenant}, [rollout_id]).get(rollout_id, rollout_id)
+
+
+def _as_stored(tables: Tables, kind: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
+    """The ids of rollouts, instances or targets (``kind``) within ``scope``, each in the spelling in which it is
+    stored, or as it is. The links of runs take over the spelling of the new ones."""
+    wanted = list(dict.fromkeys(ids))
+    known = tables.spelled(*TABLES[kind], scope, wanted)
+    others = {text: i for i in wanted if i not in known for text in spellings(i) - {i}}
+    tables.conn.execute(
+        "UPDATE OR IGNORE run_links SET ref = (SELECT value FROM json_each(:ids) WHERE key = ref)"
+        " WHERE kind IN (:kind, iif(:kind = 'rollout', 'adopted', '')) AND ref IN (SELECT key FROM json_each(:ids))",
+        {"kind": kind, "ids": to_json(others)},
+    )
+    return {i: known.get(i, i) for i in wanted}
+
+
+TABLES = {
+    "rollout": ("rollouts", "rollout_id"),
+    "target": ("rollout_targets", "target_id"),
+    "instance": ("instances", "instance_id"),
+}
+"""The table and the column of the ids of each kind."""
+
+
+def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
+    """A read with all its ids in the spelling in which they are stored."""
+    of_tenant, rollout_id = {"tenant": read.rollout["tenant"]}, read.rollout["rollout_id"]
+    key = {"rollout_id": _as_stored(tables, "rollout", of_tenant, [rollout_id])[rollout_id]}
+    found = read.targets or []
+    targets = _as_stored(tables, "target", of_tenant | key, (t["target_id"] for t in found))
+    instances = _as_stored(tables, "instance", of_tenant, (t["instance_id"] for t in found if t["instance_id"]))
+    rows = [
+        {**t, **key, "target_id": targets[t["target_id"]], "instance_id": instances.get(i := t["instance_id"], i)}
+        for t in found
+    ]
+    return replace(read, rollout=read.rollout | key, targets=rows if read.targets else read.targets)
+
+
 def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
     """Store rollouts with their targets; returns how many rows were written.
 
     A read that is older than what is stored is ignored (another sync was faster).
     """
+    reads = [_read_as_stored(tables, read) for read in reads]
     written = 0
     instances: dict[tuple[str, str], Row] = {}
     for read in reads:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.record.rows import Row, RunRows
+from console.record.write.rollouts import TABLES
 from console.record.write.tables import Tables
 
 _ENDED = ("successful", "failed", "canceled")
@@ -46,10 +47,19 @@ def _is_part_of_stored(tables: Tables, run: Row) -> bool:
 
 
 def _put_links(tables: Tables, links: Sequence[Row]) -> None:
+    rows = []
+    for kind in {link["kind"] for link in links}:
+        refs = [link["ref"] for link in links if link["kind"] == kind]
+        found = "rollout" if kind == "adopted" else kind
+        known: dict[str, str] = {}
+        for tenant in tables.rows("SELECT tenant FROM tenants") if found in ("rollout", "instance") else ():
+            known |= tables.spelled(*TABLES[found], tenant, refs)
+        known |= tables.spelled("run_links", "ref", {"kind": found}, (ref for ref in refs if ref not in known))
+        rows += [{**link, "ref": known.get(link["ref"], link["ref"])} for link in links if link["kind"] == kind]
     tables.conn.executemany(
         "INSERT INTO run_links (run_id, kind, ref, counter, host) VALUES (:run_id, :kind, :ref, :counter, :host)"
         " ON CONFLICT DO NOTHING",
-        links,
+        rows,
     )
 
 

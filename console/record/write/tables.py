@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
 from console.record.connection import dicts
 from console.record.opening import BUSY_TIMEOUT, immediate, sentences
 from console.record.rows import Row
@@ -110,6 +111,21 @@ class Tables:
         sql = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} ORDER BY taken_at DESC LIMIT 1"  # noqa: S608
         newest = self.conn.execute(sql, row).fetchone()
         return newest != tuple(row[c] for c in facts) and bool(self.upsert(table, [row]))
+
+    def spelled(self, table: str, column: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
+        """For each of the ids that ``table`` contains within ``scope``, its spelling there.
+
+        A server may spell a UUID in another way than before.
+        """
+        wanted = list(ids)
+        # S608: names come from this code, values are bound.
+        among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
+        where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
+        sql = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {where}"  # noqa: S608
+        params = {**scope, "any": [text for i in wanted for text in spellings(i)]}
+        found = [str(row["id"]) for row in self.rows(sql, params)]
+        stored = {id_key(text): text for text in found} | {text: text for text in found}
+        return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
     def _key(self, table: str) -> tuple[str, ...]:
         """The columns of a table's primary key."""

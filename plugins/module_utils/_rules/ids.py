@@ -66,6 +66,15 @@ def are_different_uuids(one: Any, other: Any) -> bool:
     return keys[0] != keys[1] and all(map(_UUID.fullmatch, keys))
 
 
+def spellings(value: Any) -> set[str]:
+    """An id as it is, and if it is a UUID, also in its usual spellings, to search for it where only texts are equal."""
+    key = id_key(value)
+    if not _UUID.fullmatch(key):
+        return {str(value)}
+    plain = {key, key.replace("-", "")}
+    return {str(value), *plain, *(text.upper() for text in plain)}
+
+
 def task_keys(value: Any) -> frozenset[str]:
     """The keys by which the task ids in a value are compared, whatever their case or type.
 

@@ -23,7 +23,6 @@ from console.collect.api.instances import KINDS
 from console.collect.api.records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.sync import sync_once
-from console.collect.task_results import references
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.instances import InstanceFilter, instance_page
@@ -271,10 +270,10 @@ def test_a_server_that_spells_its_ids_differently_at_the_next_sync_adds_no_rows(
         api.quirks.answers = dict.fromkeys(READS, shouted)
         api.add_events(first.id, 1)
         assert sync(api, database, audit=True, instances=(first.id.upper(),)).problems == []
-        # A new rollout, of a run whose results have other spellings of the ids.
+        # A new rollout, of a run whose log has been read before and has another spelling of its id.
         new = api.add_rollout([first], "instance")
-        links = [{"run_id": "r", "counter": 1, "host": "h", "kind": kind, "ref": ref}
-                 for kind, ref in references({"rollout_id": new["id"].upper(), "instance_id": first.id})]  # fmt: skip
+        links = [{"run_id": "r", "counter": 1, "host": "h", "kind": kind, "ref": found}
+                 for kind, found in (("rollout", new["id"]), ("instance", first.id.upper()))]  # fmt: skip
         with open_store(database) as store:
             run = {"run_id": "r", "source": "callback", "status": "successful", "playbook": "x.yml"}
             store.put_run(RunRows(run, links=links), Cursor("spool", "f", position=1), after=None)
@@ -286,7 +285,8 @@ def test_a_server_that_spells_its_ids_differently_at_the_next_sync_adds_no_rows(
     assert grown == {"rollouts": 1, "rollout_targets": 1, "runs": 1, "run_links": 2, "ingest_cursors": 1,
                      "audit_events": 1, "audit_summaries": 1}  # fmt: skip
     assert len(rows(database, "SELECT DISTINCT instance_id FROM rollout_targets")) == 3
-    assert rollouts_of_run(database, "r")["rollout_id"].tolist() == [new["id"]]
+    assert rollouts_of_run(database, "r")["rollout_id"].tolist() == [new["id"].upper()]
+    assert rows(database, "SELECT ref FROM run_links WHERE kind = 'instance'") == [{"ref": first.id}]
 
 
 def test_a_memory_that_cannot_be_read_now_is_not_counted_as_empty() -> None:

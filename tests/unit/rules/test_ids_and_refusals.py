@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id, task_keys
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id, spellings, task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in, says_no
 
 ANYTHING = st.recursive(
@@ -30,10 +30,12 @@ def test_a_uuid_is_equal_in_all_of_its_spellings(value: uuid.UUID) -> None:
     for spelled in (text, text.upper(), value.hex, f"{{{text}}}", value.urn, f" {text} ", value):
         assert same_id(spelled, text) and id_key(spelled) == text
     assert not same_id(text, str(uuid.uuid4()))
+    assert {text, text.upper(), value.hex, value.hex.upper()} <= spellings(text.upper())
 
 
 def test_other_ids_are_compared_as_written_and_an_empty_value_is_not_an_id() -> None:
     assert same_id("agent-1", "agent-1 ") and not same_id("agent-1", "Agent-1")
+    assert spellings("Agent-1") == {"Agent-1"}
     assert not same_id(None, None) and not same_id("", "")
 
 
