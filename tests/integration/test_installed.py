@@ -124,7 +124,9 @@ def test_the_installed_console_needs_no_ansible_and_suggests_commands_that_work_
     prefix = "python -m console" if start == "module" else f"python {agents / 'console'}"
     assert none.returncode == 3 and f": {prefix} sync" in none.stderr, none.stderr
     # The python of PATH is the same program without the packages of the virtual environment, as if that is not active.
-    path, environment["PATH"] = environment["PATH"], f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    path, environment["PATH"] = environment["PATH"], f"{tmp_path / 'bin'}:{environment['PATH']}"
     assert f": {BIN}/{prefix} sync" in console("runs").stderr
     environment |= {"PATH": path, "PYTHONSAFEPATH": "1"}
     command[1:] = [str(agents / "console")]
