@@ -47,7 +47,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class AttemptOutcome:
+class ActionOutcome:
     """The outcome of an attempt. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
 
     word: str
@@ -71,7 +71,7 @@ def act(
     connection: ApiConnection,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
-) -> AttemptOutcome:
+) -> ActionOutcome:
     """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
 
     Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
@@ -111,11 +111,11 @@ def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledge
         yield ledger, is_new
 
 
-def _recorded_outcome(row: Row | None) -> AttemptOutcome:
+def _recorded_outcome(row: Row | None) -> ActionOutcome:
     """The outcome of an attempt that was recorded before."""
     if row is None:
-        return AttemptOutcome("unknown", "This was confirmed before, and its outcome is not recorded (yet).")
-    return AttemptOutcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
+        return ActionOutcome("unknown", "This was confirmed before, and its outcome is not recorded (yet).")
+    return ActionOutcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
 
 
 def _attempt_row(attempt: Attempt, at: float) -> Row:
@@ -144,42 +144,42 @@ def _attempt_row(attempt: Attempt, at: float) -> Row:
 
 def _carry_out(
     attempt: Attempt, enabled: bool, connection: ApiConnection, sleep: Callable[[float], None]
-) -> AttemptOutcome:
+) -> ActionOutcome:
     intent = attempt.intent
     refusal = why_refused(intent, attempt.who, enabled=enabled, reason=attempt.reason, typed=attempt.typed)
     if refusal:
-        return AttemptOutcome("refused", refusal)
+        return ActionOutcome("refused", refusal)
     try:
         with _client(connection, intent, read_only=False) as client:
             return _judge_and_send(client, attempt, sleep)
     except SettingsError as error:
-        return AttemptOutcome("refused", str(error))
+        return ActionOutcome("refused", str(error))
 
 
-def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> AttemptOutcome:
+def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> ActionOutcome:
     intent = attempt.intent
     try:
         before = _read_state(client, intent)
     except ApiError as error:
         sentence = f"Nothing was sent, because the state could not be read. {error}"
-        return AttemptOutcome("failed", sentence, None, error.status, error.request_id)
+        return ActionOutcome("failed", sentence, None, error.status, error.request_id)
     decision = judge(intent, before)
     refusal = decision.sentence if not decision.allowed else why_not_confirmed(decision, attempt.confirmed)
     if refusal:
-        return AttemptOutcome("refused", refusal, decision.touches)
+        return ActionOutcome("refused", refusal, decision.touches)
     try:
         refused_by_server = _send_once(client, intent)
     except ApiError as error:
         if not error.ambiguous:
-            return AttemptOutcome("failed", str(error), decision.touches, error.status, error.request_id)
+            return ActionOutcome("failed", str(error), decision.touches, error.status, error.request_id)
         word, sentence = _look_up(client, intent, before, sleep)
-        return AttemptOutcome(word, f"{error} {sentence}", decision.touches, error.status, error.request_id)
+        return ActionOutcome(word, f"{error} {sentence}", decision.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
     if refused_by_server:
-        return AttemptOutcome(
+        return ActionOutcome(
             "failed", f"The action failed on the server: {refused_by_server}.", decision.touches, status
         )
-    return AttemptOutcome(
+    return ActionOutcome(
         "done", f"The server accepted the action. {_state_after(client, intent)}", decision.touches, status
     )
 
@@ -204,7 +204,7 @@ def _send_once(client: FleetClient, intent: Intent) -> str:
 
 
 def _look_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
-    """Look up a call with an unknown outcome. Returns the word of the outcome (see AttemptOutcome) and a sentence."""
+    """Look up a call with an unknown outcome. Returns the word of the outcome (see ActionOutcome) and a sentence."""
     after: Seen | None = None
     trouble = ""
     for _attempt_number in range(READS):

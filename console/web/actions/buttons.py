@@ -19,7 +19,7 @@ import streamlit as st
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 from console.act.decision import FORCED, REASON_MOST, STEERING, Decision, Intent, Seen, as_stored, judge
-from console.act.send import Attempt, AttemptOutcome, act, read_state
+from console.act.send import ActionOutcome, Attempt, act, read_state
 from console.collect.api.session import ApiOptions
 from console.collect.sync import sync_once
 from console.record.opening import DatabaseProblem
@@ -52,7 +52,7 @@ class _Confirmation:
     attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     seen: Seen | None = None
     seen_at: float = 0.0
-    outcome: AttemptOutcome | None = None
+    outcome: ActionOutcome | None = None
 
 
 def for_rollout(rollout: dict[str, Any]) -> None:
@@ -211,7 +211,7 @@ def _send(
     st.rerun(scope="fragment")
 
 
-def _show(outcome: AttemptOutcome) -> None:
+def _show(outcome: ActionOutcome) -> None:
     lists.status_badge(outcome.word)
     st.text(outcome.sentence)
     with lists.row():

@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.act.decision import Intent, Seen, judge, why_not_confirmed, why_refused
-from console.act.send import Attempt, AttemptOutcome, act, read_state
+from console.act.send import ActionOutcome, Attempt, act, read_state
 from console.record.opening import DatabaseProblem
 from console.record.read import ledgers
 from console.record.write.ledgers import open_ledger
@@ -86,7 +86,7 @@ def send(
     confirmed: int = 99,
     typed: str = "",
     attempt_id: str = "",
-) -> AttemptOutcome:
+) -> ActionOutcome:
     attempt = Attempt(attempt_id or uuid.uuid4().hex, who, intent, reason, confirmed, typed)
     return act(attempt, enabled=True, database=database, connection=connection(fleet), sleep=lambda _seconds: None)
 
