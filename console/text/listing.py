@@ -54,14 +54,15 @@ def _table(rows: Sequence[Row], columns: Table) -> str:
         f"{title} (UTC)" if isinstance(source, str) and times.is_time(source) else title
         for title, source in columns.items()
     ]
-    shown = [head, *([_text(row, source) for source in columns.values()] for row in rows)]
+    known = ({name: _known(value) for name, value in row.items()} for row in rows)
+    shown = [head, *([_text(row, source) for source in columns.values()] for row in known)]
     widths = [max(len(text) for text in column) for column in zip(*shown, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in shown) + "\n"
 
 
 def _text(row: Row, source: str | Callable[[Row], Any]) -> str:
     """A cell of a table, '-' if its value is unknown."""
-    value = source(row) if callable(source) else _yes_or_no(_known(row.get(source)))
+    value = source(row) if callable(source) else _yes_or_no(row.get(source))
     if isinstance(source, str) and times.is_time(source):
         value = times.moment(parse_time(value))
     return "-" if value in (None, "") else printable_line(f"{value:,}" if isinstance(value, int) else str(value))

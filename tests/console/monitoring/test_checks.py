@@ -470,6 +470,7 @@ def test_stuck_and_failures_are_listed_for_people_and_programs(
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(listed) + 1
+    assert not [line for line in lines if "nan" in line.split()]
     assert main([command, "--db", str(seeded.with_name("none.db"))]) == 3
 
 
