@@ -26,10 +26,11 @@ options:
       - V(outcomes), the C(fleetops_result) of each host whose batch has begun.
       - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
-      - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
-        it may.
-      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names, or a file or role that it
-        includes by name, cannot be run. Empty if all of them can.
+      - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
+        C(fleetops_instance_id). Empty if there are none.
+      - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
+        O(asked). Empty if it can. A task file that they name is read, and so are the files and roles that it includes
+        by name.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -38,16 +39,14 @@ options:
       - V(ended), the state after the last batch. Its verdict is C(fail) if no gate stopped the run although a planned
         host was in no batch.
       - V(reported), the state with what the report says about the run as a whole.
-      - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
-        C(fleetops_pace). Empty if they can.
       - V(audits), the report of the role C(audit_report), from the C(fleetops_audit_read) and C(fleetops_audit_events)
         of each host of the play.
     type: list
     elements: str
     required: true
   asked:
-    description: With V(pace), the variables of the run with their values. With V(hooks), the variables that name task
-      files, with their paths, which may be empty.
+    description: With V(problem_of_variables), the variables of the run with their values. A variable that is missing is
+      not checked.
     type: dict
     default: {}
     version_added: 0.2.0
@@ -72,11 +71,7 @@ options:
     type: str
     default: ""
   change:
-    description: With V(change_problem), V(started) and V(refused), the change under which the run is made.
-    type: str
-    default: ""
-  change_pattern:
-    description: With V(change_problem), a regular expression that the whole of O(change) must match. Empty for none.
+    description: With V(started) and V(refused), the change under which the run is made.
     type: str
     default: ""
   reason:
@@ -131,11 +126,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit impor
     names_with_results_of_others,
     report_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variables import (
+    problem_of_hosts,
+    problem_of_variables,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
-_BEFORE = "fleetops_before_tasks"
+_ROLES_OF_TASKS = {"fleetops_before_tasks": "fleet_preflight", "fleetops_after_tasks": "fleet_report"}
 
 
 class LookupModule(LookupBase):
@@ -165,8 +162,20 @@ class LookupModule(LookupBase):
     def members(self) -> dict[str, Any]:
         return {"members": run_state.members(self._state(), self.get_option("plan").get("usual_seconds") or {})}
 
-    def change_problem(self) -> dict[str, Any]:
-        return {"problem": change_problem(self.get_option("change"), self.get_option("change_pattern"))}
+    def problem_of_hosts(self) -> dict[str, Any]:
+        instances = self.instances()
+        without = [name for name in self._variables["ansible_play_hosts_all"] if name not in instances]
+        return {"problem": problem_of_hosts(without)}
+
+    def problem_of_variables(self) -> dict[str, Any]:
+        asked = self.get_option("asked")
+        problem = problem_of_variables(asked, check_mode=self._variables["ansible_check_mode"])
+        # If a task file could not be included later, Ansible could end with exit code 0 although the run was refused.
+        for variable, role in _ROLES_OF_TASKS.items():
+            path = asked.get(variable)
+            if not problem and path and (why := problem_of_task_file(str(path), role, self._loader)):
+                problem = f"{variable} is {path}, which {why}. Nothing was done."
+        return {"problem": problem}
 
     def audits(self) -> dict[str, Any]:
         since, names = self.get_option("since"), self._variables["ansible_play_hosts"]
@@ -179,16 +188,6 @@ class LookupModule(LookupBase):
                 "Import the role audit_report without run_once."
             )
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)
-
-    def pace(self) -> dict[str, Any]:
-        return {"refusal": refusal_of_run(self.get_option("asked"))}
-
-    def hooks(self) -> dict[str, Any]:
-        for variable, path in self.get_option("asked").items():
-            role = "fleet_preflight" if variable == _BEFORE else "fleet_report"
-            if path and (why := problem_of_task_file(str(path), role, self._loader)):
-                return {"problem": f"{variable} is {path}, which {why}. Nothing was done."}
-        return {"problem": ""}
 
     def started(self) -> dict[str, Any]:
         return run_state.started(
@@ -248,10 +247,9 @@ _TERMS = {
         LookupModule.outcomes,
         LookupModule.earlier_results,
         LookupModule.members,
-        LookupModule.change_problem,
-        LookupModule.pace,
+        LookupModule.problem_of_hosts,
+        LookupModule.problem_of_variables,
         LookupModule.audits,
-        LookupModule.hooks,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

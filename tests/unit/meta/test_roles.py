@@ -23,8 +23,8 @@ def entry_points(role: str) -> dict[str, Any]:
     return load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
 
 
-def words(folder: Path) -> set[str]:
-    return {word for path in sorted(folder.glob("*.yml")) for word in re.findall(r"\bfleetops_\w+", path.read_text())}
+def words(folder: Path, files: str = "*.yml") -> set[str]:
+    return {word for path in sorted(folder.glob(files)) for word in re.findall(r"\bfleetops_\w+", path.read_text())}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -48,7 +48,8 @@ def test_a_role_specifies_the_variables_of_its_defaults_and_no_others(role: str)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_every_variable_that_it_has(role: str) -> None:
     folder = ROOT / "roles" / role
-    assert set(defaults(role)) <= words(folder / "tasks") | words(folder / "vars")
+    checked = words(ROOT / "plugins" / "module_utils" / "_rules", "run_variables.py")
+    assert set(defaults(role)) <= words(folder / "tasks") | words(folder / "vars") | checked
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Whether a run can be made with its variables and its hosts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .change import change_problem
+from .pace import refusal_of_run
+
+_WORDS = {
+    "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
+    "fleetops_state": ("latest", "redeployed"),
+}
+
+
+def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
+    """Why a run cannot be made with its variables (names to values), as a sentence; empty if it can.
+
+    A variable that is missing is not checked.
+    """
+    for name, words in _WORDS.items():
+        if asked.get(name, words[0]) not in words:
+            return f"{name} is {asked[name]}: it must be {', '.join(words[:-1])} or {words[-1]}."
+    problem = refusal_of_run(asked) or change_problem(
+        asked.get("fleetops_change", ""), asked.get("fleetops_change_pattern", "")
+    )
+    if problem:
+        return problem
+    if asked.get("fleetops_plan_required") and not check_mode and not str(asked["fleetops_plan_hash"]).strip():
+        return (
+            "This run needs an approved plan (fleetops_plan_required), and fleetops_plan_hash is empty. Nothing was "
+            "done. Run it with --check, have the plan approved, and give its hash as fleetops_plan_hash."
+        )
+    return ""
+
+
+def problem_of_hosts(without_id: Iterable[str]) -> str:
+    """Why a run cannot be made with its hosts, as a sentence; empty if all of them have the id of their instance."""
+    names = ", ".join(without_id)
+    if not names:
+        return ""
+    return (
+        f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet gives it to "
+        "each host."
+    )

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a run cannot be made with its variables or its hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variables import (
+    problem_of_hosts,
+    problem_of_variables,
+)
+
+GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_pace": "batches"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({}, ""),
+        (
+            {"fleetops_plan_for": "reboots"},
+            "fleetops_plan_for is reboots: it must be redeploy, updates, restart or repair.",
+        ),
+        ({"fleetops_state": "checked"}, "fleetops_state is checked: it must be latest or redeployed."),
+        ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
+        (
+            {"fleetops_change": "X1", "fleetops_change_pattern": "CHG[0-9]+"},
+            "fleetops_change is 'X1', which does not match CHG[0-9]+. Nothing was done.",
+        ),
+        ({"fleetops_plan_required": True, "fleetops_plan_hash": "1-2-3"}, ""),
+    ],
+)
+def test_the_first_problem_of_the_variables_is_named(asked: dict[str, object], problem: str) -> None:
+    assert problem_of_variables({**GOOD, **asked}, check_mode=False) == problem
+
+
+def test_a_plan_is_not_required_in_check_mode() -> None:
+    asked = {**GOOD, "fleetops_plan_required": True, "fleetops_plan_hash": " "}
+    assert problem_of_variables(asked, check_mode=False).startswith("This run needs an approved plan")
+    assert problem_of_variables(asked, check_mode=True) == ""
+
+
+def test_each_host_without_an_id_is_named() -> None:
+    assert problem_of_hosts(["web-1", "web-2"]).startswith("These hosts have no fleetops_instance_id: web-1, web-2.")
+    assert problem_of_hosts([]) == ""
