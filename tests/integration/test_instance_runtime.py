@@ -278,7 +278,8 @@ def test_an_uncertain_redeploy_that_was_not_applied_is_a_failure_that_says_so(si
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["reconciled"] == "not_applied"
-    assert "the worker was lost" in done.msg and "It was not sent again" in done.msg
+    assert "The server does not know whether the redeploy of " in done.msg and "the worker was lost" in done.msg
+    assert "It was not applied" in done.msg and "run this task again" in done.msg
     assert posts(sim) == ["redeploy_runtime"]
 
 

@@ -164,5 +164,20 @@ def reconcile(
     return "still_unknown", evidence
 
 
+def not_proved(verdict: str, evidence: str) -> str:
+    """What the evidence of :func:`reconcile` says about a redeploy that it does not prove, and what to do next."""
+    if verdict == "not_applied":
+        return (
+            "It was not applied: the instance is healthy, has not restarted since then, and its version is not "
+            "current. It was not sent again; run this task again to redeploy the instance."
+        )
+    if verdict == "superseded":
+        return f"It is superseded: {evidence}. It was not sent again; run this task again to check the instance."
+    return (
+        f"The instance does not show it either ({evidence}). It was not sent again. Look at the instance before you "
+        "repeat it."
+    )
+
+
 def _said(fact: bool | None) -> str:
     return "unknown" if fact is None else ("yes" if fact else "no")

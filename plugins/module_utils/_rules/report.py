@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ _TITLES = {
     "not_touched": "Not touched",
     "gone": "Not found on the server",
 }
+# A pattern for more hosts than this is not written out.
+_LIMIT_MOST = 20
 
 
 def category_of(result: Mapping[str, Any] | None) -> str:
@@ -116,4 +119,17 @@ def report_lines(
         lines.append(bundle_sentence(report["bundles"]))
     lines += [f"Not touched by rule: {name}, {why}." for name, why in report.get("left_out", {}).items()]
     lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
-    return lines
+    return lines if predicted else lines + _next_lines(report)
+
+
+def _next_lines(report: Mapping[str, Any]) -> list[str]:
+    """How to continue a run that stopped after it had begun. A run that was refused says itself what to do."""
+    bad = report["failed"] + report["uncertain"]
+    if not bad and not (report["updated"] and report["not_touched"]):
+        return []
+    left = sorted({*bad, *report["not_touched"], *report["deferred"]} - {*report.get("left_out", ())})
+    if not left:
+        return []
+    these = shlex.quote(",".join(left)) if len(left) <= _LIMIT_MOST else f"for these {len(left)} instances"
+    first = "correct the cause, and run" if bad else "run"
+    return [f"To continue, {first} the playbook again with --limit {these}."]

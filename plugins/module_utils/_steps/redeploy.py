@@ -32,6 +32,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
     newest_first,
+    not_proved,
     reconcile,
     started_target,
 )
@@ -296,8 +297,8 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
         return verdict, target
     reason = f" ({said})" if (said := reason_of(target)) else ""
     return context.fail(
-        f"Whether the redeploy of {context.instance} worked is uncertain to the server{reason}. "
-        f"By the evidence: {verdict} ({evidence}). It was not sent again."
+        f"The server does not know whether the redeploy of {context.instance} was applied{reason}. "
+        f"{not_proved(verdict, evidence)}"
     )
 
 

@@ -109,6 +109,7 @@ def test_a_failed_instance_that_the_server_reports_as_current_is_named() -> None
         "  a: Gone.",
         "Not touched (1): b",
         "The server disagrees about a: failed by the run, current by the server's version report.",
+        "To continue, correct the cause, and run the playbook again with --limit a,b.",
     ]
 
 
@@ -117,12 +118,42 @@ def test_an_instance_is_named_once_for_each_reason() -> None:
     why["z.example"] = "no route (Z.example)"
     results = {name: {"failed": True, "msg": text} for name, text in why.items()}
     report = make_report([*results], [*results], results, verdict="pass", server={})
-    assert report_lines(report, [])[1:] == [
+    assert report_lines(report, [])[1:-1] == [
         "  The redeploy of x-1 failed.",
         "  x: The redeploy of x-1 failed.",
         "  y: Restarting y.a failed.",
         "  no route (Z.example)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict", "left_out", "line"),
+    [
+        ({"a": {"changed": True}, "b": {}}, "pass", {}, ""),
+        ({}, "fail", {}, ""),
+        ({}, "deferred", {}, ""),
+        ({"a": {"changed": True}}, "fail", {}, "To continue, run the playbook again with --limit b."),
+        ({"a": {"changed": True}}, "pass", {"b": "it was busy"}, ""),
+        (
+            {"a": {"changed": True}, "b": {"failed": True, "msg": "Gone."}},
+            "fail",
+            {},
+            "To continue, correct the cause, and run the playbook again with --limit b.",
+        ),
+    ],
+)
+def test_the_report_of_a_run_that_stopped_midway_says_how_to_continue_it(
+    outcomes: dict[str, Any], verdict: str, left_out: dict[str, str], line: str
+) -> None:
+    report = make_report(["a", "b"], ["a", "b"], outcomes, verdict=verdict, left_out=left_out, server={})
+    assert [text for text in report_lines(report, []) if "continue" in text] == ([line] if line else [])
+    assert not any("continue" in text for text in report_lines(report, [], predicted=True))
+
+
+def test_a_limit_with_many_hosts_is_not_written_out() -> None:
+    names = [f"x-{number:02}" for number in range(30)]
+    report = make_report(names, names, {"x-00": {"failed": True, "msg": "Gone."}}, verdict="fail", server={})
+    assert report_lines(report, [])[-1].endswith("with --limit for these 30 instances.")
 
 
 def test_a_report_can_be_a_prediction_and_can_describe_another_action() -> None:
