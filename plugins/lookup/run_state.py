@@ -135,8 +135,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.change impo
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
-_BEFORE = "fleetops_before_tasks"
-
 
 class LookupModule(LookupBase):
     """Reads the play's variables; what a state is and how it changes is in plugins/module_utils/_rules/run_state.py."""
@@ -185,8 +183,7 @@ class LookupModule(LookupBase):
 
     def hooks(self) -> dict[str, Any]:
         for variable, path in self.get_option("asked").items():
-            role = "fleet_preflight" if variable == _BEFORE else "fleet_report"
-            if path and (why := problem_of_task_file(str(path), role, self._loader)):
+            if path and (why := problem_of_task_file(str(path), self._loader)):
                 return {"problem": f"{variable} is {path}, which {why}. Nothing was done."}
         return {"problem": ""}
 
