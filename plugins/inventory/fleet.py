@@ -154,7 +154,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible import constants, template
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
 # Since ansible-core 2.19 (data tagging), only trusted text is a template. In 2.18 it must be marked as unsafe.
@@ -323,14 +323,17 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
     def _cached(self, key: str) -> list[Instance] | None:
         try:
             record = self._cache.get(key)
-        except AnsibleError as damaged:
-            self.display.warning(f"The inventory's cache is read as empty: {damaged}")
+            if not isinstance(record, dict) or record.get("version") != _CACHE_VERSION:
+                return None
+            if record.get("fields") != list(Instance._fields):
+                return None
+            return [Instance._make(row) for row in record["rows"]]
+        except Exception as damaged:  # noqa: BLE001 - Ansible's cache plugins do not check what they read
+            self.display.warning(
+                "The inventory's cache cannot be read, so the fleet is read from the server: "
+                f"{type(damaged).__name__}, {damaged}"
+            )
             return None
-        if not isinstance(record, dict) or record.get("version") != _CACHE_VERSION:
-            return None
-        if record.get("fields") != list(Instance._fields):
-            return None
-        return [Instance._make(row) for row in record["rows"]]
 
     def _record_key(self, given: dict[str, Given]) -> str:
         """The cache key: the server, the credentials and the options. The API key is only part of the digest."""

@@ -132,7 +132,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
-_ROLES_OF_TASKS = {"fleetops_before_tasks": "fleet_preflight", "fleetops_after_tasks": "fleet_report"}
+_TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
 
 
 class LookupModule(LookupBase):
@@ -171,9 +171,9 @@ class LookupModule(LookupBase):
         asked = self.get_option("asked")
         problem = problem_of_variables(asked, check_mode=self._variables["ansible_check_mode"])
         # If a task file could not be included later, Ansible could end with exit code 0 although the run was refused.
-        for variable, role in _ROLES_OF_TASKS.items():
+        for variable in _TASK_FILES:
             path = asked.get(variable)
-            if not problem and path and (why := problem_of_task_file(str(path), role, self._loader)):
+            if not problem and path and (why := problem_of_task_file(str(path), self._loader)):
                 problem = f"{variable} is {path}, which {why}. Nothing was done."
         return {"problem": problem}
 

@@ -141,6 +141,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
     FileError,
+    absolute_path,
     is_current,
     replace_file,
 )
@@ -149,11 +150,11 @@ _COLLECTION = Path(__file__).resolve().parents[2]
 
 
 def run(context: Context) -> None:
-    path = Path(context.params["path"]).absolute()
-    _refuse_collection(context, path)
     selection = selected(context)
-    context.result["file"] = str(path)
     try:
+        path = absolute_path(context.params["path"])
+        _refuse_collection(context, path)
+        context.result["file"] = str(path)
         if context.params["state"] == "saved":
             _save(context, path, selection)
         else:

@@ -75,11 +75,11 @@ file:
 """
 
 import json
-from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
     FileError,
+    absolute_path,
     is_current,
     replace_file,
     size_of,
@@ -87,18 +87,17 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file 
 
 
 def run(context: Context) -> None:
-    path = Path(context.params["path"]).absolute()
     content = context.params["content"]
     text = content if isinstance(content, str) else json.dumps(content, indent=4, sort_keys=True) + "\n"
     text = text.encode("utf-8", "replace").decode("utf-8")
-    context.result["file"] = str(path)
-    if is_current(path, text):
-        return
-    former = size_of(path)
     try:
+        path = absolute_path(context.params["path"])
+        context.result["file"] = str(path)
+        if is_current(path, text):
+            return
         context.write(
             lambda: replace_file(path, text),
-            before={"path": str(path), "bytes": former},
+            before={"path": str(path), "bytes": size_of(path)},
             after={"path": str(path), "bytes": len(text.encode())},
         )
     except FileError as problem:

@@ -163,3 +163,17 @@ def test_backups_are_written_by_the_user_who_runs_the_playbook(
         run = hostile(sim, "memory_backup", fleetops_memory_dir=str(tmp_path / "backup"))
         assert run.rc == 0, run.output
     assert len(list((tmp_path / "backup").iterdir())) == 3
+
+
+def test_the_first_host_that_can_run_no_task_causes_no_error_but_its_own(run_playbook: Run, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    (inventory / "host_vars").mkdir(parents=True)
+    (inventory / "a.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    variables = json.dumps({"ansible_become": True, "ansible_become_method": "no-such-method"})
+    (inventory / "host_vars" / "agent-001.fra1.fleet.example.json").write_text(variables)
+    with running_simulator(instances=2, speed=40.0) as sim:
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", inventory=inventory)
+        assert run.rc == 2 and sent(sim) == [], run.output
+    failures = [line for line in run.stdout.splitlines() if line.startswith("fatal: ")]
+    # The first task, the report, and the end of the run on localhost.
+    assert len(failures) == 3 and all("become method" in line for line in failures), run.output

@@ -253,11 +253,12 @@ def test_a_cached_inventory_needs_no_server_and_contains_no_key(
     list_fleet(simulator, rollouts=1, **cached)
     assert simulator.journal() != []
     assert list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"}, enrich=["updates"], **cached).rc != 0
-    simulator.clear_journal()
-    record.write_text("{")
-    damaged = list_fleet(simulator, enrich=["updates"], **cached)
-    assert damaged.hostvars == cold.hostvars
-    assert simulator.journal() != []
+    for damage in ("{", "[1]"):
+        simulator.clear_journal()
+        record.write_text(damage)
+        damaged = list_fleet(simulator, enrich=["updates"], **cached)
+        assert damaged.rc == 0 and damaged.hostvars == cold.hostvars, damaged.messages
+        assert simulator.journal() != [] and damaged.says("cache cannot be read, so the fleet is read from the server")
     simulator.clear_journal()
     play = tmp_path / "play.yml"
     play.write_text('[{"hosts": "all"}]')

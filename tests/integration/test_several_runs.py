@@ -290,11 +290,15 @@ def test_a_condition_that_is_true_for_some_instances_only_says_that_nothing_was_
     imports = [
         {"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy", **condition},
         {"ansible.builtin.import_playbook": "fleetops.agents.fleet_state", **condition},
+        {"ansible.builtin.import_playbook": "fleetops.agents.audit_report", **condition},
+        {"ansible.builtin.import_playbook": "fleetops.agents.memory_backup", **condition},
     ]
+    given = {"fleetops_fleet_state": {"runtime_current": True}, "fleetops_memory_dir": str(tmp_path / "backup")}
     with running_simulator(instances=2, speed=0) as sim:
         for one in imports:
             file.write_text(yaml.safe_dump([one]))
-            run = run_playbook(sim, file, e={"fleetops_fleet_state": {"runtime_current": True}})
+            run = run_playbook(sim, file, e=given)
             assert run.rc == 2 and sim.writes() == [], run.output
             assert "Nothing was done. If the playbook is imported with a condition" in " ".join(run.output.split())
             assert "has no attribute" not in run.output
+    assert not (tmp_path / "backup").exists()

@@ -25,7 +25,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
   batch, in the latest one that has ended, and in all that have begun
 - ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of the deployed bundle
-- ``why``, once the run is reported: for each instance that failed, a text with its name and the reason
+- ``why``, empty until the run is reported: for each instance that failed, a text with its name and the reason
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def started(
         "updated": {},
         "failed": [],
         "bundles": {},
+        "why": [],
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 import time
@@ -18,10 +19,27 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0
 _STARTED = ".part"
+# Ansible replaces these in an option of the type path, unless the user or the variable is unknown.
+_HOME = re.compile(r"~[^/]*")
+_VARIABLE = re.compile(r"(?:^|(?<=/))\$(?:[A-Za-z_]\w*|\{[^}/]*\})")
 
 
 class FileError(Exception):
     """The file cannot be written. The message says which file and why."""
+
+
+def absolute_path(given: str) -> Path:
+    """The absolute path for a module's option of the type path.
+
+    Raises FileError for the home of an unknown user and for an unknown variable of the environment. A folder with such
+    a name would be created instead, and nobody would look for the file there.
+    """
+    for pattern, what in ((_HOME.match, "the home of a user"), (_VARIABLE.search, "a variable of the environment")):
+        if found := pattern(given):
+            raise FileError(
+                f"The path {given} cannot be used: {found[0]} is not {what} on this machine. Write the whole path"
+            )
+    return Path(given).absolute()
 
 
 def refuse_special(path: Path) -> None:

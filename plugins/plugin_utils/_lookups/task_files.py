@@ -34,6 +34,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks impor
 )
 
 _ROLES = Path(__file__).resolve().parents[3] / "roles"
+# The role that includes the file of the user.
+_ROLE = _ROLES / "fleet_preflight"
 # Ansible looks for a relative name in these folders, as it does for a task of a role.
 _TASKS = "tasks"
 _HANDLERS = "handlers"
@@ -55,18 +57,17 @@ class _File:
     kind: str = _TASKS
 
 
-def problem_of_task_file(path: str, role: str, loader: Any) -> str:
+def problem_of_task_file(path: str, loader: Any) -> str:
     """Why a task file cannot be run, as a phrase; empty if it can.
 
-    ``role``: the role of this collection that includes it. ``loader``: Ansible's. The files and roles that it includes
-    or imports by name are read too, and those that they include. One that does not exist (yet) fails only when it is
-    included.
+    ``loader``: Ansible's. The files and roles that it includes or imports by name are read too, and those that they
+    include. One that does not exist (yet) fails only when it is included.
     """
     # A relative path is relative to the folder in which ansible-playbook was started.
     first = Path(os.path.realpath(path))
     if not _is_file(first):
         return "is not a file on the controller"
-    waiting = [_File(first, (first.parent,), _ROLES / role, ("fleetops.agents",))]
+    waiting = [_File(first, (first.parent,), _ROLE, ("fleetops.agents",))]
     seen = {first}
     read: list[tuple[str, _File, Any]] = []
     while waiting:

@@ -20,7 +20,7 @@ from tests.conftest import CHECKOUT
 END = "- meta: end_play"
 
 
-def problem(folder: Path, role: str = "fleet_report", **files: str) -> str:
+def problem(folder: Path, **files: str) -> str:
     """The problem of the file ``first``; ``sub__x`` is the file x.yml in the folder sub."""
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/')}.yml"
@@ -29,7 +29,7 @@ def problem(folder: Path, role: str = "fleet_report", **files: str) -> str:
     loader = DataLoader()
     (folder / "playbooks").mkdir(exist_ok=True)
     loader.set_basedir(str(folder / "playbooks"))
-    return problem_of_task_file(str(folder / "first.yml"), role, loader)
+    return problem_of_task_file(str(folder / "first.yml"), loader)
 
 
 @pytest.mark.parametrize("action", ["include_tasks", "import_tasks"])
@@ -110,7 +110,7 @@ loader.init_plugin_loader()
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 data = DataLoader()
 data.set_basedir(sys.argv[1])
-print(json.dumps([f"which {problem_of_task_file(path, 'fleet_report', data)}" for path in sys.argv[2:]]))
+print(json.dumps([f"which {problem_of_task_file(path, data)}" for path in sys.argv[2:]]))
 """
 
 
@@ -142,10 +142,8 @@ def test_a_file_that_cannot_be_read_or_has_no_tasks_is_named_with_its_path(tmp_p
 
 
 def test_a_name_that_ansible_would_find_in_the_role_needs_the_full_path(tmp_path: Path) -> None:
-    files = {"first": "- include_tasks: after.yml", "after": "- debug:"}
-    found = problem(tmp_path, **files)
-    assert found.startswith("includes after.yml, for which Ansible takes ")
-    assert found.endswith("/roles/fleet_report/tasks/after.yml; give the whole path of your file")
-    assert problem(tmp_path, role="fleet_preflight", **files) == ""
-    assert problem(tmp_path, first="- import_tasks: after.yml", after="- debug:") == ""
-    assert problem(tmp_path, first=f"- include_tasks: {tmp_path}/after.yml", after="- debug:") == ""
+    found = problem(tmp_path, first="- include_tasks: before.yml", before="- debug:")
+    assert found.startswith("includes before.yml, for which Ansible takes ")
+    assert found.endswith("/roles/fleet_preflight/tasks/before.yml; give the whole path of your file")
+    assert problem(tmp_path, first="- import_tasks: before.yml", before="- debug:") == ""
+    assert problem(tmp_path, first=f"- include_tasks: {tmp_path}/before.yml", before="- debug:") == ""

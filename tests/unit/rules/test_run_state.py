@@ -83,7 +83,7 @@ def test_a_plan_with_nothing_to_do_passes_without_the_gate() -> None:
 def test_a_refused_run_has_no_plan_but_keeps_the_hash_and_the_reason() -> None:
     state = refused("The plan moved.", PLAN, group="fleetops_planned_2")
     assert (state["verdict"], state["reasons"], state["plan_hash"]) == ("fail", ["The plan moved."], "abc")
-    assert (state["planned"], state["refused"], state["group"]) == ({}, True, "fleetops_planned_2")
+    assert (state["planned"], state["refused"], state["group"], state["why"]) == ({}, True, "fleetops_planned_2", [])
     assert set(state) == set(run_of(PLAN)) | {"refused"}
 
 

@@ -76,6 +76,28 @@ def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tm
     assert json.loads(file.read_text())["memories"] == [GOOD]
 
 
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("~no-such-user/memory", "~no-such-user is not the home of a user"),
+        ("$FLEETOPS_NO_SUCH/memory", "$FLEETOPS_NO_SUCH is not a variable of the environment"),
+        ("backup/${FLEETOPS_NO_SUCH}", "${FLEETOPS_NO_SUCH} is not a variable of the environment"),
+    ],
+)
+def test_a_folder_that_was_not_replaced_in_a_path_is_not_created(
+    server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, why: str
+) -> None:
+    """Ansible replaces ~USER and $NAME in a path, and leaves those that it does not know."""
+    monkeypatch.chdir(tmp_path)
+    path = f"{given}/agent-001.json"
+    for result in (run(report_file.OPERATION, path=path, content="x"), backup(server, Path(path))):
+        assert result["failed"] and f"The path {path} cannot be used: {why}" in result["msg"], result
+    assert list(tmp_path.iterdir()) == [] and server.seen == []
+    # Such names are allowed elsewhere, such as in the name of a host.
+    for name in ("./~no-such-user", "host~1", "host$FLEETOPS_NO_SUCH", "$5"):
+        assert run(report_file.OPERATION, path=name, content="x")["changed"]
+
+
 def test_a_folder_is_not_a_backup(server: CrookedServer, tmp_path: Path) -> None:
     assert "cannot be read: Is a directory. Nothing was written" in backup(server, tmp_path)["msg"]
 
