@@ -32,6 +32,8 @@ description:
     results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
+  - Words of C(-e) that are not C(NAME=VALUE) are refused, also in a playbook that imports those of this collection.
+    Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, and the run would take all instances.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
     to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use. An inventory file that was
     read from another address is warned about.

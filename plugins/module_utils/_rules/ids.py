@@ -34,10 +34,12 @@ def require_text(value: Any, name: str, *, of: str = "") -> str:
     if isinstance(value, str):
         return value
     kind = next((word for kinds, word in _KINDS if isinstance(value, kinds)), "value")
+    found = f"{of + ': ' if of else ''}{name} must be text, but it is the {kind} {value}"
+    if isinstance(value, (list, tuple, dict)):
+        raise ValueError(found)
     raise ValueError(
-        f"{of + ': ' if of else ''}{name} must be text, but it is the {kind} {value}, which may differ from what was "
-        f'written: YAML reads 0755 as the number 493. Write it in quotes, {name}: "0755"; as an extra variable in '
-        f'JSON, -e \'{{"{name}": "0755"}}\''
+        f"{found}, which may differ from what was written: YAML reads 0755 as the number 493. Write it in quotes, "
+        f'{name}: "0755"; as an extra variable in JSON, -e \'{{"{name}": "0755"}}\''
     )
 
 

@@ -10,7 +10,9 @@ by a default.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from typing import Any
 
 # The words that Ansible's modules accept as booleans.
@@ -35,6 +37,21 @@ class SettingsError(ValueError):
 def is_blank(value: Any) -> bool:
     """Whether a value is None, or a text that is empty or consists of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+def list_of_text(name: str, value: Any) -> Any:
+    """The list in a text: its JSON, or parts with commas or, as the choices of a survey arrive, line breaks.
+
+    Any other value is returned unchanged. ``name``: of the variable. Raises ValueError.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError(f"{name} begins like JSON, but is not valid JSON") from None
+    return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
 
 
 def boolean(name: str, value: Any) -> bool:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
@@ -31,9 +32,13 @@ class FileError(Exception):
 def absolute_path(given: str) -> Path:
     """The absolute path for a module's option of the type path.
 
-    Raises FileError for the home of an unknown user and for an unknown variable of the environment. A folder with such
-    a name would be created instead, and nobody would look for the file there.
+    Raises FileError for the home of an unknown user, an unknown variable of the environment, and a control character,
+    as of an answer that ends in a line break. A folder with such a name would be created instead, and nobody would look
+    for the file there.
     """
+    shown = printable_line(given)
+    if shown != given:
+        raise FileError(f"The path {shown} cannot be used: it contains a line break or another control character")
     for pattern, what in ((_HOME.match, "the home of a user"), (_VARIABLE.search, "a variable of the environment")):
         if found := pattern(given):
             raise FileError(

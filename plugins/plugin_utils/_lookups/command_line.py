@@ -26,6 +26,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")
 _PREFIX = "fleetops_"
+# Ansible's name for the words of -e that are not NAME=VALUE.
+_WORDS = "_raw_params"
 # The custom stats of the playbooks. A workflow of AWX passes those of a node to the later nodes as extra variables, so
 # no playbook keeps anything of its own in a variable with such a name.
 STATS = frozenset(
@@ -80,9 +82,16 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
 
     A mistyped name would have no effect: with ``fleetops_host`` the run would take the whole fleet. The name of a
     variable of the run itself, such as ``fleetops_run``, would replace it, since nothing overrides an extra variable.
-    ``extra``: the names of the extra variables.
+    Words that belong to no variable are refused too. ``extra``: the names of the extra variables.
     """
-    given = sorted({name for name in map(str, extra) if name.startswith(_PREFIX)})
+    extra = set(map(str, extra))
+    if _WORDS in extra:
+        # The words are not shown, because they may be a part of a password.
+        return (
+            "Ansible has read only a part of the extra variables: a value of -e has a blank without quotes, or is not "
+            "NAME=VALUE. The run could take other hosts than meant. Write -e \"NAME='VALUE'\", or JSON."
+        )
+    given = sorted({name for name in extra if name.startswith(_PREFIX)})
     if not is_all_of_collection(arguments, root):
         # The other names may be those of the user's playbook.
         given = [name for name in given if name in SET_BY_PLAYBOOKS]

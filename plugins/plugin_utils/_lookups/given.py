@@ -14,10 +14,9 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank, list_of_text
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_SEPARATOR = re.compile(r"[,\n]")
 
 
 class GivenError(ValueError):
@@ -47,6 +46,8 @@ def text(name: str, value: Any) -> str:
     try:
         written = require_text(value, name)
     except ValueError as bad:
+        if isinstance(value, (list, tuple, dict)):
+            raise GivenError(f"{bad}.") from None
         raise GivenError(
             f"{bad}. ansible-core 2.19 and newer also convert an answer to a survey: type the quotes into the answer, "
             f'"0012345".'
@@ -101,9 +102,11 @@ def _number(name: str, value: Any) -> float:
 
 
 def _words(name: str, value: Any) -> list[str]:
-    """A list of texts, or one text with commas or, as the choices of a survey arrive, line breaks."""
-    if isinstance(value, str):
-        value = [word.strip() for word in _SEPARATOR.split(value)]
+    """A list of texts, or one text with them."""
+    try:
+        value = list_of_text(name, value)
+    except ValueError as bad:
+        raise GivenError(f"{bad}.") from None
     if not isinstance(value, (list, tuple)):
         raise GivenError(f"{name} is {value!r}: it must be a list.")
     return [text(name, word) for word in value if not is_blank(word)]

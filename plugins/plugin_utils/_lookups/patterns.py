@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank, list_of_text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import is_group_of_plugin
 
 _ID = "fleetops_instance_id"
@@ -134,27 +133,16 @@ def order_of_patterns(
                 "soak": wave.soak,
                 "gate": dict(wave.gate),
             }
-            for wave in waves_of(_list_of(waves), lambda pattern: patterns.hosts("waves", pattern))
+            for wave in waves_of(
+                [] if is_blank(waves) else list_of_text("waves", waves),
+                lambda pattern: patterns.hosts("waves", pattern),
+            )
         ]
         if not is_blank(share_by):
             found["share_groups"] = patterns.groups_by(share_by.strip())
     except ValueError as problem:
         found["problem"] = f"There is no plan: {problem}."
     return found
-
-
-def _list_of(waves: Any) -> Any:
-    """The list of waves, from a list, its JSON text, or a text with commas or line breaks. Raises ValueError."""
-    if is_blank(waves):
-        return []
-    if not isinstance(waves, str):
-        return waves
-    if waves.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(waves)
-        except (ValueError, RecursionError):
-            raise ValueError("waves begins like JSON, but is not valid JSON") from None
-    return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
 
 
 class _Patterns:

@@ -39,6 +39,8 @@ def test_false_zero_and_an_empty_list_count_as_given(value: Any) -> None:
         ("error, denied", ["x"], ["error", "denied"]),
         ("error\ndenied", ["x"], ["error", "denied"]),
         (["error", ""], ["x"], ["error"]),
+        ('["error", "denied"]', ["x"], ["error", "denied"]),
+        ("[]", ["x"], []),
         ([], ["x"], []),
         ("0012345", "", "0012345"),
         ('"0012345"', "", "0012345"),
@@ -66,6 +68,8 @@ def test_a_value_is_converted_to_the_type_of_its_default(value: Any, default: An
         (True, 1.0, "must be a number"),
         (3, ["x"], "must be a list"),
         ([5349], ["x"], "must be text, but it is the number 5349"),
+        ("[5349]", ["x"], "must be text, but it is the number 5349"),
+        ('["error"', ["x"], "begins like JSON, but is not valid JSON"),
         (5349, "", "must be text, but it is the number 5349"),
         (True, "", "must be text, but it is the boolean True"),
         (date(2026, 1, 3), "", "must be text, but it is the date 2026-01-03"),
@@ -78,6 +82,13 @@ def test_a_value_of_the_wrong_type_is_refused_with_the_name_of_the_variable(
     with pytest.raises(GivenError) as refused:
         typed("fleetops_x", value, default)
     assert str(refused.value).startswith("fleetops_x ") and words in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}])
+def test_the_refusal_of_a_list_does_not_speak_of_quotes(value: Any) -> None:
+    with pytest.raises(GivenError) as refused:
+        typed("fleetops_x", value, "")
+    assert str(refused.value).endswith(f" {value}.") and "quotes" not in str(refused.value)
 
 
 def test_the_refusal_of_a_number_says_how_to_write_it_as_text() -> None:

@@ -16,6 +16,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from ansible_collections.fleetops.agents.plugins.modules import instance_memory_backup, report_file
 from tests.unit.client.crooked_server import CrookedServer, crooked_server
 
@@ -81,17 +82,19 @@ def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tm
     [
         ("~no-such-user/memory", "~no-such-user is not the home of a user"),
         ("$FLEETOPS_NO_SUCH/memory", "$FLEETOPS_NO_SUCH is not a variable of the environment"),
+        ("/backup/memory\n", "it contains a line break or another control character"),
+        ("/backup/\0", "it contains a line break or another control character"),
         ("backup/${FLEETOPS_NO_SUCH}", "${FLEETOPS_NO_SUCH} is not a variable of the environment"),
     ],
 )
-def test_a_folder_that_was_not_replaced_in_a_path_is_not_created(
+def test_a_folder_that_nobody_meant_is_not_created(
     server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, why: str
 ) -> None:
     """Ansible replaces ~USER and $NAME in a path, and leaves those that it does not know."""
     monkeypatch.chdir(tmp_path)
     path = f"{given}/agent-001.json"
     for result in (run(report_file.OPERATION, path=path, content="x"), backup(server, Path(path))):
-        assert result["failed"] and f"The path {path} cannot be used: {why}" in result["msg"], result
+        assert result["failed"] and f"The path {printable_line(path)} cannot be used: {why}" in result["msg"], result
     assert list(tmp_path.iterdir()) == [] and server.seen == []
     # Such names are allowed elsewhere, such as in the name of a host.
     for name in ("./~no-such-user", "host~1", "host$FLEETOPS_NO_SUCH", "$5"):
