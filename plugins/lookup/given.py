@@ -39,6 +39,11 @@ options:
     type: list
     elements: str
     default: []
+  problem:
+    description: Whether to return, instead of the values, under C(problem) the sentence that names the first variable
+      with an invalid value, empty if there is none. A role can thus refuse a run with this sentence alone.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -88,10 +93,15 @@ class LookupModule(LookupBase):
         self._times = set(kwargs.get("times") or [])
         self._inventory: dict[str, Any] | None = None
         found = {}
-        for term in terms:
-            for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
-                found[str(name)] = self._value(str(name), default, of_playbook, variables)
-        return [found]
+        try:
+            for term in terms:
+                for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
+                    found[str(name)] = self._value(str(name), default, of_playbook, variables)
+        except GivenError as bad:
+            if kwargs.get("problem"):
+                return [{"problem": str(bad)}]
+            raise AnsibleLookupError(str(bad)) from None
+        return [{"problem": ""} if kwargs.get("problem") else found]
 
     def _role(self, name: Any) -> dict[str, Any]:
         path = _ROLES / str(name) / "defaults" / "main.yml"
@@ -111,10 +121,7 @@ class LookupModule(LookupBase):
             return default
         if name in self._times and isinstance(value, date):
             return value.isoformat()
-        try:
-            return typed(name, value, default)
-        except GivenError as bad:
-            raise AnsibleLookupError(str(bad)) from None
+        return typed(name, value, default)
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
         if self._inventory is None:

@@ -212,7 +212,7 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ),
         ("power_cycle", "fleetops_batch_max", "none", "argument 'batch_max' is of type"),
         ("power_cycle", "fleetops_batch_max", "0", "batch_max is 0: it must be 1 or more."),
-        ("rolling_redeploy", "fleetops_repair", "ture", "fleetops_repair is 'ture': it must be true or false."),
+        ("rolling_redeploy", "fleetops_repair", "ture", "Stopped (fail): fleetops_repair is 'ture': it must be true"),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
     ],
 )
