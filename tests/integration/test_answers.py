@@ -214,6 +214,8 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ("power_cycle", "fleetops_batch_max", "0", "batch_max is 0: it must be 1 or more."),
         ("rolling_redeploy", "fleetops_repair", "ture", "Stopped (fail): fleetops_repair is 'ture': it must be true"),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
+        ("recover", "fleetops_recover_min_uptime", "abc", "Stopped (fail): fleetops_recover_min_uptime is 'abc': it"),
+        ("fleet_rollout", "fleetops_uncertain_grace", "abc", '"msg": "fleetops_uncertain_grace is '),
     ],
 )
 def test_an_invalid_answer_is_refused_before_anything_is_changed(
@@ -224,9 +226,8 @@ def test_an_invalid_answer_is_refused_before_anything_is_changed(
     assert run.rc != 0, run.output
     assert words in " ".join(run.output.split()), run.output
     assert simulator.writes() == []
-    if variable != "fleetops_recover_rungs":
-        # reports/2026-11 B3: the run is refused, not an instance.
-        assert {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]} == {"localhost"}
+    # reports/2026-11 B3: the run is refused, not an instance.
+    assert {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]} == {"localhost"}
 
 
 def test_every_playbook_declares_the_variables_that_it_reads() -> None:

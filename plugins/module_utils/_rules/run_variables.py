@@ -16,6 +16,7 @@ _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
 }
+_RUNGS = ("breakers", "power_cycle", "reboot")
 
 
 def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
@@ -26,6 +27,9 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
     for name, words in _WORDS.items():
         if asked.get(name, words[0]) not in words:
             return f"{name} is {asked[name]}: it must be {', '.join(words[:-1])} or {words[-1]}."
+    rungs = asked.get("fleetops_recover_rungs", _RUNGS)
+    if not set(rungs) <= {*_RUNGS}:
+        return f"fleetops_recover_rungs is {', '.join(rungs)}: each must be breakers, power_cycle or reboot."
     problem = refusal_of_run(asked) or change_problem(
         asked.get("fleetops_change", ""), asked.get("fleetops_change_pattern", "")
     )
