@@ -33,6 +33,12 @@ options:
     description: Names and values that a playbook sets. They take precedence over the inventory and the defaults.
     type: dict
     default: {}
+  refusal:
+    description: Return the message about the first value that cannot be converted instead, or an empty text. Ansible
+      puts words of its own before the error of a lookup.
+    type: bool
+    default: false
+    version_added: 0.2.0
   times:
     description: Names of text variables that are times. For these, a date that YAML has converted is also accepted,
       since it is unambiguous.
@@ -57,10 +63,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One dictionary of all names and their values.
+  description: One dictionary of all names and their values, or the message.
   returned: always
   type: list
-  elements: dict
+  elements: raw
   sample:
     - {restart_min_uptime: 600, restart_only_if_unhealthy: true}
 """
@@ -82,16 +88,21 @@ _ROLES = Path(__file__).resolve().parents[2] / "roles"
 class LookupModule(LookupBase):
     """Finds the value of each variable. The conversion is in plugin_utils/_lookups/given.py."""
 
-    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         variables = variables or {}
         of_playbook = kwargs.get("playbook") or {}
         self._times = set(kwargs.get("times") or [])
         self._inventory: dict[str, Any] | None = None
         found = {}
-        for term in terms:
-            for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
-                found[str(name)] = self._value(str(name), default, of_playbook, variables)
-        return [found]
+        try:
+            for term in terms:
+                for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
+                    found[str(name)] = self._value(str(name), default, of_playbook, variables)
+        except GivenError as bad:
+            if kwargs.get("refusal"):
+                return [str(bad)]
+            raise AnsibleLookupError(str(bad)) from None
+        return [""] if kwargs.get("refusal") else [found]
 
     def _role(self, name: Any) -> dict[str, Any]:
         path = _ROLES / str(name) / "defaults" / "main.yml"
@@ -111,10 +122,7 @@ class LookupModule(LookupBase):
             return default
         if name in self._times and isinstance(value, date):
             return value.isoformat()
-        try:
-            return typed(name, value, default)
-        except GivenError as bad:
-            raise AnsibleLookupError(str(bad)) from None
+        return typed(name, value, default)
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
         if self._inventory is None:

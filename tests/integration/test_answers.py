@@ -213,6 +213,14 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ("power_cycle", "fleetops_batch_max", "none", "argument 'batch_max' is of type"),
         ("power_cycle", "fleetops_batch_max", "0", "batch_max is 0: it must be 1 or more."),
         ("rolling_redeploy", "fleetops_repair", "ture", "fleetops_repair is 'ture': it must be true or false."),
+        ("rolling_redeploy", "fleetops_soak", "5m", "fleetops_soak is '5m': it must be a number."),
+        (
+            "fleet_state",
+            "fleetops_fleet_state_prune",
+            "2",
+            "fleetops_fleet_state_prune is '2': it must be true or false.",
+        ),
+        ("fleet_rollout", "fleetops_max_failed", "25%", "fleetops_max_failed is '25%': it must be a whole number."),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
     ],
 )
@@ -223,6 +231,8 @@ def test_an_invalid_answer_is_refused_before_anything_is_changed(
     run = run_playbook(simulator, f"playbooks/{playbook}.yml", e={variable: answer})
     assert run.rc != 0, run.output
     assert words in " ".join(run.output.split()), run.output
+    # Ansible's words around the error of a lookup are for programmers.
+    assert "The lookup plugin" not in run.output, run.output
     assert simulator.writes() == []
     if variable != "fleetops_recover_rungs":
         # reports/2026-11 B3: the run is refused, not an instance.
