@@ -15,6 +15,7 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, InventoryManager, split_host_pattern
+from ansible.parsing.utils.addresses import parse_address
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank, list_of_text
@@ -121,6 +122,11 @@ def order_of_patterns(
     found: dict[str, Any] = {"canary_hosts": [], "waves": [], "share_groups": {}, "problem": ""}
     found["instances"] = patterns.instances()
     try:
+        if other := [name for name in found["instances"] if not _is_kept(name)]:
+            raise ValueError(
+                f"the name of the host {other[0]} ends in a port, so Ansible would take another one. Rename it in the "
+                "inventory"
+            )
         if not is_blank(canary_hosts):
             found["canary_hosts"] = patterns.hosts("canary_hosts", canary_hosts)
             if not found["canary_hosts"]:
@@ -143,6 +149,14 @@ def order_of_patterns(
     except ValueError as problem:
         found["problem"] = f"There is no plan: {problem}."
     return found
+
+
+def _is_kept(name: str) -> bool:
+    """Whether ansible.builtin.add_host, which puts the planned hosts into a group, uses this name as it is."""
+    try:
+        return parse_address(name)[0] == name
+    except AnsibleError:
+        return True
 
 
 class _Patterns:

@@ -30,12 +30,13 @@ GROUPS = {
 REGIONS = {"a": "north", "b": "north", "c": " "}
 
 
-def asked(in_play: tuple[str, ...] = ("a", "b", "c"), **options: Any) -> dict[str, Any]:
+def asked(in_play: tuple[str, ...] = ("a", "b", "c"), names: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    groups = GROUPS if names is None else {"all": names}
     hostvars = {
         name: {"fleetops_instance_id": f"id-{name}", **({"region": REGIONS[name]} if name in REGIONS else {})}
-        for name in GROUPS["all"]
+        for name in groups["all"]
     }
-    variables = {"groups": GROUPS, "ansible_play_hosts_all": list(in_play), "hostvars": hostvars}
+    variables = {"groups": groups, "ansible_play_hosts_all": list(in_play), "hostvars": hostvars}
     asked_for = {"canary_hosts": "", "waves": None, "share_by": "", **options}
     return order_of_patterns(DataLoader(), variables, **asked_for)
 
@@ -44,6 +45,16 @@ def test_instances_are_the_hosts_of_the_play_in_inventory_order() -> None:
     found = asked()
     assert list(found["instances"].items()) == [("c", "id-c"), ("a", "id-a"), ("b", "id-b")]
     assert (found["canary_hosts"], found["waves"], found["share_groups"], found["problem"]) == ([], [], {}, "")
+
+
+@pytest.mark.parametrize("name", ["web:22", "[fe80::1]:22"])
+def test_a_host_that_ansible_would_put_into_the_group_under_another_name_is_refused(name: str) -> None:
+    """As in an inventory script. The run would process another host, and end after a part of the instances."""
+    for fine in ("web", "fe80::1", "web 22", "web[1]", "a,b", "[fe80::1]"):
+        assert asked(in_play=("a",), names=["a", fine])["problem"] == ""
+    problem = asked(in_play=("a", name), names=["a", name])["problem"]
+    assert problem.startswith(f"There is no plan: the name of the host {name} ends in a port"), problem
+    assert asked(in_play=("a",), names=["a", name])["problem"] == ""
 
 
 @pytest.mark.parametrize("blank", ["", " ", None])
