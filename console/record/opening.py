@@ -47,38 +47,50 @@ class NoDatabase(DatabaseProblem):
     """The database does not exist yet or is empty: nothing has been synced."""
 
 
-# Parts of SQLite's messages, and the console's message for each. The first match is used.
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_NO_RIGHTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+# What file systems without shared memory or POSIX locks cannot do.
+_NETWORK = ("SQLITE_PROTOCOL", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_UNLOCK")
+_NETWORK += ("SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP", "SQLITE_IOERR_SHMOPEN")
+
+# The beginnings of the names of SQLite's errors, and the console's message for each. The first match is used.
 _MESSAGES = (
     (
-        ("locked", "busy"),
+        _BUSY,
         "The database {file} has been locked by another program for {seconds:g} s; try again when it has finished.",
     ),
     (
-        ("interrupted",),
+        ("SQLITE_INTERRUPT",),
         "Reading the database {file} took longer than {limit:g} s and was stopped; narrow the filters.",
     ),
     (
-        ("not a database", "malformed", "corrupt"),
+        ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
         "The file {file} is damaged or not an SQLite database ({reason}), or {name}-wal and {name}-shm next to it"
         " belong to another file. If you have no backup, move all three away and sync again. To replace them with a"
         " backup, which keeps them under other names, run: {command} restore BACKUP --db {quoted}",
     ),
     (
-        ("readonly", "unable to open"),
+        _NO_RIGHTS,
         "The database {file} cannot be {action} ({reason}); check the owner and mode of the file and of its folder.",
     ),
-    (("full",), "The database {file} cannot grow ({reason}); free some space and sync again."),
+    (("SQLITE_FULL",), "The database {file} cannot grow ({reason}); free some space and sync again."),
     (
-        ("locking protocol", "disk I/O"),
+        _NETWORK,
         "The database {file} cannot be {action} ({reason}). It must be on a local disk: SQLite's write-ahead log does"
         " not work on a network file system.",
+    ),
+    (
+        ("SQLITE_IOERR",),
+        "The database {file} cannot be {action} ({reason}, {kind}): the disk is full or faulty, or a limit of the file"
+        " size (ulimit -f) was reached.",
     ),
     (("",), "The database {file} cannot be {action}: {reason}."),
 )
 
 
-def _message_for(error: sqlite3.Error) -> str:
-    return next(text for parts, text in _MESSAGES if any(part in str(error) for part in parts))
+def _kind(error: sqlite3.Error) -> str:
+    """SQLite's own name of an error; '' for an error of Python's module."""
+    return getattr(error, "sqlite_errorname", "")
 
 
 @contextmanager
@@ -90,12 +102,14 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     try:
         yield
     except sqlite3.Error as error:
+        text = next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
         raise DatabaseProblem(
-            _message_for(error).format(
+            text.format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
                 reason=error,
+                kind=_kind(error),
                 seconds=seconds,
                 action=action,
                 limit=QUERY_SECONDS,
@@ -188,8 +202,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
         return _connect(file, "mode=ro", seconds)
     except sqlite3.OperationalError as error:
         log = file.with_name(file.name + "-wal")
-        no_rights = "readonly" in str(error) or "unable to open" in str(error)
-        if not no_rights or (log.exists() and log.stat().st_size):
+        if not _kind(error).startswith(_NO_RIGHTS) or (log.exists() and log.stat().st_size):
             raise
         # A WAL database needs its -shm file, which cannot be created in a folder that this account cannot write to.
         # Without a log, no process is writing and nothing is pending, so the database file is complete by itself.
@@ -357,6 +370,6 @@ def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:
             conn.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if not ("locked" in str(error) or "busy" in str(error)) or time.monotonic() > deadline:
+            if not _kind(error).startswith(_BUSY) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

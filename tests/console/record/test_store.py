@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -155,13 +156,31 @@ def shelf() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-@pytest.mark.parametrize("said", ["locking protocol", "disk I/O error"])
-def test_what_a_network_file_system_refuses_names_the_local_disk(said: str, tmp_path: Path) -> None:
-    with (
-        pytest.raises(DatabaseProblem, match=rf"console.db cannot be written \({said}\).*a local disk"),
-        sentences(tmp_path / "console.db", 1.0),
-    ):
-        raise sqlite3.OperationalError(said)
+@pytest.mark.parametrize(
+    ("kind", "said", "explained"),
+    [
+        ("SQLITE_BUSY_RECOVERY", "database is locked", "has been locked by another program for 1 s"),
+        ("SQLITE_INTERRUPT", "interrupted", "took longer than 10 s"),
+        ("SQLITE_CORRUPT_INDEX", "database disk image is malformed", "is damaged or not an SQLite database"),
+        ("SQLITE_NOTADB", "file is not a database", "is damaged or not an SQLite database"),
+        ("SQLITE_READONLY_DIRECTORY", "attempt to write a readonly database", "check the owner and mode"),
+        ("SQLITE_FULL", "database or disk is full", "free some space"),
+        ("SQLITE_IOERR_WRITE", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_SHMSIZE", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_READ", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_SHMMAP", "disk I/O error", "must be on a local disk"),
+        ("SQLITE_IOERR_LOCK", "disk I/O error", "must be on a local disk"),
+        ("SQLITE_PROTOCOL", "locking protocol", "must be on a local disk"),
+        ("SQLITE_ERROR", "no such table: runs", "cannot be written: no such table: runs."),
+    ],
+)
+def test_each_kind_of_error_of_sqlite_has_its_own_explanation(
+    kind: str, said: str, explained: str, tmp_path: Path
+) -> None:
+    error = sqlite3.OperationalError(said)
+    error.sqlite_errorname = kind
+    with pytest.raises(DatabaseProblem, match=re.escape(explained)), sentences(tmp_path / "console.db", 1.0):
+        raise error
 
 
 def test_a_read_only_file_or_folder_is_reported(shelf: Path) -> None:
