@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
 
 T = TypeVar("T")
 
@@ -182,6 +183,12 @@ def path_of(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
+
+
+def text_of(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of a file. Raises OSError, also for a device or a pipe, which may be endless to read, and ValueError."""
+    refuse_special(file)
+    return file.read_text(encoding, errors)
 
 
 def authority(variable: str, text: str) -> Path:

@@ -31,6 +31,7 @@ from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
 from console.record.write import jobs
 from console.record.write.store import Store
+from console.settings.environment import text_of
 
 SOURCE = "runner"
 BATCH = 1000
@@ -230,6 +231,6 @@ class _Run:
 
     def _text(self, name: str) -> str:
         try:
-            return (self._folder / name).read_text(encoding="utf-8", errors="replace")
+            return text_of(self._folder / name, errors="replace")
         except FileNotFoundError:
             return ""
