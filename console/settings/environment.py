@@ -156,10 +156,11 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
     Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
-    url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
+    # A blank at the end of the key is kept, so that the client refuses it as in the modules.
+    url, key = _text(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:
         raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")
-    if key is None:
+    if not key.strip():
         raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
     ca_path = _text(env, "FLEETOPS_CA_PATH")
     if ca_path:
