@@ -90,8 +90,8 @@ def compared(
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id. One whose id is unknown in an operation, or that was recreated with
-    another id in the same tenant, is matched by its host.
+    operation if it has one). They are matched by id, or by host if the id is unknown in one of the operations or the
+    instance was recreated with another id in the same tenant.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     """
