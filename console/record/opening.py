@@ -11,7 +11,6 @@ message for the user. This module does not import pandas.
 from __future__ import annotations
 
 import os
-import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 from console.record.connection import Connection
 from console.record.private_files import only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
-from console.settings.invocation import COMMAND
+from console.settings.invocation import command_for, is_default
 
 T = TypeVar("T")
 
@@ -45,6 +44,13 @@ class DatabaseProblem(Exception):
 
 class NoDatabase(DatabaseProblem):
     """The database does not exist yet or is empty: nothing has been synced."""
+
+
+def no_database(file: Path) -> NoDatabase:
+    """The problem that ``file`` does not exist."""
+    can_create = file.parent.is_dir() or is_default(file)
+    create = f", or create this one with: {command_for(file, 'sync')}" if can_create else ""
+    return NoDatabase(f"There is no database at {file}; specify another with --db or FLEETOPS_CONSOLE_DB{create}")
 
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -67,7 +73,7 @@ _MESSAGES = (
         ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
         "The file {file} is damaged or not an SQLite database ({reason}), or {name}-wal and {name}-shm next to it"
         " belong to another file. If you have no backup, move all three away and sync again. To replace them with a"
-        " backup, which keeps them under other names, run: {command} restore BACKUP --db {quoted}",
+        " backup, which keeps them under other names, run: {restore}",
     ),
     (
         _NO_RIGHTS,
@@ -107,13 +113,12 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
             text.format(
                 file=file,
                 name=file.name,
-                quoted=shlex.quote(str(file)),
                 reason=error,
                 kind=_kind(error),
                 seconds=seconds,
                 action=action,
                 limit=QUERY_SECONDS,
-                command=COMMAND,
+                restore=command_for(file, "restore BACKUP"),
             )
         ) from error
     except OSError as error:
@@ -178,7 +183,7 @@ def open_to_read(file: Path) -> Iterator[Connection]:
     """Open a database of this version read-only. Raises DatabaseProblem, also for errors in the block."""
     with sentences(file, READ_TIMEOUT, "read"):
         if not file.exists():
-            raise NoDatabase(f"There is no database at {file} yet. Create one with: {COMMAND} sync")
+            raise no_database(file)
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
             # All reads in the block see the same state.
@@ -186,11 +191,11 @@ def open_to_read(file: Path) -> Iterator[Connection]:
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)
             if version is _Version.EMPTY:
-                raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
+                raise NoDatabase(f"The database {file} is empty. Fill it with: {command_for(file, 'sync')}")
             if version is _Version.OLDER:
                 raise DatabaseProblem(
-                    f"The database {file} was written by an older version of the console. Update it (or a copy of it,"
-                    f" to keep the original unchanged) with: {COMMAND} migrate --db FILE"
+                    f"The database {file} was written by an older version of the console. To update it (or a copy of"
+                    f" it, to keep the original unchanged), run: {command_for(file, 'migrate')}"
                 )
             yield conn
 
@@ -280,7 +285,7 @@ def open_to_write(
     file = Path(path).expanduser()
     with sentences(file, busy_timeout):
         if not create and not file.exists():
-            raise DatabaseProblem(f"There is no database at {file}; specify one with --db or FLEETOPS_CONSOLE_DB.")
+            raise no_database(file)
         if make_folder:
             make_private(file.parent)
         if not file.parent.is_dir():
@@ -324,7 +329,7 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
         raise DatabaseProblem(
             f"The database {file} is a copy for review, made on {moment} UTC, and is not written to."
             " To use it as an independent database from now on, run:"
-            f" {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
+            f" {command_for(file, 'migrate --adopt')}"
         )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that starts this console, for messages with a command to run."""
+"""The command that starts this console, and commands of it for a database, for messages with a command to run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from console.settings.environment import SettingsError, load_settings
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -28,3 +31,19 @@ def _command() -> str:
 
 
 COMMAND = _command()
+
+
+def command_for(database: Path, words: str) -> str:
+    """A command of the console for a database. --db is left out for the default one, whose folder sync creates."""
+    if is_default(database):
+        return f"{COMMAND} {words}"
+    verb, _space, rest = words.partition(" ")
+    return f"{COMMAND} {verb} --db {shlex.quote(str(database.absolute()))} {rest}".rstrip()
+
+
+def is_default(database: Path) -> bool:
+    """Whether this is the database that is used if none is specified."""
+    with suppress(SettingsError):
+        usual = load_settings()
+        return usual.database_is_default and usual.database == database
+    return False
