@@ -57,7 +57,8 @@ _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _NO_RIGHTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 # What file systems without shared memory or POSIX locks cannot do.
 _NETWORK = ("SQLITE_PROTOCOL", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_UNLOCK",
-            "SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP", "SQLITE_IOERR_SHMOPEN")  # fmt: skip
+            "SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP",
+            "SQLITE_IOERR_SHMOPEN")  # fmt: skip
 
 # The beginnings of the names of SQLite's errors, and the console's message for each. The first match is used.
 _MESSAGES = (
