@@ -175,6 +175,15 @@ def test_a_boolean_or_a_structure_is_as_if_absent_where_text_is_expected_and_a_n
     assert [row["host"] for row in found.results] == ["h1"]
 
 
+def test_a_run_does_not_end_before_its_events_if_the_clock_was_set_back() -> None:
+    read = reader()
+    read.feed(event(1, "playbook_on_start"))
+    read.feed(result(30, "runner_on_ok", {}))
+    read.feed(event(31, "playbook_on_stats", ok={"h1": 1}) | {"created": "2026-11-24T08:00:31+00:00"})
+    run = read.take().run
+    assert run["started_at"] < run["ended_at"] == run["heartbeat_at"]
+
+
 def test_repeated_handlers_and_interleaved_tasks_have_their_own_results() -> None:
     read = reader()
     for each in (
