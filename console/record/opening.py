@@ -26,7 +26,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 from console.record.connection import Connection
 from console.record.private_files import only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
-from console.settings.invocation import command_for, is_default
+from console.settings.environment import is_default
+from console.settings.invocation import command_for
 
 T = TypeVar("T")
 
@@ -168,11 +169,18 @@ def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> Non
 
 def refuse_other_files(file: Path) -> None:
     """Raise DatabaseProblem for anything but a regular file, so that its mode and name are never changed."""
-    if file.is_dir():
-        raise DatabaseProblem(f"{file} is a folder, not a database file; specify a file in it.")
     if file.exists() and not file.is_file():
+        kind = "folder" if file.is_dir() else "device, a pipe or a socket"
+        raise DatabaseProblem(f"{file} is a {kind}, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB.")
+
+
+def check_folder(file: Path) -> None:
+    """Create the folder of the default database (0700). Raises DatabaseProblem if another one has no folder."""
+    if is_default(file):
+        make_private(file.parent)
+    if not file.parent.is_dir():
         raise DatabaseProblem(
-            f"{file} is a device, a pipe or a socket, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB."
+            f"The folder {file.parent} of the console's database does not exist; create it, or specify another."
         )
 
 
@@ -272,12 +280,11 @@ def open_to_write(
     busy_timeout: float = BUSY_TIMEOUT,
     *,
     create: bool = True,
-    make_folder: bool = False,
     into_copy: bool = False,
 ) -> tuple[sqlite3.Connection, Path]:
     """Open the database and migrate it as needed; returns the connection and the file.
 
-    ``create``: create the file (0600) if it is missing. ``make_folder``: also create its folder (0700).
+    ``create``: create the file (0600) if it is missing, and at the default path also its folder (0700).
     ``into_copy``: accept a copy for review.
 
     Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
@@ -287,13 +294,7 @@ def open_to_write(
     with sentences(file, busy_timeout):
         if not create and not file.exists():
             raise no_database(file)
-        if make_folder:
-            make_private(file.parent)
-        if not file.parent.is_dir():
-            raise DatabaseProblem(
-                f"The folder {file.parent} of the console's database does not exist;"
-                " create it, or specify another database."
-            )
+        check_folder(file)
         refuse_other_files(file)
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)

@@ -26,6 +26,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,7 +52,6 @@ class Settings:
 
     database: Path
     run_log_dir: Path
-    database_is_default: bool = False
     run_log_dir_is_default: bool = False
     remove_loaded: bool = False
 
@@ -146,10 +146,16 @@ def load_settings(
     return Settings(
         database=path_of(named_database) if named_database else _state_home(env) / "fleetops" / "console.db",
         run_log_dir=path_of(named_log_dir) if named_log_dir else _state_home(env) / "fleetops" / "runs",
-        database_is_default=not named_database,
         run_log_dir_is_default=not named_log_dir,
         remove_loaded=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
+
+
+def is_default(database: Path) -> bool:
+    """Whether this is the database that is used if none is specified."""
+    with suppress(SettingsError):
+        return not _text(os.environ, "FLEETOPS_CONSOLE_DB") and load_settings().database == database
+    return False
 
 
 def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:

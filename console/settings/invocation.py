@@ -9,10 +9,9 @@ import os
 import shlex
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from console.settings.environment import SettingsError, load_settings
+from console.settings.environment import is_default
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -35,15 +34,6 @@ COMMAND = _command()
 
 def command_for(database: Path, words: str) -> str:
     """A command of the console for a database. --db is left out for the default one, whose folder sync creates."""
-    if is_default(database):
-        return f"{COMMAND} {words}"
     verb, _space, rest = words.partition(" ")
-    return f"{COMMAND} {verb} --db {shlex.quote(str(database.absolute()))} {rest}".rstrip()
-
-
-def is_default(database: Path) -> bool:
-    """Whether this is the database that is used if none is specified."""
-    with suppress(SettingsError):
-        usual = load_settings()
-        return usual.database_is_default and usual.database == database
-    return False
+    named = "" if is_default(database) else f"--db {shlex.quote(str(database.absolute()))}"
+    return " ".join(filter(None, (COMMAND, verb, named, rest)))

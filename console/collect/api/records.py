@@ -133,9 +133,7 @@ def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
         "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
         "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
         "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
-        "runtime_default": as_text(record.get("runtime_default")),
-        "skills_default": as_text(record.get("skills_default")),
-        "mcp_servers_default": as_text(record.get("mcp_servers_default")),
+        **{name: as_text(record.get(name)) for name in ("runtime_default", "skills_default", "mcp_servers_default")},
         "raw_json": to_json(record),
     }
 

@@ -11,7 +11,6 @@ skipped and reported, and the run is read again once that file has changed or ot
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from collections.abc import Callable
@@ -93,11 +92,10 @@ def artifact_folders(folder: Path) -> list[Path]:
 def _content(file: Path) -> bytes:
     """The content of an event file. Raises OSError, and ValueError if the file is too long or not a regular file:
     reading a pipe might never end."""
-    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
-            raise ValueError(file)
-        return opened.read()
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
+        raise ValueError(file)
+    return file.read_bytes()
 
 
 def _may_be_run(folder: Path) -> bool:

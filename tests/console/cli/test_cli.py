@@ -219,13 +219,12 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp
     assert load_settings(home) == Settings(
         database=Path("/home/ops/.local/state/fleetops/console.db"),
         run_log_dir=Path("/home/ops/.local/state/fleetops/runs"),
-        database_is_default=True,
         run_log_dir_is_default=True,
     )
     assert load_settings({"XDG_STATE_HOME": "/var/state"}).database == Path("/var/state/fleetops/console.db")
     assert load_settings({"XDG_STATE_HOME": "relative", **home}).database.parts[1] == "home"
     named = load_settings({"FLEETOPS_CONSOLE_DB": "/a.db", "FLEETOPS_RUN_LOG_DIR": "/r", **home}, database="/b.db")
-    assert (named.database, named.run_log_dir, named.database_is_default) == (Path("/b.db"), Path("/r"), False)
+    assert (named.database, named.run_log_dir) == (Path("/b.db"), Path("/r"))
     with pytest.raises(SettingsError, match="Neither XDG_STATE_HOME nor HOME is set"):
         load_settings({})
     api = {"FLEETOPS_API_URL": "https://ops.example.com", "FLEETOPS_API_KEY": KEY}

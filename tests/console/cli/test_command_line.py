@@ -242,7 +242,7 @@ def test_files_that_the_console_creates_are_accessible_to_the_owner_only_for_any
         (["operations", "--text", "\udcff\udcfe"], 0, ""),
         (["runs", "--limit", "9" * 20], 2, "must be a whole number from 1 to 999999999"),
         (["operations", "--days", "9" * 5000], 2, "must be a whole number from 1 to 999999999"),
-        (["runs", "--db", "/"], 3, "/ is a folder, not a database file"),
+        (["runs", "--db", "/"], 3, "/ is a folder, not a database;"),
         (["runs", "--db", "~nobody-of-this-name/x.db"], 2, "The home folder in ~nobody-of-this-name/x.db is not known"),
         (["backup", " "], 2, "The path of a file or folder is blank"),
         (["sync", "runner", ""], 2, "The path of a file or folder is blank"),

@@ -25,6 +25,7 @@ from console.record.opening import DatabaseProblem, sentences
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
+from console.settings.environment import load_settings
 from tests.console.support.facts import dump, rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -108,7 +109,9 @@ def test_a_newer_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, other = tmp_path / "notes.txt", tmp_path / "other.db"
     text.write_text("these are my notes, not a database\n" * 100)
     foreign = Database(other)
@@ -123,8 +126,11 @@ def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_pa
     with pytest.raises(DatabaseProblem, match=r"The folder .*absent of the console's database does not exist"):
         open_store(tmp_path / "absent" / "console.db")
     assert not (tmp_path / "absent").exists()
-    open_store(tmp_path / "made" / "console.db", make_folder=True).close()
-    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
+    # The folder of only the default database is created.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "made"))
+    monkeypatch.delenv("FLEETOPS_CONSOLE_DB", raising=False)
+    open_store(load_settings().database).close()
+    assert load_settings().database.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_locked_database_is_waited_for_and_then_reported(tmp_path: Path) -> None:
