@@ -30,7 +30,7 @@ from console.outcomes.words import CATEGORIES, VERDICTS, counts_text, started_by
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
 from console.settings.environment import Settings
-from console.settings.invocation import COMMAND
+from console.settings.invocation import command_for
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import Table, as_json, listing, records
@@ -208,7 +208,8 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     elif found:
         texts = (map(printable_line, fleet_lines(fleet, now, several=len(found) > 1)) for fleet in found)
         put("\n".join("\n".join(lines) + "\n" for lines in texts))
-    return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
+    read = command_for(settings.database, "sync --details")
+    return 0 if found else say(f"note: the API was never read. Read it with: {read}", 0)
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:

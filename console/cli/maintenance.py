@@ -117,7 +117,7 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
 def _restore(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.write.restore import restore
 
-    aside = restore(path_of(options.file), settings.database, time.time(), make_folder=settings.database_is_default)
+    aside = restore(path_of(options.file), settings.database, time.time())
     put(f"{settings.database.resolve()} is restored from {options.file}.\n")
     return say(f"note: the previous database is kept as {', '.join(map(str, aside))}.", 0) if aside else 0
 

@@ -100,7 +100,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         figures = vitals(settings.database, now, stuck_rules(options))
         waiting = backlog(settings.run_log_dir, run_log_positions(settings.database))
     except DatabaseProblem as problem:
-        checks = [Check("database", Level.CRITICAL, str(problem).rstrip("."), None)]
+        checks = [Check("database", Level.CRITICAL, str(problem), None)]
     else:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
@@ -108,11 +108,10 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         write_textfile(path_of(options.prometheus), check_metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
-            put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
+            put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}\n")
     else:
         rows = [
-            {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": f"{c.sentence}."}
-            for c in checks
+            {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": c.sentence} for c in checks
         ]
         put(listing(rows, ["check", "level", "value", "sentence"], options.format))
     return int(worst(checks))

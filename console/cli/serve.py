@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import socket
 import sys
 from importlib.util import find_spec
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import command, option, put
-from console.record.opening import BUSY_TIMEOUT, DatabaseProblem, is_copy, is_current, sentences
+from console.record.opening import BUSY_TIMEOUT, is_copy, is_current, no_database, sentences
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
-from console.settings.environment import Settings, SettingsError, load_acting
-from console.settings.invocation import COMMAND
+from console.settings.environment import Settings, SettingsError, is_default, load_acting
 from console.settings.login_file import Login, is_loopback, load_login
 
 LOOPBACK = "127.0.0.1"
@@ -83,13 +81,10 @@ def _make_ready(settings: Settings) -> None:
     """
     database = settings.database
     with sentences(database, BUSY_TIMEOUT, "read"):
-        if not settings.database_is_default and not database.exists():
-            raise DatabaseProblem(
-                f"There is no database at {database}; give another with --db or FLEETOPS_CONSOLE_DB, or create this one"
-                f" with: {COMMAND} sync --db {shlex.quote(str(database))}"
-            )
+        if not is_default(database) and not database.exists():
+            raise no_database(database)
     if not is_current(database):
-        open_store(database, make_folder=settings.database_is_default, into_copy=True).close()
+        open_store(database, into_copy=True).close()
     elif not is_copy(database):
         only_for_the_owner(database)
 

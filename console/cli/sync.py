@@ -298,7 +298,7 @@ def _import(options: argparse.Namespace, settings: Settings, read: Callable[...,
 
     with (
         progress_line(options.quiet) as progress,
-        open_store(settings.database, make_folder=settings.database_is_default) as store,
+        open_store(settings.database) as store,
     ):
         report = read(store, progress)
     return put_report(settings.database, report)

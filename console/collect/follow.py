@@ -122,7 +122,7 @@ class Follower:
     # Reading
 
     def _open(self) -> Store:
-        return open_store(self._settings.database, make_folder=self._settings.database_is_default)
+        return open_store(self._settings.database)
 
     def _read_due(self, *, first: bool = False) -> None:
         """Read every source that is due."""

@@ -111,7 +111,7 @@ class RunReader:
         elif name == "playbook_on_task_start":
             self._task(counter, data, created)
         elif name == "playbook_on_stats":
-            self._stats(counter, data, created)
+            self._stats(data)
         elif name == "fleetops_refused":
             self._refused(counter, event, data, created)
         return True
@@ -285,7 +285,7 @@ class RunReader:
             }
         )
 
-    def _stats(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
+    def _stats(self, data: Mapping[str, Any]) -> None:
         run = self.run
         columns = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark"}
         columns |= {"skipped": "skipped", "rescued": "rescued", "ignored": "ignored"}
@@ -304,7 +304,7 @@ class RunReader:
         ]
         bad = any(row["failed"] or row["unreachable"] for row in self._rows.hosts)
         run["status"] = "failed" if bad else "successful"
-        run["ended_at"] = created or run["heartbeat_at"]
+        run["ended_at"] = run["heartbeat_at"]
         self.state["ended"] = True
         self.state["in_flight"] = {}
         artifacts = data.get("artifact_data")
@@ -321,7 +321,7 @@ class RunReader:
         """The end of a run that never had hosts, stored as a failure of localhost, like others without an instance."""
         failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
         self._result(counter, "runner_on_failed", event, failure, created)
-        self._stats(counter, {"failures": {"localhost": 1}}, created)
+        self._stats({"failures": {"localhost": 1}})
 
     def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
         for kind, ref in references(result):

@@ -85,7 +85,7 @@ def sync_once(
     report = SyncReport()
     with ExitStack() as opened:
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None
-        store = opened.enter_context(open_store(settings.database, make_folder=settings.database_is_default))
+        store = opened.enter_context(open_store(settings.database))
         if run_logs:
             report.run_logs = load_run_logs(store, settings, [connection.api_key] if connection else [], progress)
         if client is not None:

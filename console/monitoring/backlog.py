@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
     unread, times = 0, []
     try:
         for entry in os.scandir(folder):
-            if entry.name.endswith(".jsonl") and entry.is_file():
+            if not entry.name.endswith(".jsonl") or not entry.is_file():
+                continue
+            # A file may be removed meanwhile.
+            with suppress(FileNotFoundError):
                 state = entry.stat()
                 position = positions.get(entry.name, 0)
                 # A file that is shorter than what was read of it has been replaced, so all of it is new.

@@ -67,14 +67,15 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
             # Without limits, a missing figure is not a problem either.
             if limit.warning is None and limit.critical is None:
                 level = Level.OK
-            found.append(Check(figure.name, level, sentence, None))
+            found.append(Check(figure.name, level, f"{sentence}.", None))
             continue
         sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {value_text(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
         if figure.name == "follower" and follower is not None:
             sentence += f" on {follower.host}, process {follower.pid}; start it again"
-        found.append(Check(figure.name, limit.level(value), sentence + _limits_text(limit, figure.unit), value))
+        sentence += _limits_text(limit, figure.unit)
+        found.append(Check(figure.name, limit.level(value), f"{sentence}.", value))
     return found
 
 

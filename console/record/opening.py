@@ -11,7 +11,6 @@ message for the user. This module does not import pandas.
 from __future__ import annotations
 
 import os
-import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 from console.record.connection import Connection
 from console.record.private_files import only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
-from console.settings.invocation import COMMAND
+from console.settings.environment import is_default
+from console.settings.invocation import command_for
 
 T = TypeVar("T")
 
@@ -47,38 +47,58 @@ class NoDatabase(DatabaseProblem):
     """The database does not exist yet or is empty: nothing has been synced."""
 
 
-# Parts of SQLite's messages, and the console's message for each. The first match is used.
+def no_database(file: Path) -> NoDatabase:
+    """The problem that ``file`` does not exist."""
+    can_create = file.parent.is_dir() or is_default(file)
+    create = f", or create this one with: {command_for(file, 'sync')}" if can_create else ""
+    return NoDatabase(f"There is no database at {file}; specify another with --db or FLEETOPS_CONSOLE_DB{create}")
+
+
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_NO_RIGHTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+# What file systems without shared memory or POSIX locks cannot do.
+_NETWORK = ("SQLITE_PROTOCOL", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_UNLOCK",
+            "SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP",
+            "SQLITE_IOERR_SHMOPEN")  # fmt: skip
+
+# The beginnings of the names of SQLite's errors, and the console's message for each. The first match is used.
 _MESSAGES = (
     (
-        ("locked", "busy"),
+        _BUSY,
         "The database {file} has been locked by another program for {seconds:g} s; try again when it has finished.",
     ),
     (
-        ("interrupted",),
+        ("SQLITE_INTERRUPT",),
         "Reading the database {file} took longer than {limit:g} s and was stopped; narrow the filters.",
     ),
     (
-        ("not a database", "malformed", "corrupt"),
+        ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
         "The file {file} is damaged or not an SQLite database ({reason}), or {name}-wal and {name}-shm next to it"
         " belong to another file. If you have no backup, move all three away and sync again. To replace them with a"
-        " backup, which keeps them under other names, run: {command} restore BACKUP --db {quoted}",
+        " backup, which keeps them under other names, run: {restore}",
     ),
     (
-        ("readonly", "unable to open"),
+        _NO_RIGHTS,
         "The database {file} cannot be {action} ({reason}); check the owner and mode of the file and of its folder.",
     ),
-    (("full",), "The database {file} cannot grow ({reason}); free some space and sync again."),
+    (("SQLITE_FULL",), "The database {file} cannot grow ({reason}); free some space and sync again."),
     (
-        ("locking protocol", "disk I/O"),
+        _NETWORK,
         "The database {file} cannot be {action} ({reason}). It must be on a local disk: SQLite's write-ahead log does"
         " not work on a network file system.",
+    ),
+    (
+        ("SQLITE_IOERR",),
+        "The database {file} cannot be {action} ({reason}, {kind}): the disk is full or faulty, or a limit of the file"
+        " size (ulimit -f) was reached.",
     ),
     (("",), "The database {file} cannot be {action}: {reason}."),
 )
 
 
-def _message_for(error: sqlite3.Error) -> str:
-    return next(text for parts, text in _MESSAGES if any(part in str(error) for part in parts))
+def _kind(error: sqlite3.Error) -> str:
+    """SQLite's own name of an error; '' for an error of Python's module."""
+    return getattr(error, "sqlite_errorname", "")
 
 
 @contextmanager
@@ -90,16 +110,17 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     try:
         yield
     except sqlite3.Error as error:
+        text = next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
         raise DatabaseProblem(
-            _message_for(error).format(
+            text.format(
                 file=file,
                 name=file.name,
-                quoted=shlex.quote(str(file)),
                 reason=error,
+                kind=_kind(error),
                 seconds=seconds,
                 action=action,
                 limit=QUERY_SECONDS,
-                command=COMMAND,
+                restore=command_for(file, "restore BACKUP"),
             )
         ) from error
     except OSError as error:
@@ -148,11 +169,18 @@ def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> Non
 
 def refuse_other_files(file: Path) -> None:
     """Raise DatabaseProblem for anything but a regular file, so that its mode and name are never changed."""
-    if file.is_dir():
-        raise DatabaseProblem(f"{file} is a folder, not a database file; specify a file in it.")
     if file.exists() and not file.is_file():
+        kind = "folder" if file.is_dir() else "device, a pipe or a socket"
+        raise DatabaseProblem(f"{file} is a {kind}, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB.")
+
+
+def check_folder(file: Path) -> None:
+    """Create the folder of the default database (0700). Raises DatabaseProblem if another one has no folder."""
+    if is_default(file):
+        make_private(file.parent)
+    if not file.parent.is_dir():
         raise DatabaseProblem(
-            f"{file} is a device, a pipe or a socket, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB."
+            f"The folder {file.parent} of the console's database does not exist; create it, or specify another."
         )
 
 
@@ -164,7 +192,7 @@ def open_to_read(file: Path) -> Iterator[Connection]:
     """Open a database of this version read-only. Raises DatabaseProblem, also for errors in the block."""
     with sentences(file, READ_TIMEOUT, "read"):
         if not file.exists():
-            raise NoDatabase(f"There is no database at {file} yet. Create one with: {COMMAND} sync")
+            raise no_database(file)
         refuse_other_files(file)
         with closing(connect_to_read(file)) as conn:
             # All reads in the block see the same state.
@@ -172,11 +200,11 @@ def open_to_read(file: Path) -> Iterator[Connection]:
             version, newest = _version(conn)
             _refuse_foreign_and_newer(version, newest, file)
             if version is _Version.EMPTY:
-                raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
+                raise NoDatabase(f"The database {file} is empty. Fill it with: {command_for(file, 'sync')}")
             if version is _Version.OLDER:
                 raise DatabaseProblem(
-                    f"The database {file} was written by an older version of the console. Update it (or a copy of it,"
-                    f" to keep the original unchanged) with: {COMMAND} migrate --db FILE"
+                    f"The database {file} was written by an older version of the console. To update it (or a copy of"
+                    f" it, to keep the original unchanged), run: {command_for(file, 'migrate')}"
                 )
             yield conn
 
@@ -188,8 +216,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
         return _connect(file, "mode=ro", seconds)
     except sqlite3.OperationalError as error:
         log = file.with_name(file.name + "-wal")
-        no_rights = "readonly" in str(error) or "unable to open" in str(error)
-        if not no_rights or (log.exists() and log.stat().st_size):
+        if not _kind(error).startswith(_NO_RIGHTS) or (log.exists() and log.stat().st_size):
             raise
         # A WAL database needs its -shm file, which cannot be created in a folder that this account cannot write to.
         # Without a log, no process is writing and nothing is pending, so the database file is complete by itself.
@@ -253,12 +280,11 @@ def open_to_write(
     busy_timeout: float = BUSY_TIMEOUT,
     *,
     create: bool = True,
-    make_folder: bool = False,
     into_copy: bool = False,
 ) -> tuple[sqlite3.Connection, Path]:
     """Open the database and migrate it as needed; returns the connection and the file.
 
-    ``create``: create the file (0600) if it is missing. ``make_folder``: also create its folder (0700).
+    ``create``: create the file (0600) if it is missing, and at the default path also its folder (0700).
     ``into_copy``: accept a copy for review.
 
     Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
@@ -267,14 +293,8 @@ def open_to_write(
     file = Path(path).expanduser()
     with sentences(file, busy_timeout):
         if not create and not file.exists():
-            raise DatabaseProblem(f"There is no database at {file}; specify one with --db or FLEETOPS_CONSOLE_DB.")
-        if make_folder:
-            make_private(file.parent)
-        if not file.parent.is_dir():
-            raise DatabaseProblem(
-                f"The folder {file.parent} of the console's database does not exist;"
-                " create it, or specify another database."
-            )
+            raise no_database(file)
+        check_folder(file)
         refuse_other_files(file)
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)
@@ -311,7 +331,7 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
         raise DatabaseProblem(
             f"The database {file} is a copy for review, made on {moment} UTC, and is not written to."
             " To use it as an independent database from now on, run:"
-            f" {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
+            f" {command_for(file, 'migrate --adopt')}"
         )
 
 
@@ -357,6 +377,6 @@ def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:
             conn.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if not ("locked" in str(error) or "busy" in str(error)) or time.monotonic() > deadline:
+            if not _kind(error).startswith(_BUSY) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

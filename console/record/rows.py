@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import plain_text
 
 Row = dict[str, Any]
 
@@ -119,7 +121,6 @@ def storable(text: str) -> str:
 
 
 def as_text(value: Any) -> str | None:
-    """A scalar as text; None for null, an empty text, and anything nested."""
-    if value is None or isinstance(value, (Mapping, list)):
-        return None
-    return storable(str(value)).strip() or None
+    """A text or a number as text; None for a blank text and any other value, as in the modules."""
+    text = plain_text(value)
+    return None if text is None else storable(text).strip()

@@ -26,12 +26,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
 
 T = TypeVar("T")
 
@@ -50,7 +52,6 @@ class Settings:
 
     database: Path
     run_log_dir: Path
-    database_is_default: bool = False
     run_log_dir_is_default: bool = False
     remove_loaded: bool = False
 
@@ -145,20 +146,27 @@ def load_settings(
     return Settings(
         database=path_of(named_database) if named_database else _state_home(env) / "fleetops" / "console.db",
         run_log_dir=path_of(named_log_dir) if named_log_dir else _state_home(env) / "fleetops" / "runs",
-        database_is_default=not named_database,
         run_log_dir_is_default=not named_log_dir,
         remove_loaded=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
+
+
+def is_default(database: Path) -> bool:
+    """Whether this is the database that is used if none is specified."""
+    with suppress(SettingsError):
+        return not _text(os.environ, "FLEETOPS_CONSOLE_DB") and load_settings().database == database
+    return False
 
 
 def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
     """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
     Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
-    url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
+    # A blank at the end of the key is kept, so that the client refuses it as in the modules.
+    url, key = _text(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:
         raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")
-    if key is None:
+    if not key.strip():
         raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
     ca_path = _text(env, "FLEETOPS_CA_PATH")
     if ca_path:
@@ -182,6 +190,12 @@ def path_of(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
+
+
+def text_of(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of a file. Raises OSError, also for a device or a pipe, which may be endless to read, and ValueError."""
+    refuse_special(file)
+    return file.read_text(encoding, errors)
 
 
 def authority(variable: str, text: str) -> Path:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that starts this console, for messages with a command to run."""
+"""The command that starts this console, and commands of it for a database, for messages with a command to run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+
+from console.settings.environment import is_default
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -28,3 +30,10 @@ def _command() -> str:
 
 
 COMMAND = _command()
+
+
+def command_for(database: Path, words: str) -> str:
+    """A command of the console for a database. --db is left out for the default one, whose folder sync creates."""
+    verb, _space, rest = words.partition(" ")
+    named = "" if is_default(database) else f"--db {shlex.quote(str(database.absolute()))}"
+    return " ".join(filter(None, (COMMAND, verb, named, rest)))

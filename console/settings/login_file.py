@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from console.settings.environment import Acting, SettingsError, optional_package
+from console.settings.environment import Acting, SettingsError, optional_package, text_of
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LEAST = 32
@@ -77,7 +77,7 @@ def is_loopback(host: str) -> bool:
 def _section(file: Path) -> dict[str, Any]:
     try:
         mode = file.stat().st_mode
-        text = file.read_text(encoding="utf-8")
+        text = text_of(file)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_named(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if mode & (stat.S_IROTH | stat.S_IWOTH):

@@ -42,8 +42,10 @@ _OVERLAP = 50
 
 @dataclass(frozen=True)
 class _Request:
-    """An instance whose audit is read, and what is stored about it. ``known``: the ids of its newest events."""
+    """An instance whose audit is requested at ``at``, and what is stored about it. ``known``: the ids of its newest
+    events."""
 
+    at: float
     instance: Row
     cursor: Cursor
     summary: Row | None
@@ -63,10 +65,10 @@ def sync_audit(session: Session, instances: list[Row]) -> None:
 
 def _request(session: Session, instance: Row) -> _Request:
     store, tenant, instance_id = session.store, session.tenant, instance["instance_id"]
-    scope = f"{tenant}|{instance_id}"
+    at, scope = session.now(), f"{tenant}|{instance_id}"
     cursor = store.cursor("audit", scope) or Cursor("audit", scope)
     known = audit.known_ids(store, tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from)
-    return _Request(instance, cursor, audit.newest_summary(store, tenant, instance_id), known)
+    return _Request(at, instance, cursor, audit.newest_summary(store, tenant, instance_id), known)
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
@@ -99,7 +101,7 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
     instance, cursor = request.instance, request.cursor
     instance_id, name = instance["instance_id"], instance["hostname"] or instance["instance_id"]
     store, report = session.store, session.report
-    if isinstance(answer, NotCalled):
+    if isinstance(answer, NotCalled) or session.is_older(request.at, store.cursor("audit", cursor.scope)):
         return
     if isinstance(answer, ApiError):
         is_gone = answer.kind == "not_found"
@@ -111,7 +113,7 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
             session.failed(answer, f"The audit of instance {name} ({instance_id}) was not read")
         return
     report.instances += 1
-    cursor.last_error, cursor.last_ok_at = None, session.now()
+    cursor.last_error, cursor.last_ok_at = None, request.at
     listed, summary = answer
     if listed is None:
         store.put_cursor(cursor)

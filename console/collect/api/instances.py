@@ -33,11 +33,12 @@ KINDS = ("health", "updates", "actions", "memory")
 
 @dataclass(frozen=True)
 class _Read:
-    """One call. ``name``: the host name of the instance, or its id if it has none."""
+    """One call, requested at ``at``. ``name``: the host name of the instance, or its id if it has none."""
 
     kind: str
     instance_id: str
     name: str
+    at: float
 
 
 class InstanceSync:
@@ -53,9 +54,9 @@ class InstanceSync:
         """Read and store. ``instances``: rows with instance_id and hostname."""
         for start in range(0, len(instances), _INSTANCES_AT_ONCE):
             part = instances[start : start + _INSTANCES_AT_ONCE]
-            reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"]) for i in part for k in kinds]
-            read_at = self._now()
-            answers = self._session.pool.in_order(partial(self._call, read, read_at) for read in reads)
+            at = self._now()
+            reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"], at) for i in part for k in kinds]
+            answers = self._session.pool.in_order(partial(self._call, read) for read in reads)
             known_by_api = set()
             for read, answer in zip(reads, answers, strict=True):
                 self._take(read, answer)
@@ -70,14 +71,14 @@ class InstanceSync:
                 break
         self._report_problems()
 
-    def _call(self, read: _Read, at: float, client: FleetClient) -> tuple[InstanceRows, int | None]:
+    def _call(self, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
         """The rows that were read (the content of memories must not leave this method), and the number of actions that
         the API listed if it has more of them, otherwise None."""
         tenant, instance_id = self._tenant, read.instance_id
         if read.kind == "health":
-            return health_rows(tenant, instance_id, client.get_deep_health(instance_id), at), None
+            return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
         if read.kind == "updates":
-            return update_rows(tenant, instance_id, client.get_available_updates(instance_id), at), None
+            return update_rows(tenant, instance_id, client.get_available_updates(instance_id), read.at), None
         if read.kind == "memory":
             return memory_rows(tenant, instance_id, client.list_memories(instance_id, limit=MEMORY_CAP)), None
         answer = client.list_instance_actions(instance_id, limit=ACTIONS_CAP)
@@ -87,10 +88,10 @@ class InstanceSync:
         return InstanceRows(actions=actions), listed if is_cut else None
 
     def _take(self, read: _Read, answer: tuple[InstanceRows, int | None] | ApiError | NotCalled) -> None:
-        if isinstance(answer, NotCalled):
-            return
         scope = f"{self._tenant}|{read.instance_id}"
         cursor = self._store.cursor(read.kind, scope) or Cursor(read.kind, scope)
+        if isinstance(answer, NotCalled) or self._session.is_older(read.at, cursor):
+            return
         if isinstance(answer, ApiError):
             self._session.note(answer)
             if answer.kind == "not_found":
@@ -104,7 +105,7 @@ class InstanceSync:
         rows, listed = answer
         if listed is not None:
             self._note_gap(read, rows.actions, cursor, listed)
-        cursor.last_error, cursor.last_ok_at = None, self._now()
+        cursor.last_error, cursor.last_ok_at = None, read.at
         self._store.put_instance(rows, cursor)
         self._report.details += 1
 

@@ -112,12 +112,10 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         "status": target_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
         "is_open": int(not target_is_terminal(record)),
-        "last_result_status": as_text(record.get("last_result_status")),
         **_times(record, "created_at", "started_at", "completed_at"),
         "duration_s": amount(record.get("duration_seconds")),
         "countdown_s": amount(record.get("scheduled_countdown_seconds")),
-        "bundle_hash": as_text(record.get("bundle_hash")),
-        "celery_task_id": as_text(record.get("celery_task_id")),
+        **{name: as_text(record.get(name)) for name in ("last_result_status", "bundle_hash", "celery_task_id")},
         "error_message": error,
         "msg_fp": fingerprint(error, hostname) if error else None,
         "fp_version": FP_VERSION if error else None,
@@ -133,9 +131,7 @@ def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
         "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
         "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
         "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
-        "runtime_default": as_text(record.get("runtime_default")),
-        "skills_default": as_text(record.get("skills_default")),
-        "mcp_servers_default": as_text(record.get("mcp_servers_default")),
+        **{name: as_text(record.get(name)) for name in ("runtime_default", "skills_default", "mcp_servers_default")},
         "raw_json": to_json(record),
     }
 
@@ -149,8 +145,7 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
         "id": str(record["id"]),
         "event_ts": parse_time(record.get("event_ts")),
         "event_ts_raw": as_text(record.get("event_ts")),
-        "ingested_at": parse_time(record.get("ingested_at")),
-        "ingested_raw": as_text(record.get("ingested_at")),
+        **_times(record, "ingested_at"),
         **{word: as_text(record.get(word)) for word in (*words, "conversation_id", "request_id")},
         "metadata_json": _json(record.get("metadata_json")),
     }
@@ -162,10 +157,7 @@ def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         "tenant": tenant,
         "instance_id": instance_id,
         "taken_at": at,
-        "total": count(record.get("total_events")),
-        "success": count(record.get("success_events")),
-        "error": count(record.get("error_events")),
-        "denied": count(record.get("denied_events")),
+        **{word: count(record.get(f"{word}_events")) for word in ("total", "success", "error", "denied")},
         "by_source_json": _json(record.get("by_source")),
     }
 
@@ -277,11 +269,10 @@ def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> lis
 
 def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
     word = _first(record, ("action", "action_type", "type"))
-    created, completed = record.get("created_at"), record.get("completed_at")
     identity = _first(record, ("action_id", "id"))
     if identity is None:
         # The hash must not include the status, which will change.
-        key = to_json([word, as_text(created)])
+        key = to_json([word, as_text(record.get("created_at"))])
         identity = "sha1:" + hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:20]
     return {
         "tenant": tenant,
@@ -292,10 +283,7 @@ def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row
         "status_raw": as_text(record.get("status")),
         "message": as_text(record.get("message")),
         "actor": _first(record, ("actor", "initiated_by", "requested_by", "user", "source")),
-        "created_at": parse_time(created),
-        "created_raw": as_text(created),
-        "completed_at": parse_time(completed),
-        "completed_raw": as_text(completed),
+        **_times(record, "created_at", "completed_at"),
         "duration_ms": amount(record.get("duration_ms")),
         "detail_json": _json(record.get("detail")),
     }

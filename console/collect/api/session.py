@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, Pool
 from console.collect.progress import Progress, ReadReport
-from console.record.rows import RolloutRead
+from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import Store
 
 
@@ -126,6 +126,13 @@ class Session:
     def hopeless(self) -> bool:
         """Whether a call failed with an error that every further call would get too."""
         return self._hopeless or self.pool.hopeless
+
+    def is_older(self, at: float, cursor: Cursor | None) -> bool:
+        """Whether another sync has read the source of ``cursor`` after ``at``: what was requested then is not stored.
+
+        A time in the future is not trusted.
+        """
+        return cursor is not None and at < (cursor.last_ok_at or 0.0) <= self.now()
 
     def failed(self, error: ApiError, what: str, *, ends: bool = False) -> None:
         """Report what could not be read. ``ends``: nothing can be read without it."""

@@ -71,10 +71,11 @@ class AwxConnection:
 def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
     """The connection to AWX from the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ
-    url, token, ca_path = (env.get(f"FLEETOPS_AWX_{name}", "").strip() for name in ("URL", "TOKEN", "CA_PATH"))
+    url, ca_path = (env.get(f"FLEETOPS_AWX_{name}", "").strip() for name in ("URL", "CA_PATH"))
+    token = env.get("FLEETOPS_AWX_TOKEN", "")
     if not url:
         raise SettingsError("FLEETOPS_AWX_URL is not set: set it to the address of AWX.")
-    if not token:
+    if not token.strip():
         raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to an AWX token with read scope.")
     return AwxConnection(url, token, str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
 

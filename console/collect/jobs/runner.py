@@ -11,7 +11,6 @@ skipped and reported, and the run is read again once that file has changed or ot
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
 from console.record.write import jobs
 from console.record.write.store import Store
+from console.settings.environment import text_of
 
 SOURCE = "runner"
 BATCH = 1000
@@ -92,11 +92,10 @@ def artifact_folders(folder: Path) -> list[Path]:
 def _content(file: Path) -> bytes:
     """The content of an event file. Raises OSError, and ValueError if the file is too long or not a regular file:
     reading a pipe might never end."""
-    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
-            raise ValueError(file)
-        return opened.read()
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
+        raise ValueError(file)
+    return file.read_bytes()
 
 
 def _may_be_run(folder: Path) -> bool:
@@ -230,6 +229,6 @@ class _Run:
 
     def _text(self, name: str) -> str:
         try:
-            return (self._folder / name).read_text(encoding="utf-8", errors="replace")
+            return text_of(self._folder / name, errors="replace")
         except FileNotFoundError:
             return ""

@@ -16,13 +16,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pandas as pd
 
 from console.record.opening import QUERY_SECONDS, open_to_read
-from console.settings.invocation import COMMAND
 from console.text.times import is_time
 
 PAGE = 500
 LIST_PAGE = 100
-
-SYNC = f"{COMMAND} sync"
 
 _SECONDS = frozenset({"seconds", "waited"})
 

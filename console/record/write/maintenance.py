@@ -22,6 +22,7 @@ from console.record.opening import (
     copied_at,
     is_current,
     is_of_the_console,
+    no_database,
     open_to_write,
     refuse_other_files,
     sentences,
@@ -175,7 +176,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     """
     with sentences(path, BUSY_TIMEOUT, "read"):
         if not path.exists():
-            raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+            raise no_database(path)
         refuse_other_files(path)
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.")

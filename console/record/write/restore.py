@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
-from console.record.opening import DatabaseProblem, refuse_other_files, sentences
+from console.record.opening import DatabaseProblem, check_folder, refuse_other_files, sentences
 from console.record.private_files import beside
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
@@ -27,7 +26,7 @@ from console.record.write.maintenance import as_on_disk, copied, open_maintenanc
 _LOCK_START, _LOCK_BYTES = 0x40000000, 512
 
 
-def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = 5.0) -> list[Path]:
+def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> list[Path]:
     """Replace the database with a checked, migrated copy of ``backup``; returns the old files, kept under other names.
 
     A copy for review becomes an independent database. Raises DatabaseProblem, and changes nothing, if ``backup`` is not
@@ -41,13 +40,9 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
             raise DatabaseProblem(f"There is no backup {backup}.")
         if place.exists() and backup.samefile(place):
             raise DatabaseProblem(f"{backup} is the database itself; specify a backup of it.")
+    with sentences(place, wait):
+        check_folder(database)
     try:
-        if make_folder:
-            make_private(place.parent)
-        if not place.parent.is_dir():
-            raise DatabaseProblem(
-                f"The folder {place.parent} of the console's database does not exist; create it first."
-            )
         with copied(backup, beside=place) as made:
             _make_current(backup, made, now)
             as_on_disk(made)

@@ -25,14 +25,13 @@ def open_store(
     path: str | os.PathLike[str],
     *,
     busy_timeout: float = BUSY_TIMEOUT,
-    make_folder: bool = False,
     into_copy: bool = False,
 ) -> Store:
-    """Open the database for writing; create it (0600, with ``make_folder`` its folder too) or migrate it as needed.
+    """Open the database for writing; create it or migrate it as needed.
 
     Raises DatabaseProblem (see ``opening.open_to_write``), for example for a copy for review unless ``into_copy``.
     """
-    return Store(*open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy), busy_timeout)
+    return Store(*open_to_write(path, busy_timeout, into_copy=into_copy), busy_timeout)
 
 
 class Store(Tables):

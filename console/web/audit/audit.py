@@ -11,7 +11,6 @@ import streamlit as st
 from console.figures import audit
 from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
-from console.record.read import frames
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.shared import cached, columns, lists, markup, messages, paging, plot, tables, viewer
@@ -34,7 +33,7 @@ def body() -> None:
         totals = cached.ask(audit_queries.audit_totals)
         if not totals["instances"]:
             sentence = "They are read from the API for every instance that was in a rollout:"
-            messages.empty("No audit events yet", sentence, [frames.SYNC])
+            messages.empty("No audit events yet", sentence)
             return
         show_totals(totals)
         span, by, name = filters()

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from console.figures import instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
-from console.record.read import durations, frames, freshness, instances
+from console.record.read import durations, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
@@ -76,8 +76,8 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
         return
     st.text(f"{sentence} {how}")
     # Quoted, because the id comes from the server and the line is pasted into a shell.
-    words = [frames.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
-    lists.shell(" ".join(words))
+    words = ["sync", *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
+    lists.shell(messages.command(" ".join(words)))
 
 
 def as_of(known: dict[str, Any], kind: str) -> str:

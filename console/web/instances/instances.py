@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from console.record.read import declared as declared_queries
-from console.record.read import fleet, frames, instances
+from console.record.read import fleet, instances
 from console.web.browser import auto_refresh
 from console.web.instances import parts
 from console.web.shared import cached, lists, markup, messages, paging, viewer
@@ -35,7 +35,6 @@ def body() -> None:
         messages.empty(
             "No instances yet",
             "The API has no list of instances. An instance appears here once a rollout that includes it has been read.",
-            [frames.SYNC],
         )
         return
     now = viewer.clock() // 60 * 60
@@ -66,7 +65,7 @@ def unread(tally: dict[str, int]) -> None:
     if flags and not cached.is_copy():
         with st.expander("Some data has not been read for every instance", icon=":material/info:"):
             st.text("Each of these options costs one API call per instance, so they are not the default:")
-            lists.shell(f"{frames.SYNC} {' '.join(flags)}")
+            lists.shell(messages.command(f"sync {' '.join(flags)}"))
 
 
 def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:

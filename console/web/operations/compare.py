@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from console.outcomes.words import title
-from console.record.read import frames, operations
+from console.record.read import operations
 from console.text.listing import records
 from console.text.statuses import style_of
 from console.web import pages
@@ -101,7 +101,7 @@ def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
     if any_known:
         st.text("Choose two operations above.")
     elif not unknown:
-        messages.empty("Nothing to compare yet", "This page needs two operations. A sync reads them:", [frames.SYNC])
+        messages.empty("Nothing to compare yet", "This page needs two operations. A sync reads them:")
     links.to(pages.OPERATIONS, "All operations", icon="view_timeline")
 
 

@@ -90,14 +90,16 @@ def compared(
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id, or by host if the id is unknown in one of the operations.
+    operation if it has one). They are matched by id, or by host if the id is unknown in one of the operations or the
+    instance was recreated with another id in the same tenant.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     """
     shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
+    is_one_tenant = None not in tenants and tenants[0] == tenants[1]
     then, later = (
         side.assign(
-            key=_keys(side, other, shared),
+            key=_keys(side, other, shared, is_one_tenant),
             # A redeploy that is still running is neither slower nor faster than a complete one.
             seconds=side["seconds"].where(side["category"] != RUNNING),
             message=side["message"].where(side["message"] != "", None),
@@ -111,6 +113,9 @@ def compared(
     for name in ("host", "instance_id", "message"):
         either = found[f"{name}_now"].fillna(found[f"{name}_before"])
         found[name] = either.astype(object).where(either.notna(), None)
+    ids = found["instance_id_before"], found["instance_id_now"]
+    recreated = ids[0].notna() & ids[1].notna() & (ids[0] != ids[1])
+    found.loc[recreated, "message"] = ("Recreated with another id. " + found["message"].fillna("")).str.strip()
     found = found.rename(columns={"category_before": "before", "category_now": "now"})
     found["kind"] = [
         change_of(*(word if isinstance(word, str) else None for word in pair))
@@ -124,8 +129,9 @@ def compared(
     return found.assign(place=place).sort_values(["place", "host"], ignore_index=True)[shown]
 
 
-def _keys(side: pd.DataFrame, other: pd.DataFrame, shared: set[str]) -> pd.Series[str]:
+def _keys(side: pd.DataFrame, other: pd.DataFrame, shared: set[str], is_one_tenant: bool) -> pd.Series[str]:
     """The keys by which the instances of one operation are matched with those of another. shared: ids of both."""
-    ids, hosts = side["instance_id"], side["host"]
-    by_host = ids.isna() | (~ids.isin(shared) & hosts.isin(other["host"][other["instance_id"].isna()]))
+    ids, hosts, theirs = side["instance_id"], side["host"], other["instance_id"]
+    unmatched = ~theirs.isin(shared) if is_one_tenant else theirs.isna()
+    by_host = ids.isna() | (~ids.isin(shared) & hosts.isin(other["host"][unmatched]))
     return hosts.where(by_host, ids)

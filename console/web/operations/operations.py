@@ -8,7 +8,6 @@ from __future__ import annotations
 import streamlit as st
 
 from console.outcomes.words import VERDICTS
-from console.record.read import frames
 from console.record.read import operations as queries
 from console.text.counts import counted
 from console.web import pages
@@ -28,7 +27,7 @@ def body() -> None:
     found = paging.from_query("operations", queries.operations, now, wanted)
     if not found.total:
         if wanted == queries.OperationFilter():
-            messages.empty("No operations yet", "Playbook runs and rollouts appear here after a sync:", [frames.SYNC])
+            messages.empty("No operations yet", "Playbook runs and rollouts appear here after a sync:")
         else:
             st.text("No operations match these filters.")
         return

@@ -16,7 +16,7 @@ from console.outcomes.words import RUNNING
 from console.record.opening import DatabaseProblem
 from console.record.read import attention as attention_queries
 from console.record.read import fleet as fleet_queries
-from console.record.read import frames, freshness, policy
+from console.record.read import freshness, policy
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
@@ -43,7 +43,7 @@ def body() -> None:
             "Nothing has been synced yet",
             "Load run logs and the API's rollouts with the button above or with the first command. "
             "The second command fills the console with data from a simulated fleet.",
-            [frames.SYNC, "make demo"],
+            ["sync", "make demo"],
         )
         return
     for fleet in fleets:

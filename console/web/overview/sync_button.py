@@ -17,9 +17,8 @@ from console.collect.api.session import ApiOptions
 from console.collect.sync import SyncReport, sync_once
 from console.record.opening import DatabaseProblem
 from console.settings.environment import SettingsError, load_settings
-from console.settings.invocation import COMMAND
 from console.web import sign_in
-from console.web.shared import cached, lists
+from console.web.shared import cached, lists, messages
 
 _RESULT = "sync_result"
 _DETAILS = "sync_details"
@@ -136,8 +135,7 @@ def what_to_set() -> None:
             st.text("Set these before you start the console. The key is kept only in its environment.")
             lists.shell(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
-                "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
-                f"{COMMAND} serve"
+                f"read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n{messages.command('serve')}"
             )
 
 

@@ -11,7 +11,6 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.figures import policy as figures
-from console.record.read import frames
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web import pages
@@ -26,7 +25,7 @@ def body() -> None:
     messages.head("Policy and window")
     policies = cached.ask(policy_queries.policies)
     if not policies:
-        messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:", [frames.SYNC])
+        messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:")
         return
     policy = chosen(policies)
     now = viewer.clock() // 60 * 60

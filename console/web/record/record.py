@@ -63,7 +63,7 @@ def body() -> None:
         }
         markup.draw(markup.strip(figures))
         if fresh.never:
-            messages.empty("Nothing has been synced yet", "Load run logs and the API's rollouts:", [command("sync")])
+            messages.empty("Nothing has been synced yet", "Load run logs and the API's rollouts:")
         else:
             sources(found)
             tenants(fresh)
@@ -79,18 +79,12 @@ def body() -> None:
         retention(kept)
         st.header("Monitoring")
         st.text("Run this from cron or a timer. It prints one line for each check, and the exit code is 0, 1 or 2.")
-        lists.shell(command("check"))
+        lists.shell(messages.command("check"))
 
 
 def since(at: float | None) -> str:
     """How long ago, short enough for a metric."""
     return "never" if at is None else f"{times.rounded(viewer.clock() - at)} ago"
-
-
-def command(words: str) -> str:
-    """A console command for the database that the pages show."""
-    verb, _space, rest = words.partition(" ")
-    return f"{COMMAND} {verb} --db {shlex.quote(str(load_settings().database.absolute()))} {rest}".rstrip()
 
 
 def sources(found: pd.DataFrame) -> None:
@@ -126,7 +120,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     columns.show("Tenants of the record", shown)
     if stale and not cached.is_copy():
         st.text("Retire a tenant that is no longer read. Its data is kept, and it no longer counts as stale.")
-        lists.shell(command(f"retire {shlex.quote(stale[0].tenant)}"))
+        lists.shell(messages.command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
@@ -159,7 +153,7 @@ def troubles() -> None:
     missing.pager()
     if not cached.is_copy():
         st.text("The next sync tries again. The second command also closes gaps in the audit events, by reading more:")
-        lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
+        lists.shell(f"{messages.command('sync')}\n{messages.command('sync --audit-events 5000')}")
 
 
 def run_logs(waiting: Backlog) -> None:
@@ -173,7 +167,7 @@ def run_logs(waiting: Backlog) -> None:
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().run_log_dir, times.size(waiting.unread)
         st.text(f"Not loaded yet: {unread} in {files} in {folder}{since}.")
-        lists.shell(command("sync --no-api"))
+        lists.shell(messages.command("sync --no-api"))
 
 
 def notifications_sent() -> None:
@@ -184,7 +178,7 @@ def notifications_sent() -> None:
     if not total:
         st.text("No notification has been sent. Without a rules file (FLEETOPS_NOTIFY_RULES), none are sent.")
         if not cached.is_copy():
-            lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
+            lists.shell(messages.command("notify --rules FILE --dry-run"))
         return
     found = found.assign(
         # Each has begun, or was given up.
@@ -246,7 +240,7 @@ def backup(kept: record_health.LastMaintenance) -> None:
         )
     st.text("A backup is a single file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
-    lists.shell(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}")
+    lists.shell(f"{messages.command(f'backup {name}')}\n{COMMAND} serve --db {name}")
 
 
 def copy(kept: record_health.LastMaintenance) -> None:
@@ -256,7 +250,7 @@ def copy(kept: record_health.LastMaintenance) -> None:
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
     )
     st.text("A copy is never synced. This command turns it into a database that can be synced:")
-    lists.shell(command("migrate --adopt"))
+    lists.shell(messages.command("migrate --adopt"))
 
 
 def retention(kept: record_health.LastMaintenance) -> None:
@@ -280,7 +274,7 @@ def retention(kept: record_health.LastMaintenance) -> None:
         columns.count(found["rows"], "rows", 110),
     ]
     columns.show("Rows that prune would remove", shown)
-    lists.shell(f"{command('prune --dry-run')}\n{command('prune --yes')}")
+    lists.shell(f"{messages.command('prune --dry-run')}\n{messages.command('prune --yes')}")
 
 
 body()

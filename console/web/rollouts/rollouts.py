@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console.record.read import frames, rollouts
+from console.record.read import rollouts
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, messages, paging, tables
@@ -26,7 +26,7 @@ def body() -> None:
         if statuses or scope or search:
             st.text("No rollouts match these filters.")
         else:
-            messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
+            messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:")
         return
     found.head(counted(found.total, "rollout"), head)
     tables.rollouts(found.rows)

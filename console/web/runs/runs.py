@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.record.read import frames, runs
+from console.record.read import runs
 from console.text.counts import counted
 from console.web import pages
 from console.web.browser import auto_refresh
@@ -32,7 +32,7 @@ def body() -> None:
             messages.empty(
                 "No playbook runs yet",
                 "Enable the callback fleetops.agents.run_log, run a playbook, then load its run log:",
-                ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
+                ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", "sync"],
             )
         return
     found.head(counted(found.total, "run"), head)

@@ -14,9 +14,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.record.opening import DatabaseProblem, NoDatabase
-from console.record.read import frames
 from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, follower, freshness
 from console.settings.environment import load_settings
+from console.settings.invocation import command_for
 from console.web.pages import Page
 from console.web.shared import cached, links, lists, markup, viewer
 
@@ -27,7 +27,7 @@ def database() -> Iterator[None]:
     try:
         yield
     except NoDatabase as error:
-        empty("There is no data yet", str(error), [frames.SYNC, "make demo"])
+        empty("There is no data yet", str(error), ["sync", "make demo"])
     except DatabaseProblem as error:
         problem("The database cannot be read", str(error))
 
@@ -44,15 +44,22 @@ def not_found(title: str, what: str, identifier: str, page: Page, icon: str) -> 
     links.to(page, f"All {title.lower()}s", icon)
 
 
-def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
-    """Show that there is no data yet, and which commands to run."""
+def empty(title: str, sentence: str, commands: Sequence[str] = ("sync",)) -> None:
+    """Show that there is no data yet, and which commands to run. ``sync``: the console's own."""
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(sentence)
-        for command in commands:
+        for each in commands:
+            if each != "sync":
+                lists.shell(each)
             # A copy cannot be synced.
-            if command != frames.SYNC or not cached.is_copy():
-                lists.shell(command)
+            elif not cached.is_copy():
+                lists.shell(command("sync"))
+
+
+def command(words: str) -> str:
+    """A console command for the database that the pages show."""
+    return command_for(load_settings().database, words)
 
 
 def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:

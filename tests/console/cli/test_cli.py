@@ -56,6 +56,9 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
         (("sync",), {"FLEETOPS_API_URL": "http://127.0.0.1:9"}, 2, "FLEETOPS_API_KEY is not set"),
         (("sync",), {"FLEETOPS_API_URL": "ftp://x", "FLEETOPS_API_KEY": KEY}, 2, "FLEETOPS_API_URL must look like"),
         (("sync",), {"FLEETOPS_API_URL": f"http://u:{KEY}@x", "FLEETOPS_API_KEY": KEY}, 2, "must not hold a user name"),
+        (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": f"{KEY} "}, 2, "KEY begins or ends"),
+        (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": f"{KEY}\n"}, 2, "KEY contains a line"),
+        (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": " "}, 2, "FLEETOPS_API_KEY is not set"),
         (("sync", "--no-api", "--no-spools"), {}, 2, "nothing to sync"),
         (("sync", "--no-api", "--interval", "3s"), {}, 2, "--interval works only with sync --follow"),
         (("sync", "--no-api", "--follow", "--interval", "3"), {}, 2, "must be a time such as 90s"),
@@ -216,13 +219,12 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp
     assert load_settings(home) == Settings(
         database=Path("/home/ops/.local/state/fleetops/console.db"),
         run_log_dir=Path("/home/ops/.local/state/fleetops/runs"),
-        database_is_default=True,
         run_log_dir_is_default=True,
     )
     assert load_settings({"XDG_STATE_HOME": "/var/state"}).database == Path("/var/state/fleetops/console.db")
     assert load_settings({"XDG_STATE_HOME": "relative", **home}).database.parts[1] == "home"
     named = load_settings({"FLEETOPS_CONSOLE_DB": "/a.db", "FLEETOPS_RUN_LOG_DIR": "/r", **home}, database="/b.db")
-    assert (named.database, named.run_log_dir, named.database_is_default) == (Path("/b.db"), Path("/r"), False)
+    assert (named.database, named.run_log_dir) == (Path("/b.db"), Path("/r"))
     with pytest.raises(SettingsError, match="Neither XDG_STATE_HOME nor HOME is set"):
         load_settings({})
     api = {"FLEETOPS_API_URL": "https://ops.example.com", "FLEETOPS_API_KEY": KEY}

@@ -23,6 +23,7 @@ import pytest
 
 from console.__main__ import main
 from console.record.rows import Cursor, RunRows
+from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
 from tests.console.support.served import CHECKOUT
 from tests.simulator.running import running_simulator
@@ -130,14 +131,43 @@ def test_a_mistyped_database_is_named_and_not_created(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execve", lambda *_given: pytest.fail("the console was started"))
-    typo = tmp_path / "consle.db"
+    typo = tmp_path / "my consle.db"
     if named_by == "variable":
         monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(typo))
     code = main([*command, *(["--db", str(typo)] if named_by == "option" else [])])
     output = "".join(capsys.readouterr())
     assert code == (2 if command == ["check"] else 3)
     assert f"There is no database at {typo}" in output
+    assert output.rstrip().endswith(f"or create this one with: python -m console sync --db '{typo}'")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_each_suggested_command_names_the_database_that_was_used(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older, empty = tmp_path / "an older.db", tmp_path / "an empty.db"
+    with sqlite3.connect(older) as conn, sqlite3.connect(small) as source:
+        source.backup(conn)
+        conn.execute(f"DELETE FROM {migrations.migrations_table} WHERE name >= '0012'")
+    empty.touch()
+    open_store(tmp_path / "unread.db").close()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    default = tmp_path / ".local/state/fleetops/console.db"
+    for named, command, suggested in (
+        (older, "runs", f"migrate --db '{older}'"),
+        (empty, "runs", f"sync --db '{empty}'"),
+        (tmp_path / "unread.db", "fleet", f"sync --db {tmp_path}/unread.db --details"),
+        (tmp_path / "none" / "a.db", "runs", None),
+        # sync creates the folder of only the default path.
+        (None, "runs", "sync"),
+    ):
+        assert main([command, *(["--db", str(named)] if named else [])]) in (0, 3)
+        said = capsys.readouterr().err.strip()
+        found = re.search(r"(?:with|run): python -m console (.*)$", said)
+        assert (found and found[1]) == suggested, said
+        assert str(named or default) in said or command == "fleet"
 
 
 @pytest.fixture
@@ -212,7 +242,7 @@ def test_files_that_the_console_creates_are_accessible_to_the_owner_only_for_any
         (["operations", "--text", "\udcff\udcfe"], 0, ""),
         (["runs", "--limit", "9" * 20], 2, "must be a whole number from 1 to 999999999"),
         (["operations", "--days", "9" * 5000], 2, "must be a whole number from 1 to 999999999"),
-        (["runs", "--db", "/"], 3, "/ is a folder, not a database file"),
+        (["runs", "--db", "/"], 3, "/ is a folder, not a database;"),
         (["runs", "--db", "~nobody-of-this-name/x.db"], 2, "The home folder in ~nobody-of-this-name/x.db is not known"),
         (["backup", " "], 2, "The path of a file or folder is blank"),
         (["sync", "runner", ""], 2, "The path of a file or folder is blank"),

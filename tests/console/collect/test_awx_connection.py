@@ -86,6 +86,7 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured
         ({"FLEETOPS_AWX_URL": "awx.example.com", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must look like"),
         ({"FLEETOPS_AWX_URL": "https://a:b@x", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must not hold a user"),
         ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN contains characters"),
+        ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": " t0ken"}, "FLEETOPS_AWX_TOKEN begins or ends with a"),
         (
             {"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t", "FLEETOPS_AWX_CA_PATH": "/nowhere"},
             "FLEETOPS_AWX_CA_PATH is /nowhere, which does not exist.",

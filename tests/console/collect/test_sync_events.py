@@ -162,6 +162,28 @@ def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, r
     assert (row["msg_fp"] is None) == (row["status"] in ("ok", "skipped", "retry"))
 
 
+def test_a_boolean_or_a_structure_is_as_if_absent_where_text_is_expected_and_a_number_is_its_text() -> None:
+    read = reader()
+    about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False}
+    read.feed(event(1, "playbook_on_start", playbook=False, fleetops_run=about))
+    read.feed(event(2, "playbook_on_task_start", task=True, task_action="ping", task_uuid="t"))
+    read.feed(result(3, "runner_on_ok", {}, host=True) | {"host_name": "h1"})
+    found = read.take()
+    kept = ("playbook", "user", "controller", "job_id", "limit_pattern")
+    assert [found.run[name] for name in kept] == [None, None, None, "17", None]
+    assert [(row["name"], row["action"]) for row in found.tasks] == [(None, "ping")]
+    assert [row["host"] for row in found.results] == ["h1"]
+
+
+def test_a_run_does_not_end_before_its_events_if_the_clock_was_set_back() -> None:
+    read = reader()
+    read.feed(event(1, "playbook_on_start"))
+    read.feed(result(30, "runner_on_ok", {}))
+    read.feed(event(31, "playbook_on_stats", ok={"h1": 1}) | {"created": "2026-11-24T08:00:31+00:00"})
+    run = read.take().run
+    assert run["started_at"] < run["ended_at"] == run["heartbeat_at"]
+
+
 def test_repeated_handlers_and_interleaved_tasks_have_their_own_results() -> None:
     read = reader()
     for each in (

@@ -257,6 +257,35 @@ def test_an_instance_that_is_gone_is_not_counted_until_it_is_back(tmp_path: Path
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
 
 
+@pytest.mark.parametrize("held", ["get_deep_health", "list_audit_events"])
+def test_an_answer_that_is_older_than_what_another_sync_has_stored_is_ignored(held: str, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=1) as api:
+        (instance,) = api.instances
+        instance.health = "unhealthy"
+        api.add_events(instance.id, 3)
+        sync(api, database, audit=True)
+
+        def hold_back(answer: Any) -> Any:
+            """Let another sync read and store what has changed before this answer is sent."""
+            del api.quirks.answers[held]
+            instance.health = "healthy"
+            api.add_events(instance.id, 30)
+            api.lock.release()
+            assert sync(api, database, audit=True, audit_events=10).problems == []
+            api.lock.acquire()
+            return answer
+
+        api.add_events(instance.id, 1)
+        api.quirks.answers[held] = hold_back
+        report = sync(api, database, audit=True)
+        assert (report.problems, held in api.quirks.answers) == ([], False)
+    assert rows(database, "SELECT health FROM instance_state") == [{"health": "healthy"}]
+    # The events between those of the two syncs are still missing.
+    gap = "SELECT count(*) AS n FROM ingest_cursors WHERE source = 'audit' AND gap_from IS NOT NULL"
+    assert held == "get_deep_health" or rows(database, gap) == [{"n": 1}]
+
+
 def test_a_server_that_spells_its_ids_differently_at_the_next_sync_adds_no_rows(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with second_api(instances=3, deploy_seconds=9000) as api:

@@ -279,6 +279,25 @@ def test_run_logs_are_removed_only_on_request_and_only_if_complete(run_logs: Pat
     assert dump(database) == before
 
 
+def test_a_run_log_that_is_removed_while_the_folder_is_read_is_not_an_error(
+    run_logs: Path, tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    database, later = tmp_path / "console.db", NAME.replace("2026", "2027")
+    (run_logs / NAME).write_bytes(b"".join(lines(end=False)))
+    load(database, run_logs)
+    (run_logs / later).write_bytes(b"".join(lines()))
+
+    def remove(*_progress: object) -> None:
+        for file in run_logs.iterdir():
+            file.unlink()
+
+    # As another sync does, which has stored them.
+    report = load(database, run_logs, progress=remove)
+    assert (report.problems, report.lost, list(run_logs.iterdir())) == ([], 1, [])
+    assert rows(database, "SELECT last_error FROM ingest_cursors WHERE scope = ''") == [{"last_error": None}]
+    assert rows(database, "SELECT status FROM runs") == [{"status": "lost"}]
+
+
 def test_other_files_and_missing_folders_are_reported(run_logs: Path, tmp_path: Path) -> None:
     (run_logs / "notes.jsonl").write_text("{}\n")
     (run_logs / "README").write_text("x")

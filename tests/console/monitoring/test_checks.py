@@ -356,6 +356,21 @@ def test_the_backlog_is_what_no_sync_has_read_yet(tmp_path: Path) -> None:
     assert found.oldest_at is not None and found.oldest_at <= time.time()
 
 
+def test_a_run_log_that_is_removed_meanwhile_does_not_hide_the_backlog(tmp_path: Path) -> None:
+    class Removing(dict[str, int]):
+        """As another sync does after the first file."""
+
+        def get(self, *_given: object) -> int:
+            for file in tmp_path.iterdir():
+                file.unlink()
+            return 0
+
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        (tmp_path / name).write_bytes(b"x")
+    found = backlog(tmp_path, Removing())
+    assert (found.unread, found.files, found.problem) == (1, 1, "")
+
+
 # The commands
 
 

@@ -148,7 +148,7 @@ def test_the_error_for_a_damaged_database_explains_a_restore_that_works(
     database.write_bytes(b"not a database at all" * 400)
     assert main([*command, "--db", str(database)]) == 3
     printed = capsys.readouterr().err
-    for part in ("console.db-wal", "console.db-shm", f"python -m console restore BACKUP --db {database}"):
+    for part in ("console.db-wal", "console.db-shm", f"python -m console restore --db {database} BACKUP"):
         assert part in printed
     assert main(["restore", str(backup), "--db", str(database)]) == 0
     assert main(["runs", "--db", str(database), "--format", "json"]) == 0

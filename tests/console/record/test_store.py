@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -24,6 +25,7 @@ from console.record.opening import DatabaseProblem, sentences
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
+from console.settings.environment import load_settings
 from tests.console.support.facts import dump, rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -107,7 +109,9 @@ def test_a_newer_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, other = tmp_path / "notes.txt", tmp_path / "other.db"
     text.write_text("these are my notes, not a database\n" * 100)
     foreign = Database(other)
@@ -122,8 +126,11 @@ def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(tmp_pa
     with pytest.raises(DatabaseProblem, match=r"The folder .*absent of the console's database does not exist"):
         open_store(tmp_path / "absent" / "console.db")
     assert not (tmp_path / "absent").exists()
-    open_store(tmp_path / "made" / "console.db", make_folder=True).close()
-    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
+    # The folder of only the default database is created.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "made"))
+    monkeypatch.delenv("FLEETOPS_CONSOLE_DB", raising=False)
+    open_store(load_settings().database).close()
+    assert load_settings().database.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_locked_database_is_waited_for_and_then_reported(tmp_path: Path) -> None:
@@ -155,13 +162,31 @@ def shelf() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-@pytest.mark.parametrize("said", ["locking protocol", "disk I/O error"])
-def test_what_a_network_file_system_refuses_names_the_local_disk(said: str, tmp_path: Path) -> None:
-    with (
-        pytest.raises(DatabaseProblem, match=rf"console.db cannot be written \({said}\).*a local disk"),
-        sentences(tmp_path / "console.db", 1.0),
-    ):
-        raise sqlite3.OperationalError(said)
+@pytest.mark.parametrize(
+    ("kind", "said", "explained"),
+    [
+        ("SQLITE_BUSY_RECOVERY", "database is locked", "has been locked by another program for 1 s"),
+        ("SQLITE_INTERRUPT", "interrupted", "took longer than 10 s"),
+        ("SQLITE_CORRUPT_INDEX", "database disk image is malformed", "is damaged or not an SQLite database"),
+        ("SQLITE_NOTADB", "file is not a database", "is damaged or not an SQLite database"),
+        ("SQLITE_READONLY_DIRECTORY", "attempt to write a readonly database", "check the owner and mode"),
+        ("SQLITE_FULL", "database or disk is full", "free some space"),
+        ("SQLITE_IOERR_WRITE", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_SHMSIZE", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_READ", "disk I/O error", "full or faulty, or a limit of the file size (ulimit -f)"),
+        ("SQLITE_IOERR_SHMMAP", "disk I/O error", "must be on a local disk"),
+        ("SQLITE_IOERR_LOCK", "disk I/O error", "must be on a local disk"),
+        ("SQLITE_PROTOCOL", "locking protocol", "must be on a local disk"),
+        ("SQLITE_ERROR", "no such table: runs", "cannot be written: no such table: runs."),
+    ],
+)
+def test_each_kind_of_error_of_sqlite_has_its_own_explanation(
+    kind: str, said: str, explained: str, tmp_path: Path
+) -> None:
+    error = sqlite3.OperationalError(said)
+    error.sqlite_errorname = kind
+    with pytest.raises(DatabaseProblem, match=re.escape(explained)), sentences(tmp_path / "console.db", 1.0):
+        raise error
 
 
 def test_a_read_only_file_or_folder_is_reported(shelf: Path) -> None:

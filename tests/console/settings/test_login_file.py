@@ -94,6 +94,8 @@ def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(
     assert SECRET not in str(refused.value)
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         load_login(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="cannot be read: it is a device, a pipe or a socket"):
+        load_login(Path("/dev/null"))
     (tmp_path / "other.toml").write_text("[other]\n")
     (tmp_path / "other.toml").chmod(0o600)
     with pytest.raises(SettingsError, match=r"no section \[auth\]"):

@@ -112,19 +112,39 @@ def test_each_target_is_matched_and_classified(database: Path) -> None:
         (("a", "1"), ("b", "1"), (TENANT, TENANT), True),
         (("a", None), ("a", "1"), (None, TENANT), True),
         (("a", "1"), ("a", None), (TENANT, None), True),
-        (("a", "1"), ("a", "2"), (TENANT, TENANT), False),
+        (("a", "1"), ("a", "2"), (TENANT, TENANT), True),
+        (("a", "1"), ("a", "2"), (None, TENANT), False),
         (("a", "1"), ("a", "2"), (None, None), False),
         (("a", "1"), ("a", "1"), (TENANT, "https://other.example"), False),
         (("a", None), ("a", None), (TENANT, "https://other.example"), False),
         (("a", None), ("a", None), (None, TENANT), True),
     ],
 )
-def test_an_instance_is_matched_by_its_host_name_only_if_an_id_is_unknown_and_never_across_tenants(
+def test_an_instance_is_matched_by_its_id_or_else_by_its_host_name_and_never_across_tenants(
     before: tuple[str, str | None], now: tuple[str, str | None], tenants: tuple[str | None, str | None], matched: bool
 ) -> None:
     sides = [framed([(*side, "updated", 1.0, 1.0, "")], SIDE_COLUMNS) for side in (before, now)]
     kinds = compared(*sides, tenants)["kind"].tolist()
     assert kinds == (["same"] if matched else ["only before", "only now"])
+
+
+def test_an_instance_that_was_recreated_is_one_host_with_both_outcomes() -> None:
+    then = [
+        ("a", "1", "updated", 1.0, 1.0, ""),
+        ("b", "2", "updated", 1.0, 1.0, ""),
+        ("c", "3", "updated", 1.0, 1.0, ""),
+    ]
+    today = [
+        ("a", "4", "failed", 1.0, 1.0, "no disk"),
+        ("b", "5", "updated", 1.0, 1.0, ""),
+        ("b2", "3", "updated", 1.0, 1.0, ""),
+    ]
+    found = compared(framed(then, SIDE_COLUMNS), framed(today, SIDE_COLUMNS), (TENANT, TENANT))
+    assert found[["host", "instance_id", "kind", "message"]].to_numpy().tolist() == [
+        ["a", "4", "new failure", "Recreated with another id. no disk"],
+        ["b", "5", "same", "Recreated with another id."],
+        ["b2", "3", "same", None],
+    ]
 
 
 def test_20000_instances_are_matched_with_20000_in_time(two_big: Path) -> None:

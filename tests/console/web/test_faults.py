@@ -302,13 +302,16 @@ def test_files_in_an_inaccessible_folder_are_each_reported_in_one_sentence(
 def test_one_unreadable_run_does_not_stop_the_others(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("1", "2"):
+    for name in ("0", "1", "2"):
         events = tmp_path / "artifacts" / name / "job_events"
         events.mkdir(parents=True)
         event = {"counter": 1, "event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
         (events / f"1-{name}.json").write_text(json.dumps(event))
         (events.parent / "status").write_text("successful")
     # A pipe without a writer would block its reader forever. The other file is too long for the memory.
+    pipe = tmp_path / "artifacts" / "0" / "status"
+    pipe.unlink()
+    os.mkfifo(pipe)
     os.mkfifo(events / "2-pipe.json")
     with (events / "3-long.json").open("wb") as long:
         long.truncate(10 << 30)
@@ -322,6 +325,7 @@ def test_one_unreadable_run_does_not_stop_the_others(
     output = capsys.readouterr()
     assert "jobs read 1, events 1" in output.out
     assert f"The run {unreadable} cannot be read: Permission denied." in output.err
+    assert f"The run {pipe.parent} cannot be read: it is a device, a pipe or a socket." in output.err
     assert (
         "2 event file(s) cannot be read" in output.err
         and "2-pipe.json is incomplete, too long or not JSON" in output.err

@@ -69,7 +69,7 @@ def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatc
     app = opened(monkeypatch, small, "instances")
     assert not app.exception
     text = words(app)
-    assert "python -m console sync --health --updates --memory" in text
+    assert f"python -m console sync --db {small} --health --updates --memory" in text
     table = text[text.index("health host open problem") :].splitlines()[1:]
     sick = next(row for row in table if NAME in row)
     # Problems come first; data that is older than the newest deploy is marked.
@@ -100,7 +100,7 @@ def test_the_page_of_an_instance_without_details_names_the_options_of_sync(
     assert not app.exception
     text = words(app)
     for flag in ("--health", "--actions", "--updates"):
-        assert f"python -m console sync {flag} --instance {ident(20, 0xB0)}" in text
+        assert f"python -m console sync --db {bare} {flag} --instance {ident(20, 0xB0)}" in text
     assert not opened(monkeypatch, bare, "instances").exception
     text = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
     assert "has no instance 0000-unknown" in text
