@@ -7,8 +7,6 @@
 `python -m console` works in the collection's folder, and `python /path/to/that/folder/console` works anywhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import logging

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -258,3 +259,10 @@ def test_a_database_with_a_name_that_is_not_utf8_is_copied_and_restored(small: P
     assert main(["restore", str(copy), "--db", str(database)]) == 0
     assert main(["backup", str(folder / os.fsdecode(b"d\xff.db")), "--db", str(database)]) == 0
     assert sorted(file.name for file in folder.iterdir()) == [os.fsdecode(b"%c\xff.db" % c) for c in b"bcd"]
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "__main__.py"])
+def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
+    tree = ast.parse((CHECKOUT / "console" / file).read_text(), feature_version=(3, 6))
+    # Python 3.6, which is python3 on RHEL 8, has no annotations in this module.
+    assert "__future__" not in [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
