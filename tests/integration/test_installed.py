@@ -143,7 +143,8 @@ def test_the_installed_console_needs_no_ansible_and_suggests_commands_that_work_
 
 # reports/2026-11 C6
 @pytest.mark.parametrize(
-    ("arguments", "missing"), [(["serve"], "streamlit"), (["runs"], "pandas"), ([], "sqlite_utils")]
+    ("arguments", "missing"),
+    [(["serve"], "streamlit"), (["sync"], "requests"), (["runs"], "pandas"), ([], "sqlite_utils")],
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(
     tmp_path: Path, arguments: list[str], missing: str
@@ -159,6 +160,7 @@ class Lacks(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Lacks())
 """
     environment = clean(tmp_path, UNLINKED + block) | {"FLEETOPS_CONSOLE_DB": str(tmp_path / "console.db")}
+    environment |= {"FLEETOPS_API_URL": "http://127.0.0.1:9", "FLEETOPS_API_KEY": "x"}
     done = subprocess.run(
         [sys.executable, str(CHECKOUT / "console"), *arguments],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,

@@ -22,9 +22,10 @@ if sys.version_info < (3, 11):
     raise SystemExit(1)
 
 
-def missing_requests(error: ImportError) -> ImportError:
+def missing_requests(error: ImportError) -> ModuleNotFoundError:
     """The error with a message that says how to install requests."""
     python = shlex.quote(sys.executable)
-    return ImportError(
-        f"The Python library requests cannot be imported ({error}). Install it with {python} -m pip install requests"
+    return ModuleNotFoundError(
+        f"The Python library requests cannot be imported ({error}). Install it with {python} -m pip install requests",
+        name="requests",
     )
