@@ -66,7 +66,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     port = _free_port(options.address, options.port)
     # With -P, nothing is imported from the working directory, which may have a module of the same name.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
-    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # Streamlit does not start if no home folder is known, as for a user id without an account.
+    environment = {"HOME": "/", **os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
     # The folder from which the pages import `console`.
     environment["PYTHONPATH"] = os.pathsep.join([str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     host = f"[{options.address}]" if ":" in options.address else options.address

@@ -266,3 +266,18 @@ def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
     tree = ast.parse((CHECKOUT / "console" / file).read_text(), feature_version=(3, 6))
     # Python 3.6, which is python3 on RHEL 8, has no annotations in this module.
     assert "__future__" not in [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("home", ["/srv/home", None])
+@pytest.mark.usefixtures("environment")
+def test_the_server_always_gets_a_home_because_streamlit_does_not_start_without(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda _file, _command, environment: sys.exit(served.append(environment)))
+    for name, value in (("HOME", home), ("FLEETOPS_RUN_LOG_DIR", str(tmp_path))):
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    open_store(tmp_path / "console.db").close()
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
+    assert done("serve", "--port", "0") is None
+    assert served[0]["HOME"] == (home or "/")
