@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import socket
 import sys
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from console.settings.invocation import COMMAND
 from console.settings.login_file import Login, is_loopback, load_login
 
 LOOPBACK = "127.0.0.1"
-# Checked before this process becomes the server, which would report a missing package only when a page is opened.
-_NEEDED = ("streamlit", "pandas", "plotly", "requests")
 _APP = Path(__file__).parents[1] / "app.py"
 
 
@@ -52,9 +51,10 @@ def _address(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Replace this process with the server; does not return. Raises SettingsError and DatabaseProblem before that."""
-    for package in _NEEDED:
-        if find_spec(package) is None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    # Checked before this process becomes the server, which would report some of them only when a page is opened.
+    for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
+        if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
+            raise ImportError(f"{name} {least} or newer is needed", name=name)
     acting = load_acting()
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):

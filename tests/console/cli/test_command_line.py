@@ -18,11 +18,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from console.__main__ import main
+from console.cli import serve
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
 from tests.console.support.served import CHECKOUT
@@ -281,3 +283,21 @@ def test_the_server_always_gets_a_home_because_streamlit_does_not_start_without(
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
     assert done("serve", "--port", "0") is None
     assert served[0]["HOME"] == (home or "/")
+
+
+@pytest.mark.parametrize(
+    ("installed", "refused"), [(None, True), ("1.66.1", True), ("1.67.0", False), ("2.0.0rc1", False)]
+)
+@pytest.mark.usefixtures("environment")
+def test_serve_refuses_a_package_that_is_missing_or_older_than_the_requirements(
+    installed: str | None, refused: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version(name: str) -> str:
+        if name == "streamlit" and installed is None:
+            raise PackageNotFoundError(name)
+        return installed if name == "streamlit" and installed else "99"
+
+    monkeypatch.setattr(os, "execve", lambda *_given: sys.exit("served"))
+    monkeypatch.setattr(serve, "version", version)
+    assert done("serve", "--port", "0") == (2 if refused else "served")
+    assert ("the Python package streamlit is missing or too old. Install" in capsys.readouterr().err) is refused
