@@ -8,8 +8,6 @@ ansible-galaxy installs collections is not on Python's path, a checkout may have
 ``ansible`` contains an ``ansible_collections`` that shadows others. So the parent folder is registered as this package.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import socket
 import sys
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from console.settings.environment import Settings, SettingsError, is_default, lo
 from console.settings.login_file import Login, is_loopback, load_login
 
 LOOPBACK = "127.0.0.1"
-# Checked before this process becomes the server, which would report a missing package only when a page is opened.
-_NEEDED = ("streamlit", "pandas", "plotly", "requests")
 _APP = Path(__file__).parents[1] / "app.py"
 
 
@@ -50,9 +49,10 @@ def _address(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Replace this process with the server; does not return. Raises SettingsError and DatabaseProblem before that."""
-    for package in _NEEDED:
-        if find_spec(package) is None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    # Checked before this process becomes the server, which would report some of them only when a page is opened.
+    for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
+        if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
+            raise ImportError(f"{name} {least} or newer is needed", name=name)
     acting = load_acting()
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):
@@ -64,7 +64,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     port = _free_port(options.address, options.port)
     # With -P, nothing is imported from the working directory, which may have a module of the same name.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
-    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # Streamlit does not start if no home folder is known, as for a user id without an account.
+    environment = {"HOME": "/", **os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
     # The folder from which the pages import `console`.
     environment["PYTHONPATH"] = os.pathsep.join([str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     host = f"[{options.address}]" if ":" in options.address else options.address

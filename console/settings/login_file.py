@@ -51,7 +51,8 @@ def load_login(file: Path) -> Login:
             f"{_named(file)} has a cookie_secret of fewer than {_SECRET_LEAST} characters: "
             "create one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
-    optional_package("authlib", "The login needs")
+    for package in ("authlib", "httpx"):
+        optional_package(package, "The login needs")
     origin, issuer = _own_origin(section["redirect_uri"]), _issuer(section["server_metadata_url"])
     return Login(file.absolute(), origin, issuer, section["client_id"].strip())
 

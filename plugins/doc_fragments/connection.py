@@ -69,6 +69,7 @@ options:
     type: bool
     default: false
 requirements:
+  - Python 3.11 or newer
   - requests
 """
 
@@ -145,5 +146,6 @@ options:
     vars:
       - name: fleetops_extra_headers
 requirements:
+  - Python 3.11 or newer
   - requests
 """

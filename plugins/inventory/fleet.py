@@ -220,9 +220,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         except (SettingsError, ValueError) as bad:
             raise AnsibleParserError(f"The fleet's inventory {path} cannot be used: {bad}") from bad
         except ImportError as missing:
-            raise AnsibleParserError(
-                f"The Python library requests is missing ({missing}). Install it for the Python that runs Ansible."
-            ) from missing
+            raise AnsibleParserError(str(missing)) from missing
         note_address(path, self.get_option("api_url"))
         self._add(hosts)
 

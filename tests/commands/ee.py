@@ -93,7 +93,7 @@ def module_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
 
 
 def other_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
-    """A task for the lookups and tests, and one for a module that runs in its own process."""
+    """A task for the lookups and tests, a module that runs in its own process, and a call that gets no connection."""
     policy = "lookup('fleetops.agents.update_policy')"
     yield {
         "name": "lookups and tests",
@@ -109,6 +109,16 @@ def other_tasks(sim: Simulator) -> Iterator[dict[str, Any]]:
         "name": "an ordinary module",
         "fleetops.agents.instance_health_info": {"instance_id": sim.instance(HOST)["id"]},
         "environment": {"LC_ALL": "C.UTF-8"},
+    }
+    yield {
+        "name": "no server",
+        "fleetops.agents.instance_health_info": {
+            "instance_id": sim.instance(HOST)["id"],
+            "api_url": "http://127.0.0.1:9",
+            "retries": 0,
+        },
+        "register": "failure",
+        "failed_when": "'no connection' not in failure.msg",
     }
 
 

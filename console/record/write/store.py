@@ -110,10 +110,10 @@ class Store(Tables):
         Returns how many runs. ``refs``: only runs with one of these source_ref."""
         with self.transaction():
             lost = self.conn.execute(
-                "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = ?"
-                " AND coalesce(heartbeat_at, started_at, 0) < ?"
-                " AND (?3 IS NULL OR source_ref IN (SELECT value FROM json_each(?3)))",
-                (source, quiet_since, None if refs is None else to_json(refs)),
+                "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = :source"
+                " AND coalesce(heartbeat_at, started_at, 0) < :since"
+                " AND (:refs IS NULL OR source_ref IN (SELECT value FROM json_each(:refs)))",
+                {"source": source, "since": quiet_since, "refs": None if refs is None else to_json(refs)},
             ).rowcount
             self.conn.execute(
                 "UPDATE run_jobs SET status = 'lost' WHERE status = 'running'"

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import ansible_collections.fleetops.agents.plugins.module_utils._client.requirements  # noqa: F401
+
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .._rules.ids import are_different_uuids
 from .body import rows_of, shape_of

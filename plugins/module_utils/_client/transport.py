@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import socket
 import ssl
 import threading
 import time
@@ -18,20 +19,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.requirements import missing_requests
+
 try:
     import requests
     import urllib3
     from urllib3 import exceptions as urllib3_errors
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
-    # The exceptions of calls that got no answer.
-    FAILURES: tuple[type[Exception], ...] = (
-        requests.RequestException,
-        urllib3_errors.HTTPError,
-        OSError,
-        ValueError,
-    )
-except ImportError as missing:  # The caller reports it with missing_required_lib.
+    # The exceptions of calls that got no answer. Those of requests are OSErrors.
+    FAILURES: tuple[type[Exception], ...] = (urllib3_errors.HTTPError, OSError, ValueError)
+except ImportError as missing:
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
 from .._rules.plain_values import SettingsError
@@ -147,7 +145,7 @@ class Transport:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         if REQUESTS_IMPORT_ERROR is not None:
-            raise REQUESTS_IMPORT_ERROR
+            raise missing_requests(REQUESTS_IMPORT_ERROR)
         self.settings = settings
         self.read_only = read_only
         self.trace: list[dict[str, Any]] = []
@@ -372,14 +370,16 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
         return AttemptOutcome.REFUSED, "unreachable", "the server's host name is invalid"
     shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
-    if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
+    # urllib3 1.26 compares the host names itself.
+    untrusted = any_is(ssl.SSLCertVerificationError, urllib3.connection.CertificateError)
+    if untrusted or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return AttemptOutcome.REFUSED, "tls", f"no trusted TLS connection: {phrase_of(chain[-1])}"
     if shaking is not None:
         return AttemptOutcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {phrase_of(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a plain OSError if ca_path cannot be read.
         return AttemptOutcome.REFUSED, "tls", phrase_of(failure)
-    if any_is(urllib3_errors.NameResolutionError):
+    if any_is(socket.gaierror):
         return AttemptOutcome.NOT_SENT, "unreachable", "the server's host name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"

@@ -56,9 +56,7 @@ class Api:
                     read_only=True,
                 )
         except ImportError as missing:
-            raise SourceError(
-                f"The Python package requests is missing ({missing}). Install it where ansible-rulebook runs."
-            ) from None
+            raise SourceError(str(missing)) from None
         self._idle = [self._client]
         self._redactor = Redactor(spellings(settings.api_key))
         self._seconds_between_calls = 1 / settings.max_rate

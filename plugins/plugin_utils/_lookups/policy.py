@@ -34,13 +34,8 @@ def update_policy(option: Callable[[str], Any], *, clock: Callable[[], float] = 
     """
     try:
         client = open_client(option, read_only=True)
-    except SettingsError as bad:
-        raise PolicyError(f"The update policy cannot be read: {bad}") from bad
-    except ImportError as missing:
-        raise PolicyError(
-            f"The update policy cannot be read: the Python library requests is missing on the controller ({missing}). "
-            f"Install it for the Python that runs Ansible."
-        ) from missing
+    except (SettingsError, ImportError) as problem:
+        raise PolicyError(f"The update policy cannot be read: {problem}") from problem
     try:
         return _fresh_policy(client, clock)
     finally:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -17,11 +18,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from console.__main__ import main
+from console.cli import serve
 from console.record.rows import Cursor, RunRows
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
@@ -288,3 +291,43 @@ def test_a_database_with_a_name_that_is_not_utf8_is_copied_and_restored(small: P
     assert main(["restore", str(copy), "--db", str(database)]) == 0
     assert main(["backup", str(folder / os.fsdecode(b"d\xff.db")), "--db", str(database)]) == 0
     assert sorted(file.name for file in folder.iterdir()) == [os.fsdecode(b"%c\xff.db" % c) for c in b"bcd"]
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "__main__.py"])
+def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
+    tree = ast.parse((CHECKOUT / "console" / file).read_text(), feature_version=(3, 6))
+    # Python 3.6, which is python3 on RHEL 8, has no annotations in this module.
+    assert "__future__" not in [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("home", ["/srv/home", None])
+@pytest.mark.usefixtures("environment")
+def test_the_server_always_gets_a_home_because_streamlit_does_not_start_without(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda _file, _command, environment: sys.exit(served.append(environment)))
+    for name, value in (("HOME", home), ("FLEETOPS_RUN_LOG_DIR", str(tmp_path))):
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    open_store(tmp_path / "console.db").close()
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
+    assert done("serve", "--port", "0") is None
+    assert served[0]["HOME"] == (home or "/")
+
+
+@pytest.mark.parametrize(
+    ("installed", "refused"), [(None, True), ("1.66.1", True), ("1.67.0", False), ("2.0.0rc1", False)]
+)
+@pytest.mark.usefixtures("environment")
+def test_serve_refuses_a_package_that_is_missing_or_older_than_the_requirements(
+    installed: str | None, refused: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version(name: str) -> str:
+        if name == "streamlit" and installed is None:
+            raise PackageNotFoundError(name)
+        return installed if name == "streamlit" and installed else "99"
+
+    monkeypatch.setattr(os, "execve", lambda *_given: sys.exit("served"))
+    monkeypatch.setattr(serve, "version", version)
+    assert done("serve", "--port", "0") == (2 if refused else "served")
+    assert ("the Python package streamlit is missing or too old. Install" in capsys.readouterr().err) is refused

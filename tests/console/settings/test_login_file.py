@@ -102,6 +102,17 @@ def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(
         load_login(tmp_path / "other.toml")
 
 
+@pytest.mark.parametrize("package", ["authlib", "httpx"])
+def test_each_package_that_a_login_needs_is_missed_before_the_console_is_served(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        SettingsError, match=f"^The login needs the Python package {package}, .* -m pip install {package}$"
+    ):
+        load_login(written(tmp_path / "login.toml"))
+
+
 def test_loopback_addresses_are_distinguished_from_public_ones() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8")] == [True] * 4
     others = ("0.0.0.0", "::", "", "10.0.0.7", "console.example.com", "localhost.example.com")
