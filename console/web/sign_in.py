@@ -15,6 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting, load_api
 from console.settings.identity import Identity, identity
+from console.settings.invocation import COMMAND
 from console.settings.login_file import bound_to_login, is_loopback
 from console.web.browser import navigation
 from console.web.own_origin import FAILED
@@ -104,8 +105,9 @@ def _sign_out() -> None:
 
 
 def _refuse_network(_page: str) -> None:
+    # Anybody can read this, so the database is not named.
     messages.problem(
         "No login is set up",
         "The pages are not shown, because other machines can reach this address. Start the console with"
-        f" {messages.command('serve')}, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
+        f" {COMMAND} serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
     )
