@@ -145,6 +145,8 @@ ITEM = {"ansible_loop_var": "item", "item": 1, "failed": False, "msg": "done"}
             ("result", "failed", 0, "no"),
         ),
         ("runner_on_unreachable", {}, {"msg": "ssh", "changed": False}, ("result", "unreachable", 0, "ssh")),
+        # ansible-core 2.19 and newer. 2.18 gives only "ssh".
+        ("runner_on_unreachable", {}, {"msg": "Task failed: ssh"}, ("result", "unreachable", 0, "ssh")),
         ("runner_on_ok", {}, {"censored": "hidden", "changed": True}, ("result", "ok", 1, "hidden")),
         ("runner_on_skipped", {}, None, ("result", "skipped", 0, None)),
         ("runner_item_on_failed", {}, {"item": {"b": 1}, "msg": "x"}, ("item", "failed", 0, "x")),
