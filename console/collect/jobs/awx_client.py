@@ -33,7 +33,6 @@ _API = "/api/v2"
 _VARIABLES = {
     "api_url": "FLEETOPS_AWX_URL",
     "api_key": "FLEETOPS_AWX_TOKEN",
-    "extra_headers: Authorization": "FLEETOPS_AWX_TOKEN",
 }
 # What to do next, by kind of error.
 _NEXT = {
