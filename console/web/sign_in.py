@@ -15,6 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting, load_api
 from console.settings.identity import Identity, identity
+from console.settings.invocation import COMMAND
 from console.settings.login_file import bound_to_login, is_loopback
 from console.web.browser import navigation
 from console.web.own_origin import FAILED
@@ -107,5 +108,5 @@ def _refuse_network(_page: str) -> None:
     messages.problem(
         "No login is set up",
         "The pages are not shown, because other machines can reach this address. Start the console with"
-        f" {messages.command('serve')}, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
+        f" {COMMAND} serve, which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
     )
