@@ -296,9 +296,6 @@ def _refuse_follow(options: argparse.Namespace) -> None:
 def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:
     from console.record.write.store import open_store
 
-    with (
-        progress_line(options.quiet) as progress,
-        open_store(settings.database) as store,
-    ):
+    with progress_line(options.quiet) as progress, open_store(settings.database) as store:
         report = read(store, progress)
     return put_report(settings.database, report)

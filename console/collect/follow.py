@@ -88,7 +88,7 @@ class Follower:
         """Follow. Raises FollowError, and DatabaseProblem when the first read cannot open the database."""
         database = self._settings.database
         # Opening creates the folder, which also contains the lock file.
-        self._open().close()
+        open_store(self._settings.database).close()
         with ExitStack() as held:
             try:
                 is_alone = held.enter_context(only_one(database, FOLLOWER))
@@ -121,13 +121,10 @@ class Follower:
 
     # Reading
 
-    def _open(self) -> Store:
-        return open_store(self._settings.database)
-
     def _read_due(self, *, first: bool = False) -> None:
         """Read every source that is due."""
         try:
-            with self._open() as store:
+            with open_store(self._settings.database) as store:
                 self._store = store
                 self._report(_BEAT_WITHIN)
                 for source in self._sources:
@@ -218,7 +215,7 @@ class Follower:
 
     def _end(self) -> None:
         try:
-            with self._open() as store:
+            with open_store(self._settings.database) as store:
                 store.put_beat({**self._beat, "beat_at": time.time(), "ended_at": time.time()})
         except DatabaseProblem as problem:
             self._tell(f"The end of the follower could not be recorded: {problem}")

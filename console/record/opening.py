@@ -56,7 +56,6 @@ def no_database(file: Path) -> NoDatabase:
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _NO_RIGHTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
-# What file systems without shared memory or POSIX locks cannot do.
 _NETWORK = ("SQLITE_PROTOCOL", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_UNLOCK",
             "SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP",
             "SQLITE_IOERR_SHMOPEN")  # fmt: skip
@@ -276,11 +275,7 @@ def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None
 
 
 def open_to_write(
-    path: str | os.PathLike[str],
-    busy_timeout: float = BUSY_TIMEOUT,
-    *,
-    create: bool = True,
-    into_copy: bool = False,
+    path: str | os.PathLike[str], busy_timeout: float = BUSY_TIMEOUT, *, create: bool = True, into_copy: bool = False
 ) -> tuple[sqlite3.Connection, Path]:
     """Open the database and migrate it as needed; returns the connection and the file.
 

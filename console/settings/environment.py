@@ -134,10 +134,7 @@ def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None,
-    *,
-    database: str | None = None,
-    run_log_dir: str | None = None,
+    environ: Mapping[str, str] | None = None, *, database: str | None = None, run_log_dir: str | None = None
 ) -> Settings:
     """The settings; ``database`` and ``run_log_dir`` take precedence over the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ

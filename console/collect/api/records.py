@@ -194,13 +194,7 @@ def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         "trouble": trouble,
         "subsystems_json": _json(record.get("subsystems")),
     }
-    state: Row = {
-        **key,
-        "health": check["status"],
-        "checked_at": checked,
-        "uptime_s": uptime,
-        "trouble": trouble,
-    }
+    state: Row = {**key, "health": check["status"], "checked_at": checked, "uptime_s": uptime, "trouble": trouble}
     return InstanceRows(state=state, health=check)
 
 

@@ -30,11 +30,7 @@ PAGE = 200
 _GET = Endpoint(0, "awx", "GET", "", Repeat.READ)
 _API = "/api/v2"
 # The environment variables of the settings, by their names in the transport.
-_VARIABLES = {
-    "api_url": "FLEETOPS_AWX_URL",
-    "api_key": "FLEETOPS_AWX_TOKEN",
-    "extra_headers: Authorization": "FLEETOPS_AWX_TOKEN",
-}
+_VARIABLES = {"api_url": "FLEETOPS_AWX_URL", "api_key": "FLEETOPS_AWX_TOKEN"}
 # What to do next, by kind of error.
 _NEXT = {
     "auth": "Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked.",

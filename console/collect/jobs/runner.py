@@ -43,13 +43,7 @@ LOST_AFTER_S = 6 * 3600.0
 _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
-def sync_runner(
-    store: Store,
-    folder: Path,
-    *,
-    now: Callable[[], float],
-    progress: Progress = silent,
-) -> ImportReport:
+def sync_runner(store: Store, folder: Path, *, now: Callable[[], float], progress: Progress = silent) -> ImportReport:
     """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
 
     A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.

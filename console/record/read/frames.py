@@ -56,9 +56,7 @@ def reading(path: Path) -> Iterator[Connection]:
         yield conn
 
 
-def query(
-    read: Callable[Concatenate[Connection, P], R],
-) -> Callable[Concatenate[Path | Connection, P], R]:
+def query(read: Callable[Concatenate[Connection, P], R]) -> Callable[Concatenate[Path | Connection, P], R]:
     """Decorator for a function that reads from a connection: it also accepts the path of the database, which is then
     opened with :func:`reading` for this call."""
 

@@ -147,11 +147,7 @@ def _key(conn: Connection, key: str) -> Key | None:
 
 
 def _instances(
-    facts: Facts,
-    judged: Mapping[str, Outcome],
-    targets: Mapping[str, Target],
-    ids: Mapping[str, Instance],
-    now: float,
+    facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str, Target], ids: Mapping[str, Instance], now: float
 ) -> pd.DataFrame:
     worked, rows = spans(facts.results), []
     for host, outcome in judged.items():

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances that an operation left failed or uncertain and that have not recovered since, and unsuccessful runs."""
+"""Instances that an operation left failed or uncertain and that have not recovered since (those that the API no longer
+knows are left out), and unsuccessful runs."""
 
 from __future__ import annotations
 
@@ -57,6 +58,12 @@ def _identity(tenant: str | None, instance_id: str | None, host: str) -> tuple[s
     return tenant, instance_id or host
 
 
+# The API no longer knows the instance, which may have been recreated with another id.
+_GONE = """
+EXISTS (SELECT 1 FROM instance_state s
+        WHERE s.tenant = {i}.tenant AND s.instance_id = {i}.instance_id AND s.health = 'gone')
+"""
+
 # The versions of the instance were read since (E25), and it runs the published one.
 _CURRENT_SINCE = """
 EXISTS (
@@ -105,7 +112,7 @@ FROM (
   SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id AND {STARTED}
                LIMIT 1) AS run_id
   FROM named b
-  WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
+  WHERE NOT {_GONE.format(i="b")} AND NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(i="b", at="b.at", actions=_DEPLOYED)}
   LIMIT {HOSTS_MOST})
 """  # noqa: S608 - no user input
@@ -209,4 +216,4 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
     else:
         ways = [_SAME_PLAYBOOK]
     params = {"hosts": [(host, *known) for host, known in hosts.items()], "at": at, "playbook": playbook}
-    return {row[0] for row in conn.execute(_HOSTS + " OR ".join(ways), params)}
+    return {row[0] for row in conn.execute(_HOSTS + " OR ".join([*ways, _GONE.format(i="w")]), params)}

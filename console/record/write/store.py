@@ -21,12 +21,7 @@ from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
 
-def open_store(
-    path: str | os.PathLike[str],
-    *,
-    busy_timeout: float = BUSY_TIMEOUT,
-    into_copy: bool = False,
-) -> Store:
+def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, into_copy: bool = False) -> Store:
     """Open the database for writing; create it or migrate it as needed.
 
     Raises DatabaseProblem (see ``opening.open_to_write``), for example for a copy for review unless ``into_copy``.

@@ -257,6 +257,23 @@ def test_an_instance_that_is_gone_is_not_counted_until_it_is_back(tmp_path: Path
         assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
 
 
+def test_a_failed_deploy_of_an_instance_that_is_gone_needs_no_attention(tmp_path: Path) -> None:
+    database, counted = tmp_path / "console.db", []
+    with second_api(instances=2, deploy_seconds=0.0) as api:
+        deleted, _other = api.instances
+        api.quirks.outcomes[deleted.hostname] = "failed"
+        api.add_rollout([deleted], "instance")
+        sync(api, database)
+        counted.append(attention(database, time.time())["hosts"].tolist())
+        api.instances.remove(deleted)
+        sync(api, database)
+        counted.append(attention(database, time.time())["hosts"].tolist())
+        api.instances.append(deleted)
+        sync(api, database)
+        counted.append(attention(database, time.time())["hosts"].tolist())
+    assert counted == [[(deleted.hostname,)], [], [(deleted.hostname,)]]
+
+
 @pytest.mark.parametrize("held", ["get_deep_health", "list_audit_events"])
 def test_an_answer_that_is_older_than_what_another_sync_has_stored_is_ignored(held: str, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
