@@ -175,6 +175,11 @@ rollout:
   returned: when there is a rollout
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, scope: fleet, status: completed, total_targets: 24}
+text:
+  description: How many targets of RV(rollout) have each status, for people.
+  returned: when there is a rollout
+  type: str
+  sample: "24 targets: 22 succeeded, 2 failed"
 rollout_id:
   description: The id of RV(rollout).
   returned: when there is a rollout

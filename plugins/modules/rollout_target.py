@@ -123,6 +123,11 @@ rollout:
   returned: when it was read
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, status: completed, total_targets: 24, failed_targets: 0}
+text:
+  description: How many targets of RV(rollout) have each status, for people.
+  returned: when it was read
+  type: str
+  sample: "24 targets: 22 succeeded, 2 failed"
 retried:
   description:
     - The targets that were retried, or in check mode would be.
@@ -222,6 +227,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     fail_if_too_many,
     names_of,
     read_until,
+    remember_rollout,
     settle_uncertain,
     warn_if_cut,
 )
@@ -270,7 +276,7 @@ def _chosen(context: Context) -> list[Record]:
     params = context.params
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])
-    context.result["rollout"] = detail["rollout"]
+    remember_rollout(context, detail)
     warn_if_cut(context, detail)
     meant = selected(detail["targets"], **wanted)
     if not meant and not params["select"]:
@@ -284,7 +290,7 @@ def _chosen(context: Context) -> list[Record]:
         )
     ids = [str(row["id"]) for row in meant]
     detail, verdicts = settle_uncertain(context, detail, among=ids)
-    context.result["rollout"] = detail["rollout"]
+    remember_rollout(context, detail)
     chosen = []
     for row in detail["targets"]:
         if str(row.get("id")) not in ids:
@@ -322,7 +328,7 @@ def _retry_one(context: Context, row: Record) -> None:
     rollout_id, name = context.params["rollout_id"], f"{named('target', row)} ({named('instance', row, 'instance_id')})"
 
     def shows(detail: Record) -> bool:
-        context.result["rollout"] = detail["rollout"]
+        remember_rollout(context, detail)
         return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
 
     try:
@@ -368,7 +374,8 @@ def _follow_to_end(context: Context) -> None:
 
     def at_rest(detail: Record) -> bool:
         targets = [row for row in detail["targets"] if row.get("id") in ids]
-        context.result.update(rollout=detail["rollout"], targets=targets)
+        context.result["targets"] = targets
+        remember_rollout(context, detail)
         return {row["id"] for row in targets} == ids and all(target_is_terminal(row) for row in targets)
 
     waited = read_until(context, rollout_id, at_rest, timeout=context.params["wait_timeout"])

@@ -70,6 +70,7 @@ def test_a_rollout_with_too_many_failures_is_paused_and_adopted_by_the_same_comm
         assert run.rc == 2, run.output
         assert sent(sim) == ["start_fleet_rollout", "pause_rollout"]
         assert "Too many targets of fleet rollout" in run.stdout and "so it was paused" in run.stdout
+        assert "8 targets: " in run.stdout and "total_targets" not in run.stdout.partition("TASK [Show how")[2]
         (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
         assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
         predicted = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})

@@ -197,6 +197,22 @@ def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> C
     return counters_of_targets(targets) if targets else counters(rollout)
 
 
+def targets_text(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> str:
+    """How many targets of a rollout have each status: ``14 targets: 3 succeeded, 1 failed, 10 not started``."""
+    found = counters(rollout) if unlisted(rollout, targets) else tally(rollout, targets)
+    word = rollout_status(rollout.get("status"))
+    kinds = {
+        "succeeded": found.succeeded,
+        "failed": found.failed,
+        "uncertain": found.uncertain,
+        "in progress": found.in_progress,
+        "queued": found.queued,
+        "cancelled" if word == "cancelled" else "not started" if word in ROLLOUT_OPEN else "other": found.cancelled,
+    }
+    numbers = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    return f"{counted(found.total, 'target')}{': ' if numbers else ''}{numbers}"
+
+
 def unlisted(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> int:
     """The number of targets that, by a rollout's total, are missing in the list of its targets."""
     return max(0, counters(rollout).total - len(targets))

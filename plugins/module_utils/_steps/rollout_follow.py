@@ -36,6 +36,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     new_fleet_rollouts,
     started_rollout,
     tally,
+    targets_text,
     unlisted,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
@@ -272,10 +273,15 @@ def names_of(context: Context, rollout_id: str) -> dict[str, str]:
 
 
 def remember(context: Context, detail: Record) -> None:
-    """Set the return values to the last known state of the rollout."""
-    rollout = detail["rollout"]
-    context.result.update(rollout=rollout, rollout_id=rollout.get("id"), targets=detail["targets"])
+    """Set the return values to the last known state of the rollout and its targets."""
+    context.result.update(rollout_id=detail["rollout"].get("id"), targets=detail["targets"])
+    remember_rollout(context, detail)
     warn_if_cut(context, detail)
+
+
+def remember_rollout(context: Context, detail: Record) -> None:
+    """Set the return values ``rollout`` and ``text`` to the last known state of the rollout (E4 body)."""
+    context.result.update(rollout=detail["rollout"], text=targets_text(detail["rollout"], detail["targets"]))
 
 
 def warn_if_cut(context: Context, detail: Record) -> None:

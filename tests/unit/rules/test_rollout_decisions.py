@@ -26,6 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     selected,
     started_rollout,
     tally,
+    targets_text,
     transition,
     was_reopened,
     why_not_retried,
@@ -75,6 +76,7 @@ def test_no_answer_makes_a_decision_raise_an_exception(
     after_transition(state, tally(row, rows), force)
     is_quiet(row, rows)
     ends_text(ends(rows), host_names(anything))
+    assert "target" in targets_text(row, rows)
     grace_left(rows, NOW, 60)
     selected(rows, select="all")
     why_not_retried(row)
@@ -263,3 +265,28 @@ def test_only_failed_or_certainly_unapplied_targets_are_retried(
 def test_a_retry_is_visible_in_the_row(change: dict[str, Any], reopened: bool) -> None:
     before = {"id": "1", "status": "failed", "celery_task_id": "t1", "completed_at": "x", "detail_json": None}
     assert was_reopened(before, {**before, **change}) == reopened
+
+
+@pytest.mark.parametrize(
+    ("record", "statuses", "text"),
+    [
+        ({"status": "completed", "total_targets": 2}, ["succeeded", "failed"], "2 targets: 1 succeeded, 1 failed"),
+        (
+            {"status": "paused", "total_targets": 3},
+            ["in_progress", "held", "held"],
+            "3 targets: 1 in progress, 2 not started",
+        ),
+        ({"status": "cancelled", "total_targets": 1}, ["revoked"], "1 target: 1 cancelled"),
+        # Not all targets are listed, so the counters of the rollout are shown.
+        (
+            {"status": "partial", "total_targets": 9, "succeeded_targets": 8, "failed_targets": 1},
+            ["failed"],
+            "9 targets: 8 succeeded, 1 failed",
+        ),
+        ({}, [], "0 targets"),
+    ],
+)
+def test_the_targets_of_a_rollout_are_counted_by_status_for_people(
+    record: dict[str, Any], statuses: list[str], text: str
+) -> None:
+    assert targets_text(record, [{"status": status} for status in statuses]) == text
