@@ -10,7 +10,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, TARGET_AT, WAS_RESCUED, identified, run_of
+from console.record.read.sql import HOST, MATERIALIZED, TARGET_AT, WAS_RESCUED, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
@@ -33,7 +33,7 @@ _RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
 # they repeat the same failure; and failures of other modules that the playbook rescued. who: the instance or, if it is
 # not known, the host.
 _FAILED = f"""
-WITH targets AS MATERIALIZED (
+WITH targets AS {MATERIALIZED} (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
          t.rollout_id, {run_of("t.rollout_id")} AS run_id, t.instance_id,
          coalesce(t.tenant || '|' || t.instance_id, {HOST}) AS who
@@ -41,7 +41,7 @@ WITH targets AS MATERIALIZED (
   WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
   ORDER BY at DESC LIMIT :rows
-), results AS MATERIALIZED (
+), results AS {MATERIALIZED} (
   SELECT h.msg_fp, h.fp_version, {_RESULT_HOST} AS host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
          min(coalesce(k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report', 0)) AS is_ours
   FROM host_results h INDEXED BY host_results_failed
@@ -49,7 +49,7 @@ WITH targets AS MATERIALIZED (
   WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS}
     AND (k.action LIKE 'fleetops.agents.%' OR NOT {WAS_RESCUED})
   GROUP BY h.run_id, 3, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
-), {identified("results")}, reported AS MATERIALIZED (
+), {identified("results")}, reported AS {MATERIALIZED} (
   SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
   UNION SELECT run_id, 'localhost' FROM targets
 ), failed AS (

@@ -19,7 +19,7 @@ from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import names_apart, target_facts
-from console.record.read.sql import SENT, WAS_RESCUED, WAS_SENT, identified
+from console.record.read.sql import MATERIALIZED, SENT, WAS_RESCUED, WAS_SENT, identified
 from console.record.rows import Row
 from console.text.json_values import entries, mapping, names, parsed
 
@@ -137,7 +137,7 @@ Instance = tuple[str | None, str | None]
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
     """The instances of hosts of a run, see :func:`identified`."""
     sql = f"""
-    WITH hosts AS MATERIALIZED (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
+    WITH hosts AS {MATERIALIZED} (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
     SELECT host, tenant, instance_id FROM identified
     """  # noqa: S608 - no user input
     rows = conn.execute(sql, {"run": run_id, "hosts": list(hosts)})

@@ -13,7 +13,7 @@ import pandas as pd
 
 from console.record.read.audit import EVENT
 from console.record.read.frames import as_frame, query
-from console.record.read.sql import is_instance
+from console.record.read.sql import MATERIALIZED, is_instance
 
 BEFORE, AFTER = 60.0, 300.0
 """Seconds before the start and after the end to include: the clocks of the API and the control node may differ."""
@@ -45,7 +45,7 @@ def margins(started: float, ended: float) -> tuple[float, float]:
 
 # The instances that the run's hosts are: by host name, by host names that are ids, and by the ids in its results.
 _HOSTS_OF_RUN = f"""
-WITH who AS MATERIALIZED (
+WITH who AS {MATERIALIZED} (
   SELECT tenant, instance_id, hostname FROM instances i
   WHERE EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = :id AND h.host = i.hostname
                 AND {is_instance("i.tenant", "i.instance_id")})
@@ -54,13 +54,13 @@ WITH who AS MATERIALIZED (
   LIMIT :most)
 """  # noqa: S608 - no user input
 
-_HOSTS_OF_ROLLOUT = """
-WITH who AS MATERIALIZED (
+_HOSTS_OF_ROLLOUT = f"""
+WITH who AS {MATERIALIZED} (
   SELECT DISTINCT tenant, instance_id, hostname FROM (
     SELECT tenant, instance_id, hostname FROM rollout_targets
     WHERE tenant = :tenant AND rollout_id = :id AND instance_id IS NOT NULL
     ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 ELSE 2 END, position LIMIT :most))
-"""
+"""  # noqa: S608 - no user input
 
 _OTHER_ROLLOUTS = """
 SELECT r.rollout_id, r.status, r.scope, r.created_at, r.completed_at, count(DISTINCT t.instance_id) AS hosts
@@ -73,7 +73,7 @@ GROUP BY r.tenant, r.rollout_id ORDER BY r.created_at LIMIT 20
 """
 
 _OTHER_RUNS = f"""
-WITH near AS MATERIALIZED (
+WITH near AS {MATERIALIZED} (
   SELECT * FROM runs WHERE started_at <= :last AND coalesce(ended_at, heartbeat_at, started_at) >= :first
   ORDER BY started_at DESC LIMIT 50)
 SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*) AS hosts

@@ -6,7 +6,12 @@ run_links, ``r`` runs, ``o`` rollouts."""
 
 from __future__ import annotations
 
+from sqlite3 import sqlite_version_info
+
 from console.record.retention import retired_at
+
+# SQLite 3.34, which RHEL 9 has, does not know the hint.
+MATERIALIZED = "MATERIALIZED" if sqlite_version_info >= (3, 35) else ""
 
 RETIRED = f"""(SELECT k.tenant FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
   WHERE {retired_at("k.tenant", "c.last_ok_at")} IS NOT NULL)"""  # noqa: S608 - no user input
@@ -55,15 +60,15 @@ SUCCEEDED_LATER = """EXISTS (
 # The margins allow for the difference between the clocks of the control node and the server, and for the time between
 # a killed run's last event and its end. A fleet rollout that is older than the task belongs to someone else, and the
 # task only follows it.
-SENT = """
-flights AS MATERIALIZED (
+SENT = f"""
+flights AS {MATERIALIZED} (
   SELECT f.run_id, f.host, f.started_at, t.action = 'fleetops.agents.rollout' AS of_fleet,
          CASE r.status WHEN 'running' THEN 1e12 ELSE coalesce(r.heartbeat_at, 0) + 300 END AS until
   FROM run_in_flight f JOIN runs r ON r.run_id = f.run_id
   JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
   WHERE t.action IN ('fleetops.agents.instance_runtime', 'fleetops.agents.instance_update', 'fleetops.agents.rollout')
     AND coalesce(r.check_mode, 0) = 0 AND f.started_at IS NOT NULL AND (:run IS NULL OR f.run_id = :run)
-), known AS MATERIALIZED (
+), known AS {MATERIALIZED} (
   SELECT tenant, instance_id, hostname FROM instances WHERE hostname IN (SELECT host FROM flights)
 ), sent AS (
   SELECT f.host, t.tenant, t.rollout_id, min(t.created_at)
@@ -82,7 +87,7 @@ flights AS MATERIALIZED (
     AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id)
   GROUP BY f.run_id, f.host
 )
-"""
+"""  # noqa: S608 - no user input
 """A WITH clause with the table ``sent``: the rollouts that tasks of the run ``:run`` (NULL: any run) must have started,
 judged by time. These tasks are running, or were when the run's process ended, so no result names the rollouts yet.
 host: NULL for a fleet rollout."""
@@ -116,7 +121,7 @@ def identified(hosts: str) -> str:
     links = f"""FROM (SELECT DISTINCT run_id FROM {hosts}) w CROSS JOIN run_links l ON l.run_id = w.run_id
       AND (l.run_id, l.host) IN (SELECT run_id, host FROM {hosts}) CROSS JOIN tenants k"""  # noqa: S608 - no user input
     return f"""
-named AS MATERIALIZED (
+named AS {MATERIALIZED} (
   SELECT run_id, host, tenant, instance_id FROM (
     SELECT l.run_id, l.host, i.tenant, i.instance_id {links}
     CROSS JOIN instances i ON l.kind = 'instance' AND i.tenant = k.tenant AND i.instance_id = l.ref
@@ -124,10 +129,10 @@ named AS MATERIALIZED (
     CROSS JOIN rollout_targets t ON l.kind = 'rollout' AND t.tenant = k.tenant AND t.rollout_id = l.ref
     WHERE coalesce(t.instance_id, '') <> ''
   ) GROUP BY run_id, host HAVING count(*) = 1
-), by_name AS MATERIALIZED (
+), by_name AS {MATERIALIZED} (
   SELECT hostname AS host, tenant, instance_id, max(updated_at) FROM instances
   WHERE hostname IN (SELECT host FROM {hosts}) GROUP BY hostname HAVING min(tenant) = max(tenant)
-), identified AS MATERIALIZED (
+), identified AS {MATERIALIZED} (
   SELECT run_id, host, tenant, instance_id, max(place) FROM (
     SELECT run_id, host, NULL AS tenant, NULL AS instance_id, 0 AS place FROM {hosts}
     UNION ALL SELECT w.run_id, w.host, b.tenant, b.instance_id, 1 FROM {hosts} w JOIN by_name b ON b.host = w.host

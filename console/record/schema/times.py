@@ -61,12 +61,14 @@ def _count_again(conn: sqlite3.Connection) -> None:
     day = _ODD_DAY.format("day")
     conn.execute(
         f"INSERT INTO audit_daily SELECT tenant, instance_id, '', source, outcome, role, tool_name, server_slug, sum(n)"  # noqa: S608
-        f" FROM audit_daily WHERE {day} GROUP BY 1, 2, 4, 5, 6, 7, 8 ON CONFLICT DO UPDATE SET n = n + excluded.n"
+        f" FROM audit_daily WHERE {day} GROUP BY 1, 2, 4, 5, 6, 7, 8 ON CONFLICT"
+        " (tenant, instance_id, day, source, outcome, role, tool_name, server_slug) DO UPDATE SET n = n + excluded.n"
     )
     conn.execute(f"DELETE FROM audit_daily WHERE {day}")  # noqa: S608
     bucket = _ODD_DAY.format("bucket")
     conn.execute(
         f"INSERT INTO audit_counts SELECT grain, dimension, '', value, outcome, tenant, sum(n) FROM audit_counts"  # noqa: S608
-        f" WHERE grain = 'day' AND {bucket} GROUP BY 1, 2, 4, 5, 6 ON CONFLICT DO UPDATE SET n = n + excluded.n"
+        f" WHERE grain = 'day' AND {bucket} GROUP BY 1, 2, 4, 5, 6 ON CONFLICT"
+        " (grain, dimension, bucket, value, outcome, tenant) DO UPDATE SET n = n + excluded.n"
     )
     conn.execute(f"DELETE FROM audit_counts WHERE {bucket}")  # noqa: S608

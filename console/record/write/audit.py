@@ -67,19 +67,21 @@ _COUNT = (
     INSERT INTO audit_daily
     SELECT tenant, instance_id, {_DAY}, coalesce(source, ''), coalesce(outcome, ''), coalesce(role, ''),
            coalesce(tool_name, ''), coalesce(server_slug, ''), count(*)
-    {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ON CONFLICT DO UPDATE SET n = n + excluded.n
+    {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ON CONFLICT
+    (tenant, instance_id, day, source, outcome, role, tool_name, server_slug) DO UPDATE SET n = n + excluded.n
     """,
     *(
         f"""
         INSERT INTO audit_fleet_daily
         SELECT '{name}', {_DAY}, coalesce({name}, ''), coalesce(outcome, ''), tenant, count(*)
-        {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5 ON CONFLICT DO UPDATE SET n = n + excluded.n
+        {_WITH_IDS} GROUP BY 1, 2, 3, 4, 5 ON CONFLICT
+        (dimension, day, value, outcome, tenant) DO UPDATE SET n = n + excluded.n
         """
         for name in DIMENSIONS
     ),
     f"""
     INSERT INTO audit_held (tenant, instance_id, events) SELECT :tenant, :instance_id, count(*)
-    {_WITH_IDS} ON CONFLICT DO UPDATE SET events = events + excluded.events
+    {_WITH_IDS} ON CONFLICT (tenant, instance_id) DO UPDATE SET events = events + excluded.events
     """,
 )
 """Adds new events to the counts: those of their instance per day, of the fleet per day, and of their instance."""

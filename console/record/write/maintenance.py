@@ -87,7 +87,7 @@ class Maintenance(Tables):
         with self.transaction():
             self.conn.execute(
                 "INSERT INTO audit_floors (tenant, instance_id, floor) VALUES (:tenant, :instance_id, :edge)"
-                " ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
+                " ON CONFLICT (tenant, instance_id) DO UPDATE SET floor = max(floor, excluded.floor)",
                 scope,
             )
 

@@ -12,7 +12,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import ansible_collections.fleetops.agents.plugins.module_utils._client.requirements  # noqa: F401
+# First, because it refuses an older Python, which cannot import the others.
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
+    Reply,
+    Settings,
+    SettingsError,
+    Transport,
+)
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .._rules.ids import are_different_uuids
@@ -20,7 +26,6 @@ from .body import rows_of, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_all
-from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
 

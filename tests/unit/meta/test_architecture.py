@@ -45,3 +45,11 @@ def test_no_source_file_is_longer_than_400_lines_without_its_documentation() -> 
         if lines > MOST_LINES:
             long[name] = lines
     assert long == {}
+
+
+def test_no_statement_needs_a_newer_sqlite_than_that_of_rhel_9() -> None:
+    # SQLite 3.34, which console/README.md names. These came with 3.35 to 3.39.
+    newer = r"AS MATERIALIZED|ON CONFLICT DO UPDATE|\bRETURNING\b|DROP COLUMN|->>|\bSTRICT\b|unixepoch\(|DISTINCT FROM"
+    files = sorted((ROOT / "console" / "record").rglob("*.py"))
+    assert files
+    assert [(file.name, found) for file in files for found in re.findall(newer, file.read_text(encoding="utf-8"))] == []
