@@ -31,7 +31,8 @@ description:
     the lookup fails in the same way. The same applies to C(--start-at-task) and C(--step), because each task needs the
     results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
-    role has, is refused, because a mistyped name would have no effect.
+    role has, is refused, because a mistyped name would have no effect. The same applies to a name that differs from one
+    of theirs in its case, its hyphens or a letter of the prefix, and to C(ansible_limit).
   - Words of C(-e) that are not C(NAME=VALUE) are refused, also in a playbook that imports those of this collection.
     Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, and the run would take all instances.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
