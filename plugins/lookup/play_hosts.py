@@ -25,13 +25,16 @@ description:
     only warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions
     may match nothing, and a group may be empty. A group of the inventory plugin, such as C(fleetops_gone), need not
     exist, because the plugin has no group without a host.
+  - A pattern of C(fleetops_hosts) that includes C(localhost), such as C(all) if the inventory has that host, is refused
+    too, because it is not an instance.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
     the lookup fails in the same way. The same applies to C(--start-at-task) and C(--step), because each task needs the
     results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
-    role has, is refused, because a mistyped name would have no effect.
+    role has, is refused, because a mistyped name would have no effect. The same applies to a name that differs from one
+    of theirs in its case, its hyphens or a letter of the prefix, and to C(ansible_limit).
   - Words of C(-e) that are not C(NAME=VALUE) are refused, also in a playbook that imports those of this collection.
     Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, and the run would take all instances.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
@@ -157,6 +160,7 @@ class LookupModule(LookupBase):
         pattern = str(terms[0]) if terms else self._asked()
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
+        self._is_given = bool(terms)
         why = "" if _only_reads_the_playbook() else self._refusal(pattern)
         by_tasks = "" if _only_reads_the_playbook() else refusal_by_tasks(context.CLIARGS, _ROOT)
         if by_tasks:
@@ -173,7 +177,7 @@ class LookupModule(LookupBase):
             _warn_of_another_server()
             _load_what_tasks_use()
             return [pattern]
-        if pattern != _LOCALHOST and self._matches(_LOCALHOST):
+        if not (self._is_given and pattern == _LOCALHOST) and self._matches(_LOCALHOST):
             return [_LOCALHOST]
         tell_refused(why)
         raise AnsibleLookupError(why)
@@ -206,6 +210,11 @@ class LookupModule(LookupBase):
             return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
         if not split_host_pattern(pattern):
             return f"fleetops_hosts is {pattern!r}, which names no host. Nothing was done."
+        if not self._is_given and self._takes_localhost(pattern):
+            return (
+                f"fleetops_hosts is {pattern}, which includes localhost. It is not an instance. Leave it out, "
+                "for example with all:!localhost. Nothing was done."
+            )
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:
             is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not self.get_option("or_asked")
@@ -290,6 +299,14 @@ class LookupModule(LookupBase):
         named = [part for part in dict.fromkeys(parts) if part[0] not in "!&" and part not in known]
         inventory = inventory_of(self._loader, groups) if named else None
         return [part for part in named if inventory is not None and not hosts_of_part(inventory, part)]
+
+    def _takes_localhost(self, pattern: str) -> bool:
+        known = self._variables.get("groups", {}).get("all", [])
+        if _LOCALHOST not in known and _LOCALHOST not in split_host_pattern(pattern):
+            return False
+        with contextlib.suppress(AnsibleError):
+            return any(host.name == _LOCALHOST for host in self._inventory().get_hosts(pattern))
+        return False
 
     def _matches(self, pattern: str) -> bool:
         """Whether a host matches ``pattern`` within --limit, by Ansible's rules for patterns."""

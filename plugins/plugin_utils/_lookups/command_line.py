@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")
 _PREFIX = "fleetops_"
+# How alike a prefix must be to that of the collection, from 0 to 1.
+_ALIKE = 0.9
+# Ansible's own variable with the limit of the command line.
+_LIMIT = "ansible_limit"
 # Ansible's name for the words of -e that are not NAME=VALUE.
 _WORDS = "_raw_params"
 # The custom stats of the playbooks. A workflow of AWX passes those of a node to the later nodes as extra variables, so
@@ -91,23 +96,36 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
             "Ansible has read only a part of the extra variables: a value of -e has a blank without quotes, or is not "
             "NAME=VALUE. The run could take other hosts than meant. Write -e \"NAME='VALUE'\", or JSON."
         )
-    given = sorted({name for name in extra if name.startswith(_PREFIX)})
+    given = sorted(name for name in extra if _is_for_collection(name))
     if not is_all_of_collection(arguments, root):
         # The other names may be those of the user's playbook.
         given = [name for name in given if name in SET_BY_PLAYBOOKS]
-    if not given:
-        return ""
-    names = sorted(variables_of(root))
+    if _LIMIT in extra and is_all_of_collection(arguments, root):
+        return f"{_LIMIT} has no effect as a variable, so the run would take other hosts. Give it as --limit."
     told = []
+    names = sorted(variables_of(root)) if given else []
     for name in (name for name in given if name not in names):
         if name in SET_BY_PLAYBOOKS:
             told.append(f"{name} cannot be given: each playbook sets it itself.")
             continue
-        near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
-        told.append(f"No playbook reads {name}." + (f" Did you mean {near[0]}?" if near else ""))
+        known = [one.removeprefix(_PREFIX) for one in names if one not in STATS]
+        near = difflib.get_close_matches(_plain(name).partition("_")[2], known, n=1, cutoff=0.8)
+        # A name with another spelling of the prefix may be a variable of the user.
+        if near or name.startswith(_PREFIX):
+            told.append(f"No playbook reads {name}." + (f" Did you mean {_PREFIX}{near[0]}?" if near else ""))
     if not told:
         return ""
     return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are reserved for the collection."])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-. ]", "_", name.casefold()).replace("fleet_ops_", _PREFIX, 1)
+
+
+def _is_for_collection(name: str) -> bool:
+    """Whether a name has the prefix of the collection, also misspelled or in another case: FLEETOPS_, fleetop_."""
+    head = _plain(name).partition("_")[0]
+    return difflib.SequenceMatcher(None, f"{head}_", _PREFIX).ratio() > _ALIKE
 
 
 def refusal_by_connection(

@@ -78,6 +78,12 @@ def test_step_is_refused_for_playbooks_of_the_collection(playbooks: tuple[str, .
         ({"fleetops_host": "agent-001*"}, "No playbook reads fleetops_host. Did you mean fleetops_hosts?"),
         ({"fleetops_batchmax": 1}, "fleetops_batchmax. Did you mean fleetops_batch_max?"),
         ({"fleetops_max_parallel": 4}, "No playbook reads fleetops_max_parallel."),
+        # Another spelling of the prefix.
+        ({"FLEETOPS_HOSTS": "eu"}, "No playbook reads FLEETOPS_HOSTS. Did you mean fleetops_hosts?"),
+        ({"fleetops-batch-max": 1}, "reads fleetops-batch-max. Did you mean fleetops_batch_max?"),
+        ({"fleetop_hosts": "eu", "fleet_ops_host": 1}, "fleet_ops_host. Did you mean fleetops_hosts? No playbook"),
+        ({"fleet_hosts": "eu", "acme_fleetops_hosts": 1, "fleetop_team": "x", "FLEETOPS_HOME": "/x"}, ""),
+        ({"ansible_limit": "eu"}, "ansible_limit has no effect as a variable"),
         # Variables of the run itself, and of one host.
         ({"fleetops_group": "eu"}, "No playbook reads fleetops_group."),
         ({"fleetops_run": {}, "fleetops_instance_id": "x"}, "fleetops_instance_id. No playbook reads fleetops_run."),
