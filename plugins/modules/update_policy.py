@@ -106,12 +106,16 @@ changed_keys:
   sample: [max_parallel_rollouts]
 text:
   description:
-    - RV(policy) as sentences, one about the number of redeploys at once and one about the maintenance window.
+    - RV(policy) as sentences, about the number of redeploys at once, the maintenance window, and what is done with new
+      versions.
     - If check mode predicts a change, another sentence says first that nothing was changed.
   returned: success
   type: list
   elements: str
-  sample: ["At most 4 redeploys at once.", "The maintenance window is open all day."]
+  sample:
+    - At most 4 redeploys at once.
+    - The maintenance window is open all day.
+    - "New versions: runtime notify, skills auto, MCP servers notify."
 drift:
   description: The keys that were changed by someone else at the same time, with their values before and after.
   returned: success

@@ -85,12 +85,16 @@ window_problem:
   sample: null
 text:
   description:
-    - RV(policy) as sentences, one about the number of redeploys at once and one about the maintenance window.
+    - RV(policy) as sentences, about the number of redeploys at once, the maintenance window, and what is done with new
+      versions.
     - If the server leaves a value out, the sentence says so.
   returned: success
   type: list
   elements: str
-  sample: ["At most 4 redeploys at once.", "The maintenance window is open all day."]
+  sample:
+    - At most 4 redeploys at once.
+    - The maintenance window is open all day.
+    - "New versions: runtime notify, skills auto, MCP servers notify."
 """
 
 import time

@@ -42,16 +42,22 @@ def test_saved_memories_can_be_verified_and_restored(tmp_path: Path, run_playboo
         assert [file.name.partition(".")[0] for file in files] == ["agent-001", "agent-002", "agent-003"]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert {row["content"] for row in json.loads(files[1].read_text())["memories"]} == had
-        assert play("save").total("changed") == 0
+        again = play("save")
+        assert again.total("changed") == 0
+        counts = [len(json.loads(file.read_text())["memories"]) for file in files]
+        assert f"Instances: 3; memories: {sum(counts)}; files changed: 0 (in {folder})." in again.output
         assert play("verify").rc == 0
 
         sim.call("DELETE", one, {})
         lost = play("verify")
         assert lost.rc == 2 and "agent-002" in lost.output and "fleetops_memory_action=restore" in lost.output
+        assert f"Instances: 3; saved memories: {sum(counts)}; missing: {counts[1]} (instances: 1)." in lost.output
         sim.clear_journal()
         foretold = play("restore", "--check")
+        assert f"Missing memories that would be stored again: {counts[1]}." in foretold.output
         assert foretold.total("changed") == 1 and sim.writes() == []
-        assert play("restore").rc == 0
+        restored = play("restore")
+        assert restored.rc == 0 and f"Missing memories stored again: {counts[1]}." in restored.output
         assert contents() == had
         assert play("restore").total("changed") == 0
         assert play("verify").rc == 0

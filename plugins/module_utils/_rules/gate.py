@@ -115,8 +115,8 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
     return Check(
         "foreign_rollout",
         FAIL,
-        f"A fleet rollout is under way on the server: {with_status(fleet[:_NAMED])}. Wait for its end, or cancel it, "
-        "and start again.",
+        f"A fleet rollout is under way on the server: {with_status(fleet[:_NAMED])}. Wait for its end "
+        "(resume it if it is paused), or cancel it, and start again.",
         {"rollouts": [row.get("id") for row in fleet]},
     )
 

@@ -54,7 +54,8 @@ def plan_lines(
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
         recent = counted(plan.samples, "recent redeploy")
-        source = recent if plan.samples else "fallback_seconds, because no recent redeploy is known"
+        unknown = ", because no recent redeploy is known" if act == "redeploy" else ""
+        source = recent if plan.samples else f"fallback_seconds{unknown}"
         median, most = (duration(ends - plan.fit.starts_at) for ends in (plan.fit.ends_p50, plan.fit.ends_p90))
         span = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
         lines.append(f"Expected duration: {span}, ending by {clock(plan.fit.ends_p90)}; calculated from {source}.")
