@@ -136,4 +136,4 @@ def _next_lines(report: Mapping[str, Any]) -> list[str]:
         return []
     these = shlex.quote(",".join(left)) if len(left) <= _LIMIT_MOST else f"for these {len(left)} instances"
     first = "correct the cause, and run" if bad else "run"
-    return [f"To continue, {first} the playbook again with --limit {these}."]
+    return [f"Next: {first} the playbook again with --limit {these}."]

@@ -109,7 +109,7 @@ def test_a_failed_instance_that_the_server_reports_as_current_is_named() -> None
         "  a: Gone.",
         "Not touched (1): b",
         "The server disagrees about a: failed by the run, current by the server's version report.",
-        "To continue, correct the cause, and run the playbook again with --limit a,b.",
+        "Next: correct the cause, and run the playbook again with --limit a,b.",
     ]
 
 
@@ -132,13 +132,13 @@ def test_an_instance_is_named_once_for_each_reason() -> None:
         ({"a": {"changed": True}, "b": {}}, "pass", {}, ""),
         ({}, "fail", {}, ""),
         ({}, "deferred", {}, ""),
-        ({"a": {"changed": True}}, "fail", {}, "To continue, run the playbook again with --limit b."),
+        ({"a": {"changed": True}}, "fail", {}, "Next: run the playbook again with --limit b."),
         ({"a": {"changed": True}}, "pass", {"b": "it was busy"}, ""),
         (
             {"a": {"changed": True}, "b": {"failed": True, "msg": "Gone."}},
             "fail",
             {},
-            "To continue, correct the cause, and run the playbook again with --limit b.",
+            "Next: correct the cause, and run the playbook again with --limit b.",
         ),
     ],
 )
@@ -146,8 +146,8 @@ def test_the_report_of_a_run_that_stopped_midway_says_how_to_continue_it(
     outcomes: dict[str, Any], verdict: str, left_out: dict[str, str], line: str
 ) -> None:
     report = make_report(["a", "b"], ["a", "b"], outcomes, verdict=verdict, left_out=left_out, server={})
-    assert [text for text in report_lines(report, []) if "continue" in text] == ([line] if line else [])
-    assert not any("continue" in text for text in report_lines(report, [], predicted=True))
+    assert [text for text in report_lines(report, []) if "Next:" in text] == ([line] if line else [])
+    assert not any("Next:" in text for text in report_lines(report, [], predicted=True))
 
 
 def test_a_limit_with_many_hosts_is_not_written_out() -> None:
