@@ -11,6 +11,7 @@ from typing import Any
 
 from .change import change_problem
 from .pace import refusal_of_run
+from .plain_values import SettingsError, number
 
 _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
@@ -30,6 +31,12 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
     rungs = asked.get("fleetops_recover_rungs", _RUNGS)
     if not set(rungs) <= {*_RUNGS}:
         return f"fleetops_recover_rungs is {', '.join(rungs)}: each must be breakers, power_cycle or reboot."
+    # Without a value, the limit of the policy applies.
+    if asked.get("fleetops_batch_max") is not None:
+        try:
+            number("fleetops_batch_max", asked["fleetops_batch_max"], least=1, whole=True)
+        except SettingsError as bad:
+            return f"{bad}."
     problem = refusal_of_run(asked) or change_problem(
         asked.get("fleetops_change", ""), asked.get("fleetops_change_pattern", "")
     )

@@ -31,6 +31,11 @@ GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_p
             "fleetops_change is 'X1', which does not match CHG[0-9]+. Nothing was done.",
         ),
         ({"fleetops_plan_required": True, "fleetops_plan_hash": "1-2-3"}, ""),
+        ({"fleetops_batch_max": None}, ""),
+        ({"fleetops_batch_max": " 4"}, ""),
+        ({"fleetops_batch_max": 4.0}, ""),
+        ({"fleetops_batch_max": "25%"}, "fleetops_batch_max is '25%': it must be a whole number of at least 1."),
+        ({"fleetops_batch_max": True}, "fleetops_batch_max is True: it must be a whole number of at least 1."),
     ],
 )
 def test_the_first_problem_of_the_variables_is_named(asked: dict[str, object], problem: str) -> None:
