@@ -100,6 +100,10 @@ def _kind(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
+def _message(error: sqlite3.Error) -> str:
+    return next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
+
+
 @contextmanager
 def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
     """Turn errors of SQLite and the file system into a DatabaseProblem.
@@ -109,9 +113,8 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     try:
         yield
     except sqlite3.Error as error:
-        text = next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
         raise DatabaseProblem(
-            text.format(
+            _message(error).format(
                 file=file,
                 name=file.name,
                 reason=error,
