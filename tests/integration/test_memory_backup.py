@@ -84,9 +84,8 @@ def test_a_list_that_the_api_truncates_is_not_a_backup(
         assert file.name.endswith("-conv-1.json")
         # A name from another inventory does not lead out of the folder.
         named = tmp_path / "named.yml"
-        named.write_text(
-            f"fleetops_instances: {{hosts: {{../eu/agent: {{fleetops_instance_id: {sim.instance('agent-002')['id']}}}}}}}"
-        )
+        host = {"../eu/agent": {"fleetops_instance_id": sim.instance("agent-002")["id"]}}
+        named.write_text(json.dumps({"fleetops_instances": {"hosts": host}}))
         del settings["fleetops_memory_conversation_id"]
         slashes = run_playbook(sim, PLAYBOOK, "-i", str(named), "--limit", "../eu/agent", e=settings)
         assert slashes.rc == 0, slashes.output
