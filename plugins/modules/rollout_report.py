@@ -68,9 +68,7 @@ options:
     type: bool
     default: true
   acted:
-    description:
-      - What the run did to the instances under C(updated), as a participle for the report.
-      - With any value but V(updated), an instance that was not touched may be current without a contradiction.
+    description: What the run did to the instances under C(updated), as a participle for the report.
     type: str
     default: updated
 seealso:
@@ -159,7 +157,6 @@ def run(context: Context) -> None:
         gone=params["gone"],
         left_out=params["left_out"],
         server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
-        acted=params["acted"],
     )
     text = report_lines(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
     change = {"change": params["change"]} if params["change"] else {}

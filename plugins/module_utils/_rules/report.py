@@ -17,7 +17,6 @@ from .run_state import bundles_of
 
 # In the order in which they are reported.
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
-UPDATED = "updated"
 _TITLES = {
     "failed": "Failed",
     "uncertain": "Uncertain, look at them before you repeat anything",
@@ -56,7 +55,6 @@ def make_report(
     gone: Sequence[str] = (),
     left_out: Mapping[str, str] | None = None,
     server: Mapping[str, str],
-    acted: str = UPDATED,
 ) -> Record:
     """The report: each instance in exactly one category, with the reasons of those that failed.
 
@@ -64,15 +62,12 @@ def make_report(
     ``outcomes``: the result of each instance's task, if it ran. ``gone``: instances that the server does not know.
     ``verdict``: of the gate that ended the run, or pass. ``server``: ``current``, ``outdated`` or ``unknown`` for each
     instance, by the server's versions after the run. What contradicts the results is listed under ``disagreements``.
-    ``acted``: what was done to the instances in ``updated``, as a participle.
     """
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     reasons: dict[str, str] = {}
     disagreements: dict[str, str] = {}
     left_out = left_out or {}
     wanted = {*planned, *left_out}
-    # A run that does not update plans current instances too.
-    waiting = ("failed", "uncertain", *(("not_touched", "deferred") if acted == UPDATED else ()))
     for name in instances:
         outcome = outcomes.get(name)
         if name in gone:
@@ -89,8 +84,8 @@ def make_report(
         said = server.get(name, "unknown")
         if category in ("updated", "current") and said == "outdated":
             disagreements[name] = f"{category} by the run, outdated by the server's version report"
-        elif category in waiting and said == "current":
-            disagreements[name] = f"{category.replace('_', ' ')} by the run, current by the server's version report"
+        elif category in ("failed", "uncertain") and said == "current":
+            disagreements[name] = f"{category} by the run, current by the server's version report"
     return {
         **found,
         "counts": {category: len(names) for category, names in found.items()},
@@ -103,14 +98,15 @@ def make_report(
 
 
 def report_lines(
-    report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = UPDATED, predicted: bool = False
+    report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = "updated", predicted: bool = False
 ) -> list[str]:
     """The lines of the report: why the run ended, and then each category that is not empty.
 
-    ``acted``: as in :func:`make_report`. ``predicted``: whether it is a prediction.
+    ``acted``: what was done to the instances in ``updated``, as a participle. ``predicted``: whether it is a
+    prediction.
     """
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
-    if acted != UPDATED:
+    if acted != "updated":
         titles["current"] = "Unchanged, nothing to do"
     lines = [f"Stopped ({report['verdict']}): {reason}" for reason in reasons]
     for category in CATEGORIES:
