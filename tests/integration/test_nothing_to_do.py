@@ -111,7 +111,7 @@ def test_a_mistyped_exclusion_does_not_include_the_host(
     assert run.rc == 0 and "agent-001" in run.stdout and "agent-002" not in run.stdout, run.output
 
 
-def test_localhost_is_no_instance(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+def test_hosts_that_include_localhost_are_refused(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
     """An inventory of AWX often contains localhost."""
     folder = tmp_path / "inventory"
     folder.mkdir()
