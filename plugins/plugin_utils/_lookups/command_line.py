@@ -85,7 +85,7 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
 def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mapping[str, Any]) -> str:
     """Why the run is refused because of its extra variables, as sentences; empty if each of them is read.
 
-    A mistyped name would have no effect: with ``fleetops_host`` the run would take the whole fleet. The name of a
+    A mistyped name would have no effect: with ``fleetops_host`` the run would act on the whole fleet. The name of a
     variable of the run itself, such as ``fleetops_run``, would replace it, since nothing overrides an extra variable.
     Words that belong to no variable are refused too. ``extra``: the extra variables.
     """
@@ -98,7 +98,7 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mappin
         )
     given = sorted(name for name in map(str, extra) if _is_for_collection(name))
     if not is_all_of_collection(arguments, root):
-        # The other names may be those of the user's playbook.
+        # Other names may belong to the user's playbook.
         given = [name for name in given if name in SET_BY_PLAYBOOKS]
     elif _LIMIT in extra:
         return f"{_LIMIT} has no effect as a variable, so the run would act on other hosts. Use --limit instead."
@@ -135,7 +135,7 @@ def refusal_by_connection(
     """Why the run is refused because of a variable with the address or the key, as sentences; empty if it is not.
 
     The tasks of the playbooks take both from the environment. The inventory and the lookups take the variables first,
-    so a run could read from one server and change another. ``variables``: with values that are no templates.
+    so a run could read from one server and change another. ``variables``: with values that are not templates.
     """
     for option, what in (("api_url", "address"), ("api_key", "key")):
         value, variable = variables.get(_PREFIX + option), ENVIRONMENT[option]
