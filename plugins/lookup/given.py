@@ -40,8 +40,8 @@ options:
     elements: str
     default: []
   problem:
-    description: Whether to return, instead of the values, under C(problem) the sentence that names the first variable
-      with an invalid value, empty if there is none. A role can thus refuse a run with this sentence alone.
+    description: Whether to return, instead of the values, a dictionary whose key C(problem) has a sentence about the
+      first variable with an invalid value, or an empty text if all values are valid. A role can fail with it.
     type: bool
     default: false
 """
@@ -62,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One dictionary of all names and their values.
+  description: One dictionary of all names and their values, or with O(problem) one with the key C(problem).
   returned: always
   type: list
   elements: dict

@@ -25,18 +25,18 @@ description:
     only warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions
     may match nothing, and a group may be empty. A group of the inventory plugin, such as C(fleetops_gone), need not
     exist, because the plugin has no group without a host.
-  - A pattern of C(fleetops_hosts) that includes C(localhost), such as C(all) if the inventory has that host, is refused
-    too, because it is not an instance.
+  - A C(fleetops_hosts) that includes C(localhost), such as C(all) if the inventory contains that host, is refused too,
+    because C(localhost) is not an instance.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
     the lookup fails in the same way. The same applies to C(--start-at-task) and C(--step), because each task needs the
     results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
-    role has, is refused, because a mistyped name would have no effect. The same applies to a name that differs from one
-    of theirs in its case, its hyphens or a letter of the prefix, and to C(ansible_limit).
+    role has, is refused, because a mistyped name would have no effect. The same applies to such a name in upper case,
+    with hyphens or with a misspelled prefix, and to C(ansible_limit).
   - Words of C(-e) that are not C(NAME=VALUE) are refused, also in a playbook that imports those of this collection.
-    Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, and the run would take all instances.
+    Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, so the run would act on all instances.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
     to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use. An inventory file that was
     read from another address is warned about.
@@ -210,10 +210,10 @@ class LookupModule(LookupBase):
             return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
         if not split_host_pattern(pattern):
             return f"fleetops_hosts is {pattern!r}, which names no host. Nothing was done."
-        if not self._is_given and self._takes_localhost(pattern):
+        if not self._is_given and self._includes_localhost(pattern):
             return (
-                f"fleetops_hosts is {pattern}, which includes localhost. It is not an instance. Leave it out, "
-                "for example with all:!localhost. Nothing was done."
+                f"fleetops_hosts is {pattern}, which includes localhost, and that is not an instance. Exclude it, for "
+                "example with all:!localhost. Nothing was done."
             )
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:
@@ -300,7 +300,7 @@ class LookupModule(LookupBase):
         inventory = inventory_of(self._loader, groups) if named else None
         return [part for part in named if inventory is not None and not hosts_of_part(inventory, part)]
 
-    def _takes_localhost(self, pattern: str) -> bool:
+    def _includes_localhost(self, pattern: str) -> bool:
         known = self._variables.get("groups", {}).get("all", [])
         if _LOCALHOST not in known and _LOCALHOST not in split_host_pattern(pattern):
             return False

@@ -29,8 +29,8 @@ options:
       - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
         C(fleetops_instance_id). Empty if there are none.
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
-        O(asked). Empty if it can. A task file that they name is read, and so are the files and roles that it includes
-        by name.
+        O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
+        it includes by name.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -45,8 +45,8 @@ options:
     elements: str
     required: true
   asked:
-    description: With V(problem_of_variables), the variables of the run with their values. A variable that is missing is
-      not checked.
+    description: With V(problem_of_variables), the variables of the run with their values. Missing variables are not
+      checked.
     type: dict
     default: {}
     version_added: 0.2.0

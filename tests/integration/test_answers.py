@@ -224,6 +224,8 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ),
         ("rolling_redeploy", "fleetops_repair", "ture", "Stopped (fail): fleetops_repair is 'ture': it must be true"),
         ("rolling_redeploy", "fleetops_soak", "5m", "fleetops_soak is '5m': it must be a number."),
+        ("rolling_redeploy", "plan_hash", 5349, "Stopped (fail): plan_hash must be text, but it is the number 5349"),
+        ("rolling_redeploy", "fleetops_after_tasks", ["a"], "Stopped (fail): fleetops_after_tasks must be text, but"),
         ("fleet_state", "fleetops_fleet_state_prune", "2", "fleetops_fleet_state_prune is '2': it must be true or"),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
         ("recover", "fleetops_recover_min_uptime", "abc", "Stopped (fail): fleetops_recover_min_uptime is 'abc': it"),
@@ -231,7 +233,7 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
     ],
 )
 def test_an_invalid_answer_is_refused_before_anything_is_changed(
-    simulator: Simulator, run_playbook: Run, playbook: str, variable: str, answer: str, words: str
+    simulator: Simulator, run_playbook: Run, playbook: str, variable: str, answer: object, words: str
 ) -> None:
     simulator.knobs(disease={"agent-001": "process"})
     run = run_playbook(simulator, f"playbooks/{playbook}.yml", e={variable: answer})

@@ -167,7 +167,7 @@ def test_backups_are_written_by_the_user_who_runs_the_playbook(
     assert len(list((tmp_path / "backup").iterdir())) == 3
 
 
-def test_the_first_host_that_can_run_no_task_causes_no_error_but_its_own(run_playbook: Run, tmp_path: Path) -> None:
+def test_a_first_host_on_which_no_task_can_run_causes_only_its_own_error(run_playbook: Run, tmp_path: Path) -> None:
     inventory = tmp_path / "inventory"
     (inventory / "host_vars").mkdir(parents=True)
     (inventory / "a.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")

@@ -111,7 +111,7 @@ def test_a_mistyped_exclusion_does_not_include_the_host(
     assert run.rc == 0 and "agent-001" in run.stdout and "agent-002" not in run.stdout, run.output
 
 
-def test_localhost_is_no_instance(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+def test_hosts_that_include_localhost_are_refused(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
     """An inventory of AWX often contains localhost."""
     folder = tmp_path / "inventory"
     folder.mkdir()
@@ -119,7 +119,7 @@ def test_localhost_is_no_instance(simulator: Simulator, run_playbook: Run, tmp_p
     (folder / "hosts.yml").write_text("all: {hosts: {localhost: {}}}\n")
     for playbook, asked in (("rolling_redeploy", "all"), ("audit_report", "localhost"), ("memory_backup", "all")):
         run = play(run_playbook, simulator, playbook, inventory=folder, e={"fleetops_hosts": asked})
-        refused(run, simulator, f"fleetops_hosts is {asked}, which includes localhost. It is not an instance.")
+        refused(run, simulator, f"fleetops_hosts is {asked}, which includes localhost, and that is not an instance.")
     run = play(run_playbook, simulator, "audit_report", inventory=folder, e={"fleetops_hosts": "all:!localhost"})
     assert run.rc == 0, run.output
 

@@ -263,7 +263,8 @@ def test_hosts_without_an_instance_id_are_refused_by_name_and_the_others_are_rep
     found = report_of(run)
     assert found["reasons"] == [
         "These hosts have no fleetops_instance_id: typed-by-hand. "
-        "The inventory plugin fleetops.agents.fleet gives it to each host."
+        "The inventory plugin fleetops.agents.fleet sets it. Exclude these hosts with fleetops_hosts or --limit. "
+        "Nothing was done."
     ]
     assert found["not_touched"] == ["agent-001"]
     assert simulator.writes() == []

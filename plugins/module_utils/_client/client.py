@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-# First, because it refuses an older Python, which cannot import the others.
+# This comes first, because it refuses an older Python, which could not import the others.
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
     Reply,
     Settings,

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What the collection needs where it runs. It is imported before the files that an older Python cannot import."""
+"""Refuses a Python that is too old or lacks requests. It is imported before what an older Python cannot import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import shlex
 import sys
 
 if sys.version_info < (3, 11):
-    # The result of the module, as ansible.module_utils.basic reports its own minimum. Ansible's plugins never get here.
+    # The result of the module, as ansible.module_utils.basic reports its own minimum. Ansible's plugins never get here,
+    # because Ansible itself needs such a Python.
     problem = (
         f"The modules of fleetops.agents need Python 3.11 or newer, but {sys.executable} on {platform.node()} is Python"
         f" {'.'.join(map(str, sys.version_info[:3]))}. Set ansible_python_interpreter of this host to a newer Python"

@@ -27,7 +27,7 @@ try:
     from urllib3 import exceptions as urllib3_errors
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
-    # The exceptions of calls that got no answer. Those of requests are OSErrors.
+    # The exceptions of calls without an answer. Those of requests are subclasses of OSError.
     FAILURES: tuple[type[Exception], ...] = (urllib3_errors.HTTPError, OSError, ValueError)
 except ImportError as missing:
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()

@@ -40,9 +40,9 @@ def is_blank(value: Any) -> bool:
 
 
 def list_of_text(name: str, value: Any) -> Any:
-    """The list in a text: its JSON, or parts with commas or, as the choices of a survey arrive, line breaks.
+    """The list that a text contains: as JSON, or separated by commas or, as in the choices of a survey, by line breaks.
 
-    Any other value is returned unchanged. ``name``: of the variable. Raises ValueError.
+    A value that is not a text is returned unchanged. ``name``: of the variable. Raises ValueError for invalid JSON.
     """
     if not isinstance(value, str):
         return value

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .change import change_problem
@@ -27,10 +27,10 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
     """
     for name, words in _WORDS.items():
         if asked.get(name, words[0]) not in words:
-            return f"{name} is {asked[name]}: it must be {', '.join(words[:-1])} or {words[-1]}."
+            return f"{name} is {asked[name]}: it must be {_either(words)}."
     rungs = asked.get("fleetops_recover_rungs", _RUNGS)
-    if not set(rungs) <= {*_RUNGS}:
-        return f"fleetops_recover_rungs is {', '.join(rungs)}: each must be breakers, power_cycle or reboot."
+    if not set(rungs) <= set(_RUNGS):
+        return f"fleetops_recover_rungs is {', '.join(rungs)}: each must be {_either(_RUNGS)}."
     # Without a value, the limit of the policy applies.
     if asked.get("fleetops_batch_max") is not None:
         try:
@@ -51,11 +51,15 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
 
 
 def problem_of_hosts(without_id: Iterable[str]) -> str:
-    """Why a run cannot be made with its hosts, as a sentence; empty if all of them have the id of their instance."""
+    """Why a run cannot be made with its hosts, as a sentence; empty if there are none ``without_id``."""
     names = ", ".join(without_id)
     if not names:
         return ""
     return (
-        f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet gives it to "
-        "each host."
+        f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "
+        "Exclude these hosts with fleetops_hosts or --limit. Nothing was done."
     )
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -392,7 +392,7 @@ def _stop(context: Context, detail: Record) -> None:
         context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
     with suppress(ApiError):
         remember(context, context.client.get_rollout(rollout_id))
-    step = "" if cancels else " Use this module to resume it (state=running) or to cancel it (state=cancelled)."
+    step = "" if cancels else " Resume or cancel it with fleetops.agents.rollout (state=running or state=cancelled)."
     context.fail(
         f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
     )

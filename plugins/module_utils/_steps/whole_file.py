@@ -32,17 +32,17 @@ class FileError(Exception):
 def absolute_path(given: str) -> Path:
     """The absolute path for a module's option of the type path.
 
-    Raises FileError for the home of an unknown user, an unknown variable of the environment, and a control character,
-    as of an answer that ends in a line break. A folder with such a name would be created instead, and nobody would look
-    for the file there.
+    Raises FileError for the home of an unknown user, for an environment variable that is not set, and for a control
+    character, such as the line break at the end of an answer to a survey. Otherwise a folder with such a name would be
+    created, and nobody would look for the file there.
     """
     shown = printable_line(given)
     if shown != given:
         raise FileError(f"The path {shown} cannot be used: it contains a line break or another control character")
-    for pattern, what in ((_HOME.match, "the home of a user"), (_VARIABLE.search, "a variable of the environment")):
+    for pattern, what in ((_HOME.match, "the home of a user"), (_VARIABLE.search, "an environment variable")):
         if found := pattern(given):
             raise FileError(
-                f"The path {given} cannot be used: {found[0]} is not {what} on this machine. Write the whole path"
+                f"The path {given} cannot be used: {found[0]} is not {what} on this machine. Write the complete path"
             )
     return Path(given).absolute()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")
 _PREFIX = "fleetops_"
-# How alike a prefix must be to that of the collection, from 0 to 1.
-_ALIKE = 0.9
-# Ansible's own variable with the limit of the command line.
+# How similar a misspelled prefix is to that of the collection, from 0 to 1.
+_SIMILAR = 0.9
+# The variable in which Ansible shows --limit.
 _LIMIT = "ansible_limit"
 # Ansible's name for the words of -e that are not NAME=VALUE.
 _WORDS = "_raw_params"
@@ -82,26 +82,26 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
     )
 
 
-def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterable[Any]) -> str:
+def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mapping[str, Any]) -> str:
     """Why the run is refused because of its extra variables, as sentences; empty if each of them is read.
 
-    A mistyped name would have no effect: with ``fleetops_host`` the run would take the whole fleet. The name of a
+    A mistyped name would have no effect: with ``fleetops_host`` the run would act on the whole fleet. The name of a
     variable of the run itself, such as ``fleetops_run``, would replace it, since nothing overrides an extra variable.
-    Words that belong to no variable are refused too. ``extra``: the names of the extra variables.
+    Words that belong to no variable are refused too. ``extra``: the extra variables.
     """
-    extra = set(map(str, extra))
-    if _WORDS in extra:
+    # Ansible keeps the blanks of an argument that has only blanks, as of -e "$VARIABLES" in a script.
+    if not is_blank(extra.get(_WORDS)):
         # The words are not shown, because they may be a part of a password.
         return (
-            "Ansible has read only a part of the extra variables: a value of -e has a blank without quotes, or is not "
-            "NAME=VALUE. The run could take other hosts than meant. Write -e \"NAME='VALUE'\", or JSON."
+            "Ansible has read only a part of the extra variables, because a value of -e has a blank without quotes or "
+            "is not NAME=VALUE. The run could act on other hosts than intended. Write -e \"NAME='VALUE'\", or JSON."
         )
-    given = sorted(name for name in extra if _is_for_collection(name))
+    given = sorted(name for name in map(str, extra) if _is_for_collection(name))
     if not is_all_of_collection(arguments, root):
-        # The other names may be those of the user's playbook.
+        # Other names may belong to the user's playbook.
         given = [name for name in given if name in SET_BY_PLAYBOOKS]
-    if _LIMIT in extra and is_all_of_collection(arguments, root):
-        return f"{_LIMIT} has no effect as a variable, so the run would take other hosts. Give it as --limit."
+    elif _LIMIT in extra:
+        return f"{_LIMIT} has no effect as a variable, so the run would act on other hosts. Use --limit instead."
     told = []
     names = sorted(variables_of(root)) if given else []
     for name in (name for name in given if name not in names):
@@ -119,13 +119,14 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
 
 
 def _plain(name: str) -> str:
+    """``name`` in lower case, with underscores instead of other separators, and with the prefix as one word."""
     return re.sub(r"[-. ]", "_", name.casefold()).replace("fleet_ops_", _PREFIX, 1)
 
 
 def _is_for_collection(name: str) -> bool:
-    """Whether a name has the prefix of the collection, also misspelled or in another case: FLEETOPS_, fleetop_."""
+    """Whether a name has the prefix of the collection, even misspelled or in another case: FLEETOPS_, fleetop_."""
     head = _plain(name).partition("_")[0]
-    return difflib.SequenceMatcher(None, f"{head}_", _PREFIX).ratio() > _ALIKE
+    return difflib.SequenceMatcher(None, f"{head}_", _PREFIX).ratio() > _SIMILAR
 
 
 def refusal_by_connection(
@@ -134,7 +135,7 @@ def refusal_by_connection(
     """Why the run is refused because of a variable with the address or the key, as sentences; empty if it is not.
 
     The tasks of the playbooks take both from the environment. The inventory and the lookups take the variables first,
-    so a run could read from one server and change another. ``variables``: with values that are no templates.
+    so a run could read from one server and change another. ``variables``: with values that are not templates.
     """
     for option, what in (("api_url", "address"), ("api_key", "key")):
         value, variable = variables.get(_PREFIX + option), ENVIRONMENT[option]

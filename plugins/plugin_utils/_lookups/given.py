@@ -102,7 +102,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _words(name: str, value: Any) -> list[str]:
-    """A list of texts, or one text with them."""
+    """A list of texts, also from a single text that contains them."""
     try:
         value = list_of_text(name, value)
     except ValueError as bad:

@@ -124,8 +124,8 @@ def order_of_patterns(
     try:
         if other := [name for name in found["instances"] if not _is_kept(name)]:
             raise ValueError(
-                f"the name of the host {other[0]} ends in a port, so Ansible would take another one. Rename it in the "
-                "inventory"
+                f"the name of the host {other[0]} ends in a port, which Ansible would remove from it. Rename the host "
+                "in the inventory"
             )
         if not is_blank(canary_hosts):
             found["canary_hosts"] = patterns.hosts("canary_hosts", canary_hosts)

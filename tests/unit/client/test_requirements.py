@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user reads if the Python is too old or requests is missing, and that requests may use an older urllib3."""
+"""The messages about a Python that is too old and about a missing requests, and failures of an older urllib3."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ for name in sys.argv[1:]:
 
 
 def test_every_module_names_the_python_that_is_too_old() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", IN_PYTHON_3_10, *MODULES], capture_output=True, text=True, check=False
-    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", IN_PYTHON_3_10, *MODULES], capture_output=True, text=True, check=False)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.stderr, len(results)) == ("", len(MODULES))
     for result in results:
@@ -63,11 +61,7 @@ OPTIONS = {**SETTINGS, "request_timeout": 30, "retries": 0}
     [
         (lambda: connect(**SETTINGS), ImportError, ""),
         (lambda: Api(read_settings(SETTINGS, {})), SourceError, ""),
-        (
-            lambda: update_policy(OPTIONS.get),
-            PolicyError,
-            "The update policy cannot be read: ",
-        ),
+        (lambda: update_policy(OPTIONS.get), PolicyError, "The update policy cannot be read: "),
     ],
 )
 def test_a_missing_requests_is_reported_with_the_command_that_installs_it(
@@ -98,10 +92,10 @@ def test_a_missing_requests_is_reported_with_the_command_that_installs_it(
         ),
     ],
 )
-def test_a_failure_of_urllib3_1_26_was_not_sent(
+def test_a_failed_connection_of_urllib3_1_26_counts_as_not_sent(
     monkeypatch: pytest.MonkeyPatch, cause: Exception, reason: Exception, kind: str
 ) -> None:
-    # requests accepts it too.
+    # requests also accepts urllib3 1.26, which does not have this exception.
     monkeypatch.delattr(urllib3.exceptions, "NameResolutionError")
     reason.__context__ = cause
     failure = requests.exceptions.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/", reason))  # type: ignore[arg-type]

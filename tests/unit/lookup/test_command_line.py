@@ -93,6 +93,8 @@ def test_step_is_refused_for_playbooks_of_the_collection(playbooks: tuple[str, .
         # -e 'fleetops_hosts= agent-001*' and -e 'fleetops_hosts=agent-001*, agent-002*', as Ansible reads them.
         ({"fleetops_hosts": "", "_raw_params": "agent-001*"}, "Ansible has read only a part of the extra variables"),
         ({"fleetops_hosts": "agent-001*,", "_raw_params": "agent-002*"}, """Write -e "NAME='VALUE'\""""),
+        # -e "$VARIABLES" in a script, with a blank value.
+        ({"fleetops_hosts": "eu", "_raw_params": " "}, ""),
     ],
 )  # fmt: skip
 def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], message: str) -> None:

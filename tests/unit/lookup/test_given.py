@@ -85,7 +85,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_the_name_of_the_variable(
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}])
-def test_the_refusal_of_a_list_does_not_speak_of_quotes(value: Any) -> None:
+def test_the_refusal_of_a_list_or_a_mapping_does_not_mention_quotes(value: Any) -> None:
     with pytest.raises(GivenError) as refused:
         typed("fleetops_x", value, "")
     assert str(refused.value).endswith(f" {value}.") and "quotes" not in str(refused.value)

@@ -81,16 +81,16 @@ def test_a_file_that_is_not_a_backup_is_never_replaced(server: CrookedServer, tm
     ("given", "why"),
     [
         ("~no-such-user/memory", "~no-such-user is not the home of a user"),
-        ("$FLEETOPS_NO_SUCH/memory", "$FLEETOPS_NO_SUCH is not a variable of the environment"),
+        ("$FLEETOPS_NO_SUCH/memory", "$FLEETOPS_NO_SUCH is not an environment variable"),
         ("/backup/memory\n", "it contains a line break or another control character"),
         ("/backup/\0", "it contains a line break or another control character"),
-        ("backup/${FLEETOPS_NO_SUCH}", "${FLEETOPS_NO_SUCH} is not a variable of the environment"),
+        ("backup/${FLEETOPS_NO_SUCH}", "${FLEETOPS_NO_SUCH} is not an environment variable"),
     ],
 )
-def test_a_folder_that_nobody_meant_is_not_created(
+def test_a_path_with_an_unknown_user_or_variable_or_a_control_character_is_refused(
     server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, why: str
 ) -> None:
-    """Ansible replaces ~USER and $NAME in a path, and leaves those that it does not know."""
+    """Ansible replaces ~USER and $NAME in a path, but not an unknown user or variable."""
     monkeypatch.chdir(tmp_path)
     path = f"{given}/agent-001.json"
     for result in (run(report_file.OPERATION, path=path, content="x"), backup(server, Path(path))):
