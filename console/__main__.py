@@ -26,13 +26,13 @@ if not __package__:
     sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
 
 
-def _report_package(missing: ImportError) -> int:
+def _report_package(error: ImportError) -> int:
     """Report a package that cannot be imported. If it is a module of the collection itself, raise the error again."""
-    package = (missing.name or "").partition(".")[0]
+    package = (error.name or "").partition(".")[0]
     if package in ("", "console", "ansible_collections"):
-        raise missing
+        raise error
     sys.stderr.write(
-        f"console: the Python package {package} is missing or too old. Install the requirements of the console:"
+        f"console: the Python package {package} is missing or too old ({error}). Install the console's requirements:"
         f" {shlex.quote(sys.executable)} -m pip install -r {shlex.quote(str(_FOLDER / 'requirements.txt'))}\n"
     )
     return 2
@@ -44,8 +44,8 @@ try:
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
     from console.settings.invocation import COMMAND
-except ImportError as missing:
-    sys.exit(_report_package(missing))
+except ImportError as error:
+    sys.exit(_report_package(error))
 
 PARTLY, USAGE, NO_DATABASE, INTERRUPTED, READER_ENDED = 1, 2, 3, 130, 141
 
@@ -100,8 +100,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return say(error, PARTLY)
     except DatabaseProblem as error:
         return say(error, NO_DATABASE)
-    except ImportError as missing:
-        return _report_package(missing)
+    except ImportError as error:
+        return _report_package(error)
     except KeyboardInterrupt:
         return say("Interrupted. What was done so far is kept; the same command continues from there.", INTERRUPTED)
 

@@ -49,10 +49,10 @@ def _address(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Replace this process with the server; does not return. Raises SettingsError and DatabaseProblem before that."""
-    # Checked before this process becomes the server, which would report some of them only when a page is opened.
+    # Before this process becomes the server, which would report some packages only when a page is opened.
     for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
         if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
-            raise ImportError(f"{name} {least} or newer is needed", name=name)
+            raise ImportError(f"{name} {least} or newer is required", name=name)
     acting = load_acting()
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):
@@ -64,8 +64,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     port = _free_port(options.address, options.port)
     # With -P, nothing is imported from the working directory, which may have a module of the same name.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
-    # Streamlit does not start if no home folder is known, as for a user id without an account.
-    environment = {"HOME": "/", **os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # A user id without an account has no home folder, and Streamlit does not start without one.
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path raises an error if it is not known
+    environment = {**os.environ, "HOME": "/" if home == "~" else home}
+    environment["FLEETOPS_CONSOLE_DB"] = str(settings.database.absolute())
     # The folder from which the pages import `console`.
     environment["PYTHONPATH"] = os.pathsep.join([str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     host = f"[{options.address}]" if ":" in options.address else options.address

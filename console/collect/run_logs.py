@@ -90,7 +90,7 @@ def sync_run_logs(
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
-    removed = set()
+    there = {*names, *left_out}
     step = _Step(progress, names, folder, cursors)
     for name in names:
         match = _NAME.match(name)
@@ -106,14 +106,14 @@ def sync_run_logs(
         except _NotOurs as reason:
             left_out[name] = str(reason)
         except FileNotFoundError:
-            # For example by another sync, which has stored it.
-            removed.add(name)
+            # It was removed, for example by another sync that has stored it.
+            there.remove(name)
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
     # The cursors were read before the files were listed, so a log that another sync has loaded since is not lost.
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
-    report.lost += store.lose_runs("callback", math.inf, [*here - ({*names, *left_out} - removed)])
+    report.lost += store.lose_runs("callback", math.inf, [*here - there])
     if left_out:
         named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
         more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""

@@ -20,8 +20,8 @@ _TEXT_MOST = 8 * 1024
 _KEPT_VALUE_MOST = 2 * 1024
 _REF_MOST = 200
 _DEEPEST_LINK = 5
-# What ansible-core 2.19 and newer put before some messages, so that a failure has the same message with each version.
-_OF_ANSIBLE = "Task failed: "
+# ansible-core 2.19 and newer begin some messages with this. It is removed so that all versions give the same message.
+_PREFIX = "Task failed: "
 
 _LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
 _LINKS |= {"action_id": "action", "runtime_task_id": "task"}
@@ -98,7 +98,7 @@ def message_of(result: Mapping[str, Any], status: str) -> str | None:
         candidates[:0] = [item for item in items if _is_failed_item(item)][:1] if isinstance(items, list) else []
     for value in (candidate.get(name) for candidate in candidates for name in names):
         if value not in (None, "", [], {}):
-            return _shortened(value, _TEXT_MOST).removeprefix(_OF_ANSIBLE)
+            return _shortened(value, _TEXT_MOST).removeprefix(_PREFIX)
     return None
 
 

@@ -32,7 +32,7 @@ def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
         for entry in os.scandir(folder):
             if not entry.name.endswith(".jsonl") or not entry.is_file():
                 continue
-            with suppress(FileNotFoundError):  # It may be removed meanwhile.
+            with suppress(FileNotFoundError):  # It may have been removed in the meantime.
                 state = entry.stat()
                 position = positions.get(entry.name, 0)
                 # A file that is shorter than what was read of it has been replaced, so all of it is new.

@@ -50,7 +50,7 @@ class NoDatabase(DatabaseProblem):
 def no_database(file: Path) -> NoDatabase:
     """The problem that ``file`` does not exist."""
     can_create = file.parent.is_dir() or is_default(file)
-    create = f", or create this one with: {command_for(file, 'sync')}" if can_create else ""
+    create = f", or create this one with: {command_for(file, 'sync')}" if can_create else "."
     return NoDatabase(f"There is no database at {file}; specify another with --db or FLEETOPS_CONSOLE_DB{create}")
 
 
@@ -60,7 +60,7 @@ _NETWORK = ("SQLITE_PROTOCOL", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLI
             "SQLITE_IOERR_CHECKRESERVEDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP",
             "SQLITE_IOERR_SHMOPEN")  # fmt: skip
 
-# The beginnings of the names of SQLite's errors, and the console's message for each. The first match is used.
+# How the names of SQLite's errors begin, and the console's message for them. The first match is used.
 _MESSAGES = (
     (
         _BUSY,
@@ -72,9 +72,9 @@ _MESSAGES = (
     ),
     (
         ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
-        "The file {file} is damaged or not an SQLite database ({reason}), or {name}-wal and {name}-shm next to it"
-        " belong to another file. If you have no backup, move all three away and sync again. To replace them with a"
-        " backup, which keeps them under other names, run: {restore}",
+        "The file {file} is damaged or not an SQLite database ({reason}), or {file.name}-wal and {file.name}-shm next"
+        " to it belong to another file. If you have no backup, move all three away and sync again. To replace them with"
+        " a backup, which keeps them under other names, run: {restore}",
     ),
     (
         _NO_RIGHTS,
@@ -88,15 +88,15 @@ _MESSAGES = (
     ),
     (
         ("SQLITE_IOERR",),
-        "The database {file} cannot be {action} ({reason}, {kind}): the disk is full or faulty, or a limit of the file"
-        " size (ulimit -f) was reached.",
+        "The database {file} cannot be {action} ({reason}, {reason.sqlite_errorname}): the disk is full or"
+        " faulty, or a limit of the file size (ulimit -f) was reached.",
     ),
     (("",), "The database {file} cannot be {action}: {reason}."),
 )
 
 
 def _kind(error: sqlite3.Error) -> str:
-    """SQLite's own name of an error; '' for an error of Python's module."""
+    """SQLite's name of an error; '' for an error of Python's sqlite3 module itself."""
     return getattr(error, "sqlite_errorname", "")
 
 
@@ -113,16 +113,10 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     try:
         yield
     except sqlite3.Error as error:
+        restore = command_for(file, "restore BACKUP")
         raise DatabaseProblem(
             _message(error).format(
-                file=file,
-                name=file.name,
-                reason=error,
-                kind=_kind(error),
-                seconds=seconds,
-                action=action,
-                limit=QUERY_SECONDS,
-                restore=command_for(file, "restore BACKUP"),
+                file=file, reason=error, seconds=seconds, action=action, limit=QUERY_SECONDS, restore=restore
             )
         ) from error
     except OSError as error:
@@ -282,7 +276,7 @@ def open_to_write(
 ) -> tuple[sqlite3.Connection, Path]:
     """Open the database and migrate it as needed; returns the connection and the file.
 
-    ``create``: create the file (0600) if it is missing, and at the default path also its folder (0700).
+    ``create``: create the file (0600) if it is missing, and for the default database also its folder (0700).
     ``into_copy``: accept a copy for review.
 
     Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
@@ -323,13 +317,11 @@ def immediate(conn: sqlite3.Connection) -> Iterator[None]:
 
 
 def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
-    at = copied_at(conn)
-    if at is not None:
+    if (at := copied_at(conn)) is not None:
         moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
         raise DatabaseProblem(
             f"The database {file} is a copy for review, made on {moment} UTC, and is not written to."
-            " To use it as an independent database from now on, run:"
-            f" {command_for(file, 'migrate --adopt')}"
+            f" To use it as an independent database from now on, run: {command_for(file, 'migrate --adopt')}"
         )
 
 

@@ -159,7 +159,7 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
     Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
-    # A blank at the end of the key is kept, so that the client refuses it as in the modules.
+    # The blanks around the key are kept, so that the client refuses them, as in the modules.
     url, key = _text(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:
         raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")
@@ -190,7 +190,7 @@ def path_of(text: str) -> Path:
 
 
 def text_of(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """The text of a file. Raises OSError, also for a device or a pipe, which may be endless to read, and ValueError."""
+    """The text of a file. Raises ValueError, and OSError, also for a device or a pipe, whose reading may never end."""
     refuse_special(file)
     return file.read_text(encoding, errors)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that starts this console, and commands of it for a database, for messages with a command to run."""
+"""The commands of this console that messages suggest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMAND = _command()
 
 
 def command_for(database: Path, words: str) -> str:
-    """A command of the console for a database. --db is left out for the default one, whose folder sync creates."""
+    """A command of the console for a database; without --db for the default one."""
     verb, _space, rest = words.partition(" ")
     named = "" if is_default(database) else f"--db {shlex.quote(str(database.absolute()))}"
     return " ".join(filter(None, (COMMAND, verb, named, rest)))

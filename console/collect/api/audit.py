@@ -42,7 +42,7 @@ _OVERLAP = 50
 
 @dataclass(frozen=True)
 class _Request:
-    """An instance whose audit is requested at ``at``, and what is stored. ``known``: the ids of its newest events."""
+    """The audit of an instance, requested at ``at``, and what is stored. ``known``: the ids of its newest events."""
 
     at: float
     instance: Row

@@ -57,15 +57,10 @@ class InstanceSync:
             at = self._now()
             reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"], at) for i in part for k in kinds]
             answers = self._session.pool.in_order(partial(self._call, read) for read in reads)
-            known_by_api = set()
-            for read, answer in zip(reads, answers, strict=True):
-                self._take(read, answer)
-                if not (isinstance(answer, ApiError) and answer.kind == "not_found"):
-                    known_by_api.add(read.instance_id)
             # An API may not have all kinds for any instance, so an instance is gone only if no call finds it.
-            for instance in part if {"health", "updates"} & set(kinds) else ():
-                if instance["instance_id"] not in known_by_api:
-                    stored.put_gone(self._store, self._tenant, instance["instance_id"])
+            found = {r.instance_id for r, answer in zip(reads, answers, strict=True) if self._take(r, answer)}
+            for instance_id in {r.instance_id for r in reads if r.kind in ("health", "updates")} - found:
+                stored.put_gone(self._store, self._tenant, instance_id)
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break
@@ -87,27 +82,30 @@ class InstanceSync:
         is_cut = listed >= ACTIONS_CAP or count(answer.get("total")) > listed
         return InstanceRows(actions=actions), listed if is_cut else None
 
-    def _take(self, read: _Read, answer: tuple[InstanceRows, int | None] | ApiError | NotCalled) -> None:
+    def _take(self, read: _Read, answer: tuple[InstanceRows, int | None] | ApiError | NotCalled) -> bool:
+        """Store an answer. Returns False if the API did not find the instance, and no other sync has read it since."""
         scope = f"{self._tenant}|{read.instance_id}"
         cursor = self._store.cursor(read.kind, scope) or Cursor(read.kind, scope)
         if isinstance(answer, NotCalled) or self._session.is_older(read.at, cursor):
-            return
+            return True
         if isinstance(answer, ApiError):
             self._session.note(answer)
-            if answer.kind == "not_found":
+            is_gone = answer.kind == "not_found"
+            if is_gone:
                 self._gone.add(read.name)
                 cursor.last_error = None
             else:
                 self._failed[read.kind].append((read.name, answer))
                 cursor.last_error = f"{read.name}, {read.kind}: {answer}"
             self._store.put_cursor(cursor)
-            return
+            return not is_gone
         rows, listed = answer
         if listed is not None:
             self._note_gap(read, rows.actions, cursor, listed)
         cursor.last_error, cursor.last_ok_at = None, read.at
         self._store.put_instance(rows, cursor)
         self._report.details += 1
+        return True
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """Record a gap if there were more actions since the last sync than the API lists."""

@@ -128,7 +128,7 @@ class Session:
         return self._hopeless or self.pool.hopeless
 
     def is_older(self, at: float, cursor: Cursor | None) -> bool:
-        """Whether another sync has read what ``cursor`` is for since ``at``. A time in the future is not trusted."""
+        """Whether another sync has read the source of ``cursor`` after ``at``. A time in the future is ignored."""
         return cursor is not None and at < (cursor.last_ok_at or 0.0) <= self.now()
 
     def failed(self, error: ApiError, what: str, *, ends: bool = False) -> None:

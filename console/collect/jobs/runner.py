@@ -84,8 +84,7 @@ def artifact_folders(folder: Path) -> list[Path]:
 
 
 def _content(file: Path) -> bytes:
-    """The content of an event file. Raises OSError, and ValueError if the file is too long or not a regular file:
-    reading a pipe might never end."""
+    """The content of an event file. Raises OSError, and ValueError for a file that is too long or not a regular one."""
     found = file.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
         raise ValueError(file)

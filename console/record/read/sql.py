@@ -10,7 +10,7 @@ from sqlite3 import sqlite_version_info
 
 from console.record.retention import retired_at
 
-# SQLite 3.34, which RHEL 9 has, does not know the hint.
+# SQLite 3.34, the version in RHEL 9, does not support this hint.
 MATERIALIZED = "MATERIALIZED" if sqlite_version_info >= (3, 35) else ""
 
 RETIRED = f"""(SELECT k.tenant FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances that an operation left failed or uncertain and that have not recovered since (those that the API no longer
-knows are left out), and unsuccessful runs."""
+"""Instances that an operation left failed or uncertain and that have not recovered since, and unsuccessful runs.
+Instances that the API no longer knows are left out."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ EXISTS (
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
-    """Which of these hosts have recovered since.
+    """Which of these hosts have recovered since, or are gone.
 
     From a failed deploy: by a later successful one, or because the instance runs the published version. From a failed
     restart: by a later successful one, or because the instance is healthy. From anything else: by a later success of

@@ -90,8 +90,8 @@ def compared(
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id, or by host if the id is unknown in one of the operations or the
-    instance was recreated with another id in the same tenant.
+    operation if it has one). They are matched by id, or by host if one of the operations does not know the id, or if
+    the instance was recreated with another id in the same tenant.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     """
@@ -113,8 +113,8 @@ def compared(
     for name in ("host", "instance_id", "message"):
         either = found[f"{name}_now"].fillna(found[f"{name}_before"])
         found[name] = either.astype(object).where(either.notna(), None)
-    ids = found["instance_id_before"], found["instance_id_now"]
-    recreated = ids[0].notna() & ids[1].notna() & (ids[0] != ids[1])
+    old_id, new_id = found["instance_id_before"], found["instance_id_now"]
+    recreated = old_id.notna() & new_id.notna() & (old_id != new_id)
     found.loc[recreated, "message"] = ("Recreated with another id. " + found["message"].fillna("")).str.strip()
     found = found.rename(columns={"category_before": "before", "category_now": "now"})
     found["kind"] = [
@@ -130,7 +130,7 @@ def compared(
 
 
 def _keys(side: pd.DataFrame, other: pd.DataFrame, shared: set[str], is_one_tenant: bool) -> pd.Series[str]:
-    """The keys by which the instances of one operation are matched with those of another. shared: ids of both."""
+    """The keys that match the instances of one operation with those of another. shared: the ids that both have."""
     ids, hosts, theirs = side["instance_id"], side["host"], other["instance_id"]
     unmatched = ~theirs.isin(shared) if is_one_tenant else theirs.isna()
     by_host = ids.isna() | (~ids.isin(shared) & hosts.isin(other["host"][unmatched]))

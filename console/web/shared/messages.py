@@ -45,16 +45,14 @@ def not_found(title: str, what: str, identifier: str, page: Page, icon: str) -> 
 
 
 def empty(title: str, sentence: str, commands: Sequence[str] = ("sync",)) -> None:
-    """Show that there is no data yet, and which commands to run. ``sync``: the console's own."""
+    """Show that there is no data yet, and which commands to run. ``sync`` is the command of the console."""
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(sentence)
-        for each in commands:
-            if each != "sync":
-                lists.shell(each)
+        for words in commands:
             # A copy cannot be synced.
-            elif not cached.is_copy():
-                lists.shell(command("sync"))
+            if words != "sync" or not cached.is_copy():
+                lists.shell(command(words) if words == "sync" else words)
 
 
 def command(words: str) -> str:

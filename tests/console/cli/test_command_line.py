@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import pwd
 import re
 import sqlite3
 import stat
@@ -300,11 +301,15 @@ def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
     assert "__future__" not in [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
 
 
-@pytest.mark.parametrize("home", ["/srv/home", None])
+@pytest.mark.parametrize(
+    ("home", "account", "given"), [("/srv/home", True, "/srv/home"), (None, True, "/home/ops"), (None, False, "/")]
+)
 @pytest.mark.usefixtures("environment")
-def test_the_server_always_gets_a_home_because_streamlit_does_not_start_without(
-    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_server_always_has_a_home_because_streamlit_does_not_start_without_one(
+    home: str | None, account: bool, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    accounts = {os.getuid(): pwd.struct_passwd(("ops", "x", 0, 0, "", "/home/ops", "/bin/sh"))} if account else {}
+    monkeypatch.setattr(pwd, "getpwuid", accounts.__getitem__)
     served: list[dict[str, str]] = []
     monkeypatch.setattr(os, "execve", lambda _file, _command, environment: sys.exit(served.append(environment)))
     for name, value in (("HOME", home), ("FLEETOPS_RUN_LOG_DIR", str(tmp_path))):
@@ -312,7 +317,7 @@ def test_the_server_always_gets_a_home_because_streamlit_does_not_start_without(
     open_store(tmp_path / "console.db").close()
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
     assert done("serve", "--port", "0") is None
-    assert served[0]["HOME"] == (home or "/")
+    assert served[0]["HOME"] == given
 
 
 @pytest.mark.parametrize(
@@ -330,4 +335,6 @@ def test_serve_refuses_a_package_that_is_missing_or_older_than_the_requirements(
     monkeypatch.setattr(os, "execve", lambda *_given: sys.exit("served"))
     monkeypatch.setattr(serve, "version", version)
     assert done("serve", "--port", "0") == (2 if refused else "served")
-    assert ("the Python package streamlit is missing or too old. Install" in capsys.readouterr().err) is refused
+    printed = capsys.readouterr().err
+    assert ("the Python package streamlit is missing or too old (" in printed) is refused
+    assert ("(streamlit 1.67 or newer is required). Install" in printed) is (installed == "1.66.1")

@@ -164,7 +164,7 @@ def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, r
     assert (row["msg_fp"] is None) == (row["status"] in ("ok", "skipped", "retry"))
 
 
-def test_a_boolean_or_a_structure_is_as_if_absent_where_text_is_expected_and_a_number_is_its_text() -> None:
+def test_a_boolean_or_a_structure_is_ignored_where_text_is_expected_and_a_number_becomes_text() -> None:
     read = reader()
     about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False}
     read.feed(event(1, "playbook_on_start", playbook=False, fleetops_run=about))

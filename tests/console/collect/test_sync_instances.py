@@ -31,7 +31,7 @@ from console.record.rows import Cursor, InstanceRows, RunRows, storable
 from console.record.write.store import open_store
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
-from tests.second_api.api import KEY, NEW, SecondApi, second_api
+from tests.second_api.api import KEY, NEW, Refused, SecondApi, second_api
 from tests.simulator.running import Simulator, running_simulator
 
 FLEET = 5
@@ -301,6 +301,25 @@ def test_an_answer_that_is_older_than_what_another_sync_has_stored_is_ignored(he
     # The events between those of the two syncs are still missing.
     gap = "SELECT count(*) AS n FROM ingest_cursors WHERE source = 'audit' AND gap_from IS NOT NULL"
     assert held == "get_deep_health" or rows(database, gap) == [{"n": 1}]
+
+
+def test_an_instance_that_another_sync_has_read_since_is_not_gone(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=1) as api:
+        sync(api, database)
+
+        def not_found(**_call: Any) -> Any:
+            """Let another sync read the instance before this answer is sent."""
+            del api.get_deep_health
+            api.lock.release()
+            assert sync(api, database).problems == []
+            api.lock.acquire()
+            raise Refused(404, "not found")
+
+        api.get_deep_health = not_found  # type: ignore[method-assign]
+        report = sync(api, database, details=("health",))
+        assert (report.problems, report.notes) == ([], [])
+    assert rows(database, "SELECT health FROM instance_state") == [{"health": "healthy"}]
 
 
 def test_a_server_that_spells_its_ids_differently_at_the_next_sync_adds_no_rows(tmp_path: Path) -> None:

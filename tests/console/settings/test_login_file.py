@@ -103,7 +103,7 @@ def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(
 
 
 @pytest.mark.parametrize("package", ["authlib", "httpx"])
-def test_each_package_that_a_login_needs_is_missed_before_the_console_is_served(
+def test_each_package_that_a_login_needs_is_checked_before_the_console_is_served(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
