@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.cli.options import Options, command, flag, format_option, put, repeated, say
-from console.settings.environment import Settings, SettingsError, path_of, text_of
+from console.settings.environment import Settings, SettingsError, path_of
 from console.text.counts import counted
 from console.text.listing import as_json
 
@@ -67,7 +67,8 @@ def load_rules(named: str | None) -> Rules:
     if not path:
         raise SettingsError(f"{VARIABLE} is not set: set it to the file with the rules, or use --rules.")
     try:
-        return parse(text_of(path_of(path), "utf-8-sig"))
+        # A pipe is read too, since the rules may be the output of a program that decrypts them.
+        return parse(path_of(path).read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"The rules file {path} cannot be read: {error.strerror or error}.") from error
     except (RulesError, UnicodeDecodeError) as error:

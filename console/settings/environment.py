@@ -189,10 +189,10 @@ def path_of(text: str) -> Path:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
 
 
-def text_of(file: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+def text_of(file: Path, errors: str = "strict") -> str:
     """The text of a file. Raises ValueError, and OSError, also for a device or a pipe, whose reading may never end."""
     refuse_special(file)
-    return file.read_text(encoding, errors)
+    return file.read_text("utf-8", errors)
 
 
 def authority(variable: str, text: str) -> Path:

@@ -256,11 +256,6 @@ def test_notify_test_sends_one_message_to_each_destination(
             "The rules file /nowhere/rules.toml cannot be read: No such file",
         ),
         (
-            "FLEETOPS_NOTIFY_RULES",
-            "/dev/null",
-            "The rules file /dev/null cannot be read: it is a device, a pipe or a socket.",
-        ),
-        (
             "FLEETOPS_NOTIFY_MAIL",
             " ",
             "FLEETOPS_NOTIFY_MAIL is not set: set it to the address of the destination mail.",
