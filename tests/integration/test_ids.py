@@ -70,7 +70,7 @@ def test_an_id_that_is_not_text_is_refused_by_every_module(tmp_path: Path, way: 
     with second_api(instances=2) as api:
         done = play(api, tmp_path, tasks)
         failed = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
-        assert len([line for line in failed if "Write it in quotes" in line]) == len(REFUSED), done.stdout
+        assert len([line for line in failed if " must be text, but it is " in line]) == len(REFUSED), done.stdout
         assert api.calls == []
 
 

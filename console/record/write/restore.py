@@ -33,14 +33,14 @@ def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> l
     an intact database of the console, or if another program has used ``database`` for ``wait`` seconds.
     """
     place = database.resolve()
+    with sentences(place, wait):
+        refuse_other_files(place)
+        check_folder(database)
     with sentences(backup, wait, "read"):
         if not backup.is_file():
             raise DatabaseProblem(f"There is no backup {backup}.")
         if place.exists() and backup.samefile(place):
             raise DatabaseProblem(f"{backup} is the database itself; specify a backup of it.")
-    with sentences(place, wait):
-        refuse_other_files(place)
-        check_folder(database)
     try:
         with copied(backup, beside=place) as made:
             _make_current(backup, made, now)
