@@ -88,9 +88,11 @@ def _row(offers: Sequence[tuple[Intent, Decision]]) -> None:
                 disabled=not (who.may_act and connection and decision.allowed),
                 help=_plain(decision.sentence),
                 key=f"act_{intent.action}",
+                # In a callback, because an automatic refresh can interrupt this run before it reaches the button.
+                on_click=_open,
+                args=(intent,),
             )
             if pressed:
-                st.session_state[_OPEN] = _Confirmation(intent)
                 # The confirmation is drawn by the page, not by the fragment that contains the button.
                 st.rerun()
         first = offers[0][0]
@@ -115,6 +117,10 @@ def confirmation(identifier: str) -> None:
     opened: _Confirmation = st.session_state[_OPEN]
     title = f"{opened.intent.action.capitalize()} {_plain(opened.intent.name)}"
     st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(opened)
+
+
+def _open(intent: Intent) -> None:
+    st.session_state[_OPEN] = _Confirmation(intent)
 
 
 def _close() -> None:

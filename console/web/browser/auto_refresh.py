@@ -34,7 +34,9 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
         st.session_state[_TIMER] = REFRESH_SECONDS if is_open() and not hidden else None
         st.session_state[_HELD] = False
         st.session_state[_DATABASE] = _database()
-        with messages.database():
+        # If this fragment is drawn again before Streamlit has sent all its elements, the rest are never sent, but the
+        # place of the timer's fragment is. In a container, the number of elements does not change that place.
+        with st.container(), messages.database():
             body()
         if st.session_state[_TIMER] and not st.session_state[_HELD]:
             calls = itertools.count()
