@@ -40,8 +40,8 @@ def _window(window: Mapping[str, Any]) -> str:
     return "open all day" if window.get("open") else ""
 
 
-def gate_figures(checks: Sequence[Any]) -> str:
-    """The checks of a gate in one line, each with what it found; those that did not pass come first."""
+def gate_figures(checks: Sequence[Any]) -> tuple[str, ...]:
+    """What each check of a gate found; those that did not pass come first."""
     valid = [check for check in checks if isinstance(check, dict)]
     valid.sort(key=lambda check: check.get("verdict") == "pass")
     parts = []
@@ -50,7 +50,7 @@ def gate_figures(checks: Sequence[Any]) -> str:
         name = str(check.get("name") or "")
         short = _short(name, check) if check.get("verdict") == "pass" else ""
         parts.append(short or reason or f"{_NAMES.get(name, name)}: {check.get('verdict')}")
-    return " · ".join(part for part in parts if part)
+    return tuple(part for part in parts if part)
 
 
 def _short(name: str, check: Mapping[str, Any]) -> str:

@@ -65,12 +65,12 @@ class Failure:
 @dataclass(frozen=True)
 class Gate:
     """A gate of a run. batch: the batch before which it was evaluated; None if not known. at: epoch seconds. figures:
-    the results of its checks as text."""
+    the result of each check as text."""
 
     batch: int | None
     at: float | None
     verdict: str
-    figures: str
+    figures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ def _gates(conn: Connection, run_id: str) -> tuple[Gate, ...]:
     found = []
     for batch, at, verdict, text in rows:
         document = parsed(text)
-        figures = gate_figures(listed(document.get("checks"))) or str(document.get("msg") or "")
+        figures = gate_figures(listed(document.get("checks"))) or (str(document.get("msg") or ""),)
         found.append(Gate(batch, at, GATE_WORDS.get(verdict, verdict or "inconclusive"), figures))
     return tuple(found)
 

@@ -49,7 +49,8 @@ def body() -> None:
 
 def header(known: dict[str, Any]) -> None:
     title = lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}")
-    statuses = [status for status in (known["health"], "outdated" if known["outdated"] else None) if status]
+    behind = known["runtime_current"] and known["runtime_available"] not in (None, known["runtime_current"])
+    statuses = [status for status in (known["health"], "outdated" if behind else None) if status]
     with messages.head(title, *statuses, tenant=known["tenant"]):
         share("instance")
     bundle = f" · bundle {known['current_bundle']}" if known["current_bundle"] else ""
@@ -61,7 +62,7 @@ def header(known: dict[str, Any]) -> None:
     figures = {
         "Runtime": known["runtime_current"] or "not read",
         "Available": known["runtime_available"] or "not read",
-        "Updates waiting": "not read" if known["outdated"] is None else f"{known['outdated']:,}",
+        "Updates waiting": "not read" if known["outdated"] is None else parts.updates_waiting(known) or "none",
         "Last deploy": viewer.day_moment(known["deployed_at"]) or "none known to succeed",
         "Uptime": times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read"),
         "Memories": "not read" if known["memories"] is None else f"{known['memories']:,}{full}",

@@ -41,7 +41,7 @@ def table(found: pd.DataFrame, compared: Comparison | None) -> Markup:
         markup.text("open problem", "problem", "rest"),
         markup.status("last rollout", "last_status", markup.small("none"), "rest"),
         markup.Column("runtime", _runtime, "short"),
-        markup.Column("updates waiting", _waiting, "rest"),
+        markup.Column("updates waiting", updates_waiting, "rest"),
         markup.Column("update policy", policy, "rest"),
         markup.when("last deploy", "deployed_at", "time fo-rest"),
         markup.Column("memories", _memories, "number fo-rest"),
@@ -62,18 +62,16 @@ def _runtime(row: dict[str, Any]) -> str:
     return f"{current} → {available}" if current and available and current != available else current
 
 
-def _waiting(row: dict[str, Any]) -> str:
-    """The kinds of waiting updates, with their numbers: 'runtime, 2 skills, 1 server'."""
+def updates_waiting(row: Mapping[str, Any]) -> str:
+    """The kinds of waiting updates, with their numbers: 'runtime, 2 skills, 1 server, 1 other'; '' if none waits."""
     if not row["outdated"] > 0:
         return ""
     listed = entries(row["components_json"])
     kinds = Counter(str(entry.get("name") or "").partition("/")[0] for entry in listed if entry.get("outdated"))
-    words = {"runtime": "runtime", "skills": "skill", "mcp_servers": "server"}
-    return ", ".join(
-        word if kind == "runtime" else f"{kinds[kind]} {word}{'s' if kinds[kind] > 1 else ''}"
-        for kind, word in words.items()
-        if kinds[kind]
-    )
+    words = {"skills": "skill", "mcp_servers": "server"}
+    parts = [counted(kinds[kind], word) for kind, word in words.items() if kinds[kind]]
+    other = int(row["outdated"]) - sum(kinds[kind] for kind in ("runtime", *words))
+    return ", ".join(["runtime"] * (kinds["runtime"] > 0) + parts + [f"{other:,} other"] * (other > 0))
 
 
 def _memories(row: dict[str, Any]) -> str:

@@ -67,15 +67,19 @@ def gates(found: Operation) -> None:
     if not found.gates:
         return
     st.header("Gates")
+    shown = found.gates[-GATES_SHOWN:]
     if len(found.gates) > GATES_SHOWN:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
+    # What every gate found is not repeated in each row.
+    common = [part for part in shown[0].figures if len(shown) > 1 and all(part in gate.figures for gate in shown)]
     columns = (
         markup.Column("before batch", lambda gate: _number(gate.batch)),
         markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time fo-rest"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
-        markup.Column("figures", lambda gate: gate.figures),
+        markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common)),
     )
-    markup.draw(markup.table(columns, found.gates[-GATES_SHOWN:], "Gates of this run"))
+    in_all = [markup.paragraph(markup.small(f"All gates: {' · '.join(common)}"))] if common else []
+    markup.draw(*in_all, markup.table(columns, shown, "Gates of this run"))
 
 
 def gate_marks(found: Operation) -> Iterator[Mark]:

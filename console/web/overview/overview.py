@@ -88,7 +88,8 @@ def _progress(found: operation_queries.Operation | None, now: float) -> tuple[st
     last_gate = ""
     if found.gates:
         gate = found.gates[-1]
-        last_gate = f"Last gate: {gate.verdict} at {viewer.moment(gate.at, '%H:%M')}, {gate.figures or 'no figures'}"
+        figures = " · ".join(gate.figures) or "no figures"
+        last_gate = f"Last gate: {gate.verdict} at {viewer.moment(gate.at, '%H:%M')}, {figures}"
     return running_now, " · ".join(parts), last_gate
 
 

@@ -258,7 +258,7 @@ def test_a_killed_run_is_described_by_its_plan_or_by_the_report_that_it_had_writ
     assert [row[key] for key in ("verdict", "not_touched", "current", "gone")] == ["lost", 2, 1, 1]
     found = operation(path, "planned", NOW)
     assert found is not None
-    assert [(one.batch, one.verdict, one.figures) for one in found.gates] == [(1, "pass", "No instance failed")]
+    assert [(one.batch, one.verdict, one.figures) for one in found.gates] == [(1, "pass", ("No instance failed",))]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
     # In a truncated plan only the first names are kept, with the complete counts.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -86,11 +89,32 @@ def test_the_page_of_an_instance_shows_its_details(small: Path, monkeypatch: pyt
         app = opened(monkeypatch, small, "instance", id=wanted)
         assert not app.exception
         text = words(app)
-        for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
+        for word in ("database: unhealthy", "Available 2.5.0", "Updates waiting runtime", "Uptime 1 d 2 h"):
             assert word in text, f"{word!r} is missing:\n{text[:3000]}"
         for word in ("30 actions", "p95", "checks in this period", "that did not succeed", "Versions seen over time"):
             assert word in text, f"{word!r} is missing:\n{text[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
+
+
+def badges(app: AppTest) -> list[str]:
+    """The words of the badges beside the page's title."""
+    return re.findall(r"-badge\[(?::\S+: )?([^]]+)\]", " ".join(element.value for element in app.markdown))
+
+
+def test_an_instance_whose_skills_have_updates_is_not_called_outdated(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert badges(opened(monkeypatch, small, "instance", id=INSTANCE)) == ["degraded", "outdated"]
+    database = Path(shutil.copy(small, tmp_path))
+    listed = [{"name": name, "outdated": name != "runtime"} for name in ("runtime", "skills/a", "skills/b", "tools/c")]
+    with sqlite3.connect(database) as conn:
+        conn.execute(
+            "UPDATE instance_state SET runtime_available = runtime_current, outdated = 3, components_json = ?",
+            (json.dumps(listed),),
+        )
+    app = opened(monkeypatch, database, "instance", id=INSTANCE)
+    assert "Updates waiting 2 skills, 1 other" in words(app)
+    assert badges(app) == ["degraded"]
 
 
 def test_the_page_of_an_instance_without_details_names_the_options_of_sync(

@@ -60,6 +60,10 @@ def test_the_page_of_a_stopped_run_shows_the_numbers_of_its_report(
     assert text.count(f"✕ failed {REASON}") == 1
     assert f"--limit 'all:!{BAD}'" in text
     assert "✕ stop 1 instance failed" in text and "✓ pass 0 failed, at most 0 may fail" in text
+    # What all gates found is shown once, above the rows.
+    (gates,) = [part for part in drawn(app) if part.startswith("All gates: ")]
+    assert gates.startswith("All gates: The maintenance window is open all day ")
+    assert gates.count("maintenance window") == 1
     assert "8 instances in 4 batches, hash ab12cd34" in text and "52 s for 2 of 4 batches" in text
 
 
