@@ -124,8 +124,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results i
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
     Secrets,
     connection_secrets,
+    environment_secrets,
     inventory_names,
-    named_environment_secrets,
     play_secrets,
     run_paths,
 )
@@ -195,7 +195,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         sources = context.CLIARGS.get("inventory") or ()
         self._masks.forget_names()
         paths = run_paths(playbook, sources, str(run_log_dir), C.CONFIG_FILE)
-        self._learn(named_environment_secrets(os.environ), paths)
+        self._learn(environment_secrets(os.environ), paths)
         run_id = str(uuid.uuid4())
         self._clock = Clock()
         self._play_uuid: str | None = None

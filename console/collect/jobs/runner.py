@@ -20,10 +20,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
-    is_api_key,
-    named_environment_secrets,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import environment_secrets, is_api_key
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.jobs.job import command_of, runner_job
 from console.collect.progress import Progress, silent
@@ -130,7 +127,7 @@ class _Run:
         if not job.ended and now - self._changed_at() > LOST_AFTER_S:
             job.row["status"] = "lost"
         self._job = job
-        self._secrets = named_environment_secrets(environment)
+        self._secrets = environment_secrets(environment)
         self._unmasked = paths - self._secrets.keys()
         self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 

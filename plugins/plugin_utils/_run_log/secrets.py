@@ -26,12 +26,7 @@ _SKIPPED = frozenset(("ansible_facts", "hostvars", "groups", "vars", "group_name
 Secrets = dict[str, str]
 
 
-def environment_secrets(environ: Mapping[str, str]) -> set[str]:
-    """The values of ``named_environment_secrets``."""
-    return set(named_environment_secrets(environ))
-
-
-def named_environment_secrets(environ: Mapping[str, str]) -> Secrets:
+def environment_secrets(environ: Mapping[str, str]) -> Secrets:
     """The API key, and long values of environment variables whose names say that they are secret.
 
     The path of an existing file does not count, since it only says where a secret is stored.
