@@ -34,7 +34,7 @@ options:
         environment.
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
         O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
-        it includes by name.
+        it includes by name. If it is a folder to write to, its path is checked.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -136,9 +136,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
     problem_of_servers,
     problem_of_variables,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import server_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
+_FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
 _TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
 
 
@@ -186,6 +188,13 @@ class LookupModule(LookupBase):
             path = asked.get(variable)
             if not problem and path and (why := problem_of_task_file(str(path), self._loader)):
                 problem = f"{variable} is {path}, which {why}. Nothing was done."
+        for variable in _FOLDERS:
+            if not problem and (given := asked.get(variable)):
+                try:
+                    # As Ansible does with the option of a module.
+                    absolute_path(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH111
+                except FileError as bad:
+                    problem = f"{bad} ({variable}). Nothing was done."
         return {"problem": problem}
 
     def audits(self) -> dict[str, Any]:

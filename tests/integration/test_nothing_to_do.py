@@ -214,6 +214,8 @@ def test_hosts_of_two_servers_are_not_in_one_run(simulator: Simulator, run_playb
     [
         ("memory_backup", {}, "fleetops_memory_dir is not set."),
         ("audit_report", {"fleetops_audit_limit": 0}, "fleetops_audit_limit is 0: it must be a whole number"),
+        ("memory_backup", {"fleetops_memory_dir": "~nouser/x"}, "~nouser is not the home of a user on this machine."),
+        ("audit_report", {"fleetops_audit_dir": "$NOPE/x"}, "$NOPE is not an environment variable on this machine."),
         ("memory_backup", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
         ("audit_report", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
     ],
