@@ -106,6 +106,7 @@ from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import absolute_path
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import (
@@ -191,7 +192,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     def _start(self, playbook: Any) -> None:
         started = datetime.now(UTC)
         folder = self.get_option("spool_dir")
-        run_log_dir = Path(folder) if folder else state_folder(os.environ, "runs")
+        run_log_dir = _checked(Path(folder)) if folder else state_folder(os.environ, "runs")
         sources = context.CLIARGS.get("inventory") or ()
         self._masks.forget_names()
         paths = run_paths(playbook, sources, str(run_log_dir), C.CONFIG_FILE)
@@ -465,3 +466,14 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._warned.add(what)
             reason = self._masks.redactor.text(str(error)) or type(error).__name__
             self._display.warning(f"Run log: {what}: {reason}. The play goes on.{advice}")
+
+
+def _checked(folder: Path) -> Path:
+    """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable.
+
+    Ansible leaves these unchanged and takes them for a folder in the working folder, or in that of ansible.cfg.
+    """
+    for base in (Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
+        if folder.is_relative_to(base):
+            absolute_path(str(folder.relative_to(base)))
+    return folder

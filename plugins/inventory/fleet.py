@@ -169,7 +169,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import note_address
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import note_server
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.groups import ConstructedOfKnown
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import (
@@ -221,7 +221,8 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             raise AnsibleParserError(f"The fleet's inventory {path} cannot be used: {bad}") from bad
         except ImportError as missing:
             raise AnsibleParserError(str(missing)) from missing
-        note_address(path, self.get_option("api_url"))
+        names = [host.name for host in hosts]
+        note_server(path, names, api_url=self.get_option("api_url"), api_key=str(self.get_option("api_key")))
         self._add(hosts)
 
     def _resolve_templates(self, config: dict[str, Any]) -> None:

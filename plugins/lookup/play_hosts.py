@@ -34,7 +34,9 @@ description:
     results of the ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect. The same applies to such a name in upper case,
-    with hyphens or with a misspelled prefix, and to C(ansible_limit).
+    with hyphens or with a misspelled prefix.
+  - The variable C(ansible_limit) is refused unless Ansible has set it from C(--limit), because it has no effect. The
+    run would act on other hosts. This also applies to a playbook that imports those of this collection.
   - Words of C(-e) that are not C(NAME=VALUE) are refused, also in a playbook that imports those of this collection.
     Ansible reads C(-e "fleetops_hosts= agents") as an empty variable and a word, so the run would act on all instances.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
@@ -125,6 +127,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     SET_BY_PLAYBOOKS,
     is_all_of_collection,
     refusal_by_connection,
+    refusal_by_limit,
     refusal_by_tasks,
     refusal_by_variables,
 )
@@ -200,7 +203,10 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _refusal(self, pattern: str) -> str:
-        by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader))
+        extra = load_extra_vars(self._loader)
+        by_variables = refusal_by_variables(context.CLIARGS, _ROOT, extra) or refusal_by_limit(
+            context.CLIARGS, extra, self._variables
+        )
         if by_variables:
             return f"{by_variables} Nothing was done."
         if by_connection := refusal_by_connection(context.CLIARGS, _ROOT, self._connection(), os.environ):

@@ -28,9 +28,13 @@ options:
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
         C(fleetops_instance_id). Empty if there are none.
+      - V(problem_of_servers), under C(problem) a sentence that names two hosts of the play whose servers or keys
+        differ. Empty if there are none. The server of a host is that of its variables C(fleetops_api_url) and
+        C(fleetops_api_key), of its inventory file of the plugin P(fleetops.agents.fleet#inventory), or of the
+        environment.
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
         O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
-        it includes by name.
+        it includes by name. If it is a folder to write to, its path is checked.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before its first batch.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -114,6 +118,7 @@ _raw:
     - {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
 """
 
+import os
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -128,10 +133,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit impor
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variables import (
     problem_of_hosts,
+    problem_of_servers,
     problem_of_variables,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import server_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
+_FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
 _TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
 
 
@@ -167,6 +176,10 @@ class LookupModule(LookupBase):
         without = [name for name in self._variables["ansible_play_hosts_all"] if name not in instances]
         return {"problem": problem_of_hosts(without)}
 
+    def problem_of_servers(self) -> dict[str, Any]:
+        hostvars, names = self._variables["hostvars"], self._variables["ansible_play_hosts_all"]
+        return {"problem": problem_of_servers({name: server_of(name, hostvars[name], os.environ) for name in names})}
+
     def problem_of_variables(self) -> dict[str, Any]:
         asked = self.get_option("asked")
         problem = problem_of_variables(asked, check_mode=self._variables["ansible_check_mode"])
@@ -175,6 +188,13 @@ class LookupModule(LookupBase):
             path = asked.get(variable)
             if not problem and path and (why := problem_of_task_file(str(path), self._loader)):
                 problem = f"{variable} is {path}, which {why}. Nothing was done."
+        for variable in _FOLDERS:
+            if not problem and (given := asked.get(variable)):
+                try:
+                    # As Ansible does with the option of a module.
+                    absolute_path(os.path.expanduser(os.path.expandvars(given)))  # noqa: PTH111
+                except FileError as bad:
+                    problem = f"{bad} ({variable}). Nothing was done."
         return {"problem": problem}
 
     def audits(self) -> dict[str, Any]:
@@ -248,6 +268,7 @@ _TERMS = {
         LookupModule.earlier_results,
         LookupModule.members,
         LookupModule.problem_of_hosts,
+        LookupModule.problem_of_servers,
         LookupModule.problem_of_variables,
         LookupModule.audits,
         LookupModule.started,

@@ -249,6 +249,18 @@ def test_an_invalid_answer_is_refused_before_anything_is_changed(
     assert {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]} == {"localhost"}
 
 
+def test_the_variables_of_a_recovery_are_checked_only_if_the_run_may_recover(
+    simulator: Simulator, run_playbook: Run
+) -> None:
+    """They may be in group_vars that all playbooks share."""
+    for invalid in ({"fleetops_recover_rungs": "rebot"}, {"fleetops_recover_min_uptime": "abc"}):
+        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=invalid)
+        assert run.rc == 0, run.output
+        repair = {**invalid, "fleetops_repair": True}
+        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=repair)
+        assert run.rc == 2 and f"Stopped (fail): {next(iter(invalid))} is" in run.output, run.output
+
+
 def test_every_playbook_declares_the_variables_that_it_reads() -> None:
     for playbook in PLAYBOOKS:
         for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):

@@ -191,6 +191,58 @@ def test_an_unreadable_fleet_beside_a_readable_one_is_a_failure(
     refused(run, simulator, "us.fleet.yml cannot be used", "would be a part of what was asked for")
 
 
+def test_hosts_of_two_servers_are_not_in_one_run(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """The plan took the hosts of the other server for instances that no longer exist, and the run ended with 0."""
+    hosts = tmp_path / "hosts.ini"
+    ids = [row["id"] for row in simulator.state()["instances"]]
+    known = [f"agent-00{number} fleetops_instance_id={found}" for number, found in enumerate(ids)]
+    other = "other-1 fleetops_instance_id=4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+    of_other = "[us:vars]\nfleetops_api_url=https://other.example\nfleetops_api_key=secret-of-us\n"
+    hosts.write_text("\n".join(["[eu]", *known, "[us]", other, of_other]))
+    site = tmp_path / "site.yml"
+    words = (f"agent-000 is an instance of {simulator.url}, and other-1 is one of https://other.example.",)
+    for name in ("rolling_redeploy", "audit_report", "memory_backup"):
+        site.write_text(f"- ansible.builtin.import_playbook: fleetops.agents.{name}\n")
+        asked = {"fleetops_hosts": "all", "fleetops_memory_dir": str(tmp_path / "backups")}
+        run = run_playbook(simulator, site, e=asked, inventory=hosts, env=PLAIN)
+        refused(run, simulator, *words)
+        assert "secret-of-us" not in run.output and not (tmp_path / "backups").exists()
+
+
+@pytest.mark.parametrize(
+    ("playbook", "asked", "word"),
+    [
+        ("memory_backup", {}, "fleetops_memory_dir is not set."),
+        ("audit_report", {"fleetops_audit_limit": 0}, "fleetops_audit_limit is 0: it must be a whole number"),
+        ("memory_backup", {"fleetops_memory_dir": "~nouser/x"}, "~nouser is not the home of a user on this machine."),
+        ("audit_report", {"fleetops_audit_dir": "$NOPE/x"}, "$NOPE is not an environment variable on this machine."),
+        ("memory_backup", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
+        ("audit_report", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
+    ],
+)
+def test_an_invalid_variable_or_host_is_one_failure_and_not_one_per_host(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path, playbook: str, asked: dict[str, Any], word: str
+) -> None:
+    hosts = tmp_path / "hosts.ini"
+    ids = [row["id"] for row in simulator.state()["instances"]]
+    known = [f"agent-{number} fleetops_instance_id={found}" for number, found in enumerate(ids, 1)]
+    hosts.write_text("\n".join(["[fleetops_instances]", *known, "[web]", "web-1", "web-2"]))
+    run = play(run_playbook, simulator, playbook, e=asked, inventory=hosts)
+    assert (run.rc, run.total("failed"), len(simulator.journal())) == (2, 1, 0), run.output
+    assert word in " ".join(run.output.split()), run.output
+
+
+def test_inventories_of_two_servers_are_not_in_one_run(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    with running_simulator(instances=2, seed=9, speed=40.0) as other:
+        folder = tmp_path / "both"
+        folder.mkdir()
+        (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\nhostname: id\n")
+        us = f"plugin: fleetops.agents.fleet\nhostname: id\napi_url: {other.url}\napi_key: {other.admin_key}\n"
+        (folder / "us.fleet.yml").write_text(us)
+        run = play(run_playbook, simulator, "rolling_redeploy", inventory=folder)
+        refused(run, simulator, simulator.url, other.url, "A run acts on one server")
+
+
 def test_ansible_runner_with_the_files_of_awx_reports_the_failure(
     simulator: Simulator, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:

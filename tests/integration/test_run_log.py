@@ -372,7 +372,7 @@ def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subproce
     return project, finished
 
 
-@pytest.mark.parametrize("obstacle", ["a file in the way", "no such place", "read-only"])
+@pytest.mark.parametrize("obstacle", ["a file in the way", "no such place", "read-only", "no such user"])
 def test_an_unwritable_folder_causes_one_warning(
     unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, obstacle: str
 ) -> None:
@@ -382,13 +382,15 @@ def test_an_unwritable_folder_causes_one_warning(
         run_logs.write_text("")
     elif obstacle == "no such place":
         run_logs = Path("/proc/nowhere/runs")
+    elif obstacle == "no such user":
+        run_logs = Path("~nouser/runs")
     else:
         run_logs = Path("/proc/sys")  # writable for nobody, not even for root
     finished = play(project, run_logs, "-f", "1", playbook="many.yml")
     assert finished.returncode == 0
     assert steady(finished.stdout) == steady(reference.stdout)
     assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
-    assert "Traceback" not in finished.stderr
+    assert "Traceback" not in finished.stderr and not (project / "~nouser").exists()
 
 
 def test_a_full_disk_causes_one_warning_and_leaves_complete_lines(

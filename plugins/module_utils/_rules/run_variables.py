@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .answers import parse_time
 from .change import change_problem
 from .pace import refusal_of_run
 from .plain_values import SettingsError, number
@@ -17,6 +18,7 @@ _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
 }
+_FROM_ONE = ("fleetops_batch_max", "fleetops_audit_limit")
 _RUNGS = ("breakers", "power_cycle", "reboot")
 
 
@@ -31,12 +33,16 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
     rungs = asked.get("fleetops_recover_rungs", _RUNGS)
     if not set(rungs) <= set(_RUNGS):
         return f"fleetops_recover_rungs is {', '.join(rungs)}: each must be {_either(_RUNGS)}."
-    # Without a value, the limit of the policy applies.
-    if asked.get("fleetops_batch_max") is not None:
-        try:
-            number("fleetops_batch_max", asked["fleetops_batch_max"], least=1, whole=True)
-        except SettingsError as bad:
-            return f"{bad}."
+    since = asked.get("fleetops_audit_since")
+    if since and parse_time(since) is None:
+        return f"fleetops_audit_since is {since!r}: it must be a time such as 2026-11-23T00:00:00Z."
+    for name in _FROM_ONE:
+        # Without a value of fleetops_batch_max, the limit of the policy applies.
+        if asked.get(name) is not None:
+            try:
+                number(name, asked[name], least=1, whole=True)
+            except SettingsError as bad:
+                return f"{bad}."
     problem = refusal_of_run(asked) or change_problem(
         asked.get("fleetops_change", ""), asked.get("fleetops_change_pattern", "")
     )
@@ -59,6 +65,28 @@ def problem_of_hosts(without_id: Iterable[str]) -> str:
         f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "
         "Exclude these hosts with fleetops_hosts or --limit. Nothing was done."
     )
+
+
+def problem_of_servers(servers: Mapping[str, tuple[str, str]]) -> str:
+    """Why a run cannot be made with hosts of these servers, as a sentence without keys; empty if it is one server.
+
+    ``servers``: the address and the key, by the name of the host. A server does not know the instances of another
+    server, nor those of another tenant, so a run would take them for instances that no longer exist.
+    """
+    first, (address, key) = next(iter(servers.items()), ("", ("", "")))
+    for name, (other_address, other_key) in servers.items():
+        if other_address != address:
+            problem = f"{first} is an instance of {address}, and {name} is one of {other_address}"
+        elif other_key != key:
+            problem = f"{first} and {name} have different keys"
+        else:
+            continue
+        return (
+            f"{problem}. A run acts on one server, with one key: FLEETOPS_API_URL and FLEETOPS_API_KEY in the "
+            "environment. Run the playbook once for each, with its hosts in fleetops_hosts or --limit. Nothing was "
+            "done."
+        )
+    return ""
 
 
 def _either(words: Sequence[str]) -> str:

@@ -2,22 +2,49 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The servers from which the plugin fleet has read inventory files in this process.
+"""The servers from which the plugin fleet has read inventory files in this process, and the server of each host.
 
 The tasks of the collection's playbooks take the address from the environment, so a run could read the inventory of one
-server and change another. The lookup play_hosts warns about that (test_nothing_to_do).
+server and change another. The lookup play_hosts warns about that, and run_state finds hosts of several servers
+(test_nothing_to_do).
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import SettingsError, base_url
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
 
 _addresses: dict[str, str] = {}
+_of_hosts: dict[str, tuple[str, str]] = {}
 
 
-def note_address(path: str, api_url: str) -> None:
-    """Record the address from which the file ``path`` was read."""
+def note_server(path: str, hosts: Iterable[str], *, api_url: str, api_key: str) -> None:
+    """Record the server from which the file ``path`` with its hosts was read."""
     _addresses[path] = base_url(api_url)
+    _of_hosts.update(dict.fromkeys(hosts, (_addresses[path], api_key)))
+
+
+def server_of(host: str, variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
+    """The address and the key of a host: of its variables, else of its inventory file, else of the environment."""
+    address, key = _of_hosts.get(host, (environ.get("FLEETOPS_API_URL", ""), environ.get("FLEETOPS_API_KEY", "")))
+    given = _value("fleetops_api_url", variables) or address
+    with contextlib.suppress(SettingsError):
+        given = base_url(given)
+    return given, _value("fleetops_api_key", variables) or key
+
+
+def _value(name: str, variables: Mapping[str, Any]) -> str:
+    """The value of a variable; empty if it is blank, or a template that cannot be evaluated here."""
+    with contextlib.suppress(AnsibleError):
+        if name in variables and not is_blank(value := variables[name]):
+            return str(value)
+    return ""
 
 
 def warning_of_addresses(api_url: str) -> str:

@@ -82,6 +82,17 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
     )
 
 
+def refusal_by_limit(arguments: Mapping[str, Any], extra: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
+    """Why the run is refused because of a variable that looks like --limit, as a sentence; empty if there is none.
+
+    Ansible sets the variable from ``subset``, and does not read it. ``extra``: the extra variables. ``variables``:
+    those of the play, also from import_playbook.
+    """
+    if _LIMIT not in extra and (arguments.get("subset") or is_blank(variables.get(_LIMIT))):
+        return ""
+    return f"{_LIMIT} has no effect as a variable, so the run would act on other hosts. Use --limit instead."
+
+
 def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mapping[str, Any]) -> str:
     """Why the run is refused because of its extra variables, as sentences; empty if each of them is read.
 
@@ -100,8 +111,6 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mappin
     if not is_all_of_collection(arguments, root):
         # Other names may belong to the user's playbook.
         given = [name for name in given if name in SET_BY_PLAYBOOKS]
-    elif _LIMIT in extra:
-        return f"{_LIMIT} has no effect as a variable, so the run would act on other hosts. Use --limit instead."
     told = []
     names = sorted(variables_of(root)) if given else []
     for name in (name for name in given if name not in names):

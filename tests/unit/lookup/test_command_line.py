@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
     refusal_by_connection,
+    refusal_by_limit,
     refusal_by_tasks,
     refusal_by_variables,
 )
@@ -83,7 +84,6 @@ def test_step_is_refused_for_playbooks_of_the_collection(playbooks: tuple[str, .
         ({"fleetops-batch-max": 1}, "reads fleetops-batch-max. Did you mean fleetops_batch_max?"),
         ({"fleetop_hosts": "eu", "fleet_ops_host": 1}, "fleet_ops_host. Did you mean fleetops_hosts? No playbook"),
         ({"fleet_hosts": "eu", "acme_fleetops_hosts": 1, "fleetop_team": "x", "FLEETOPS_HOME": "/x"}, ""),
-        ({"ansible_limit": "eu"}, "ansible_limit has no effect as a variable"),
         # Variables of the run itself, and of one host.
         ({"fleetops_group": "eu"}, "No playbook reads fleetops_group."),
         ({"fleetops_run": {}, "fleetops_instance_id": "x"}, "fleetops_instance_id. No playbook reads fleetops_run."),
@@ -102,6 +102,26 @@ def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, An
     assert message in found and bool(found) is bool(message)
     imported = refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given)
     assert imported == (found if given.keys() & {"fleetops_plan_for", "_raw_params"} else "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "extra", "variables", "refused"),
+    [
+        (None, {}, {}, False),
+        # Ansible sets the variable from --limit, and variables of other sources do not override it.
+        ("eu", {}, {"ansible_limit": "eu"}, False),
+        (None, {"ansible_limit": "eu"}, {"ansible_limit": "eu"}, True),
+        ("us", {"ansible_limit": "eu"}, {"ansible_limit": "us"}, True),
+        # From import_playbook.
+        (None, {}, {"ansible_limit": "eu"}, True),
+        (None, {}, {"ansible_limit": ""}, False),
+    ],
+)
+def test_a_variable_that_looks_like_the_limit_is_refused(
+    limit: str | None, extra: dict[str, Any], variables: dict[str, Any], refused: bool
+) -> None:
+    """The run would act on the whole fleet."""
+    assert ("Use --limit" in refusal_by_limit({"subset": limit}, extra, variables)) is refused
 
 
 @pytest.mark.parametrize(

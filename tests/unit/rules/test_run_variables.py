@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variables import (
     problem_of_hosts,
+    problem_of_servers,
     problem_of_variables,
 )
 
@@ -35,6 +36,13 @@ GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_p
         ({"fleetops_batch_max": " 4"}, ""),
         ({"fleetops_batch_max": 4.0}, ""),
         ({"fleetops_batch_max": "25%"}, "fleetops_batch_max is '25%': it must be a whole number of at least 1."),
+        ({"fleetops_audit_since": "", "fleetops_audit_limit": 1}, ""),
+        ({"fleetops_audit_since": "2026-11-23"}, ""),
+        (
+            {"fleetops_audit_since": "yesterday"},
+            "fleetops_audit_since is 'yesterday': it must be a time such as 2026-11-23T00:00:00Z.",
+        ),
+        ({"fleetops_audit_limit": 0}, "fleetops_audit_limit is 0: it must be a whole number of at least 1."),
         ({"fleetops_batch_max": True}, "fleetops_batch_max is True: it must be a whole number of at least 1."),
     ],
 )
@@ -51,3 +59,22 @@ def test_a_plan_is_not_required_in_check_mode() -> None:
 def test_each_host_without_an_id_is_named() -> None:
     assert problem_of_hosts(["web-1", "web-2"]).startswith("These hosts have no fleetops_instance_id: web-1, web-2.")
     assert problem_of_hosts([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("servers", "problem"),
+    [
+        ({}, ""),
+        ({"a": ("https://a.example", "one"), "b": ("https://a.example", "one")}, ""),
+        (
+            {"a": ("https://a.example", "one"), "b": ("https://a.example", "one"), "c": ("https://b.example", "one")},
+            "a is an instance of https://a.example, and c is one of https://b.example.",
+        ),
+        ({"a": ("https://a.example", "one"), "b": ("https://a.example", "two")}, "a and b have different keys."),
+    ],
+)
+def test_hosts_of_two_servers_or_tenants_are_not_in_one_run(servers: dict[str, tuple[str, str]], problem: str) -> None:
+    """The plan would take the hosts of the other server for instances that no longer exist."""
+    found = problem_of_servers(servers)
+    assert found.startswith(problem) and bool(found) is bool(problem)
+    assert "'one'" not in found and "two" not in found
