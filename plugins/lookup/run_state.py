@@ -27,11 +27,8 @@ options:
       - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
-        C(fleetops_instance_id). Empty if there are none.
-      - V(problem_of_servers), under C(problem) a sentence that names two hosts of the play whose servers or keys
-        differ. Empty if there are none. The server of a host is that of its variables C(fleetops_api_url) and
-        C(fleetops_api_key), of its inventory file of the plugin P(fleetops.agents.fleet#inventory), or of the
-        environment.
+        C(fleetops_instance_id), or two hosts whose servers or keys differ, by their variables C(fleetops_api_url) and
+        C(fleetops_api_key) or by their files of the plugin P(fleetops.agents.fleet#inventory). Empty if there are none.
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
         O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
         it includes by name. If it is a folder to write to, its path is checked.
@@ -137,7 +134,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
     problem_of_variables,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import server_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import server_by_variables, servers_by_files
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
 _FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
@@ -172,13 +169,15 @@ class LookupModule(LookupBase):
         return {"members": run_state.members(self._state(), self.get_option("plan").get("usual_seconds") or {})}
 
     def problem_of_hosts(self) -> dict[str, Any]:
-        instances = self.instances()
-        without = [name for name in self._variables["ansible_play_hosts_all"] if name not in instances]
-        return {"problem": problem_of_hosts(without)}
-
-    def problem_of_servers(self) -> dict[str, Any]:
         hostvars, names = self._variables["hostvars"], self._variables["ansible_play_hosts_all"]
-        return {"problem": problem_of_servers({name: server_of(name, hostvars[name], os.environ) for name in names})}
+        without, servers = [], {}
+        # Each access to hostvars computes all variables of that host, so each host is accessed once.
+        for name, variables in ((name, hostvars[name]) for name in names):
+            if "fleetops_instance_id" not in variables:
+                without.append(name)
+            servers[name] = server_by_variables(variables, os.environ)
+        problem = problem_of_hosts(without) or problem_of_servers(servers)
+        return {"problem": problem or problem_of_servers(servers_by_files(names))}
 
     def problem_of_variables(self) -> dict[str, Any]:
         asked = self.get_option("asked")
@@ -268,7 +267,6 @@ _TERMS = {
         LookupModule.earlier_results,
         LookupModule.members,
         LookupModule.problem_of_hosts,
-        LookupModule.problem_of_servers,
         LookupModule.problem_of_variables,
         LookupModule.audits,
         LookupModule.started,

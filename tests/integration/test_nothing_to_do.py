@@ -241,6 +241,15 @@ def test_inventories_of_two_servers_are_not_in_one_run(simulator: Simulator, run
         (folder / "us.fleet.yml").write_text(us)
         run = play(run_playbook, simulator, "rolling_redeploy", inventory=folder)
         refused(run, simulator, simulator.url, other.url, "A run acts on one server")
+    # A file may have a key of its own that can only read, beside hosts of another file.
+    (folder / "us.fleet.yml").unlink()
+    reading = f"plugin: fleetops.agents.fleet\nhostname: id\napi_key: {simulator.keys['user']}\n"
+    (folder / "eu.fleet.yml").write_text(reading)
+    first, second = (row["id"] for row in simulator.state()["instances"][:2])
+    (folder / "more.ini").write_text(f"agent-more fleetops_instance_id={first}\n")
+    hosts = {"fleetops_hosts": f"agent-more,{second}"}
+    run = play(run_playbook, simulator, "rolling_redeploy", "--check", e=hosts, inventory=folder)
+    assert run.rc == 0 and "agent-more" in run.output, run.output
 
 
 def test_ansible_runner_with_the_files_of_awx_reports_the_failure(

@@ -30,13 +30,21 @@ def note_server(path: str, hosts: Iterable[str], *, api_url: str, api_key: str) 
     _of_hosts.update(dict.fromkeys(hosts, (_addresses[path], api_key)))
 
 
-def server_of(host: str, variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
-    """The address and the key of a host: of its variables, else of its inventory file, else of the environment."""
-    address, key = _of_hosts.get(host, (environ.get("FLEETOPS_API_URL", ""), environ.get("FLEETOPS_API_KEY", "")))
-    given = _value("fleetops_api_url", variables) or address
+def servers_by_files(hosts: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The address and the key of each host that an inventory file has, as in that file.
+
+    Its key may be one that can only read, and its address another one of the same server, so they are not compared with
+    the environment.
+    """
+    return {host: _of_hosts[host] for host in hosts if host in _of_hosts}
+
+
+def server_by_variables(variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
+    """The address and the key of the host with these variables, or else of the environment."""
+    address = _value("fleetops_api_url", variables) or environ.get("FLEETOPS_API_URL", "")
     with contextlib.suppress(SettingsError):
-        given = base_url(given)
-    return given, _value("fleetops_api_key", variables) or key
+        address = base_url(address)
+    return address, _value("fleetops_api_key", variables) or environ.get("FLEETOPS_API_KEY", "")
 
 
 def _value(name: str, variables: Mapping[str, Any]) -> str:
