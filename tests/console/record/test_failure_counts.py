@@ -103,6 +103,22 @@ def ignored(path: Path) -> None:
     run(path, result(A, "ignored"), result(B), action=COMMAND)
 
 
+def ignored_redeploy(path: Path) -> None:
+    run(path, result(A, "ignored"), result(C, "unreachable"), result(B),
+        recap=[{"host": A, "ignored": 1}, {"host": C, "ignored": 1}, {"host": B, "failed": 1}])  # fmt: skip
+
+
+def rescued_redeploy_in_a_successful_run(path: Path) -> None:
+    run(path, result(A), result(B, "ok"), recap=[{"host": A, "rescued": 1}, {"host": B}], status="successful")
+
+
+def rescued_look_after_a_redeploy(path: Path) -> None:
+    look = result(A, task_counter=1, msg="The health cannot be read.")
+    run(path, result(A, "ok", changed=1), look, result(B), recap=[{"host": A, "rescued": 1}, {"host": B, "failed": 1}])
+    with open_store(path) as store, store.transaction():
+        store.upsert("tasks", [{"run_id": "run", "counter": 1, "action": "fleetops.agents.instance_health_info"}])
+
+
 def unreachable(path: Path) -> None:
     run(path, result(A, "unreachable"), result(B, "ok"), action=COMMAND)
 
@@ -123,6 +139,9 @@ SCENES: list[tuple[Callable[[Path], None], int]] = [
     (rescued_redeploy, 2),
     (repeated_by_the_task_and_the_report, 1),
     (ignored, 1),
+    (ignored_redeploy, 1),
+    (rescued_redeploy_in_a_successful_run, 1),
+    (rescued_look_after_a_redeploy, 1),
     (unreachable, 1),
     (with_uncertain_targets, 3),
 ]
