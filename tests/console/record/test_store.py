@@ -243,6 +243,17 @@ def test_storing_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
     assert [r["max_parallel_rollouts"] for r in rows(path, "SELECT * FROM policies ORDER BY taken_at")] == [2, 1]
 
 
+def test_a_policy_is_stored_once_although_another_sync_has_already_stored_a_later_read(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store, open_store(path) as other:
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 100.0))
+        assert other.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 300.0))
+        assert not store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 290.0))
+        assert not store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 295.0))
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 4}, 297.0))
+    assert [r["taken_at"] for r in rows(path, "SELECT taken_at FROM policies ORDER BY taken_at")] == [100, 297, 300]
+
+
 def test_a_change_of_status_is_stored_and_an_old_read_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     with open_store(path) as store:
