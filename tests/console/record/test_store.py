@@ -22,6 +22,7 @@ from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
 from console.record.opening import DatabaseProblem, sentences
+from console.record.read.policy import policies
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
@@ -223,6 +224,18 @@ def test_a_damaged_database_is_reported_in_one_sentence(tmp_path: Path) -> None:
             for number in range(300):
                 store.put_cursor(Cursor("spool", f"file-{number:05d}", last_error="y"))
         assert "\n" not in str(raised.value)
+
+
+def test_an_older_sqlite_is_named_with_the_version_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    open_store(path).close()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 33, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.33.0")
+    for use in (open_store, policies):
+        with pytest.raises(DatabaseProblem, match=r"needs SQLite 3\.34 or newer, but .+ has 3\.33\.0"):
+            use(path)
 
 
 def test_storing_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
