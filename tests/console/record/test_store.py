@@ -27,6 +27,7 @@ from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
 from console.settings.environment import load_settings
+from console.text.message_fingerprint import fingerprint
 from tests.console.support.facts import dump, rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,6 +79,10 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old = Database(path)
     migrations.apply(old, stop_before=stop_before)
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
+    failed = "INSERT INTO host_results (run_id, counter, host, kind, status, msg, msg_fp, fp_version)"
+    values = " VALUES ('r', ?, 'a', 'result', 'failed', ?, ?, 1)"
+    for counter, text in enumerate(("Task failed: a is down", "a is down", "Task failed")):
+        old.conn.execute(failed + values, (counter, text, fingerprint(text, "a")))
     old.conn.commit()
     old.close()
     path.chmod(0o600)
@@ -93,6 +98,9 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "SELECT run_id, status, events FROM runs") == [
         {"run_id": "r", "status": "successful", "events": 0}
     ]
+    messages = ["a is down", "a is down", "Task failed"]
+    found = rows(path, "SELECT msg, msg_fp FROM host_results ORDER BY counter")
+    assert found == [{"msg": text, "msg_fp": fingerprint(text, "a")} for text in messages]
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
 
 
