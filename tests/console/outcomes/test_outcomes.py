@@ -197,6 +197,8 @@ def test_a_run_that_adopted_a_rollout_has_no_instances() -> None:
     [
         (Facts("run", "x", "successful"), "complete", "Complete."),
         (Facts("run", "x", "failed", first_failure="a: no route"), "stopped", "Stopped: a: no route."),
+        (Facts("run", "x", "failed", first_failure="complete backups only"), "stopped",
+         "Stopped: complete backups only."),
         (Facts("run", "x", "lost"), "lost", "Lost: its process ended without a recap."),
         (Facts("run", "x", "unknown"), "lost", "Lost: how it ended is unknown."),
         (Facts("run", "x", "canceled"), "cancelled", "Cancelled."),
