@@ -112,9 +112,8 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
     ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
     """
     if sqlite3.sqlite_version_info < (3, 34):
-        raise DatabaseProblem(
-            f"The console needs SQLite 3.34 or newer, but {sys.executable} has {sqlite3.sqlite_version}."
-        )
+        found = f"{sys.executable} has {sqlite3.sqlite_version}"
+        raise DatabaseProblem(f"The console needs SQLite 3.34 or newer, but {found}.")
     try:
         yield
     except sqlite3.Error as error:
