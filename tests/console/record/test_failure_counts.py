@@ -79,10 +79,15 @@ def namesakes_of_two_tenants(path: Path) -> None:
     rollout(path, (1, A), tenant=OTHER, number=2)
 
 
-def loop(path: Path) -> None:
+def loop(path: Path, of_loop: str = "failed", **more: Any) -> None:
     items = [result("localhost", kind="item", result_json=to_json({"instance_id": ident(n, 0xB0)})) for n in range(2)]
     links = [("instance", ident(n, 0xB0), "localhost") for n in range(2)]
-    run(path, *items, result("localhost"), hosts=["localhost"], action=REBOOT, links=links)
+    run(path, *items, result("localhost", of_loop), hosts=["localhost"], action=REBOOT, links=links, **more)
+
+
+def ignored_loop(path: Path) -> None:
+    # Ansible does not say of an item that its failure is ignored.
+    loop(path, "ignored", recap=[{"host": "localhost", "ignored": 1}], status="successful")
 
 
 def rescued(path: Path) -> None:
@@ -135,6 +140,7 @@ SCENES: list[tuple[Callable[[Path], None], int]] = [
     (namesakes_of_a_fleet_rollout, 3),
     (namesakes_of_two_tenants, 2),
     (loop, 2),
+    (ignored_loop, 0),
     (rescued, 1),
     (rescued_redeploy, 2),
     (repeated_by_the_task_and_the_report, 1),
