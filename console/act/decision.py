@@ -86,9 +86,8 @@ def _judge_steering(intent: Intent, seen: Seen) -> Decision:
         return Decision(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
     rest = f"; {before.in_progress:,} in progress will still be completed" if before.in_progress else ""
     if intent.action == "pause":
-        return Decision(
-            True, f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}.", before.queued
-        )
+        held = f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}."
+        return Decision(True, held, before.queued)
     if intent.force:
         lost = f" and terminates {before.in_progress:,} in progress, whose outcome will be uncertain"
         return Decision(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
-from console.record.rows import Row, storable
+from console.record.rows import Row
 from console.record.write.ledgers import Ledger, open_ledger
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
@@ -57,6 +57,10 @@ class ActionOutcome:
     request_id: str | None = None
 
 
+# The columns of the table console_audit for the fields of an ActionOutcome.
+_OUTCOME = ("outcome", "detail", "targets", "http_status", "request_id")
+
+
 def read_state(connection: ApiConnection, intent: Intent) -> Seen:
     """The current state of the rollout or instance, from the API. Raises ApiError and SettingsError."""
     with _client(connection, intent, read_only=True) as client:
@@ -81,17 +85,9 @@ def act(
         if not is_new:
             return _recorded_outcome(ledger.outcome(attempt.attempt_id))
         outcome = _carry_out(attempt, enabled, connection, sleep)
-        row = {
-            "attempt_id": attempt.attempt_id,
-            "at": now(),
-            "targets": outcome.touches,
-            "outcome": outcome.word,
-            "detail": storable(outcome.sentence),
-            "http_status": outcome.http_status,
-            "request_id": outcome.request_id,
-        }
+        row = dict(zip(_OUTCOME, astuple(outcome), strict=True))
         try:
-            ledger.end(row)
+            ledger.end({"attempt_id": attempt.attempt_id, "at": now(), **row})
         except DatabaseProblem as error:
             raise DatabaseProblem(
                 f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
@@ -115,31 +111,15 @@ def _recorded_outcome(row: Row | None) -> ActionOutcome:
     """The outcome of an attempt that was recorded before."""
     if row is None:
         return ActionOutcome("unknown", "This was confirmed before, and its outcome is not recorded (yet).")
-    return ActionOutcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
+    return ActionOutcome(*(row[name] for name in _OUTCOME))
 
 
 def _attempt_row(attempt: Attempt, at: float) -> Row:
     who, intent = attempt.who, attempt.intent
-    texts = {
-        "issuer": who.issuer,
-        "subject": who.subject,
-        "user": who.name,
-        "role": who.role,
-        "tenant": intent.tenant,
-        "action": intent.action,
-        "rollout_id": intent.rollout_id,
-        "target_id": intent.target_id,
-        "instance_id": intent.instance_id,
-        "name": intent.name,
-        "reason": attempt.reason,
-    }
-    return {
-        "attempt_id": attempt.attempt_id,
-        "at": at,
-        **{name: storable(text) or None for name, text in texts.items()},
-        "force": int(intent.force),
-        "targets": attempt.confirmed,
-    }
+    visitor = {"issuer": who.issuer, "subject": who.subject, "user": who.name, "role": who.role}
+    texts = {**visitor, **vars(intent), "reason": attempt.reason}
+    row = {"attempt_id": attempt.attempt_id, "at": at, **{name: text or None for name, text in texts.items()}}
+    return {**row, "force": int(intent.force), "targets": attempt.confirmed}
 
 
 def _carry_out(
@@ -176,12 +156,10 @@ def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[floa
         return ActionOutcome(word, f"{error} {sentence}", decision.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
     if refused_by_server:
-        return ActionOutcome(
-            "failed", f"The action failed on the server: {refused_by_server}.", decision.touches, status
-        )
-    return ActionOutcome(
-        "done", f"The server accepted the action. {_state_after(client, intent)}", decision.touches, status
-    )
+        word, sentence = "failed", f"The action failed on the server: {refused_by_server}."
+    else:
+        word, sentence = "done", f"The server accepted the action. {_state_after(client, intent)}"
+    return ActionOutcome(word, sentence, decision.touches, status)
 
 
 def _send_once(client: FleetClient, intent: Intent) -> str:

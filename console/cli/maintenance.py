@@ -16,8 +16,6 @@ from console.text import times
 from console.text.counts import counted
 from console.text.listing import listing, records
 
-_PRUNABLE = "what table before_at rows"
-
 
 def register(commands: Any) -> None:
     """Add the commands."""
@@ -95,15 +93,13 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
     retention, now = Retention(**chosen), time.time()
     rows = records(prunable(settings.database, retention, now))
-    if options.dry_run:
-        put(listing(rows, _PRUNABLE.split(), options.format))
-        return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
-    with progress_line(options.quiet) as progress, open_maintenance(settings.database) as database:
-        deleted = database.prune(removals(retention, now), now, progress, [int(row["rows"]) for row in rows])
-    for row in rows:
-        row["rows"] = deleted[row["what"]]
-    put(listing(rows, _PRUNABLE.split(), options.format))
-    return 0
+    if not options.dry_run:
+        with progress_line(options.quiet) as progress, open_maintenance(settings.database) as database:
+            deleted = database.prune(removals(retention, now), now, progress, [int(row["rows"]) for row in rows])
+        rows = [{**row, "rows": deleted[row["what"]]} for row in rows]
+    put(listing(rows, ("what", "table", "before_at", "rows"), options.format))
+    found = counted(sum(row["rows"] for row in rows), "row")
+    return say(f"{found} would be deleted; nothing was deleted.", 0) if options.dry_run else 0
 
 
 def _backup(options: argparse.Namespace, settings: Settings) -> int:

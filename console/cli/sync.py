@@ -266,23 +266,14 @@ def _awx(options: argparse.Namespace, settings: Settings) -> int:
     wanted = JobFilter(options.project, options.template, options.label, options.days)
     redactor = Redactor([connection.token, os.environ.get("FLEETOPS_API_KEY")])
     with contextlib.closing(AwxClient(connection)) as client:
-        return _import(
-            options,
-            settings,
-            lambda store, progress: sync_awx(
-                store, client, now=time.time, wanted=wanted, redactor=redactor, progress=progress
-            ),
-        )
+        return _import(options, settings, partial(sync_awx, client=client, wanted=wanted, redactor=redactor))
 
 
 def _runner(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.runner import sync_runner
 
     _refuse_follow(options)
-    folder = path_of(options.folder)
-    return _import(
-        options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
-    )
+    return _import(options, settings, partial(sync_runner, folder=path_of(options.folder)))
 
 
 def _refuse_follow(options: argparse.Namespace) -> None:
@@ -297,5 +288,5 @@ def _import(options: argparse.Namespace, settings: Settings, read: Callable[...,
     from console.record.write.store import open_store
 
     with progress_line(options.quiet) as progress, open_store(settings.database) as store:
-        report = read(store, progress)
+        report = read(store, now=time.time, progress=progress)
     return put_report(settings.database, report)

@@ -15,7 +15,7 @@ parent_uuid is the task of the first batch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
@@ -173,7 +173,7 @@ class RunReader:
         play[1] = whole(data.get("batch")) or play[1] + 1
         self.state["play"], self.state["batch_number"] = counter, play[1]
         hosts = data.get("batch_hosts")
-        names = sorted(str(h) for h in hosts) if isinstance(hosts, list) else None
+        names = sorted(_texts(hosts)) if isinstance(hosts, list) else None
         self._rows.plays.append(
             {
                 "run_id": self.run_id,
@@ -215,14 +215,14 @@ class RunReader:
         return self.state["tasks"].get(_base(uuid), self.state["task"]) if uuid else self.state["task"]
 
     def _start(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
-        host = _host(event, data)
+        host = host_of(event, data)
         if host:
             self.state["in_flight"][host] = [counter, self._task_of(data), self._time(data.get("start")) or created]
 
     def _result(
         self, counter: int, name: str, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None
     ) -> None:
-        host = _host(event, data)
+        host = host_of(event, data)
         if not host:
             return
         kind, status = _RESULTS[name]
@@ -360,7 +360,8 @@ def _tally(value: Any) -> int:
     return found if found < _TOO_MANY else 0
 
 
-def _host(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+def host_of(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """The host of an event, None if it has none."""
     return as_text(data.get("host")) or as_text(event.get("host_name"))
 
 
@@ -369,13 +370,17 @@ def _base(uuid: str) -> str:
 
 
 def _words(value: Any) -> str | None:
-    return ",".join(str(v) for v in value) or None if isinstance(value, (list, tuple)) else as_text(value)
+    return ",".join(_texts(value)) or None if isinstance(value, list) else as_text(value)
 
 
 def _json_list(value: Any) -> str | None:
     if isinstance(value, str):
         value = [word.strip() for word in value.split(",") if word.strip()]
-    return to_json([str(v) for v in value]) if isinstance(value, (list, tuple)) else None
+    return to_json(_texts(value)) if isinstance(value, list) else None
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    return [text for value in values if (text := as_text(value)) is not None]
 
 
 def _flag(value: Any) -> int | None:

@@ -14,7 +14,7 @@ from console.text.statuses import DOUBT, style_of
 from console.text.times import duration
 
 # The countdown comes first; the rest of the wait is the queue. They differ in pattern, not only in colour.
-_PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
+_PHASES = (("countdown", FAINT, "/"), ("queue", FAINT, ""), ("run", ACCENT, ""))
 
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
@@ -27,14 +27,13 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light
     unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_style in _PHASES]].fillna(0.0).sum(axis=1).max()))
-    colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
     figure = go.Figure()
     phases = sorted(_PHASES, key=lambda phase: phase[0] != first)
     for phase, colour, pattern in phases:
         seconds = targets[f"{phase}_s"].to_numpy(float)
-        marker: dict[str, object] = {"color": colours[colour], "line": {"width": 0}}
+        marker: dict[str, object] = {"color": colour[theme], "line": {"width": 0}}
         if pattern:
             marker["pattern"] = {"shape": pattern, "size": 6, "solidity": 0.25, "fgcolor": stroke}
         add_spans(

@@ -69,7 +69,7 @@ _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
 _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
 # No fleet has this many instances, and the sum of ten such numbers still fits into 64 bits.
 _TOO_MANY = 2**53
-_BAD = ("failed", "unreachable", "ignored")
+_BAD = ("failed", "unreachable")
 
 
 class Outcome(NamedTuple):
@@ -176,7 +176,8 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
         if outcome is None and planned is not None and host not in planned:
             outcome = Outcome(GONE if host in facts.gone else CURRENT, derived=True)
-        found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, derived=True)
+        ignored = next((f"Ignored: {r.message}" for r in by_host.get(host, ()) if r.status == "ignored"), "")
+        found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, ignored, derived=True)
     return found
 
 
@@ -186,8 +187,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     failed_at = ""
     changed = was_read = left_out = False
     for result in results:
-        if result.status == "ignored" and result.action in READS and outcome is not None:
-            # It undoes nothing that was done before.
+        if result.status == "ignored":
             continue
         if result.status in _BAD:
             failed_at = result.action

@@ -31,7 +31,7 @@ _BY_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "ru
 _BY_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
 _BY_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING, "lost": LOST}
 _ROLLOUT_REASONS = {"paused": "paused on the server", "cancelling": "being cancelled", "completed": COMPLETE}
-_ROLLOUT_REASONS |= {"partial": f"{COMPLETE} with failures", "failed": "no target succeeded"}
+_ROLLOUT_REASONS |= {"failed": "no target succeeded"}
 _BY_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
 
@@ -51,14 +51,15 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     """The verdict of an operation. counted: the result of :func:`outcome.counts`, if the caller has it."""
     found = counts(facts) if counted is None else counted
     name = verdict_word(facts)
-    why = _why(facts, name, found)
+    failures = _failures(facts, found) if name == COMPLETE else ""
+    why = f"{COMPLETE} {failures}" if failures else _why(facts, name)
     opening = "Check run, nothing was changed" if name == CHECK else name.capitalize()
     if name not in (RUNNING, COMPLETE, CHECK):
         opening += _after_batch(facts)
-    if name == CHECK or not why or why == name:
+    if failures:
+        sentence = _with_full_stop(f"{opening} {failures}")
+    elif name == CHECK or why in ("", name):
         sentence = _with_full_stop(opening)
-    elif why.startswith(f"{COMPLETE} "):
-        sentence = _with_full_stop(why.capitalize())
     else:
         sentence = _with_full_stop(f"{opening}{', ' if name == RUNNING else ': '}{why}")
     if facts.pruned:
@@ -86,7 +87,15 @@ def verdict_word(facts: Facts) -> str:
     return CHECK if facts.check and found == COMPLETE else found
 
 
-def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
+def _failures(facts: Facts, counted: Mapping[str, int]) -> str:
+    """The failures with which an operation is complete, '' without any."""
+    if facts.kind == ROLLOUT:
+        return "with failures" if facts.status == "partial" else ""
+    bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]
+    return f"with {' and '.join(bad)}" if bad and facts.kind != ACT and not facts.adopted else ""
+
+
+def _why(facts: Facts, name: str) -> str:
     if facts.kind == ACT:
         return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
     if name == LOST:
@@ -100,12 +109,9 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
         return _progress(facts)
     if facts.adopted:
         return "it followed a rollout that somebody else started"
-    if name in (COMPLETE, CHECK):
-        bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]
-        if bad and name == COMPLETE:
-            return f"{COMPLETE} with {' and '.join(bad)}"
-        return COMPLETE if name == COMPLETE else _plan(facts)
-    return _reasons(facts)
+    if name == CHECK:
+        return _plan(facts)
+    return COMPLETE if name == COMPLETE else _reasons(facts)
 
 
 def _reasons(facts: Facts) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -110,6 +111,9 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
 
     ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
     """
+    if sqlite3.sqlite_version_info < (3, 34):
+        found = f"{sys.executable} has {sqlite3.sqlite_version}"
+        raise DatabaseProblem(f"The console needs SQLite 3.34 or newer, but {found}.")
     try:
         yield
     except sqlite3.Error as error:

@@ -24,16 +24,17 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
 
 T = TypeVar("T")
 
@@ -189,10 +190,15 @@ def path_of(text: str) -> Path:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
 
 
-def text_of(file: Path, errors: str = "strict") -> str:
-    """The text of a file. Raises ValueError, and OSError, also for a device or a pipe, whose reading may never end."""
-    refuse_special(file)
-    return file.read_text("utf-8", errors)
+def open_regular(file: Path) -> BinaryIO:
+    """Open a regular file to read. Raises OSError, for a device or a pipe, whose reading may never end, one that is
+    also a ValueError."""
+    # Otherwise opening a pipe would wait for its writer.
+    opened = open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise UnsupportedOperation("it is a device, a pipe or a socket")
+    return opened
 
 
 def authority(variable: str, text: str) -> Path:

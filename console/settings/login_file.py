@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import stat
 import tomllib
 from contextlib import suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from console.settings.environment import Acting, SettingsError, optional_package, text_of
+from console.settings.environment import Acting, SettingsError, open_regular, optional_package
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LEAST = 32
@@ -77,8 +78,8 @@ def is_loopback(host: str) -> bool:
 
 def _section(file: Path) -> dict[str, Any]:
     try:
-        mode = file.stat().st_mode
-        text = text_of(file)
+        with open_regular(file) as opened:
+            mode, text = os.fstat(opened.fileno()).st_mode, opened.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_named(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if mode & (stat.S_IROTH | stat.S_IWOTH):

@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import storable_result
 from console.collect.jobs.job import Job
-from console.collect.run_events import RunReader, parts_of
+from console.collect.run_events import RunReader, host_of, parts_of
 from console.collect.task_results import RESULT_MOST
 from console.record.rows import RunRows, to_json
 
@@ -92,8 +92,8 @@ class JobReader(RunReader):
             self.state["batch_hosts"] = {}
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping) and "batch_hosts" in self.state:
-            host = data.get("host") or event.get("host_name")
-            self.state["batch_hosts"] |= {str(host): True} if host else {}
+            host = host_of(event, data)
+            self.state["batch_hosts"] |= {host: True} if host else {}
         return True
 
     def _timed(self, event: Any) -> Any:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
 from console.record.write import jobs
 from console.record.write.store import Store
-from console.settings.environment import text_of
+from console.settings.environment import open_regular
 
 SOURCE = "runner"
 BATCH = 1000
@@ -78,14 +77,6 @@ def artifact_folders(folder: Path) -> list[Path]:
     inside = folder / "artifacts"
     under = inside if inside.is_dir() else folder
     return sorted(path for path in under.iterdir() if _may_be_run(path))
-
-
-def _content(file: Path) -> bytes:
-    """The content of an event file. Raises OSError, and ValueError for a file that is too long or not a regular one."""
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
-        raise ValueError(file)
-    return file.read_bytes()
 
 
 def _may_be_run(folder: Path) -> bool:
@@ -191,7 +182,9 @@ class _Run:
             if counter <= after:
                 continue
             try:
-                content = _content(self._events / name)
+                with open_regular(self._events / name) as file:
+                    # What is longer is cut, which is not JSON.
+                    content = file.read(EVENT_MOST)
                 read += len(content)
                 event = json.loads(content)
             except (ValueError, RecursionError):
@@ -219,6 +212,7 @@ class _Run:
 
     def _text(self, name: str) -> str:
         try:
-            return text_of(self._folder / name, errors="replace")
+            with open_regular(self._folder / name) as file:
+                return file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""

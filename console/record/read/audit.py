@@ -88,7 +88,6 @@ def audit_totals(conn: Connection) -> dict[str, int]:
         " coalesce(sum(k.total), 0) AS total, coalesce(sum(k.success), 0) AS success,"
         " coalesce(sum(k.error), 0) AS error, coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps "
         + _COVERED,
-        {},
     )
     return row
 

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, MATERIALIZED, TARGET_AT, WAS_RESCUED, identified, run_of
+from console.record.read.sql import HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
@@ -30,8 +30,7 @@ _RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
   AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")}) ELSE h.host END"""  # noqa: S608 - no user input
 
 # Not counted: results of modules of this collection that waited for a failed target, and the report of a run, because
-# they repeat the same failure; and failures of other modules that the playbook rescued. who: the instance or, if it is
-# not known, the host.
+# they repeat the same failure. who: the instance or, if it is not known, the host.
 _FAILED = f"""
 WITH targets AS {MATERIALIZED} (
   SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
@@ -47,7 +46,7 @@ WITH targets AS {MATERIALIZED} (
   FROM host_results h INDEXED BY host_results_failed
   LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
   WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS}
-    AND (k.action LIKE 'fleetops.agents.%' OR NOT {WAS_RESCUED})
+    AND {IS_FAILURE}
   GROUP BY h.run_id, 3, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
 ), {identified("results")}, reported AS {MATERIALIZED} (
   SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
@@ -97,8 +96,7 @@ def failures_by_message(
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
     newest_host, message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or
-    rollout_id for a rollout that no run names. Tasks that waited for a failed target, and failures of other modules
-    that the playbook rescued, are not counted.
+    rollout_id for a rollout that no run names. Tasks that waited for a failed target are not counted.
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")

@@ -11,17 +11,14 @@ from sqlite3 import Connection
 
 from console.record.connection import dicts
 from console.record.read.frames import LIST_PAGE, OnePage, as_page, like, query
-from console.record.read.operations import Key, OperationFilter, matching
+from console.record.read.operations import ATTEMPTS, NO_OUTCOME, OUTCOME_OF_ATTEMPT, Key, OperationFilter, matching
 from console.record.read.sql import among, matches_search
 from console.record.rows import Notification
 
-NO_OUTCOME = "no outcome"
 OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
 
-_ACTIONS = f"""
-FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
-WHERE a.phase = 'attempt'
-  AND {among(f"coalesce(o.outcome, '{NO_OUTCOME}')", "outcomes")}
+_ACTIONS = f"""{ATTEMPTS}
+  AND {among(OUTCOME_OF_ATTEMPT, "outcomes")}
   AND {matches_search("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
 """
 
@@ -39,7 +36,7 @@ def console_actions(
     params = {"outcomes": outcomes, "like": like(search)}
     columns = f"""
     SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,
-           coalesce(o.outcome, '{NO_OUTCOME}') AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
+           {OUTCOME_OF_ATTEMPT} AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
            o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
     """
     order = "ORDER BY a.at DESC, a.attempt_id"

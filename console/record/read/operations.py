@@ -160,12 +160,17 @@ WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= 
       AND l.ref NOT IN ({_ADOPTED}) AND {STARTED})
 """  # noqa: S608 - no user input
 
-ACTS = """
-SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
-       coalesce(o.outcome, 'no outcome') AS outcome, o.detail, o.at AS ended_at
+# The attempted actions of the console ``a`` with their outcomes ``o``.
+ATTEMPTS = """
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
 """
+NO_OUTCOME = "no outcome"
+OUTCOME_OF_ATTEMPT = f"coalesce(o.outcome, '{NO_OUTCOME}')"
+ACTS = f"""
+SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
+       {OUTCOME_OF_ATTEMPT} AS outcome, o.detail, o.at AS ended_at
+{ATTEMPTS}"""
 _ACTS_WANTED = f"""
 SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
        coalesce(ended_at, at) AS last_at FROM ({ACTS}

@@ -32,7 +32,6 @@ def policies(conn: Connection) -> list[dict[str, Any]]:
         conn,
         "SELECT p.* FROM policies p WHERE p.taken_at ="
         " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
-        {},
     )
     return [{**row, "raw": parsed(row["raw_json"])} for row in rows]
 
@@ -127,9 +126,8 @@ def policies_since(conn: Connection, since: float) -> list[PolicyChange]:
       FROM policies WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
     WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
     """
-    rows = dicts(conn, sql, {"since": since})
     found = []
-    for row in rows:
+    for row in dicts(conn, sql, {"since": since}):
         before = parsed(row["before_json"])
         if changed := _differences(before, parsed(row["raw_json"])):
             found.append(PolicyChange(row["tenant"], row["taken_at"], row["before_at"], before, tuple(changed)))
@@ -268,11 +266,10 @@ def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
     WHERE r.started_at >= :since AND json_valid(e.document_json)
     ORDER BY e.at DESC, e.counter DESC
     """
-    rows = conn.execute(sql, {"since": now - PLANS_SECONDS})
     named = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
     hosts = {host for (host,) in named} if tenant else None
     newest: dict[str, tuple[str, float | None, Any]] = {}
-    for run_id, playbook, at, document in rows:
+    for run_id, playbook, at, document in conn.execute(sql, {"since": now - PLANS_SECONDS}):
         name = name_of(playbook)
         if name not in newest:
             plan = parsed(document)

@@ -17,7 +17,7 @@ import pandas as pd
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
-from console.record.read.stuck import StuckRules, lost_runs, stuck_targets
+from console.record.read.stuck import OPEN, StuckRules, lost_runs, stuck_targets
 from console.record.read.unrecovered import failing_targets
 from console.record.retention import BEFORE, Retention, removals
 from console.text.json_values import parsed
@@ -150,12 +150,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent
         moving, lost = stuck_targets(conn, fresh, now, chosen), lost_runs(conn, since)
-        sql = f"""
-        SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
-          ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN {RETIRED}
-        """  # noqa: S608 - no user input
-        oldest = conn.execute(sql).fetchone()[0]
+        oldest = conn.execute(f"SELECT min(t.created_at) {OPEN} AND t.tenant NOT IN {RETIRED}").fetchone()[0]
         bad = Counter(failing.status for failing in failing_targets(conn, since))
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
         backup_at = last_maintenance(conn).backup_at

@@ -32,11 +32,11 @@ RUNS_OF_CHANGE = f"""(
 
 # Each host of a run with its counts. Before the run has ended, a host without results is only in run_in_flight.
 HOSTS_OF_RUN = """
-SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored, h.final,
-       f.host IS NOT NULL AS in_flight
+SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored,
+       f.host IS NOT NULL AS in_flight, h.final
 FROM run_hosts h LEFT JOIN run_in_flight f ON f.run_id = h.run_id AND f.host = h.host WHERE h.run_id = :id
 UNION ALL
-SELECT f.host, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM run_in_flight f
+SELECT f.host, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM run_in_flight f
 WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = f.run_id AND h.host = f.host)
 """
 
@@ -80,8 +80,7 @@ def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
 def recap(conn: Connection, run_id: str) -> pd.DataFrame:
     """The recap by host, hosts with failures first. in_flight: 1 if the result of the host's last task is not known."""
     sql = f"""
-    SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
-    FROM ({HOSTS_OF_RUN})
+    SELECT * FROM ({HOSTS_OF_RUN})
     ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host
     """  # noqa: S608 - no user input
     return as_frame(conn, sql, {"id": run_id})

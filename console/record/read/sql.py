@@ -40,6 +40,13 @@ WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND
   AND n.final AND n.failed + n.unreachable = 0)"""
 """Whether the playbook rescued or ignored a failed result: the recap of its host then contains no failure."""
 
+IS_FAILURE = """NOT EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
+  AND n.final AND n.failed + n.unreachable = 0 AND NOT (n.rescued > 0 AND h.status = 'failed'
+    AND coalesce(k.action, '') LIKE 'fleetops.agents.%' AND k.action NOT LIKE '%!_info' ESCAPE '!'))"""
+"""Whether a failed or unreachable result of a task ``k`` counts as a failure of its host: as in Ansible's recap, but
+also if a module of this collection that changes something failed and the playbook rescued it, because the collection's
+own playbooks rescue such failures to report them. An ignored failure never counts."""
+
 WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
   + instr(h.result_json, '"action_id":"') > 0"""
 """Whether a result contains the id of something that the server started for it."""

@@ -54,11 +54,12 @@ def opened_at(window: Window, at: float) -> float | None:
     return opening if opening <= at else opening - DAY
 
 
-_OPEN = """
+OPEN = """
 FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
   ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
 WHERE t.is_open = 1 AND r.status <> 'paused'
 """
+"""The open targets ``t`` of rollouts ``r`` that are not paused."""
 
 # The tenants come first in the join, so that their times are looked up once and not for each target.
 _SLOW = f"""
@@ -73,13 +74,13 @@ WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status =
 _DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
 _QUEUED = (
     f"SELECT count(*) AS n, min({HOST}) AS host, min({_DUE}) AS due_at,"
-    f" t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued' AND {_DUE} < :as_of - :grace"
+    f" t.rollout_id {OPEN} AND t.tenant = :tenant AND t.status = 'queued' AND {_DUE} < :as_of - :grace"
     " GROUP BY t.rollout_id ORDER BY due_at LIMIT 500"
 )
 
 _WAITING = (
     f"SELECT count(*) AS targets, min({HOST}) AS host,"
-    f" min(t.created_at) AS at, t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued'"
+    f" min(t.created_at) AS at, t.rollout_id {OPEN} AND t.tenant = :tenant AND t.status = 'queued'"
     " GROUP BY t.rollout_id ORDER BY at LIMIT 20"
 )
 

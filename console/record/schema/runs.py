@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+from console.text.message_fingerprint import FP_VERSION, fingerprint
+
 STATEMENTS = (
     # source: callback, runner or awx. source_ref: the name of the run log, or the job.
     # status: running, successful, failed, canceled, lost (without an end, and the writer is gone), unknown.
@@ -240,3 +244,14 @@ EVIDENCE = (
     ) WITHOUT ROWID
     """,
 )
+
+
+def remove_prefix(conn: sqlite3.Connection) -> None:
+    """Remove the prefix that ansible-core 2.19 and newer add to messages. Earlier consoles stored it."""
+    conn.create_function("fleetops_fingerprint", 2, fingerprint, deterministic=True)
+    conn.execute(
+        "UPDATE host_results SET (msg, msg_fp, fp_version) ="
+        " (substr(msg, 14), fleetops_fingerprint(substr(msg, 14), host), ?)"
+        " WHERE msg_fp IS NOT NULL AND substr(msg, 1, 13) = 'Task failed: '",
+        (FP_VERSION,),
+    )

@@ -102,15 +102,16 @@ class Tables:
         return self.conn.execute(sql, {**params, "most": most}).rowcount
 
     def add_if_new(self, table: str, row: Row) -> bool:
-        """Add a row unless the newest one (by ``taken_at``) with otherwise the same key has the same values. Returns
-        whether it was added."""
+        """Add a row unless the one before or after it (by ``taken_at``) with otherwise the same key has the same
+        values: another sync may have stored a later read. Returns whether it was added."""
         keys = self._key(table)
         facts = [c for c in row if c not in keys]
         where = " AND ".join(f"{c} = :{c}" for c in keys if c != "taken_at")
         # S608: names come from this code, values are bound.
-        sql = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} ORDER BY taken_at DESC LIMIT 1"  # noqa: S608
-        newest = self.conn.execute(sql, row).fetchone()
-        return newest != tuple(row[c] for c in facts) and bool(self.upsert(table, [row]))
+        near = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} AND taken_at"  # noqa: S608
+        ends = ("<= :taken_at ORDER BY taken_at DESC LIMIT 1", "> :taken_at ORDER BY taken_at LIMIT 1")
+        found = [self.conn.execute(f"{near} {end}", row).fetchone() for end in ends]
+        return tuple(row[c] for c in facts) not in found and bool(self.upsert(table, [row]))
 
     def spelled(self, table: str, column: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
         """For each of the ids that ``table`` contains within ``scope``, its spelling there.

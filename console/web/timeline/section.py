@@ -160,9 +160,7 @@ def show(
         options = DrawOptions(
             viewer.theme(), "targets" if per_target else "slots", axis, window, chosen, None, zone, marks
         )
-        picked: Callable[[str], None] | None = _clicked if selectable else None
-        if kind == "heatmap":
-            picked = partial(_boxed, take)
+        picked = partial(_boxed, take) if kind == "heatmap" else _clicked if selectable else None
         _chart(_figure(*key, kind, before, options, read), alt, name, picked, boxed=kind == "heatmap")
 
     # The slider is below the chart, but drawing the chart requires its window.

@@ -166,7 +166,7 @@ def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, r
 
 def test_a_boolean_or_a_structure_is_ignored_where_text_is_expected_and_a_number_becomes_text() -> None:
     read = reader()
-    about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False}
+    about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False, "tags": [True, "all", {}, 1]}
     read.feed(event(1, "playbook_on_start", playbook=False, fleetops_run=about))
     read.feed(event(2, "playbook_on_task_start", task=True, task_action="ping", task_uuid="t"))
     read.feed(result(3, "runner_on_ok", {}, host=True) | {"host_name": "h1"})
@@ -175,6 +175,13 @@ def test_a_boolean_or_a_structure_is_ignored_where_text_is_expected_and_a_number
     assert [found.run[name] for name in kept] == [None, None, None, "17", None]
     assert [(row["name"], row["action"]) for row in found.tasks] == [(None, "ping")]
     assert [row["host"] for row in found.results] == ["h1"]
+    assert found.run["tags_json"] == '["all","1"]'
+    for of_job in (JobReader(runner_job("r", "7", "failed", 2, [], {}), state=None, redactor=Redactor()), read):
+        of_job.feed(event(4, "playbook_on_play_start", batch_hosts=[None, " h2", True, ["h3"], "h1"]))
+        of_job.feed(result(5, "runner_on_ok", {}, host=True))
+        of_job.feed(result(6, "runner_on_ok", {}, host=" h4"))
+        hosts = [json.loads(row["hosts_json"]) for row in of_job.take().plays]
+        assert hosts == [["h1", "h2"], *([["h4"]] if of_job is not read else [])]
 
 
 def test_a_run_does_not_end_before_its_events_if_the_clock_was_set_back() -> None:

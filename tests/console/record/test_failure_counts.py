@@ -79,10 +79,15 @@ def namesakes_of_two_tenants(path: Path) -> None:
     rollout(path, (1, A), tenant=OTHER, number=2)
 
 
-def loop(path: Path) -> None:
+def loop(path: Path, of_loop: str = "failed", **more: Any) -> None:
     items = [result("localhost", kind="item", result_json=to_json({"instance_id": ident(n, 0xB0)})) for n in range(2)]
     links = [("instance", ident(n, 0xB0), "localhost") for n in range(2)]
-    run(path, *items, result("localhost"), hosts=["localhost"], action=REBOOT, links=links)
+    run(path, *items, result("localhost", of_loop), hosts=["localhost"], action=REBOOT, links=links, **more)
+
+
+def ignored_loop(path: Path) -> None:
+    # Ansible does not say of an item that its failure is ignored.
+    loop(path, "ignored", recap=[{"host": "localhost", "ignored": 1}], status="successful")
 
 
 def rescued(path: Path) -> None:
@@ -103,6 +108,22 @@ def ignored(path: Path) -> None:
     run(path, result(A, "ignored"), result(B), action=COMMAND)
 
 
+def ignored_redeploy(path: Path) -> None:
+    run(path, result(A, "ignored"), result(C, "unreachable"), result(B),
+        recap=[{"host": A, "ignored": 1}, {"host": C, "ignored": 1}, {"host": B, "failed": 1}])  # fmt: skip
+
+
+def rescued_redeploy_in_a_successful_run(path: Path) -> None:
+    run(path, result(A), result(B, "ok"), recap=[{"host": A, "rescued": 1}, {"host": B}], status="successful")
+
+
+def rescued_look_after_a_redeploy(path: Path) -> None:
+    look = result(A, task_counter=1, msg="The health cannot be read.")
+    run(path, result(A, "ok", changed=1), look, result(B), recap=[{"host": A, "rescued": 1}, {"host": B, "failed": 1}])
+    with open_store(path) as store, store.transaction():
+        store.upsert("tasks", [{"run_id": "run", "counter": 1, "action": "fleetops.agents.instance_health_info"}])
+
+
 def unreachable(path: Path) -> None:
     run(path, result(A, "unreachable"), result(B, "ok"), action=COMMAND)
 
@@ -119,10 +140,14 @@ SCENES: list[tuple[Callable[[Path], None], int]] = [
     (namesakes_of_a_fleet_rollout, 3),
     (namesakes_of_two_tenants, 2),
     (loop, 2),
+    (ignored_loop, 0),
     (rescued, 1),
     (rescued_redeploy, 2),
     (repeated_by_the_task_and_the_report, 1),
     (ignored, 1),
+    (ignored_redeploy, 1),
+    (rescued_redeploy_in_a_successful_run, 1),
+    (rescued_look_after_a_redeploy, 1),
     (unreachable, 1),
     (with_uncertain_targets, 3),
 ]

@@ -22,10 +22,12 @@ from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
 from console.record.opening import DatabaseProblem, sentences
+from console.record.read.policy import policies
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
 from console.settings.environment import load_settings
+from console.text.message_fingerprint import fingerprint
 from tests.console.support.facts import dump, rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,6 +79,10 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old = Database(path)
     migrations.apply(old, stop_before=stop_before)
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
+    failed = "INSERT INTO host_results (run_id, counter, host, kind, status, msg, msg_fp, fp_version)"
+    values = " VALUES ('r', ?, 'a', 'result', 'failed', ?, ?, 1)"
+    for counter, text in enumerate(("Task failed: a is down", "a is down", "Task failed")):
+        old.conn.execute(failed + values, (counter, text, fingerprint(text, "a")))
     old.conn.commit()
     old.close()
     path.chmod(0o600)
@@ -92,6 +98,9 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "SELECT run_id, status, events FROM runs") == [
         {"run_id": "r", "status": "successful", "events": 0}
     ]
+    messages = ["a is down", "a is down", "Task failed"]
+    found = rows(path, "SELECT msg, msg_fp FROM host_results ORDER BY counter")
+    assert found == [{"msg": text, "msg_fp": fingerprint(text, "a")} for text in messages]
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
 
 
@@ -225,6 +234,18 @@ def test_a_damaged_database_is_reported_in_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
+def test_an_older_sqlite_is_named_with_the_version_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    open_store(path).close()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 33, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.33.0")
+    for use in (open_store, policies):
+        with pytest.raises(DatabaseProblem, match=r"needs SQLite 3\.34 or newer, but .+ has 3\.33\.0"):
+            use(path)
+
+
 def test_storing_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     seen = read(
@@ -241,6 +262,17 @@ def test_storing_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
         assert dump(path, leave_out={}) == before
         assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 300.0))
     assert [r["max_parallel_rollouts"] for r in rows(path, "SELECT * FROM policies ORDER BY taken_at")] == [2, 1]
+
+
+def test_a_policy_is_stored_once_although_another_sync_has_already_stored_a_later_read(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store, open_store(path) as other:
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 100.0))
+        assert other.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 300.0))
+        assert not store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 290.0))
+        assert not store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 295.0))
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 4}, 297.0))
+    assert [r["taken_at"] for r in rows(path, "SELECT taken_at FROM policies ORDER BY taken_at")] == [100, 297, 300]
 
 
 def test_a_change_of_status_is_stored_and_an_old_read_changes_nothing(tmp_path: Path) -> None:

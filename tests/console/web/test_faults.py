@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -300,7 +301,7 @@ def test_files_in_an_inaccessible_folder_are_each_reported_in_one_sentence(
 
 
 def test_one_unreadable_run_does_not_stop_the_others(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("0", "1", "2"):
         events = tmp_path / "artifacts" / name / "job_events"
@@ -315,6 +316,11 @@ def test_one_unreadable_run_does_not_stop_the_others(
     os.mkfifo(events / "2-pipe.json")
     with (events / "3-long.json").open("wb") as long:
         long.truncate(10 << 30)
+    # The same if a file is replaced by the pipe after a look at it.
+    as_now, regular = Path.stat, events / "1-2.json"
+    monkeypatch.setattr(
+        Path, "stat", lambda p, **how: as_now(regular if stat.S_ISFIFO(os.lstat(p).st_mode) else p, **how)
+    )
     unreadable = tmp_path / "artifacts" / "1"
     unreadable.chmod(0)
     try:
