@@ -19,8 +19,8 @@ class Result:
     """One result of a task on an instance, from the run log. Times are epoch seconds.
 
     action: the module's name without its collection. There are results of our own modules, and failures of any module,
-    except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (does not
-    count as failed), unreachable or skipped. values: all that is stored of a failure, else only ``adopted``.
+    except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
+    that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``.
     was_sent: the result contains what was sent to the server; False if it only predicts a change.
     """
 

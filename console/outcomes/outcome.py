@@ -69,7 +69,6 @@ _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
 _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
 # No fleet has this many instances, and the sum of ten such numbers still fits into 64 bits.
 _TOO_MANY = 2**53
-_BAD = ("failed", "unreachable")
 
 
 class Outcome(NamedTuple):
@@ -189,7 +188,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     for result in results:
         if result.status == "ignored":
             continue
-        if result.status in _BAD:
+        if result.status == "failed":
             failed_at = result.action
             category = run_report.category_of({**result.values, "failed": True, "changed": result.changed})
             outcome = Outcome(category, result.message, result.at, True)

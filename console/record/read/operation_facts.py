@@ -19,7 +19,7 @@ from console.outcomes.outcome import OURS, has_report, of_rollout
 from console.record.connection import dicts
 from console.record.read import rollouts
 from console.record.read.rollouts import names_apart, target_facts
-from console.record.read.sql import IS_FAILURE, MATERIALIZED, SENT, WAS_RESCUED, WAS_SENT, identified
+from console.record.read.sql import IS_FAILURE, MATERIALIZED, SENT, WAS_BAD, WAS_RESCUED, WAS_SENT, identified
 from console.record.rows import Row
 from console.text.json_values import entries, mapping, names, parsed
 
@@ -28,7 +28,6 @@ POLICY = "the update policy"
 
 # Roles whose tasks run once for the entire run: their results are attributed to one host, but are not about it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
-_BAD = ("failed", "unreachable")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
 _NO_CATEGORIES = {"why", "disagreements", "reasons", "counts"}
@@ -277,15 +276,15 @@ def _planned(
 
 
 _RESULTS = f"""
-SELECT h.host, CASE WHEN h.status IN {_BAD} AND NOT {IS_FAILURE} THEN 'ignored' ELSE h.status END AS status,
+SELECT h.host, CASE WHEN {IS_FAILURE} THEN 'failed' WHEN {WAS_BAD} THEN 'ignored' ELSE h.status END AS status,
        h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
        {WAS_SENT} AS was_sent, h.counter, h.task_counter, h.kind = 'item' AS is_item,
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
-       CASE WHEN h.status IN {_BAD} THEN h.result_json END AS result_json
+       CASE WHEN {WAS_BAD} THEN h.result_json END AS result_json
 FROM host_results h LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
 WHERE h.run_id = :id AND h.kind IN ('result', 'item')
   AND (h.task_counter IN (SELECT value FROM json_each(:ours))
-       OR h.kind = 'result' AND h.status IN {_BAD} AND {IS_FAILURE})
+       OR h.kind = 'result' AND {IS_FAILURE})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
 """  # noqa: S608 - no user input
@@ -300,7 +299,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
     }
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
-    bad = {row["host"] for row in rows if row["status"] in (*_BAD, "ignored")}
+    bad = {row["host"] for row in rows if row["status"] in ("failed", "ignored")}
     for row in _about_instances(conn, rows):
         counter, task, values = row.pop("counter"), tasks.get(row.pop("task_counter") or 0), row.pop("result_json")
         action = task.action if task else ""

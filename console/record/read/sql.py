@@ -40,12 +40,13 @@ WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND
   AND n.final AND n.failed + n.unreachable = 0)"""
 """Whether the playbook rescued or ignored a failed result: the recap of its host then contains no failure."""
 
-IS_FAILURE = """NOT EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
-  AND n.final AND n.failed + n.unreachable = 0 AND NOT (n.rescued > 0 AND h.status = 'failed'
-    AND coalesce(k.action, '') LIKE 'fleetops.agents.%' AND k.action NOT LIKE '%!_info' ESCAPE '!'))"""
-"""Whether a failed or unreachable result of a task ``k`` counts as a failure of its host: as in Ansible's recap, but
-also if a module of this collection that changes something failed and the playbook rescued it, because the collection's
-own playbooks rescue such failures to report them. An ignored failure never counts."""
+WAS_BAD = "h.status IN ('failed', 'ignored', 'unreachable')"
+"""Whether a result was an error, also if the playbook ignored it. As in the index host_results_failed."""
+
+IS_FAILURE = f"""({WAS_BAD} AND (coalesce(k.action, '') LIKE 'fleetops.agents.%'
+  AND k.action NOT LIKE '%!_info' ESCAPE '!' OR h.status <> 'ignored' AND NOT {WAS_RESCUED}))"""
+"""Whether a result of a task ``k`` is a failure of its host: an error of a module of this collection that changes
+something always, since the instance is not as asked, and any other error unless the playbook rescued or ignored it."""
 
 WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
   + instr(h.result_json, '"action_id":"') > 0"""

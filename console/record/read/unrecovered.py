@@ -125,7 +125,7 @@ def failing_targets(conn: Connection, since: float) -> list[Failing]:
 
 _BAD_RUNS = f"""
 SELECT r.*, {SUCCEEDED_LATER} AS succeeded_later FROM runs r
-WHERE r.started_at >= :since AND (r.status IN ('failed', 'lost', 'unknown', 'canceled') OR r.rescued > 0)
+WHERE r.started_at >= :since AND (r.status IN ('failed', 'lost', 'unknown', 'canceled') OR r.rescued + r.ignored > 0)
 ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
 

@@ -55,7 +55,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0016_notifications": _by(console.NOTIFICATIONS),
     # The table is not used.
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
-    "0018_messages_without_prefix": lambda db: runs.remove_prefix(db.conn),
+    "0018_failures": lambda db: runs.read_failures_again(db.conn),
 }
 for _name, _migrate in _MIGRATIONS.items():
     migrations(name=_name)(_migrate)

@@ -246,12 +246,18 @@ EVIDENCE = (
 )
 
 
-def remove_prefix(conn: sqlite3.Connection) -> None:
-    """Remove the prefix that ansible-core 2.19 and newer add to messages. Earlier consoles stored it."""
+def read_failures_again(conn: sqlite3.Connection) -> None:
+    """Find ignored errors by their message too, and remove the prefix that ansible-core 2.19 and newer add to messages.
+    Earlier consoles stored it."""
+    conn.execute("DROP INDEX host_results_failed")
     conn.create_function("fleetops_fingerprint", 2, fingerprint, deterministic=True)
     conn.execute(
         "UPDATE host_results SET (msg, msg_fp, fp_version) ="
         " (substr(msg, 14), fleetops_fingerprint(substr(msg, 14), host), ?)"
         " WHERE msg_fp IS NOT NULL AND substr(msg, 1, 13) = 'Task failed: '",
         (FP_VERSION,),
+    )
+    conn.execute(
+        "CREATE INDEX host_results_failed ON host_results (msg_fp, ended_at)"
+        " WHERE status IN ('failed', 'ignored', 'unreachable')"
     )
