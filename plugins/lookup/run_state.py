@@ -134,7 +134,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
     problem_of_variables,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import server_by_variables, servers_by_files
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import (
+    server_by_variables,
+    servers_by_files,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
 
 _FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
