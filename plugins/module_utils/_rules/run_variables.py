@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .change import change_problem
-from .pace import refusal_of_run
+from .pace import PACES, refusal_of_run
 from .plain_values import SettingsError, number
 
 _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
+    "fleetops_pace": PACES,
 }
 _RUNGS = ("breakers", "power_cycle", "reboot")
 
