@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import base_url
 from console.cli.options import command, days, flag, format_option, option, progress_line, put, say
+from console.record.read.record_health import prunable
 from console.record.retention import Retention, removals
+from console.record.write.maintenance import back_up, open_maintenance
+from console.record.write.restore import restore
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
 from console.text.counts import counted
@@ -82,14 +87,10 @@ def register(commands: Any) -> None:
         " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
         " are no longer counted.",
     )
-    retire.add_argument("tenant", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
+    retire.add_argument("source", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: pandas takes a second to load.
-    from console.record.read.record_health import prunable
-    from console.record.write.maintenance import open_maintenance
-
     chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
     retention, now = Retention(**chosen), time.time()
     rows = records(prunable(settings.database, retention, now))
@@ -98,29 +99,24 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
             deleted = database.prune(removals(retention, now), now, progress, [int(row["rows"]) for row in rows])
         rows = [{**row, "rows": deleted[row["what"]]} for row in rows]
     put(listing(rows, ("what", "table", "before_at", "rows"), options.format))
-    found = counted(sum(row["rows"] for row in rows), "row")
-    return say(f"{found} would be deleted; nothing was deleted.", 0) if options.dry_run else 0
+    if options.dry_run:
+        say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
+    return 0
 
 
 def _backup(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.maintenance import back_up
-
     copy = back_up(settings.database, path_of(options.file), time.time())
     put(f"{copy.file}: {times.size(copy.size)}, a copy of {settings.database}.\n")
     return say(f"note: {copy.note}", 0) if copy.note else 0
 
 
 def _restore(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.restore import restore
-
     aside = restore(path_of(options.file), settings.database, time.time())
     put(f"{settings.database.resolve()} is restored from {options.file}.\n")
     return say(f"note: the previous database is kept as {', '.join(map(str, aside))}.", 0) if aside else 0
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.maintenance import open_maintenance
-
     with open_maintenance(settings.database) as database:
         adopted = options.adopt and database.adopt(time.time())
     put(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
@@ -130,20 +126,21 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _retire(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: only AWX and the API need requests, which takes long to load.
     from console.collect.jobs.awx_client import awx_origin
-    from console.record.write.maintenance import open_maintenance
 
-    tenant = options.tenant.rstrip("/")
+    source = options.source.rstrip("/")
+    given = {source, str(path_of(source).resolve())}
+    with suppress(ValueError):  # It is the path of a folder.
+        given |= {base_url(source), awx_origin(source)}
     with open_maintenance(settings.database) as database:
         known, imported = database.tenants(), database.import_sources()
-        given = {tenant, awx_origin(tenant), str(path_of(tenant).resolve())}
-        sources = [source for source in imported if source in given]
-        if tenant not in known and not sources:
+        tenants, imports = given.intersection(known), given.intersection(imported)
+        if not tenants and not imports:
             named = [*known, *imported]
             hint = f"It contains {' and '.join(named)}." if named else "It contains no tenants: no API was ever read."
-            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {hint}")
-        new = tenant in known and database.retire(tenant, time.time())
-        for source in sources:
-            new = database.retire_import(source, time.time()) or new
-    put(f"{tenant} is retired: its data is kept, and no further sync is expected.\n")
-    return 0 if new else say("note: it was already retired, or had no errors.", 0)
+            raise SettingsError(f"{source} is not a tenant of {settings.database}. {hint}")
+        new = [database.retire(tenant, time.time()) for tenant in tenants]
+        new += [database.retire_import(each, time.time()) for each in imports]
+    put(f"{source} is retired: its data is kept, and no further sync is expected.\n")
+    return 0 if any(new) else say("note: it was already retired, or had no errors.", 0)

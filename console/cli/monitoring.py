@@ -16,7 +16,14 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import command, format_option, measure, put, run_log_option
-from console.monitoring.limits import FIGURES, Limits, value_text
+from console.monitoring.backlog import backlog
+from console.monitoring.checks import Check, judge, worst
+from console.monitoring.limits import FIGURES, Level, Limits, value_text
+from console.monitoring.metrics import check_metrics, fleet_metrics
+from console.record.opening import DatabaseProblem
+from console.record.read.fleet import fleets
+from console.record.read.operations import operation_totals
+from console.record.read.record_health import last_maintenance, run_log_positions, vitals
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
 
@@ -86,14 +93,6 @@ def _limits(unit: str) -> Callable[[str], Limits]:
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: pandas takes a second to load.
-    from console.monitoring.backlog import backlog
-    from console.monitoring.checks import Check, judge, worst
-    from console.monitoring.limits import Level
-    from console.monitoring.metrics import check_metrics
-    from console.record.opening import DatabaseProblem
-    from console.record.read.record_health import run_log_positions, vitals
-
     now = time.time()
     figures = None
     try:
@@ -118,11 +117,6 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _metrics(options: argparse.Namespace, settings: Settings) -> int:
-    from console.monitoring.metrics import fleet_metrics
-    from console.record.read.fleet import fleets
-    from console.record.read.operations import operation_totals
-    from console.record.read.record_health import last_maintenance
-
     now = float(int(time.time()))
     found = fleet_metrics(
         fleets(settings.database, now),

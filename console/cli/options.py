@@ -11,13 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from console.collect.progress import Progress, TerminalProgress, silent
 from console.text.listing import FORMATS
-
-if TYPE_CHECKING:
-    from console.collect.progress import Progress
 
 Options = argparse._ActionsContainer
 """A parser or an argument group, to which an option is added."""
@@ -96,9 +94,6 @@ def list_options(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def progress_line(quiet: bool) -> Iterator[Progress]:
     """Show progress on one line of standard error; none if ``quiet``."""
-    # Imported here, because --help does not need it.
-    from console.collect.progress import TerminalProgress, silent
-
     with closing(TerminalProgress(sys.stderr)) as line:
         yield silent if quiet else line
 

@@ -48,11 +48,9 @@ def _address(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Replace this process with the server; does not return. Raises SettingsError and DatabaseProblem before that."""
-    # Before this process becomes the server, which would report some packages only when a page is opened.
-    for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
-        if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
-            raise ImportError(f"{name} {least} or newer is required", name=name)
+    """Replace this process with the server; does not return. Raises ImportError, SettingsError and DatabaseProblem
+    before that."""
+    _check_packages()
     acting = load_acting()
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):
@@ -63,7 +61,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     _make_ready(settings)
     port = _free_port(options.address, options.port)
     # With -P, nothing is imported from the working directory, which may have a module of the same name.
-    command = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
+    arguments = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     # A user id without an account has no home folder, and Streamlit does not start without one.
     home = os.path.expanduser("~")  # noqa: PTH111 - Path raises an error if it is not known
     environment = {**os.environ, "HOME": "/" if home == "~" else home}
@@ -73,7 +71,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     host = f"[{options.address}]" if ":" in options.address else options.address
     put(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
     # Streamlit replaces this process, so that signals reach it.
-    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
+    os.execve(sys.executable, arguments, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def _check_packages() -> None:
+    """Raise ImportError if a required package is missing or too old. The server would report some of them only when a
+    page is opened."""
+    for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
+        if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
+            raise ImportError(f"{name} {least} or newer is required", name=name)
 
 
 def _make_ready(settings: Settings) -> None:

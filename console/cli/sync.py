@@ -139,7 +139,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _api_options(options: argparse.Namespace) -> Any:
-    # Imported here and below, because serve and --help need neither requests nor the collection.
+    # Imported here and below, because other commands do not need requests, which takes long to load.
     from console.collect.api.session import ApiOptions
 
     return ApiOptions(

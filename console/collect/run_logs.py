@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from typing import BinaryIO
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import open_to_others
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import NAME, open_to_others
 from console.collect.progress import Progress, ReadReport, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.file_locks import is_locked
@@ -45,8 +44,6 @@ BATCH_BYTES = 16 << 20
 LINE_MOST = 8 << 20
 # How many of the files that are not loaded are listed.
 _NAMED_MOST = 5
-
-_NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
 
 @dataclass
@@ -93,7 +90,7 @@ def sync_run_logs(
     there = {*names, *left_out}
     step = _Step(progress, names, folder, cursors)
     for name in names:
-        match = _NAME.match(name)
+        match = NAME.fullmatch(name)
         if match is None:
             report.notes.append(f"{_shown(name)} is not named like a run log; it was ignored.")
             continue

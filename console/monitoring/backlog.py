@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import NAME
+
 
 @dataclass(frozen=True)
 class Backlog:
@@ -30,7 +32,7 @@ def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
     unread, times = 0, []
     try:
         for entry in os.scandir(folder):
-            if not entry.name.endswith(".jsonl") or not entry.is_file():
+            if not NAME.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(FileNotFoundError):  # It may have been removed in the meantime.
                 state = entry.stat()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError as ClientSettingsError
-from console.settings.environment import ApiConnection, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from console.settings.environment import ApiConnection, of_variable
 
 # The environment variables of the settings, by their names in the client.
 _VARIABLES = {"api_url": "FLEETOPS_API_URL", "api_key": "FLEETOPS_API_KEY"}
@@ -19,6 +19,5 @@ def open_client(connection: ApiConnection, *, read_only: bool) -> FleetClient:
     """Open a client, which the caller must close. Nothing is sent yet. Raises SettingsError."""
     try:
         return connect(**asdict(connection), read_only=read_only)
-    except ClientSettingsError as error:
-        name = _VARIABLES.get(error.setting)
-        raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from error
+    except plain_values.SettingsError as error:
+        raise of_variable(error, _VARIABLES) from error

@@ -179,6 +179,13 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     )
 
 
+def of_variable(error: plain_values.SettingsError, variables: Mapping[str, str]) -> SettingsError:
+    """The error of a setting of the collection as one of the console. ``variables``: the names of the environment
+    variables by the names of the settings."""
+    name = variables.get(error.setting)
+    return SettingsError(f"{name} {error.problem}." if name else f"{error}.")
+
+
 def path_of(text: str) -> Path:
     """The path in a setting or an argument. Raises SettingsError if it is blank, or if its home folder (``~name``) is
     unknown."""

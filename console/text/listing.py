@@ -14,7 +14,11 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
+    printable,
+    printable_json,
+    printable_line,
+)
 from console.text import times
 from console.text.file_formats import as_csv
 
@@ -45,7 +49,8 @@ def listing(rows: Sequence[Row], columns: Sequence[str], form: str, table: Table
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
         return as_json(plain)
-    cells = [[_cell(_yes_or_no(value)) for value in row.values()] for row in plain]
+    # Line feeds and tabs are data; other control characters would control the terminal that shows the file.
+    cells = [[printable(v) if isinstance(v, str) else v for v in map(_yes_or_no, row.values())] for row in plain]
     return as_csv(pd.DataFrame(cells, columns=list(columns), dtype=object)).decode()
 
 
@@ -82,10 +87,3 @@ def _known(value: Any) -> Any:
 def _plain(column: str, value: Any) -> Any:
     plain = _known(value)
     return iso_time(parse_time(plain)) if plain is not None and times.is_time(column) else plain
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    # Line breaks and tabs are data; other control characters would control the terminal that shows the file.
-    return "".join(char if char.isprintable() or char in "\n\r\t" else "?" for char in value)

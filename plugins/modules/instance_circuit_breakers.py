@@ -130,7 +130,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
 
 # Seconds within which the breakers must be closed after the server's answer, which may precede its effect (behaviour
 # 2.4).
@@ -206,14 +206,11 @@ def _send(context: Context, known: set[str]) -> bool:
 
 def _verify(context: Context, before: Breakers) -> None:
     """Read the health until no breaker is open, for at most 10 s, and fail if any is still open then."""
-    health = wait_until(
+    health = wait_for_effect(
+        context,
         lambda: _live_health(context),
         lambda seen: not is_live(seen) or not breakers_of(seen.get("subsystems")).open,
         timeout=_CLOSED_WITHIN,
-        interval=1.0,
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
     ).state
     context.result["health"] = health
     if not is_live(health):

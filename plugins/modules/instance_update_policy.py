@@ -147,8 +147,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     differing,
     override_of,
     overrides,
+    unknown_overrides,
     with_overrides,
-    without_mode,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
@@ -188,7 +188,7 @@ def _change(context: Context) -> None:
             f"The server does not support automatic updates of {' and '.join(cannot)} for {context.instance}; "
             "nothing was sent. Use notify or disabled."
         )
-    silent = without_mode(before, wanted)
+    silent = unknown_overrides(before, wanted)
     if silent:
         context.fail(
             f"The server does not say whether {context.instance} overrides {' and '.join(silent)}; nothing was "
@@ -221,7 +221,7 @@ def _send_raw(
 ) -> None:
     """Send the body unchanged, unless the policy already has all of its values."""
     held = overrides(before)
-    if all(name in held and held[name] == mode for name, mode in body.items()) and not without_mode(before, body):
+    if all(name in held and held[name] == mode for name, mode in body.items()) and not unknown_overrides(before, body):
         return
     context.result["changed_keys"] = sorted(map(str, body))
     answer = context.write(lambda: [send(body)], before={name: held.get(name) for name in body}, after=dict(body))

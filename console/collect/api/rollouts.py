@@ -57,11 +57,11 @@ def sync_rollouts(session: Session) -> None:
     answers = session.pool.as_completed(partial(_read_rollout, session, rollout_id) for rollout_id in now)
     for done, (position, answer) in enumerate(answers, 1):
         rollout_id = now[position]
-        found = _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.row(rollout_id))
+        read = _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.row(rollout_id))
         session.memory.tried_at[rollout_id] = session.now()
-        for read in found:
+        if read is not None:
             session.memory.note_read(read)
-        reads += found
+            reads.append(read)
         session.progress(done, len(now), "rollouts")
         if len(reads) >= _ROLLOUTS_AT_ONCE or sum(len(r.targets or ()) for r in reads) >= _TARGETS_AT_ONCE:
             session.store.put_rollouts(reads)
@@ -70,8 +70,8 @@ def sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """The stored rollouts, and which of them are therefore due. ``unfinished``: those that are open or whose targets
-    were not read, by id."""
+    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: those stored as open or without
+    their targets, by id."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -82,10 +82,12 @@ class _Known:
 
     def as_stored(self, record: Record) -> Record:
         """A listed rollout with its id in the spelling in which it is stored."""
-        rollout_id = str(record.get("id"))
+        if not as_text(record.get("id")):
+            return record
+        rollout_id = str(record["id"])
         if rollout_id not in self._spelled:
             self._spelled[rollout_id] = rollouts.spelled(self._session.store, self._session.tenant, rollout_id)
-        return {**record, "id": self._spelled[rollout_id]} if as_text(record.get("id")) else record
+        return {**record, "id": self._spelled[rollout_id]}
 
     def row(self, rollout_id: str) -> Row | None:
         """The stored row of a rollout, None if there is none."""
@@ -94,7 +96,7 @@ class _Known:
         return self._rows[rollout_id]
 
     def has_targets(self, rollout_id: str) -> bool:
-        """Whether the targets of a rollout are stored. If so, its data from the list is not stored without targets."""
+        """Whether the targets of a rollout are stored. If so, they and its counters are updated together."""
         stored = self.row(rollout_id)
         return stored is not None and bool(stored["targets_read"])
 
@@ -145,21 +147,24 @@ def _rollout_result(
     answer: RolloutRead | ApiError | NotCalled,
     listed: Row | None,
     stored: Row | None,
-) -> list[RolloutRead]:
-    """What to store of one rollout after it was read, could not be read, or was not tried."""
+) -> RolloutRead | None:
+    """Record the result of reading one rollout in the report and the cursors. Returns what to store of it, or None.
+
+    ``answer``: NotCalled if it was not tried. ``listed``: the rollout as in the list. ``stored``: as in the database.
+    """
     scope, report = f"{session.tenant}|{rollout_id}", session.report
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:
             session.store.drop_cursor("rollout", scope)
         report.rollouts += 1
         report.targets += len(answer.targets or ())
-        return [answer]
+        return answer
     if isinstance(answer, ApiError):
         if answer.kind == "not_found" and listed is None and stored is not None:
             report.notes.append(f"Rollout {rollout_id} is no longer in the API; its last known state is kept.")
             facts = {k: v for k, v in stored.items() if k not in ("first_seen", "updated_at", "targets_read")}
-            return [RolloutRead({**facts, "is_open": 0}, [], session.now())]
+            return RolloutRead({**facts, "is_open": 0}, [], session.now())
         session.failed(answer, f"Rollout {rollout_id} was not read")
         session.store.put_cursor(Cursor("rollout", scope, last_error=str(answer)))
     # The data from the list is stored; without its targets the rollout stays due.
-    return [RolloutRead(listed, None, session.now())] if listed else []
+    return RolloutRead(listed, None, session.now()) if listed else None

@@ -19,16 +19,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import Endpoint, Repeat
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Settings, Transport
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
-    SettingsError as TransportSettings,
-)
-from console.settings.environment import SettingsError, authority
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Settings, Transport, base_url
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from console.settings.environment import SettingsError, authority, of_variable
 
 PAGE = 200
 
 _GET = Endpoint(0, "awx", "GET", "", Repeat.READ)
-_API = "/api/v2"
 # The environment variables of the settings, by their names in the transport.
 _VARIABLES = {"api_url": "FLEETOPS_AWX_URL", "api_key": "FLEETOPS_AWX_TOKEN"}
 # What to do next, by kind of error.
@@ -85,8 +82,17 @@ class _BearerTransport(Transport):
 
 
 def awx_origin(url: str) -> str:
-    """The address of an AWX without the path of its API."""
-    return url.strip().rstrip("/").removesuffix("/v2").partition("/api")[0]
+    """The address of an AWX without the path of its API. Raises ValueError for an invalid address."""
+    server, prefix, _api = _split(url)
+    return server + prefix
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """The server of an AWX, the path of AWX there, and below it that of its API, which is /api/controller in Automation
+    Platform. Raises ValueError."""
+    parts = urlsplit(url.strip().rstrip("/"))
+    prefix, api, below = parts.path.removesuffix("/v2").partition("/api")
+    return base_url(f"{parts.scheme}://{parts.netloc}"), prefix, (api or "/api") + below
 
 
 class AwxClient:
@@ -94,26 +100,21 @@ class AwxClient:
 
     def __init__(self, connection: AwxConnection, **transport: Callable[..., Any]) -> None:
         try:
-            parts = urlsplit(connection.url.rstrip("/"))
+            server, prefix, api = _split(connection.url)
             settings = Settings(
-                f"{parts.scheme}://{parts.netloc}",
+                server,
                 connection.token,
                 ca_path=connection.ca_path,
                 request_timeout=connection.request_timeout,
                 retries=connection.retries,
                 headers={"Authorization": f"Bearer {connection.token}"},
             )
-        except TransportSettings as error:
-            name = _VARIABLES.get(error.setting)
-            raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from None
+        except plain_values.SettingsError as error:
+            raise of_variable(error, _VARIABLES) from None
         except ValueError as error:
             raise SettingsError(f"FLEETOPS_AWX_URL is not a valid address: {error}.") from None
-        path = parts.path.removesuffix("/v2")
-        # AWX has its API under /api, Automation Platform under /api/controller.
-        self._api = f"{path}/v2" if "/api" in path else path + _API
-        prefix, _api, below = path.partition("/api")
-        self.origin = settings.api_url + prefix
-        self._is_platform = below.startswith("/controller")
+        self.origin, self._api = server + prefix, f"{prefix}{api}/v2"
+        self._is_platform = api.startswith("/api/controller")
         self._transport = _BearerTransport(settings, **transport)
 
     def close(self) -> None:

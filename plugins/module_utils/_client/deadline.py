@@ -17,11 +17,11 @@ NOT_WHOLE = "the answer was not complete within the time limit"
 
 
 class UntilTheDeadline(io.RawIOBase):
-    """Reads ``stream``, which belongs to the socket ``connection``. After ``seconds`` a read raises TimeoutError."""
+    """Reads ``stream``, which belongs to the socket ``sock``. After ``seconds`` a read raises TimeoutError."""
 
-    def __init__(self, stream: io.RawIOBase, connection: Any, seconds: float) -> None:
+    def __init__(self, stream: io.RawIOBase, sock: Any, seconds: float) -> None:
         super().__init__()
-        self._stream, self._socket = stream, connection
+        self._stream, self._socket = stream, sock
         self._deadline = time.monotonic() + seconds
         self._began = False
 

@@ -6,17 +6,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from .._rules.metric_checks import Answer, MetricCheck, series_of
-from .._rules.plain_values import SettingsError
 from .body import parsed, read_body, too_large
-from .proxies import proxy_for
-from .redact import Redactor, spellings
-from .transport import CONNECT_TIMEOUT, FAILURES, certificates_in, new_session, reading_of
-from .trust import trust_of
+from .other_server import NoAnswerError, answer_to
+from .redact import Redactor
 
 # The maximum size of an answer in bytes.
 _MOST = 8 * 1024 * 1024
@@ -24,57 +20,24 @@ _MOST = 8 * 1024 * 1024
 _WORDS_MOST = 300
 
 
-def ask(
-    url: str,
-    check: MetricCheck,
-    now: float,
-    *,
-    token: str | None,
-    validate_certs: bool,
-    ca_path: str | None,
-    timeout: float,
-) -> Answer:
+def ask(url: str, check: MetricCheck, now: float, *, token: str | None, **connection: Any) -> Answer:
     """The answer of the server at ``url`` to the query of a check.
 
     ``url``: the base address, without ``/api/v1``. ``now``: the time of the query, in epoch seconds. ``token``: sent as
-    a bearer token, or None. The API key is not sent. ``timeout``: seconds within which the whole answer must arrive.
-    Proxy and certificates are the same as for the calls of the API. Redirects are not followed.
+    a bearer token, or None. ``connection``: see answer_to.
     """
-    try:
-        proxy = proxy_for(url, os.environ)
-    except SettingsError as refused:
-        return Answer(problem=str(refused))
-    trust = trust_of(validate_certs, ca_path, os.environ)
-    problem = trust.problem(certificates_in) if url.lower().startswith("https:") else None
-    if problem is not None:
-        return Answer(problem=problem)
-    secrets = (*((token,) if token else ()), *(proxy.secrets() if proxy else ()))
-    redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
-    headers = {"User-Agent": "fleetops.agents", "Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
+    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     path, fields = _request(check, now)
-    session = new_session(proxy)
+    call: dict[str, Any] = {"secrets": [token] if token else [], "headers": headers, "data": fields}
     try:
         # A query may be too long for an address, so it is sent with POST.
-        response = session.post(
-            url.rstrip("/") + path,
-            data=fields,
-            headers=headers,
-            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-            allow_redirects=False,
-            verify=trust.verify,
-            stream=True,
-        )
-        with response:
+        with answer_to("POST", url.rstrip("/") + path, **call, **connection) as (response, redactor):
             content = read_body(response, _MOST)
             if content is None:
                 return Answer(problem=too_large(_MOST))
             return _reading(int(response.status_code), content, redactor)
-    except FAILURES as failure:
-        return Answer(problem=redactor.text(reading_of(failure)[2]))
-    finally:
-        session.close()
+    except NoAnswerError as failure:
+        return Answer(problem=str(failure))
 
 
 def _request(check: MetricCheck, now: float) -> tuple[str, dict[str, str]]:

@@ -14,7 +14,8 @@ def change_problem(change: str, pattern: str) -> str:
 
     ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, or none.
     """
-    if "\n" in change.strip():
+    change = change.strip()
+    if "\n" in change:
         return "fleetops_change has more than one line. Give only the number of the change. Nothing was done."
     if not pattern:
         return ""
@@ -22,11 +23,11 @@ def change_problem(change: str, pattern: str) -> str:
         expected = re.compile(pattern)
     except re.error as error:
         return f"fleetops_change_pattern is {pattern!r}, which is not a regular expression: {error}. Nothing was done."
-    if not change.strip():
+    if not change:
         return (
             f"No change is named, and this fleet requires one that matches {pattern}. Set fleetops_change. "
             "Nothing was done."
         )
-    if not expected.fullmatch(change.strip()):
-        return f"fleetops_change is {change.strip()!r}, which does not match {pattern}. Nothing was done."
+    if not expected.fullmatch(change):
+        return f"fleetops_change is {change!r}, which does not match {pattern}. Nothing was done."
     return ""

@@ -25,7 +25,7 @@ from .policy import (
     overrides,
     problem_of_tenant,
     tenant_values,
-    without_mode,
+    unknown_overrides,
 )
 
 _KEYS = ("tenant_policy", "group_policies", "instance_policies", "runtime_current")
@@ -222,7 +222,7 @@ def _missed(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet) -> list
 
 
 def _drift(policy: Mapping[str, Any], now: Record, wanted: Policy) -> Record:
-    silent = without_mode(policy, wanted)
+    silent = unknown_overrides(policy, wanted)
     return {
         component: {"wanted": mode, "is": _UNKNOWN if component in silent else now[component] or INHERIT}
         for component, mode in wanted.items()

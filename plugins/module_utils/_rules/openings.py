@@ -17,7 +17,7 @@ _AHEAD = 400 * DAY
 
 @dataclass(frozen=True)
 class Openings:
-    """The window without the freezes. ``problem``: a sentence if either is invalid, which counts as closed."""
+    """The times in the window but in no freeze; none if either is invalid, for which ``problem`` is a sentence."""
 
     window: Window
     freezes: Freezes = NO_FREEZES

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 # The words that Ansible's modules accept as booleans.
@@ -25,8 +26,8 @@ _BOOLEANS = {
 class SettingsError(ValueError):
     """A setting that cannot be used. The message says which one, and what it should be.
 
-    ``setting``: the name of the setting if the message begins with it, else empty. ``problem``: the rest of the
-    message, which a caller can use with its own name for the setting.
+    ``setting``: the name of the setting at the beginning of the message if a caller may replace it by its own name for
+    the setting, else empty. ``problem``: the message without this name.
     """
 
     def __init__(self, problem: str, *, setting: str = "") -> None:
@@ -40,9 +41,10 @@ def is_blank(value: Any) -> bool:
 
 
 def list_of_text(name: str, value: Any) -> Any:
-    """The list that a text contains: as JSON, or separated by commas or, as in the choices of a survey, by line breaks.
+    """The list that a text contains, separated by commas or, as in the choices of a survey, by line breaks.
 
-    A value that is not a text is returned unchanged. ``name``: of the variable. Raises ValueError for invalid JSON.
+    A text that begins with ``[`` or ``{`` is read as JSON, whatever that contains. A value that is not a text is
+    returned unchanged. ``name``: of the variable. Raises ValueError for invalid JSON.
     """
     if not isinstance(value, str):
         return value
@@ -76,10 +78,8 @@ def number(name: str, value: Any, *, least: float | None = None, whole: bool = F
     """
     result = math.nan
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError, OverflowError):
             result = float(value)
-        except (ValueError, OverflowError):
-            result = math.nan
     unusable = not math.isfinite(result) or (least is not None and result < least)
     if unusable or (whole and result != int(result)):
         wanted = f"a {'whole ' if whole else ''}number" + ("" if least is None else f" of at least {least:g}")

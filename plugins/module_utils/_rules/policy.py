@@ -84,7 +84,7 @@ def _override(policy: Mapping[str, Any], component: str) -> str | None:
     return said if isinstance(said, str) and normalise(said) not in ("", INHERIT) else None
 
 
-def without_mode(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
+def unknown_overrides(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
     """The components for which an instance's policy does not say whether they are overridden."""
     return [c for c in components if f"{c}_override" not in policy and not normalise(policy.get(f"{c}_source"))]
 

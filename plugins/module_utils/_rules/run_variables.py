@@ -11,12 +11,13 @@ from typing import Any
 
 from .answers import parse_time
 from .change import change_problem
-from .pace import refusal_of_run
+from .pace import PACES, refusal_of_run
 from .plain_values import SettingsError, number
 
 _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
+    "fleetops_pace": PACES,
 }
 _FROM_ONE = ("fleetops_batch_max", "fleetops_audit_limit")
 _RUNGS = ("breakers", "power_cycle", "reboot")

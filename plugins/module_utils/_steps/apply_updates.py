@@ -35,7 +35,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy im
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, SKILLS
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
 
 
 def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:
@@ -128,14 +128,11 @@ def _trace(context: Context, sent: Sent) -> tuple[Record | None, Record]:
     """The new target of the call, or None, and E25 at that time. Waits for up to 30 s."""
     client, instance_id = context.client, context.params["instance_id"]
     with looking_up(context, sent.ambiguous, unresolved=True):
-        waited = wait_until(
+        waited = wait_for_effect(
+            context,
             lambda: (look_for(context, sent), client.get_available_updates(instance_id)),
             lambda seen: seen[0] is not None or waiting(seen[1]) == 0,
             timeout=APPEARS_WITHIN,
-            interval=min(1.0, context.params["wait_interval"]),
-            longest_interval=2.0,
-            clock=context.clock,
-            sleep=context.sleep,
         )
     found, seen = waited.state
     if found is None:

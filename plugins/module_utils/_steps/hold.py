@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.probe import ProbeError, status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.other_server import NoAnswerError, status_of
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_timeout
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
@@ -53,7 +53,7 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
             ca_path=settings["ca_path"],
             timeout=settings["request_timeout"],
         )
-    except ProbeError as failure:
+    except NoAnswerError as failure:
         return hold.Reading(None, f"{hold.shown(source)} did not answer: {failure}")
     return hold.of_status(source, status)
 

@@ -13,7 +13,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.errors imp
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect
 
 # Seconds within which the effect of a write must be visible in the list.
 SHOWS_WITHIN = 10.0
@@ -76,12 +76,4 @@ def read_until(
     ``since`` and ``refused``: see looking_up. Fails if the memories cannot be read.
     """
     with looking_up(context, since, refused):
-        return wait_until(
-            lambda: read_memories(context, selection),
-            done,
-            timeout=timeout,
-            interval=1.0,
-            longest_interval=2.0,
-            clock=context.clock,
-            sleep=context.sleep,
-        )
+        return wait_for_effect(context, lambda: read_memories(context, selection), done, timeout=timeout)

@@ -56,7 +56,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_foll
     until_ended,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, notes_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect, wait_until
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 APPEARS_WITHIN = 30.0
@@ -152,15 +152,12 @@ def look_for(context: Context, sent: Sent) -> tuple[Record, str] | None:
 
 def _listed(context: Context, sent: Sent) -> tuple[Record, str] | None:
     """As look_for, but waits for up to 30 s until the history shows the target."""
-    return wait_until(
+    return wait_for_effect(
+        context,
         lambda: look_for(context, sent),
         # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
         lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
         timeout=APPEARS_WITHIN,
-        interval=min(1.0, context.params["wait_interval"]),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
     ).state
 
 

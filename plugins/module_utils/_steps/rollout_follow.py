@@ -42,7 +42,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect, wait_until
 
 # The subject and the key of the note of E2. A tenant has one fleet.
 FLEET = "fleet"
@@ -84,15 +84,7 @@ def find_started(
         )
 
     with looking_up(context, ambiguous, unresolved=True):
-        found = wait_until(
-            lambda: look_for_started(context, evidence),
-            settled,
-            timeout=within,
-            interval=min(1.0, context.params["wait_interval"]),
-            longest_interval=2.0,
-            clock=context.clock,
-            sleep=context.sleep,
-        ).state
+        found = wait_for_effect(context, lambda: look_for_started(context, evidence), settled, timeout=within).state
     if found.detail is not None:
         context.result["match"] = found.match
         remember(context, found.detail)

@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_se
     Note,
     Notes,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
 
 Found = TypeVar("Found")
 
@@ -57,14 +57,11 @@ def resolve(
         return None
     settles, retry = note.stage in (SENDING, FOUND), bool(context.params.get("retry_if_absent"))
     timeout = max(0.0, SETTLES_WITHIN - note.age) if settles else looks_for
-    found = wait_until(
+    found = wait_for_effect(
+        context,
         lambda: look(note),
         lambda seen: seen is not None,
         timeout=min(timeout, looks_for) if retry else timeout,
-        interval=min(1.0, context.params.get("wait_interval") or 1.0),
-        longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
     ).state
     if found is not None:
         notes.end(key)

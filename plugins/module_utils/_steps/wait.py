@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+
 State = TypeVar("State")
 
 
@@ -54,3 +56,18 @@ def wait_until(
             return Waited(False, state, waited, reads)
         sleep(min(pause, max(0.0, timeout - waited)))
         pause = min(pause * 1.5, longest)
+
+
+def wait_for_effect(
+    context: Context, read: Callable[[], State], done: Callable[[State], bool], *, timeout: float
+) -> Waited[State]:
+    """As ``wait_until``, for the effect of a call that was just sent. It is soon there, so the pauses are short."""
+    return wait_until(
+        read,
+        done,
+        timeout=timeout,
+        interval=min(1.0, context.params.get("wait_interval") or 1.0),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    )

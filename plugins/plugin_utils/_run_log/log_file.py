@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import resource
 import stat
 from contextlib import suppress
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 
+# The name of a run log, with the start of the run and its id.
+NAME = re.compile(r"(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl")
 # Bytes that are reserved for the recap of a run whose hosts are not known yet.
 LEAST_RESERVE = 8192
 _BLOCK = b"." * 65536

@@ -68,7 +68,9 @@ def test_no_page_is_visible_before_the_login_and_a_viewer_cannot_act(site: Site,
     assert site.fleet.writes() == []
 
 
-def test_an_operator_can_pause_a_rollout_and_force_its_cancellation(site: Site, heard: Page) -> None:
+def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cancellation(
+    site: Site, heard: Page
+) -> None:
     page = heard
     sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
     page.get_by_role("button", name="Pause", exact=True).click(timeout=90_000)

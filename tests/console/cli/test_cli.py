@@ -250,7 +250,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
     assert main(["runs"]) == 3
     assert "There is no database" in capsys.readouterr().err
-    hostile = "=site\x1b[2J\n.yml"
+    hostile = "=site\x1b[2J\n\u00a0.yml"
     with open_store(database) as store:
         for number, (playbook, status) in enumerate([("site.yml", "successful"), (hostile, "failed")]):
             run = {"run_id": f"r{number}", "source": "callback", "status": status, "playbook": playbook}
@@ -264,7 +264,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     ]
     assert main(["runs", "--format", "csv", "--limit", "1"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (row["run_id"], row["playbook"], row["ended_at"]) == ("r1", "'" + hostile.replace("\x1b", "?"), "")
+    assert (row["run_id"], row["playbook"], row["ended_at"]) == ("r1", "'" + hostile.replace("\x1b", r"\x1b"), "")
     assert main(["runs", "--status", "failed"]) == 0
     table = capsys.readouterr().out
     head, line = table.splitlines()

@@ -108,6 +108,7 @@ def test_invalid_settings_of_awx_are_refused(settings: dict[str, str], says: str
         ("https://awx.example.com/api/v2/", "https://awx.example.com", "/api/v2"),
         ("https://x.example.com/awx", "https://x.example.com/awx", "/awx/api/v2"),
         ("https://aap.example.com/api/controller", "https://aap.example.com", "/api/controller/v2"),
+        ("HTTPS://API.Example.com:443/api/v2/", "https://api.example.com", "/api/v2"),
     ],
 )
 def test_the_address_of_awx_may_include_the_path_of_the_api(url: str, origin: str, path: str) -> None:

@@ -348,10 +348,13 @@ def test_a_larger_value_is_never_a_better_level(
 def test_the_backlog_is_what_no_sync_has_read_yet(tmp_path: Path) -> None:
     assert "no run log folder" in backlog(tmp_path / "absent", {}).problem
     assert backlog(tmp_path, {}) == Backlog()
-    for name, size in (("a.jsonl", 100), ("b.jsonl", 50), ("c.jsonl", 30), ("notes.txt", 999)):
+    first, second, third = (f"20261124T10000{number}Z-r.jsonl" for number in range(3))
+    for name, size in ((first, 100), (second, 50), (third, 30), ("notes.txt", 999), ("notes.jsonl", 999)):
         (tmp_path / name).write_bytes(b"x" * size)
-    # b was replaced by a shorter file.
-    found = backlog(tmp_path, {"a.jsonl": 100, "b.jsonl": 80})
+    # A link is not loaded.
+    (tmp_path / "20261124T100009Z-r.jsonl").symlink_to(tmp_path / "notes.txt")
+    # The second one was replaced by a shorter file.
+    found = backlog(tmp_path, {first: 100, second: 80})
     assert (found.unread, found.files, found.problem) == (80, 2, "")
     assert found.oldest_at is not None and found.oldest_at <= time.time()
 
@@ -365,8 +368,8 @@ def test_a_run_log_that_is_removed_meanwhile_does_not_hide_the_backlog(tmp_path:
                 file.unlink()
             return 0
 
-    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
-        (tmp_path / name).write_bytes(b"x")
+    for number in range(3):
+        (tmp_path / f"20261124T10000{number}Z-r.jsonl").write_bytes(b"x")
     found = backlog(tmp_path, Removing())
     assert (found.unread, found.files, found.problem) == (1, 1, "")
 

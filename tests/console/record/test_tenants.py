@@ -195,6 +195,14 @@ def mentioned_of_other(path: Path) -> set[str]:
     return {word for word in (OTHER, "GET /v1/x", host_name(20), host_name(21), host_name(30)) if word in text}
 
 
+def test_a_tenant_can_be_retired_with_any_spelling_of_its_address(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["retire", f"{OTHER.upper()}:443/v1/instances/"]) == 0
+    assert main(["retire", OTHER]) == 0
+    assert "it was already retired" in capsys.readouterr().err
+
+
 def test_an_unknown_tenant_cannot_be_retired(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retire", "https://nobody.example"]) == 2
     printed = capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
@@ -86,6 +87,17 @@ def test_a_role_reads_its_variables_through_the_lookup_given(role: str) -> None:
             read = re.findall(r"\{\{.*?\}\}|(?:when|that|loop): [^\n]*", path.read_text(), re.DOTALL | re.MULTILINE)
             bare = re.sub(r"'[^']*'|_asked\.\w+", "", " ".join(read))
             assert set(re.findall(r"\bfleetops_\w+", bare)) & set(defaults(role)) == set(), path
+
+
+def test_a_default_that_a_role_passes_to_the_lookup_given_is_that_of_its_variable() -> None:
+    """The lookup reads the defaults of a role by itself, unless some variables are read apart from the others."""
+    passed = set()
+    for path in sorted((ROOT / "roles").glob("*/*/*.yml")):
+        for given in re.findall(r"'fleetops\.agents\.given',\s*(\{.*?\})", path.read_text(), re.DOTALL):
+            for name, value in re.findall(r"'(fleetops_\w+)': ('[^']*'|\w+)", given):
+                assert yaml.safe_load(value) == defaults(path.parts[-3])[name], (path, name)
+                passed.add(name)
+    assert {"fleetops_compare_versions", "fleetops_end_here", "fleetops_change"} <= passed
 
 
 def test_the_inventory_does_not_override_variables_that_a_playbook_sets_itself() -> None:

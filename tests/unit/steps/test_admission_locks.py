@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -150,8 +149,7 @@ def test_a_killed_process_releases_its_seat(start: Callable[..., BaseProcess]) -
     victim = start(_sit, ready, 1)
     assert ready.acquire(timeout=120)
     assert not can_enter(lambda _seats: (0, 1))
-    assert victim.pid is not None
-    os.kill(victim.pid, signal.SIGKILL)
+    victim.kill()
     victim.join()
     assert can_enter(lambda _seats: (0, 1))
 
@@ -363,9 +361,7 @@ def test_a_released_place_wakes_one_of_the_waiting_processes(start: Callable[...
     gone.set()
 
 
-def test_a_redeploy_that_is_already_listed_is_not_counted_twice(
-    start: Callable[..., BaseProcess],
-) -> None:
+def test_a_redeploy_that_is_already_listed_is_not_counted_twice(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
 
     def sit(name: str) -> None:
