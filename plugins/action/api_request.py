@@ -37,8 +37,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
     check_ids,
-    check_numbers,
     check_texts,
+    check_values,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             # Before the options are converted to JSON, in which a date that YAML has read becomes text.
             check_ids(self._task.args)
             check_texts(self._task.args, self.operation.options)
-            check_numbers(self._task.args, self.operation.argument_spec())
+            check_values(self._task.args, self.operation.argument_spec())
         except ValueError as problem:
             return {**result, "changed": False, "failed": True, "msg": f"{problem}."}
         if self._belongs_elsewhere():

@@ -14,7 +14,8 @@ version_added: 0.1.0
 short_description: The instances of a fleet as hosts
 description:
   - Makes a host of each instance that took part in the newest rollouts, with its id, status, result and bundle as host
-    variables and groups. The name of the file must end in C(.fleet.yml) or C(.fleet.yaml).
+    variables and groups. The name of the file should end in C(.fleet.yml) or C(.fleet.yaml). Any other YAML file whose
+    O(plugin) is V(fleetops.agents.fleet) is read too, unless the whole file is encrypted.
   - The API has no list of instances. B(An instance that never took part in a rollout is invisible to the API) and must
     be listed in O(instances). The same applies to an instance that took part in none of the rollouts that are read
     (O(rollouts) and O(instance_rollouts)).
@@ -150,7 +151,9 @@ cache_timeout: 600
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ansible import constants, template
@@ -185,6 +188,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
+_PLUGIN_LINE = re.compile(r"""^plugin:\s*(["']?)fleetops\.agents\.fleet\1\s*(#.*)?$""", re.MULTILINE)
 _TEMPLATES = ("api_url", "api_key", "ca_path")
 _ENRICHMENTS = ("updates", "health")
 # Increase this number when the format of the cached record changes. Records with another number are ignored.
@@ -198,7 +202,13 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
     NAME = "fleetops.agents.fleet"
 
     def verify_file(self, path: str) -> bool:
-        return str(path).endswith(_FILE_ENDINGS) and super().verify_file(path)
+        """For a file that is declined, Ansible would only warn, continue without hosts and end with exit code 0."""
+        if not super().verify_file(path):
+            return False
+        return str(path).endswith(_FILE_ENDINGS) or (
+            str(path).endswith((".yml", ".yaml"))
+            and _PLUGIN_LINE.search(Path(path).read_text(encoding="utf-8", errors="replace")) is not None
+        )
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Read everything before adding hosts, so that a failure adds no hosts."""

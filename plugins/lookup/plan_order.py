@@ -64,10 +64,11 @@ from typing import Any
 
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import order_of_patterns
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Reads the options. The patterns are resolved in plugin_utils/_lookups/patterns.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:

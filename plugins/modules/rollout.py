@@ -61,6 +61,7 @@ options:
   rollout_id:
     description:
       - The rollout to pause, resume or cancel. The default is the one fleet rollout that has not finished.
+      - An empty text is refused, and does not select that rollout.
       - Cannot be used with O(state=started).
     type: raw
   override_window:
@@ -139,7 +140,7 @@ EXAMPLES = r"""
 
 - name: Start a rollout only if one of these instances is outdated, and tolerate one failure
   fleetops.agents.rollout:
-    only_if_outdated: "{{ groups['fleetops'] | map('extract', hostvars, 'fleetops_instance_id') | list }}"
+    only_if_outdated: "{{ groups['fleetops_instances'] | map('extract', hostvars, 'fleetops_instance_id') | list }}"
     max_failed: 1
 
 - name: Start a rollout, and pause it as soon as a third target has failed

@@ -148,6 +148,20 @@ def test_a_failed_inventory_does_not_exit_with_0_without_any_configuration(run: 
         assert run(api, "ansible-playbook", "-i", tmp_path / "hosts", play, **explicit).returncode == 0
 
 
+def test_an_inventory_file_of_any_name_is_read_if_it_names_the_plugin(run: Run, tmp_path: Path) -> None:
+    """Otherwise Ansible would only warn, continue without hosts and exit with 0."""
+    hosts = tmp_path / "hosts"
+    hosts.mkdir()
+    (hosts / "fleet.yaml").write_text("# Ours\nplugin: 'fleetops.agents.fleet'  # of the collection\n")
+    (hosts / "other.yml").write_text("all: {hosts: {other: {note: 'plugin: fleetops.agents.fleet'}}}\n")
+    with second_api(instances=2) as api:
+        for plugins in ("auto,yaml", "fleetops.agents.fleet,yaml"):
+            done = run(api, "ansible-inventory", "-i", hosts, "--list", ANSIBLE_INVENTORY_ENABLED=plugins)
+            assert done.returncode == 0, done.stderr
+            listing = json.loads(done.stdout)
+            assert len(listing["fleetops_instances"]["hosts"]) == 2 and "other" in listing["_meta"]["hostvars"]
+
+
 # reports/2026-11 B1
 
 

@@ -23,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     CONNECTION_OPTIONS,
     Spec,
     check_ids,
-    check_numbers,
+    check_values,
     connection_spec,
     instance_spec,
     open_client,
@@ -236,7 +236,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
 def _check_types(context: Context, operation: Operation) -> None:
     try:
         check_ids(context.params)
-        check_numbers(context.params, operation.argument_spec())
+        check_values(context.params, operation.argument_spec())
     except ValueError as problem:
         context.fail(f"{problem}.")
 

@@ -81,6 +81,8 @@ def instance_spec() -> Spec:
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", *SCOPE)
 # Options with a text of the user's own. Ansible would convert the number 493, which YAML reads in 0755, to other text.
 _TEXTS = ("content", "kind", "change", "override_reason", "plan_hash")
+# Options that select rows by one of their texts.
+_FILTERS = ("action", "outcome", "source", "status", "tool_name")
 _ID_LISTS = ("only_if_outdated",)
 _ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
 _ID_RECORDS = {"memory": SCOPE}
@@ -92,18 +94,19 @@ def id_option(*, required: bool = False) -> dict[str, Any]:
 
 
 def check_ids(options: Mapping[str, Any]) -> None:
-    """Refuse ids that are not text, in the options of any module. Raises ValueError with a sentence.
+    """Refuse ids that are empty or not text, in the options of any module. Raises ValueError with a sentence.
 
     The action plugin checks the ids before the options are converted to JSON, in which a date becomes text. The module
     checks them again, because it can be run without that plugin.
     """
-    for name in _IDS:
-        if options.get(name) is not None:
-            require_text(options[name], name)
+    given = [(name, options.get(name)) for name in _IDS if options.get(name) is not None]
     for name in _ID_LISTS:
         if isinstance(options.get(name), (list, tuple)):
-            for value in options[name]:
-                require_text(value, name)
+            given += [(name, value) for value in options[name]]
+    for name, value in given:
+        # An empty id is not left out: without rollout_id, the module rollout would act on the rollout in progress.
+        if value is None or not require_text(value, name).strip():
+            raise ValueError(f"{name} is empty: give an id, or leave out an option that is not required (omit)")
     for name in _ID_MAPS:
         if isinstance(options.get(name), Mapping):
             for key, value in options[name].items():
@@ -128,19 +131,27 @@ def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]
             require_text(options[name], name)
 
 
-def check_numbers(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse booleans as numbers, before Ansible converts them to 1 and 0. Raises ValueError with a sentence.
+def check_values(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse booleans as numbers, empty filters and wrong records. Raises ValueError with a sentence.
 
-    ``spec``: the options of the module.
+    Ansible would convert a boolean to 1 or 0. An empty filter would select nothing. For a record that is no mapping,
+    Ansible ends with a Python error that does not name the option. ``spec``: the options of the module.
     """
     for name, entry in spec.items():
         value = options.get(name)
+        if value is None:
+            continue
+        texts = value if isinstance(value, (list, tuple)) else [value]
+        if name in _FILTERS and entry.get("type") == "list" and any(map(is_blank, texts)):
+            raise ValueError(f"{name} contains an empty text: name what to select, or leave it out (omit)")
+        if entry.get("options") and not isinstance(value, (Mapping, str)):
+            raise ValueError(f"{name} must be a mapping, but it is {value!r}")
         if entry.get("type") in ("int", "float") and isinstance(value, bool):
             raise ValueError(
                 f"{name} must be a number, but it is the boolean {value}. In YAML, yes, no, on and off are booleans too"
             )
         if isinstance(value, Mapping):
-            check_numbers(value, entry.get("options") or {})
+            check_values(value, entry.get("options") or {})
 
 
 def wait_spec(default_timeout: int) -> Spec:
@@ -194,8 +205,15 @@ def open_client(
         ca_path=option("ca_path"),
         request_timeout=option("request_timeout"),
         retries=option("retries"),
-        headers={str(k): str(v) for k, v in (option("extra_headers") or {}).items()},
+        headers={str(name): _header(name, value) for name, value in (option("extra_headers") or {}).items()},
         read_only=read_only,
         on_repeat=on_repeat,
         before_send=before_send,
     )
+
+
+def _header(name: Any, value: Any) -> str:
+    """The value of an additional header. Python's spelling of null, a boolean or a list is not what was meant."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise SettingsError(f"extra_headers: the value of {name} must be text. Write it in quotes")
+    return str(value)

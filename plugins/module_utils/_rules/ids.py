@@ -39,7 +39,8 @@ def require_text(value: Any, name: str, *, of: str = "") -> str:
         raise ValueError(found)
     raise ValueError(
         f"{found}, which may differ from what was written: YAML reads 0755 as the number 493. Write it in quotes, "
-        f'{name}: "0755"; as an extra variable in JSON, -e \'{{"{name}": "0755"}}\''
+        f'{name}: "0755"; as an extra variable in JSON, -e \'{{"{name}": "0755"}}\'. If it is the result of a template '
+        "and correct, add the filter string"
     )
 
 

@@ -11,6 +11,7 @@ one is an error that names the option.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -50,9 +51,14 @@ def read_options(
     """The direct options without empty ones, and the converted booleans, numbers and mappings of all sources.
 
     The sources, from the highest precedence to the lowest, are direct options, variables and the environment. Raises
-    SettingsError for an invalid value, unless a source with a higher precedence overrides it.
+    SettingsError for an option that does not exist, which Ansible would ignore, and for an invalid value, unless a
+    source with a higher precedence overrides it.
     """
     given = dict(direct)
+    for name in given:
+        if name not in definitions:
+            near = difflib.get_close_matches(str(name), definitions, n=1)
+            raise SettingsError(f"{name} is not an option of this plugin{f' (but {near[0]} is)' if near else ''}")
     for name, entry in definitions.items():
         if is_blank(given.get(name)):
             given.pop(name, None)
@@ -80,7 +86,7 @@ def _mapping(name: str, value: Any) -> Any:
         except (ValueError, RecursionError):
             value = None
     if not isinstance(value, Mapping):
-        raise SettingsError(f'{name} must be a mapping, as text in JSON, for example {{"X-Tenant": "blue"}}')
+        raise SettingsError(f"{name} must be a mapping; in an environment variable, write it as JSON")
     return value
 
 

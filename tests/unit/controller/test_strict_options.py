@@ -159,6 +159,29 @@ def test_an_inventory_file_with_an_invalid_boolean_is_refused(option: str, value
         of_an_inventory(**{option: value})
 
 
+@pytest.mark.parametrize(
+    ("kind", "plugin", "mistyped", "meant"),
+    [
+        ("inventory", "fleet", "instanses", "instances"),
+        ("inventory", "fleet", "keyed_group", "keyed_groups"),
+        ("lookup", "batches", "canry", "canary"),
+        ("lookup", "plan_order", "wave", "waves"),
+        ("lookup", "update_policy", "validate_cert", "validate_certs"),
+    ],
+)
+def test_an_option_that_a_plugin_does_not_have_is_refused(kind: str, plugin: str, mistyped: str, meant: str) -> None:
+    with pytest.raises(Refused, match=rf"^{mistyped} is not an option of this plugin \(but {meant} is\)\.$"):
+        ANSIBLE.read(kind, plugin, direct={mistyped: "x"})
+    with pytest.raises(Refused, match=r"^colour is not an option of this plugin\.$"):
+        ANSIBLE.read(kind, plugin, direct={"colour": "blue"})
+
+
+@pytest.mark.parametrize("option", ["compose", "groups", "extra_headers"])
+def test_an_option_that_is_no_mapping_is_refused_by_its_name(option: str) -> None:
+    with pytest.raises(Refused, match=rf"^{option} must be a mapping; in an environment variable, write it as JSON\.$"):
+        of_an_inventory(**{option: ["x"]})
+
+
 def test_empty_options_of_an_inventory_use_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     documented = documentation("inventory.fleet")["options"]
     own = {

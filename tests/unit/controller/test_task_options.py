@@ -13,7 +13,12 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.action.api_request import _as_json, _host_of
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_numbers
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
+    check_ids,
+    check_values,
+    open_client,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError
 from tests.integration.module_task import operation_of
 
 
@@ -74,7 +79,7 @@ def test_a_boolean_is_not_a_number(module: str, options: dict[str, Any]) -> None
     ((name, value),) = options.items()
     assert spec[name]["type"] in ("int", "float")
     with pytest.raises(ValueError, match=f"{name} must be a number, but it is the boolean {value}"):
-        check_numbers(options, spec)
+        check_values(options, spec)
     # For a module that runs without the action plugin, Ansible has already converted the value to a float.
     if spec[name]["type"] == "int":
         result = execute(operation, Context(options))
@@ -84,9 +89,66 @@ def test_a_boolean_is_not_a_number(module: str, options: dict[str, Any]) -> None
 def test_a_number_is_accepted_in_any_spelling() -> None:
     spec = operation_of("update_policy").argument_spec()
     for value in (1, "1", 0, None, 1.0):
-        check_numbers({"max_parallel_rollouts": value, "retries": value, "validate_certs": True}, spec)
+        check_values({"max_parallel_rollouts": value, "retries": value, "validate_certs": True}, spec)
 
 
 def test_a_boolean_inside_an_option_is_not_a_number() -> None:
     with pytest.raises(ValueError, match="most must be a number"):
-        check_numbers({"stream": {"run": "x", "most": True}}, operation_of("rollout_gate").argument_spec())
+        check_values({"stream": {"run": "x", "most": True}}, operation_of("rollout_gate").argument_spec())
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("rollout", {"state": "cancelled", "rollout_id": ""}),
+        ("rollout", {"state": "paused", "rollout_id": " "}),
+        ("rollout", {"only_if_outdated": [ID, None]}),
+        ("rollout_info", {"rollout_id": ""}),
+        ("rollout_target", {"rollout_id": ID, "target_id": ""}),
+        ("instance_action_info", {"instance_id": ID, "action_id": ""}),
+        ("instance_memory", {"instance_id": ID, "content": "a fact", "customer_id": ""}),
+        ("instance_health_info", {"instance_id": ""}),
+    ],
+)
+def test_an_empty_id_is_refused_and_does_not_count_as_left_out(module: str, options: dict[str, Any]) -> None:
+    name = list(options)[-1]
+    with pytest.raises(ValueError, match=f"^{name} is empty: give an id"):
+        check_ids(options)
+    result = execute(operation_of(module), Context(options))
+    assert result["failed"] and result["msg"].startswith(f"{name} is empty: give an id"), result
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("rollout_info", {"status": ""}),
+        ("rollout_info", {"status": ["failed", None]}),
+        ("instance_action_info", {"action": [" "]}),
+        ("instance_audit_info", {"outcome": ""}),
+        ("instance_audit_info", {"source": [""]}),
+        ("instance_audit_info", {"tool_name": [""]}),
+    ],
+)
+def test_a_filter_with_an_empty_text_is_refused_since_it_would_select_nothing(
+    module: str, options: dict[str, Any]
+) -> None:
+    ((name, _value),) = options.items()
+    spec = operation_of(module).argument_spec()
+    with pytest.raises(ValueError, match=f"^{name} contains an empty text: name what to select"):
+        check_values(options, spec)
+    check_values({name: ["failed"]}, spec)
+    check_values({name: None}, spec)
+
+
+@pytest.mark.parametrize("value", [True, 0, [None], [1]])
+def test_a_record_that_is_no_mapping_is_refused_by_its_name(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^stream must be a mapping, but it is "):
+        check_values({"stream": value}, operation_of("instance_runtime").argument_spec())
+
+
+@pytest.mark.parametrize("value", [None, True, ["secret-of-the-gateway"], {"a": "secret-of-the-gateway"}])
+def test_a_header_whose_value_is_no_text_is_refused_without_its_value(value: Any) -> None:
+    given = {"api_url": "https://fleet.example", "api_key": "a-key-for-nothing", "request_timeout": 5, "retries": 0}
+    with pytest.raises(SettingsError, match=r"^extra_headers: the value of X-Tenant must be text") as caught:
+        open_client({**given, "extra_headers": {"X-Tenant": value}}.get)
+    assert "secret-of" not in str(caught.value)

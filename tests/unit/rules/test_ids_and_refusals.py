@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id, spellings, task_keys
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import (
+    id_key,
+    require_text,
+    same_id,
+    spellings,
+    task_keys,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in, says_no
 
 ANYTHING = st.recursive(
@@ -37,6 +43,11 @@ def test_other_ids_are_compared_as_written_and_an_empty_value_is_not_an_id() -> 
     assert same_id("agent-1", "agent-1 ") and not same_id("agent-1", "Agent-1")
     assert spellings("Agent-1") == {"Agent-1"}
     assert not same_id(None, None) and not same_id("", "")
+
+
+def test_a_number_from_a_template_is_refused_with_the_filter_that_makes_it_text() -> None:
+    with pytest.raises(ValueError, match=r"content must be text, but it is the number 5.*template.*filter string"):
+        require_text(5, "content")
 
 
 # reports/2026-11 E6
