@@ -75,8 +75,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _check_packages() -> None:
-    """Raise ImportError if a required package is missing or too old. The server would report some of them only when a
-    page is opened."""
+    """Raise ImportError for a missing or old package. The server would report some only when a page is opened."""
     for name, least in re.findall(r"(?m)^([\w-]+)>=([\d.]+)", _APP.with_name("requirements.txt").read_text("utf-8")):
         if [*map(int, re.findall(r"\d+", version(name)))] < [*map(int, least.split("."))]:
             raise ImportError(f"{name} {least} or newer is required", name=name)

@@ -31,6 +31,7 @@ from console.collect.run_events import EventError, RunReader
 from console.record.file_locks import is_locked
 from console.record.rows import Cursor
 from console.record.write.store import Store
+from console.text.counts import first_of
 from console.text.times import ahead_by, duration
 
 # As stored in ingest_cursors.
@@ -112,10 +113,9 @@ def sync_run_logs(
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
     report.lost += store.lose_runs("callback", math.inf, [*here - there])
     if left_out:
-        named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
-        more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""
+        named = first_of([f"{_shown(name)} ({why})" for name, why in left_out.items()], _NAMED_MOST)
         report.notes.append(
-            f"Not loaded from {folder}: {named}{more}. Only regular files that belong to the user who runs the console"
+            f"Not loaded from {folder}: {named}. Only regular files that belong to the user who runs the console"
             " are loaded."
         )
     store.note_read(SOURCE, FOLDER, now(), report.problems)

@@ -24,7 +24,6 @@ LABEL = {"light": "#565d69", "dark": "#a8b0bc"}
 INK = {"light": "#1d2430", "dark": "#eef1f5"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
-
 MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 """Pixels around a figure; the legend is in the top margin."""
 

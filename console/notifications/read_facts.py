@@ -28,7 +28,7 @@ from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
-from console.text.counts import counted
+from console.text.counts import counted, first_of
 
 CAUSES_NAMED = 5
 HOSTS_NAMED = 6
@@ -123,9 +123,8 @@ def _causes(failures: Sequence[Failure]) -> list[str]:
     lines = []
     for failure in failures[:CAUSES_NAMED]:
         hosts = failure.hosts
-        more = f" and {len(hosts) - HOSTS_NAMED:,} more" if len(hosts) > HOSTS_NAMED else ""
         is_named = len(hosts) == 1 and names_host(failure.message, hosts[0])
-        who = "" if is_named else f" ({', '.join(hosts[:HOSTS_NAMED])}{more})"
+        who = "" if is_named else f" ({first_of(hosts, HOSTS_NAMED)})"
         lines.append(f"{len(hosts):,} {failure.status}{who}: {failure.message or 'no message'}")
     left = len(failures) - CAUSES_NAMED
     return lines + ([f"And {counted(left, 'more cause')}."] if left > 0 else [])

@@ -180,8 +180,7 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
 
 
 def of_variable(error: plain_values.SettingsError, variables: Mapping[str, str]) -> SettingsError:
-    """The error of a setting of the collection as one of the console. ``variables``: the names of the environment
-    variables by the names of the settings."""
+    """An error of a setting of the collection with the environment variable that ``variables`` has for the setting."""
     name = variables.get(error.setting)
     return SettingsError(f"{name} {error.problem}." if name else f"{error}.")
 

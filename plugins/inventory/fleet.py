@@ -168,6 +168,7 @@ if not hasattr(template, "trust_as_template"):
     inert = wrap_var
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_one_phrase
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
@@ -193,7 +194,6 @@ _TEMPLATES = ("api_url", "api_key", "ca_path")
 _ENRICHMENTS = ("updates", "health")
 # Increase this number when the format of the cached record changes. Records with another number are ignored.
 _CACHE_VERSION = 1
-_NAMED_PROBLEMS = 5
 
 
 class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Cacheable):
@@ -388,6 +388,4 @@ def _stop_at_this_source() -> None:
 
 def _sentence(problems: list[str]) -> str:
     """The first problems and the number of further ones, as a sentence."""
-    shown = "; ".join(problem.rstrip(". ") for problem in problems[:_NAMED_PROBLEMS])
-    more = len(problems) - _NAMED_PROBLEMS
-    return printable(f"{shown}; and {more} more" if more > 0 else shown)
+    return printable(in_one_phrase([problem.rstrip(". ") for problem in problems]))

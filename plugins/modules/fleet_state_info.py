@@ -120,14 +120,13 @@ text:
   sample: ["Tenant: max_parallel_rollouts is 2, should be 4."]
 """
 
-from functools import partial
-
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import is_single_target, text_or_none
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    is_single_target,
+    text_or_none,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import (
     Fleet,
     compare,
@@ -135,12 +134,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state
     state_lines,
     wanted_policies,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timelines import read_timelines
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 # How many fleet rollouts are read for instances that are missing from the inventory.
 _FLEET_ROLLOUTS = 5
-# How many failures a warning names.
-_NAMED_FAILURES = 5
 
 
 def run(context: Context) -> None:
@@ -175,29 +173,20 @@ def run(context: Context) -> None:
 def _seen(context: Context) -> dict[str, str | None]:
     """The instances in recent rollouts, ids to host names. If a rollout cannot be read, there is a warning."""
     most = context.params["history"]
-    if most == 0:
-        return {}
-    try:
-        rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
-    except ApiError as error:
-        if error.kind == "auth":
-            raise
-        context.warn(f"Instances that are missing from the inventory cannot be found: no rollout can be read: {error}")
-        return {}
-    rows = [row for row in rows if row.get("id")]
-    of_fleet = [row for row in rows if not is_single_target(row)][: min(most, _FLEET_ROLLOUTS)]
-    single = [row for row in rows if is_single_target(row)][: most - len(of_fleet)]
-    ids = [str(row["id"]) for row in of_fleet + single]
-    calls = [partial(FleetClient.get_rollout_timeline, rollout_id=rollout_id) for rollout_id in ids]
-    answers = in_pool(context.client, calls, workers=context.params["workers"])
-    unread = failures([f"the timeline of rollout {i}" for i in ids], answers)
-    if unread:
-        context.warn(
-            f"Instances that are missing from the inventory may not be found: {'; '.join(unread[:_NAMED_FAILURES])}"
-        )
+
+    def choose(rows: list[Record]) -> list[Record]:
+        of_fleet = [row for row in rows if not is_single_target(row)][: min(most, _FLEET_ROLLOUTS)]
+        return of_fleet + [row for row in rows if is_single_target(row)][: most - len(of_fleet)]
+
+    timelines = read_timelines(
+        context,
+        choose,
+        without="Instances that are missing from the inventory cannot be found",
+        with_fewer="Instances that are missing from the inventory may not be found",
+    )
     found: dict[str, str | None] = {}
-    for answer in answers:
-        targets = answer.get("timeline") if isinstance(answer, dict) else None
+    for timeline in timelines:
+        targets = timeline.get("timeline")
         for target in targets if isinstance(targets, list) else ():
             if isinstance(target, dict) and text_or_none(target.get("instance_id")):
                 found.setdefault(str(target["instance_id"]), text_or_none(target.get("instance_hostname")))

@@ -318,11 +318,7 @@ moved:
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
@@ -360,9 +356,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy, failing, health_words
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timelines import read_timelines
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
-_NAMED_FAILURES = 5
 _FREEZES_AHEAD = 35 * 86400.0
 _FREEZES_MOST = 50
 _LEAST = {"canary": 0, "batch_max": 1, "percent": 1, "history": 0, "workers": 1, "quarantine": 0}
@@ -550,23 +546,13 @@ def _members(context: Context) -> tuple[list[Member], list[str]]:
 
 def _durations(context: Context) -> dict[str, list[float]]:
     """How long recent redeploys took. A rollout that cannot be read makes only the estimate less exact."""
-    most = context.params["history"]
-    if most == 0:
-        return {}
-    try:
-        recent = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
-    except ApiError as error:
-        if error.kind == "auth":
-            raise
-        context.warn(f"Durations are estimated by fallback_seconds, since the rollouts cannot be read: {error}")
-        return {}
-    ids = [str(row["id"]) for row in recent if row.get("id") and rollout_is_terminal(row)][:most]
-    calls = [partial(FleetClient.get_rollout_timeline, rollout_id=rollout_id) for rollout_id in ids]
-    answers = in_pool(context.client, calls, workers=context.params["workers"])
-    unread = failures([f"the timeline of rollout {i}" for i in ids], answers)
-    if unread:
-        context.warn(f"Durations are estimated from fewer rollouts: {'; '.join(unread[:_NAMED_FAILURES])}")
-    return durations_of(answer for answer in answers if isinstance(answer, dict))
+    timelines = read_timelines(
+        context,
+        lambda rows: [row for row in rows if rollout_is_terminal(row)][: context.params["history"]],
+        without="Durations are estimated by fallback_seconds",
+        with_fewer="Durations are estimated from fewer rollouts",
+    )
+    return durations_of(timelines)
 
 
 def _told(plan: Plan, problem: str) -> Record:

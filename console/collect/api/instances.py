@@ -24,6 +24,7 @@ from console.collect.api.records import action_rows, health_rows, memory_rows, u
 from console.collect.api.session import Session
 from console.record.rows import Cursor, InstanceRows, Row
 from console.record.write import instances as stored
+from console.text.counts import counted, first_of
 
 _INSTANCES_AT_ONCE = 32
 
@@ -123,12 +124,8 @@ class InstanceSync:
     def _report_problems(self) -> None:
         for kind, failed in self._failed.items():
             name, error = failed[0]
-            others = len(failed) - 1
-            more = f" (and {others} more instance{'s' if others > 1 else ''})" if others else ""
+            more = f" (and {counted(len(failed) - 1, 'more instance')})" if len(failed) > 1 else ""
             self._report.problems.append(f"The {kind} of instance {name}{more} was not read: {error}")
         if self._gone:
-            names = sorted(self._gone)
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            self._report.notes.append(
-                f"No longer in the API: {', '.join(names[:3])}{more}; what was read before is kept."
-            )
+            gone = first_of(sorted(self._gone), 3)
+            self._report.notes.append(f"No longer in the API: {gone}; what was read before is kept.")

@@ -20,7 +20,7 @@ from console.record.read import freshness, policy
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
-from console.text.counts import counted
+from console.text.counts import counted, first_of
 from console.text.listing import records
 from console.web import pages
 from console.web.browser import auto_refresh
@@ -71,8 +71,7 @@ def _progress(found: operation_queries.Operation | None, now: float) -> tuple[st
     if found is None:
         return "", "", ""
     names = found.instances["host"][found.instances["category"] == RUNNING].tolist()
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    running_now = f"Running: {', '.join(names[:NAMED])}{more}" if names else ""
+    running_now = f"Running: {first_of(names, NAMED)}" if names else ""
     planned = found.facts.batches_planned
     parts = []
     if found.facts.batches:

@@ -18,6 +18,8 @@ from .errors import ApiError
 
 # Kinds of errors after which every further call would fail too. So a wrong key is reported once, not 100 times.
 HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected", "wrong_path"})
+# How many failures a message names.
+_NAMED = 5
 
 Call = Callable[[FleetClient], Any]
 
@@ -99,3 +101,9 @@ def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:
     if left_out:
         phrases.append(f"{left_out} further call{'' if left_out == 1 else 's'} not made after that")
     return phrases
+
+
+def in_one_phrase(phrases: Sequence[str]) -> str:
+    """The first phrases of ``failures``, and how many more there are."""
+    more = f"; and {len(phrases) - _NAMED} more" if len(phrases) > _NAMED else ""
+    return f"{'; '.join(phrases[:_NAMED])}{more}"

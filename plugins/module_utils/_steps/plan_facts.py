@@ -13,7 +13,12 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import (
+    HOPELESS,
+    failures,
+    in_one_phrase,
+    in_pool,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
 
@@ -21,8 +26,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
 _EVENTS = 100
 # How many of an instance's newest redeploys are read, at least.
 _HISTORY = 20
-# How many failures a message names.
-_NAMED = 5
 
 
 def health_words(context: Context, instances: Mapping[str, str]) -> dict[str, str | None]:
@@ -45,7 +48,7 @@ def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozen
     if unread:
         context.fail(
             "It is not known which instances are in quarantine. Plan again, or set quarantine to 0. This failed: "
-            + "; ".join(unread[:_NAMED])
+            + in_one_phrase(unread)
         )
     return frozenset(name for name, history in zip(instances, answers, strict=True) if is_failing(history, rows))
 

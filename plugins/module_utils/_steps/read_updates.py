@@ -12,11 +12,14 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import (
+    HOPELESS,
+    failures,
+    in_one_phrase,
+    in_pool,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-
-_NAMED_FAILURES = 5
 
 
 def read_updates(
@@ -44,10 +47,8 @@ def read_updates(
         first = next((answer for answer in unread if isinstance(answer, ApiError)), None)
         if first is not None and first.kind in HOPELESS:
             raise first
-        phrases = failures(labels, unread)
-        more = f"; and {len(phrases) - _NAMED_FAILURES} more" if len(phrases) > _NAMED_FAILURES else ""
         context.fail(
             f"{refusal}, since {len(unread)} of {len(named)} instances cannot be read: "
-            f"{'; '.join(phrases[:_NAMED_FAILURES])}{more}"
+            f"{in_one_phrase(failures(labels, unread))}"
         )
     return found, gone
