@@ -23,6 +23,8 @@ options:
       - The key that is sent in the header C(X-Api-Key).
       - If it is not set, the environment variable E(FLEETOPS_API_KEY) is used. Use the environment variable or a
         vaulted variable.
+      - If the server refuses the key (status 401), the task fails for one host, and is skipped for the others without
+        another call. Set C(any_errors_fatal) in a play of your own, so that its later tasks are not run for these.
     type: str
     required: true
   validate_certs:
@@ -81,6 +83,8 @@ options:
       - Address of the server, for example V(https://fleet.example.com).
       - Proxies are configured by the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
         Proxy settings of the operating system are not used.
+      - The modules do not use the variable C(fleetops_api_url), nor C(fleetops_api_key). For tasks with another
+        address or key than in the environment, set the options of the modules, for example with C(module_defaults).
     type: str
     required: true
     env:

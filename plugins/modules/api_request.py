@@ -41,7 +41,7 @@ options:
     type: str
     required: true
   query:
-    description: Query parameters.
+    description: Query parameters. A list is sent as one parameter for each of its values, and V(null) is not sent.
     type: dict
     default: {}
   body:
@@ -86,6 +86,7 @@ body:
   sample: {max_parallel_rollouts: 2}
 """
 
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Reply
@@ -100,6 +101,9 @@ def run(context: Context) -> None:
             f"path is {path!r}: it must begin with /v1/ and have no part . or .. in it. Query parameters go into the "
             "option query."
         )
+    for name, value in context.params["query"].items():
+        if any(isinstance(one, (Mapping, list)) for one in (value if isinstance(value, list) else [value])):
+            context.fail(f"query: {name} must be a text, a number, a boolean or a list of these.")
 
     def send() -> Reply:
         return context.client.raw(method, path, query=context.params["query"], body=context.params["body"])

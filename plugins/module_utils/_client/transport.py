@@ -326,12 +326,13 @@ def _short(error: ApiError) -> str:
     return error.detail or (f"HTTP {error.status}" if error.status else error.kind)
 
 
-def _plain_query(query: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Query parameters as text: booleans in lower case, and None left out."""
-    if not query:
-        return None
-    spelled = {True: "true", False: "false"}
-    return {k: spelled[v] if isinstance(v, bool) else str(v) for k, v in query.items() if v is not None}
+def _plain_query(query: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Query parameters as lists of texts, one for each value of a list. Booleans in lower case, and None left out."""
+    lists = {name: value if isinstance(value, (list, tuple)) else [value] for name, value in (query or {}).items()}
+    return {
+        name: [str(one).lower() if isinstance(one, bool) else str(one) for one in values if one is not None]
+        for name, values in lists.items()
+    }
 
 
 def new_session(proxy: Proxy | None) -> requests.Session:

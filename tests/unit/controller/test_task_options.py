@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.action.api_request import _as_json, _host_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import _plain_query
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
     check_ids,
@@ -152,3 +154,15 @@ def test_a_header_whose_value_is_no_text_is_refused_without_its_value(value: Any
     with pytest.raises(SettingsError, match=r"^extra_headers: the value of X-Tenant must be text") as caught:
         open_client({**given, "extra_headers": {"X-Tenant": value}}.get)
     assert "secret-of" not in str(caught.value)
+
+
+def test_a_list_in_a_query_is_one_parameter_for_each_value() -> None:
+    given = {"source": ["agent", 1, True, None], "force": False, "limit": 5, "since": None}
+    assert urlencode(_plain_query(given), doseq=True) == "source=agent&source=1&source=true&force=false&limit=5"
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{"a": 1}], [["a"]]])
+def test_a_query_with_a_nested_value_is_refused(value: Any) -> None:
+    options = {"method": "GET", "path": "/v1/instances/fleet/updates/policy", "query": {"filter": value}}
+    result = execute(operation_of("api_request"), Context(options))
+    assert result["failed"] and result["msg"].startswith("query: filter must be a text, a number, "), result
