@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
 
 T = TypeVar("T")
 
@@ -142,8 +143,8 @@ def load_settings(
     named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
     named_log_dir = run_log_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
-        database=path_of(named_database) if named_database else _state_home(env) / "fleetops" / "console.db",
-        run_log_dir=path_of(named_log_dir) if named_log_dir else _state_home(env) / "fleetops" / "runs",
+        database=path_of(named_database) if named_database else _in_state_folder(env, "console.db"),
+        run_log_dir=path_of(named_log_dir) if named_log_dir else _in_state_folder(env, "runs"),
         run_log_dir_is_default=not named_log_dir,
         remove_loaded=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
@@ -233,15 +234,13 @@ def optional_package(name: str, needed_by: str) -> Any:
         ) from None
 
 
-def _state_home(env: Mapping[str, str]) -> Path:
-    # As in the run log: a relative XDG_STATE_HOME is ignored.
-    named = env.get("XDG_STATE_HOME", "")
-    if named.startswith("/"):
-        return Path(named)
-    home = _text(env, "HOME")
-    if home is None:
-        raise SettingsError("Neither XDG_STATE_HOME nor HOME is set: set FLEETOPS_CONSOLE_DB and FLEETOPS_RUN_LOG_DIR.")
-    return Path(home) / ".local" / "state"
+def _in_state_folder(env: Mapping[str, str], name: str) -> Path:
+    # The run log uses the same folder.
+    try:
+        return state_folder(env, name)
+    except RuntimeError as problem:
+        hint = "Set FLEETOPS_CONSOLE_DB and FLEETOPS_RUN_LOG_DIR."
+        raise SettingsError(f"The default folder cannot be used: {problem}. {hint}") from None
 
 
 def _text(env: Mapping[str, str], name: str) -> str | None:

@@ -15,11 +15,11 @@ from pathlib import Path
 def state_folder(environ: Mapping[str, str], name: str) -> Path:
     """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
 
-    Raises RuntimeError if there is no home directory.
+    Without HOME, the home directory is that of the account. Raises RuntimeError if there is none.
     """
-    given = environ.get("XDG_STATE_HOME", "")
+    given, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "").strip()
     try:
-        base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+        base = Path(given) if given.startswith("/") else (Path(home) if home else Path.home()) / ".local" / "state"
     except RuntimeError as problem:
         raise RuntimeError("there is no home directory, and XDG_STATE_HOME is not an absolute path") from problem
     return base / "fleetops" / name

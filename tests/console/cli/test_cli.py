@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
 from console.__main__ import main
 from console.collect.progress import TerminalProgress
 from console.record.rows import Cursor, RunRows
@@ -214,7 +215,9 @@ def test_the_pages_are_served_on_loopback_only_and_from_any_working_directory(tm
         process.communicate()
 
 
-def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp_path: Path) -> None:
+def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = {"HOME": "/home/ops"}
     assert load_settings(home) == Settings(
         database=Path("/home/ops/.local/state/fleetops/console.db"),
@@ -225,7 +228,11 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(tmp
     assert load_settings({"XDG_STATE_HOME": "relative", **home}).database.parts[1] == "home"
     named = load_settings({"FLEETOPS_CONSOLE_DB": "/a.db", "FLEETOPS_RUN_LOG_DIR": "/r", **home}, database="/b.db")
     assert (named.database, named.run_log_dir) == (Path("/b.db"), Path("/r"))
-    with pytest.raises(SettingsError, match="Neither XDG_STATE_HOME nor HOME is set"):
+    # Without HOME, both are in the home of the account, where the run log writes.
+    assert load_settings({}).run_log_dir == state_folder({}, "runs")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 9)
+    with pytest.raises(SettingsError, match=r"there is no home directory, .* Set FLEETOPS_CONSOLE_DB"):
         load_settings({})
     api = {"FLEETOPS_API_URL": "https://ops.example.com", "FLEETOPS_API_KEY": KEY}
     assert KEY not in repr(load_api(api))
