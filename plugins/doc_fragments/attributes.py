@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of the attributes: how far a module supports check mode, diff mode, idempotence and action groups."""
+"""Documentation of the attributes: how far a module supports check mode, diff mode, idempotence, become and action
+groups."""
 
 from __future__ import annotations
 
@@ -16,6 +17,11 @@ attributes:
     description: Returns what it changes (or in check mode would change) when the task runs in diff mode.
   idempotent:
     description: Reports no change when it runs again with the same options and nothing else has changed.
+  become:
+    description: Can be used with the keyword C(become).
+    support: none
+    details: The module runs in the controller's process, as the user who runs Ansible. It runs as an ordinary module, and
+      C(become) applies, only with C(async), C(environment) or C(delegate_to) another machine.
   action_group:
     description: Use C(group/fleetops.agents.fleet) in C(module_defaults) to set the connection options once.
     support: full
