@@ -20,8 +20,8 @@ attributes:
   become:
     description: Can be used with the keyword C(become).
     support: none
-    details: The module runs in the controller's process, as the user who runs Ansible. It runs as an ordinary module, and
-      C(become) applies, only with C(async), C(environment) or C(delegate_to) another machine.
+    details: The module runs in the controller's process, as the user who runs Ansible. C(become) applies only with
+      C(async), C(environment) or C(delegate_to) another machine, with which it runs as an ordinary module.
   action_group:
     description: Use C(group/fleetops.agents.fleet) in C(module_defaults) to set the connection options once.
     support: full

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.commands.browser import FLAGS, NoBrowser
 from tests.commands.browser import browser as find_browser
+from tests.console.support.every_page import WAIT_MS
 from tests.console.support.seeded import seed_big, seed_small
 from tests.console.support.served import serving
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")
@@ -69,21 +72,20 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     # Streamlit's own animations cost a fifth of the CPU and show nothing of the console's.
     opened = browser.new_page(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
-    # A busy machine takes its time; what never comes is found all the same.
-    opened.set_default_timeout(90_000)
+    opened.set_default_timeout(WAIT_MS)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def watched(page: Page, address: str) -> Iterator[Page]:
-    """The page; in the end nothing has gone wrong in it and nothing has left the machine."""
+    """The page. At the end, checks that no error occurred in it and that it sent nothing to other machines."""
     troubles: list[str] = []
     foreign: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
         "console",
-        # Streamlit probes its health below each page's own path; those two answers of 404 are its habit.
+        # Streamlit requests its health below the path of the page, and gets two answers with status 404.
         lambda said: troubles.append(said.text) if said.type == "error" and "404" not in said.text else None,
     )
     own = (address, "ws://127.0.0.1", "data:", "blob:")

@@ -55,12 +55,12 @@ def test_without_a_login_every_page_asks_to_sign_in(site: Site) -> None:
 def test_no_page_is_visible_before_the_login_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
     page = heard
     page.goto(f"{site.url}/rollout?id={site.rollout_id}")
-    page.get_by_role("button", name="Sign in").wait_for(timeout=90_000)
+    page.get_by_role("button", name="Sign in").wait_for()
     assert site.rollout_id[:8] not in page.locator("body").inner_text()
     sign_in(page, site, "viewer", f"/rollout?id={site.rollout_id}")
-    page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
     for action in ("Pause", "Resume", "Cancel", "Retry"):
-        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled(timeout=90_000)
+        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled()
     page.get_by_text("your login is not in the list of operators").wait_for()
     page.get_by_role("button", name="Pause", exact=True).click(force=True)
     page.wait_for_timeout(500)
@@ -73,30 +73,30 @@ def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cance
 ) -> None:
     page = heard
     sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
-    page.get_by_role("button", name="Pause", exact=True).click(timeout=90_000)
+    page.get_by_role("button", name="Pause", exact=True).click()
     dialog = page.get_by_role("dialog")
     send = dialog.get_by_test_id("stBaseButton-primary")
-    dialog.get_by_text("until the rollout is resumed").wait_for(timeout=90_000)
+    dialog.get_by_text("until the rollout is resumed").wait_for()
     queued = sum(
         row["status"] == "queued" for row in site.fleet.call("GET", f"{ROLLOUTS}/{site.rollout_id}")[1]["targets"]
     )
-    expect(send).to_contain_text(f"Pause: {queued} targets", timeout=90_000)
+    expect(send).to_contain_text(f"Pause: {queued} targets")
     # Without a reason nothing is sent, and the refusal is recorded.
     send.click()
-    dialog.get_by_text("Give a reason").wait_for(timeout=90_000)
+    dialog.get_by_text("Give a reason").wait_for()
     dialog.get_by_role("button", name="Close", exact=True).last.click()
-    expect(dialog).to_have_count(0, timeout=90_000)
+    expect(dialog).to_have_count(0)
     assert site.fleet.writes() == []
 
     page.get_by_role("button", name="Pause", exact=True).click()
     dialog.get_by_label("Reason").fill("the new bundle <b>fails</b>")
     dialog.get_by_label("Reason").press("Tab")
     send.click()
-    dialog.get_by_text("The server accepted the action. The rollout is paused.").wait_for(timeout=90_000)
+    dialog.get_by_text("The server accepted the action. The rollout is paused.").wait_for()
     assert site.status() == "paused"
     dialog.get_by_role("button", name="Sync and close").click()
-    expect(dialog).to_have_count(0, timeout=90_000)
-    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled(timeout=90_000)
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled()
 
     page.get_by_role("button", name="Cancel", exact=True).click()
     dialog.get_by_text("Also terminate targets in progress").click()
@@ -104,7 +104,7 @@ def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cance
     dialog.get_by_label("Type").fill("no")
     dialog.get_by_label("Type").press("Tab")
     send.click()
-    dialog.get_by_text(f"To force this, type the name: {site.rollout_id[:8]}.").wait_for(timeout=90_000)
+    dialog.get_by_text(f"To force this, type the name: {site.rollout_id[:8]}.").wait_for()
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
 
@@ -113,41 +113,41 @@ def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cance
         conn.execute("UPDATE rollout_targets SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
         conn.execute("UPDATE instances SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
     page.goto(f"{site.url}/instance?id={instance_id}")
-    page.get_by_role("button", name="Power-cycle").click(timeout=90_000)
-    dialog.get_by_text("The instance is being redeployed").wait_for(timeout=90_000)
-    expect(send).to_be_disabled(timeout=90_000)
+    page.get_by_role("button", name="Power-cycle").click()
+    dialog.get_by_text("The instance is being redeployed").wait_for()
+    expect(send).to_be_disabled()
     assert HOSTILE in dialog.inner_text()
     assert page.locator("img[src*='203.0.113.9'], img[src='x'], a[href*='203.0.113.9']").count() == 0
     page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0, timeout=90_000)
+    expect(dialog).to_have_count(0)
 
     page.goto(f"{site.url}/actions?acted_q={site.rollout_id}")
-    page.get_by_role("heading", name="Console actions").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Console actions").wait_for()
     page.get_by_text("3 actions", exact=True).wait_for()
     page.get_by_test_id("stTopNavSection").filter(has_text="ops@example.com").click()
     page.get_by_test_id("stTopNavDropdownLink").click()
-    page.get_by_role("heading", name="Sign out").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Sign out").wait_for()
     page.get_by_role("button", name="Sign out").click()
-    page.get_by_role("button", name="Sign in").wait_for(timeout=90_000)
+    page.get_by_role("button", name="Sign in").wait_for()
 
 
 # reports/2026-11 D12
 def test_an_operator_in_many_groups_can_sign_in(site: Site, page: Page) -> None:
     sign_in(page, site, "some", f"/rollout?id={site.rollout_id}")
-    page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
     cookies = sum(len(cookie["value"]) for cookie in page.context.cookies())
     assert cookies > 2 * 8192
     page.goto(site.url)
-    expect(page.get_by_role("button", name="Sync now")).to_be_enabled(timeout=90_000)
+    expect(page.get_by_role("button", name="Sync now")).to_be_enabled()
 
 
 # reports/2026-11 D12
 @pytest.mark.parametrize(("person", "sentence"), [("many", "The login would need"), ("most", "sign-in failed")])
 def test_a_user_in_too_many_groups_is_told_so(person: str, sentence: str, site: Site, page: Page) -> None:
     page.goto(site.url)
-    page.get_by_role("button", name="Sign in").click(timeout=90_000)
-    page.get_by_role("link", name=person).click(timeout=90_000)
-    page.get_by_text(sentence).wait_for(timeout=90_000)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=person).click()
+    page.get_by_text(sentence).wait_for()
     page.get_by_text("fewer claims").wait_for()
 
 
@@ -157,7 +157,7 @@ def test_a_viewer_cannot_sync(site: Site, page: Page) -> None:
     sign_in(page, site, "viewer", "/rollouts")
     page.goto(site.url)
     button = page.get_by_role("button", name="Sync now")
-    expect(button).to_be_disabled(timeout=90_000)
+    expect(button).to_be_disabled()
     button.click(force=True)
     page.get_by_text("Only operators can sync").wait_for()
     assert site.fleet.journal() == []

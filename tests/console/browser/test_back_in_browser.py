@@ -40,7 +40,7 @@ def by_ops(page: Page) -> None:
 
 def second_page_of_named(page: Page) -> None:
     page.get_by_label("Host, id or problem contains").fill("agent-")
-    page.wait_for_url(re.compile("instances_q=agent-"), timeout=90_000)
+    page.wait_for_url(re.compile("instances_q=agent-"))
     page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
 
 
@@ -125,12 +125,12 @@ def test_back_from_a_row_returns_to_the_filtered_list_and_forward_to_the_row(
 
     def is_listed() -> None:
         tab.rest(of.title)
-        expect(page).to_have_url(listed, timeout=90_000)
-        page.get_by_text(of.count, exact=True).wait_for(timeout=90_000)
+        expect(page).to_have_url(listed)
+        page.get_by_text(of.count, exact=True).wait_for()
 
     def is_open(row: pd.Series) -> None:
         tab.rest(of.heading(row))
-        expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}", timeout=90_000)
+        expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}")
 
     tab.load(f"/{of.name}", of.title)
     of.narrow(page)
@@ -155,21 +155,21 @@ def test_back_from_a_link_returns_to_the_previous_page_in_its_state(address: str
     tab.load("/rollouts", "Rollouts")
     only_instances(page)
     listed = f"{address}/rollouts?rollouts_scope=instance"
-    expect(page).to_have_url(listed, timeout=90_000)
+    expect(page).to_have_url(listed)
     page.get_by_role("link", name="Operations").first.click()
     tab.rest("Operations")
-    expect(page).to_have_url(f"{address}/operations", timeout=90_000)
+    expect(page).to_have_url(f"{address}/operations")
     page.go_back()
     tab.rest("Rollouts")
-    expect(page).to_have_url(listed, timeout=90_000)
-    page.get_by_text("12 rollouts", exact=True).wait_for(timeout=90_000)
+    expect(page).to_have_url(listed)
+    page.get_by_text("12 rollouts", exact=True).wait_for()
 
     opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
     tab.load(opened, "Rollout")
     page.get_by_role("link", name="Operation of a playbook run that mentions it").click()
     tab.rest("rolling_redeploy")
-    expect(page).to_have_url(f"{address}/operation?id={RUN}", timeout=90_000)
+    expect(page).to_have_url(f"{address}/operation?id={RUN}")
     page.go_back()
     tab.rest("Rollout, instance")
-    expect(page).to_have_url(address + opened, timeout=90_000)
+    expect(page).to_have_url(address + opened)
     assert tab.troubles == []

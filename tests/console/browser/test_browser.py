@@ -26,13 +26,13 @@ def test_hovering_over_a_target_in_the_timeline_shows_its_name(address: str, wat
     page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
     bars = page.locator(".js-plotly-plot .barlayer .point path")
-    bars.first.wait_for(timeout=90_000)
+    bars.first.wait_for()
     # The bars of runs; the thin bar before each is the waiting time, which has no label.
     boxes = [box for box in (one.bounding_box() for one in bars.all()) if box and box["height"] > 8]
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext")
-    label.first.wait_for(timeout=90_000)
+    label.first.wait_for()
     assert "agent-" in (label.first.text_content() or "")
     assert page.get_by_role("link", name="Operations").is_visible()
     assert page.locator("[data-testid=stSidebar]").count() == 0
@@ -41,9 +41,9 @@ def test_hovering_over_a_target_in_the_timeline_shows_its_name(address: str, wat
 def test_a_click_in_a_list_opens_the_rollout_and_its_address_can_be_shared(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollouts?rollouts_scope=fleet&rollouts_status=partial")
-    page.get_by_text("1 rollout", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("1 rollout", exact=True).wait_for()
     page.get_by_role("link", name="24 targets").click()
-    page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
     assert page.url == f"{address}/rollout?id={FLEET}"
 
 
@@ -54,30 +54,30 @@ def test_hostile_text_has_no_effect_in_a_browser(address: str, watched: Page) ->
         ("/failures", "Failures"), ("/audit", "Audit summary"), ("/", "Overview"),
     ):  # fmt: skip
         page.goto(address + path)
-        page.get_by_role("heading", name=heading).wait_for(timeout=90_000)
+        page.get_by_role("heading", name=heading).wait_for()
         page.wait_for_timeout(1500)
         assert page.title() != "1"
         assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
         assert page.locator("a[href*='203.0.113.9']").count() == 0
     page.goto(f"{address}/run?id={RUN}")
-    page.get_by_text(HOSTILE).first.wait_for(timeout=90_000)
+    page.get_by_text(HOSTILE).first.wait_for()
 
 
 def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/audit?span=All")
-    page.get_by_text("1,200 events, newest first").wait_for(timeout=90_000)
+    page.get_by_text("1,200 events, newest first").wait_for()
     table = page.locator(".st-key-pivot_source [data-testid=stDataFrame]")
-    table.locator("canvas").first.wait_for(timeout=90_000)
+    table.locator("canvas").first.wait_for()
     # The column of denied events in the first row.
     click_cell(page, table, 660, 50, "audit_outcome=")
     assert "audit_source=mcp" in page.url and "audit_outcome=denied" in page.url
-    page.get_by_text("1,200 events, newest first").wait_for(state="hidden", timeout=90_000)
+    page.get_by_text("1,200 events, newest first").wait_for(state="hidden")
     shared = page.url
     shown = page.get_by_text("events, newest first").inner_text()
     page.goto("about:blank")
     page.goto(shared)
-    page.get_by_text(shown, exact=True).wait_for(timeout=90_000)
+    page.get_by_text(shown, exact=True).wait_for()
 
 
 def test_the_server_listens_on_loopback_only_and_refuses_foreign_host_names(address: str) -> None:

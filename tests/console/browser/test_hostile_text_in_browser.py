@@ -118,7 +118,7 @@ def test_hostile_text_is_only_text_on_every_page(tab: Tab) -> None:
 def test_hostile_text_is_only_text_in_hover_labels(tab: Tab) -> None:
     tab.load(place("rollout", f"id={NOW}"), "Rollout, fleet")
     bars = tab.page.locator(".js-plotly-plot .barlayer .point path")
-    bars.first.wait_for(timeout=90_000)
+    bars.first.wait_for()
     widest = max(bars.all(), key=lambda bar: (bar.bounding_box() or {"width": 0})["width"])
     box = widest.bounding_box()
     assert box is not None

@@ -64,7 +64,7 @@ def test_each_list_of_an_instance_can_be_downloaded_with_all_its_rows(
 ) -> None:
     page = watched
     page.goto(f"{address}/instance?id={INSTANCE}")
-    page.get_by_text("Versions seen over time").wait_for(timeout=90_000)
+    page.get_by_text("Versions seen over time").wait_for()
 
     name, text = file_of(page, "instance-actions", "CSV")
     assert name.startswith("fleetops-instance-actions-") and name.endswith(".csv")

@@ -42,7 +42,7 @@ def open_with(page: Page, site: Site, path: str, value: str) -> None:
     """Open a page in a tab that stores ``value``, and wait until the page has consumed it."""
     page.evaluate("([name, value]) => sessionStorage.setItem(name, value)", [WANTED, value])
     page.goto(site.url + path)
-    page.wait_for_function("name => sessionStorage.getItem(name) === null", arg=WANTED, timeout=90_000)
+    page.wait_for_function("name => sessionStorage.getItem(name) === null", arg=WANTED)
 
 
 def wanted(page: object, query: object, age: float = 0.0) -> str:
@@ -56,17 +56,17 @@ def test_a_deep_link_is_restored_after_the_login_and_a_second_login_leads_to_the
     first, second = target_ids(site)[:2]
     link = f"/rollout?id={site.rollout_id}&axis=Elapsed&sort=Start&targets_q=e&selected={first}&selected={second}"
     sign_in(page, site, "viewer", link)
-    page.get_by_text("2 selected", exact=True).wait_for(timeout=90_000)
-    expect(page.get_by_role("radio", name="Elapsed")).to_be_checked(timeout=90_000)
-    expect(page.get_by_label("Host or error contains")).to_have_value("e", timeout=90_000)
+    page.get_by_text("2 selected", exact=True).wait_for()
+    expect(page.get_by_role("radio", name="Elapsed")).to_be_checked()
+    expect(page.get_by_label("Host or error contains")).to_have_value("e")
     assert page.url == site.url + link
     assert kept(page) is None
 
     page.goto(f"{site.url}/sign-out")
-    page.get_by_role("button", name="Sign out").click(timeout=90_000)
-    page.get_by_role("button", name="Sign in").click(timeout=90_000)
-    page.get_by_role("link", name="viewer").click(timeout=90_000)
-    page.get_by_role("heading", name="Overview").wait_for(timeout=90_000)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="viewer").click()
+    page.get_by_role("heading", name="Overview").wait_for()
     page.wait_for_timeout(2000)
     assert page.url == f"{site.url}/"
 
@@ -87,7 +87,7 @@ def test_an_invalid_stored_address_leads_nowhere(site: Site, page: Page) -> None
         wanted(["rollouts"], ""),
     ):
         open_with(page, site, "/", value)
-        page.get_by_role("heading", name="Overview").wait_for(timeout=90_000)
+        page.get_by_role("heading", name="Overview").wait_for()
         page.wait_for_timeout(700)
         assert page.url == f"{site.url}/", value
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
@@ -96,12 +96,12 @@ def test_an_invalid_stored_address_leads_nowhere(site: Site, page: Page) -> None
     page.wait_for_timeout(3000)
     assert page.url == f"{site.url}/runs?runs_q=x"
     page.get_by_role("link", name="Overview").click()
-    page.get_by_role("heading", name="Overview").wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Overview").wait_for()
     page.wait_for_timeout(700)
     assert page.url == f"{site.url}/"
     # The corrected value is followed.
     open_with(page, site, "/", rollouts)
-    page.get_by_role("heading", name="Rollouts", exact=True).wait_for(timeout=90_000)
+    page.get_by_role("heading", name="Rollouts", exact=True).wait_for()
     assert page.url == f"{site.url}/rollouts?rollouts_scope=fleet"
 
 
@@ -109,8 +109,8 @@ def test_a_link_that_cannot_be_kept_says_so(site: Site, page: Page) -> None:
     lost = page.get_by_text("Open your link again then")
     page.add_init_script("Object.defineProperty(window, 'sessionStorage', {get: () => { throw new Error('no') }})")
     page.goto(f"{site.url}/rollouts?rollouts_q=x")
-    lost.wait_for(timeout=90_000)
+    lost.wait_for()
     page.goto(site.url)
-    page.get_by_role("button", name="Sign in").wait_for(timeout=90_000)
+    page.get_by_role("button", name="Sign in").wait_for()
     page.wait_for_timeout(500)
     assert page.get_by_text("your link").count() == 0

@@ -79,9 +79,9 @@ def test_chart_table_and_address_share_a_selection_and_the_link_restores_it(addr
     assert page.locator(".js-plotly-plot .xaxislayer-above text").last.text_content() == "500 s"
 
     page.get_by_text("Selected only").click()
-    page.get_by_text("5 of 24 targets").wait_for(timeout=90_000)
+    page.get_by_text("5 of 24 targets").wait_for()
     page.get_by_test_id("stBaseButton-tertiary").filter(has_text="Clear selection").click()
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("24 targets", exact=True).wait_for()
     settled(page, 0)
 
 
@@ -89,7 +89,7 @@ def test_several_rows_can_be_selected_by_keyboard(address: str, watched: Page) -
     page = watched
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={FLEET}&sort=Start")
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("24 targets", exact=True).wait_for()
     bar_of(page, "agent-00001.")
     for _dummy in range(120):
         page.keyboard.press("Tab")
@@ -108,8 +108,8 @@ def test_dragging_over_the_chart_of_2000_targets_selects_the_window_and_a_row_li
     page = watched
     page.goto(f"{address}/rollout?id={BIG}")
     picture = page.locator(".js-plotly-plot .nsewdrag").first
-    picture.wait_for(timeout=90_000)
-    page.get_by_text("2,000 targets", exact=True).wait_for(timeout=90_000)
+    picture.wait_for()
+    page.get_by_text("2,000 targets", exact=True).wait_for()
     inside = page.get_by_text(re.compile(r"of 2,000 targets in the window"))
     for _dummy in range(6):
         # A chart that is still settling may miss a drag.
@@ -122,16 +122,16 @@ def test_dragging_over_the_chart_of_2000_targets_selects_the_window_and_a_row_li
         with contextlib.suppress(TimeoutError):
             inside.wait_for(timeout=10_000)
             break
-    page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=90_000)
-    page.locator(".js-plotly-plot").nth(1).wait_for(timeout=90_000)
+    page.wait_for_url(re.compile(r"window=\d+&window=\d+"))
+    page.locator(".js-plotly-plot").nth(1).wait_for()
 
     page.goto(f"{address}/rollout?id={FLEET}&targets_q=agent-00003")
-    page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
+    page.get_by_text("1 of 24 targets").wait_for()
     table = page.locator("[data-testid=stDataFrame]").first
-    table.locator("canvas").first.wait_for(timeout=90_000)
+    table.locator("canvas").first.wait_for()
     click_cell(page, table, 80, 48, r"/instance\?")
     assert f"/instance?id={ident(3, 0xB0)}" in page.url
-    page.get_by_role("heading", name=host_name(3)).wait_for(timeout=90_000)
+    page.get_by_role("heading", name=host_name(3)).wait_for()
 
 
 def test_a_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_request(
@@ -153,16 +153,16 @@ def test_a_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_
     expect(stopped).to_be_hidden()
     click(page, third)
     settled(page, 1)
-    expect(stopped).to_be_visible(timeout=90_000)
+    expect(stopped).to_be_visible()
     shown_until = until.text_content() or ""
     sync()
-    expect(new_data).to_be_visible(timeout=90_000)
+    expect(new_data).to_be_visible()
     page.wait_for_timeout(2000 * REFRESH_SECONDS)
     expect(until).to_have_text(shown_until)
     assert [host[:11] for host in ticked(page)] == ["agent-00003"] and page.url.count("selected=") == 1
     page.get_by_role("button", name="Show it").click()
-    expect(until).not_to_have_text(shown_until, timeout=90_000)
-    expect(stopped).to_be_visible(timeout=90_000)
+    expect(until).not_to_have_text(shown_until)
+    expect(stopped).to_be_visible()
     settled(page, 1)
 
     drag_to_zoom(page, "agent-00003.")
@@ -170,16 +170,16 @@ def test_a_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_
     settled(page, 0)
     zoomed, shown_until = window(page), until.text_content() or ""
     sync()
-    expect(new_data).to_be_visible(timeout=90_000)
+    expect(new_data).to_be_visible()
     expect(until).to_have_text(shown_until)
     assert zoomed and window(page) == zoomed
     page.locator("[data-title='Reset axes']").click()
-    expect(new_data).to_be_hidden(timeout=90_000)
-    expect(stopped).to_be_hidden(timeout=90_000)
+    expect(new_data).to_be_hidden()
+    expect(stopped).to_be_hidden()
 
     shown_until = until.text_content() or ""
     sync()
-    expect(until).not_to_have_text(shown_until, timeout=90_000)
+    expect(until).not_to_have_text(shown_until)
 
 
 def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
@@ -195,7 +195,7 @@ def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
     page.add_init_script(hidden)
     page.goto(f"{address}/rollout?id={OPEN}")
     live = page.locator(".stMarkdownBadge", has_text="live")
-    live.wait_for(timeout=90_000)
+    live.wait_for()
 
     def goes_on() -> None:
         """Wait until the page has refreshed twice more."""
@@ -223,7 +223,7 @@ def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
             state,
         )
 
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("24 targets", exact=True).wait_for()
     # Opened in a background tab: it was hidden before a listener existed, and no event reports it.
     rests()
     seen("visible")
@@ -236,6 +236,6 @@ def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
     with open_store(record) as store:
         # Read later than the stored data, since the store ignores older reads.
         store.put_rollouts([fleet_rollout(OPEN, 24, 3, time.time() - 100)])
-    expect(live).to_be_hidden(timeout=90_000)
+    expect(live).to_be_hidden()
     assert "API data as of" in (page.locator("[data-testid=stCaptionContainer]").first.text_content() or "")
     rests()

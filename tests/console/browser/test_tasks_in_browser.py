@@ -30,8 +30,6 @@ from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
-LATEST = 60_000.0
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -50,7 +48,7 @@ class Person:
 
     def click(self, what: Locator, heading: str = "") -> None:
         """Click. With a heading, wait until its page is shown."""
-        what.click(timeout=LATEST)
+        what.click()
         self.clicks += 1
         if heading:
             self.tab.rest(heading)
@@ -64,7 +62,7 @@ class Person:
     def reads(self, *texts: str) -> None:
         """Check that the page shows all texts, visible by scrolling down only."""
         for text in texts:
-            expect(self.page.get_by_test_id("stMain")).to_contain_text(text, timeout=LATEST)
+            expect(self.page.get_by_test_id("stMain")).to_contain_text(text)
 
 
 @pytest.fixture
@@ -113,10 +111,10 @@ def test_yesterdays_operations_and_who_started_them_are_found(person: Person) ->
     person.click(when)
     when.fill("yesterday")
     when.press("Enter")
-    person.page.wait_for_url(re.compile("operations_when=yesterday"), timeout=LATEST)
-    expect(row_of(person.page, "reboot")).to_contain_text("jon", timeout=LATEST)
+    person.page.wait_for_url(re.compile("operations_when=yesterday"))
+    expect(row_of(person.page, "reboot")).to_contain_text("jon")
     expect(row_of(person.page, "reboot")).to_contain_text("yesterday 10:02")
-    expect(person.page.get_by_test_id("stMain")).not_to_contain_text("fleet rollout", timeout=LATEST)
+    expect(person.page.get_by_test_id("stMain")).not_to_contain_text("fleet rollout")
     assert person.clicks == 2
 
 
@@ -129,7 +127,7 @@ def test_the_events_of_an_instance_within_ten_minutes_are_found(person: Person) 
     when.press("Enter")
     person.reads("4 entries from ")
     rows = person.page.get_by_role("region", name="What happened, newest first").locator("tbody tr")
-    expect(rows).to_have_count(4, timeout=LATEST)
+    expect(rows).to_have_count(4)
     events = [" ".join(text.split()) for text in rows.all_inner_texts()]
     for text, kind in zip(events, ("health", "audit", "health", "playbook"), strict=True):
         assert f" {kind} " in text
@@ -139,9 +137,9 @@ def test_the_events_of_an_instance_within_ten_minutes_are_found(person: Person) 
 
 def test_the_last_two_operations_can_be_compared(person: Person) -> None:
     person.click(person.link("Compare the last two"), "Compare two operations")
-    person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"), timeout=LATEST)
+    person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"))
     person.reads("8 instances, matched by id or host name", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
-    expect(row_of(person.page, HOSTS[3])).to_contain_text("failed", timeout=LATEST)
+    expect(row_of(person.page, HOSTS[3])).to_contain_text("failed")
     expect(row_of(person.page, HOSTS[3])).to_contain_text("running")
     assert person.clicks == 1
 
@@ -149,12 +147,12 @@ def test_the_last_two_operations_can_be_compared(person: Person) -> None:
 def test_an_audit_error_leads_to_the_operation_of_that_time(person: Person) -> None:
     person.click(person.menu("Audit"), "Audit")
     error = row_of(person.page, "error")
-    expect(error).to_contain_text("10:04:00", timeout=LATEST)
+    expect(error).to_contain_text("10:04:00")
     person.click(error.get_by_role("link").first, "Operations")
     # It began before the minutes in the link.
-    person.page.wait_for_url(re.compile("operations_when="), timeout=LATEST)
+    person.page.wait_for_url(re.compile("operations_when="))
     person.reads("1 operation, newest first")
-    expect(person.page.locator(f".fo-table a[href='./operation?id={YESTERDAY}']")).to_have_count(1, timeout=LATEST)
+    expect(person.page.locator(f".fo-table a[href='./operation?id={YESTERDAY}']")).to_have_count(1)
     assert person.clicks == 2
 
 

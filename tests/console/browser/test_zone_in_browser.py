@@ -54,12 +54,12 @@ def viewer(browser: Browser, address: str, zone: str, script: str = "") -> Itera
 def hovered(page: Page) -> str:
     """The label of the longest bar of a run."""
     bars = page.locator(".js-plotly-plot .barlayer .point path")
-    bars.first.wait_for(timeout=90_000)
+    bars.first.wait_for()
     boxes = [box for box in (one.bounding_box() for one in bars.all()) if box and box["height"] > 8]
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext").first
-    label.wait_for(timeout=90_000)
+    label.wait_for()
     return label.text_content() or ""
 
 
@@ -100,7 +100,7 @@ def test_after_switching_to_local_time_every_page_of_the_session_shows_it(addres
         where = tab.page.url
         tab.page.get_by_text("Local time", exact=True).click()
         # The table is drawn last.
-        expect(tab.page.get_by_test_id("stMain")).to_contain_text(f"started ({DARWIN})", timeout=90_000)
+        expect(tab.page.get_by_test_id("stMain")).to_contain_text(f"started ({DARWIN})")
         tab.rest("Rollouts")
         assert (as_of(tab.says(), DARWIN) - utc) % timedelta(days=1) == timedelta(hours=9, minutes=30)
         # A link is the same for all viewers.
@@ -110,17 +110,17 @@ def test_after_switching_to_local_time_every_page_of_the_session_shows_it(addres
             assert (as_of(tab.says(), DARWIN) - utc) % timedelta(days=1) == timedelta(hours=9, minutes=30)
         tab.turn(place("operations"), "Operations")
         when = tab.page.get_by_role("textbox", name=f"When ({DARWIN})")
-        when.wait_for(timeout=90_000)
+        when.wait_for()
         # A period has the same meaning in every time zone.
         when.fill("10:00 to 10:10")
         when.press("Enter")
-        tab.page.wait_for_url(re.compile("operations_when=10.*Darwin"), timeout=90_000)
+        tab.page.wait_for_url(re.compile("operations_when=10.*Darwin"))
         tab.rest("Operations")
         when.fill("")
         when.press("Enter")
-        tab.page.wait_for_url(lambda url: "operations_when" not in url, timeout=90_000)
+        tab.page.wait_for_url(lambda url: "operations_when" not in url)
         tab.page.get_by_text("UTC", exact=True).click()
-        tab.page.get_by_role("textbox", name="When (UTC)").wait_for(timeout=90_000)
+        tab.page.get_by_role("textbox", name="When (UTC)").wait_for()
         tab.rest("Operations")
         assert as_of(tab.says(), "UTC") == utc
 

@@ -72,12 +72,12 @@ def test_a_zoom_of_24_targets_is_kept_with_the_selection_and_the_link_restores_b
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={FLEET}&axis=Elapsed")
     bar_of(page, "agent-00008.")
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("24 targets", exact=True).wait_for()
     everything, below = shown(page), height_of(page, "Why")
     drag(page, bar_of(page, "agent-00008."))
     asked = zoomed(page)
     narrowed = page.get_by_text(re.compile(r"^\d+ of 24 targets in the window$"))
-    narrowed.wait_for(timeout=90_000)
+    narrowed.wait_for()
     axis = shown(page)
     # The layout below the chart has not changed.
     assert height_of(page, "Why") == below
@@ -94,7 +94,7 @@ def test_a_zoom_of_24_targets_is_kept_with_the_selection_and_the_link_restores_b
     # Reset the zoom, and then zoom and reset with the toolbar of the chart.
     # While a chart is replaced, two exist.
     charts = page.locator(".js-plotly-plot")
-    expect(charts).to_have_count(1, timeout=90_000)
+    expect(charts).to_have_count(1)
     corner = charts.locator(".nsewdrag").bounding_box()
     assert corner is not None
     page.mouse.dblclick(corner["x"] + 5, corner["y"] + 3)
@@ -102,8 +102,8 @@ def test_a_zoom_of_24_targets_is_kept_with_the_selection_and_the_link_restores_b
     settled(page, 1)
     drag(page, bar_of(page, "agent-00008."))
     zoomed(page)
-    narrowed.wait_for(timeout=90_000)
-    expect(charts).to_have_count(1, timeout=90_000)
+    narrowed.wait_for()
+    expect(charts).to_have_count(1)
     page.locator("[data-title='Reset axes']").click()
     whole(page, everything)
 
@@ -111,11 +111,11 @@ def test_a_zoom_of_24_targets_is_kept_with_the_selection_and_the_link_restores_b
     drag(page, bar_of(page, "agent-00008."))
     zoomed(page)
     page.get_by_role("link", name="Compare with the previous rollout").click()
-    page.locator(f"dt:has-text('Before') + dd a[href*='id={BEFORE}']").click(timeout=90_000)
-    page.get_by_role("link", name="The rollout on the server").click(timeout=90_000)
-    page.wait_for_url(f"**/rollout?id={BEFORE}*", timeout=90_000)
-    page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.locator(f"dt:has-text('Before') + dd a[href*='id={BEFORE}']").click()
+    page.get_by_role("link", name="The rollout on the server").click()
+    page.wait_for_url(f"**/rollout?id={BEFORE}*")
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
+    page.get_by_text("24 targets", exact=True).wait_for()
     assert window(page) == []
 
 
@@ -124,7 +124,7 @@ def test_a_zoom_into_the_chart_of_20000_targets_narrows_the_window(address: str,
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={BIG}&window=500&window=900")
     bars = page.locator(".js-plotly-plot").nth(1)
-    bars.locator(".barlayer .point path").first.wait_for(state="attached", timeout=90_000)
+    bars.locator(".barlayer .point path").first.wait_for(state="attached")
     name = bars.evaluate(
         """plot => {
           const drawn = plot._fullData.filter(trace => trace.type === 'bar')
@@ -143,7 +143,7 @@ def test_a_zoom_into_the_chart_of_20000_targets_narrows_the_window(address: str,
     assert 500 < asked[0] < asked[1] < 900
     axis, picture = shown(page, 1), shown(page)
     click(page, bar_of(page, name, 1))
-    page.get_by_text("1 selected", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("1 selected", exact=True).wait_for()
     link = page.url
     page.goto("about:blank")
     page.goto(link)
@@ -159,5 +159,5 @@ def test_a_zoom_into_the_chart_of_20000_targets_narrows_the_window(address: str,
     sky = page.locator(".js-plotly-plot").first.locator(".nsewdrag").bounding_box()
     assert sky is not None
     page.mouse.dblclick(sky["x"] + sky["width"] / 2, sky["y"] + 20)
-    page.get_by_text("20,000 targets", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("20,000 targets", exact=True).wait_for()
     assert window(page) == [] and len(in_address(page)) == 1

@@ -13,6 +13,8 @@ from playwright.sync_api import Page, Request, TimeoutError
 from console.web.pages import PAGES
 
 SCRIPTS = {page.name: page.script for page in PAGES}
+# For how long a test waits for an element, in milliseconds. A busy machine takes its time.
+WAIT_MS = 90_000.0
 
 # What the app is still waiting for, or '' if it is idle and every chart and table has been drawn.
 BUSY = """(heading) => {
@@ -48,6 +50,7 @@ class Tab:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
+        page.set_default_timeout(WAIT_MS)
         self.troubles: list[str] = []
         page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
         page.on("requestfailed", self._failed)

@@ -92,7 +92,7 @@ def running_site(folder: Path) -> Iterator[Site]:
 def sign_in(page: Page, site: Site, person: str, path: str) -> None:
     """Open a deep link without a session and sign in; the login leads back to the link."""
     page.goto(site.url + path)
-    page.get_by_text("Your link will open after you sign in.").wait_for(timeout=90_000)
+    page.get_by_text("Your link will open after you sign in.").wait_for()
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name=person).click(timeout=90_000)
-    page.wait_for_url(site.url + path, timeout=90_000)
+    page.get_by_role("link", name=person).click()
+    page.wait_for_url(site.url + path)

@@ -16,7 +16,7 @@ from playwright.sync_api import FloatRect, Locator, Page, TimeoutError
 def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
     """The thick bar of a target in a chart of the page, found by its hover text."""
     bars = page.locator(".js-plotly-plot").nth(chart).locator(".barlayer .point path")
-    bars.first.wait_for(state="attached", timeout=90_000)
+    bars.first.wait_for(state="attached")
     number = page.evaluate(
         """([host, chart]) => {
           const plot = document.querySelectorAll('.js-plotly-plot')[chart]
@@ -33,7 +33,7 @@ def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
 def _place(page: Page, drawn: Locator) -> FloatRect:
     """The position of a bar; waits if a refresh is replacing the chart."""
     for _dummy in range(90):
-        if box := drawn.bounding_box(timeout=90_000):
+        if box := drawn.bounding_box():
             return box
         page.wait_for_timeout(100)
     raise AssertionError("the bar is not drawn")
@@ -68,9 +68,9 @@ def in_address(page: Page) -> list[str]:
 def settled(page: Page, count: int) -> None:
     """Wait until chart, table and address all show ``count`` selected targets."""
     if count:
-        page.get_by_text(f"{count} selected", exact=True).wait_for(timeout=90_000)
+        page.get_by_text(f"{count} selected", exact=True).wait_for()
     else:
-        page.get_by_text(re.compile(r"^\d+ selected$")).wait_for(state="hidden", timeout=90_000)
+        page.get_by_text(re.compile(r"^\d+ selected$")).wait_for(state="hidden")
     deadline = time.monotonic() + 90
     while not (framed(page) == len(ticked(page)) == len(in_address(page)) == count):
         assert time.monotonic() < deadline, (framed(page), ticked(page), page.url)
