@@ -214,6 +214,7 @@ def open_client(
 
 def _header(name: Any, value: Any) -> str:
     """The value of an additional header. Python's spelling of null, a boolean or a list is not what was meant."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    # A value from a vault is neither of these, and with ansible-core 2.18 no str either.
+    if value is None or isinstance(value, (bool, list, tuple, Mapping)):
         raise SettingsError(f"extra_headers: the value of {name} must be text. Write it in quotes")
     return str(value)
