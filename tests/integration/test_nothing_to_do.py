@@ -246,7 +246,7 @@ def test_inventories_of_two_servers_are_not_in_one_run(simulator: Simulator, run
     reading = f"plugin: fleetops.agents.fleet\nhostname: id\napi_key: {simulator.keys['user']}\n"
     (folder / "eu.fleet.yml").write_text(reading)
     first, second = (row["id"] for row in simulator.state()["instances"][:2])
-    (folder / "more.ini").write_text(f"agent-more fleetops_instance_id={first}\n")
+    (folder / "more").write_text(f"agent-more fleetops_instance_id={first}\n")
     hosts = {"fleetops_hosts": f"agent-more,{second}"}
     run = play(run_playbook, simulator, "rolling_redeploy", "--check", e=hosts, inventory=folder)
     assert run.rc == 0 and "agent-more" in run.output, run.output
