@@ -64,7 +64,7 @@ def test_the_variables_of_the_first_host_and_all_groups_are_read_but_of_no_other
     inventory = tmp_path / "inventory"
     for folder in ("group_vars", "host_vars"):
         (inventory / folder).mkdir(parents=True)
-    (inventory / "hosts.ini").write_text(
+    (inventory / "hosts").write_text(
         "[eu]\na fleetops_inline=1\nb fleetops_other=1\n[empty]\n[locked]\nb\n[eu:vars]\nfleetops_of_group=1\n"
     )
     (inventory / "group_vars" / "all.yml").write_text("fleetops_of_all: 1\nother: 1\n")
