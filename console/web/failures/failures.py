@@ -36,6 +36,8 @@ def body() -> None:
     listed.head(f"{failed} with {counted(listed.total, 'message')}, most frequent first", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
+    if found["message"].str.contains("#", regex=False).any():
+        st.caption("# stands for a number or an id: messages that differ only in these or in the host are one message.")
     chosen(found, since or 0.0, until)
 
 

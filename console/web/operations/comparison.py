@@ -13,6 +13,7 @@ from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, title, 
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
+from console.web.operations import rows
 from console.web.shared import lists, markup, paging
 
 # For each sort order, its column and whether it is ascending; '' for the order of ``compared``.
@@ -47,7 +48,9 @@ def difference(more: float) -> str:
 
 def _summary(found: Operation) -> Markup:
     row = found.row
-    return markup.joined((markup.operation(title(row), row["key"]), markup.badge(row["verdict"]), row["sentence"]), " ")
+    return markup.joined(
+        (markup.operation(title(row), row["key"]), markup.badge(rows.status(row)), row["sentence"]), " "
+    )
 
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
