@@ -27,9 +27,8 @@ COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops
 
 
 def table(found: pd.DataFrame, compared: Comparison | None, tally: Mapping[str, int]) -> Markup:
-    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown.
-
-    tally: what was read of no instance at all has no column."""
+    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown. What
+    was not read of any instance, according to ``tally``, has no column."""
 
     def policy(row: dict[str, Any]) -> Markup:
         own = row["overrides"] or markup.small("not read" if row["overrides"] is None else "inherits")

@@ -31,8 +31,8 @@ def body() -> None:
         return
     header(found)
     verdict(found)
-    beside = found.failures or found.gates
-    left, right = st.columns([11, 9], gap="medium") if beside else (st.container(), st.container())
+    two = found.failures or found.gates
+    left, right = st.columns([11, 9], gap="medium") if two else (st.container(), st.container())
     with left:
         if found.failures:
             st.header("What failed")
@@ -53,11 +53,8 @@ def header(found: queries.Operation) -> None:
     goes_on = found.facts.runs or found.facts.status == "paused"
     took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
     where = f" on {row['controller']}" if row["controller"] else ""
-    line = [
-        f"{viewer.day_period(row['started_at'], row['ended_at'], goes_on=bool(goes_on))}{took}",
-        f"{rows.by_whom(row)}{where}",
-        f"id {row['key']}",
-    ]
+    period = viewer.day_period(row["started_at"], row["ended_at"], goes_on=bool(goes_on))
+    line = (f"{period}{took}", f"{rows.by_whom(row)}{where}", f"id {row['key']}")
     markup.draw(markup.paragraph(markup.small(" · ".join(filter(None, line)))))
 
 

@@ -13,12 +13,13 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.figures.timeline.axes import Mark
-from console.outcomes.words import CATEGORIES, word
+from console.outcomes.words import CATEGORIES
 from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web import pages
+from console.web.operations import rows
 from console.web.shared import lists, markup, paging, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
@@ -71,14 +72,13 @@ def gates(found: Operation) -> None:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
     # What every gate found is not repeated in each row.
     common = [part for part in shown[0].figures if len(shown) > 1 and all(part in gate.figures for gate in shown)]
+    own = markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common))
     columns = [
         markup.Column("before batch", lambda gate: _number(gate.batch)),
         markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time fo-rest"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
+        *([own] if any(own.cell(gate) for gate in shown) else []),
     ]
-    if any(part not in common for gate in shown for part in gate.figures):
-        own = markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common))
-        columns.append(own)
     in_all = [markup.paragraph(markup.small(f"All gates: {' · '.join(common)}"))] if common else []
     markup.draw(*in_all, markup.table(columns, shown, "Gates of this run"))
 
@@ -143,7 +143,7 @@ def instances(found: Operation) -> None:
     known = set(frame["category"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         present = [category for category in CATEGORIES if category in known]
-        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: word(category, row["name"]))
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: rows.outcome_word(category, row))
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
     listed = paging.from_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
@@ -153,7 +153,9 @@ def instances(found: Operation) -> None:
         return
     columns = (
         markup.Column(
-            "outcome", lambda item: markup.badge(item["category"], word(item["category"], row["name"])), sort="outcome"
+            "outcome",
+            lambda item: markup.badge(item["category"], rows.outcome_word(item["category"], row)),
+            sort="outcome",
         ),
         markup.host(sort="host"),
         markup.moment("started", "started_at", "time fo-rest", "started"),

@@ -24,12 +24,16 @@ def segments(row: dict[str, Any]) -> list[markup.Segment]:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
-        label = word(category, row["name"])
+        label = outcome_word(category, row)
         href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label)
-        if row.get("check") is True and category == UPDATED:
-            label = f"would be {label}"
         found.append(markup.Segment(category, int(count), label, href))
     return found
+
+
+def outcome_word(category: str, row: dict[str, Any]) -> str:
+    """The outcome of an instance of an operation as a word: 'updated', or 'would be updated' in check mode."""
+    done = word(category, row["name"])
+    return f"would be {done}" if row.get("check") is True and category == UPDATED else done
 
 
 def outcome(row: dict[str, Any]) -> Markup:
@@ -59,7 +63,6 @@ def statuses(row: dict[str, Any]) -> list[str]:
 
 
 def _title_and_verdict(row: dict[str, Any]) -> Markup:
-    # The outcome beside it shows the failures of a complete operation.
     badges = (markup.badge(word) for word in statuses(row) if not word.startswith(COMPLETE))
     return markup.joined((markup.operation(title(row), row["key"]), *badges), " ")
 

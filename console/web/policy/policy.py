@@ -18,11 +18,7 @@ from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, lists, markup, messages, paging, plot, viewer
 from console.web.shared.paging import Listed
 
-COMPONENTS = (
-    ("Runtime updates", "runtime_default"),
-    ("Skill updates", "skills_default"),
-    ("MCP server updates", "mcp_servers_default"),
-)
+COMPONENTS = (("Runtime", "runtime_default"), ("Skill", "skills_default"), ("MCP server", "mcp_servers_default"))
 
 
 def body() -> None:
@@ -106,7 +102,7 @@ def plan_of(time: policy_queries.FrozenTime) -> Markup:
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
-    modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
+    modes = {f"{name} updates": policy[key] or "unknown" for name, key in COMPONENTS}
     markup.draw(markup.strip({"Parallel rollouts, maximum": "unknown" if most is None else most, **modes}))
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")

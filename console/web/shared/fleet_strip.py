@@ -20,11 +20,11 @@ from console.web.shared.markup import NOTHING, Segment, address, joined, legend,
 VERSIONS_SHOWN = 4
 
 
-def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
+def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None, *, last_day: bool = True) -> Markup:
     """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
 
     frozen: when changes are frozen. If None, the strip has only health, versions and updates, for a page that shows a
-    list below it.
+    list below it. last_day: whether it also counts the operations of all fleets.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
@@ -32,7 +32,7 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
         cells += [
             _in_flight(fleet),
             _window(fleet, frozen, now),
-            _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours"),
+            _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours") if last_day else NOTHING,
         ]
     return Markup('{}<div class="fo-strip">{}</div>').format(
         title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)

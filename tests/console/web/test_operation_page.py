@@ -15,6 +15,7 @@ from console.outcomes.words import word
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import drawn, opened, words
+from tests.console.support.recorded_runs import put_run, report
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
 from tests.console.support.seeded_operations import (
     BAD,
@@ -138,6 +139,15 @@ def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypat
     assert not app.exception
     assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
+
+
+def test_the_instances_of_a_check_run_are_not_shown_as_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, run_id = tmp_path / "console.db", ident(1, 0xD1)
+    put_run(path, run_id, 900, hosts=HOSTS, check_mode=1, reported=report(updated=HOSTS[:6], current=HOSTS[6:]))
+    app = opened(monkeypatch, path, "operation", id=run_id, operation_outcome="would be updated")
+    table = table_of_instances(app)
+    assert list(table) == list(HOSTS[:6])
+    assert all(line.strip().startswith("✓ would be updated") for line in table.values())
 
 
 def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(

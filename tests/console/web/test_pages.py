@@ -59,7 +59,7 @@ def test_without_a_database_each_page_says_which_command_to_run(
         ),
         ("operation", {"id": OPEN}, ["Running", "waiting"]),
         ("operation", {"id": LOST}, ["Lost: its process ended without a recap", "Derived from recorded data"]),
-        ("failures", {}, ["2 failures with 2 messages", "in one operation only", "# stands for a number or an id"]),
+        ("failures", {}, ["2 failures with 2 messages", "in one operation only", "A # stands for a number or an id"]),
         ("compare", {}, ["24 instances, matched by id or host name"]),
         ("compare", {"a": FLEET, "b": RUN}, ["! complete with failures", "only before", "only now"]),
         ("rollouts", {}, ["completed"]),
