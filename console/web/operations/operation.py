@@ -31,7 +31,7 @@ def body() -> None:
         return
     header(found)
     verdict(found)
-    two = found.failures or found.gates
+    two = found.row["kind"] == "run" and (found.failures or found.gates)
     left, right = st.columns([11, 9], gap="medium") if two else (st.container(), st.container())
     with left:
         if found.failures:

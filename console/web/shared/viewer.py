@@ -63,8 +63,7 @@ def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:
 
 
 def day_period(first: float | None, last: float | None, *, goes_on: bool = True) -> str:
-    """Like :func:`period`, with a near day in words, and what is the same in both times only once: 'yesterday 22:05 to
-    22:31 UTC'."""
+    """Like :func:`period` in the words of :func:`when`, with a day only once: 'yesterday 22:05 to 22:31 UTC'."""
     begin, end = when(first), when(last)
     day, _space, clock = end.rpartition(" ")
     return day_moment(first) if begin == end else _period(begin, clock if begin.startswith(f"{day} ") else end, goes_on)
