@@ -51,7 +51,9 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     buckets = summed["bucket"].nunique()
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
-    figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
+    # For small numbers, Plotly would also label half events.
+    few = {"dtick": 1} if summed.groupby("bucket")["events"].sum().max() < 6 else {}
+    figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True, **few)
     return finish(figure, theme, barmode="stack", bargap=0.25 if buckets > 3 else 0.7, height=280)
 
 

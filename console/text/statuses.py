@@ -45,6 +45,7 @@ class StatusStyle:
 GOOD = Tone("#9ccab0", "#3f7a5d", "green", ":material/check_circle:", "✓")
 BAD = Tone("#c8303c", "#e5606a", "red", ":material/cancel:", "✕")
 DOUBT = Tone("#d39a2d", "#dba94a", "orange", ":material/help:", "?")
+MIXED = Tone("#d39a2d", "#dba94a", "orange", ":material/warning:", "!")
 STUCK = Tone("#d39a2d", "#dba94a", "orange", ":material/hourglass_disabled:", "!")
 BUSY = Tone("#7fa6da", "#5b86c4", "blue", ":material/sync:", "▶")
 WAITS = Tone("#c9ced6", "#5a6272", "gray", ":material/schedule:", "○")
@@ -59,7 +60,8 @@ OTHER = Tone("#a9b0bb", "#737c8c", "gray", ":material/radio_button_unchecked:", 
 # Statuses that are shown unchanged, and that no chart ranks.
 _PLAIN = {
     GOOD: ("pass", "completed", "successful", "complete", "ok", "current", "open", "done", "sent", "success"),
-    BAD: ("stop", "partial", "stopped", "gave up", "error"),
+    BAD: ("stop", "stopped", "gave up", "error"),
+    MIXED: ("partial", "complete with failures"),
     DOUBT: ("cancelling", "unknown", "inconclusive", "timeout", "denied"),
     STUCK: ("stuck",),
     BUSY: ("running",),

@@ -121,6 +121,9 @@ def add_axes(
     else:
         figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
     if bounds is not None:
+        if bounds != options.window and any(mark.at > bounds[1] for mark in options.marks):
+            # The gate that stopped a run is later than all targets. Its label is to the right of its line.
+            bounds = bounds[0], bounds[0] + 1.06 * (max(mark.at for mark in options.marks) - bounds[0])
         # A window has no padding, so that the chart's reset reports exactly the window.
         pad = 0.0 if bounds == options.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
         figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])

@@ -36,6 +36,8 @@ def body() -> None:
     listed.head(f"{failed} with {counted(listed.total, 'message')}, most frequent first", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
+    if found["message"].str.contains("#", regex=False).any():
+        st.caption("A # stands for a number or an id. Messages that differ only in these or in the host count as one.")
     chosen(found, since or 0.0, until)
 
 
@@ -56,7 +58,7 @@ COLUMNS = (
     markup.when("first", "first_at", "time fo-rest"),
     markup.when("last", "last_at"),
     markup.Column(
-        "last seen on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "rest"
+        "last seen on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "host fo-rest"
     ),
 )
 OF_INSTANCES = (

@@ -47,7 +47,7 @@ def body() -> None:
     found = paging.from_query("instances", instances.instance_page, wanted)
     found.head(lists.counted_of(found.total, tally["total"], "instance"), head)
     if found.total:
-        markup.draw(parts.table(found.rows, compared))
+        markup.draw(parts.table(found.rows, compared, tally))
         found.pager()
     else:
         st.text("No instances match these filters.")
@@ -72,7 +72,7 @@ def filters(compared: declared_queries.Comparison | None) -> instances.InstanceF
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         health = lists.multiselect("Health", HEALTH, "instances_health", 170)
-        only = lists.selectbox("Only", ONLY, "instances_only", 190)
+        only = lists.selectbox("Show only", ONLY, "instances_only", 190)
         statuses = lists.status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")

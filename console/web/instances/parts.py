@@ -26,8 +26,9 @@ OVERRIDES, DIFFERS = "Overrides the policy", "Differs from declared"
 COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops_fleet_state_file=FILE --check"
 
 
-def table(found: pd.DataFrame, compared: Comparison | None) -> Markup:
-    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown."""
+def table(found: pd.DataFrame, compared: Comparison | None, tally: Mapping[str, int]) -> Markup:
+    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown. What
+    was not read of any instance, according to ``tally``, has no column."""
 
     def policy(row: dict[str, Any]) -> Markup:
         own = row["overrides"] or markup.small("not read" if row["overrides"] is None else "inherits")
@@ -35,18 +36,18 @@ def table(found: pd.DataFrame, compared: Comparison | None) -> Markup:
         instead = (markup.badge("differs"), markup.small(f"declared: {wanted}")) if wanted else ()
         return markup.joined((own, *instead), " ")
 
-    columns = (
+    columns = [
         markup.Column("health", _health),
         markup.host(),
         markup.text("open problem", "problem", "rest"),
         markup.status("last rollout", "last_status", markup.small("none"), "rest"),
         markup.Column("runtime", _runtime, "short"),
         markup.Column("updates waiting", updates_waiting, "rest"),
-        markup.Column("update policy", policy, "rest"),
+        *([markup.Column("update policy", policy, "rest")] if tally["policies_read"] or compared else []),
         markup.when("last deploy", "deployed_at", "time fo-rest"),
-        markup.Column("memories", _memories, "number fo-rest"),
+        *([markup.Column("memories", _memories, "number fo-rest")] if tally["with_memory"] else []),
         markup.Column("bundle", _bundle, "short fo-rest"),
-    )
+    ]
     return markup.table(columns, found, "Instances")
 
 
@@ -93,10 +94,8 @@ def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
     else:
         label = f"{own:,} of {counted(read, 'instance')}"
         policies = markup.link(label, pages.INSTANCES, instances_only=OVERRIDES) if own else f"none of {read:,}"
-    parts = [markup.joined(("Own update policy: ", policies, "."))]
-    if compared is None:
-        parts.append(Markup("Declared state: not compared."))
-    else:
+    parts = [markup.joined(("Instances with their own update policy: ", policies, "."))]
+    if compared is not None:
         count = len(compared.instances)
         differ = f"{counted(count, 'instance')} differ{'s' if count == 1 else ''}"
         if compared.cut:

@@ -12,10 +12,9 @@ import streamlit as st
 from console.outcomes.words import title
 from console.record.read import operations
 from console.text.listing import records
-from console.text.statuses import style_of
 from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.operations import comparison
+from console.web.operations import comparison, rows
 from console.web.shared import cached, links, lists, messages, viewer
 
 CHOICES = 100
@@ -90,7 +89,7 @@ def label(row: Row) -> str:
     """An operation as one line of plain text."""
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
-    verdict = style_of(row["verdict"]).word
+    verdict = rows.status(row)
     return f"{started} · {title(row)}{mode} · {verdict} · {links.short(row['key'])}"
 
 

@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, title, word
+from console.outcomes.words import CHANGES, RUNNING, UPDATED, change_of, title
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
+from console.web.operations import rows
 from console.web.shared import lists, markup, paging
 
 # For each sort order, its column and whether it is ascending; '' for the order of ``compared``.
@@ -47,7 +48,8 @@ def difference(more: float) -> str:
 
 def _summary(found: Operation) -> Markup:
     row = found.row
-    return markup.joined((markup.operation(title(row), row["key"]), markup.badge(row["verdict"]), row["sentence"]), " ")
+    badge = markup.badge(rows.status(row))
+    return markup.joined((markup.operation(title(row), row["key"]), badge, row["sentence"]), " ")
 
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
@@ -82,7 +84,8 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
 
 
 def _category(category: object, found: Operation) -> Markup | str:
-    return markup.badge(category, word(category, found.row["name"])) if isinstance(category, str) else "not included"
+    word = rows.outcome_word(category, found.row) if isinstance(category, str) else ""
+    return markup.badge(str(category), word) if word else "not included"
 
 
 def compared(

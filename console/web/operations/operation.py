@@ -31,7 +31,8 @@ def body() -> None:
         return
     header(found)
     verdict(found)
-    left, right = st.columns([11, 9], gap="medium")
+    two = found.row["kind"] == "run" and (found.failures or found.gates)
+    left, right = st.columns([11, 9], gap="medium") if two else (st.container(), st.container())
     with left:
         if found.failures:
             st.header("What failed")
@@ -50,15 +51,11 @@ def header(found: queries.Operation) -> None:
     with messages.head(lists.literal(words.title(row)), *rows.statuses(row), tenant=row["tenant"] or ""):
         paging.share("operation")
     goes_on = found.facts.runs or found.facts.status == "paused"
-    ended = viewer.when(row["ended_at"]) or ("now" if goes_on else "an unknown time")
     took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
     where = f" on {row['controller']}" if row["controller"] else ""
-    line = [
-        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}{took}",
-        f"{rows.by_whom(row)}{where}",
-        f"id {row['key']}",
-    ]
-    markup.draw(markup.paragraph(markup.small(" · ".join(line))))
+    period = viewer.day_period(row["started_at"], row["ended_at"], goes_on=bool(goes_on))
+    line = (f"{period}{took}", f"{rows.by_whom(row)}{where}", f"id {row['key']}")
+    markup.draw(markup.paragraph(markup.small(" · ".join(filter(None, line)))))
 
 
 def verdict(found: queries.Operation) -> None:
@@ -69,7 +66,7 @@ def verdict(found: queries.Operation) -> None:
     label = ", ".join(f"{part.count:,} {part.word}" for part in segments)
     markup.draw(
         markup.card(
-            row["verdict"],
+            rows.status(row),
             Markup('<p class="fo-verdict">{}</p>').format(row["sentence"]),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),

@@ -13,12 +13,13 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.figures.timeline.axes import Mark
-from console.outcomes.words import CATEGORIES, word
+from console.outcomes.words import CATEGORIES
 from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web import pages
+from console.web.operations import rows
 from console.web.shared import lists, markup, paging, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
@@ -38,13 +39,12 @@ def failures(found: Operation) -> None:
 def _failure(failure: Failure) -> Markup:
     count = len(failure.hosts)
     prefix = f"{count:,} instances: " if count > 1 else ""
-    first, last = viewer.day_moment(failure.first_at), viewer.day_moment(failure.last_at)
     return markup.card(
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
             markup.joined((prefix, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
-            *map(markup.small, (first if first == last else f"{first} to {last}", *_elsewhere(failure))),
+            *map(markup.small, (viewer.day_period(failure.first_at, failure.last_at), *_elsewhere(failure))),
             between=" · ",
         ),
     )
@@ -72,12 +72,13 @@ def gates(found: Operation) -> None:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
     # What every gate found is not repeated in each row.
     common = [part for part in shown[0].figures if len(shown) > 1 and all(part in gate.figures for gate in shown)]
-    columns = (
+    own = markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common))
+    columns = [
         markup.Column("before batch", lambda gate: _number(gate.batch)),
         markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time fo-rest"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
-        markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common)),
-    )
+        *([own] if any(own.cell(gate) for gate in shown) else []),
+    ]
     in_all = [markup.paragraph(markup.small(f"All gates: {' · '.join(common)}"))] if common else []
     markup.draw(*in_all, markup.table(columns, shown, "Gates of this run"))
 
@@ -91,35 +92,30 @@ def gate_marks(found: Operation) -> Iterator[Mark]:
 
 
 def plan_and_result(found: Operation) -> None:
-    """What was planned and what was done. Rows without a value are left out."""
+    """What was planned and what was done. Rows without a value are left out. How long it took is in the header."""
     plan, row = found.plan, found.row
-    st.header("Plan and result")
     planned, expected, limit = plan["planned"], plan.get("seconds"), plan.get("limit")
     batches = counted(plan["batches"], "batch", "batches") if plan["batches"] else ""
     of_batches = f" in {batches}" if batches else ""
     hash_ = f", hash {str(plan['hash'])[:8]}" if plan["hash"] else ""
     of_begun = f" for {plan['batches_begun']:,} of {batches}" if batches else ""
     started = len(found.rollouts)
-    markup.draw(
-        markup.pairs(
-            [
-                ("Plan", f"{counted(planned, 'instance')}{of_batches}{hash_}" if planned is not None else ""),
-                ("Expected", times.duration(float(expected)) if expected else ""),
-                ("Took", f"{times.duration(row['seconds'])}{of_begun}"),
-                ("Limit", f"{_number(limit)} at once (policy)" if limit else ""),
-                ("Window", str(plan.get("window") or "")),
-                ("Unchanged", f"{len(plan['left_alone']):,}" if plan["left_alone"] else ""),
-                ("Not found", f"{len(plan['gone']):,}" if plan["gone"] else ""),
-                ("Override", str(plan["override_reason"] or "")),
-                ("Rollouts", f"{started:,} started by this run" if started else ""),
-                ("Followed", markup.joined((markup.operation(key[:8], key) for key in found.followed), ", ")),
-                (
-                    "Version mismatch",
-                    "; ".join(f"{host}: {text}" for host, text in list(found.disagreements.items())[:5]),
-                ),
-            ]
-        )
-    )
+    facts = [
+        ("Plan", f"{counted(planned, 'instance')}{of_batches}{hash_}" if planned is not None else ""),
+        ("Expected", times.duration(float(expected)) if expected else ""),
+        ("Took", f"{times.duration(row['seconds'])}{of_begun}" if of_begun or expected else ""),
+        ("Limit", f"{_number(limit)} at once (policy)" if limit else ""),
+        ("Window", str(plan.get("window") or "")),
+        ("Unchanged", f"{len(plan['left_alone']):,}" if plan["left_alone"] else ""),
+        ("Not found", f"{len(plan['gone']):,}" if plan["gone"] else ""),
+        ("Override", str(plan["override_reason"] or "")),
+        ("Rollouts", f"{started:,} started by this run" if started else ""),
+        ("Followed", markup.joined((markup.operation(key[:8], key) for key in found.followed), ", ")),
+        ("Version mismatch", "; ".join(f"{host}: {text}" for host, text in list(found.disagreements.items())[:5])),
+    ]
+    if any(value for _name, value in facts):
+        st.header("Plan and result")
+        markup.draw(markup.pairs(facts))
 
 
 def _number(value: Any) -> str:
@@ -147,7 +143,7 @@ def instances(found: Operation) -> None:
     known = set(frame["category"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         present = [category for category in CATEGORIES if category in known]
-        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: word(category, row["name"]))
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: rows.outcome_word(category, row))
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
     listed = paging.from_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
@@ -157,7 +153,9 @@ def instances(found: Operation) -> None:
         return
     columns = (
         markup.Column(
-            "outcome", lambda item: markup.badge(item["category"], word(item["category"], row["name"])), sort="outcome"
+            "outcome",
+            lambda item: markup.badge(item["category"], rows.outcome_word(item["category"], row)),
+            sort="outcome",
         ),
         markup.host(sort="host"),
         markup.moment("started", "started_at", "time fo-rest", "started"),

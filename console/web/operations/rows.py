@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from console.outcomes import words
 from console.outcomes.words import CATEGORIES, CHECK, COMPLETE, RUNNING, UPDATED, WAITING, started_by, title, word
 from console.text import times
 from console.web import pages
@@ -23,12 +24,16 @@ def segments(row: dict[str, Any]) -> list[markup.Segment]:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
-        label = word(category, row["name"])
+        label = outcome_word(category, row)
         href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label)
-        if row.get("check") is True and category == UPDATED:
-            label = f"would be {label}"
         found.append(markup.Segment(category, int(count), label, href))
     return found
+
+
+def outcome_word(category: str, row: dict[str, Any]) -> str:
+    """The outcome of an instance of an operation as a word: 'updated', or 'would be updated' in check mode."""
+    done = word(category, row["name"])
+    return f"would be {done}" if row.get("check") is True and category == UPDATED else done
 
 
 def outcome(row: dict[str, Any]) -> Markup:
@@ -46,13 +51,19 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
+def status(row: dict[str, Any]) -> str:
+    """The verdict. An operation that completed with failures does not look like one without."""
+    failed = row["verdict"] == COMPLETE and any((row[category] or 0) > 0 for category in words.PROBLEMS)
+    return "complete with failures" if failed else str(row["verdict"])
+
+
 def statuses(row: dict[str, Any]) -> list[str]:
-    """The verdict, and whether it was a run in check mode."""
-    return list(dict.fromkeys((row["verdict"], CHECK) if row["check"] is True else (row["verdict"],)))
+    """The status, and whether it was a run in check mode."""
+    return list(dict.fromkeys((status(row), CHECK) if row["check"] is True else (status(row),)))
 
 
 def _title_and_verdict(row: dict[str, Any]) -> Markup:
-    badges = (markup.badge(word) for word in statuses(row) if word != COMPLETE)
+    badges = (markup.badge(word) for word in statuses(row) if not word.startswith(COMPLETE))
     return markup.joined((markup.operation(title(row), row["key"]), *badges), " ")
 
 

@@ -65,6 +65,7 @@ def entry(item: dict[str, Any]) -> Markup:
     act: Markup = markup.NOTHING
     if item["page"]:
         target, label, key = LINKS[item["page"]]
+        label = "Open one of the operations" if target is pages.OPERATION and item["operations"] > 1 else label
         act = Markup('<span class="fo-end">{}</span>').format(markup.link(label, target, **{key: item["id"]}))
     since = viewer.day_moment(item["at"])
     when = markup.small(f"since {since}" if since else "")

@@ -48,7 +48,8 @@ def body() -> None:
         return
     for fleet in fleets:
         tenant = fleet.tenant if len(fleets) > 1 else ""
-        markup.draw(strip(fleet, now, tenant, cached.ask(policy.frozen, now, tenant)))
+        frozen = cached.ask(policy.frozen, now, tenant)
+        markup.draw(strip(fleet, now, tenant, frozen, last_day=fleet is fleets[0]))
     running(now)
     needs_attention(now)
     operations(newest, total)

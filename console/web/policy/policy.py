@@ -18,7 +18,7 @@ from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, lists, markup, messages, paging, plot, viewer
 from console.web.shared.paging import Listed
 
-COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
+COMPONENTS = (("Runtime", "runtime_default"), ("Skill", "skills_default"), ("MCP server", "mcp_servers_default"))
 
 
 def body() -> None:
@@ -54,10 +54,10 @@ def window(state: policy_queries.WindowNow, frozen: policy_queries.Frozen, now: 
         st.badge("no rollout may start", icon=":material/block:", color="red")
         return
     if state.closes_at is not None:
-        closes = f"It closes in {times.duration(state.closes_at - now)}, at {viewer.moment(state.closes_at)}."
+        closes = f"It closes in {times.rounded(state.closes_at - now)}, at {viewer.moment(state.closes_at)}."
         lists.line(closes)
     if state.opens_at is not None:
-        lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
+        lists.line(f"It opens in {times.rounded(state.opens_at - now)}.")
     frozen_times = tuple((time.start, time.end, time.reason) for time in frozen.times)
     alt = "The maintenance window and the freezes of the next 7 days, in UTC"
     plot.chart(alt, "window", figures.calendar, state.open_hours, frozen_times, now, viewer.theme())
@@ -75,8 +75,8 @@ def freezes(frozen: policy_queries.Frozen) -> None:
         )
     elif not frozen.times and frozen.unnamed:
         st.text(
-            f"Of the {frozen.plans:,} newest plans, one for each playbook, {frozen.unnamed:,} do not state when changes"
-            " are frozen. The next check run of the playbook creates a plan that does."
+            "No freezes are known, but not every playbook's newest plan states when changes are frozen. The next check"
+            " run of the playbook creates a plan that does."
         )
     elif not frozen.times:
         st.text("The newest plan of each playbook contains no freezes. They are set for a run in fleetops_freezes.")
@@ -102,7 +102,7 @@ def plan_of(time: policy_queries.FrozenTime) -> Markup:
 def limits(policy: dict[str, Any]) -> None:
     st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
-    modes = {name: policy[key] or "unknown" for name, key in COMPONENTS}
+    modes = {f"{name} updates": policy[key] or "unknown" for name, key in COMPONENTS}
     markup.draw(markup.strip({"Parallel rollouts, maximum": "unknown" if most is None else most, **modes}))
     if most is None or most < 1:
         st.badge("no rollout may start", icon=":material/block:", color="red")

@@ -63,10 +63,9 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     buttons.for_rollout(rollout)
     created, done = rollout["created_at"], rollout["completed_at"]
     lists.line(
-        f"scope {rollout['scope'] or 'unknown'}",
         viewer.period(created, done, goes_on=bool(rollout["is_open"])),
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
-        ID,
+        f"id {ID}",
     )
     runs = records(cached.ask(rollouts.runs_of_rollout, ID))
     for run in runs:

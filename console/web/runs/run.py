@@ -63,7 +63,7 @@ def header(run: dict[str, Any]) -> None:
         f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
         viewer.period(run["started_at"], None if goes_on else ended, goes_on=goes_on),
-        ID,
+        f"id {ID}",
     )
     if run["status"] == "lost":
         messages.problem("Lost", f"The process ended without a recap; its last event was at {viewer.moment(ended)}.")
@@ -72,9 +72,8 @@ def header(run: dict[str, Any]) -> None:
             f"{counted(run['dropped_events'], 'event')} of this run could not be read; the numbers may be too low."
         )
     took = ended - run["started_at"] if ended and run["started_at"] else None
-    figures = {"Hosts": run["hosts"], "Ok": run["ok"], "Changed": run["changed"], "Failed": run["failed"]}
-    if run["unreachable"]:
-        figures["Unreachable"] = run["unreachable"]
+    words = ("ok", "changed", "failed", *(["unreachable"] if run["unreachable"] else []))
+    figures = {"Hosts": run["hosts"], **{f"Results {word}": run[word] for word in words}}
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)

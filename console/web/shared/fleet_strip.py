@@ -20,11 +20,11 @@ from console.web.shared.markup import NOTHING, Segment, address, joined, legend,
 VERSIONS_SHOWN = 4
 
 
-def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
+def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None, *, last_day: bool = True) -> Markup:
     """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
 
     frozen: when changes are frozen. If None, the strip has only health, versions and updates, for a page that shows a
-    list below it.
+    list below it. last_day: whether it also counts the operations of all fleets.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
@@ -32,7 +32,7 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
         cells += [
             _in_flight(fleet),
             _window(fleet, frozen, now),
-            _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours"),
+            _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours") if last_day else NOTHING,
         ]
     return Markup('{}<div class="fo-strip">{}</div>').format(
         title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)
@@ -68,7 +68,7 @@ def _versions(fleet: Fleet) -> Markup:
         if version is None:
             parts.append(Segment("not_read", count, "not read"))
         else:
-            parts.append(Segment(status, count, version, address(pages.INSTANCES, instances_runtime=version)))
+            parts.append(Segment(status, count, f"on {version}", address(pages.INSTANCES, instances_runtime=version)))
     read = sum(count for version, count in fleet.versions if version is not None)
     if not read:
         return _cell(title, "not read", [], small("a sync with --updates reads it"))
@@ -77,13 +77,13 @@ def _versions(fleet: Fleet) -> Markup:
         return _cell(title, "published version unknown", parts, legend(parts[:VERSIONS_SHOWN]))
     behind = read - fleet.on_published
     figure: Markup | str = f"{fleet.on_published:,} of {fleet.instances:,} up to date"
-    below = [legend(parts[:VERSIONS_SHOWN])]
+    notes: list[Markup | str] = []
     if behind:
-        below.append(small(link(f"{behind:,} behind the published version", pages.INSTANCES, instances_only="Behind")))
+        notes.append(link(f"{behind:,} behind the published version", pages.INSTANCES, instances_only="Behind"))
     if fleet.published_others:
         others = ", ".join(f"{version} ({count:,})" for version, count, _host in fleet.published_others[:3])
-        below.append(small(f" · other instances are offered {others}"))
-    return _cell(title, figure, parts, *below)
+        notes.append(f"other instances are offered {others}")
+    return _cell(title, figure, parts, legend(parts[:VERSIONS_SHOWN]), small(joined(notes, " · ")))
 
 
 def _updates(fleet: Fleet) -> Markup:
@@ -106,7 +106,7 @@ def _in_flight(fleet: Fleet) -> Markup:
         "Redeploys in flight",
         link(f"{fleet.in_flight:,} of {fleet.limit:,}", pages.POLICY),
         [Segment("in_flight", fleet.in_flight, "in flight"), free],
-        small("max_parallel_rollouts of the policy"),
+        small(f"at most {fleet.limit:,} at once (policy)"),
     )
 
 

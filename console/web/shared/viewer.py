@@ -59,7 +59,17 @@ def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
 def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", *, goes_on: bool = True) -> str:
     """A period in the shown zone, with its name: 'A to B UTC'. Without an end it is 'A UTC to now', or if not
     ``goes_on``, 'A UTC to an unknown time'."""
-    begin, end = times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone())
+    return _period(times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone()), goes_on)
+
+
+def day_period(first: float | None, last: float | None, *, goes_on: bool = True) -> str:
+    """Like :func:`period` in the words of :func:`when`, with a day only once: 'yesterday 22:05 to 22:31 UTC'."""
+    begin, end = when(first), when(last)
+    day, _space, clock = end.rpartition(" ")
+    return day_moment(first) if begin == end else _period(begin, clock if begin.startswith(f"{day} ") else end, goes_on)
+
+
+def _period(begin: str, end: str, goes_on: bool) -> str:
     open_end = f"{begin} {zone_word()} to {'now' if goes_on else 'an unknown time'}"
     return "" if not begin else f"{begin} to {end} {zone_word()}" if end else open_end
 

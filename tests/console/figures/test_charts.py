@@ -19,7 +19,7 @@ from console.figures import audit
 from console.figures.theme import plain
 from console.figures.timeline import bars as timeline_chart
 from console.figures.timeline import heatmap
-from console.figures.timeline.axes import Axis, DrawOptions
+from console.figures.timeline.axes import Axis, DrawOptions, Mark
 from console.figures.timeline.packing import Layout, Usual, lay_out
 from console.text import times
 from console.text.statuses import STYLES
@@ -190,6 +190,13 @@ def test_the_axis_of_elapsed_time_shows_the_same_as_the_clock_axis() -> None:
     assert Axis().seconds((T0 + 2) * 1000) == T0 + 2
 
 
+def test_a_gate_after_the_last_target_is_inside_the_chart() -> None:
+    options = DrawOptions(marks=(Mark(T0 + 5, "✓ 00:00"), Mark(T0 + 160, "✕ 00:02")))
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, options)
+    first, last = after(figure.layout.xaxis.range)
+    assert first < 5 and 160 < last < 180
+
+
 def test_selected_bars_are_framed_and_every_bar_has_the_id_of_its_target() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, DrawOptions(selected=(0, 4, 3)))
     frame = bars(figure, "selected 2")
@@ -220,3 +227,4 @@ def test_the_audit_chart_shows_every_count_and_unknown_outcomes() -> None:
     figure = audit.over_time(counts)
     assert sum(sum(trace.y) for trace in figure.data) == 8, "events without a time are not on the axis"
     assert [trace.name for trace in figure.data] == ["✓ success", "? denied", "· odd"]
+    assert figure.layout.yaxis.dtick is None and audit.over_time(counts[1:3]).layout.yaxis.dtick == 1, "no half events"

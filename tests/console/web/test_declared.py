@@ -76,7 +76,7 @@ def test_the_list_shows_instances_with_a_policy_of_their_own_and_those_that_diff
     app = opened(monkeypatch, compared, "instances")
     assert not app.exception
     text = words(app)
-    assert "Own update policy: 2 of 3 instances ." in text
+    assert "Instances with their own update policy: 2 of 3 instances ." in text
     assert "Declared state: 2 instances differ , and so does the tenant's policy ( fleet_state, check" in text
     for line in (
         "Tenant: max_parallel_rollouts is 4, should be 6.",
@@ -123,7 +123,9 @@ def test_without_policies_and_reports_the_list_says_how_to_get_them(
 ) -> None:
     seed_small(tmp_path / "console.db", tmp_path / "runs", NOW)
     text = words(opened(monkeypatch, tmp_path / "console.db", "instances"))
-    assert "Own update policy: not read; a sync with --updates reads them. Declared state: not compared." in text
+    assert "Instances with their own update policy: not read; a sync with --updates reads them." in text
+    # A column without any value is left out.
+    assert "updates waiting last deploy (UTC) bundle" in text
     assert "ansible-playbook fleetops.agents.fleet_state -i INVENTORY" in text
     assert declared.comparison(tmp_path / "console.db") is None
     nothing = instances.InstanceFilter(only="differs")

@@ -134,7 +134,13 @@ def test_the_policy_page_shows_the_policy_and_the_window(small: Path, monkeypatc
     app = opened(monkeypatch, small, "policy")
     assert not app.exception
     text = words(app)
-    for word in ("is open", "It closes in", "Parallel rollouts, maximum 2", "MCP servers disabled", "max_parallel_"):
+    for word in (
+        "is open",
+        "It closes in",
+        "Parallel rollouts, maximum 2",
+        "MCP server updates disabled",
+        "max_parallel_",
+    ):
         assert word in text, f"{word!r} is missing:\n{text[:3000]}"
     changed = next(frame.value for frame in app.dataframe if "before" in frame.value)
     assert changed[["key", "before", "after"]].to_numpy().tolist() == [["max_parallel_rollouts", "5", "2"]]

@@ -70,7 +70,7 @@ def instance() -> dict[str, Any]:
 
 def cause(page: str) -> dict[str, Any]:
     return {"page": page, "status": HOSTILE, "title": HOSTILE, "at": 1e9, "detail": HOSTILE, "id": HOSTILE,
-            "hosts": (HOSTILE, "b"), "instances": 5}  # fmt: skip
+            "hosts": (HOSTILE, "b"), "instances": 5, "operations": 2}  # fmt: skip
 
 
 PAIRS = {HOSTILE: {"wanted": HOSTILE, "is": HOSTILE}}
@@ -79,7 +79,9 @@ POLICY = json.dumps({"runtime_override": HOSTILE})
 
 PARTS = {
     "table": markup.table([markup.text(HOSTILE, "a"), markup.status("b", "a")], [{"a": HOSTILE}], HOSTILE),
-    "table of instances": of_instances.table(pd.DataFrame([instance()]), DECLARED),
+    "table of instances": of_instances.table(
+        pd.DataFrame([instance()]), DECLARED, {"policies_read": 1, "with_memory": 1}
+    ),
     "policy of an instance": of_instances.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
     "list of operations": markup.table(rows.COLUMNS, pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
@@ -92,6 +94,11 @@ PARTS = {
     "pairs": markup.pairs([(HOSTILE, HOSTILE)]),
     "joined": markup.joined((HOSTILE, HOSTILE), HOSTILE),
 }
+
+
+def test_a_cause_in_several_operations_does_not_link_to_the_operation() -> None:
+    several, one = cause("run"), cause("run") | {"operations": 1}
+    assert "Open one of the operations" in attention.entry(several) and "Open the operation" in attention.entry(one)
 
 
 @pytest.mark.parametrize("part", list(PARTS))

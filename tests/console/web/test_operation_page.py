@@ -15,8 +15,19 @@ from console.outcomes.words import word
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import drawn, opened, words
+from tests.console.support.recorded_runs import put_run, report
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
-from tests.console.support.seeded_operations import BAD, HOSTS, REASON, REPORT, STOPPED, UNDER_WAY, WHY, seed_operations
+from tests.console.support.seeded_operations import (
+    BAD,
+    HOSTS,
+    REASON,
+    REPORT,
+    STOPPED,
+    UNDER_WAY,
+    WHY,
+    YESTERDAY,
+    seed_operations,
+)
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -85,9 +96,15 @@ def test_lists_and_overview_have_the_same_numbers(record: Path, monkeypatch: pyt
 
 
 def test_the_page_of_a_run_under_way_shows_its_progress(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = words(opened(monkeypatch, record, "operation", id=UNDER_WAY))
+    app = opened(monkeypatch, record, "operation", id=UNDER_WAY)
+    text = words(app)
     assert "Running, batch 2 of 4. 2 updated, 2 running, 4 waiting." in text
-    assert " to now UTC" in text
+    assert " UTC to now, " in text
+    # What all gates found is above the table, so there is no column for the rest.
+    (gates,) = [part for part in drawn(app) if part.startswith("All gates: ")]
+    assert "before batch time (UTC) verdict \n 1 " in gates
+    text = words(opened(monkeypatch, record, "operation", id=YESTERDAY))
+    assert "yesterday 10:02 to 10:05 UTC, 3 min 01 s" in text and "Plan and result" not in text
     text = words(opened(monkeypatch, record, "overview"))
     assert f"Running: {HOSTS[2]}, {HOSTS[3]}" in text
     assert "batch 2 of 4 · about " in text and "Last gate: pass at " in text
@@ -122,6 +139,15 @@ def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypat
     assert not app.exception
     assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
+
+
+def test_the_instances_of_a_check_run_are_not_shown_as_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, run_id = tmp_path / "console.db", ident(1, 0xD1)
+    put_run(path, run_id, 900, hosts=HOSTS, check_mode=1, reported=report(updated=HOSTS[:6], current=HOSTS[6:]))
+    app = opened(monkeypatch, path, "operation", id=run_id, operation_outcome="would be updated")
+    table = table_of_instances(app)
+    assert list(table) == list(HOSTS[:6])
+    assert all(line.strip().startswith("✓ would be updated") for line in table.values())
 
 
 def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(
