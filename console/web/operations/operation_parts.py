@@ -13,7 +13,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.figures.timeline.axes import Mark
-from console.outcomes.words import CATEGORIES
+from console.outcomes.words import CATEGORIES, word
 from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
@@ -143,7 +143,7 @@ def instances(found: Operation) -> None:
     known = set(frame["category"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         present = [category for category in CATEGORIES if category in known]
-        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: rows.outcome_word(category, row))
+        chosen = lists.pills("Outcome", present, "operation_outcome", lambda category: word(category, row["name"]))
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
     listed = paging.from_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))

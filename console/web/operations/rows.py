@@ -24,9 +24,9 @@ def segments(row: dict[str, Any]) -> list[markup.Segment]:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
-        label = outcome_word(category, row)
-        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label)
-        found.append(markup.Segment(category, int(count), label, href))
+        # In the address, a run in check mode has the same word as any other.
+        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=word(category, row["name"]))
+        found.append(markup.Segment(category, int(count), outcome_word(category, row), href))
     return found
 
 

@@ -144,7 +144,7 @@ def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypat
 def test_the_instances_of_a_check_run_are_not_shown_as_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, run_id = tmp_path / "console.db", ident(1, 0xD1)
     put_run(path, run_id, 900, hosts=HOSTS, check_mode=1, reported=report(updated=HOSTS[:6], current=HOSTS[6:]))
-    app = opened(monkeypatch, path, "operation", id=run_id, operation_outcome="would be updated")
+    app = opened(monkeypatch, path, "operation", id=run_id, operation_outcome="updated")
     table = table_of_instances(app)
     assert list(table) == list(HOSTS[:6])
     assert all(line.strip().startswith("✓ would be updated") for line in table.values())
