@@ -87,19 +87,25 @@ def notify_once(
         found, messages = due_now(database, rules, now)
         store.give_up(found.give_up, now)
         store.over(found.over, now)
-        sent, not_sent = [], []
-        for due, (_name, content) in zip(found.due, messages, strict=True):
+        sent, not_sent, paused, down = [], [], found.paused, set[str]()
+        for due, (name, content) in zip(found.due, messages, strict=True):
+            if name in down:
+                # It stays due. To wait for the same server again would only delay the other destinations.
+                paused += len(due.facts)
+                continue
             before_each()
-            why = _send(store, due, content, now, send)
-            if why:
-                not_sent.append((due.destination, content, why))
+            error = _send(store, due, content, now, send)
+            if error is None:
+                sent.append((name, content))
             else:
-                sent.append((due.destination, content))
-    return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
+                not_sent.append((name, content, str(error)))
+                if error.is_down:
+                    down.add(name)
+    return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, paused)
 
 
-def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> str:
-    """Send one message. Returns why it was not sent, '' if it was."""
+def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> NotSent | None:
+    """Send one message. Returns the error if it was not sent."""
     rows = [
         Notification(due.destination, *fact.identity, fact.at, fact.title[:200], due.since, SENDING)
         for fact in due.facts
@@ -109,6 +115,6 @@ def _send(store: Notifications, due: Due, content: Message, now: float, send: Se
         send(due.destination, content)
     except NotSent as error:
         store.end(rows, FAILED, now, str(error))
-        return str(error)
+        return error
     store.end(rows, SENT, now)
-    return ""
+    return None

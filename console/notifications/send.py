@@ -21,12 +21,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from logging.handlers import BufferingHandler
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import requests
-
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import AttemptOutcome
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
+    CONNECT_TIMEOUT,
+    FAILURES,
+    new_session,
+    reading_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
@@ -35,7 +41,8 @@ from console.settings.environment import SettingsError, authority, optional_pack
 
 ATTEMPTS = 3
 """The maximum number of successive calls of a webhook for one message."""
-CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+READ_SECONDS = 15.0
+"""The maximum number of seconds until the head of an answer is complete."""
 LONGEST_WAIT = 30.0
 """The maximum number of seconds to wait because of a Retry-After header."""
 LONGEST_ERROR = 300
@@ -45,7 +52,13 @@ Send = Callable[[str, Message], None]
 
 
 class NotSent(Exception):
-    """A message was not sent, or this is unknown. The text is one sentence, without any part of an address."""
+    """A message was not sent, or this is unknown. The text is one sentence, without any part of an address.
+
+    is_down: no message can be sent to this destination at the moment."""
+
+    def __init__(self, sentence: str, *, is_down: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_down = is_down
 
 
 @dataclass(frozen=True)
@@ -149,7 +162,8 @@ def _check_web_address(address: Address) -> None:
 
 def signature(secret: str, at: int, body: bytes) -> str:
     """The value of the header X-Fleetops-Signature: the time and the HMAC-SHA256 of "TIME.BODY", as hexadecimal."""
-    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    # As bytes, as the environment has it, even if it is not UTF-8.
+    digest = hmac.new(os.fsencode(secret), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
 
 
@@ -157,20 +171,21 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
     redactor = Redactor(_secrets(address))
 
     def send(message: Message) -> None:
-        with _session(address) as session:
+        with new_session(proxy_for(address.address, os.environ)) as session:
             for attempt in range(1, ATTEMPTS + 1):
                 problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
                 if not problem:
                     return
                 if wait is None or attempt == ATTEMPTS:
                     times = f" after {attempt} attempts" if attempt > 1 else ""
-                    raise NotSent(_cleaned(f"The webhook call failed{times}: {problem}", redactor))
+                    sentence = _cleaned(f"The webhook call failed{times}: {problem}", redactor)
+                    raise NotSent(sentence, is_down=wait is not None)
                 sleep(max(wait, 2.0 ** (attempt - 1)))
 
     return send
 
 
-def _call(session: requests.Session, address: Address, message: Message) -> tuple[str, float | None]:
+def _call(session: Any, address: Address, message: Message) -> tuple[str, float | None]:
     """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
     body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
@@ -186,17 +201,19 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
             address.address,
             data=body,
             headers=headers,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            timeout=(CONNECT_TIMEOUT, READ_SECONDS),
             allow_redirects=False,
+            verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
             stream=True,
         ) as answer:
             status, after = answer.status_code, answer.headers.get("Retry-After", "")
-    except requests.exceptions.SSLError as error:
-        return f"no trusted TLS connection: {_innermost(error)}; set ca_path to its certificate authority", None
-    except requests.exceptions.Timeout:
-        return f"no answer within {READ_SECONDS:g} s", 0.0
-    except (requests.RequestException, OSError, ValueError) as error:
-        return f"{_innermost(error)}", 0.0
+    except FAILURES as failure:
+        outcome, kind, problem = reading_of(failure)
+        if kind == "timeout":
+            problem += f" of {READ_SECONDS:g} s"
+        if outcome is not AttemptOutcome.REFUSED:
+            return problem, 0.0
+        return problem + "; set ca_path to its certificate authority" * (kind == "tls"), None
     if 200 <= status < 300:
         return "", None
     if status == 429 or status >= 500:
@@ -205,31 +222,11 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
     return f"it answered HTTP {status}{hint}", None
 
 
-def _session(address: Address) -> requests.Session:
-    """A session that takes only the proxy from the environment, and no certificates or .netrc."""
-    session = requests.Session()
-    session.trust_env = False
-    if address.destination.ca_path:
-        session.verify = str(path_of(address.destination.ca_path))
-    proxy = proxy_for(address.address, os.environ)
-    if proxy is not None:
-        session.proxies = {"http": proxy.url, "https": proxy.url}
-    return session
-
-
 def _as_repeated(message: Message) -> Message:
     if message.repeated:
         return message
     text = f"{REPEATED}\n{message.text}"
     return replace(message, text=text, repeated=True, document={**message.document, "text": text, "repeated": True})
-
-
-def _innermost(error: BaseException) -> str:
-    """The message of the system, without what the libraries add to it, such as the address."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
 
 
 def _secrets(address: Address) -> set[str]:
