@@ -61,6 +61,8 @@ class Api:
         self._redactor = Redactor(spellings(settings.api_key))
         self._seconds_between_calls = 1 / settings.max_rate
         self._next_call = 0.0
+        # The Date of the newest answer (epoch seconds), or this machine's time if the server sends none.
+        self.server_time = time.time()
         self._warned: set[str] = set()
 
     def close(self) -> None:
@@ -155,6 +157,7 @@ class Api:
         def run() -> None:
             try:
                 answer = read(client)
+                self.server_time = client.server_time or time.time()
             except Exception as problem:  # noqa: BLE001
                 self._idle.append(client)
                 future.set_exception(problem)

@@ -22,7 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from .api import Api, concerns_this_call_only, for_each, is_newest_first
 from .delivery import Delivery
 from .errors import SourceError, as_sentence
-from .events import Step, bounded_text, records
+from .events import Step, bounded_text, is_ahead, records
 from .rollout_steps import (
     FINISHED_KEPT,
     is_known_or_past,
@@ -213,5 +213,8 @@ class Rollouts:
             else:
                 names.setdefault(instance_id, instance_id)
             started, until = parse_time(target.get("started_at")), unhealthy_until(target)
-            if started is not None and until is not None and started >= self.excused.get(instance_id, (0.0,))[0]:
+            known = self.excused.get(instance_id, (0.0,))[0]
+            if started is None or until is None or is_ahead(started, self._api.server_time):
+                continue
+            if started >= known or is_ahead(known, self._api.server_time):
                 self.excused[instance_id] = (started, until)
