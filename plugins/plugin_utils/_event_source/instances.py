@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
-from .api import Api, Fetch, concerns_this_call_only, for_each, is_newest_first, is_oldest_first
+from .api import Api, Fetch, for_each, is_newest_first, is_oldest_first
 from .delivery import Delivery
 from .events import AUDIT_EVENT, HEALTH_EVENTS, Step, is_ahead
 from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
@@ -64,7 +64,7 @@ class Instances:
                 audit[instance_id], new = await self._audit(instance_id, audit.get(instance_id))
                 events += new
         except ApiError as error:
-            if not concerns_this_call_only(error):
+            if not self._api.concerns_one_call(error):
                 raise
             self._api.warn_once(error)
 
