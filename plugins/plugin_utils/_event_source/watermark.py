@@ -32,6 +32,8 @@ class Watermark:
     FORMAT = 1
 
     def __init__(self, path: Path, api_url: str) -> None:
+        # The file that a link points to, for example on a volume. Otherwise the link would be replaced.
+        path = Path(os.path.realpath(path))
         self.path, self.api_url = path, api_url
         self.known: Record = {}
         self.outbox: list[Record] = []
