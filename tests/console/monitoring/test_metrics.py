@@ -240,7 +240,19 @@ def test_the_examples_use_existing_metrics_and_labels(seeded: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "wrong", ["sum(a", "sum by tenant (a)", "a{b=c}", 'a{b="c"', "a[5]", "a > ", "rate(a[5m])", "a b", "a{b~'c'}"]
+    "wrong",
+    [
+        "sum(a",
+        "sum by tenant (a)",
+        "a{b=c}",
+        'a{b="c"',
+        "a[5]",
+        "a > ",
+        "rate(a[5m])",
+        "a b",
+        "a{b~'c'}",
+        "sum by (b) (a) - c",
+    ],
 )
 def test_the_query_parser_refuses_invalid_queries(wrong: str) -> None:
     with pytest.raises(ValueError):
