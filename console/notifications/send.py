@@ -24,7 +24,11 @@ from logging.handlers import BufferingHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import AttemptOutcome
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import (
+    AttemptOutcome,
+    retry_after_seconds,
+    server_time_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
@@ -44,7 +48,7 @@ ATTEMPTS = 3
 READ_SECONDS = 15.0
 """The maximum number of seconds until the head of an answer is complete."""
 LONGEST_WAIT = 30.0
-"""The maximum number of seconds to wait because of a Retry-After header."""
+"""The maximum number of seconds to wait because of a Retry-After header. If it is longer, a later pass tries again."""
 LONGEST_ERROR = 300
 
 Send = Callable[[str, Message], None]
@@ -176,7 +180,7 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
                 problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
                 if not problem:
                     return
-                if wait is None or attempt == ATTEMPTS:
+                if wait is None or wait > LONGEST_WAIT or attempt == ATTEMPTS:
                     times = f" after {attempt} attempts" if attempt > 1 else ""
                     sentence = _cleaned(f"The webhook call failed{times}: {problem}", redactor)
                     raise NotSent(sentence, is_down=wait is not None)
@@ -206,7 +210,8 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
             verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
             stream=True,
         ) as answer:
-            status, after = answer.status_code, answer.headers.get("Retry-After", "")
+            status, now = answer.status_code, server_time_of(answer.headers.get("Date"))
+            after = retry_after_seconds(answer.headers.get("Retry-After"), now)
     except FAILURES as failure:
         outcome, kind, problem = reading_of(failure)
         if kind == "timeout":
@@ -217,7 +222,7 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
     if 200 <= status < 300:
         return "", None
     if status == 429 or status >= 500:
-        return f"it answered HTTP {status}", min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
+        return f"it answered HTTP {status}", after or 0.0
     hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None
 

@@ -12,7 +12,7 @@ import itertools
 import socketserver
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -26,7 +26,9 @@ MESSAGE = Message("0" * 32, "Title", "Text", False, {"id": "0" * 32})
 
 
 @contextmanager
-def answering(parts: Iterable[bytes], pause: float = 0.0) -> Iterator[tuple[Send, list[bytes]]]:
+def answering(
+    parts: Iterable[bytes], pause: float = 0.0, sleep: Callable[[float], object] = bool
+) -> Iterator[tuple[Send, list[bytes]]]:
     """A server that answers each call with these bytes, and a function that sends to it. Yields its calls too."""
     calls: list[bytes] = []
 
@@ -44,7 +46,7 @@ def answering(parts: Iterable[bytes], pause: float = 0.0) -> Iterator[tuple[Send
         thread.start()
         address = Address(Destination("hook", WEBHOOK, "A", "B"), f"http://127.0.0.1:{server.server_address[1]}/", "k")
         try:
-            yield sender([address], sleep=lambda _seconds: None), calls
+            yield sender([address], sleep=sleep), calls
         finally:
             server.shutdown()
             thread.join(30)
@@ -74,6 +76,28 @@ def test_an_unusual_answer_is_understood_at_the_first_call(answer: bytes, proble
         with pytest.raises(NotSent, match=problem) if problem else contextlib.nullcontext():
             send("hook", MESSAGE)
         assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "waits"),
+    [
+        (b"7", [7.0, 7.0]),
+        (b"Tue, 24 Nov 2026 10:00:09 GMT", [9.0, 9.0]),
+        (b"soon", [1.0, 2.0]),
+        (b"-5", [1.0, 2.0]),
+        # Too long for the other destinations: the next notify tries again.
+        (b"31", []),
+    ],
+)
+def test_a_webhook_decides_how_long_to_wait(after: bytes, waits: list[float]) -> None:
+    slept: list[float] = []
+    head = b"HTTP/1.1 429 Wait\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\nRetry-After: " + after + b"\r\n\r\n"
+    with (
+        answering([head], sleep=slept.append) as (send, calls),
+        pytest.raises(NotSent, match="it answered HTTP 429") as refused,
+    ):
+        send("hook", MESSAGE)
+    assert (slept, len(calls), refused.value.is_down) == (waits, len(waits) + 1, True)
 
 
 def test_a_key_that_is_not_utf8_signs_with_its_bytes() -> None:
