@@ -15,7 +15,7 @@ from console.notifications.facts import CONDITIONS
 from console.notifications.message import Message, message
 from console.notifications.read_facts import facts
 from console.notifications.rules import Rules
-from console.notifications.send import NotSent, Send
+from console.notifications.send import IsDown, NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.ledgers import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
@@ -94,18 +94,18 @@ def notify_once(
                 paused += len(due.facts)
                 continue
             before_each()
-            error = _send(store, due, content, now, send)
-            if error is None:
+            try:
+                _send(store, due, content, now, send)
                 sent.append((name, content))
-            else:
+            except NotSent as error:
                 not_sent.append((name, content, str(error)))
-                if error.is_down:
+                if isinstance(error, IsDown):
                     down.add(name)
     return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, paused)
 
 
-def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> NotSent | None:
-    """Send one message. Returns the error if it was not sent."""
+def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> None:
+    """Send one message. Raises NotSent."""
     rows = [
         Notification(due.destination, *fact.identity, fact.at, fact.title[:200], due.since, SENDING)
         for fact in due.facts
@@ -115,6 +115,5 @@ def _send(store: Notifications, due: Due, content: Message, now: float, send: Se
         send(due.destination, content)
     except NotSent as error:
         store.end(rows, FAILED, now, str(error))
-        return error
+        raise
     store.end(rows, SENT, now)
-    return None

@@ -24,19 +24,9 @@ from logging.handlers import BufferingHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import (
-    AttemptOutcome,
-    retry_after_seconds,
-    server_time_of,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client import endpoints, transport
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
-    CONNECT_TIMEOUT,
-    FAILURES,
-    new_session,
-    reading_of,
-)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
@@ -56,13 +46,11 @@ Send = Callable[[str, Message], None]
 
 
 class NotSent(Exception):
-    """A message was not sent, or this is unknown. The text is one sentence, without any part of an address.
+    """A message was not sent, or this is unknown. The text is one sentence, without any part of an address."""
 
-    is_down: no message can be sent to this destination at the moment."""
 
-    def __init__(self, sentence: str, *, is_down: bool = False) -> None:
-        super().__init__(sentence)
-        self.is_down = is_down
+class IsDown(NotSent):
+    """At the moment, no message can be sent to this destination."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +163,15 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
     redactor = Redactor(_secrets(address))
 
     def send(message: Message) -> None:
-        with new_session(proxy_for(address.address, os.environ)) as session:
+        with transport.new_session(proxy_for(address.address, os.environ)) as session:
             for attempt in range(1, ATTEMPTS + 1):
                 problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
                 if not problem:
                     return
                 if wait is None or wait > LONGEST_WAIT or attempt == ATTEMPTS:
                     times = f" after {attempt} attempts" if attempt > 1 else ""
-                    sentence = _cleaned(f"The webhook call failed{times}: {problem}", redactor)
-                    raise NotSent(sentence, is_down=wait is not None)
+                    kind = NotSent if wait is None else IsDown
+                    raise kind(_cleaned(f"The webhook call failed{times}: {problem}", redactor))
                 sleep(max(wait, 2.0 ** (attempt - 1)))
 
     return send
@@ -205,24 +193,24 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
             address.address,
             data=body,
             headers=headers,
-            timeout=(CONNECT_TIMEOUT, READ_SECONDS),
+            timeout=(transport.CONNECT_TIMEOUT, READ_SECONDS),
             allow_redirects=False,
             verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
             stream=True,
         ) as answer:
-            status, now = answer.status_code, server_time_of(answer.headers.get("Date"))
-            after = retry_after_seconds(answer.headers.get("Retry-After"), now)
-    except FAILURES as failure:
-        outcome, kind, problem = reading_of(failure)
+            now = endpoints.server_time_of(answer.headers.get("Date"))
+            status, wait = answer.status_code, endpoints.retry_after_seconds(answer.headers.get("Retry-After"), now)
+    except transport.FAILURES as failure:
+        outcome, kind, problem = transport.reading_of(failure)
         if kind == "timeout":
             problem += f" of {READ_SECONDS:g} s"
-        if outcome is not AttemptOutcome.REFUSED:
+        if outcome is not endpoints.AttemptOutcome.REFUSED:
             return problem, 0.0
         return problem + "; set ca_path to its certificate authority" * (kind == "tls"), None
     if 200 <= status < 300:
         return "", None
     if status == 429 or status >= 500:
-        return f"it answered HTTP {status}", after or 0.0
+        return f"it answered HTTP {status}", wait or 0.0
     hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None
 
