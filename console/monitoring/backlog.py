@@ -19,12 +19,14 @@ class Backlog:
     """The bytes of run logs that no sync has read, the number of their files, and when the oldest was last written.
 
     ``problem``: why the folder could not be read, in which case the figures are 0; '' if it was read.
+    ``is_unreadable``: there is such a folder, so run logs may be waiting in it.
     """
 
     unread: int = 0
     files: int = 0
     oldest_at: float | None = None
     problem: str = ""
+    is_unreadable: bool = False
 
 
 def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
@@ -45,5 +47,6 @@ def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
     except FileNotFoundError:
         return Backlog(problem=f"There is no run log folder {folder}.")
     except OSError as error:
-        return Backlog(problem=f"The run log folder {folder} cannot be read: {error.strerror or error}.")
+        problem = f"The run log folder {folder} cannot be read: {error.strerror or error}."
+        return Backlog(problem=problem, is_unreadable=True)
     return Backlog(unread, len(times), min(times, default=None))

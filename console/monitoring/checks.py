@@ -48,7 +48,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         "run-log-age": ("No run log was ever loaded", Level.OK),
         "open-age": ("No target is open", Level.OK),
         "follower": (_follower_sentence(follower), Level.OK),
-        "backlog": (waiting.problem.rstrip("."), Level.OK),
+        "backlog": (waiting.problem.rstrip("."), Level.WARNING if waiting.is_unreadable else Level.OK),
         "backup-age": ("No backup was ever made", Level.WARNING),
     }
     own_times = {"sync-age": vitals.api_at, "run-log-age": vitals.runs_at, "backup-age": vitals.backup_at}

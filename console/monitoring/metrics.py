@@ -8,6 +8,7 @@ No label contains an id, a host name or a message: labels are tenants, fixed wor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -99,15 +100,16 @@ def _state_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
             else:
                 health.add_metric([name, word], n)
         known = [(version, n) for version, n in fleet.versions if version is not None]
-        for version, n in known[:VERSIONS_MOST]:
+        series = Counter[str]()
+        for place, (version, n) in enumerate(known):
+            series[version if place < VERSIONS_MOST else _OTHER] += n
+        for version, n in series.items():
             versions.add_metric([name, version], n)
-        if len(known) > VERSIONS_MOST:
-            versions.add_metric([name, _OTHER], sum(n for _version, n in known[VERSIONS_MOST:]))
         unread.add_metric([name, "runtime"], fleet.instances - sum(n for _version, n in known))
         unread.add_metric([name, "updates"], fleet.instances - fleet.updates_read)
-        if fleet.published is not None:
+        if fleet.published is not None and known:
             published.add_metric([name], fleet.on_published)
-        for kind, n in fleet.updates.items():
+        for kind, n in fleet.updates.items() if fleet.updates_read else ():
             updates.add_metric([name, kind], n)
         flight.add_metric([name], fleet.in_flight)
         if fleet.limit is not None:

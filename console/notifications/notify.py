@@ -15,7 +15,7 @@ from console.notifications.facts import CONDITIONS
 from console.notifications.message import Message, message
 from console.notifications.read_facts import facts
 from console.notifications.rules import Rules
-from console.notifications.send import NotSent, Send
+from console.notifications.send import IsDown, NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.ledgers import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
@@ -87,19 +87,25 @@ def notify_once(
         found, messages = due_now(database, rules, now)
         store.give_up(found.give_up, now)
         store.over(found.over, now)
-        sent, not_sent = [], []
-        for due, (_name, content) in zip(found.due, messages, strict=True):
+        sent, not_sent, paused, down = [], [], found.paused, set[str]()
+        for due, (name, content) in zip(found.due, messages, strict=True):
+            if name in down:
+                # It stays due. To wait for the same server again would only delay the other destinations.
+                paused += len(due.facts)
+                continue
             before_each()
-            why = _send(store, due, content, now, send)
-            if why:
-                not_sent.append((due.destination, content, why))
-            else:
-                sent.append((due.destination, content))
-    return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
+            try:
+                _send(store, due, content, now, send)
+                sent.append((name, content))
+            except NotSent as error:
+                not_sent.append((name, content, str(error)))
+                if isinstance(error, IsDown):
+                    down.add(name)
+    return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, paused)
 
 
-def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> str:
-    """Send one message. Returns why it was not sent, '' if it was."""
+def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> None:
+    """Send one message. Raises NotSent."""
     rows = [
         Notification(due.destination, *fact.identity, fact.at, fact.title[:200], due.since, SENDING)
         for fact in due.facts
@@ -109,6 +115,5 @@ def _send(store: Notifications, due: Due, content: Message, now: float, send: Se
         send(due.destination, content)
     except NotSent as error:
         store.end(rows, FAILED, now, str(error))
-        return str(error)
+        raise
     store.end(rows, SENT, now)
-    return ""

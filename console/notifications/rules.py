@@ -104,7 +104,7 @@ def parse(text: str) -> Rules:
     """Parse the text of a file. Raises RulesError."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise RulesError(f"it is not valid TOML: {error}") from None
     _check_keys(document, _TOP_KEYS, "the file")
     destinations = _destinations(document.get("to"))

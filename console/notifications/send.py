@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from logging.handlers import BufferingHandler
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import requests
-
+from ansible_collections.fleetops.agents.plugins.module_utils._client import endpoints, transport
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
@@ -35,9 +35,10 @@ from console.settings.environment import SettingsError, authority, optional_pack
 
 ATTEMPTS = 3
 """The maximum number of successive calls of a webhook for one message."""
-CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+READ_SECONDS = 15.0
+"""The maximum number of seconds until the head of an answer is complete."""
 LONGEST_WAIT = 30.0
-"""The maximum number of seconds to wait because of a Retry-After header."""
+"""The maximum number of seconds to wait because of a Retry-After header. If it is longer, a later pass tries again."""
 LONGEST_ERROR = 300
 
 Send = Callable[[str, Message], None]
@@ -46,6 +47,10 @@ Send = Callable[[str, Message], None]
 
 class NotSent(Exception):
     """A message was not sent, or this is unknown. The text is one sentence, without any part of an address."""
+
+
+class IsDown(NotSent):
+    """At the moment, no message can be sent to this destination."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,8 @@ def _check_web_address(address: Address) -> None:
 
 def signature(secret: str, at: int, body: bytes) -> str:
     """The value of the header X-Fleetops-Signature: the time and the HMAC-SHA256 of "TIME.BODY", as hexadecimal."""
-    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    # As bytes, as the environment has it, even if it is not UTF-8.
+    digest = hmac.new(os.fsencode(secret), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
 
 
@@ -157,20 +163,21 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
     redactor = Redactor(_secrets(address))
 
     def send(message: Message) -> None:
-        with _session(address) as session:
+        with transport.new_session(proxy_for(address.address, os.environ)) as session:
             for attempt in range(1, ATTEMPTS + 1):
                 problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
                 if not problem:
                     return
-                if wait is None or attempt == ATTEMPTS:
+                if wait is None or wait > LONGEST_WAIT or attempt == ATTEMPTS:
                     times = f" after {attempt} attempts" if attempt > 1 else ""
-                    raise NotSent(_cleaned(f"The webhook call failed{times}: {problem}", redactor))
+                    kind = NotSent if wait is None else IsDown
+                    raise kind(_cleaned(f"The webhook call failed{times}: {problem}", redactor))
                 sleep(max(wait, 2.0 ** (attempt - 1)))
 
     return send
 
 
-def _call(session: requests.Session, address: Address, message: Message) -> tuple[str, float | None]:
+def _call(session: Any, address: Address, message: Message) -> tuple[str, float | None]:
     """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
     body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
@@ -186,35 +193,26 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
             address.address,
             data=body,
             headers=headers,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            timeout=(transport.CONNECT_TIMEOUT, READ_SECONDS),
             allow_redirects=False,
+            verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
             stream=True,
         ) as answer:
-            status, after = answer.status_code, answer.headers.get("Retry-After", "")
-    except requests.exceptions.SSLError as error:
-        return f"no trusted TLS connection: {_innermost(error)}; set ca_path to its certificate authority", None
-    except requests.exceptions.Timeout:
-        return f"no answer within {READ_SECONDS:g} s", 0.0
-    except (requests.RequestException, OSError, ValueError) as error:
-        return f"{_innermost(error)}", 0.0
+            now = endpoints.server_time_of(answer.headers.get("Date"))
+            status, wait = answer.status_code, endpoints.retry_after_seconds(answer.headers.get("Retry-After"), now)
+    except transport.FAILURES as failure:
+        outcome, kind, problem = transport.reading_of(failure)
+        if kind == "timeout":
+            problem += f" of {READ_SECONDS:g} s"
+        if outcome is not endpoints.AttemptOutcome.REFUSED:
+            return problem, 0.0
+        return problem + "; set ca_path to its certificate authority" * (kind == "tls"), None
     if 200 <= status < 300:
         return "", None
     if status == 429 or status >= 500:
-        return f"it answered HTTP {status}", min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
+        return f"it answered HTTP {status}", wait or 0.0
     hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None
-
-
-def _session(address: Address) -> requests.Session:
-    """A session that takes only the proxy from the environment, and no certificates or .netrc."""
-    session = requests.Session()
-    session.trust_env = False
-    if address.destination.ca_path:
-        session.verify = str(path_of(address.destination.ca_path))
-    proxy = proxy_for(address.address, os.environ)
-    if proxy is not None:
-        session.proxies = {"http": proxy.url, "https": proxy.url}
-    return session
 
 
 def _as_repeated(message: Message) -> Message:
@@ -222,14 +220,6 @@ def _as_repeated(message: Message) -> Message:
         return message
     text = f"{REPEATED}\n{message.text}"
     return replace(message, text=text, repeated=True, document={**message.document, "text": text, "repeated": True})
-
-
-def _innermost(error: BaseException) -> str:
-    """The message of the system, without what the libraries add to it, such as the address."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
 
 
 def _secrets(address: Address) -> set[str]:

@@ -88,7 +88,7 @@ def _section(file: Path) -> dict[str, Any]:
         )
     try:
         section = tomllib.loads(text).get("auth")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         # The text of the error may quote a line that contains a secret.
         raise SettingsError(f"{_named(file)} is not valid TOML.") from None
     if not isinstance(section, dict):

@@ -160,6 +160,28 @@ def test_invalid_times_and_numbers_neither_stop_the_source_nor_hide_an_event(
         assert rules.types().count("target.failed") == 1
 
 
+@pytest.mark.parametrize("date_skew", [0.0, 86400.0])
+def test_a_clock_that_was_ahead_hides_no_later_event(tmp_path: Path, date_skew: float) -> None:
+    """With ``date_skew`` 0 only the times in the bodies were a day ahead, else the Date of the answers too."""
+    with second_api(instances=1, time=lambda at: at + 86400, date_skew=date_skew) as api:
+        api.add_events("agent-001", 2, "error")
+        events = ["fleetops.instance.unhealthy", "fleetops.audit.event"]
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await full_poll(task, api)
+            assert rules.events == []
+            api.quirks.time, api.quirks.date_skew = None, 0.0
+            await full_poll(task, api)
+            api.instances[0].health = "degraded"
+            for _event in range(3):
+                api.add_events("agent-001", 1, "error")
+            await until(task, lambda: len(rules.events) >= 4, 20)
+            await full_poll(task, api)
+
+        rules = follow(arguments(api, tmp_path / "mark", events=events), script)
+        assert sorted(rules.types()) == ["audit.event"] * 3 + ["instance.unhealthy"]
+
+
 # reports/2026-11 E1, E2, E5
 def test_a_body_that_arrives_too_slowly_is_a_logged_timeout(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with second_api(instances=1, drip={"*": 0.2}) as api:

@@ -379,6 +379,22 @@ def test_an_error_of_a_single_instance_is_logged_once(
     assert caplog.text.count("no worker. Polling continues.") == 1
 
 
+def test_an_instance_whose_calls_are_never_answered_hides_no_other_instance(
+    sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sim.fault(operation="get_deep_health", instance="agent-002", reset_before=True, times=100_000)
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await full_poll(task, sim)
+        sim.knobs(disease={"agent-003": "process"})
+        await until(task, lambda: "agent-003" in str(rules.events), 30)
+        sim.fault(operation="get_deep_health", reset_before=True, times=100_000)
+        await until(task, lambda: "(failure 1)" in caplog.text, 30)
+
+    follow(arguments(sim, tmp_path / "mark", live=True, events=["fleetops.instance.unhealthy"]), script)
+    assert 1 <= caplog.text.count("Polling continues.") <= 6
+
+
 def test_with_start_from_earliest_old_rollouts_cause_events(sim: Simulator, tmp_path: Path) -> None:
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
         await full_poll(task, sim)

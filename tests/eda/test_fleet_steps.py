@@ -222,6 +222,11 @@ def test_an_unusable_watermark_file_is_refused_and_not_changed(tmp_path: Path) -
     assert "move it away to start anew from now." in refusal()
     mark.write_text('{"format": 2}')
     assert "its format is not known to this version" in refusal()
+    mark.write_text("[" * 5000)
+    assert "is not readable (" in refusal()
+    for known, outbox in (("null", "[]"), ('{"rollouts": []}', "[]"), ("{}", "[1]")):
+        mark.write_text(f'{{"format": 1, "api_url": "https://here", "known": {known}, "outbox": {outbox}}}')
+        assert "is not readable (it has parts of the wrong type); move it away" in refusal()
     mark.write_text('{"format": 1, "api_url": "https://there", "known": {}, "outbox": []}')
     assert refusal() == (
         f"The watermark file {mark} belongs to https://there, not to https://here; name another file "

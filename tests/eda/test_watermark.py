@@ -109,3 +109,15 @@ def test_the_error_for_a_state_that_cannot_be_written_says_what_to_do(tmp_path: 
 def test_an_invalid_path_of_the_watermark_is_refused_with_one_sentence(path: str) -> None:
     with pytest.raises(SourceError, match="watermark is "):
         read_settings({"api_url": URL, "api_key": "key-of-nobody", "watermark": path}, {})
+
+
+def test_a_link_to_the_watermark_file_is_kept_and_both_paths_share_one_lock(tmp_path: Path) -> None:
+    real, link = tmp_path / "volume" / "mark", tmp_path / "mark"
+    link.symlink_to(real)
+    with Watermark(link, URL) as mark:
+        mark.commit([event(1)])
+        with pytest.raises(SourceError, match="is in use by another ansible-rulebook"):
+            Watermark(real, URL).__enter__()
+    assert link.is_symlink()
+    with Watermark(real, URL) as mark:
+        assert [row["id"] for row in mark.outbox] == ["event-1"]

@@ -32,10 +32,10 @@ COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", 
 class StuckRules:
     """When something counts as stuck. Times are in seconds.
 
-    A target in progress: after ``slower`` times the 95th percentile of its scope, but not before ``at_least``. A queued
-    target: ``grace`` after its countdown, while the window is open and a slot is free. An uncertain target: if it is at
-    most ``recent`` old and its instance has not recovered since. A lost run: if it is at most ``recent`` old and no
-    later run of its playbook was successful.
+    A target in progress, or with an unknown status: after ``slower`` times the 95th percentile of its scope, but not
+    before ``at_least``. A queued target: ``grace`` after its countdown, while the window is open and a slot is free. An
+    uncertain target: if it is at most ``recent`` old and its instance has not recovered since. A lost run: if it is at
+    most ``recent`` old and no later run of its playbook was successful.
     """
 
     slower: float = 3.0
@@ -67,7 +67,7 @@ SELECT {HOST} AS host, t.started_at, t.rollout_id, l.value AS most, a.value AS a
 FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
   ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
 CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')
-WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status = 'in_progress'
+WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status IS NOT 'queued'
   AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500
 """  # noqa: S608 - no user input
 

@@ -61,7 +61,11 @@ class Api:
         self._redactor = Redactor(spellings(settings.api_key))
         self._seconds_between_calls = 1 / settings.max_rate
         self._next_call = 0.0
+        # The Date of the newest answer (epoch seconds), or this machine's time if the server sends none.
+        self.server_time = time.time()
         self._warned: set[str] = set()
+        # How many of the newest calls had no answer.
+        self._unanswered = 0
 
     def close(self) -> None:
         for client in self._idle:
@@ -77,8 +81,11 @@ class Api:
         while True:
             await self._wait_for_turn()
             try:
-                return await self._in_thread(lambda client: self._redactor.scrub(read(client)))
+                answer = await self._in_thread(lambda client: self._redactor.scrub(read(client)))
+                self._unanswered = 0
+                return answer
             except ApiError as error:
+                self._unanswered = self._unanswered + 1 if error.status is None else 0
                 if ends_the_source(error, has_answered=self._client.transport.answered.is_set()):
                     raise SourceError(as_sentence(error)) from None
                 if attempt == ATTEMPTS or not asks_to_wait(error):
@@ -138,6 +145,15 @@ class Api:
             self._warned.add(same)
             log.warning("%s Polling continues.", as_sentence(problem))
 
+    def concerns_one_call(self, error: ApiError) -> bool:
+        """Whether only this call failed, and calls about other instances or rollouts can succeed.
+
+        A call without an answer counts too, as long as the server answers others: one agent may hang.
+        """
+        if error.status is None:
+            return error.kind == "invalid" or self._unanswered <= AT_ONCE
+        return not asks_to_wait(error)
+
     async def _wait_for_turn(self) -> None:
         while (wait := self._next_call - time.monotonic()) > 0:
             await asyncio.sleep(wait)
@@ -155,6 +171,7 @@ class Api:
         def run() -> None:
             try:
                 answer = read(client)
+                self.server_time = client.server_time or time.time()
             except Exception as problem:  # noqa: BLE001
                 self._idle.append(client)
                 future.set_exception(problem)
@@ -176,11 +193,6 @@ def ends_the_source(error: ApiError, *, has_answered: bool) -> bool:
 def asks_to_wait(error: ApiError) -> bool:
     """Whether the server did not carry out the call and asks to repeat it later: status 429, or 503 with a time."""
     return error.kind == "rate_limited" or (error.kind == "unavailable" and error.retry_after is not None)
-
-
-def concerns_this_call_only(error: ApiError) -> bool:
-    """Whether only this call failed: the server has answered, or nothing was sent because the id is invalid."""
-    return error.kind == "invalid" or (error.status is not None and not asks_to_wait(error))
 
 
 def is_newest_first(rows: Iterable[Record], *times: str) -> bool:

@@ -29,6 +29,8 @@ DEFAULT_EVENTS = tuple(kind for kind in EVENTS if kind not in ("fleetops.target.
 
 # Characters of a text of the API in an event.
 LONGEST_TEXT = 2000
+# Seconds by which the clocks behind the API may differ.
+FURTHEST_AHEAD = 600.0
 
 
 class Step(NamedTuple):
@@ -47,6 +49,11 @@ def event(kind: str, at: str | None, occurrence: Iterable[Any], **fields: Any) -
 def in_utc(value: Any) -> str | None:
     """A time of the API as ISO 8601 text in UTC with whole seconds; None for an invalid time."""
     return iso_time(parse_time(value))
+
+
+def is_ahead(at: float | None, server_time: float) -> bool:
+    """Whether a time is so far in the future that it was written while a clock was ahead."""
+    return at is not None and at > server_time + FURTHEST_AHEAD
 
 
 def bounded_text(value: Any) -> str | None:

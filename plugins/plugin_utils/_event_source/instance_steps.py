@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     parse_time,
 )
 
-from .events import AUDIT_EVENT, GONE, HEALTHY, UNHEALTHY, Step, bounded_text, event, in_utc
+from .events import AUDIT_EVENT, GONE, HEALTHY, UNHEALTHY, Step, bounded_text, event, in_utc, is_ahead
 
 NEVER_CHECKED = {"state": None, "streak": 0, "checked_at": None}
 # An audit event that appears more than this many seconds after a newer one is missed.
@@ -29,12 +30,19 @@ _AUDIT_FIELDS = (
 
 
 def health_step(
-    known: Mapping[str, Any] | None, instance_id: str, health: Record | None, *, needed: int = 1, excused: float = 0
+    known: Mapping[str, Any] | None,
+    instance_id: str,
+    health: Record | None,
+    *,
+    needed: int = 1,
+    excused: float = 0,
+    server_time: float = math.inf,
 ) -> Step:
     """The step for one deep health record (E16). ``health``: None if the server does not know the instance.
 
     ``needed``: how many consecutive checks must find the instance unhealthy. ``excused``: until this time (epoch
-    seconds) a deployment explains that it is unhealthy.
+    seconds) a deployment explains that it is unhealthy. ``server_time``: the server's clock (epoch seconds). A known
+    check that is far ahead of it was made while a clock was ahead, so this one is newer.
 
     ``known``: None, or state (None, healthy, unhealthy, gone), streak (how many consecutive checks found it unhealthy),
     and checked_at of the newest check.
@@ -46,7 +54,8 @@ def health_step(
         return Step({"state": "gone", "streak": 0, "checked_at": None}, [] if old["state"] == "gone" else [gone])
     checked = bounded_text(health.get("checked_at"))
     previous, now = parse_time(old["checked_at"]), parse_time(checked)
-    if previous is not None and now is not None and now <= previous:
+    was_ahead = is_ahead(previous, server_time)
+    if previous is not None and now is not None and (now == previous or (now < previous and not was_ahead)):
         return Step(old, [])
     about = {
         "status": normalise(health.get("status")),
@@ -94,8 +103,17 @@ def audit_time(row: Mapping[str, Any]) -> float | None:
     return at if at is not None else parse_time(row.get("ingested_at"))
 
 
-def audit_step(known: Mapping[str, Any], instance_id: str, rows: Iterable[Record], outcomes: Iterable[str]) -> Step:
+def audit_step(
+    known: Mapping[str, Any],
+    instance_id: str,
+    rows: Iterable[Record],
+    outcomes: Iterable[str],
+    *,
+    server_time: float = math.inf,
+) -> Step:
     """The step for the rows (E20) of an instance that may be new. ``outcomes``: only these outcomes cause events.
+
+    ``server_time``: the floor stays below it, even if a row has a later time. Otherwise it would hide what follows.
 
     ``known``: floor (epoch seconds or None; older events are ignored), ids (id -> epoch seconds) above the floor, and
     end, the number of rows in the list if it begins with the oldest row, else 0.
@@ -105,7 +123,7 @@ def audit_step(known: Mapping[str, Any], instance_id: str, rows: Iterable[Record
     newest = max((at for at in ids.values() if at != NO_TIME), default=None)
     floor = known["floor"]
     if newest is not None:
-        floor = max(newest - AUDIT_LATENESS, floor if floor is not None else float("-inf"))
+        floor = max(min(newest, server_time) - AUDIT_LATENESS, floor if floor is not None else float("-inf"))
     kept = {event_id: at for event_id, at in ids.items() if floor is None or at > floor}
     wanted = {normalise(word) for word in outcomes}
     events = [_audit_event(instance_id, row) for row in new.values() if normalise(row.get("outcome")) in wanted]

@@ -14,9 +14,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
-from .api import Api, Fetch, concerns_this_call_only, for_each, is_newest_first, is_oldest_first
+from .api import Api, Fetch, for_each, is_newest_first, is_oldest_first
 from .delivery import Delivery
-from .events import AUDIT_EVENT, HEALTH_EVENTS, Step
+from .events import AUDIT_EVENT, HEALTH_EVENTS, Step, is_ahead
 from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
 from .settings import Settings
 
@@ -64,7 +64,7 @@ class Instances:
                 audit[instance_id], new = await self._audit(instance_id, audit.get(instance_id))
                 events += new
         except ApiError as error:
-            if not concerns_this_call_only(error):
+            if not self._api.concerns_one_call(error):
                 raise
             self._api.warn_once(error)
 
@@ -75,11 +75,22 @@ class Instances:
             if error.kind == "not_found":
                 return health_step(known, instance_id, None)
             raise
-        excused = self._excused.get(instance_id, (0.0, 0.0))[1]
-        return health_step(known, instance_id, health, needed=self._settings.unhealthy_after, excused=excused)
+        started, excused = self._excused.get(instance_id, (0.0, 0.0))
+        server_time = self._api.server_time
+        return health_step(
+            known,
+            instance_id,
+            health,
+            needed=self._settings.unhealthy_after,
+            excused=0.0 if is_ahead(started, server_time) else excused,
+            server_time=server_time,
+        )
 
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
-        past: Record = known or {"floor": None, "ids": {}}
+        past: Record = dict(known or {"floor": None, "ids": {}})
+        if past["floor"] is not None:
+            # It was set while the server's clock was ahead.
+            past["floor"] = min(past["floor"], self._api.server_time)
 
         def fetch(client: FleetClient, limit: int, offset: int) -> list[Record]:
             return client.list_audit_events(instance_id, limit=limit, offset=offset)
@@ -91,7 +102,7 @@ class Instances:
                 return Step(past, [])
             raise
         outcomes = self._settings.audit_outcomes if known or self._settings.start_from == "earliest" else ()
-        return audit_step({**past, "end": end}, instance_id, rows, outcomes)
+        return audit_step({**past, "end": end}, instance_id, rows, outcomes, server_time=self._api.server_time)
 
     async def _first_audit(self, fetch: Fetch, past: Record) -> tuple[list[Record], int]:
         """The newest audit events, 500 or more, and the length of the list if it begins with the oldest row, else 0."""

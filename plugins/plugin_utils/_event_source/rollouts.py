@@ -19,10 +19,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 
-from .api import Api, concerns_this_call_only, for_each, is_newest_first
+from .api import Api, for_each, is_newest_first
 from .delivery import Delivery
 from .errors import SourceError, as_sentence
-from .events import Step, bounded_text, records
+from .events import Step, bounded_text, is_ahead, records
 from .rollout_steps import (
     FINISHED_KEPT,
     is_known_or_past,
@@ -179,7 +179,7 @@ class Rollouts:
             log.warning("The server no longer knows rollout %s, so it is no longer followed.", rollout_id)
             gone = unread_rollout(row, "finished")
             return Step({**gone, "created": old["created"] if old else gone["created"]}, [])
-        if not concerns_this_call_only(error):
+        if not self._api.concerns_one_call(error):
             raise error
         self._api.warn_once(error)
         # If it can be read later, it belongs to the past and causes no events.
@@ -213,5 +213,8 @@ class Rollouts:
             else:
                 names.setdefault(instance_id, instance_id)
             started, until = parse_time(target.get("started_at")), unhealthy_until(target)
-            if started is not None and until is not None and started >= self.excused.get(instance_id, (0.0,))[0]:
+            known = self.excused.get(instance_id, (0.0,))[0]
+            if started is None or until is None or is_ahead(started, self._api.server_time):
+                continue
+            if started >= known or is_ahead(known, self._api.server_time):
                 self.excused[instance_id] = (started, until)

@@ -32,6 +32,8 @@ class Watermark:
     FORMAT = 1
 
     def __init__(self, path: Path, api_url: str) -> None:
+        # The file that a link points to, for example on a volume. Otherwise the link would be replaced.
+        path = Path(os.path.realpath(path))
         self.path, self.api_url = path, api_url
         self.known: Record = {}
         self.outbox: list[Record] = []
@@ -71,9 +73,11 @@ class Watermark:
             if not isinstance(whole, dict) or whole.get("format") != self.FORMAT:
                 raise ValueError("its format is not known to this version")
             known, outbox, api_url = whole["known"], whole["outbox"], whole["api_url"]
+            if not _is_complete(known, outbox):
+                raise ValueError("it has parts of the wrong type")
         except FileNotFoundError:
             return
-        except (ValueError, KeyError) as problem:
+        except (ValueError, KeyError, RecursionError) as problem:
             raise SourceError(
                 f"The watermark file {self.path} is not readable ({problem}); move it away to start anew from now."
             ) from None
@@ -140,6 +144,16 @@ class Watermark:
             with suppress(OSError):
                 os.ftruncate(self._log, size)
             raise
+
+
+def _is_complete(known: object, outbox: object) -> bool:
+    """Whether both parts of the file have the types that the source writes."""
+    if not isinstance(known, dict) or not isinstance(outbox, list):
+        return False
+    parts = [known.get(name, {}) for name in ("rollouts", "names", "health", "audit")]
+    return all(isinstance(part, dict) for part in parts) and all(
+        isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("meta"), dict) for row in outbox
+    )
 
 
 def _unwritable(path: Path, problem: OSError) -> SourceError:

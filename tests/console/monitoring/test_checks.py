@@ -108,6 +108,14 @@ def test_a_redeploy_in_progress_is_stuck_if_it_is_far_slower_than_usual_for_its_
     assert stuck(path) == []
 
 
+def test_a_redeploy_with_an_unknown_status_is_stuck_like_one_in_progress(tmp_path: Path) -> None:
+    path, rollout_id = tmp_path / "console.db", ident(3, 0xA3)
+    targets = [target(n, rollout_id, word, NOW - 1500, NOW - at, None) for n, (word, at) in
+               enumerate((("verifying", 1200), ("verifying", 60), (None, 1200)))]  # fmt: skip
+    put(path, rollout_read(rollout_id, targets, "in_progress", NOW - 1500, None))
+    assert stuck(path) == [("in progress", 1, host_name(0)), ("in progress", 1, host_name(2))]
+
+
 @pytest.mark.parametrize(
     ("policy", "active", "waited", "countdown", "expected"),
     [
@@ -298,6 +306,7 @@ def test_each_figure_is_judged_by_its_limits() -> None:
     assert levels(bad, Backlog(unread=2 << 20), off) == {}
     # An unused source is not an alarm, unless no source was ever used.
     assert levels(Vitals(None, NOW, None, 0, 0, 0, 0, 0, NOW), Backlog(problem="There is none.")) == {}
+    assert levels(QUIET, Backlog(problem="No access.", is_unreadable=True)) == {"backlog": Level.WARNING}
     assert levels(Vitals(None, None, None, 0, 0, 0, 0, 0, NOW)) == {"sync-age": Level.CRITICAL}
 
 
@@ -346,7 +355,9 @@ def test_a_larger_value_is_never_a_better_level(
 
 
 def test_the_backlog_is_what_no_sync_has_read_yet(tmp_path: Path) -> None:
-    assert "no run log folder" in backlog(tmp_path / "absent", {}).problem
+    absent, unreadable = backlog(tmp_path / "absent", {}), backlog(Path(__file__), {})
+    assert "no run log folder" in absent.problem and not absent.is_unreadable
+    assert "cannot be read: Not a directory" in unreadable.problem and unreadable.is_unreadable
     assert backlog(tmp_path, {}) == Backlog()
     first, second, third = (f"20261124T10000{number}Z-r.jsonl" for number in range(3))
     for name, size in ((first, 100), (second, 50), (third, 30), ("notes.txt", 999), ("notes.jsonl", 999)):

@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from console.__main__ import main
+from console.monitoring.metrics import VERSIONS_MOST, fleet_metrics
+from console.record.read.fleet import Fleet
 from console.record.read.operations import operations
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
@@ -49,7 +52,11 @@ def metrics(database: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, li
     capsys.readouterr()
     assert main(["metrics", "--db", str(database)]) == 0
     text = capsys.readouterr().out
-    return text, [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return text, parsed(text)
+
+
+def parsed(text: str) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
 def values(samples: list[Sample], name: str, *labels: str) -> dict[tuple[str, ...], float]:
@@ -101,6 +108,23 @@ def test_the_metrics_agree_with_the_record(seeded: Path, capsys: pytest.CaptureF
     upkeep = rows(seeded, "SELECT at FROM upkeep WHERE kind = 'backup'")[0]["at"]
     assert values(samples, "backup_timestamp_seconds")[()] == upkeep
     assert abs(values(samples, "metrics_timestamp_seconds")[()] - time.time()) < 600
+
+
+def test_what_was_not_read_has_no_series_and_each_series_occurs_once() -> None:
+    fleet = Fleet(
+        tenant=TENANT, instances=40, health={"healthy": 0, "other": 0, "not read": 40}, health_at=None,
+        versions=(("other", 2), *((f"2.{number}", 1) for number in range(36)), (None, 2)),
+        published="2.1", published_others=(), on_published=1, updates={"runtime": 0, "skills": 0, "servers": 0},
+        updates_read=0, in_flight=0, limit=None, window=None, operations={}, api_at=None, runs_at=None,
+    )  # fmt: skip
+    found = parsed(fleet_metrics([fleet], {}, backup_at=None, now=1.0))
+    assert "fleetops_instances_update_waiting" not in {sample.name for sample in found}
+    of_versions = values(found, "instances_runtime", "version")
+    assert len(of_versions) == VERSIONS_MOST and of_versions["other",] == 2 + 7
+    assert len({(sample.name, *sorted(sample.labels.items())) for sample in found}) == len(found)
+    bare = replace(fleet, versions=((None, 40),), on_published=0)
+    found = parsed(fleet_metrics([bare], {}, backup_at=None, now=1.0))
+    assert "fleetops_instances_on_published_runtime" not in {sample.name for sample in found}
 
 
 def test_no_label_names_an_instance_or_holds_an_id(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +240,19 @@ def test_the_examples_use_existing_metrics_and_labels(seeded: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "wrong", ["sum(a", "sum by tenant (a)", "a{b=c}", 'a{b="c"', "a[5]", "a > ", "rate(a[5m])", "a b", "a{b~'c'}"]
+    "wrong",
+    [
+        "sum(a",
+        "sum by tenant (a)",
+        "a{b=c}",
+        'a{b="c"',
+        "a[5]",
+        "a > ",
+        "rate(a[5m])",
+        "a b",
+        "a{b~'c'}",
+        "sum by (b) (a) - c",
+    ],
 )
 def test_the_query_parser_refuses_invalid_queries(wrong: str) -> None:
     with pytest.raises(ValueError):

@@ -205,6 +205,8 @@ def test_a_message_has_the_verdict_the_causes_and_a_link_and_mentions_nobody_by_
     ("text", "message"),
     [
         ("to = [", "it is not valid TOML"),
+        ("to = " + "[" * 5000, "it is not valid TOML"),
+        ("max_age = " + "9" * 5000, "it is not valid TOML"),
         ("", "it has no destinations"),
         (TO, "it has no rule"),
         (TO + '[[rule]]\non = "operation"\nto = "chat"', "rule 1: on is 'operation'; it must be one of: operations,"),

@@ -227,6 +227,27 @@ def test_a_failing_webhook_is_retried_and_its_refusal_is_reported_without_a_secr
     assert notify_once(database, alone, now + 400 + 90_000, gone).problems == []
 
 
+def test_a_webhook_that_is_down_delays_no_other_destination_and_loses_no_message(
+    tmp_path: Path, hook: WebhookServer, mails: MailServer, addresses: None
+) -> None:
+    database, now = tmp_path / "console.db", time.time()
+    for number in (3, 4, 5):
+        failed_rollout(database, now, 1, ident(number, 0x4D04ED73))
+    rules = parse(EVERYWHERE)
+    send = sender(load_addresses(rules.destinations.values()), sleep=lambda _seconds: None)
+    hook.answers = [503] * 6
+    report = notify_once(database, rules, now, send)
+    # A further message would only wait for the same server.
+    assert (len(hook.calls), len(report.not_sent), report.paused, len(mails.mails)) == (3, 1, 2, 3)
+    report = notify_once(database, rules, now + 30, send)
+    assert (len(hook.calls), len(report.not_sent), report.paused, report.sent) == (6, 1, 2, ())
+    report = notify_once(database, rules, now + 120, send)
+    assert (len(report.sent), report.paused) == (3, 0)
+    assert len({json.loads(body)["id"] for _path, _headers, body in hook.calls}) == 3
+    # The last message was never tried before.
+    assert [content.repeated for _name, content in report.sent].count(False) == 1
+
+
 def test_notify_test_sends_one_message_to_each_destination(
     tmp_path: Path, hook: WebhookServer, mails: MailServer, addresses: None, capfd: pytest.CaptureFixture[str]
 ) -> None:

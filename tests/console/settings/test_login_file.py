@@ -84,6 +84,7 @@ def test_a_redirect_uri_that_cannot_complete_a_login_is_refused(
         ({"redirect_uri": "http://console.example.com/oauth2callback"}, 0o600, "need https"),
         ({"redirect_uri": "https://console.example.com/"}, 0o600, "end with /oauth2callback"),
         ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is not valid TOML"),
+        ({"client_id": 'a"\nb = ' + "[" * 5000 + SECRET}, 0o600, "is not valid TOML"),
     ],
 )
 def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(

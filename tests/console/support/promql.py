@@ -12,6 +12,9 @@ FUNCTIONS = frozenset({"time", "absent", "increase", "histogram_quantile"})
 AGGREGATIONS = frozenset({"sum", "max", "min"})
 OPERATORS = ("or", "and", ">=", "<=", "==", "!=", ">", "<", "+", "-", "*", "/")
 
+Labels = frozenset[str] | None
+ALL: Labels = frozenset({"all"})
+
 _TOKEN = re.compile(
     r"""\s*(?:(?P<duration>\d+[smhdw](?![\w.]))|(?P<number>\d+(?:\.\d+)?)|(?P<string>"(?:[^"\\]|\\.)*")
     |(?P<name>[A-Za-z_:][\w:]*)|(?P<sign>=~|!~|>=|<=|==|!=|[-+*/<>=(){}\[\],]))""",
@@ -61,25 +64,34 @@ class Parser:
     def _wrong(self, wanted: str) -> ValueError:
         return ValueError(f"{self._peek()[1]!r} where {wanted} is needed, in {self._text!r}")
 
-    def _expression(self) -> None:
-        self._operand()
-        while self._peek()[1] in OPERATORS and self._peek()[0] != "string":
-            self._take()
-            self._operand()
+    # Each method returns the labels of the vector: None for a number, ALL without an aggregation.
 
-    def _operand(self) -> None:
+    def _expression(self) -> Labels:
+        labels = self._operand()
+        while self._peek()[1] in OPERATORS and self._peek()[0] != "string":
+            operator, right = self._take(), self._operand()
+            if operator != "or" and None not in (labels, right) and labels != right:
+                # Prometheus adds labels to each series, such as instance. No series without them has the same labels.
+                raise ValueError(f"the two sides of {operator} never have the same labels, in {self._text!r}")
+            labels = right if labels is None else labels
+        return labels
+
+    def _operand(self) -> Labels:
         kind, text = self._peek()
+        labels: Labels = None
         if text == "(":
             self._take()
-            self._expression()
+            labels = self._expression()
             self._take(")")
         elif kind == "number":
             self._take()
         elif text in AGGREGATIONS:
             self._take()
+            labels = frozenset()
             if self._peek()[1] == "by":
                 self._take()
-                self.query.grouped |= set(self._list())
+                labels = frozenset(self._list())
+                self.query.grouped |= labels
             self._take("(")
             self._expression()
             self._take(")")
@@ -87,12 +99,14 @@ class Parser:
             self._take()
             self._take("(")
             while self._peek()[1] != ")":
-                self._expression()
+                labels = self._expression()
                 if self._peek()[1] != ")":
                     self._take(",")
             self._take(")")
         else:
             self._selector()
+            labels = ALL
+        return labels
 
     def _list(self) -> list[str]:
         self._take("(")
