@@ -209,7 +209,7 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
         texts = (map(printable_line, fleet_lines(fleet, now, several=len(found) > 1)) for fleet in found)
         put("\n".join("\n".join(lines) + "\n" for lines in texts))
     read = command_for(settings.database, "sync --details")
-    return 0 if found else say(f"note: the API was never read. Read it with: {read}", 0)
+    return 0 if found else say(f"note: the API was never read, or is retired. Read it with: {read}", 0)
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
     }
     never = vitals.api_at is None and vitals.runs_at is None
     missing = {
-        "sync-age": ("Nothing was ever synced", Level.CRITICAL) if never else ("The API was never read", Level.OK),
+        "sync-age": ("Nothing was ever synced", Level.CRITICAL) if never else ("No API is read", Level.OK),
         "run-log-age": ("No run log was ever loaded", Level.OK),
         "open-age": ("No target is open", Level.OK),
         "follower": (_follower_sentence(follower), Level.OK),

@@ -30,8 +30,8 @@ description:
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
     stored too. They are under C(fleetops_evidence) in the event, so an interrupted run has those of its completed
     steps.
-  - If the folder is not writable, full, missing, or removed during the run, there is one warning. The play never fails
-    because of it.
+  - If the folder cannot be created or written to, is full, or is removed during the run, there is one warning. The play
+    never fails because of it.
 notes:
   - Several kinds of secrets are masked wherever they occur, namely the value of E(FLEETOPS_API_KEY), the values of
     environment variables and variables whose names say that they are secret, vaulted variables, and the vault,

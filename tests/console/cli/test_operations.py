@@ -86,11 +86,16 @@ def test_the_state_of_the_fleet_is_printed_as_text_and_as_json(
     assert fleet["api_at"].endswith("+00:00")
 
 
-def test_without_a_tenant_in_the_record_the_message_says_how_to_read_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("retired", [False, True])
+def test_without_a_tenant_that_is_read_the_message_says_how_to_read_one(
+    retired: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with open_store(tmp_path / "console.db"):
-        pass
+    with open_store(tmp_path / "console.db") as store:
+        if retired:
+            store.put_tenant("https://old.example", 1.0)
+    if retired:
+        assert main(["retire", "https://old.example", "--db", str(tmp_path / "console.db")]) == 0
+        capsys.readouterr()
     out, err = output_of(capsys, "fleet", "--db", str(tmp_path / "console.db"))
     assert out == ""
-    assert err.startswith("console: note: the API was never read. Read it with: ")
+    assert err.startswith("console: note: the API was never read, or is retired. Read it with: ")

@@ -124,6 +124,10 @@ def rescued_look_after_a_redeploy(path: Path) -> None:
         store.upsert("tasks", [{"run_id": "run", "counter": 1, "action": "fleetops.agents.instance_health_info"}])
 
 
+def refused_plan(path: Path) -> None:
+    run(path, result(A), recap=[{"host": A, "rescued": 1}], action="fleetops.agents.rollout_plan")
+
+
 def unreachable(path: Path) -> None:
     run(path, result(A, "unreachable"), result(B, "ok"), action=COMMAND)
 
@@ -148,6 +152,7 @@ SCENES: list[tuple[Callable[[Path], None], int]] = [
     (ignored_redeploy, 3),
     (rescued_redeploy_in_a_successful_run, 1),
     (rescued_look_after_a_redeploy, 1),
+    (refused_plan, 0),
     (unreachable, 1),
     (with_uncertain_targets, 3),
 ]
