@@ -90,7 +90,7 @@ FROM ranked GROUP BY who ORDER BY at DESC LIMIT :most
 def failures_by_message(
     conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
-    """Failures in a period (failed or uncertain targets, failed or unreachable results), grouped by message, biggest
+    """Failures in a period (failed or uncertain targets, and results as in sql.IS_FAILURE), grouped by message, biggest
     group first. search: only groups with this text in a message (as reported or normalised) or a host name.
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;

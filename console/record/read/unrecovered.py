@@ -16,7 +16,7 @@ from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import Instance, facts_of_run, instances_of_run, name_of
-from console.record.read.sql import HOST, IS_FAILURE, STARTED, SUCCEEDED_LATER, WAS_RESCUED, WAS_SENT, is_instance
+from console.record.read.sql import HOST, IS_FAILURE, STARTED, SUCCEEDED_LATER, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
@@ -197,9 +197,8 @@ EXISTS (
   WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
     AND {is_instance("w.tenant", "w.instance_id")}
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
-    AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
-                    WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host
-                      AND NOT {WAS_RESCUED}))
+    AND NOT EXISTS (SELECT 1 FROM run_hosts n
+                    WHERE n.run_id = r.run_id AND n.host = w.host AND n.failed + n.unreachable > 0))
 """  # noqa: S608 - no user input
 
 
