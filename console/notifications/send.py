@@ -160,6 +160,7 @@ def signature(secret: str, at: int, body: bytes) -> str:
 
 
 def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Message], None]:
+    optional_package("requests", "A webhook needs")
     redactor = Redactor(_secrets(address))
 
     def send(message: Message) -> None:

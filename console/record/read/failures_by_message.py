@@ -10,7 +10,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, WAS_BAD, identified, run_of
+from console.record.read.sql import HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
@@ -45,7 +45,7 @@ WITH targets AS {MATERIALIZED} (
          min(coalesce(k.action LIKE 'fleetops.agents.%' OR k.role LIKE '%fleet_report', 0)) AS is_ours
   FROM host_results h INDEXED BY host_results_failed
   LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-  WHERE {WAS_BAD} AND h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS} AND {IS_FAILURE}
+  WHERE h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS} AND {IS_FAILURE}
   GROUP BY h.run_id, 3, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
 ), {identified("results")}, reported AS {MATERIALIZED} (
   SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
@@ -90,7 +90,7 @@ FROM ranked GROUP BY who ORDER BY at DESC LIMIT :most
 def failures_by_message(
     conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
-    """Failures in a period (failed or uncertain targets, failed or unreachable results), grouped by message, biggest
+    """Failures in a period (failed or uncertain targets, and results as in sql.IS_FAILURE), grouped by message, biggest
     group first. search: only groups with this text in a message (as reported or normalised) or a host name.
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;

@@ -25,7 +25,7 @@ from console.record.read.freshness import freshness
 from console.record.read.operation_facts import Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import names_apart, rollouts_of_run, targets_of
-from console.record.read.sql import IS_FAILURE, WAS_BAD, operation_of
+from console.record.read.sql import IS_FAILURE, operation_of
 from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
@@ -257,7 +257,7 @@ SELECT ref, min(at) AS first_at, max(at) AS last_at FROM (
   SELECT * FROM (
     SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
     LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-    WHERE {WAS_BAD} AND h.msg_fp = :print AND h.ended_at {{side}} AND h.run_id NOT IN own AND {IS_FAILURE}
+    WHERE h.msg_fp = :print AND h.ended_at {{side}} AND h.run_id NOT IN own AND {IS_FAILURE}
     ORDER BY h.ended_at {{order}} LIMIT :most)
   UNION ALL SELECT * FROM (
     SELECT {operation_of("t.rollout_id")}, t.created_at

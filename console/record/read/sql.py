@@ -43,9 +43,9 @@ WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND
 WAS_BAD = "h.status IN ('failed', 'ignored', 'unreachable')"
 """Whether a result was an error, also if the playbook ignored it. As in the index host_results_failed."""
 
-_OF_RUN = ", ".join(f"'fleetops.agents.rollout_{part}'" for part in ("plan", "gate", "report", "end"))
+_OF_RUN = ("rollout_plan", "rollout_gate", "rollout_report", "rollout_end", "report_file")
 IS_FAILURE = f"""({WAS_BAD} AND (coalesce(k.action, '') LIKE 'fleetops.agents.%'
-  AND k.action NOT LIKE '%!_info' ESCAPE '!' AND k.action NOT IN ({_OF_RUN})
+  AND k.action NOT LIKE '%!_info' ESCAPE '!' AND replace(k.action, 'fleetops.agents.', '') NOT IN {_OF_RUN}
   OR h.status <> 'ignored' AND NOT {WAS_RESCUED}))"""
 """Whether a result of a task ``k`` is a failure of its host: an error of a module of this collection that changes
 something always, since the instance is not as asked, and any other error unless the playbook rescued or ignored it."""

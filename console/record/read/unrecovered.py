@@ -16,7 +16,7 @@ from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts
 from console.record.read.operation_facts import Instance, facts_of_run, instances_of_run, name_of
-from console.record.read.sql import HOST, STARTED, SUCCEEDED_LATER, WAS_RESCUED, WAS_SENT, is_instance
+from console.record.read.sql import HOST, IS_FAILURE, STARTED, SUCCEEDED_LATER, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
@@ -123,11 +123,16 @@ def failing_targets(conn: Connection, since: float) -> list[Failing]:
     return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
 
+# Those that did not succeed, and those that succeeded because failures were ignored or rescued.
 _BAD_RUNS = f"""
 SELECT r.*, {SUCCEEDED_LATER} AS succeeded_later FROM runs r
-WHERE r.started_at >= :since AND (r.status IN ('failed', 'lost', 'unknown', 'canceled') OR r.rescued + r.ignored > 0)
+WHERE r.started_at >= :since AND (r.status IN ('failed', 'lost', 'unknown', 'canceled')
+  OR r.status = 'successful' AND r.rescued + r.ignored > 0 AND r.run_id IN (
+    SELECT h.run_id FROM host_results h INDEXED BY host_results_failed
+    LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
+    WHERE h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {IS_FAILURE}))
 ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
-"""  # noqa: S608
+"""  # noqa: S608 - no user input
 
 
 def failing_in_runs(
@@ -180,7 +185,7 @@ SELECT w.host FROM w WHERE
 _TARGET_SINCE = """
 EXISTS (
   SELECT 1 FROM rollout_targets t INDEXED BY rollout_targets_instance
-  WHERE t.tenant = w.tenant AND t.instance_id = w.instance_id AND t.created_at > :at AND t.status = 'succeeded')
+  WHERE t.tenant = w.tenant AND t.instance_id = w.instance_id AND t.created_at > :at)
 """
 _HEALTHY_SINCE = """
 EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_id = w.instance_id
@@ -192,18 +197,17 @@ EXISTS (
   WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
     AND {is_instance("w.tenant", "w.instance_id")}
     AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
-    AND NOT EXISTS (SELECT 1 FROM host_results h INDEXED BY host_results_trouble
-                    WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') AND h.host = w.host
-                      AND NOT {WAS_RESCUED}))
+    AND NOT EXISTS (SELECT 1 FROM run_hosts n
+                    WHERE n.run_id = r.run_id AND n.host = w.host AND n.failed + n.unreachable > 0))
 """  # noqa: S608 - no user input
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
     """Which of these hosts have recovered since, or are gone.
 
-    From a failed deploy: by a later successful one, or because the instance runs the published version. From a failed
-    restart: by a later successful one, or because the instance is healthy. From anything else: by a later success of
-    the same playbook.
+    From a failed deploy: by a newer target, which is judged by itself, by a later successful deploy, or because the
+    instance runs the published version. From a failed restart: by a later successful one, or because the instance is
+    healthy. From anything else: by a later success of the same playbook.
     """
     if name in DEPLOYS:
         ways = [

@@ -71,7 +71,7 @@ def gates(found: Operation) -> None:
     if len(found.gates) > GATES_SHOWN:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}. The others are under Raw plan and report.")
     # What every gate found is not repeated in each row.
-    common = [part for part in shown[0].figures if len(shown) > 1 and all(part in gate.figures for gate in shown)]
+    common = [part for part in shown[0].figures if len(shown) > 1 and all(part in gate.figures for gate in found.gates)]
     own = markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common))
     columns = [
         markup.Column("before batch", lambda gate: _number(gate.batch)),

@@ -75,8 +75,8 @@ def freezes(frozen: policy_queries.Frozen) -> None:
         )
     elif not frozen.times and frozen.unnamed:
         st.text(
-            "No freezes are known, but not every playbook's newest plan states when changes are frozen. The next check"
-            " run of the playbook creates a plan that does."
+            "No freezes are known, but the newest plan of at least one playbook does not state when changes are frozen."
+            " The next check run of that playbook creates a plan that does."
         )
     elif not frozen.times:
         st.text("The newest plan of each playbook contains no freezes. They are set for a run in fleetops_freezes.")

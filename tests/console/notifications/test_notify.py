@@ -315,7 +315,7 @@ def test_an_invalid_setting_is_reported_in_one_sentence_without_its_value(
     assert dump(database) == before
 
 
-def test_without_apprise_webhooks_work_and_other_destinations_name_the_missing_package(
+def test_a_destination_whose_package_is_missing_names_it_and_others_work(
     tmp_path: Path, hook: WebhookServer, addresses: None, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -326,6 +326,9 @@ def test_without_apprise_webhooks_work_and_other_destinations_name_the_missing_p
     assert capfd.readouterr().err.endswith(" -m pip install apprise\n")
     assert main([*command, "--to", "hook"]) == 0
     assert len(hook.calls) == 1
+    monkeypatch.setitem(sys.modules, "requests", None)
+    assert main([*command, "--to", "hook"]) == 2
+    assert capfd.readouterr().err.endswith(" -m pip install requests\n")
 
 
 def test_a_certificate_is_verified_with_the_configured_authority(

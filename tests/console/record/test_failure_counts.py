@@ -128,6 +128,10 @@ def refused_plan(path: Path) -> None:
     run(path, result(A), recap=[{"host": A, "rescued": 1}], action="fleetops.agents.rollout_plan")
 
 
+def ignored_report_file(path: Path) -> None:
+    run(path, result(A, "ignored"), recap=[{"host": A, "ignored": 1}], action="fleetops.agents.report_file")
+
+
 def unreachable(path: Path) -> None:
     run(path, result(A, "unreachable"), result(B, "ok"), action=COMMAND)
 
@@ -153,6 +157,7 @@ SCENES: list[tuple[Callable[[Path], None], int]] = [
     (rescued_redeploy_in_a_successful_run, 1),
     (rescued_look_after_a_redeploy, 1),
     (refused_plan, 0),
+    (ignored_report_file, 0),
     (unreachable, 1),
     (with_uncertain_targets, 3),
 ]

@@ -27,12 +27,12 @@ from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.read.policy import override_runs
-from console.record.read.unrecovered import failing_in_runs
+from console.record.read.unrecovered import WHOLE_MOST, failing_in_runs
 from console.record.rows import Cursor, Row, RunRows, to_json
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
 from tests.console.support.facts import rows as rows_of
-from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, D, put_rollout, put_run, report
+from tests.console.support.recorded_runs import NOW, REBOOT, RUNTIME, SELECTED, A, B, C, D, put_rollout, put_run, report
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, rollout_read, target
 
 
@@ -422,6 +422,10 @@ def test_a_failed_deployment_needs_no_attention_once_its_instance_is_up_to_date(
     assert titles(path) == [f"{B} failed"]
     put_run(path, "done", 70, hosts=[B], results=[{**ok, "result_json": '{"task_id":"t"}'}])
     assert titles(path) == []
+    # As in the list of instances, an instance that is being redeployed has no open problem.
+    put_run(path, "again", 10, hosts=[A, B], status="failed", ended_at=NOW - 5, reported=report(failed=[A, B]))
+    put_rollout(path, 2, 4, "in_progress")
+    assert titles(path) == [f"{B} failed"]
 
 
 def played(path: Path, tenant: str, instance_id: str) -> list[str]:
@@ -515,6 +519,17 @@ def test_a_stopped_run_needs_attention_until_its_playbook_succeeds(path: Path) -
     assert len(titles(path)) == 1
     put_run(path, "done", 400, hosts=[A], reported=report(updated=[A]))
     assert titles(path) == []
+
+
+def test_ignored_errors_of_other_runs_neither_need_attention_nor_hide_a_failed_run(path: Path) -> None:
+    own = {"hosts": [A], "playbook": "own.yml", "action": "ansible.builtin.command"}
+    put_run(path, "failed", 9000, status="failed", results=[{"host": A, "status": "failed"}], **own)
+    ignored = {**own, "results": [{"host": B, "status": "ignored"}], "recap": [{"host": B, "ignored": 1}]}
+    for number in range(WHOLE_MOST):
+        put_run(path, f"ignored {number}", 8000 - number, **ignored)
+    assert titles(path) == [f"{A} failed"]
+    put_run(path, "running", 700, **{**ignored, "action": RUNTIME}, status="running", ended_at=None, heartbeat_at=NOW)
+    assert titles(path) == [f"{A} failed"]
 
 
 def test_the_state_of_the_fleet_contains_versions_health_policy_and_operations(path: Path) -> None:
