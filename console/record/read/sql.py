@@ -43,6 +43,7 @@ WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND
 WAS_BAD = "h.status IN ('failed', 'ignored', 'unreachable')"
 """Whether a result was an error, also if the playbook ignored it. As in the index host_results_failed."""
 
+# Modules whose errors say nothing about the host for which the task ran.
 _OF_RUN = ("rollout_plan", "rollout_gate", "rollout_report", "rollout_end", "report_file")
 IS_FAILURE = f"""({WAS_BAD} AND (coalesce(k.action, '') LIKE 'fleetops.agents.%'
   AND k.action NOT LIKE '%!_info' ESCAPE '!' AND replace(k.action, 'fleetops.agents.', '') NOT IN {_OF_RUN}
