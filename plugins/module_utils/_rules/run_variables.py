@@ -81,7 +81,8 @@ def problem_of_servers(servers: Mapping[str, tuple[str, Any]]) -> str:
             continue
         problem = f"{first} and {name} have different keys"
         if other[0] != server[0]:
-            problem = f"{first} is an instance of {server[0]}, and {name} is one of {other[0]}"
+            one, another = (address or "no server (FLEETOPS_API_URL is not set)" for address in (server[0], other[0]))
+            problem = f"{first} is an instance of {one}, and {name} is one of {another}"
         return (
             f"{problem}. A run acts on one server, with one key: FLEETOPS_API_URL and FLEETOPS_API_KEY in the "
             "environment. Run the playbook once for each, with its hosts in fleetops_hosts or --limit. Nothing was "

@@ -75,6 +75,7 @@ OF_US = ("https://us.example", "key-3")
             "a is an instance of https://a.example, and c is one of https://us.example.",
         ),
         ({"a": OURS, "b": OF_TENANT}, "a and b have different keys."),
+        ({"a": ("", ""), "b": OF_US}, "a is an instance of no server (FLEETOPS_API_URL is not set), and b is one of"),
     ],
 )
 def test_hosts_of_two_servers_or_tenants_are_not_in_one_run(servers: dict[str, tuple[str, str]], problem: str) -> None:
