@@ -18,6 +18,7 @@ _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
     "fleetops_pace": PACES,
+    "fleetops_memory_action": ("save", "verify", "restore"),
 }
 _FROM_ONE = ("fleetops_batch_max", "fleetops_audit_limit")
 _RUNGS = ("breakers", "power_cycle", "reboot")

@@ -25,6 +25,10 @@ GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_p
             {"fleetops_plan_for": "reboots"},
             "fleetops_plan_for is reboots: it must be redeploy, updates, restart or repair.",
         ),
+        (
+            {"fleetops_memory_action": "delete"},
+            "fleetops_memory_action is delete: it must be save, verify or restore.",
+        ),
         ({"fleetops_state": "checked"}, "fleetops_state is checked: it must be latest or redeployed."),
         ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
         (
