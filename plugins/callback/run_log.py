@@ -471,9 +471,10 @@ class CallbackModule(StrictOptions, CallbackBase):
 def _checked(folder: Path) -> Path:
     """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable.
 
-    Ansible leaves these unchanged and takes them for a folder in the working folder, or in that of ansible.cfg.
+    Ansible leaves these unchanged. It takes them for a folder in the working folder or in that of ansible.cfg, unless
+    the path is absolute.
     """
-    for base in (Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
+    for base in (Path("/"), Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
         if folder.is_relative_to(base):
             absolute_path(str(folder.relative_to(base)))
     return folder

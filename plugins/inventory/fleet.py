@@ -207,7 +207,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             return False
         return str(path).endswith(_FILE_ENDINGS) or (
             str(path).endswith((".yml", ".yaml"))
-            and _PLUGIN_LINE.search(Path(path).read_text(encoding="utf-8", errors="replace")) is not None
+            and _PLUGIN_LINE.search(Path(path).read_text(encoding="utf-8-sig", errors="replace")) is not None
         )
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:

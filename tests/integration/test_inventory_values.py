@@ -152,7 +152,7 @@ def test_an_inventory_file_of_any_name_is_read_if_it_names_the_plugin(run: Run, 
     """Otherwise Ansible would only warn, continue without hosts and exit with 0."""
     hosts = tmp_path / "hosts"
     hosts.mkdir()
-    (hosts / "fleet.yaml").write_text("# Ours\nplugin: 'fleetops.agents.fleet'  # of the collection\n")
+    (hosts / "fleet.yaml").write_text("\ufeffplugin: 'fleetops.agents.fleet'  # of the collection\n")
     (hosts / "other.yml").write_text("all: {hosts: {other: {note: 'plugin: fleetops.agents.fleet'}}}\n")
     with second_api(instances=2) as api:
         for plugins in ("auto,yaml", "fleetops.agents.fleet,yaml"):

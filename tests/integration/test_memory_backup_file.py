@@ -177,7 +177,7 @@ def test_without_a_folder_the_run_is_refused_and_existing_backups_are_named(play
             assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
         # For Ansible, throttle 0 means no limit.
         refused = play(api, fleetops_memory_dir=str(tmp_path / "backup"), fleetops_batch_max=0)
-        assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be 1 or more." in refused.stdout
+        assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be a whole number" in refused.stdout
         assert api.called("list_memories") == [] and not former.exists()
         playbooks = tmp_path / "own"
         (playbooks / "memory-backup").mkdir(parents=True)

@@ -18,6 +18,7 @@ _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
     "fleetops_state": ("latest", "redeployed"),
     "fleetops_pace": PACES,
+    "fleetops_memory_action": ("save", "verify", "restore"),
 }
 _FROM_ONE = ("fleetops_batch_max", "fleetops_audit_limit")
 _RUNGS = ("breakers", "power_cycle", "reboot")
@@ -68,20 +69,21 @@ def problem_of_hosts(without_id: Iterable[str]) -> str:
     )
 
 
-def problem_of_servers(servers: Mapping[str, tuple[str, str]]) -> str:
+def problem_of_servers(servers: Mapping[str, tuple[str, Any]]) -> str:
     """Why a run cannot be made with hosts of these servers, as a sentence without keys; empty if it is one server.
 
     ``servers``: the address and the key, by the name of the host. A server does not know the instances of another
     server, nor those of another tenant, so a run would take them for instances that no longer exist.
     """
-    first, (address, key) = next(iter(servers.items()), ("", ("", "")))
-    for name, (other_address, other_key) in servers.items():
-        if other_address != address:
-            problem = f"{first} is an instance of {address}, and {name} is one of {other_address}"
-        elif other_key != key:
-            problem = f"{first} and {name} have different keys"
-        else:
+    first, server = next(iter(servers.items()), ("", ("", "")))
+    for name, other in servers.items():
+        # Tuples with the same objects are equal without a comparison, so a key from a vault is not decrypted.
+        if other == server:
             continue
+        problem = f"{first} and {name} have different keys"
+        if other[0] != server[0]:
+            one, another = (address or "no server (FLEETOPS_API_URL is not set)" for address in (server[0], other[0]))
+            problem = f"{first} is an instance of {one}, and {name} is one of {another}"
         return (
             f"{problem}. A run acts on one server, with one key: FLEETOPS_API_URL and FLEETOPS_API_KEY in the "
             "environment. Run the playbook once for each, with its hosts in fleetops_hosts or --limit. Nothing was "

@@ -30,6 +30,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 
 Definitions = Mapping[str, Mapping[str, Any]]
 
+# ansible-core 2.18 passes this to the lookup of a loop (with_...), whose options do not contain it.
+_OF_ANSIBLE = "wantlist"
+
 
 class StrictOptions:
     """A base class for plugins, listed before Ansible's. ``set_options`` raises AnsibleOptionsError with a sentence."""
@@ -56,7 +59,7 @@ def read_options(
     """
     given = dict(direct)
     for name in given:
-        if name not in definitions:
+        if name not in definitions and name != _OF_ANSIBLE:
             near = difflib.get_close_matches(str(name), definitions, n=1)
             raise SettingsError(f"{name} is not an option of this plugin{f' (but {near[0]} is)' if near else ''}")
     for name, entry in definitions.items():

@@ -39,20 +39,23 @@ def servers_by_files(hosts: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {host: _of_hosts[host] for host in hosts if host in _of_hosts}
 
 
-def server_by_variables(variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
-    """The address and the key of the host with these variables, or else of the environment."""
-    address = _value("fleetops_api_url", variables) or environ.get("FLEETOPS_API_URL", "")
+def server_by_variables(variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, Any]:
+    """The address and the key of the host with these variables, or else of the environment.
+
+    The key is not converted to text: with ansible-core 2.18, a value from a vault would be decrypted for each host.
+    """
+    address = str(_value("fleetops_api_url", variables, environ))
     with contextlib.suppress(SettingsError):
         address = base_url(address)
-    return address, _value("fleetops_api_key", variables) or environ.get("FLEETOPS_API_KEY", "")
+    return address, _value("fleetops_api_key", variables, environ)
 
 
-def _value(name: str, variables: Mapping[str, Any]) -> str:
-    """The value of a variable; empty if it is blank, or a template that cannot be evaluated here."""
+def _value(name: str, variables: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    """The value of a variable, or of the environment if it is blank or a template that cannot be evaluated here."""
     with contextlib.suppress(AnsibleError):
         if name in variables and not is_blank(value := variables[name]):
-            return str(value)
-    return ""
+            return value
+    return environ.get(name.upper(), "")
 
 
 def warning_of_addresses(api_url: str) -> str:

@@ -176,6 +176,11 @@ def test_an_option_that_a_plugin_does_not_have_is_refused(kind: str, plugin: str
         ANSIBLE.read(kind, plugin, direct={"colour": "blue"})
 
 
+def test_a_lookup_can_be_the_loop_of_a_task() -> None:
+    """For with_..., ansible-core 2.18 passes wantlist to the plugin. Newer versions do not."""
+    assert ANSIBLE.read("lookup", "plan_order", direct={"wantlist": True}) == ANSIBLE.read("lookup", "plan_order")
+
+
 @pytest.mark.parametrize("option", ["compose", "groups", "extra_headers"])
 def test_an_option_that_is_no_mapping_is_refused_by_its_name(option: str) -> None:
     with pytest.raises(Refused, match=rf"^{option} must be a mapping; in an environment variable, write it as JSON\.$"):

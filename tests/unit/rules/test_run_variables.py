@@ -25,6 +25,10 @@ GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_p
             {"fleetops_plan_for": "reboots"},
             "fleetops_plan_for is reboots: it must be redeploy, updates, restart or repair.",
         ),
+        (
+            {"fleetops_memory_action": "delete"},
+            "fleetops_memory_action is delete: it must be save, verify or restore.",
+        ),
         ({"fleetops_state": "checked"}, "fleetops_state is checked: it must be latest or redeployed."),
         ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
         (
@@ -61,20 +65,25 @@ def test_each_host_without_an_id_is_named() -> None:
     assert problem_of_hosts([]) == ""
 
 
+OURS, OF_TENANT = ("https://a.example", "key-1"), ("https://a.example", "key-2")
+OF_US = ("https://us.example", "key-3")
+
+
 @pytest.mark.parametrize(
     ("servers", "problem"),
     [
         ({}, ""),
-        ({"a": ("https://a.example", "one"), "b": ("https://a.example", "one")}, ""),
+        ({"a": OURS, "b": OURS}, ""),
         (
-            {"a": ("https://a.example", "one"), "b": ("https://a.example", "one"), "c": ("https://b.example", "one")},
-            "a is an instance of https://a.example, and c is one of https://b.example.",
+            {"a": OURS, "b": OURS, "c": OF_US},
+            "a is an instance of https://a.example, and c is one of https://us.example.",
         ),
-        ({"a": ("https://a.example", "one"), "b": ("https://a.example", "two")}, "a and b have different keys."),
+        ({"a": OURS, "b": OF_TENANT}, "a and b have different keys."),
+        ({"a": ("", ""), "b": OF_US}, "a is an instance of no server (FLEETOPS_API_URL is not set), and b is one of"),
     ],
 )
 def test_hosts_of_two_servers_or_tenants_are_not_in_one_run(servers: dict[str, tuple[str, str]], problem: str) -> None:
     """The plan would take the hosts of the other server for instances that no longer exist."""
     found = problem_of_servers(servers)
     assert found.startswith(problem) and bool(found) is bool(problem)
-    assert "'one'" not in found and "two" not in found
+    assert "key-" not in found
