@@ -25,9 +25,13 @@ CHECKS_MOST = 50_000
 """Maximum number of health checks that are read: a little more than one a minute over 30 days."""
 
 
+_FAILED = "(last_result LIKE 'failed%' OR last_result LIKE 'uncertain%')"
+
+
 def _instances(where: str = "") -> str:
-    """A WITH clause with the table ``judged``. last_status: the status of the newest target. problem: what needs
-    attention, '' if nothing does.
+    """A WITH clause with the table ``judged``. last_status: the status of the newest target. last_result: that of the
+    newest one that was not cancelled, which left its instance as it was, with its error. problem: what needs attention,
+    '' if nothing does.
 
     ``where``: a WHERE clause on ``i``, without user input.
     """
@@ -39,9 +43,10 @@ WITH known AS (
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
-         (SELECT substr(nullif(t.error_message, ''), 1, 200) FROM rollout_targets t INDEXED BY rollout_targets_instance
-          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
-          ORDER BY t.created_at DESC LIMIT 1) AS last_error,
+         (SELECT t.status || coalesce(': ' || substr(nullif(t.error_message, ''), 1, 200), '')
+          FROM rollout_targets t INDEXED BY rollout_targets_instance
+          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status IS NOT 'cancelled'
+          ORDER BY t.created_at DESC LIMIT 1) AS last_result,
          (SELECT t.completed_at FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status = 'succeeded'
             AND t.completed_at IS NOT NULL
@@ -51,10 +56,8 @@ WITH known AS (
 ), judged AS (
   SELECT *, coalesce(hostname, instance_id) AS host,
          CASE WHEN health = '{HEALTH_GONE}' THEN '' ELSE
-         trim(CASE WHEN last_status IN ('failed', 'uncertain')
-                   THEN 'last rollout ' || last_status || coalesce(': ' || last_error, '') ELSE '' END
-              || CASE WHEN last_status IN ('failed', 'uncertain') AND (health <> 'healthy' OR trouble <> '')
-                      THEN '; ' ELSE '' END
+         trim(CASE WHEN {_FAILED} THEN 'last rollout ' || last_result ELSE '' END
+              || CASE WHEN {_FAILED} AND (health <> 'healthy' OR trouble <> '') THEN '; ' ELSE '' END
               || CASE WHEN health <> 'healthy' THEN health || coalesce(' (' || trouble || ')', '')
                       ELSE coalesce(trouble, '') END) END AS problem
   FROM known

@@ -73,6 +73,14 @@ EXISTS (
     AND s.runtime_current = s.runtime_available AND c.last_ok_at > {at})
 """
 
+# There is a newer target, which is judged by itself. A cancelled one left the instance as it was.
+_TARGET_SINCE = """
+EXISTS (
+  SELECT 1 FROM rollout_targets n INDEXED BY rollout_targets_instance
+  WHERE n.tenant = {i}.tenant AND n.instance_id = {i}.instance_id AND n.created_at > {at}
+    AND n.status IS NOT 'cancelled')
+"""
+
 # A later task of this collection was successful on the instance {i}, and not in check mode.
 _DONE_SINCE = f"""
 EXISTS (
@@ -98,9 +106,7 @@ WITH recent AS (
   WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {ROLLOUTS_MOST}
 ), bad AS (
   SELECT t.* FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
-    SELECT 1 FROM rollout_targets later
-    WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+  WHERE t.status IN ('failed', 'uncertain') AND NOT {_TARGET_SINCE.format(i="t", at="t.created_at")}
 ), named AS (
   SELECT t.status, {HOST} AS host, t.tenant, t.instance_id, t.rollout_id,
          substr(coalesce(t.error_message, ''), 1, 600) AS message, coalesce(t.completed_at, t.created_at) AS at
@@ -182,11 +188,6 @@ WITH w AS (
          json_extract(value, '$[2]') AS instance_id FROM json_each(:hosts))
 SELECT w.host FROM w WHERE
 """
-_TARGET_SINCE = """
-EXISTS (
-  SELECT 1 FROM rollout_targets t INDEXED BY rollout_targets_instance
-  WHERE t.tenant = w.tenant AND t.instance_id = w.instance_id AND t.created_at > :at)
-"""
 _HEALTHY_SINCE = """
 EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_id = w.instance_id
         AND s.health = 'healthy' AND s.checked_at > :at)
@@ -211,7 +212,7 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
     """
     if name in DEPLOYS:
         ways = [
-            _TARGET_SINCE,
+            _TARGET_SINCE.format(i="w", at=":at"),
             _CURRENT_SINCE.format(i="w", at=":at"),
             _DONE_SINCE.format(i="w", at=":at", actions=_DEPLOYED),
         ]

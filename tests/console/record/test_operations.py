@@ -23,7 +23,7 @@ from console.outcomes.words import CATEGORIES
 from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
-from console.record.read.instances import history
+from console.record.read.instances import history, instance
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations, running
 from console.record.read.policy import override_runs
@@ -426,6 +426,19 @@ def test_a_failed_deployment_needs_no_attention_once_its_instance_is_up_to_date(
     put_run(path, "again", 10, hosts=[A, B], status="failed", ended_at=NOW - 5, reported=report(failed=[A, B]))
     put_rollout(path, 2, 4, "in_progress")
     assert titles(path) == [f"{B} failed"]
+
+
+def test_a_cancelled_target_does_not_resolve_an_earlier_failure_since_the_instance_was_not_touched(path: Path) -> None:
+    put_rollout(path, 1, 900, "failed")
+    put_run(path, "run", 890, hosts=[B], status="failed", ended_at=NOW - 800, reported=report(failed=[B]))
+    put_rollout(path, 2, 500, "cancelled", "cancelled")
+    assert sorted(titles(path)) == [f"{A} failed", f"{B} failed"]
+    found = instance(path, ident(0, 0xB0))
+    assert found is not None and found["problem"] == f"last rollout failed: {REASON}"
+    put_rollout(path, 3, 100, "succeeded", "in_progress")
+    assert titles(path) == []
+    found = instance(path, ident(0, 0xB0))
+    assert found is not None and found["problem"] == ""
 
 
 def played(path: Path, tenant: str, instance_id: str) -> list[str]:
