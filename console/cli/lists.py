@@ -26,7 +26,7 @@ from console.cli.options import (
     repeated,
     say,
 )
-from console.outcomes.words import CATEGORIES, VERDICTS, counts_text, started_by, title
+from console.outcomes.words import CATEGORIES, STATUSES, VERDICTS, counts_text, started_by, title
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
 from console.settings.environment import Settings
@@ -273,7 +273,7 @@ def _in_flight(fleet: Fleet) -> str:
 
 
 def _last_day(fleet: Fleet, of: str) -> str:
-    words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
+    words = [f"{fleet.operations[word]:,} {word}" for word in STATUSES if fleet.operations.get(word)]
     return f"{counted(sum(fleet.operations.values()), 'operation')}{of}{': ' if words else ''}{', '.join(words)}."
 
 

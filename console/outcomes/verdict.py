@@ -22,6 +22,7 @@ from console.outcomes.words import (
     RUNNING,
     STOPPED,
     UNCERTAIN,
+    WITH_FAILURES,
     counts_text,
 )
 from console.text.json_values import mapping, names
@@ -38,11 +39,13 @@ _REASONS_NAMED = 2
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: from words.VERDICTS. why: the reason, short, for a list. sentence: all of it with the numbers, for example
-    "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail. 6 updated, 1 failed."
+    """word: from words.VERDICTS. status: from words.STATUSES. why: the reason, short, for a list. sentence: all of it
+    with the numbers, for example "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail.
+    6 updated, 1 failed."
     """
 
     word: str
+    status: str
     why: str
     sentence: str
 
@@ -51,7 +54,7 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     """The verdict of an operation. counted: the result of :func:`outcome.counts`, if the caller has it."""
     found = counts(facts) if counted is None else counted
     name = verdict_word(facts)
-    failures = _failures(facts, found) if name == COMPLETE else ""
+    failures = _failures(facts, found)
     why = f"{COMPLETE} {failures}" if failures else _why(facts, name)
     opening = "Check run, nothing was changed" if name == CHECK else name.capitalize()
     if name not in (RUNNING, COMPLETE, CHECK):
@@ -65,7 +68,9 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     if facts.pruned:
         sentence += " Its task results are no longer kept."
     numbers = "" if facts.kind == ACT else counts_text(found, facts.name, check=bool(facts.check))
-    return Verdict(name, why, f"{sentence} {_with_full_stop(numbers)}" if numbers else sentence)
+    if numbers:
+        sentence += f" {_with_full_stop(numbers)}"
+    return Verdict(name, status_of(facts, found), why, sentence)
 
 
 def verdict_word(facts: Facts) -> str:
@@ -87,8 +92,15 @@ def verdict_word(facts: Facts) -> str:
     return CHECK if facts.check and found == COMPLETE else found
 
 
+def status_of(facts: Facts, counted: Mapping[str, int]) -> str:
+    """Only the status of the verdict. counted: the result of :func:`outcome.counts`."""
+    return WITH_FAILURES if _failures(facts, counted) else verdict_word(facts)
+
+
 def _failures(facts: Facts, counted: Mapping[str, int]) -> str:
     """The failures with which an operation is complete, '' without any."""
+    if verdict_word(facts) != COMPLETE:
+        return ""
     if facts.kind == ROLLOUT:
         return "with failures" if facts.status == "partial" else ""
     bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]

@@ -25,6 +25,10 @@ VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST,
 """How an operation ended. ``complete``: it ran to its end, perhaps with failures within its budget. ``lost``: its
 process ended without a recap. ``check``: a prediction that changed nothing."""
 
+WITH_FAILURES = "complete with failures"
+STATUSES = (RUNNING, COMPLETE, WITH_FAILURES, *VERDICTS[2:])
+"""How a verdict is shown: an operation that is complete with failures does not look like one without."""
+
 PROBLEMS = frozenset({FAILED, UNCERTAIN})
 
 # The participle that is shown for the category "updated".

@@ -13,7 +13,7 @@ from console.record.connection import dicts
 from console.record.read.frames import query
 from console.record.read.freshness import TenantFreshness, freshness
 from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
-from console.record.read.operations import verdict_counts
+from console.record.read.operations import status_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
 DAY = 86400.0
@@ -31,9 +31,9 @@ class Fleet:
     instances whose last read gave another published version. on_published: how many run the published version.
     updates: kind (UPDATE_KINDS, and other) -> how many instances have pending updates. updates_read: for how many
     instances this is known. in_flight: redeploys in progress on the server. limit: the policy's max_parallel_rollouts,
-    0 if it is not a valid number; limit and window are None without a policy. operations: verdict -> how many ran in
-    the last 24 h, for all tenants, because a run does not name its tenant. api_at, runs_at: when the API and the run
-    logs were last read; None for never.
+    0 if it is not a valid number; limit and window are None without a policy. operations: words.STATUSES -> how many
+    ran in the last 24 h, for all tenants, because a run does not name its tenant. api_at, runs_at: when the API and the
+    run logs were last read; None for never.
     """
 
     tenant: str
@@ -57,9 +57,9 @@ class Fleet:
 @query
 def fleets(conn: Connection, now: float) -> list[Fleet]:
     """The state of the fleet of each tenant that is not retired, sorted by address."""
-    verdicts, fresh = verdict_counts(conn, now - DAY), freshness(conn)
+    operations, fresh = status_counts(conn, now - DAY), freshness(conn)
     tenants = [tenant for tenant in fresh.tenants if tenant.retired_at is None]
-    return [_fleet(conn, tenant, fresh.runs_at, verdicts, now) for tenant in tenants]
+    return [_fleet(conn, tenant, fresh.runs_at, operations, now) for tenant in tenants]
 
 
 _HEALTH = f"""
@@ -96,7 +96,7 @@ GROUP BY kind
 
 
 def _fleet(
-    conn: Connection, tenant: TenantFreshness, runs_at: float | None, verdicts: dict[str, int], now: float
+    conn: Connection, tenant: TenantFreshness, runs_at: float | None, operations: dict[str, int], now: float
 ) -> Fleet:
     key = {"tenant": tenant.tenant}
     words = dicts(conn, _HEALTH, key)
@@ -125,7 +125,7 @@ def _fleet(
         in_flight=in_flight(conn, tenant.tenant),
         limit=slots if has_policy else None,
         window=state_of(window, now) if has_policy else None,
-        operations=verdicts,
+        operations=operations,
         api_at=tenant.at,
         runs_at=runs_at,
     )

@@ -18,7 +18,7 @@ import pandas as pd
 
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
-from console.outcomes.verdict import verdict, verdict_word
+from console.outcomes.verdict import status_of, verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts
 from console.record.opening import open_to_read
@@ -44,6 +44,7 @@ COLUMNS = (
     "instances",  # the sum of these columns
     "derived",  # True for a run without a report, so that the numbers come from its results
     "verdict",  # from console.outcomes.words.VERDICTS
+    "status",  # from console.outcomes.words.STATUSES
     "why",  # the reason for the verdict, in short
     "sentence",  # the verdict as a sentence
     "seconds",  # duration; while it is running, until its source was last read
@@ -96,22 +97,24 @@ def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
 
 
 @query
-def verdict_counts(conn: Connection, since: float) -> dict[str, int]:
-    """The number of operations that ran since a time, by verdict; verdicts without operations are left out."""
-    return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
+def status_counts(conn: Connection, since: float) -> dict[str, int]:
+    """The number of operations that ran since a time, by words.STATUSES; those without operations are left out."""
+    found = matching(conn, OperationFilter(since=since), judged=True)
+    return dict(Counter(key.status or verdict(stored_of(conn, key)[1]).status for key in found))
 
 
 @dataclass(frozen=True)
 class Key:
     """An entry in a list of operations. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
-    verdict: '' if not requested. ended_at: None if not known. last_at: when it ended or, if not known, its last known
-    activity."""
+    verdict, status: '' if not requested; status is also '' if it follows only from the results of a run. ended_at: None
+    if not known. last_at: when it ended or, if not known, its last known activity."""
 
     at: float
     kind: str
     key: str
     tenant: str | None
     verdict: str = ""
+    status: str = ""
     name: str = ""
     ended_at: float | None = None
     last_at: float = 0.0
@@ -209,13 +212,16 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
     found: list[Key] = []
     for kind, sql, named in sources:
         for row in dicts(conn, sql, params) if kind in kinds else ():
-            word = ""
+            word = status = ""
             if judged:
                 report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
-                word = verdict_word(Facts(kind, "", row["status"], bool(row.get("check_mode")), report))
+                facts = Facts(kind, "", row["status"], bool(row.get("check_mode")), report)
+                word = status = verdict_word(facts)
+                if word == COMPLETE:
+                    status = status_of(facts, counts(facts)) if kind != RUN or has_report(facts) else ""
             if not wanted.verdicts or word in wanted.verdicts:
                 name, ended = named(row["name"]), row["ended_at"]
-                found.append(Key(row["at"], kind, row["key"], row["tenant"], word, name, ended, row["last_at"]))
+                found.append(Key(row["at"], kind, row["key"], row["tenant"], word, status, name, ended, row["last_at"]))
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
 
 
@@ -248,6 +254,7 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
         "instances": sum(counted.values()),
         "derived": not has_report(facts) and facts.kind == RUN,
         "verdict": judged.word,
+        "status": judged.status,
         "why": judged.why,
         "sentence": judged.sentence,
         "seconds": max(0.0, until - row["started_at"]) if until is not None and row["started_at"] is not None else None,

@@ -14,7 +14,7 @@ from console.record.read import operations
 from console.text.listing import records
 from console.web import pages
 from console.web.browser import auto_refresh
-from console.web.operations import comparison, rows
+from console.web.operations import comparison
 from console.web.shared import cached, links, lists, messages, viewer
 
 CHOICES = 100
@@ -89,8 +89,7 @@ def label(row: Row) -> str:
     """An operation as one line of plain text."""
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
-    verdict = rows.status(row)
-    return f"{started} · {title(row)}{mode} · {verdict} · {links.short(row['key'])}"
+    return f"{started} · {title(row)}{mode} · {row['status']} · {links.short(row['key'])}"
 
 
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:

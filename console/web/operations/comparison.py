@@ -48,7 +48,7 @@ def difference(more: float) -> str:
 
 def _summary(found: Operation) -> Markup:
     row = found.row
-    badge = markup.badge(rows.status(row))
+    badge = markup.badge(row["status"])
     return markup.joined((markup.operation(title(row), row["key"]), badge, row["sentence"]), " ")
 
 

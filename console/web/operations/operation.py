@@ -66,7 +66,7 @@ def verdict(found: queries.Operation) -> None:
     label = ", ".join(f"{part.count:,} {part.word}" for part in segments)
     markup.draw(
         markup.card(
-            rows.status(row),
+            row["status"],
             Markup('<p class="fo-verdict">{}</p>').format(row["sentence"]),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),

@@ -10,7 +10,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from console.outcomes import words
 from console.outcomes.words import CATEGORIES, CHECK, COMPLETE, RUNNING, UPDATED, WAITING, started_by, title, word
 from console.text import times
 from console.web import pages
@@ -51,15 +50,9 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
-def status(row: dict[str, Any]) -> str:
-    """The verdict. An operation that completed with failures does not look like one without."""
-    failed = row["verdict"] == COMPLETE and any((row[category] or 0) > 0 for category in words.PROBLEMS)
-    return "complete with failures" if failed else str(row["verdict"])
-
-
 def statuses(row: dict[str, Any]) -> list[str]:
     """The status, and whether it was a run in check mode."""
-    return list(dict.fromkeys((status(row), CHECK) if row["check"] is True else (status(row),)))
+    return list(dict.fromkeys((row["status"], CHECK) if row["check"] is True else (row["status"],)))
 
 
 def _title_and_verdict(row: dict[str, Any]) -> Markup:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from console.outcomes.words import VERDICTS
+from console.outcomes.words import COMPLETE, STATUSES, WITH_FAILURES
 from console.record.read.fleet import Fleet
 from console.record.read.policy import Frozen
 from console.text import times
 from console.text.counts import counted
-from console.text.statuses import style_of
 from console.web import pages
 from console.web.shared import viewer
 from console.web.shared.markup import NOTHING, Segment, address, joined, legend, link, small, stacked_bar
@@ -135,9 +134,9 @@ def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup |
 
 def _last_day(fleet: Fleet, title: str) -> Markup:
     parts = [
-        Segment(word, count, style_of(word).word,
-                address(pages.OPERATIONS, operations_status=style_of(word).word, operations_when="last 24 h"))
-        for word in VERDICTS
+        Segment(word, count, word, address(pages.OPERATIONS, operations_when="last 24 h",
+                                           operations_status=COMPLETE if word == WITH_FAILURES else word))
+        for word in STATUSES
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip
     total = sum(part.count for part in parts)

@@ -80,7 +80,7 @@ def test_the_state_of_the_fleet_is_printed_as_text_and_as_json(
     assert lines_by_label["Updates"] == "runtime on 4; 16 not read."
     assert lines_by_label["In flight"] == "3 of at most 2."
     assert lines_by_label["Window"].startswith("The maintenance window (") and " is open" in lines_by_label["Window"]
-    assert lines_by_label["Last 24 h"] == "4 operations: 1 running, 1 complete, 1 stopped, 1 lost."
+    assert lines_by_label["Last 24 h"] == "4 operations: 1 running, 1 complete with failures, 1 stopped, 1 lost."
     (fleet,) = json.loads(output_of(capsys, "fleet", "--db", str(database), "--format", "json")[0])
     assert (fleet["instances"], fleet["health"]["healthy"], fleet["operations"]["lost"]) == (36, 19, 1)
     assert fleet["api_at"].endswith("+00:00")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -566,6 +567,23 @@ def test_the_state_of_the_fleet_contains_versions_health_policy_and_operations(p
     assert (fleet.in_flight, fleet.limit, fleet.api_at) == (1, 3, NOW)
     assert fleet.window is not None and fleet.window.is_open
     assert fleet.operations == {"complete": 2, "running": 1}
+
+
+def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_their_rows_show(path: Path) -> None:
+    put_rollout(path, 1, 9000, "succeeded", "failed")
+    put_rollout(path, 2, 8000, "succeeded")
+    put_run(path, "within-its-budget", 900, hosts=[A, B], status="failed", reported=report(updated=[A], failed=[B]))
+    put_run(path, "without-failures", 800, hosts=[A], reported=report(updated=[A]))
+    failed, done = {"status": "failed", "msg": "exit 1"}, {"status": "ok", "changed": 1}
+    put_run(path, "without-report", 700, hosts=[A, B], playbook="own.yml",
+            results=[{"host": A, **done}, {"host": B, **failed}], recap=[{"host": B, "ignored": 1}])  # fmt: skip
+    rollout = put_rollout(path, 3, 600, "succeeded", "failed")
+    put_run(path, "on-the-server", 610, hosts=[A], playbook="playbooks/fleet_rollout.yml",
+            reported={"rollout_id": rollout, "verdict": "pass"}, links=[("rollout", rollout, A)])  # fmt: skip
+    put_run(path, "cancelled", 500, hosts=[A], status="canceled")
+    (fleet,) = fleets(path, NOW)
+    assert fleet.operations == Counter(row["status"] for row in rows(path))
+    assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (4, 2)
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])
