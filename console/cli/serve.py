@@ -18,8 +18,8 @@ from console.cli.options import command, option, put
 from console.record.opening import BUSY_TIMEOUT, is_copy, is_current, no_database, sentences
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
-from console.settings.environment import Settings, SettingsError, is_default, load_acting
-from console.settings.login_file import Login, is_loopback, load_login
+from console.settings.environment import Settings, SettingsError, is_default
+from console.settings.login_file import Login, is_loopback, load_acting
 
 LOOPBACK = "127.0.0.1"
 _APP = Path(__file__).parents[1] / "app.py"
@@ -51,8 +51,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Replace this process with the server; does not return. Raises ImportError, SettingsError and DatabaseProblem
     before that."""
     _check_packages()
-    acting = load_acting()
-    login = load_login(acting.login) if acting.login else None
+    login = load_acting().login
     if login is None and not is_loopback(options.address):
         raise SettingsError(
             f"Other machines can reach {options.address}, but no login is configured: "

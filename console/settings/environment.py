@@ -70,90 +70,25 @@ class ApiConnection:
     retries: int = 3
 
 
-@dataclass(frozen=True)
-class Acting:
-    """Who may see the console and who may act from it.
-
-    ``login``: the file with Streamlit's section [auth]; with it every page requires a login, without it nobody can act.
-    ``operators``: who may act, as ``email:`` and an address or ``sub:`` and a subject. ``operator_claim``: a claim and
-    the value that operators have in it. ``issuer``: the login provider, the only one whose claims are accepted, '' if
-    unknown. ``client_id``: the console's id at that provider, '' if unknown.
-    """
-
-    enabled: bool = False
-    login: Path | None = None
-    operators: frozenset[str] = frozenset()
-    operator_claim: tuple[str, str] | None = None
-    issuer: str = ""
-    client_id: str = ""
-
-
-def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
-    """The settings for login and acting. Raises SettingsError, also if acting is on but nobody may act."""
-    env = os.environ if environ is None else environ
-    enabled = _checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
-    login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
-    listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
-    operators = frozenset(_operator(part.strip()) for part in listed if part.strip())
-    claim = _operator_claim(env)
-    if enabled and login is None:
-        raise SettingsError(
-            "FLEETOPS_CONSOLE_ACTIONS is on, but there is no login: set FLEETOPS_CONSOLE_LOGIN to the file with"
-            " Streamlit's section [auth]."
-        )
-    if enabled and not operators and claim is None:
-        raise SettingsError(
-            "FLEETOPS_CONSOLE_ACTIONS is on, but nobody may act: set FLEETOPS_CONSOLE_OPERATORS"
-            " or FLEETOPS_CONSOLE_OPERATOR_CLAIM."
-        )
-    issuer = _text(env, "FLEETOPS_CONSOLE_ISSUER") or ""
-    return Acting(enabled, path_of(login) if login else None, operators, claim, issuer)
-
-
-def _operator(entry: str) -> str:
-    """An entry of FLEETOPS_CONSOLE_OPERATORS with its kind in front. Without a kind, an entry with @ is an address."""
-    kind, colon, name = (part.strip() for part in entry.partition(":"))
-    if not colon:
-        kind, name = ("email" if "@" in entry else "sub"), entry
-    kind = kind.lower()
-    if kind not in ("email", "sub") or not name or (kind == "email" and "@" not in name):
-        raise SettingsError(
-            f"FLEETOPS_CONSOLE_OPERATORS contains {entry!r}; write email: and an address, or sub: and a subject."
-        )
-    return f"{kind}:{name}"
-
-
-def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:
-    text = _text(env, "FLEETOPS_CONSOLE_OPERATOR_CLAIM")
-    if text is None:
-        return None
-    name, _equals, value = (part.strip() for part in text.partition("="))
-    if not name or not value:
-        raise SettingsError(
-            f"FLEETOPS_CONSOLE_OPERATOR_CLAIM is {text!r}; it must be a claim and its value, such as groups=operators."
-        )
-    return name, value
-
-
 def load_settings(
     environ: Mapping[str, str] | None = None, *, database: str | None = None, run_log_dir: str | None = None
 ) -> Settings:
     """The settings; ``database`` and ``run_log_dir`` take precedence over the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ
-    named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
-    named_log_dir = run_log_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
+    named_database = database or text_of(env, "FLEETOPS_CONSOLE_DB")
+    named_log_dir = run_log_dir or text_of(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
         database=path_of(named_database) if named_database else _in_state_folder(env, "console.db"),
         run_log_dir=path_of(named_log_dir) if named_log_dir else _in_state_folder(env, "runs"),
         run_log_dir_is_default=not named_log_dir,
-        remove_loaded=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
+        remove_loaded=checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
 
 
 def is_default(database: Path) -> bool:
     """Whether this is the database that is used if none is specified."""
     with suppress(SettingsError):
-        return not _text(os.environ, "FLEETOPS_CONSOLE_DB") and load_settings().database == database
+        return not text_of(os.environ, "FLEETOPS_CONSOLE_DB") and load_settings().database == database
     return False
 
 
@@ -162,21 +97,21 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
     # The blanks around the key are kept, so that the client refuses them, as in the modules.
-    url, key = _text(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
+    url, key = text_of(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:
         raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")
     if not key.strip():
         raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
-    ca_path = _text(env, "FLEETOPS_CA_PATH")
+    ca_path = text_of(env, "FLEETOPS_CA_PATH")
     if ca_path:
         authority("FLEETOPS_CA_PATH", ca_path)
     return ApiConnection(
         api_url=url,
         api_key=key,
-        validate_certs=_checked(env, "FLEETOPS_VALIDATE_CERTS", plain_values.boolean, True),
+        validate_certs=checked(env, "FLEETOPS_VALIDATE_CERTS", plain_values.boolean, True),
         ca_path=ca_path,
-        request_timeout=_checked(env, "FLEETOPS_REQUEST_TIMEOUT", partial(plain_values.number, least=0.1), 30.0),
-        retries=int(_checked(env, "FLEETOPS_RETRIES", partial(plain_values.number, least=0, whole=True), 3.0)),
+        request_timeout=checked(env, "FLEETOPS_REQUEST_TIMEOUT", partial(plain_values.number, least=0.1), 30.0),
+        retries=int(checked(env, "FLEETOPS_RETRIES", partial(plain_values.number, least=0, whole=True), 3.0)),
     )
 
 
@@ -243,13 +178,13 @@ def _in_state_folder(env: Mapping[str, str], name: str) -> Path:
         raise SettingsError(f"The default folder cannot be used: {problem}. {hint}") from None
 
 
-def _text(env: Mapping[str, str], name: str) -> str | None:
+def text_of(env: Mapping[str, str], name: str) -> str | None:
     return env.get(name, "").strip() or None
 
 
-def _checked(env: Mapping[str, str], name: str, check: Callable[[str, str], T], default: T) -> T:
+def checked(env: Mapping[str, str], name: str, check: Callable[[str, str], T], default: T) -> T:
     """The value of a variable by a check of plain_values, or ``default`` if it is not set. Raises SettingsError."""
-    text = _text(env, name)
+    text = text_of(env, name)
     try:
         return default if text is None else check(name, text)
     except plain_values.SettingsError as error:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from console.settings.environment import Acting
+from console.settings.login_file import Acting
 
 # The login's cookie keeps its claims for 30 days; a role that was revoked must not last that long.
 FRESH_SECONDS = 12 * 3600.0
@@ -60,7 +60,7 @@ def _why_not_of_this_login(claims: Mapping[str, Any], acting: Acting) -> str:
         )
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, (list, tuple)) else [audience]
-    if acting.client_id and audience is not None and acting.client_id not in audiences:
+    if acting.login is not None and audience is not None and acting.login.client_id not in audiences:
         return "Your login was issued for a program other than this console: sign out and in again."
     return ""
 

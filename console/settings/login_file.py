@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file that configures the login: Streamlit's secrets with a section [auth], checked before it is used."""
+"""The settings for login and acting, and the file that configures the login, with a section [auth] for Streamlit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import ipaddress
 import os
 import stat
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from console.settings.environment import Acting, SettingsError, open_regular, optional_package
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+from console.settings.environment import SettingsError, checked, open_regular, optional_package, path_of, text_of
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LEAST = 32
@@ -54,16 +56,71 @@ def load_login(file: Path) -> Login:
         )
     for package in ("authlib", "httpx"):
         optional_package(package, "The login needs")
-    origin, issuer = _own_origin(section["redirect_uri"]), _issuer(section["server_metadata_url"])
-    return Login(file.absolute(), origin, issuer, section["client_id"].strip())
+    # In OpenID Connect Discovery, the address of the metadata is the issuer and a fixed suffix.
+    issuer, suffix, _rest = section["server_metadata_url"].partition("/.well-known/")
+    origin = _own_origin(section["redirect_uri"])
+    return Login(file.absolute(), origin, issuer if suffix else "", section["client_id"].strip())
 
 
-def bound_to_login(acting: Acting) -> Acting:
-    """The settings with the issuer and the client id of their login file. Raises SettingsError."""
-    if acting.login is None:
-        return acting
-    login = load_login(acting.login)
-    return replace(acting, issuer=acting.issuer or login.issuer, client_id=login.client_id)
+@dataclass(frozen=True)
+class Acting:
+    """Who may see the console and who may act from it.
+
+    ``login``: with it every page requires a login, without it nobody can act. ``operators``: who may act, as ``email:``
+    and an address or ``sub:`` and a subject. ``operator_claim``: a claim and the value that operators have in it.
+    ``issuer``: the login provider, the only one whose claims are accepted, '' if unknown.
+    """
+
+    enabled: bool = False
+    login: Login | None = None
+    operators: frozenset[str] = frozenset()
+    operator_claim: tuple[str, str] | None = None
+    issuer: str = ""
+
+
+def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
+    """The settings for login and acting. Raises SettingsError, also if acting is on but nobody may act."""
+    env = os.environ if environ is None else environ
+    enabled = checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
+    file = text_of(env, "FLEETOPS_CONSOLE_LOGIN")
+    listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
+    operators = frozenset(_operator(part.strip()) for part in listed if part.strip())
+    claim = _operator_claim(text_of(env, "FLEETOPS_CONSOLE_OPERATOR_CLAIM"))
+    if enabled and file is None:
+        raise SettingsError(
+            "FLEETOPS_CONSOLE_ACTIONS is on, but there is no login: set FLEETOPS_CONSOLE_LOGIN to the file with"
+            " Streamlit's section [auth]."
+        )
+    if enabled and not operators and claim is None:
+        raise SettingsError(
+            "FLEETOPS_CONSOLE_ACTIONS is on, but nobody may act: set FLEETOPS_CONSOLE_OPERATORS"
+            " or FLEETOPS_CONSOLE_OPERATOR_CLAIM."
+        )
+    login = load_login(path_of(file)) if file else None
+    issuer = text_of(env, "FLEETOPS_CONSOLE_ISSUER") or (login.issuer if login else "")
+    return Acting(enabled, login, operators, claim, issuer)
+
+
+def _operator(entry: str) -> str:
+    """An entry of FLEETOPS_CONSOLE_OPERATORS with its kind in front. Without a kind, an entry with @ is an address."""
+    kind, colon, name = (part.strip() for part in entry.partition(":"))
+    if not colon:
+        kind, name = ("email" if "@" in entry else "sub"), entry
+    kind = kind.lower()
+    if kind not in ("email", "sub") or not name or (kind == "email" and "@" not in name):
+        raise SettingsError(
+            f"FLEETOPS_CONSOLE_OPERATORS contains {entry!r}; write email: and an address, or sub: and a subject."
+        )
+    return f"{kind}:{name}"
+
+
+def _operator_claim(text: str | None) -> tuple[str, str] | None:
+    name, _equals, value = (part.strip() for part in (text or "").partition("="))
+    if text and not (name and value):
+        raise SettingsError(
+            f"FLEETOPS_CONSOLE_OPERATOR_CLAIM is {text!r}; it must be a claim and its value, such as groups=operators."
+        )
+    return (name, value) if text else None
 
 
 def is_loopback(host: str) -> bool:
@@ -128,12 +185,6 @@ def _own_origin(redirect_uri: str) -> str:
             f"{setting}; browsers write it as {origin}{_CALLBACK}: use that here and at the login provider."
         )
     return origin
-
-
-def _issuer(server_metadata_url: str) -> str:
-    """The issuer in the address of the metadata: in OpenID Connect Discovery, that is the issuer and a fixed suffix."""
-    issuer, end, _rest = server_metadata_url.partition("/.well-known/")
-    return issuer if end else ""
 
 
 def _named(file: Path) -> str:

@@ -13,10 +13,10 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting, load_api
+from console.settings.environment import ApiConnection, SettingsError, load_api
 from console.settings.identity import Identity, identity
 from console.settings.invocation import COMMAND
-from console.settings.login_file import bound_to_login, is_loopback
+from console.settings.login_file import Acting, is_loopback, load_acting
 from console.web.browser import navigation
 from console.web.own_origin import FAILED
 from console.web.shared import links, messages
@@ -25,7 +25,7 @@ from console.web.shared import links, messages
 def acting() -> Acting:
     """The settings for who may view the pages and who may act. If one is invalid, show the error and stop the page."""
     try:
-        return bound_to_login(load_acting())
+        return load_acting()
     except SettingsError as error:
         messages.problem("A setting is invalid", str(error))
         st.stop()

@@ -21,8 +21,7 @@ from starlette.middleware import Middleware
 from uvicorn.protocols.http import h11_impl
 from websockets import http11
 
-from console.settings.environment import load_acting
-from console.settings.login_file import load_login
+from console.settings.login_file import load_acting
 from console.web.own_origin import MAX_COOKIE_BYTES, OwnOrigin
 
 _MODULES = (
@@ -38,8 +37,8 @@ _MODULES = (
 
 def middleware() -> list[Any]:
     """The middleware to run in front of Streamlit's server, according to the settings. Raises SettingsError."""
-    acting = load_acting()
-    origins = [load_login(acting.login).origin] if acting.login else []
+    login = load_acting().login
+    origins = [login.origin] if login else []
     return [Middleware(OwnOrigin, hosts=st.get_option("server.allowedHosts"), origins=origins)]
 
 

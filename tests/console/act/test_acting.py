@@ -23,14 +23,16 @@ from console.record.opening import DatabaseProblem
 from console.record.read import ledgers
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
-from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting
+from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import FRESH_SECONDS, LEEWAY_SECONDS, Identity, identity
-from console.settings.login_file import bound_to_login
+from console.settings.login_file import Acting, Login, load_acting, load_login
+from tests.console.support.login_file import written
 from tests.simulator.running import Simulator, running_simulator
 
 CONSOLE = Path(__file__).resolve().parents[3] / "console"
 LISTED = frozenset({"email:Ops@example.com", "sub:sub-7", "email:kay@example.com"})
-OPERATORS = Acting(True, Path("login.toml"), LISTED, ("realm.roles", "operator"), "https://id.example", "console")
+LOGIN = Login(Path("login.toml"), "https://console.example", "https://id.example", "console")
+OPERATORS = Acting(True, LOGIN, LISTED, ("realm.roles", "operator"), "https://id.example")
 CLAIMS = {"is_logged_in": True, "iss": "https://id.example", "sub": "sub-1", "iat": 1000.0}
 OPERATOR = Identity("https://id.example", "sub-7", "ops@example.com", "operator", "")
 VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You can view but not act.")
@@ -190,17 +192,12 @@ def test_addresses_and_subjects_of_operators_are_not_confused() -> None:
 
 # reports/2026-11 F3
 def test_the_issuer_is_that_of_the_login_file_unless_configured(tmp_path: Path) -> None:
-    login = tmp_path / "login.toml"
-    login.touch(0o600)
-    login.write_text(
-        '[auth]\nredirect_uri = "http://localhost:8501/oauth2callback"\nclient_id = "console"\nclient_secret = "s"\n'
-        f'cookie_secret = "{"c" * 40}"\n'
-        'server_metadata_url = "http://inside:8080/realms/x/.well-known/openid-configuration"\n'
-    )
+    address = "http://inside:8080/realms/x/.well-known/openid-configuration"
+    login = written(tmp_path / "login.toml", server_metadata_url=address)
     env = {"FLEETOPS_CONSOLE_LOGIN": str(login), "FLEETOPS_CONSOLE_OPERATORS": "sub:sub-7"}
-    by_file = bound_to_login(load_acting(env))
-    assert (by_file.issuer, by_file.client_id) == ("http://inside:8080/realms/x", "console")
-    named = bound_to_login(load_acting(env | {"FLEETOPS_CONSOLE_ISSUER": "https://id.example"}))
+    by_file = load_acting(env)
+    assert by_file.issuer == "http://inside:8080/realms/x"
+    named = load_acting(env | {"FLEETOPS_CONSOLE_ISSUER": "https://id.example"})
     claims = CLAIMS | {"sub": "sub-7"}
     assert [identity(claims, acting, 1000.0).may_act for acting in (by_file, named)] == [False, True]
     assert not identity(claims, Acting(operators=frozenset({"sub:sub-7"})), 1000.0).may_act
@@ -211,7 +208,7 @@ def test_without_a_list_and_a_claim_there_is_no_operator() -> None:
     assert identity({}, OPERATORS, 1000.0).role == "nobody"
 
 
-def test_unusable_settings_are_refused() -> None:
+def test_unusable_settings_are_refused(tmp_path: Path) -> None:
     assert load_acting({}) == Acting()
     on = {"FLEETOPS_CONSOLE_ACTIONS": "on"}
     with pytest.raises(SettingsError, match="there is no login"):
@@ -220,8 +217,9 @@ def test_unusable_settings_are_refused() -> None:
         load_acting(on | {"FLEETOPS_CONSOLE_LOGIN": "a.toml", "FLEETOPS_CONSOLE_OPERATORS": " , "})
     with pytest.raises(SettingsError, match="a claim and its value"):
         load_acting({"FLEETOPS_CONSOLE_OPERATOR_CLAIM": "operators"})
-    full = load_acting(on | {"FLEETOPS_CONSOLE_LOGIN": "a.toml", "FLEETOPS_CONSOLE_OPERATOR_CLAIM": "groups = ops"})
-    assert full == Acting(True, Path("a.toml"), frozenset(), ("groups", "ops"))
+    file = written(tmp_path / "login.toml")
+    full = load_acting(on | {"FLEETOPS_CONSOLE_LOGIN": str(file), "FLEETOPS_CONSOLE_OPERATOR_CLAIM": "groups = ops"})
+    assert full == Acting(True, load_login(file), frozenset(), ("groups", "ops"), "https://id.example.com")
 
 
 # What an action affects

@@ -20,8 +20,8 @@ from console.record.schema.migrations import known_names, migrations
 from console.record.write.ledgers import open_ledger
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
-from console.settings.environment import Acting
 from console.settings.identity import Identity
+from console.settings.login_file import Acting
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import rows
 from tests.console.support.page import opened, words

@@ -15,10 +15,11 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from console.record.read import instances as instance_queries
-from console.settings.environment import Acting
 from console.settings.identity import Identity
+from console.settings.login_file import Acting, load_login
 from console.web import sign_in
 from console.web.overview import sync_button
+from tests.console.support.login_file import written
 from tests.simulator.running import running_simulator
 
 APP = str(Path(__file__).resolve().parents[3] / "console" / "app.py")
@@ -67,7 +68,7 @@ def test_with_a_login_only_operators_can_sync(
     environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Path
 ) -> None:
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
-    monkeypatch.setattr(sign_in, "acting", lambda: Acting(login=tmp_path / "login.toml"))
+    monkeypatch.setattr(sign_in, "acting", lambda: Acting(login=load_login(written(tmp_path / "login.toml"))))
     with running_simulator(instances=4) as sim:
         for name, value in sim.environment().items():
             monkeypatch.setenv(name, value)
