@@ -17,8 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import command, format_option, measure, put, run_log_option
 from console.monitoring.backlog import backlog
-from console.monitoring.checks import Check, judge, worst
-from console.monitoring.limits import FIGURES, Level, Limits, value_text
+from console.monitoring.checks import FIGURES, Check, Level, Limits, judge, value_text, worst
 from console.monitoring.metrics import check_metrics, fleet_metrics
 from console.record.opening import DatabaseProblem
 from console.record.read.fleet import fleets

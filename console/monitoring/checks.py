@@ -1,19 +1,75 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks the figures of the database against their limits, one line for each, for monitoring. Pure."""
+"""The figures of the database that monitoring checks, with their limits, and the checks, one line for each. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
-from console.monitoring.limits import FIGURES, Level, Limits, value_text
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
-from console.text.times import ahead_by
+from console.text import times
+
+MINUTE, HOUR, DAY, MIB = 60.0, 3600.0, 86400.0, 1024.0 * 1024.0
+
+
+class Level(IntEnum):
+    """The severity; the values are the exit codes of monitoring plugins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The values from which a figure is a warning or critical; None for never."""
+
+    warning: float | None
+    critical: float | None
+
+    def level(self, value: float) -> Level:
+        """The level of a value."""
+        if self.critical is not None and value >= self.critical:
+            return Level.CRITICAL
+        return Level.WARNING if self.warning is not None and value >= self.warning else Level.OK
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: its name (also that of the option), unit (seconds, bytes or count), description and default limits."""
+
+    name: str
+    unit: str
+    what: str
+    limits: Limits
+
+
+FIGURES = (
+    Figure("sync-age", "seconds", "time since the API was last read", Limits(DAY, 3 * DAY)),
+    Figure("run-log-age", "seconds", "time since run logs were last loaded", Limits(DAY, 3 * DAY)),
+    Figure("open-age", "seconds", "age of the oldest open target", Limits(12 * HOUR, DAY)),
+    Figure("stuck", "count", "stuck targets and rollouts", Limits(1, 10)),
+    Figure("uncertain", "count", "uncertain targets without a newer deploy of the instance", Limits(1, 10)),
+    Figure("failed", "count", "failed targets without a newer deploy of the instance", Limits(1, 10)),
+    Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
+    Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
+    Figure("backlog", "bytes", "size of the run logs that are not loaded yet", Limits(MIB, 100 * MIB)),
+    Figure("follower", "seconds", "time since the follower died or hung", Limits(MINUTE, HOUR)),
+    Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
+)
+
+
+def value_text(value: float, unit: str) -> str:
+    """A value as text for people; ``unit``: as in Figure."""
+    if unit == "seconds":
+        return times.rounded(value)
+    return times.size(value) if unit == "bytes" else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +109,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
     }
     own_times = {"sync-age": vitals.api_at, "run-log-age": vitals.runs_at, "backup-age": vitals.backup_at}
     for name, at in own_times.items():
-        if at is not None and ahead_by(at, now) is not None:
+        if at is not None and times.ahead_by(at, now) is not None:
             values[name] = None
             missing[name] = (
                 f"Unknown, because the stored time {iso_time(at)} is in the future: this machine's clock was ahead",

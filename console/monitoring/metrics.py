@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from console.monitoring.limits import FIGURES
+from console.monitoring.checks import FIGURES, Check
 from console.outcomes.words import RUNNING, VERDICTS
 from console.settings.environment import optional_package
 
 if TYPE_CHECKING:
-    from console.monitoring.checks import Check
     from console.record.read.fleet import Fleet
     from console.record.read.operations import OperationTotals
     from console.record.read.record_health import Vitals

@@ -2,17 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decides what is sent now, from the rules, the facts and the ledger of what was sent. Pure."""
+"""Decides what is sent now, from the rules, the facts and the ledger of what was sent. Pure.
+
+There is one fact for each operation or cause, never one for each instance.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from console.notifications.facts import CONDITIONS, OPERATIONS, POLICY, Fact
-from console.notifications.rules import Quiet, Rule, Rules
+from console.notifications.rules import CONDITIONS, OPERATIONS, POLICY, Quiet, Rule, Rules
 from console.outcomes.words import CHECK, CURRENT, NOT_TOUCHED, RUNNING
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 
@@ -22,6 +24,39 @@ FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
 """Seconds before a failed message is sent again; the pause doubles after each attempt."""
 GIVE_UP_AFTER = 86400.0
 """Seconds after which a message that could not be sent is given up."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact. It is identified by subject, key and state, and sent once to each destination.
+
+    state: the verdict of an operation, else ''. at: when it happened or began (epoch seconds), None if not known.
+    title, sentence: texts for people. details: further lines, with the causes ordered by the number of instances. page,
+    id: the name of the console's page that shows it, as in the address, and the id for that page. is_held: it is not
+    sent now.
+
+    Only for operations: counts (the number of instances by outcome), hosts (their names by outcome), name (as in
+    outcomes.facts.Facts). Only for changes of the policy: outside_window.
+    """
+
+    subject: str
+    key: str
+    state: str
+    at: float | None
+    title: str
+    sentence: str
+    details: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    page: str = ""
+    id: str = ""
+    name: str = ""
+    outside_window: bool = False
+    is_held: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        return self.subject, self.key, self.state
 
 
 @dataclass(frozen=True)
@@ -58,6 +93,7 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
     for fact in facts:
         if fact.is_held:
             continue
+        is_old = fact.subject not in CONDITIONS and fact.at is not None and fact.at < now - rules.max_age
         for destination, urgent in _destinations(rules, fact).items():
             row = known.get((destination, *fact.identity))
             if row is not None and row.over_at is not None:
@@ -66,11 +102,11 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
                 continue
             if row is not None and _should_give_up(row, now):
                 give_up.append(row)
-            elif row is None and _is_too_old(fact, rules, now):
+            elif row is None and is_old:
                 continue
             elif is_quiet and not urgent:
                 quiet += 1
-            elif row is not None and row.outcome == FAILED and now < next_attempt(row):
+            elif row is not None and row.outcome == FAILED and now < _next_attempt(row):
                 paused += 1
             else:
                 ready.setdefault(destination, []).append((fact, row))
@@ -84,11 +120,6 @@ def in_quiet_hours(quiet: Quiet, now: float) -> bool:
     if quiet.start < quiet.until:
         return quiet.start <= clock < quiet.until
     return clock >= quiet.start or clock < quiet.until
-
-
-def next_attempt(row: Notification) -> float:
-    """When a message that could not be sent is tried again (epoch seconds)."""
-    return row.begun_at + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(row.attempts - 1, 16))
 
 
 def matches(rule: Rule, fact: Fact) -> bool:
@@ -130,8 +161,8 @@ def _destinations(rules: Rules, fact: Fact) -> Mapping[str, bool]:
     return found
 
 
-def _is_too_old(fact: Fact, rules: Rules, now: float) -> bool:
-    return fact.subject not in CONDITIONS and fact.at is not None and fact.at < now - rules.max_age
+def _next_attempt(row: Notification) -> float:
+    return row.begun_at + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(row.attempts - 1, 16))
 
 
 def _should_give_up(row: Notification, now: float) -> bool:

@@ -15,8 +15,7 @@ from urllib.parse import quote
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from console.notifications.due import Due
-from console.notifications.facts import Fact
+from console.notifications.due import Due, Fact
 
 LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
 FACTS_NAMED = 20
@@ -45,27 +44,24 @@ def message(due: Due, console_url: str) -> Message:
     lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
     text = "\n".join([REPEATED, *lines] if due.repeated else lines)
     documents = [_document_of_fact(fact, console_url) for fact in facts]
-    return _message(message_id(due), due.destination, title, text, due.repeated, documents)
+    # The same in each attempt to send the message.
+    parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in facts)]
+    return _message("\n".join(parts), due.destination, title, text, due.repeated, documents)
 
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
     """The message of `notify test`."""
     title, text = "Test of the fleet notifications", "This destination works. Nothing has happened to the fleet."
-    identifier = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
-    return _message(identifier, destination, title, f"{text}\n{console_url}".strip(), False, [])
+    return _message(f"test {destination} {now}", destination, title, f"{text}\n{console_url}".strip(), False, [])
 
 
 def _message(
-    identifier: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
+    identity: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
 ) -> Message:
+    """A message whose id is a hash of ``identity``, with 32 hexadecimal digits."""
+    identifier = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
     document = {"id": identifier, "destination": destination, "repeated": repeated, "title": title, "text": text}
     return Message(identifier, title, text, repeated, {**document, "facts": documents})
-
-
-def message_id(due: Due) -> str:
-    """32 hexadecimal digits that identify a message. They are the same in each attempt to send it."""
-    parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in due.facts)]
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def link(fact: Fact, console_url: str) -> str:
@@ -80,8 +76,7 @@ def link(fact: Fact, console_url: str) -> str:
 
 def _lines_of_fact(fact: Fact, console_url: str) -> list[str]:
     lines = [_one_line(fact.sentence, LONGEST_SENTENCE), *(_one_line(line, LONGEST_LINE) for line in fact.details)]
-    address = link(fact, console_url)
-    return [line for line in [*lines, address] if line]
+    return [line for line in [*lines, link(fact, console_url)] if line]
 
 
 def _lines_of_facts(facts: Sequence[Fact], console_url: str) -> list[str]:

@@ -6,16 +6,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import names_host
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.notifications.due import matches, matches_verdict
-from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
-from console.notifications.rules import LONGEST_AGE, Rule, Rules
+from console.notifications.due import Fact, matches, matches_verdict
+from console.notifications.rules import (
+    DRIFT,
+    LONGEST_AGE,
+    OPERATIONS,
+    POLICY,
+    STALE,
+    STUCK,
+    UNHEALTHY,
+    WINDOW,
+    Rule,
+    Rules,
+)
 from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.connection import Connection
 from console.record.opening import open_to_read
@@ -23,7 +33,7 @@ from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
 from console.record.read.ledgers import newest_operations
-from console.record.read.operation import Failure, operation
+from console.record.read.operation import Failure, Operation, operation
 from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
@@ -46,7 +56,7 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
     # Without the time limit for pages, since nobody waits for the result.
     with open_to_read(database) as conn:
-        readers: dict[str, Callable[[], list[Fact]]] = {
+        readers: dict[str, Callable[[], Iterable[Fact]]] = {
             OPERATIONS: lambda: _operations(conn, rules, ledger, since, now),
             STUCK: lambda: _attention(conn, STUCK, now),
             UNHEALTHY: lambda: _attention(conn, UNHEALTHY, now),
@@ -58,7 +68,9 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
         return [fact for subject in readers if subject in rules.subjects for fact in readers[subject]()]
 
 
-def _operations(conn: Connection, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
+def _operations(
+    conn: Connection, rules: Rules, ledger: Sequence[Notification], since: float, now: float
+) -> Iterator[Fact]:
     finished: dict[tuple[str, str], set[str]] = {}
     for entry in ledger:
         if entry.subject == OPERATIONS and entry.outcome in (SENT, GAVE_UP):
@@ -74,24 +86,18 @@ def _operations(conn: Connection, rules: Rules, ledger: Sequence[Notification], 
         ]
         if open_rules:
             candidates.append((key, open_rules))
-    found = []
     rows = rows_of(conn, [key for key, _rules in candidates], now)
     for (key, open_rules), row in zip(candidates, rows, strict=True):
         bare = Fact(OPERATIONS, key.key, key.verdict, key.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
-        if any(matches(rule, bare) for rule in open_rules):
-            fact = _operation(conn, key, now)
-            found += [fact] if fact is not None else []
-    return found
+        if any(matches(rule, bare) for rule in open_rules) and (found := operation(conn, key.key, now)) is not None:
+            yield _operation(key, found)
 
 
 def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
-def _operation(conn: Connection, key: Key, now: float) -> Fact | None:
-    found = operation(conn, key.key, now)
-    if found is None:
-        return None
+def _operation(key: Key, found: Operation) -> Fact:
     row = found.row
     hosts: dict[str, tuple[str, ...]] = {}
     if not found.instances.empty:
@@ -130,11 +136,10 @@ def _causes(failures: Sequence[Failure]) -> list[str]:
     return lines + ([f"And {counted(left, 'more cause')}."] if left > 0 else [])
 
 
-def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:
+def _attention(conn: Connection, subject: str, now: float) -> Iterable[Fact]:
     """What is stuck, one fact for each rollout; or what is unhealthy, one fact for each cause."""
-    entries = attention(conn, now)
     found: dict[str, Fact] = {}
-    for row in entries.to_dict("records"):
+    for row in attention(conn, now).to_dict("records"):
         is_stuck = row["status"] == STUCK
         if is_stuck != (subject == STUCK) or (not is_stuck and row["page"] not in ("instance", "instances")):
             continue
@@ -148,89 +153,50 @@ def _attention(conn: Connection, subject: str, now: float) -> list[Fact]:
         sentence = f"{named}. {row['detail']}".strip()
         fact = Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=row["id"])
         found.setdefault(key, fact)
-    return list(found.values())
+    return found.values()
 
 
-def _stale(conn: Connection, now: float) -> list[Fact]:
-    return [
-        Fact(
-            STALE,
-            api.tenant,
-            "",
-            api.at,
-            f"The API of {api.tenant} was last read {times.rounded(now - (api.at or 0.0))} ago",
-            "The recorded state of its fleet may be out of date. Find out why no sync reads the API.",
-            page="record",
-        )
-        for api in freshness(conn).stale(now)
-    ]
+def _stale(conn: Connection, now: float) -> Iterator[Fact]:
+    for api in freshness(conn).stale(now):
+        title = f"The API of {api.tenant} was last read {times.rounded(now - (api.at or 0.0))} ago"
+        sentence = "The recorded state of its fleet may be out of date. Find out why no sync reads the API."
+        yield Fact(STALE, api.tenant, "", api.at, title, sentence, page="record")
 
 
-def _drift(conn: Connection, now: float) -> list[Fact]:
-    found = []
+def _drift(conn: Connection, now: float) -> Iterator[Fact]:
     for fleet in fleets(conn, now):
         others = {version: n for version, n in fleet.versions if version is not None and version != fleet.published}
         if fleet.published is None or not others:
             continue
         behind, read = sum(others.values()), sum(n for version, n in fleet.versions if version is not None)
-        found.append(
-            Fact(
-                DRIFT,
-                f"{fleet.tenant} {fleet.published}",
-                "",
-                None,
-                f"{behind:,} of {read:,} instances do not run the published runtime {fleet.published}",
-                f"{fleet.tenant}: " + ", ".join(f"{n:,} run {version}" for version, n in others.items()) + ".",
-                page="instances",
-                # While redeploys are in progress, versions are expected to differ.
-                is_held=fleet.in_flight > 0,
-            )
-        )
-    return found
+        title = f"{behind:,} of {read:,} instances do not run the published runtime {fleet.published}"
+        sentence = f"{fleet.tenant}: " + ", ".join(f"{n:,} run {version}" for version, n in others.items()) + "."
+        key = f"{fleet.tenant} {fleet.published}"
+        # While redeploys are in progress, versions are expected to differ.
+        yield Fact(DRIFT, key, "", None, title, sentence, page="instances", is_held=fleet.in_flight > 0)
 
 
-def _policy(conn: Connection, since: float) -> list[Fact]:
+def _policy(conn: Connection, since: float) -> Iterator[Fact]:
     """Changes of the update policy, one fact for each read that found a change."""
-    found = []
     for change in policies_since(conn, since):
         # The API does not report the time of the change: the window is that at the time of the read that found it.
         window = Window.of_policy(change.before)
         outside = not window.problem and not window.is_open(change.seen_at)
         changed = "; ".join(f"{key} from {was or 'unset'} to {now or 'unset'}" for key, was, now in change.changed)
         seen = f"Seen {times.moment(change.seen_at, '%Y-%m-%d %H:%M')} UTC"
-        found.append(
-            Fact(
-                POLICY,
-                f"{change.tenant} {change.seen_at:.3f}",
-                "",
-                change.seen_at,
-                f"The update policy was changed: {', '.join(key for key, _was, _now in change.changed)}",
-                f"{change.tenant}: {changed}. {seen}{', while the maintenance window was closed' * outside}.",
-                page="policy",
-                outside_window=outside,
-            )
-        )
-    return found
+        title = f"The update policy was changed: {', '.join(name for name, _was, _now in change.changed)}"
+        sentence = f"{change.tenant}: {changed}. {seen}{', while the maintenance window was closed' * outside}."
+        key = f"{change.tenant} {change.seen_at:.3f}"
+        yield Fact(POLICY, key, "", change.seen_at, title, sentence, page="policy", outside_window=outside)
 
 
-def _window(conn: Connection, since: float) -> list[Fact]:
-    found = []
+def _window(conn: Connection, since: float) -> Iterator[Fact]:
     for fleet in freshness(conn).tenants:
         for row in outside_window(conn, fleet.tenant).to_dict("records"):
             if row["created_at"] < since:
                 continue
             reason = f" The given reason is: {row['reason']}" if row["reason"] else " No reason was given."
-            found.append(
-                Fact(
-                    WINDOW,
-                    row["rollout_id"],
-                    "",
-                    row["created_at"],
-                    "A rollout began outside the maintenance window",
-                    f"It began {times.moment(row['created_at'], '%Y-%m-%d %H:%M')} UTC, but the window is open from"
-                    f" {row['hours']}.{reason}",
-                    page=PAGE,
-                    id=row["rollout_id"],
-                )
-            )
-    return found
+            began, key = times.moment(row["created_at"], "%Y-%m-%d %H:%M"), row["rollout_id"]
+            title = "A rollout began outside the maintenance window"
+            sentence = f"It began {began} UTC, but the window is open from {row['hours']}.{reason}"
+            yield Fact(WINDOW, key, "", row["created_at"], title, sentence, page=PAGE, id=key)

@@ -25,8 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.monitoring.backlog import Backlog, backlog
-from console.monitoring.checks import judge, worst
-from console.monitoring.limits import FIGURES, Level, Limits
+from console.monitoring.checks import FIGURES, Level, Limits, judge, worst
 from console.record.read import attention
 from console.record.read import stuck as stuck_queries
 from console.record.read.failures_by_message import failures_by_message, hosts_with
