@@ -9,8 +9,9 @@ No label contains an id, a host name or a message: labels are tenants, fixed wor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from console.monitoring.checks import FIGURES, Check
@@ -30,6 +31,10 @@ VERSIONS_MOST = 30
 _NOT_READ = "not read"
 _OTHER = "other"
 
+Sample = tuple[tuple[str, ...], float]
+"""The values of the labels, and the number."""
+Gauge = Callable[[str, str, Sequence[str], Iterable[Sample]], Any]
+
 
 def fleet_metrics(
     fleets: Sequence[Fleet],
@@ -40,16 +45,20 @@ def fleet_metrics(
 ) -> str:
     """The metrics of the fleets and of all operations. Raises SettingsError without the package prometheus_client."""
     library = optional_package("prometheus_client", "The metrics need")
-    registry = library.CollectorRegistry(auto_describe=False)
 
-    class Collector:
-        def collect(self) -> Iterator[Any]:
-            yield from _state_metrics(library, fleets)
-            yield from _operation_metrics(library, totals)
-            yield from _time_metrics(library, fleets, backup_at, now)
+    def gauge(name: str, help_text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Any:
+        family = library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", help_text, labels=labels)
+        for values, number in samples:
+            family.add_metric(values, number)
+        return family
 
-    registry.register(Collector())
-    return str(library.generate_latest(registry).decode("utf-8"))
+    found = [
+        *_state_metrics(gauge, fleets),
+        *_operation_metrics(gauge, library.metrics_core, totals),
+        *_time_metrics(gauge, fleets, backup_at, now),
+    ]
+    # It needs no more of a registry than this.
+    return str(library.generate_latest(SimpleNamespace(collect=lambda: found)).decode("utf-8"))
 
 
 def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
@@ -81,65 +90,60 @@ def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str
     return "\n".join(lines) + "\n"
 
 
-def _state_metrics(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
-    gauge = _gauges(library)
-    health = gauge("instances", "Instances by their newest health check.", "tenant", "health")
-    versions = gauge("instances_runtime", "Instances by the runtime version that they run.", "tenant", "version")
-    unread = gauge("instances_not_read", "Instances whose data was never read.", "tenant", "what")
-    published = gauge("instances_on_published_runtime", "Instances that run the published runtime.", "tenant")
-    updates = gauge("instances_update_waiting", "Instances with a waiting update.", "tenant", "kind")
-    flight = gauge("redeploys_in_flight", "Redeploys in progress on the server.", "tenant")
-    limit = gauge("redeploys_limit", "How many redeploys the policy allows at a time.", "tenant")
-    window = gauge("maintenance_window_open", "1 while the maintenance window is open.", "tenant")
+def _state_metrics(gauge: Gauge, fleets: Sequence[Fleet]) -> Iterator[Any]:
+    tenant = ("tenant",)
+    health = (((f.tenant, word), n) for f in fleets for word, n in f.health.items() if word != _NOT_READ)
+    yield gauge("instances", "Instances by their newest health check.", ("tenant", "health"), health)
+    versions = {fleet.tenant: _by_version(fleet) for fleet in fleets}
+    of_versions = (((name, version), n) for name, known in versions.items() for version, n in known.items())
+    help_text = "Instances by the runtime version that they run."
+    yield gauge("instances_runtime", help_text, ("tenant", "version"), of_versions)
+    unread: list[Sample] = []
     for fleet in fleets:
-        name = fleet.tenant
-        for word, n in fleet.health.items():
-            if word == _NOT_READ:
-                unread.add_metric([name, "health"], n)
-            else:
-                health.add_metric([name, word], n)
-        known = [(version, n) for version, n in fleet.versions if version is not None]
-        series = Counter[str]()
-        for place, (version, n) in enumerate(known):
-            series[version if place < VERSIONS_MOST else _OTHER] += n
-        for version, n in series.items():
-            versions.add_metric([name, version], n)
-        unread.add_metric([name, "runtime"], fleet.instances - sum(n for _version, n in known))
-        unread.add_metric([name, "updates"], fleet.instances - fleet.updates_read)
-        if fleet.published is not None and known:
-            published.add_metric([name], fleet.on_published)
-        for kind, n in fleet.updates.items() if fleet.updates_read else ():
-            updates.add_metric([name, kind], n)
-        flight.add_metric([name], fleet.in_flight)
-        if fleet.limit is not None:
-            limit.add_metric([name], fleet.limit)
-        if fleet.window is not None and fleet.window.is_known:
-            window.add_metric([name], int(fleet.window.is_open))
-    yield from (health, versions, unread, published, updates, flight, limit, window)
+        unread.append(((fleet.tenant, "health"), fleet.health[_NOT_READ]))
+        unread.append(((fleet.tenant, "runtime"), fleet.instances - versions[fleet.tenant].total()))
+        unread.append(((fleet.tenant, "updates"), fleet.instances - fleet.updates_read))
+    yield gauge("instances_not_read", "Instances whose data was never read.", ("tenant", "what"), unread)
+    published = (((f.tenant,), f.on_published) for f in fleets if f.published is not None and versions[f.tenant])
+    yield gauge("instances_on_published_runtime", "Instances that run the published runtime.", tenant, published)
+    updates = (((f.tenant, kind), n) for f in fleets if f.updates_read for kind, n in f.updates.items())
+    yield gauge("instances_update_waiting", "Instances with a waiting update.", ("tenant", "kind"), updates)
+    flight = (((f.tenant,), f.in_flight) for f in fleets)
+    yield gauge("redeploys_in_flight", "Redeploys in progress on the server.", tenant, flight)
+    limit = (((f.tenant,), f.limit) for f in fleets if f.limit is not None)
+    yield gauge("redeploys_limit", "How many redeploys the policy allows at a time.", tenant, limit)
+    window = (((f.tenant,), int(f.window.is_open)) for f in fleets if f.window is not None and f.window.is_known)
+    yield gauge("maintenance_window_open", "1 while the maintenance window is open.", tenant, window)
 
 
-def _operation_metrics(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
-    gauge = _gauges(library)
-    labels = ["kind", "operation"]
-    ended = library.metrics_core.CounterMetricFamily(
-        "fleetops_operations", "Operations that have ended, by verdict.", labels=[*labels, "verdict"]
+def _by_version(fleet: Fleet) -> Counter[str]:
+    found = Counter[str]()
+    known = [(version, n) for version, n in fleet.versions if version is not None]
+    for place, (version, n) in enumerate(known):
+        found[version if place < VERSIONS_MOST else _OTHER] += n
+    return found
+
+
+def _operation_metrics(gauge: Gauge, families: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
+    labels = ("kind", "operation")
+    ended = families.CounterMetricFamily(
+        "fleetops_operations", "Operations that have ended, by verdict.", labels=(*labels, "verdict")
     )
-    duration = library.metrics_core.HistogramMetricFamily(
+    duration = families.HistogramMetricFamily(
         "fleetops_operation_duration_seconds", "Durations of operations, without check and lost runs.", labels=labels
     )
-    running = gauge("operations_running", "Operations in progress.", *labels)
-    last = gauge("last_operation_timestamp_seconds", "When the newest operation ended.", *labels)
-    for (kind, name), found in sorted(totals.items()):
+    known = sorted(totals.items())
+    for key, found in known:
         # All verdicts from the first operation on: a series that begins at 1 has no increase.
         for verdict in VERDICTS:
             if verdict != RUNNING:
-                ended.add_metric([kind, name, verdict], found.verdicts[verdict])
-        running.add_metric([kind, name], found.running)
+                ended.add_metric((*key, verdict), found.verdicts[verdict])
         if found.seconds:
-            duration.add_metric([kind, name], _buckets(found.seconds), sum(found.seconds))
-        if found.last_at is not None:
-            last.add_metric([kind, name], found.last_at)
-    yield from (ended, duration, running, last)
+            duration.add_metric(key, _buckets(found.seconds), sum(found.seconds))
+    yield from (ended, duration)
+    yield gauge("operations_running", "Operations in progress.", labels, ((key, found.running) for key, found in known))
+    last = ((key, found.last_at) for key, found in known if found.last_at is not None)
+    yield gauge("last_operation_timestamp_seconds", "When the newest operation ended.", labels, last)
 
 
 def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
@@ -150,26 +154,12 @@ def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
     return list(zip(bounds, map(float, accumulate(counts)), strict=True))
 
 
-def _time_metrics(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
+def _time_metrics(gauge: Gauge, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
     """Times instead of ages, so that an alert on an age also fires if the metrics are no longer written."""
-    gauge = _gauges(library)
-    written = gauge("metrics_timestamp_seconds", "When these metrics were written.")
-    written.add_metric([], now)
-    api = gauge("api_read_timestamp_seconds", "When the API was last read.", "tenant")
-    logs = gauge("run_logs_read_timestamp_seconds", "When run logs were last read.")
-    backup = gauge("backup_timestamp_seconds", "When the database was last backed up.")
-    for fleet in fleets:
-        if fleet.api_at is not None:
-            api.add_metric([fleet.tenant], fleet.api_at)
-    if fleets and fleets[0].runs_at is not None:
-        logs.add_metric([], fleets[0].runs_at)
-    if backup_at is not None:
-        backup.add_metric([], backup_at)
-    yield from (written, api, logs, backup)
-
-
-def _gauges(library: Any) -> Any:
-    def gauge(name: str, help_text: str, *labels: str) -> Any:
-        return library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", help_text, labels=labels)
-
-    return gauge
+    yield gauge("metrics_timestamp_seconds", "When these metrics were written.", (), [((), now)])
+    api = (((fleet.tenant,), fleet.api_at) for fleet in fleets if fleet.api_at is not None)
+    yield gauge("api_read_timestamp_seconds", "When the API was last read.", ("tenant",), api)
+    logs = [((), fleet.runs_at) for fleet in fleets[:1] if fleet.runs_at is not None]
+    yield gauge("run_logs_read_timestamp_seconds", "When run logs were last read.", (), logs)
+    backup = [((), backup_at)] if backup_at is not None else []
+    yield gauge("backup_timestamp_seconds", "When the database was last backed up.", (), backup)
