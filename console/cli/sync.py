@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.cli.notify import notifier, rules_option
@@ -91,34 +92,22 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     flag(following, "--no-awx", "do not read AWX")
     for name, what in _FILTERS.items():
         following.add_argument(f"--awx-{name}", metavar="NAME", help=f"from AWX, only jobs {what}")
-    _register_sources(sync, parser_class)
-
-
-def _register_sources(sync: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
-    """Add the sources to the parser of `sync`; without a source it reads the run logs and the API."""
     sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
-
-    awx = sources.add_parser("awx", help="jobs of AWX or Automation Platform", description=_AWX, allow_abbrev=False)
-    awx.set_defaults(run=_awx)
-    _common(awx)
+    awx = _source(sources, "awx", _awx, "jobs of AWX or Automation Platform", description=_AWX)
     for name, what in _FILTERS.items():
         awx.add_argument(f"--{name}", metavar="NAME", help=f"only jobs {what}")
     days_option(awx, "jobs")
-
-    runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
-    runner.set_defaults(run=_runner)
-    _common(runner)
-    runner.add_argument(
-        "folder", metavar="DIR", help="a private data directory, its artifacts folder, or the folder of one run"
-    )
+    runner = _source(sources, "runner", _runner, "artifact folders of ansible-runner")
+    folder = "a private data directory, its artifacts folder, or the folder of one run"
+    runner.add_argument("folder", metavar="DIR", help=folder)
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    # No defaults, so that an option given before the name of the source keeps its value.
-    parser.add_argument(
-        "--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: FLEETOPS_CONSOLE_DB)"
-    )
-    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="show no progress")
+def _source(sources: Any, name: str, run: Callable[..., int], what: str, **more: Any) -> argparse.ArgumentParser:
+    # No defaults for --db and --quiet, so that an option given before the name of the source keeps its value.
+    parser = command(sources, name, run, what, argument_default=argparse.SUPPRESS, **more)
+    flag(parser, "--quiet", "show no progress")
+    parser.argument_default = None
+    return parser
 
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
@@ -204,7 +193,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             jobs = opened.enter_context(contextlib.closing(Awx(awx, wanted, secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
         if send is not None:
-            sources.append(Source("Notifications", _notifications(settings, send), quick=False))
+            sources.append(Source("Notifications", partial(_send_due, settings.database, send), quick=False))
         with _stopped_by_signals() as stop:
             follower = Follower(
                 settings,
@@ -224,18 +213,15 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     return 0
 
 
-def _notifications(
-    settings: Settings, send: Callable[..., NotifyReport]
-) -> Callable[[Store, float | None, Progress], ReadReport]:
-    """A source for the follower that sends notifications, after the other sources were read."""
+def _send_due(
+    database: Path, send: Callable[..., NotifyReport], _store: Store, _seconds: float | None, progress: Progress
+) -> ReadReport:
+    """The source of the follower that sends notifications, after the other sources were read."""
     from console.collect.progress import ReadReport
 
-    def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
-        # The progress call reports that the follower is alive, and ends the read if it is to stop.
-        report = send(settings.database, before_each=partial(progress, 0, None, "notifications"))
-        return ReadReport(problems=report.problems)
-
-    return read
+    # The progress call reports that the follower is alive, and ends the read if it is to stop.
+    report = send(database, before_each=partial(progress, 0, None, "notifications"))
+    return ReadReport(problems=report.problems)
 
 
 @contextlib.contextmanager
