@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.notifications.due import Due, Plan, plan
+from console.notifications.due import Plan, plan
 from console.notifications.message import Message, message
 from console.notifications.read_facts import facts
 from console.notifications.rules import CONDITIONS, Rules
@@ -18,7 +18,7 @@ from console.notifications.send import IsDown, NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.ledgers import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
-from console.record.write.ledgers import Notifications, open_notifications
+from console.record.write.ledgers import open_notifications
 from console.text.counts import counted
 
 
@@ -93,26 +93,18 @@ def notify_once(
                 paused += len(due.facts)
                 continue
             before_each()
+            rows = [
+                Notification(name, *fact.identity, fact.at, fact.title[:200], due.since, SENDING) for fact in due.facts
+            ]
+            store.begin(rows, now)
             try:
-                _send(store, due, content, now, send)
-                sent.append((name, content))
+                send(name, content)
             except NotSent as error:
+                store.end(rows, FAILED, now, str(error))
                 not_sent.append((name, content, str(error)))
                 if isinstance(error, IsDown):
                     down.add(name)
+            else:
+                store.end(rows, SENT, now)
+                sent.append((name, content))
     return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, paused)
-
-
-def _send(store: Notifications, due: Due, content: Message, now: float, send: Send) -> None:
-    """Send one message. Raises NotSent."""
-    rows = [
-        Notification(due.destination, *fact.identity, fact.at, fact.title[:200], due.since, SENDING)
-        for fact in due.facts
-    ]
-    store.begin(rows, now)
-    try:
-        send(due.destination, content)
-    except NotSent as error:
-        store.end(rows, FAILED, now, str(error))
-        raise
-    store.end(rows, SENT, now)

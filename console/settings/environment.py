@@ -4,19 +4,8 @@
 
 """The console's settings, read from the environment once and checked there.
 
-FLEETOPS_CONSOLE_DB          the database (default: $XDG_STATE_HOME/fleetops/console.db)
-FLEETOPS_RUN_LOG_DIR         the folder of the run logs (default: $XDG_STATE_HOME/fleetops/runs)
-FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync deletes the log of a run that has ended, once all of it is stored
-                             (default: false)
-FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT (30 s),
-FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
-FLEETOPS_CONSOLE_LOGIN       a Streamlit secrets file with a section [auth]: every page then requires a login
-FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
-FLEETOPS_CONSOLE_OPERATORS   the operators, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
-FLEETOPS_CONSOLE_OPERATOR_CLAIM  or a claim and the value that operators have in it, such as groups=operators
-FLEETOPS_CONSOLE_ISSUER      the issuer whose logins are accepted (default: the one in server_metadata_url)
-
-A wrong value raises SettingsError, one sentence with the name of the variable; a key is never shown.
+console/README.md lists the variables. A wrong value raises SettingsError, one sentence with the name of the variable; a
+key is never shown.
 """
 
 from __future__ import annotations
@@ -71,10 +60,9 @@ class ApiConnection:
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, database: str | None = None, run_log_dir: str | None = None
+    env: Mapping[str, str] = os.environ, *, database: str | None = None, run_log_dir: str | None = None
 ) -> Settings:
     """The settings; ``database`` and ``run_log_dir`` take precedence over the environment. Raises SettingsError."""
-    env = os.environ if environ is None else environ
     named_database = database or text_of(env, "FLEETOPS_CONSOLE_DB")
     named_log_dir = run_log_dir or text_of(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
@@ -92,10 +80,9 @@ def is_default(database: Path) -> bool:
     return False
 
 
-def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
+def load_api(env: Mapping[str, str] = os.environ, *, key_may: str = "read") -> ApiConnection:
     """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
     Raises SettingsError, and NotSetError if the address or the key is not set."""
-    env = os.environ if environ is None else environ
     # The blanks around the key are kept, so that the client refuses them, as in the modules.
     url, key = text_of(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:

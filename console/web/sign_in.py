@@ -66,17 +66,13 @@ def run(shown: list[StreamlitPage]) -> None:
 
 def _run(page: StreamlitPage) -> None:
     """Run a page, or show the error if a setting is invalid."""
-    _name_tab(page)
+    # Bookmarks and screen readers also use the title of the browser tab.
+    wanted = links.wanted_id()
+    st.set_page_config(page_title=f"{page.title}{f' {links.short(wanted)}' if wanted else ''} · fleetops")
     try:
         page.run()
     except SettingsError as error:
         messages.problem("A setting is invalid", str(error))
-
-
-def _name_tab(page: StreamlitPage) -> None:
-    """Set the title of the browser tab, which bookmarks and screen readers also use, to the page's title and its id."""
-    wanted = links.wanted_id()
-    st.set_page_config(page_title=f"{page.title}{f' {links.short(wanted)}' if wanted else ''} · fleetops")
 
 
 def _run_instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:

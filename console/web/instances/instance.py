@@ -107,7 +107,7 @@ def happened(known: dict[str, Any]) -> None:
         st.text("Nothing is recorded for this period.")
         return
     shown = (
-        markup.Column("time", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
+        markup.moment("time", "at"),
         markup.text("kind", "kind", "short fo-rest"),
         markup.Column("what", what_happened, "host"),
         markup.status("status", "status"),

@@ -75,7 +75,7 @@ def gates(found: Operation) -> None:
     own = markup.Column("figures", lambda gate: " · ".join(part for part in gate.figures if part not in common))
     columns = [
         markup.Column("before batch", lambda gate: _number(gate.batch)),
-        markup.Column("time", lambda gate: viewer.clock_time(gate.at, markup.SECONDS), "time fo-rest"),
+        markup.Column("time", lambda gate: viewer.clock_time(gate.at), "time fo-rest"),
         markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
         *([own] if any(own.cell(gate) for gate in shown) else []),
     ]

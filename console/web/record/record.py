@@ -48,6 +48,7 @@ def body() -> None:
     with messages.database():
         path = load_settings().database
         messages.head("Record health")
+        now = viewer.clock()
         fresh = cached.ask(freshness.freshness)
         waiting = backlog(load_settings().run_log_dir, cached.ask(record_health.run_log_positions))
         kept = cached.ask(record_health.last_maintenance)
@@ -59,7 +60,7 @@ def body() -> None:
             **({} if kept.copied_at is not None else {"Run logs waiting": unread}),
             "Sources with errors": int(found["errors"].sum()),
             "Gaps": int(found["gaps"].sum()),
-            "Last backup": since(kept.backup_at),
+            "Last backup": "never" if kept.backup_at is None else f"{times.rounded(now - kept.backup_at)} ago",
         }
         markup.draw(markup.strip(figures))
         if fresh.never:
@@ -80,11 +81,6 @@ def body() -> None:
         st.header("Monitoring")
         st.text("Run this from cron or a timer. It prints one line for each check, and the exit code is 0, 1 or 2.")
         lists.shell(messages.command("check"))
-
-
-def since(at: float | None) -> str:
-    """How long ago, short enough for a metric."""
-    return "never" if at is None else f"{times.rounded(viewer.clock() - at)} ago"
 
 
 def sources(found: pd.DataFrame) -> None:

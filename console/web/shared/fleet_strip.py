@@ -28,9 +28,10 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
     if frozen is not None:
+        window, below = _window(fleet, frozen, now)
         cells += [
             _in_flight(fleet),
-            _window(fleet, frozen, now),
+            _cell("Maintenance window", window, [], small(below)),
             _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours") if last_day else NOTHING,
         ]
     return Markup('{}<div class="fo-strip">{}</div>').format(
@@ -109,12 +110,7 @@ def _in_flight(fleet: Fleet) -> Markup:
     )
 
 
-def _window(fleet: Fleet, frozen: Frozen, now: float) -> Markup:
-    figure, below = _window_in_words(fleet, frozen, now)
-    return _cell("Maintenance window", figure, [], small(below))
-
-
-def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Markup | str]:
+def _window(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Markup | str]:
     if (ends := frozen.at(now)) is not None:
         return link(f"frozen until {viewer.day_moment(ends.end)}", pages.POLICY), ends.reason or "by fleetops_freezes"
     begins = frozen.next_after(now)

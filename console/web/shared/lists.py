@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -80,14 +81,8 @@ def status_filter(prefix: str, options: Sequence[str], label: str = "Status", *,
 
     prefix: what is listed. The URL parameter begins with it, so that the filters of one page do not filter another.
     """
-    key = f"{prefix}_status"
-    if narrow:
-        return multiselect(label, options, key, 170, _word)
-    return pills(label, options, key, _word)
-
-
-def _word(status: str) -> str:
-    return style_of(status).word
+    box: Callable[..., list[str]] = partial(multiselect, width=170) if narrow else pills
+    return box(label, options, key=f"{prefix}_status", format_func=lambda status: style_of(status).word)
 
 
 def status_badge(status: str) -> None:

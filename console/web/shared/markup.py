@@ -28,8 +28,6 @@ from console.web.shared import links, viewer
 
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")
-SECONDS = "%Y-%m-%d %H:%M:%S"
-"""The format of a time with its date and its seconds."""
 
 
 def draw(*parts: Markup) -> None:
@@ -194,7 +192,7 @@ def when(title: str, name: str, kind: str = "time") -> Column:
 
 def moment(title: str, name: str, kind: str = "time", sort: str = "") -> Column:
     """A column of times, with date and seconds."""
-    return Column(title, lambda row: viewer.clock_time(row[name], SECONDS), kind, sort)
+    return Column(title, lambda row: viewer.clock_time(row[name]), kind, sort)
 
 
 def status(title: str, name: str, missing: Markup | str = "", kind: str = "") -> Column:

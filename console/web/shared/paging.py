@@ -27,12 +27,6 @@ Fetch = Callable[[Path, int], pd.DataFrame]
 """From the path of the database and a maximum number of rows to the rows of a list."""
 
 
-def address() -> str:
-    """The page's address with all its parameters, as the browser shows it."""
-    parameters = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
-    return (st.context.url or "") + ("?" + urlencode(parameters) if parameters else "")
-
-
 def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
     """The menu Share: copy the link, and download all rows that match the filters.
 
@@ -40,7 +34,9 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
     """
     with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{name}_share"):
         st.caption("Link to this view with its filters and page")
-        st.code(address(), language=None, wrap_lines=True)
+        parameters = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
+        address = (st.context.url or "") + ("?" + urlencode(parameters) if parameters else "")
+        st.code(address, language=None, wrap_lines=True)
         if fetch is None or not total:
             return
         narrower = f". A file contains the first {file_formats.MOST:,}; narrow the filters to get the others."
@@ -48,12 +44,13 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
             f"{counted(total, 'row')} with these filters, times in UTC{narrower if total > file_formats.MOST else ''}"
         )
         path = load_settings().database
+        stem = f"fleetops-{re.sub(r'[^a-z0-9-]+', '-', name.lower())}-{pd.Timestamp.now('UTC'):%Y%m%dT%H%MZ}"
         with lists.row():
             for form in file_formats.FORMATS:
                 st.download_button(
                     form.name,
                     _deferred(form, fetch, path),
-                    file_name=f"{_file_name(name)}.{form.suffix}",
+                    file_name=f"{stem}.{form.suffix}",
                     mime=form.mime,
                     on_click="ignore",
                     icon=":material/download:",
@@ -95,11 +92,6 @@ class Listed:
 def _deferred(form: file_formats.Format, fetch: Fetch, path: Path) -> Callable[[], bytes]:
     # The path is passed because Streamlit calls the function in another thread, where the settings cannot be read.
     return lambda: form.write(fetch(path, file_formats.MOST))
-
-
-def _file_name(name: str) -> str:
-    moment = pd.Timestamp.now("UTC").strftime("%Y%m%dT%H%MZ")
-    return f"fleetops-{re.sub(r'[^a-z0-9-]+', '-', name.lower())}-{moment}"
 
 
 @dataclass(frozen=True)

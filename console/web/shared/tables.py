@@ -20,7 +20,7 @@ from console.web.shared import cached, links, lists, markup, paging, viewer
 
 
 def _time(row: dict[str, Any]) -> Markup | str:
-    time = viewer.clock_time(row["event_ts"], markup.SECONDS)
+    time = viewer.clock_time(row["event_ts"])
     return markup.link(time, pages.OPERATIONS, operations_when=lists.around(row["event_ts"])) if time else ""
 
 

@@ -90,6 +90,6 @@ def day_moment(at: float | None) -> str:
     return f"{text} {zone_word()}" if text else ""
 
 
-def clock_time(at: float | None, pattern: str = "%H:%M:%S") -> str:
-    """The time of day in the shown zone; '' if unknown."""
-    return times.moment(at, pattern, shown_zone())
+def clock_time(at: float | None) -> str:
+    """A time with its date and its seconds in the shown zone; '' if unknown."""
+    return times.moment(at, zone=shown_zone())
