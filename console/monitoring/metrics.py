@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from console.monitoring.checks import FIGURES, Check
@@ -52,13 +51,15 @@ def fleet_metrics(
             family.add_metric(values, number)
         return family
 
-    found = [
-        *_state_metrics(gauge, fleets),
-        *_operation_metrics(gauge, library.metrics_core, totals),
-        *_time_metrics(gauge, fleets, backup_at, now),
-    ]
-    # It needs no more of a registry than this.
-    return str(library.generate_latest(SimpleNamespace(collect=lambda: found)).decode("utf-8"))
+    class Collector:
+        def collect(self) -> Iterator[Any]:
+            yield from _state_metrics(gauge, fleets)
+            yield from _operation_metrics(gauge, library.metrics_core, totals)
+            yield from _time_metrics(gauge, fleets, backup_at, now)
+
+    registry = library.CollectorRegistry(auto_describe=False)
+    registry.register(Collector())
+    return str(library.generate_latest(registry).decode("utf-8"))
 
 
 def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
