@@ -13,6 +13,8 @@ from typing import Any
 
 from console.record.rows import storable
 
+Params = Mapping[str, Any] | Sequence[Any]
+
 # A list parameter is passed as JSON, for json_each.
 sqlite3.register_adapter(list, json.dumps)
 sqlite3.register_adapter(tuple, json.dumps)
@@ -42,21 +44,29 @@ class Connection(sqlite3.Connection):
             return super().executemany(sql, map(_storable, rows))
 
 
-def dicts(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
+def dicts(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[dict[str, Any]]:
     """All rows of a SELECT, each as a dictionary."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def first_row(
-    conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()
-) -> dict[str, Any] | None:
+def first_row(conn: sqlite3.Connection, sql: str, params: Params = ()) -> dict[str, Any] | None:
     """The first row, or None if there is none."""
     return next(iter(dicts(conn, sql, params)), None)
 
 
-def _storable(values: Mapping[str, Any] | Sequence[Any]) -> Any:
+def first_column(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[Any]:
+    """The first value of each row."""
+    return [row[0] for row in conn.execute(sql, params)]
+
+
+def first_value(conn: sqlite3.Connection, sql: str, params: Params = ()) -> Any:
+    """The first value of the first row, or None if there is no row."""
+    return next(iter(first_column(conn, sql, params)), None)
+
+
+def _storable(values: Params) -> Any:
     if isinstance(values, Mapping):
         return {name: _value(value) for name, value in values.items()}
     return tuple(map(_value, values))

@@ -24,7 +24,7 @@ from typing import TypeVar
 from sqlite_utils import Database
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
-from console.record.connection import Connection
+from console.record.connection import Connection, first_column, first_value
 from console.record.private_files import only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.environment import is_default
@@ -140,12 +140,12 @@ class _Version(Enum):
 
 def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
     """The version of a database, and the name of its newest migration ('' if none is applied)."""
-    tables = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = set(first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'"))
     table, applied = migrations.migrations_table, []
     if table in tables:
         # S608: the name of the table is a constant of sqlite-utils.
-        found = conn.execute(f"SELECT name FROM {table} WHERE migration_set = ?", (migrations.name,))  # noqa: S608
-        applied = sorted(row[0] for row in found)
+        sql = f"SELECT name FROM {table} WHERE migration_set = ?"  # noqa: S608
+        applied = sorted(first_column(conn, sql, (migrations.name,)))
     if not applied:
         return _Version.FOREIGN if tables - {table, "sqlite_sequence"} else _Version.EMPTY, ""
     known = known_names()
@@ -154,7 +154,9 @@ def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
     return _Version.OLDER if len(applied) < len(known) else _Version.CURRENT, applied[-1]
 
 
-def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> None:
+def _usable_version(conn: sqlite3.Connection, file: Path) -> _Version:
+    """The version of a database. Raises DatabaseProblem for that of a newer console or of another program."""
+    version, newest = _version(conn)
     if version is _Version.FOREIGN:
         raise DatabaseProblem(
             f"{file} is the database of another program, not the console's;"
@@ -165,6 +167,7 @@ def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> Non
             f"The database {file} was written by a newer version of the console ({newest});"
             " update this console, or specify another database with --db or FLEETOPS_CONSOLE_DB."
         )
+    return version
 
 
 def refuse_other_files(file: Path) -> None:
@@ -197,8 +200,7 @@ def open_to_read(file: Path) -> Iterator[Connection]:
         with closing(connect_to_read(file)) as conn:
             # All reads in the block see the same state.
             conn.execute("BEGIN")
-            version, newest = _version(conn)
-            _refuse_foreign_and_newer(version, newest, file)
+            version = _usable_version(conn, file)
             if version is _Version.EMPTY:
                 raise NoDatabase(f"The database {file} is empty. Fill it with: {command_for(file, 'sync')}")
             if version is _Version.OLDER:
@@ -259,9 +261,9 @@ def is_of_the_console(conn: sqlite3.Connection) -> bool:
 def copied_at(conn: sqlite3.Connection) -> float | None:
     """When a database was made as a copy for review (epoch seconds, UTC), None if it is not one."""
     # Databases of the first versions have no such table.
-    if not conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
+    if not first_value(conn, "SELECT 1 FROM sqlite_master WHERE name = 'upkeep'"):
         return None
-    at: float | None = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
+    at: float | None = first_value(conn, "SELECT max(at) FROM upkeep WHERE kind = 'copy'")
     return at
 
 
@@ -341,11 +343,12 @@ def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     # 64 MB: new audit events touch pages all over the counts and indexes; with the default cache of 2 MB, SQLite would
     # read these pages again and again.
     conn.execute("PRAGMA cache_size=-65536")
-    if _is_older(conn, file) or conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+    version = _usable_version(conn, file)
+    if version is not _Version.CURRENT or first_value(conn, "PRAGMA journal_mode") != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):
             # Another process may have migrated while this one waited.
-            _is_older(conn, file)
+            _usable_version(conn, file)
             # Without any plugins that are installed for sqlite-utils.
             migrations.apply(Database(conn, execute_plugins=False))
             # Consoles up to 0.2.0 use it to recognise a newer database.
@@ -353,13 +356,6 @@ def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     # SQLite reports a read-only file or folder only when a write begins.
     with immediate(conn):
         pass
-
-
-def _is_older(conn: sqlite3.Connection, file: Path) -> bool:
-    """Whether migrations are pending. Raises DatabaseProblem for a database of a newer console or another program."""
-    version, newest = _version(conn)
-    _refuse_foreign_and_newer(version, newest, file)
-    return version is not _Version.CURRENT
 
 
 def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.connection import dicts
+from console.record.connection import dicts, first_value
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query
 
 Grain = Literal["day", "hour"]
@@ -183,7 +183,7 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
               AND e.event_ts >= :first AND e.event_ts < :last
             WHERE h.instance_id = :instance AND {_wanted(cell.by)}"""
         params |= {"instance": cell.span.instance_id, "skip": skip}
-        total = conn.execute("SELECT count(*) " + found, params).fetchone()[0]
+        total = first_value(conn, "SELECT count(*) " + found, params)
     else:
         parts = _parts(conn, cell, first, last)
         total = sum(part.events for part in parts)
@@ -225,7 +225,7 @@ def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list
     For complete days, the number of events is taken from the daily counts, as far back as no instance was pruned. Older
     events, and those of an incomplete day at either end, are counted from the raw events.
     """
-    pruned = conn.execute("SELECT max(floor) FROM audit_floors").fetchone()[0]
+    pruned = first_value(conn, "SELECT max(floor) FROM audit_floors")
     begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)
     end = last // DAY * DAY
     if begin >= end:
@@ -258,7 +258,7 @@ def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> l
     sql = f"""SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
         WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""  # noqa: S608
     params = {"first": first, "last": last, "value": cell.value, "outcome": cell.outcome}
-    n = conn.execute(sql, params).fetchone()[0]
+    n = first_value(conn, sql, params)
     return [_Part(first, last, n)] if n else []
 
 

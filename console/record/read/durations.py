@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import nearest_rank, percentile
+from console.record.connection import first_column
 from console.record.read.frames import as_frame, query
 from console.record.read.sql import HOST, RUN_SECONDS
 
@@ -123,8 +124,7 @@ def _of_rollouts(conn: Connection, which: str, key: dict[str, Any]) -> list[floa
       ON h.tenant = newest.tenant AND h.rollout_id = newest.rollout_id
     WHERE h.status = 'succeeded' AND h.completed_at >= h.started_at LIMIT 2000
     """  # noqa: S608 - no user input
-    rows = conn.execute(sql, key)
-    return [row[0] for row in rows]
+    return first_column(conn, sql, key)
 
 
 def p95_of_scope(conn: Connection, scope: str | None) -> float | None:

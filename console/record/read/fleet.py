@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from console.record.connection import dicts
+from console.record.connection import dicts, first_value
 from console.record.read.frames import query
 from console.record.read.freshness import TenantFreshness, freshness
 from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
@@ -108,7 +108,7 @@ def _fleet(
     updates = {kind: waiting.get(kind, 0) for kind in UPDATE_KINDS}
     if waiting.get("other"):
         updates["other"] = waiting["other"]
-    has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
+    has_policy = first_value(conn, "SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key) is not None
     window, slots = tenant_policy(conn, tenant.tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
     return Fleet(

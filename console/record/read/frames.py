@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from console.record.connection import first_value
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.text.times import is_time
 
@@ -115,7 +116,7 @@ def as_page(
 
     ``tables``: a WITH clause for both queries.
     """
-    total = conn.execute(f"{tables} SELECT count(*) {found}", params).fetchone()[0]
+    total = first_value(conn, f"{tables} SELECT count(*) {found}", params)
     sql = f"{tables} {select} {found} {order} LIMIT :size OFFSET :skip"
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
 

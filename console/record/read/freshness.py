@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from console.record.connection import dicts, first_row
+from console.record.connection import dicts, first_column, first_row
 from console.record.file_locks import has_follower
 from console.record.read.frames import query, reading
 from console.record.retention import retired_at
@@ -130,7 +130,7 @@ def freshness(conn: Connection) -> Freshness:
         for r in dicts(conn, _TENANTS)
     ]
     sql = f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - no user input
-    errors = [str(row[0]) for row in conn.execute(sql)]
+    errors = first_column(conn, sql)
     [(runs_at, running, copied_at)] = conn.execute(_OTHERS)
     return Freshness(tuple(tenants), runs_at, tuple(errors), bool(running), copied_at)
 

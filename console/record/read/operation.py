@@ -19,7 +19,7 @@ from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import ROLLOUT, RUN, Facts, Target
 from console.outcomes.outcome import Outcome, category_of_target, counts, newest_targets, outcomes, spans
 from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
-from console.record.connection import dicts, first_row
+from console.record.connection import dicts, first_column, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
 from console.record.read.operation_facts import Instance, instances_of_run, plan_of
@@ -312,9 +312,7 @@ def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str
 
 
 def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
-    found = [
-        row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
-    ]
+    found = first_column(conn, "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     reported = facts.report.get("rollout_id")
     if facts.adopted and reported and not any(same_id(reported, ref) for ref in found):
         found.append(str(reported))
@@ -339,5 +337,5 @@ def whole_id(conn: Connection, prefix: str, *kinds: str) -> str | None:
     if len(prefix) < PREFIX_LEAST:
         return None
     wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
-    found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
+    found = {text for kind in kinds for text in first_column(conn, _IDS[kind], wanted)}
     return found.pop() if len(found) == 1 else None

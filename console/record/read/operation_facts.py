@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 from console.outcomes.evidence import together
 from console.outcomes.facts import RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import OURS, has_report, of_rollout
-from console.record.connection import dicts
+from console.record.connection import dicts, first_column, first_value
 from console.record.read import rollouts
 from console.record.read.rollouts import names_apart, target_facts
 from console.record.read.sql import IS_FAILURE, MATERIALIZED, SENT, WAS_BAD, WAS_RESCUED, WAS_SENT, identified
@@ -45,21 +45,12 @@ def rollout_name(scope: str | None) -> str:
     return f"{scope or ''} rollout".strip()
 
 
-def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report in a run's custom stats (empty if there is none), and which of its lists are truncated."""
-    stats = parsed(stats_json)
-    report = stats.get("fleetops_report")
-    if not isinstance(report, dict):
-        return {}, frozenset()
-    places = mapping(stats.get("left_out"))
-    cut = {place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)}
-    return report, frozenset(cut & {*report} - _NO_CATEGORIES)
-
-
 def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The report of a run from its custom stats and its evidence, several reports being combined; and which of its
     lists are truncated."""
-    report, cut = report_of(stats_json)
+    stats = parsed(stats_json)
+    report, places = dict(mapping(stats.get("fleetops_report"))), mapping(stats.get("left_out"))
+    cut = _lists(report, [place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)])
     # A playbook that imports several playbooks can produce several reports.
     kept = [report for report in documents(conn, run_id, "report") if isinstance(report.get("counts"), dict)]
     if len(kept) > 1 and not any(map(_cut_lists, kept)):
@@ -145,10 +136,8 @@ def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dic
 
 def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
     """The plans or reports that are stored for a run in addition to its custom stats, in order."""
-    rows = conn.execute(
-        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter", (run_id, kind)
-    )
-    return [parsed(row[0]) for row in rows]
+    sql = "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter"
+    return [parsed(text) for text in first_column(conn, sql, (run_id, kind))]
 
 
 def plan_of(conn: Connection, run_id: str) -> dict[str, Any]:
@@ -158,16 +147,21 @@ def plan_of(conn: Connection, run_id: str) -> dict[str, Any]:
 
 
 def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset({*mapping(report.get("left_out"))} & {*report} - _NO_CATEGORIES)
+    return _lists(report, mapping(report.get("left_out")))
+
+
+def _lists(report: Mapping[str, Any], places: Iterable[str]) -> frozenset[str]:
+    """Which of the places are lists of instances in a report."""
+    return frozenset({*places} & {*report} - _NO_CATEGORIES)
 
 
 def _batches_planned(conn: Connection, run_id: str) -> int | None:
-    row = conn.execute(
-        "SELECT json_extract(document_json, '$.counts.batches') FROM run_evidence"
-        " WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    return row[0] if row and isinstance(row[0], int) else None
+    sql = """
+    SELECT json_extract(document_json, '$.counts.batches') FROM run_evidence
+    WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1
+    """
+    number = first_value(conn, sql, (run_id,))
+    return number if isinstance(number, int) else None
 
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
@@ -193,11 +187,11 @@ def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, A
     named = "SELECT ref FROM run_links WHERE run_id = :run AND kind = 'rollout' LIMIT 2"
     sent = f"WITH {SENT} SELECT rollout_id FROM sent"  # noqa: S608 - no user input
     key = {"run": run_id}
-    links = conn.execute(named, key).fetchall() or conn.execute(sent, key).fetchall()
+    links = first_column(conn, named, key) or first_column(conn, sent, key)
     if len(links) > 1:
         return None
     if links:
-        found = rollouts.rollout(conn, links[0][0])
+        found = rollouts.rollout(conn, links[0])
         if found is not None:
             return found
     reported = facts.report.get("rollout")
@@ -264,11 +258,11 @@ def _planned(
                 if task.role in _FOR_ALL and task.action.endswith("add_host")]  # fmt: skip
     if not grouping:
         return None
-    number = conn.execute(
-        "SELECT count(*) FROM host_results WHERE run_id = ? AND kind = 'item' AND task_counter IN"
-        " (SELECT value FROM json_each(?)) AND counter BETWEEN ? AND ?",
-        (run_id, grouping, min(grouping), max(grouping) + len(hosts) + 1),
-    ).fetchone()[0]
+    sql = """
+    SELECT count(*) FROM host_results WHERE run_id = ? AND kind = 'item'
+    AND task_counter IN (SELECT value FROM json_each(?)) AND counter BETWEEN ? AND ?
+    """
+    number = first_value(conn, sql, (run_id, grouping, min(grouping), max(grouping) + len(hosts) + 1))
     if number == len(hosts):
         return hosts
     begun = tuple(dict.fromkeys(host for batch in batches for host in batch.hosts))
@@ -294,9 +288,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
     """The results about instances, and the hosts of tasks that failed."""
     ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
-    adopted = {
-        row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
-    }
+    adopted = first_column(conn, "SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
     bad = {row["host"] for row in rows if row["status"] in ("failed", "ignored")}
@@ -355,13 +347,11 @@ def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:
     """Whether a run had results that have all been removed."""
-    return bool(
-        conn.execute(
-            "SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)"
-            " AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)",
-            {"id": run_id},
-        ).fetchone()[0]
-    )
+    sql = """
+    SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)
+           AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)
+    """
+    return bool(first_value(conn, sql, {"id": run_id}))
 
 
 def _in_flight(conn: Connection, run_id: str) -> dict[str, Flight]:

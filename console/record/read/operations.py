@@ -20,7 +20,7 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import status_of, verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
-from console.record.connection import dicts
+from console.record.connection import dicts, first_value
 from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
 from console.record.read.freshness import freshness
@@ -204,7 +204,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
     }
     if params["text"]:
-        params["hosts"] = conn.execute(_HOSTS, params).fetchone()[0]
+        params["hosts"] = first_value(conn, _HOSTS, params)
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
     runs = _RUNS.format(stats=", r.stats_json" if judged else "")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.connection import dicts, first_row
+from console.record.connection import dicts, first_column, first_value
 from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
 from console.record.read.sql import RUN_BY
@@ -38,12 +38,11 @@ def policies(conn: Connection) -> list[dict[str, Any]]:
 
 def in_flight(conn: Connection, tenant: str) -> int:
     """How many redeploys of a tenant are in progress on the server."""
-    found = conn.execute(
-        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
-        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
-        (tenant,),
-    )
-    return int(found.fetchone()[0])
+    sql = """
+    SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open
+    WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'
+    """
+    return int(first_value(conn, sql, (tenant,)))
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,8 @@ class WindowNow:
 def tenant_policy(conn: Connection, tenant: str) -> tuple[Window, int]:
     """The tenant's window, and how many targets may run at a time: 0, so that nothing may be started, if its policy was
     never read or contains no valid limit."""
-    row = first_row(
-        conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant}
-    )
-    policy = parsed(row["raw_json"] if row else None)
+    sql = "SELECT raw_json FROM policies WHERE tenant = ? ORDER BY taken_at DESC LIMIT 1"
+    policy = parsed(first_value(conn, sql, (tenant,)))
     try:
         slots = max_parallel_rollouts(policy)
     except ValueError:
@@ -266,8 +263,8 @@ def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
     WHERE r.started_at >= :since AND json_valid(e.document_json)
     ORDER BY e.at DESC, e.counter DESC
     """
-    named = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
-    hosts = {host for (host,) in named} if tenant else None
+    named = "SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL"
+    hosts = set(first_column(conn, named, (tenant,))) if tenant else None
     newest: dict[str, tuple[str, float | None, Any]] = {}
     for run_id, playbook, at, document in conn.execute(sql, {"since": now - PLANS_SECONDS}):
         name = name_of(playbook)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.connection import first_column, first_value
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.sql import RETIRED
@@ -86,10 +87,10 @@ def last_maintenance(conn: Connection) -> LastMaintenance:
 @query
 def table_sizes(conn: Connection) -> pd.DataFrame:
     """One row per table, biggest first: table, rows, bytes (including indexes; NaN if SQLite does not report it)."""
-    names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    names = first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
     # S608: the names of the database's own tables.
-    rows = {name: conn.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608
+    rows = {name: first_value(conn, f'SELECT count(*) FROM "{name}"') for name in tables}  # noqa: S608
     try:
         sizes = dict(
             conn.execute(
@@ -150,9 +151,9 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent
         moving, lost = stuck_targets(conn, fresh, now, chosen), lost_runs(conn, since)
-        oldest = conn.execute(f"SELECT min(t.created_at) {OPEN} AND t.tenant NOT IN {RETIRED}").fetchone()[0]
+        oldest = first_value(conn, f"SELECT min(t.created_at) {OPEN} AND t.tenant NOT IN {RETIRED}")
         bad = Counter(failing.status for failing in failing_targets(conn, since))
-        errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
+        errors = first_value(conn, f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}")  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
     behind = fresh.behind(now)
     return Vitals(

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.outcomes.facts import Target
-from console.record.connection import dicts, first_row
+from console.record.connection import dicts, first_row, first_value
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, only_host_of, run_of
 
@@ -212,8 +212,8 @@ UNION ALL SELECT * FROM (
 @query
 def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
     """The id of the previous rollout of the same scope and, for a rollout of one target, of the same instance."""
-    found = conn.execute(_PREVIOUS, {"tenant": tenant, "id": rollout_id}).fetchone()
-    return str(found[0]) if found else None
+    found: str | None = first_value(conn, _PREVIOUS, {"tenant": tenant, "id": rollout_id})
+    return found
 
 
 _TARGET = """

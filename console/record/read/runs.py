@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.connection import first_row
+from console.record.connection import first_column, first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.sql import RESULT_STATUS, WAS_RESCUED, among, matches_search
 from console.text.json_values import entries, names
@@ -65,8 +65,7 @@ def runs(
 def statuses(conn: Connection, of: str) -> list[str]:
     """The statuses that occur. of: 'runs' or 'rollouts'."""
     table = {"runs": "runs", "rollouts": "rollouts"}[of]
-    found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
-    return [str(row[0]) for row in found]
+    return first_column(conn, f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the above
 
 
 @query

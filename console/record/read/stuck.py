@@ -16,7 +16,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 from console.outcomes.words import UNCERTAIN
-from console.record.connection import dicts
+from console.record.connection import dicts, first_column
 from console.record.read.durations import p95_of_scope
 from console.record.read.frames import query
 from console.record.read.freshness import Freshness, freshness
@@ -122,7 +122,7 @@ def stuck_targets(conn: Connection, fresh: Freshness, now: float, rules: StuckRu
     queued targets. Each is judged as of the last read of its tenant's API."""
     found: list[dict[str, Any]] = []
     as_of = {known.tenant: fresh.as_of(now, known.tenant) for known in fresh.tenants if known.retired_at is None}
-    scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
+    scopes = first_column(conn, "SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")
     limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
         why = f"In progress for longer than {times.duration(r['most'])}, the limit for its scope."

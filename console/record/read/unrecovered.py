@@ -14,7 +14,7 @@ from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
-from console.record.connection import dicts
+from console.record.connection import dicts, first_column
 from console.record.read.operation_facts import Instance, facts_of_run, instances_of_run, name_of
 from console.record.read.sql import HOST, IS_FAILURE, STARTED, SUCCEEDED_LATER, WAS_SENT, is_instance
 from console.record.rows import Row
@@ -221,4 +221,4 @@ def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping
     else:
         ways = [_SAME_PLAYBOOK]
     params = {"hosts": [(host, *known) for host, known in hosts.items()], "at": at, "playbook": playbook}
-    return {row[0] for row in conn.execute(_HOSTS + " OR ".join([*ways, _GONE.format(i="w")]), params)}
+    return set(first_column(conn, _HOSTS + " OR ".join([*ways, _GONE.format(i="w")]), params))

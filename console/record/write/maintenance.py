@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.record.connection import Connection
+from console.record.connection import Connection, first_value
 from console.record.opening import (
     BUSY_TIMEOUT,
     DatabaseProblem,
@@ -124,7 +124,7 @@ class Maintenance(Tables):
         Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
         """
         with self.transaction():
-            if self.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
+            if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
             self._forget_errors(tenant)
             self.record("retire", now, {"tenant": tenant})
@@ -221,7 +221,7 @@ def _copy(path: Path, made: Path) -> None:
         # As bytes, because the name may not be valid UTF-8.
         source.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(made),))
     with closing(connect_to_read(made)) as copy:
-        found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        found = first_value(copy, "PRAGMA quick_check(1)")
     if found != "ok":
         raise DatabaseProblem(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
 
@@ -236,7 +236,7 @@ def _mark(path: Path, target: Path, now: float) -> None:
     """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
     with closing(sqlite3.connect(target, isolation_level=None, factory=Connection)) as conn:
         # Databases of the first versions do not have this table.
-        has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
+        has_table = first_value(conn, "SELECT 1 FROM sqlite_master WHERE name = 'upkeep'")
         if has_table and copied_at(conn) is None:
             Maintenance(conn, target).record("copy", now, {"file": str(path.absolute())})
 
