@@ -169,7 +169,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
         raise SettingsError("--rules works only with --notify; add --notify.")
     send = notifier(options.rules) if options.notify else None
     awx = load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() and not options.no_awx else None
-    secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
+    secrets = [secret for secret in (connection and connection.api_key, awx and awx.api_key) if secret]
     sources, tenant = [], ""
     line = TerminalProgress(sys.stderr)
 
@@ -250,7 +250,7 @@ def _awx(options: argparse.Namespace, settings: Settings) -> int:
     _refuse_follow(options)
     connection = load_awx()
     wanted = JobFilter(options.project, options.template, options.label, options.days)
-    redactor = Redactor([connection.token, os.environ.get("FLEETOPS_API_KEY")])
+    redactor = Redactor([connection.api_key, os.environ.get("FLEETOPS_API_KEY")])
     with contextlib.closing(AwxClient(connection)) as client:
         return _import(options, settings, partial(sync_awx, client=client, wanted=wanted, redactor=redactor))
 

@@ -24,7 +24,7 @@ from console.collect.follow_pace import (
     rollouts_at_once,
 )
 from console.collect.jobs.awx import JobFilter, sync_awx
-from console.collect.jobs.awx_client import AwxClient, AwxConnection
+from console.collect.jobs.awx_client import AwxClient
 from console.collect.progress import Progress, ReadReport
 from console.record.write.store import Store
 from console.settings.api_client import open_client
@@ -118,10 +118,10 @@ class Api:
 class Awx:
     """The ended jobs of one AWX. Raises SettingsError for a connection that cannot be used."""
 
-    def __init__(self, connection: AwxConnection, wanted: JobFilter, secrets: list[str]) -> None:
+    def __init__(self, connection: ApiConnection, wanted: JobFilter, secrets: list[str]) -> None:
         retries = min(connection.retries, _RETRIES)
         self._client = AwxClient(replace(connection, retries=retries))
-        self._wanted, self._redactor = wanted, Redactor([connection.token, *secrets])
+        self._wanted, self._redactor = wanted, Redactor([connection.api_key, *secrets])
 
     def close(self) -> None:
         self._client.close()

@@ -22,9 +22,10 @@ _NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health
 def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """The limit, the seconds (expected duration) and the window (a sentence) of a plan; unknown ones are left out."""
     expected = mapping(document.get("expected"))
+    begin, end = parse_time(expected.get("starts_at")), parse_time(expected.get("ends_p50"))
     found = {
         "limit": document.get("max_parallel_rollouts"),
-        "seconds": _between(expected.get("starts_at"), expected.get("ends_p50")),
+        "seconds": end - begin if begin is not None and end is not None else None,
         "window": _window(mapping(document.get("window"))),
     }
     return {name: value for name, value in found.items() if value not in (None, "")}
@@ -61,12 +62,6 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
     if name == "health" and isinstance(share, int | float):
         return f"{share:.0%} of {check.get('asked')} healthy"
     return ""
-
-
-def _between(first: Any, last: Any) -> float | None:
-    """Seconds between two ISO 8601 times; None if one is missing."""
-    begin, end = parse_time(first), parse_time(last)
-    return None if begin is None or end is None else end - begin
 
 
 # The parts of a report that are keyed by the name of an instance.

@@ -101,10 +101,6 @@ def _kind(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
-def _message(error: sqlite3.Error) -> str:
-    return next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
-
-
 @contextmanager
 def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
     """Turn errors of SQLite and the file system into a DatabaseProblem.
@@ -118,16 +114,14 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         restore = command_for(file, "restore BACKUP")
+        message = next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
         raise DatabaseProblem(
-            _message(error).format(
+            message.format(
                 file=file, reason=error, seconds=seconds, action=action, limit=QUERY_SECONDS, restore=restore
             )
         ) from error
     except OSError as error:
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
-
-
-# Versions
 
 
 class _Version(Enum):
@@ -185,9 +179,6 @@ def check_folder(file: Path) -> None:
         raise DatabaseProblem(
             f"The folder {file.parent} of the console's database does not exist; create it, or specify another."
         )
-
-
-# Reading
 
 
 @contextmanager
@@ -274,9 +265,6 @@ def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None
     return None
 
 
-# Writing
-
-
 def open_to_write(
     path: str | os.PathLike[str], busy_timeout: float = BUSY_TIMEOUT, *, create: bool = True, into_copy: bool = False
 ) -> tuple[sqlite3.Connection, Path]:
@@ -294,7 +282,9 @@ def open_to_write(
             raise no_database(file)
         check_folder(file)
         refuse_other_files(file)
-        _create_private(file)
+        # SQLite gives -wal and -shm the mode of the database.
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)
         try:
             if not into_copy:
@@ -329,12 +319,6 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
             f"The database {file} is a copy for review, made on {moment} UTC, and is not written to."
             f" To use it as an independent database from now on, run: {command_for(file, 'migrate --adopt')}"
         )
-
-
-def _create_private(file: Path) -> None:
-    # SQLite gives -wal and -shm the mode of the database.
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:

@@ -49,7 +49,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class ApiConnection:
-    """How sync reaches the API. The address and the key are checked by the client itself."""
+    """How sync reaches the API or AWX. The address and the key are checked by the client itself."""
 
     api_url: str
     api_key: str = field(repr=False)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Settings, Transport, base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
-from console.settings.environment import SettingsError, authority, of_variable
+from console.settings.environment import ApiConnection, SettingsError, authority, of_variable
 
 PAGE = 200
 
@@ -50,19 +49,8 @@ class AwxJobError(AwxError):
     """A part of one job could not be read; other jobs may still be readable."""
 
 
-@dataclass(frozen=True)
-class AwxConnection:
-    """How to connect to AWX. Certificates are always validated."""
-
-    url: str
-    token: str = field(repr=False)
-    ca_path: str | None = None
-    request_timeout: float = 30.0
-    retries: int = 3
-
-
-def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
-    """The connection to AWX from the environment. Raises SettingsError."""
+def load_awx(environ: Mapping[str, str] | None = None) -> ApiConnection:
+    """The connection to AWX from the environment. Raises SettingsError. Certificates are always validated."""
     env = os.environ if environ is None else environ
     url, ca_path = (env.get(f"FLEETOPS_AWX_{name}", "").strip() for name in ("URL", "CA_PATH"))
     token = env.get("FLEETOPS_AWX_TOKEN", "")
@@ -70,7 +58,7 @@ def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
         raise SettingsError("FLEETOPS_AWX_URL is not set: set it to the address of AWX.")
     if not token.strip():
         raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to an AWX token with read scope.")
-    return AwxConnection(url, token, str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
+    return ApiConnection(url, token, ca_path=str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
 
 
 class _BearerTransport(Transport):
@@ -98,16 +86,16 @@ def _split(url: str) -> tuple[str, str, str]:
 class AwxClient:
     """Reads AWX's API. ``origin`` is its address without the path of the API."""
 
-    def __init__(self, connection: AwxConnection, **transport: Callable[..., Any]) -> None:
+    def __init__(self, connection: ApiConnection, **transport: Callable[..., Any]) -> None:
         try:
-            server, prefix, api = _split(connection.url)
+            server, prefix, api = _split(connection.api_url)
             settings = Settings(
                 server,
-                connection.token,
+                connection.api_key,
                 ca_path=connection.ca_path,
                 request_timeout=connection.request_timeout,
                 retries=connection.retries,
-                headers={"Authorization": f"Bearer {connection.token}"},
+                headers={"Authorization": f"Bearer {connection.api_key}"},
             )
         except plain_values.SettingsError as error:
             raise of_variable(error, _VARIABLES) from None

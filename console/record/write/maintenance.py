@@ -66,20 +66,18 @@ class Maintenance(Tables):
             for scope in self.rows(removal.scopes, removal.params):
                 if removal.floors:
                     self._raise_floor(scope)
-                while count := self._remove(removal, scope):
+                count = SLICE
+                while count == SLICE:
+                    with self.transaction():
+                        count = self.delete_some(removal.table, removal.where.format(":"), scope, SLICE)
                     done += count
-                    progress(done, max(done, total), removal.what)
-                    if count < SLICE:
-                        break
+                    if count:
+                        progress(done, max(done, total), removal.what)
             removed[removal.what] = done
         if any(removed.values()):
             self._release_pages()
             self.record("prune", now, removed)
         return removed
-
-    def _remove(self, removal: Removal, scope: dict[str, object]) -> int:
-        with self.transaction():
-            return self.delete_some(removal.table, removal.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed, because days before the floor are no longer counted from raw events. An

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from console.collect.jobs.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
-from console.settings.environment import SettingsError
+from console.collect.jobs.awx_client import AwxClient, awx_origin, load_awx
+from console.settings.environment import ApiConnection, SettingsError
 from tests.console.support.awx_jobs import load
 from tests.console.support.certificates import self_signed
 from tests.console.support.facts import dump
@@ -20,14 +20,14 @@ from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
 
 
 def test_errors_are_reported_in_one_sentence_each_and_the_next_sync_continues(awx: FakeAwx, database: Path) -> None:
-    wrong = load(awx, database, token="wrong-canary-token")
+    wrong = load(awx, database, api_key="wrong-canary-token")
     assert wrong.problems == [
         f"AWX {awx.url}: GET /api/v2/jobs/ failed with HTTP 401: Authentication credentials were not provided. To"
         " establish a login session, visit /api/login/. Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked."
     ]
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        nowhere = load(awx, database, url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+        nowhere = load(awx, database, api_url=f"http://127.0.0.1:{closed.getsockname()[1]}")
     assert len(nowhere.problems) == 1
     assert nowhere.problems[0].endswith("Check FLEETOPS_AWX_URL: the host name, the port, and the route to it.")
     awx.refusals = [("/api/v2/jobs/2/", 404, {}, recorded("http_404")), ("/api/v2/jobs/3/", 200, {}, "<p>Login</p>")]
@@ -112,7 +112,7 @@ def test_invalid_settings_of_awx_are_refused(settings: dict[str, str], says: str
     ],
 )
 def test_the_address_of_awx_may_include_the_path_of_the_api(url: str, origin: str, path: str) -> None:
-    client = AwxClient(AwxConnection(url, TOKEN))
+    client = AwxClient(ApiConnection(url, TOKEN))
     assert (client.origin, client._api) == (origin, path)
     assert awx_origin(url) == origin
     # reports/2026-11 D9

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from console.collect.jobs.awx import JobFilter, sync_awx
-from console.collect.jobs.awx_client import AwxClient, AwxConnection
+from console.collect.jobs.awx_client import AwxClient
 from console.collect.jobs.import_job import ImportReport
 from console.record.write.store import open_store
+from console.settings.environment import ApiConnection
 from tests.console.support.fake_awx import TOKEN, FakeAwx
 
 # Shortly after the recording.
@@ -30,7 +31,7 @@ def load(
     **changes: Any,
 ) -> ImportReport:
     """Run one import without waiting; ``slept`` receives the seconds that it would have waited."""
-    connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
+    connection = ApiConnection(**{"api_url": awx.url, "api_key": TOKEN, "retries": 0} | changes)
     client = AwxClient(connection, sleep=lambda seconds: None)
     waits = [] if slept is None else slept
     with open_store(database) as store:
