@@ -11,7 +11,6 @@ unless they would occur in every call.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,90 +41,87 @@ class _Read:
     at: float
 
 
-class InstanceSync:
-    """Reads some kinds of details of instances. All failures of one kind are one problem in the report."""
+def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[str]) -> None:
+    """Read and store some kinds of details of the instances: rows with instance_id and hostname. All failures of one
+    kind are one problem in the report."""
+    errors: list[tuple[_Read, ApiError]] = []
+    for start in range(0, len(instances), _INSTANCES_AT_ONCE):
+        part = instances[start : start + _INSTANCES_AT_ONCE]
+        at = session.now()
+        reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"], at) for i in part for k in kinds]
+        answers = session.pool.in_order(partial(_call, session.tenant, read) for read in reads)
+        # An API may not have all kinds for any instance, so an instance is gone only if no call finds it.
+        found = {r.instance_id for r, answer in zip(reads, answers, strict=True) if _take(session, r, answer, errors)}
+        for instance_id in {r.instance_id for r in reads if r.kind in ("health", "updates")} - found:
+            stored.put_gone(session.store, session.tenant, instance_id)
+        session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
+        if session.hopeless:
+            break
+    failed: dict[str, list[tuple[str, ApiError]]] = {}
+    for read, error in errors:
+        if error.kind != "not_found":
+            failed.setdefault(read.kind, []).append((read.name, error))
+    for kind, [(name, error), *others] in failed.items():
+        more = f" (and {counted(len(others), 'more instance')})" if others else ""
+        session.report.problems.append(f"The {kind} of instance {name}{more} was not read: {error}")
+    if gone := sorted({read.name for read, error in errors if error.kind == "not_found"}):
+        session.report.notes.append(f"No longer in the API: {first_of(gone, 3)}; what was read before is kept.")
 
-    def __init__(self, session: Session) -> None:
-        self._session, self._report = session, session.report
-        self._store, self._tenant, self._now = session.store, session.tenant, session.now
-        self._failed: dict[str, list[tuple[str, ApiError]]] = defaultdict(list)
-        self._gone: set[str] = set()
 
-    def run(self, instances: Sequence[Row], kinds: Sequence[str]) -> None:
-        """Read and store. ``instances``: rows with instance_id and hostname."""
-        for start in range(0, len(instances), _INSTANCES_AT_ONCE):
-            part = instances[start : start + _INSTANCES_AT_ONCE]
-            at = self._now()
-            reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"], at) for i in part for k in kinds]
-            answers = self._session.pool.in_order(partial(self._call, read) for read in reads)
-            # An API may not have all kinds for any instance, so an instance is gone only if no call finds it.
-            found = {r.instance_id for r, answer in zip(reads, answers, strict=True) if self._take(r, answer)}
-            for instance_id in {r.instance_id for r in reads if r.kind in ("health", "updates")} - found:
-                stored.put_gone(self._store, self._tenant, instance_id)
-            self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
-            if self._session.hopeless:
-                break
-        self._report_problems()
+def _call(tenant: str, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
+    """The rows that were read (the content of memories must not leave this function), and the number of actions that
+    the API listed if it has more of them, otherwise None."""
+    instance_id = read.instance_id
+    if read.kind == "health":
+        return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
+    if read.kind == "updates":
+        return update_rows(tenant, instance_id, client.get_available_updates(instance_id), read.at), None
+    if read.kind == "memory":
+        return memory_rows(tenant, instance_id, client.list_memories(instance_id, limit=MEMORY_CAP)), None
+    answer = client.list_instance_actions(instance_id, limit=ACTIONS_CAP)
+    actions = action_rows(tenant, instance_id, answer)
+    listed = len(answer["actions"]) if actions else 0
+    is_cut = listed >= ACTIONS_CAP or count(answer.get("total")) > listed
+    return InstanceRows(actions=actions), listed if is_cut else None
 
-    def _call(self, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
-        """The rows that were read (the content of memories must not leave this method), and the number of actions that
-        the API listed if it has more of them, otherwise None."""
-        tenant, instance_id = self._tenant, read.instance_id
-        if read.kind == "health":
-            return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
-        if read.kind == "updates":
-            return update_rows(tenant, instance_id, client.get_available_updates(instance_id), read.at), None
-        if read.kind == "memory":
-            return memory_rows(tenant, instance_id, client.list_memories(instance_id, limit=MEMORY_CAP)), None
-        answer = client.list_instance_actions(instance_id, limit=ACTIONS_CAP)
-        actions = action_rows(tenant, instance_id, answer)
-        listed = len(answer["actions"]) if actions else 0
-        is_cut = listed >= ACTIONS_CAP or count(answer.get("total")) > listed
-        return InstanceRows(actions=actions), listed if is_cut else None
 
-    def _take(self, read: _Read, answer: tuple[InstanceRows, int | None] | ApiError | NotCalled) -> bool:
-        """Store an answer. Returns False if the API did not find the instance, and no other sync has read it since."""
-        scope = f"{self._tenant}|{read.instance_id}"
-        cursor = self._store.cursor(read.kind, scope) or Cursor(read.kind, scope)
-        if isinstance(answer, NotCalled) or self._session.is_older(read.at, cursor):
-            return True
-        if isinstance(answer, ApiError):
-            self._session.note(answer)
-            is_gone = answer.kind == "not_found"
-            if is_gone:
-                self._gone.add(read.name)
-                cursor.last_error = None
-            else:
-                self._failed[read.kind].append((read.name, answer))
-                cursor.last_error = f"{read.name}, {read.kind}: {answer}"
-            self._store.put_cursor(cursor)
-            return not is_gone
-        rows, listed = answer
-        if listed is not None:
-            self._note_gap(read, rows.actions, cursor, listed)
-        cursor.last_error, cursor.last_ok_at = None, read.at
-        self._store.put_instance(rows, cursor)
-        self._report.details += 1
+def _take(
+    session: Session,
+    read: _Read,
+    answer: tuple[InstanceRows, int | None] | ApiError | NotCalled,
+    errors: list[tuple[_Read, ApiError]],
+) -> bool:
+    """Store an answer, or add it to ``errors``. Returns False if the API did not find the instance, and no other sync
+    has read it since."""
+    scope = f"{session.tenant}|{read.instance_id}"
+    cursor = session.store.cursor(read.kind, scope) or Cursor(read.kind, scope)
+    if isinstance(answer, NotCalled) or session.is_older(read.at, cursor):
         return True
+    if isinstance(answer, ApiError):
+        session.note(answer)
+        errors.append((read, answer))
+        is_gone = answer.kind == "not_found"
+        cursor.last_error = None if is_gone else f"{read.name}, {read.kind}: {answer}"
+        session.store.put_cursor(cursor)
+        return not is_gone
+    rows, listed = answer
+    if listed is not None:
+        _note_gap(session, read, rows.actions, cursor, listed)
+    cursor.last_error, cursor.last_ok_at = None, read.at
+    session.store.put_instance(rows, cursor)
+    session.report.details += 1
+    return True
 
-    def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
-        """Record a gap if there were more actions since the last sync than the API lists."""
-        ids = [row["action_id"] for row in actions]
-        newest = stored.newest_action(self._store, self._tenant, read.instance_id, unless=ids)
-        if newest is None:
-            return
-        times = [row["created_at"] for row in actions if row["created_at"] is not None]
-        cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())
-        self._report.notes.append(
-            f"Instance {read.name} had more than {listed} actions since the last sync;"
-            " those in between can no longer be read. Sync its actions more often."
-        )
 
-    def _report_problems(self) -> None:
-        for kind, failed in self._failed.items():
-            name, error = failed[0]
-            more = f" (and {counted(len(failed) - 1, 'more instance')})" if len(failed) > 1 else ""
-            self._report.problems.append(f"The {kind} of instance {name}{more} was not read: {error}")
-        if self._gone:
-            gone = first_of(sorted(self._gone), 3)
-            self._report.notes.append(f"No longer in the API: {gone}; what was read before is kept.")
+def _note_gap(session: Session, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
+    """Record a gap if there were more actions since the last sync than the API lists."""
+    ids = [row["action_id"] for row in actions]
+    newest = stored.newest_action(session.store, session.tenant, read.instance_id, unless=ids)
+    if newest is None:
+        return
+    times = [row["created_at"] for row in actions if row["created_at"] is not None]
+    cursor.gap_from, cursor.gap_to = newest, min(times, default=session.now())
+    session.report.notes.append(
+        f"Instance {read.name} had more than {listed} actions since the last sync;"
+        " those in between can no longer be read. Sync its actions more often."
+    )

@@ -56,13 +56,12 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
     return {
         "tenant": tenant,
         "rollout_id": str(record["id"]),
-        "scope": as_text(record.get("scope")),
+        **_texts(record, "scope", "initiated_from_ip"),
         "status": rollout_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
         "is_open": int(not rollout_is_terminal(record, targets)),
         **_times(record, "created_at", "completed_at"),
         **tally.as_dict(),
-        "initiated_from_ip": as_text(record.get("initiated_from_ip")),
         "metadata_json": _json(record.get("metadata_json")),
     }
 
@@ -107,7 +106,6 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         "rollout_id": rollout_id,
         "target_id": target_id,
         "position": position,
-        "instance_id": as_text(record.get("instance_id")),
         "hostname": hostname,
         "status": target_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
@@ -115,7 +113,7 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         **_times(record, "created_at", "started_at", "completed_at"),
         "duration_s": amount(record.get("duration_seconds")),
         "countdown_s": amount(record.get("scheduled_countdown_seconds")),
-        **{name: as_text(record.get(name)) for name in ("last_result_status", "bundle_hash", "celery_task_id")},
+        **_texts(record, "instance_id", "last_result_status", "bundle_hash", "celery_task_id"),
         "error_message": error,
         "msg_fp": fingerprint(error, hostname) if error else None,
         "fp_version": FP_VERSION if error else None,
@@ -131,14 +129,13 @@ def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
         "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
         "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
         "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
-        **{name: as_text(record.get(name)) for name in ("runtime_default", "skills_default", "mcp_servers_default")},
+        **_texts(record, "runtime_default", "skills_default", "mcp_servers_default"),
         "raw_json": to_json(record),
     }
 
 
 def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
     """A row of audit_events from E20; the record has an ``id``."""
-    words = ("event_id", "source", "event_type", "outcome", "role", "tool_name", "server_slug")
     return {
         "tenant": tenant,
         "instance_id": instance_id,
@@ -146,7 +143,8 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
         "event_ts": parse_time(record.get("event_ts")),
         "event_ts_raw": as_text(record.get("event_ts")),
         **_times(record, "ingested_at"),
-        **{word: as_text(record.get(word)) for word in (*words, "conversation_id", "request_id")},
+        **_texts(record, "event_id", "source", "event_type", "outcome", "role", "tool_name", "server_slug"),
+        **_texts(record, "conversation_id", "request_id"),
         "metadata_json": _json(record.get("metadata_json")),
     }
 
@@ -160,6 +158,10 @@ def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         **{word: count(record.get(f"{word}_events")) for word in ("total", "success", "error", "denied")},
         "by_source_json": _json(record.get("by_source")),
     }
+
+
+def _texts(record: Mapping[str, Any], *names: str) -> Row:
+    return {name: as_text(record.get(name)) for name in names}
 
 
 def _times(record: Mapping[str, Any], *names: str) -> Row:

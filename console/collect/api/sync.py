@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.errors imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from console.collect.api.audit import sync_audit
-from console.collect.api.instances import InstanceSync
+from console.collect.api.instances import sync_instances
 from console.collect.api.records import policy_row
 from console.collect.api.rollouts import sync_rollouts
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
@@ -76,7 +76,7 @@ def _sync(session: Session) -> None:
     if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
         chosen = _due_instances(session, _chosen_instances(session))
         if options.details:
-            InstanceSync(session).run(chosen, options.details)
+            sync_instances(session, chosen, options.details)
         if options.audit and not session.hopeless:
             sync_audit(session, chosen)
 

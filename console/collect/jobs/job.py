@@ -91,17 +91,12 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
         "origin": origin,
         "job_id": job_id,
         "status": FINAL.get(str(detail.get("status")), "running"),
-        "name": as_text(detail.get("name")),
+        **{name: as_text(detail.get(name)) for name in ("name", "playbook", "launch_type")},
         "template": as_text(mapping(fields.get("job_template")).get("name")),
         "project": as_text(mapping(fields.get("project")).get("name")),
-        "playbook": as_text(detail.get("playbook")),
-        "launch_type": as_text(detail.get("launch_type")),
-        # With the users who approved its workflow.
         "launched_by": ", ".join(part for part in (launched_by, approved) if part) or None,
         "url": page,
-        "created_at": parse_time(detail.get("created")),
-        "started_at": parse_time(detail.get("started")),
-        "finished_at": parse_time(detail.get("finished")),
+        **{f"{name}_at": parse_time(detail.get(name)) for name in ("created", "started", "finished")},
         "explanation": as_text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
     }
     run: Row = {
