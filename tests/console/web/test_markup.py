@@ -55,8 +55,8 @@ class Parsed(HTMLParser):
 def operation(**more: Any) -> dict[str, Any]:
     counts = {**dict.fromkeys(CATEGORIES, 0), "updated": 3, "failed": 1}
     row = {"kind": "run", "key": HOSTILE, "title": HOSTILE, "name": HOSTILE, "to_version": HOSTILE, "who": HOSTILE,
-           "why": HOSTILE, "sentence": HOSTILE, "verdict": HOSTILE, "started_at": 1e9, "ended_at": 1e9, "seconds": 9.0,
-           "instances": 4, "check": True, **counts, **more}  # fmt: skip
+           "why": HOSTILE, "sentence": HOSTILE, "verdict": HOSTILE, "status": HOSTILE, "started_at": 1e9,
+           "ended_at": 1e9, "seconds": 9.0, "instances": 4, "check": True, **counts, **more}  # fmt: skip
     return {column: row.get(column) for column in COLUMNS}
 
 
@@ -135,7 +135,7 @@ def test_a_time_within_a_sentence_has_its_zone(part: str, expected: str) -> None
 def test_the_list_of_operations_marks_every_run_in_check_mode(
     verdict: str, check: bool | None, shown: list[str]
 ) -> None:
-    row = {**operation(), "title": "T", "to_version": None, "verdict": verdict, "check": check}
+    row = {**operation(), "title": "T", "to_version": None, "status": verdict, "check": check}
     text = Parsed(markup.table(rows.COLUMNS[1:2], [row], "x")).text
     assert [word for word in ("stopped", "check", "complete") if word in text] == shown
 
