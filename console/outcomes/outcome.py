@@ -186,11 +186,14 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     failed_at = ""
     changed = was_read = left_out = False
     for result in results:
-        if result.status == "ignored":
+        # What failed after a task whose effect is unknown does not tell that effect, unless the same task failed again.
+        is_failed = result.status == "failed"
+        unknown = outcome is not None and outcome.category == UNCERTAIN and result.action != failed_at
+        if result.status == "ignored" or (is_failed and unknown):
             continue
-        if result.status == "failed":
+        category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
+        if is_failed:
             failed_at = result.action
-            category = run_report.category_of({**result.values, "failed": True, "changed": result.changed})
             outcome = Outcome(category, result.message, result.at, True)
         elif result.status == "skipped":
             left_out = left_out or result.action in WORK
@@ -199,7 +202,6 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
                 # After a failure, a task in check mode reported that the change is still to be made.
                 continue
             failed_at = ""
-            category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
             # A backup that is identical to the stored one has succeeded without a change.
             is_done = changed or result.action == "instance_memory_backup"
@@ -210,9 +212,8 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
                 failed_at, outcome = "", None
             if outcome is None and not works:
                 outcome = Outcome(UPDATED, "", result.at, True)
-    if outcome is None and works and was_read and left_out:
-        return Outcome(CURRENT, derived=True)
-    return outcome
+    unchanged = outcome is None and works and was_read and left_out
+    return Outcome(CURRENT, derived=True) if unchanged else outcome
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
