@@ -183,6 +183,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
 def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     """The outcome by the results of one host, None if they do not show it. works: the operation does more than read."""
     outcome: Outcome | None = None
+    failure: Outcome | None = None
     failed_at = ""
     changed = was_read = left_out = False
     for result in results:
@@ -194,13 +195,15 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
         category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
         if is_failed:
             failed_at = result.action
-            outcome = Outcome(category, result.message, result.at, True)
+            outcome = failure = Outcome(category, result.message, result.at, True)
         elif result.status == "skipped":
             left_out = left_out or result.action in WORK
         elif result.action in WORK:
-            if outcome is not None and outcome.category == FAILED and result.changed and not result.was_sent:
+            if failure is not None and result.changed and not result.was_sent:
                 # After a failure, a task in check mode reported that the change is still to be made.
+                outcome = failure
                 continue
+            failure = None if result.action == failed_at else failure
             failed_at = ""
             changed = changed or category == UPDATED
             # A backup that is identical to the stored one has succeeded without a change.
@@ -209,7 +212,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
         elif result.action in READS:
             was_read = True
             if failed_at == result.action:
-                failed_at, outcome = "", None
+                failed_at, outcome, failure = "", None, None
             if outcome is None and not works:
                 outcome = Outcome(UPDATED, "", result.at, True)
     unchanged = outcome is None and works and was_read and left_out
