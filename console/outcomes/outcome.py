@@ -173,7 +173,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
-        if outcome is None and planned is not None and host not in planned:
+        if outcome is None and planned is not None and host not in planned and host not in facts.left_out:
             outcome = Outcome(GONE if host in facts.gone else CURRENT, derived=True)
         ignored = next((f"Ignored: {r.message}" for r in by_host.get(host, ()) if r.status == "ignored"), "")
         found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, ignored, derived=True)

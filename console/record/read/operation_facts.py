@@ -109,7 +109,8 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets = [
             target._replace(host=apart.get((target.host, target.instance_id), target.host)) for target in targets
         ]
-    planned, gone = _of_plan(plan_of(conn, run_id), hosts)
+    plan = plan_of(conn, run_id)
+    planned, gone = _of_plan(plan, hosts)
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
     if pruned:
@@ -125,6 +126,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets=targets,
         planned=planned,
         gone=gone,
+        left_out=tuple(mapping(plan.get("left_out"))),
         hosts=hosts,
     )
 
