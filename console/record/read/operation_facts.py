@@ -111,6 +111,9 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         ]
     plan = plan_of(conn, run_id)
     planned, gone = _of_plan(plan, hosts)
+    # The plan is stored without their names. If its lists are truncated, they are not known.
+    others = {*(planned or ()), *names(plan.get("left_alone")), *gone}
+    left_out = [host for host in hosts if host not in others]
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
     if pruned:
@@ -126,7 +129,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets=targets,
         planned=planned,
         gone=gone,
-        left_out=tuple(mapping(plan.get("left_out"))),
+        left_out=left_out if len(left_out) == mapping(plan.get("counts")).get("left_out") else (),
         hosts=hosts,
     )
 
