@@ -79,10 +79,11 @@ class Facts:
 
     Only for a run: check: it was a check run, None if unknown. report: ``stats_json.fleetops_report``, empty if none.
     report_cut: the lists of the report that were shortened because it was too long; its numbers are always complete.
-    planned: the hosts to be changed, None if unknown. gone: the hosts that the server no longer knows. batches: those
-    that began. batches_planned: how many batches the plan has, None if unknown. results: see Result, in order.
-    in_flight: by host. adopted: the run followed a rollout that somebody else started. pruned: the results were
-    deleted, so hosts has only those that the server reports. first_failure: the first failed result, as a sentence.
+    planned: the hosts to be changed, None if unknown. gone: the hosts that the server no longer knows. left_out: those
+    that a rule of the plan left out. batches: those that began. batches_planned: how many batches the plan has, None if
+    unknown. results: see Result, in order. in_flight: by host. adopted: the run followed a rollout that somebody else
+    started. pruned: the results were deleted, so hosts has only those that the server reports. first_failure: the first
+    failed result, as a sentence.
 
     Only for an action: detail: the answer of the server.
     """
@@ -96,6 +97,7 @@ class Facts:
     hosts: Sequence[str] = ()
     planned: Sequence[str] | None = None
     gone: Sequence[str] = ()
+    left_out: Sequence[str] = ()
     batches: Sequence[Batch] = ()
     batches_planned: int | None = None
     results: Sequence[Result] = ()

@@ -173,7 +173,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
-        if outcome is None and planned is not None and host not in planned:
+        if outcome is None and planned is not None and host not in planned and host not in facts.left_out:
             outcome = Outcome(GONE if host in facts.gone else CURRENT, derived=True)
         ignored = next((f"Ignored: {r.message}" for r in by_host.get(host, ()) if r.status == "ignored"), "")
         found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, ignored, derived=True)
@@ -183,23 +183,28 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
 def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     """The outcome by the results of one host, None if they do not show it. works: the operation does more than read."""
     outcome: Outcome | None = None
+    failure: Outcome | None = None
     failed_at = ""
     changed = was_read = left_out = False
     for result in results:
-        if result.status == "ignored":
+        # What failed after a task whose effect is unknown does not tell that effect, unless the same task failed again.
+        is_failed = result.status == "failed"
+        unknown = outcome is not None and outcome.category == UNCERTAIN and result.action != failed_at
+        if result.status == "ignored" or (is_failed and unknown):
             continue
-        if result.status == "failed":
+        category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
+        if is_failed:
             failed_at = result.action
-            category = run_report.category_of({**result.values, "failed": True, "changed": result.changed})
-            outcome = Outcome(category, result.message, result.at, True)
+            outcome = failure = Outcome(category, result.message, result.at, True)
         elif result.status == "skipped":
             left_out = left_out or result.action in WORK
         elif result.action in WORK:
-            if outcome is not None and outcome.category == FAILED and result.changed and not result.was_sent:
+            if failure is not None and result.changed and not result.was_sent:
                 # After a failure, a task in check mode reported that the change is still to be made.
+                outcome = failure
                 continue
+            failure = None if result.action == failed_at else failure
             failed_at = ""
-            category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
             # A backup that is identical to the stored one has succeeded without a change.
             is_done = changed or result.action == "instance_memory_backup"
@@ -207,12 +212,11 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
         elif result.action in READS:
             was_read = True
             if failed_at == result.action:
-                failed_at, outcome = "", None
+                failed_at, outcome, failure = "", None, None
             if outcome is None and not works:
                 outcome = Outcome(UPDATED, "", result.at, True)
-    if outcome is None and works and was_read and left_out:
-        return Outcome(CURRENT, derived=True)
-    return outcome
+    unchanged = outcome is None and works and was_read and left_out
+    return Outcome(CURRENT, derived=True) if unchanged else outcome
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:

@@ -100,7 +100,11 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets = [
             target._replace(host=apart.get((target.host, target.instance_id), target.host)) for target in targets
         ]
-    planned, gone = _of_plan(plan_of(conn, run_id), hosts)
+    plan = plan_of(conn, run_id)
+    planned, gone = _of_plan(plan, hosts)
+    # The plan is stored without their names. If its lists are truncated, they are not known.
+    others = {*(planned or ()), *names(plan.get("left_alone")), *gone}
+    left_out = [host for host in hosts if host not in others]
     if planned is None:
         planned = _planned(conn, run_id, tasks, hosts, batches)
     if pruned:
@@ -116,6 +120,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets=targets,
         planned=planned,
         gone=gone,
+        left_out=left_out if len(left_out) == mapping(plan.get("counts")).get("left_out") else (),
         hosts=hosts,
     )
 

@@ -261,6 +261,11 @@ def test_a_killed_run_is_described_by_its_plan_or_by_the_report_that_it_had_writ
     assert found is not None
     assert [(one.batch, one.verdict, one.figures) for one in found.gates] == [(1, "pass", ("No instance failed",))]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
+    # Instances that a rule left out are not current.
+    share = {**plan, "counts": {**plan["counts"], "planned": 1, "left_out": 1}}
+    put_evidence(path, "share", ("plan", {**share, "batches": [{"size": 1, "instances": [A]}]}))
+    (row,) = [row for row in rows(path) if row["key"] == "share"]
+    assert [row[key] for key in ("not_touched", "current", "gone")] == [2, 1, 1]
     # In a truncated plan only the first names are kept, with the complete counts.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}
     put_evidence(path, "cut", ("plan", cut))

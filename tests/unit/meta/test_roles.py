@@ -147,3 +147,22 @@ def test_no_run_registers_a_variable_with_the_name_of_a_custom_stat() -> None:
     assert [s for s in _values(files, "ansible.builtin.set_stats") if s.get("aggregate") is not False] == []
     kept = {*_values(files, "register"), *(n for facts in _values(files, "ansible.builtin.set_fact") for n in facts)}
     assert not kept & STATS
+
+
+def _tasks_of(content: Any, module: str) -> list[dict[str, Any]]:
+    """The tasks of a module, at any depth."""
+    if isinstance(content, list):
+        return [task for item in content for task in _tasks_of(item, module)]
+    if not isinstance(content, dict):
+        return []
+    found = [task for item in content.values() for task in _tasks_of(item, module)]
+    return [*found, content] if module in content else found
+
+
+@pytest.mark.parametrize("module", ["instance_memory", "instance_runtime", "instance_update", "rollout"])
+def test_a_call_that_stays_unresolved_can_be_sent_again_in_each_playbook_that_sends_it(module: str) -> None:
+    name = f"fleetops.agents.{module}"
+    files = [load(path) for folder in ("playbooks", "roles/*/tasks") for path in sorted(ROOT.glob(f"{folder}/*.yml"))]
+    sending = [task for task in _tasks_of(files, name) if not task.get("check_mode")]
+    assert sending
+    assert [t["name"] for t in sending if "fleetops_retry_if_absent" not in str(t[name].get("retry_if_absent"))] == []
