@@ -39,7 +39,8 @@ _DONE = {
     "recover": "healed",
     "reboot": "restarted",
     "power_cycle": "restarted",
-    "memory_backup": "saved",
+    # It also verifies and restores.
+    "memory_backup": "done",
     "audit_report": "read",
     "update_policy": "set",
     "retry": "retried",

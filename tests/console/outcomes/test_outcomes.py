@@ -247,7 +247,7 @@ def test_the_verdict_of_an_operation_has_a_word_and_a_sentence(facts: Facts, exp
 @pytest.mark.parametrize(
     ("name", "done"),
     [("rolling_redeploy", "updated"), ("recover", "healed"), ("reboot", "restarted"), ("power_cycle", "restarted"),
-     ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "saved"), ("site", "changed")],
+     ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "done"), ("site", "changed")],
 )  # fmt: skip
 def test_each_playbook_has_its_own_word_for_updated(name: str, done: str) -> None:
     assert word("updated", name) == done
