@@ -157,6 +157,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
         flight.action in WORK for flight in facts.in_flight.values()
     )
     planned = None if facts.planned is None else set(facts.planned)
+    left_out, gone = set(facts.left_out), set(facts.gone)
     last_batch = set(facts.batches[-1].hosts) if facts.batches and facts.name in _JUDGED_LATER else set()
     ended = facts.status in ("successful", "failed")
     found: dict[str, Outcome] = {}
@@ -173,8 +174,8 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
-        if outcome is None and planned is not None and host not in planned and host not in facts.left_out:
-            outcome = Outcome(GONE if host in facts.gone else CURRENT, derived=True)
+        if outcome is None and planned is not None and host not in planned and host not in left_out:
+            outcome = Outcome(GONE if host in gone else CURRENT, derived=True)
         ignored = next((f"Ignored: {r.message}" for r in by_host.get(host, ()) if r.status == "ignored"), "")
         found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, ignored, derived=True)
     return found
