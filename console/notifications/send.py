@@ -62,8 +62,9 @@ class Address:
     secret: str = field(default="", repr=False)
 
 
-def load_addresses(destinations: Iterable[Destination], env: Mapping[str, str] = os.environ) -> list[Address]:
+def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
     """The addresses of destinations. Raises SettingsError, which names the variable but never its value."""
+    env = os.environ if environ is None else environ
     found = []
     for destination in destinations:
         values = {}

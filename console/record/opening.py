@@ -101,6 +101,10 @@ def _kind(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
+def _message(error: sqlite3.Error) -> str:
+    return next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
+
+
 @contextmanager
 def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
     """Turn errors of SQLite and the file system into a DatabaseProblem.
@@ -114,9 +118,8 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         restore = command_for(file, "restore BACKUP")
-        message = next(text for kinds, text in _MESSAGES if _kind(error).startswith(kinds))
         raise DatabaseProblem(
-            message.format(
+            _message(error).format(
                 file=file, reason=error, seconds=seconds, action=action, limit=QUERY_SECONDS, restore=restore
             )
         ) from error

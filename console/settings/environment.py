@@ -60,9 +60,10 @@ class ApiConnection:
 
 
 def load_settings(
-    env: Mapping[str, str] = os.environ, *, database: str | None = None, run_log_dir: str | None = None
+    environ: Mapping[str, str] | None = None, *, database: str | None = None, run_log_dir: str | None = None
 ) -> Settings:
     """The settings; ``database`` and ``run_log_dir`` take precedence over the environment. Raises SettingsError."""
+    env = os.environ if environ is None else environ
     named_database = database or text_of(env, "FLEETOPS_CONSOLE_DB")
     named_log_dir = run_log_dir or text_of(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
@@ -80,9 +81,10 @@ def is_default(database: Path) -> bool:
     return False
 
 
-def load_api(env: Mapping[str, str] = os.environ, *, key_may: str = "read") -> ApiConnection:
+def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
     """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
     Raises SettingsError, and NotSetError if the address or the key is not set."""
+    env = os.environ if environ is None else environ
     # The blanks around the key are kept, so that the client refuses them, as in the modules.
     url, key = text_of(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
     if url is None:

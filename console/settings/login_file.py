@@ -78,8 +78,9 @@ class Acting:
     issuer: str = ""
 
 
-def load_acting(env: Mapping[str, str] = os.environ) -> Acting:
+def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
     """The settings for login and acting. Raises SettingsError, also if acting is on but nobody may act."""
+    env = os.environ if environ is None else environ
     enabled = checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
     file = text_of(env, "FLEETOPS_CONSOLE_LOGIN")
     listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
