@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
-from console.record.write.ledgers import open_ledger
+from console.record.write.ledgers import Ledger, open_ledger
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity
@@ -81,22 +81,30 @@ def act(
     Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
     recorded (then the attempt is recorded without one).
     """
-    try:
-        with open_ledger(database) as ledger:
-            if not ledger.begin(_attempt_row(attempt, now())):
-                return _recorded_outcome(ledger.outcome(attempt.attempt_id))
-    except DatabaseProblem as error:
-        raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
-    outcome = _carry_out(attempt, enabled, connection, sleep)
-    row = dict(zip(_OUTCOME, astuple(outcome), strict=True))
-    try:
-        with open_ledger(database) as ledger:
+    with _ledger(database, attempt, now()) as (ledger, is_new):
+        if not is_new:
+            return _recorded_outcome(ledger.outcome(attempt.attempt_id))
+        outcome = _carry_out(attempt, enabled, connection, sleep)
+        row = dict(zip(_OUTCOME, astuple(outcome), strict=True))
+        try:
             ledger.end({"attempt_id": attempt.attempt_id, "at": now(), **row})
-    except DatabaseProblem as error:
-        raise DatabaseProblem(
-            f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
-        ) from error
+        except DatabaseProblem as error:
+            raise DatabaseProblem(
+                f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
+            ) from error
     return outcome
+
+
+@contextmanager
+def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
+    """Record the attempt; yields the ledger, and whether the attempt is new."""
+    with ExitStack() as opened:
+        try:
+            ledger = opened.enter_context(open_ledger(database))
+            is_new = ledger.begin(_attempt_row(attempt, at))
+        except DatabaseProblem as error:
+            raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
+        yield ledger, is_new
 
 
 def _recorded_outcome(row: Row | None) -> ActionOutcome:

@@ -162,7 +162,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     ended = facts.status in ("successful", "failed")
     found: dict[str, Outcome] = {}
     for host in dict.fromkeys([*facts.hosts, *by_host, *targets]):
-        outcome = _of_results(by_host.get(host, ()), works)
+        outcome = _of_results(by_host.get(host, ()), works, facts.name in _JUDGED_LATER)
         flight = facts.in_flight.get(host)
         if flight is not None and flight.action in OURS and facts.runs:
             outcome = Outcome(RUNNING, flight.task, flight.at, True)
@@ -174,50 +174,54 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
-        if outcome is None and planned is not None and host not in planned and host not in left_out:
-            outcome = Outcome(GONE if host in gone else CURRENT, derived=True)
+        if outcome is None and planned is not None and host not in planned:
+            category = GONE if host in gone else NOT_TOUCHED if host in left_out else CURRENT
+            outcome = Outcome(category, derived=True)
         ignored = next((f"Ignored: {r.message}" for r in by_host.get(host, ()) if r.status == "ignored"), "")
         found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, ignored, derived=True)
     return found
 
 
-def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
-    """The outcome by the results of one host, None if they do not show it. works: the operation does more than read."""
-    outcome: Outcome | None = None
-    failure: Outcome | None = None
-    failed_at = ""
+def _of_results(results: Sequence[Result], works: bool, any_repairs: bool) -> Outcome | None:
+    """The outcome by the results of one host, None if they do not show it.
+
+    What failed, or has an unknown effect, counts until the same module succeeds. works: the operation does more than
+    read. any_repairs: any action makes up for another that failed.
+    """
+    # By whether the module changes something, and its name.
+    problems: dict[tuple[bool, str], Outcome] = {}
+    done: Outcome | None = None
     changed = was_read = left_out = False
     for result in results:
-        # What failed after a task whose effect is unknown does not tell that effect, unless the same task failed again.
-        is_failed = result.status == "failed"
-        unknown = outcome is not None and outcome.category == UNCERTAIN and result.action != failed_at
-        if result.status == "ignored" or (is_failed and unknown):
+        if result.status == "ignored":
             continue
+        is_work, is_failed = result.action in WORK, result.status == "failed"
+        key = (is_work, "" if is_work and any_repairs else result.action)
         category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
         if is_failed:
-            failed_at = result.action
-            outcome = failure = Outcome(category, result.message, result.at, True)
+            problems[key] = Outcome(category, result.message, result.at, True)
         elif result.status == "skipped":
-            left_out = left_out or result.action in WORK
-        elif result.action in WORK:
-            if failure is not None and result.changed and not result.was_sent:
-                # After a failure, a task in check mode reported that the change is still to be made.
-                outcome = failure
+            left_out = left_out or is_work
+        elif is_work:
+            if key in problems and result.changed and not result.was_sent:
+                # A task in check mode reported that the change is still to be made.
                 continue
-            failure = None if result.action == failed_at else failure
-            failed_at = ""
+            problems = {other: problem for other, problem in problems.items() if other != key and other[0]}
             changed = changed or category == UPDATED
             # A backup that is identical to the stored one has succeeded without a change.
             is_done = changed or result.action == "instance_memory_backup"
-            outcome = Outcome(UPDATED if is_done else category, "", result.at, True)
+            done = Outcome(UPDATED if is_done else category, "", result.at, True)
         elif result.action in READS:
             was_read = True
-            if failed_at == result.action:
-                failed_at, outcome, failure = "", None, None
-            if outcome is None and not works:
-                outcome = Outcome(UPDATED, "", result.at, True)
-    unchanged = outcome is None and works and was_read and left_out
-    return Outcome(CURRENT, derived=True) if unchanged else outcome
+            problems.pop(key, None)
+            if done is None and not works:
+                done = Outcome(UPDATED, "", result.at, True)
+    if problems:
+        # Another module, such as "fail", fails because of what failed before.
+        return next((problem for key, problem in problems.items() if key[0]), [*problems.values()][-1])
+    if done is None and works and was_read and left_out:
+        return Outcome(CURRENT, derived=True)
+    return done
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:

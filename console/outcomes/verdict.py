@@ -102,7 +102,8 @@ def _failures(facts: Facts, counted: Mapping[str, int]) -> str:
     if verdict_word(facts) != COMPLETE:
         return ""
     if facts.kind == ROLLOUT:
-        return "with failures" if facts.status == "partial" else ""
+        has_failures = facts.status == "partial" or counted[FAILED] or counted[UNCERTAIN]
+        return "with failures" if has_failures else ""
     bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]
     return f"with {' and '.join(bad)}" if bad and facts.kind != ACT and not facts.adopted else ""
 

@@ -293,7 +293,8 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
     """The results about instances, and the hosts of tasks that failed."""
     ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
-    adopted = first_column(conn, "SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
+    adopted = "SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'"
+    adopting = set(first_column(conn, adopted, (run_id,)))
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": ours, "for_all": for_all})
     bad = {row["host"] for row in rows if row["status"] in ("failed", "ignored")}
@@ -306,7 +307,7 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
                 continue
             row["host"] = POLICY
         row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
-        is_adopted = {"adopted": True} if counter in adopted else {}
+        is_adopted = {"adopted": True} if counter in adopting else {}
         found.append(Result(**row, action=action, values=parsed(values) | is_adopted))
     return found, bad
 

@@ -106,8 +106,8 @@ def status_counts(conn: Connection, since: float) -> dict[str, int]:
 @dataclass(frozen=True)
 class Key:
     """An entry in a list of operations. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
-    verdict, status: '' if not requested; status is also '' if it follows only from the results of a run. ended_at: None
-    if not known. last_at: when it ended or, if not known, its last known activity."""
+    verdict, status: '' if not requested; status is also '' if only stored_of shows it. ended_at: None if not known.
+    last_at: when it ended or, if not known, its last known activity."""
 
     at: float
     kind: str
@@ -126,7 +126,8 @@ _NAMED = f"""r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id 
     SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts)))"""  # noqa: S608
 _RUNS = f"""
 SELECT coalesce(r.started_at, r.heartbeat_at, 0.0) AS at, r.run_id AS key, NULL AS tenant, r.playbook AS name, r.status,
-       r.ended_at, coalesce(r.ended_at, r.heartbeat_at, r.started_at, 0.0) AS last_at, r.check_mode{{stats}} FROM runs r
+       r.ended_at, coalesce(r.ended_at, r.heartbeat_at, r.started_at, 0.0) AS last_at, r.check_mode{{judged}}
+FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:ended OR r.status NOT IN ('successful', 'failed'))
@@ -134,6 +135,9 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND {matches_search("r.user", param="who", also=_LAUNCHED)}
   AND {matches_search("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - no user input
+# Without a report, the numbers of failures follow from the results and the rollouts.
+_JUDGED = """, r.stats_json, r.rescued + r.ignored > 0
+       OR EXISTS (SELECT 1 FROM run_links l WHERE l.run_id = r.run_id AND l.kind = 'rollout') AS may_have_failures"""
 
 # In data from before the link "adopted" existed, only the reports of fleet rollouts show what was adopted.
 _ADOPTED = """
@@ -207,7 +211,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         params["hosts"] = first_value(conn, _HOSTS, params)
     kinds = {RUN} if wanted.check else {*KINDS}
     kinds = kinds.intersection(wanted.kinds or KINDS)
-    runs = _RUNS.format(stats=", r.stats_json" if judged else "")
+    runs = _RUNS.format(judged=_JUDGED if judged else "")
     sources = ((RUN, runs, name_of), (ROLLOUT, _OF_OTHERS, rollout_name), (ACT, _ACTS_WANTED, str))
     found: list[Key] = []
     for kind, sql, named in sources:
@@ -217,8 +221,10 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
                 report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
                 facts = Facts(kind, "", row["status"], bool(row.get("check_mode")), report)
                 word = status = verdict_word(facts)
-                if word == COMPLETE:
-                    status = status_of(facts, counts(facts)) if kind != RUN or has_report(facts) else ""
+                if has_report(facts):
+                    status = status_of(facts, counts(facts))
+                elif word == COMPLETE and row.get("may_have_failures", True):
+                    status = ""
             if not wanted.verdicts or word in wanted.verdicts:
                 name, ended = named(row["name"]), row["ended_at"]
                 found.append(Key(row["at"], kind, row["key"], row["tenant"], word, status, name, ended, row["last_at"]))

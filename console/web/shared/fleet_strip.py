@@ -20,7 +20,7 @@ VERSIONS_SHOWN = 4
 
 
 def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None, *, last_day: bool = True) -> Markup:
-    """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
+    """One fleet; each number is a link to a list with what it counts. name: the heading, if there are several fleets.
 
     frozen: when changes are frozen. If None, the strip has only health, versions and updates, for a page that shows a
     list below it. last_day: whether it also counts the operations of all fleets.

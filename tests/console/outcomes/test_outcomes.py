@@ -81,6 +81,24 @@ ONE_HOST = [
     ("its redeploy is still running, and the repair after it failed",
      {"results": [result("a", "failed", values={"target": {"status": "in_progress"}}),
                   result("a", "failed", "ansible.builtin.fail")]}, "failed", "uncertain"),
+    ("its redeploy is still running, a repair changed something, and a task after it failed",
+     {"results": [result("a", "failed", values={"target": {"status": "in_progress"}}),
+                  result("a", action="instance_circuit_breakers"),
+                  result("a", action="instance_power_cycle", changed=False),
+                  result("a", "failed", "ansible.builtin.fail")]}, "failed", "uncertain"),
+    ("its redeploy failed, and the run was killed after a repair",
+     {"results": [result("a", "failed"), result("a", action="instance_circuit_breakers", changed=False)]}, "lost",
+     "failed"),
+    ("it failed, it was restarted and redeployed, and an update would follow",
+     {"results": [result("a", "failed"), result("a", action="instance_power_cycle"), result("a"),
+                  result("a", action="instance_update", was_sent=False)]}, "failed", "updated"),
+    ("its memory was stored, which no id shows, after a restart failed and succeeded",
+     {"results": [result("a", "failed", "instance_reboot"), result("a", action="instance_reboot"),
+                  result("a", action="instance_memory", was_sent=False)]}, "failed", "updated"),
+    ("it was redeployed, and a look afterwards failed and then succeeded",
+     {"results": [result("a"), result("a", "failed", "instance_health_info"),
+                  result("a", action="instance_health_info", changed=False)]}, "failed", "updated"),
+    ("a rule left it out", {"planned": ("b", "c"), "left_out": ("a",)}, "running", "not_touched"),
     ("its redeploy was uncertain, and a second one failed",
      {"results": [result("a", "failed", values={"ambiguous": True}), result("a", "failed")]}, "failed", "failed"),
     ("the run was killed while it was redeployed",
@@ -119,6 +137,8 @@ def test_an_instance_counts_as_healed_only_after_its_batch_has_ended() -> None:
     assert categories(facts)["a"] == "running"
     assert categories(replace(facts, status="lost"))["a"] == "uncertain"
     assert categories(replace(facts, batches=(batch(1, "a"), batch(2, "b"))))["a"] == "updated"
+    restarted = [result("a", "failed", "instance_circuit_breakers"), result("a", action="instance_power_cycle")]
+    assert categories(replace(facts, status="failed", results=restarted))["a"] == "updated"
     not_healthy = result("a", "failed", "ansible.builtin.fail", message="Still not healthy after breakers")
     assert categories(replace(facts, status="failed", results=[cleared, not_healthy]))["a"] == "failed"
 

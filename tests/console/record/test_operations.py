@@ -577,6 +577,7 @@ def test_the_state_of_the_fleet_contains_versions_health_policy_and_operations(p
 def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_their_rows_show(path: Path) -> None:
     put_rollout(path, 1, 9000, "succeeded", "failed")
     put_rollout(path, 2, 8000, "succeeded")
+    put_rollout(path, 4, 7000, "succeeded", "uncertain")
     put_run(path, "within-its-budget", 900, hosts=[A, B], status="failed", reported=report(updated=[A], failed=[B]))
     put_run(path, "without-failures", 800, hosts=[A], reported=report(updated=[A]))
     failed, done = {"status": "failed", "msg": "exit 1"}, {"status": "ok", "changed": 1}
@@ -588,7 +589,7 @@ def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_th
     put_run(path, "cancelled", 500, hosts=[A], status="canceled")
     (fleet,) = fleets(path, NOW)
     assert fleet.operations == Counter(row["status"] for row in rows(path))
-    assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (4, 2)
+    assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (5, 2)
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])

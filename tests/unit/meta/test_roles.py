@@ -160,7 +160,7 @@ def _tasks_of(content: Any, module: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("module", ["instance_memory", "instance_runtime", "instance_update", "rollout"])
-def test_a_call_that_stays_unresolved_can_be_sent_again_in_each_playbook_that_sends_it(module: str) -> None:
+def test_playbooks_pass_retry_if_absent_to_the_modules_whose_messages_suggest_it(module: str) -> None:
     name = f"fleetops.agents.{module}"
     files = [load(path) for folder in ("playbooks", "roles/*/tasks") for path in sorted(ROOT.glob(f"{folder}/*.yml"))]
     sending = [task for task in _tasks_of(files, name) if not task.get("check_mode")]
