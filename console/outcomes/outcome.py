@@ -57,6 +57,7 @@ READS = frozenset(
 """Our modules that only read an instance."""
 
 OURS = WORK | READS
+_REDEPLOYS = ("instance_runtime", "instance_update")
 
 # Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
 # may not have made it healthy.
@@ -172,8 +173,9 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
                 if facts.runs
                 else outcome._replace(category=UNCERTAIN, message="The run ended before the health was checked.")
             )
-        elif outcome is None or outcome.category == UNCERTAIN:
-            outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
+        elif outcome is None or outcome.category != FAILED:
+            cut = flight if flight is not None and flight.action in WORK and not facts.runs else None
+            outcome = _unfinished(cut, targets.get(host), outcome)
         if outcome is None and planned is not None and host not in planned:
             category = GONE if host in gone else NOT_TOUCHED if host in left_out else CURRENT
             outcome = Outcome(category, derived=True)
@@ -224,14 +226,18 @@ def _of_results(results: Sequence[Result], works: bool, any_repairs: bool) -> Ou
     return done
 
 
-def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
-    """The outcome of a host without a result, or with an uncertain one: by its target on the server, or by the last
-    task that it started."""
+def _unfinished(cut: Flight | None, target: Target | None, known: Outcome | None) -> Outcome | None:
+    """The outcome of a host that has not failed. cut: the task that it had not finished when the run ended, if it may
+    have changed something. The host's target on the server is from a redeploy."""
+    if known is not None and known.category != UNCERTAIN:
+        if cut is None:
+            return known
+        known, target = None, target if cut.action in _REDEPLOYS else None
     on_server = _of_target(target) if target is not None else None
     if on_server is not None and (known is None or on_server.category != UNCERTAIN):
         return on_server
-    if known is None and flight is not None and flight.action in WORK and not runs:
-        return Outcome(UNCERTAIN, f"The run ended during {flight.task!r}. Check the instance.", flight.at, True)
+    if known is None and cut is not None:
+        return Outcome(UNCERTAIN, f"The run ended during {cut.task!r}. Check the instance.", cut.at, True)
     return known
 
 
