@@ -57,7 +57,10 @@ READS = frozenset(
 """Our modules that only read an instance."""
 
 OURS = WORK | READS
-_REDEPLOYS = ("instance_runtime", "instance_update")
+_REDEPLOYS = frozenset({"instance_runtime", "instance_update"})
+_RESTARTS = frozenset({"instance_circuit_breakers", "instance_power_cycle", "instance_reboot"})
+# A result without an id of what the server started is only a prediction.
+_WITH_ID = _REDEPLOYS | _RESTARTS
 
 # Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
 # may not have made it healthy.
@@ -159,15 +162,17 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     )
     planned = None if facts.planned is None else set(facts.planned)
     left_out, gone = set(facts.left_out), set(facts.gone)
-    last_batch = set(facts.batches[-1].hosts) if facts.batches and facts.name in _JUDGED_LATER else set()
-    ended = facts.status in ("successful", "failed")
+    unjudged: set[str] = set()
+    if facts.name in _JUDGED_LATER and facts.batches and facts.status not in ("successful", "failed"):
+        acted = {r.host for r in facts.results if r.action in WORK and r.status in ("ok", "failed")}
+        unjudged = acted.intersection(facts.batches[-1].hosts)
     found: dict[str, Outcome] = {}
     for host in dict.fromkeys([*facts.hosts, *by_host, *targets]):
-        outcome = _of_results(by_host.get(host, ()), works, facts.name in _JUDGED_LATER)
+        outcome = _of_results(by_host.get(host, ()), works)
         flight = facts.in_flight.get(host)
         if flight is not None and flight.action in OURS and facts.runs:
             outcome = Outcome(RUNNING, flight.task, flight.at, True)
-        elif outcome is not None and outcome.category != FAILED and host in last_batch and not ended:
+        elif outcome is not None and outcome.category != FAILED and host in unjudged:
             outcome = (
                 outcome._replace(category=RUNNING)
                 if facts.runs
@@ -184,43 +189,55 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     return found
 
 
-def _of_results(results: Sequence[Result], works: bool, any_repairs: bool) -> Outcome | None:
-    """The outcome by the results of one host, None if they do not show it.
+def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
+    """The outcome by the results of one host, None if they do not show it. works: the operation does more than read.
 
-    What failed, or has an unknown effect, counts until the same module succeeds. works: the operation does more than
-    read. any_repairs: any action makes up for another that failed.
+    What failed, or has an unknown effect, counts until the same module succeeds. A redeploy or restart that succeeds
+    also makes up for all other failures but those of a redeploy.
     """
-    # By whether the module changes something, and its name.
-    problems: dict[tuple[bool, str], Outcome] = {}
+    problems: dict[str, Outcome] = {}
     done: Outcome | None = None
     changed = was_read = left_out = False
     for result in results:
+        action = result.action
         if result.status == "ignored":
             continue
-        is_work, is_failed = result.action in WORK, result.status == "failed"
-        key = (is_work, "" if is_work and any_repairs else result.action)
+        if result.status == "skipped":
+            left_out = left_out or action in WORK
+            continue
+        is_failed = result.status == "failed"
+        was_sent = result.was_sent or action not in _WITH_ID
+        is_unknown = action in problems and problems[action].category == UNCERTAIN
         category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
         if is_failed:
-            problems[key] = Outcome(category, result.message, result.at, True)
-        elif result.status == "skipped":
-            left_out = left_out or is_work
-        elif is_work:
-            if key in problems and result.changed and not result.was_sent:
-                # A task in check mode reported that the change is still to be made.
+            if is_unknown and not was_sent:
+                # It does not tell the effect of what was sent before.
                 continue
-            problems = {other: problem for other, problem in problems.items() if other != key and other[0]}
+            problems.pop(action, None)
+            problems[action] = Outcome(category, result.message, result.at, True)
+            changed = changed or (action in WORK and result.changed)
+        elif action in WORK:
+            predicts = result.changed and not was_sent
+            follows = bool(result.values.get("adopted")) and not result.changed
+            if (predicts and problems) or (follows and is_unknown):
+                # A task in check mode found that the change is still to be made, or is still being made.
+                continue
+            problems.pop(action, None)
+            if action in _WITH_ID:
+                problems = {other: problem for other, problem in problems.items() if other in _REDEPLOYS}
             changed = changed or category == UPDATED
             # A backup that is identical to the stored one has succeeded without a change.
-            is_done = changed or result.action == "instance_memory_backup"
+            is_done = changed or action == "instance_memory_backup"
             done = Outcome(UPDATED if is_done else category, "", result.at, True)
-        elif result.action in READS:
+        elif action in READS:
             was_read = True
-            problems.pop(key, None)
+            problems.pop(action, None)
             if done is None and not works:
                 done = Outcome(UPDATED, "", result.at, True)
     if problems:
         # Another module, such as "fail", fails because of what failed before.
-        return next((problem for key, problem in problems.items() if key[0]), [*problems.values()][-1])
+        of_work = [problem for action, problem in problems.items() if action in WORK] or [*problems.values()]
+        return next((problem for problem in reversed(of_work) if problem.category == UNCERTAIN), of_work[-1])
     if done is None and works and was_read and left_out:
         return Outcome(CURRENT, derived=True)
     return done

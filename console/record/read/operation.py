@@ -25,7 +25,7 @@ from console.record.read.freshness import freshness
 from console.record.read.operation_facts import Instance, instances_of_run, plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import names_apart, rollouts_of_run, targets_of
-from console.record.read.sql import IS_FAILURE, operation_of
+from console.record.read.sql import IS_FAILURE, STARTED, operation_of
 from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
@@ -312,7 +312,8 @@ def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str
 
 
 def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
-    found = first_column(conn, "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
+    sql = f"SELECT ref FROM run_links l WHERE run_id = ? AND kind = 'rollout' AND NOT ({STARTED})"  # noqa: S608
+    found = first_column(conn, sql, (run_id,))
     reported = facts.report.get("rollout_id")
     if facts.adopted and reported and not any(same_id(reported, ref) for ref in found):
         found.append(str(reported))

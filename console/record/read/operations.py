@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
-from console.outcomes.outcome import counts, has_report
+from console.outcomes.outcome import counts, has_report, of_rollout
 from console.outcomes.verdict import status_of, verdict, verdict_word
 from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
 from console.record.connection import dicts, first_value
@@ -135,9 +135,9 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND {matches_search("r.user", param="who", also=_LAUNCHED)}
   AND {matches_search("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - no user input
-# Without a report, the numbers of failures follow from the results and the rollouts.
-_JUDGED = """, r.stats_json, r.rescued + r.ignored > 0
-       OR EXISTS (SELECT 1 FROM run_links l WHERE l.run_id = r.run_id AND l.kind = 'rollout') AS may_have_failures"""
+# Without a report, the numbers of failures follow from the results, and from the rollout of a fleet rollout.
+_JUDGED = """, r.stats_json, r.failed + r.unreachable + r.rescued + r.ignored > 0
+       OR EXISTS (SELECT 1 FROM run_in_flight f WHERE f.run_id = r.run_id) AS may_have_failures"""
 
 # In data from before the link "adopted" existed, only the reports of fleet rollouts show what was adopted.
 _ADOPTED = """
@@ -219,11 +219,11 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
             word = status = ""
             if judged:
                 report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
-                facts = Facts(kind, "", row["status"], bool(row.get("check_mode")), report)
+                facts = Facts(kind, named(row["name"]), row["status"], bool(row.get("check_mode")), report)
                 word = status = verdict_word(facts)
                 if has_report(facts):
                     status = status_of(facts, counts(facts))
-                elif word == COMPLETE and row.get("may_have_failures", True):
+                elif word == COMPLETE and (of_rollout(facts) or row.get("may_have_failures", True)):
                     status = ""
             if not wanted.verdicts or word in wanted.verdicts:
                 name, ended = named(row["name"]), row["ended_at"]

@@ -55,8 +55,10 @@ WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"ta
   + instr(h.result_json, '"action_id":"') > 0"""
 """Whether a result contains the id of something that the server started for it."""
 
-STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
-"""For a link to a rollout: whether the run started the rollout, instead of only following it."""
+STARTED = """NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref
+  AND coalesce(a.counter <= l.counter, 1))"""
+"""For a link to a rollout: whether the run started the rollout, instead of only following it. After a timeout, a run
+may follow what it has started itself: its first link to the rollout is then older."""
 
 RUN_BY = """coalesce((SELECT j.launched_by FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by <> '' LIMIT 1),
   r.user)"""

@@ -98,6 +98,29 @@ ONE_HOST = [
     ("it was redeployed, and a look afterwards failed and then succeeded",
      {"results": [result("a"), result("a", "failed", "instance_health_info"),
                   result("a", action="instance_health_info", changed=False)]}, "failed", "updated"),
+    ("a restart failed before a redeploy that is still running",
+     {"results": [result("a", "failed", "instance_power_cycle"),
+                  result("a", "failed", values={"target": {"status": "in_progress"}})]}, "successful", "uncertain"),
+    ("its redeploy is still running, and a task in check mode follows it",
+     {"results": [result("a", "failed", values={"target": {"status": "in_progress"}}),
+                  result("a", action="instance_health_info", changed=False),
+                  result("a", changed=False, values={"adopted": True})]}, "failed", "uncertain"),
+    ("its redeploy is still running, and a look at it afterwards failed",
+     {"results": [result("a", "failed", values={"target": {"status": "in_progress"}}),
+                  result("a", "failed", was_sent=False)]}, "failed", "uncertain"),
+    ("its policy was set at the second attempt, which no id shows",
+     {"results": [result("a", "failed", "instance_update_policy"),
+                  result("a", action="instance_update_policy", was_sent=False)]}, "successful", "updated"),
+    ("a power-cycle failed, and a reboot made up for it",
+     {"results": [result("a", "failed", "instance_power_cycle"), result("a", action="instance_reboot")]}, "successful",
+     "updated"),
+    ("its redeploy failed late, and the instance is current",
+     {"results": [result("a", "failed", changed=True), result("a", changed=False)]}, "failed", "updated"),
+    ("it was redeployed, a test failed, and its diagnostics were read in any case",
+     {"results": [result("a"), result("a", "failed", "ansible.builtin.uri"),
+                  result("a", action="instance_diagnostics", was_sent=False)]}, "failed", "failed"),
+    ("it was not healthy, and a task in check mode would change it",
+     {"results": [result("a", "failed", "instance_health_info"), result("a", was_sent=False)]}, "failed", "failed"),
     ("a rule left it out", {"planned": ("b", "c"), "left_out": ("a",)}, "running", "not_touched"),
     ("its redeploy was uncertain, and a second one failed",
      {"results": [result("a", "failed", values={"ambiguous": True}), result("a", "failed")]}, "failed", "failed"),
@@ -151,6 +174,8 @@ def test_an_instance_counts_as_healed_only_after_its_batch_has_ended() -> None:
     assert categories(facts)["a"] == "running"
     assert categories(replace(facts, status="lost"))["a"] == "uncertain"
     assert categories(replace(facts, batches=(batch(1, "a"), batch(2, "b"))))["a"] == "updated"
+    looked = [result("a", action="instance_health_info", changed=False), result("a", "skipped", "instance_reboot")]
+    assert categories(replace(facts, status="lost", results=[*looked, result("b")]))["a"] == "current"
     restarted = [result("a", "failed", "instance_circuit_breakers"), result("a", action="instance_power_cycle")]
     assert categories(replace(facts, status="failed", results=restarted))["a"] == "updated"
     not_healthy = result("a", "failed", "ansible.builtin.fail", message="Still not healthy after breakers")

@@ -124,6 +124,15 @@ def test_a_rollout_belongs_to_the_run_that_started_it_and_not_to_one_that_adopte
     assert found is not None and found.followed == (followed,) and len(found.instances) == 0
 
 
+def test_a_rollout_belongs_to_the_run_that_started_it_and_followed_it_again_after_a_timeout(path: Path) -> None:
+    rollout = put_rollout(path, 1, 900, "succeeded")
+    put_run(path, "run", 910, hosts=[A], playbook="own.yml", results=[{"host": A, "status": "ok", "changed": 1}],
+            links=[("rollout", rollout, A, 3), ("adopted", rollout, A, 4)])  # fmt: skip
+    assert [(row["key"], row["rollouts"]) for row in rows(path)] == [("run", 1)]
+    found = operation(path, "run", NOW)
+    assert found is not None and found.followed == ()
+
+
 def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path) -> None:
     mine = put_rollout(path, 1, 40, "in_progress", scope="instance", first=1)
     theirs = put_rollout(path, 2, 30, "in_progress", scope="instance", first=2)
@@ -586,10 +595,11 @@ def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_th
     rollout = put_rollout(path, 3, 600, "succeeded", "failed")
     put_run(path, "on-the-server", 610, hosts=[A], playbook="playbooks/fleet_rollout.yml",
             reported={"rollout_id": rollout, "verdict": "pass"}, links=[("rollout", rollout, A)])  # fmt: skip
+    put_run(path, "without-recap", 550, hosts=[A], playbook="own.yml", flying=[A])
     put_run(path, "cancelled", 500, hosts=[A], status="canceled")
     (fleet,) = fleets(path, NOW)
     assert fleet.operations == Counter(row["status"] for row in rows(path))
-    assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (5, 2)
+    assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (6, 2)
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])

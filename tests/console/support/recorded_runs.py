@@ -45,7 +45,7 @@ def put_run(
     hosts: Sequence[str] = (),
     reported: dict[str, Any] | None = None,
     results: Sequence[Row] = (),
-    links: Sequence[tuple[str, str, str]] = (),
+    links: Sequence[tuple[str, str, str] | tuple[str, str, str, int]] = (),
     flying: Sequence[str] = (),
     action: str = RUNTIME,
     job: Row | None = None,
@@ -68,7 +68,8 @@ def put_run(
         tasks=[{**key, "counter": 2, "play_counter": 1, "name": "Work", "action": action, "started_at": started}],
         results=[{**key, "counter": 3 + n, "play_counter": 1, "task_counter": 2, "kind": "result", "changed": 0,
                   "ended_at": started + 50, **result} for n, result in enumerate(results)],
-        links=[{**key, "kind": kind, "ref": ref, "counter": 3, "host": host} for kind, ref, host in links],
+        links=[{**key, "kind": kind, "ref": ref, "counter": (*counter, 3)[0], "host": host}
+               for kind, ref, host, *counter in links],
         in_flight=[{**key, "host": host, "counter": 2, "task_counter": 2, "started_at": started} for host in flying],
         hosts=[{**key, "failed": 0, "rescued": 0, "ignored": 0, "final": 1, **counts} for counts in recap],
     )  # fmt: skip
