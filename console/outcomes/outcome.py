@@ -49,12 +49,14 @@ READS = frozenset(
         "instance_action_info",
         "instance_audit_info",
         "instance_health_info",
+        "instance_memory_backup",
         "instance_memory_info",
         "instance_rollout_info",
         "instance_update_info",
     }
 )
-"""Our modules that only read an instance."""
+"""Our modules that only read an instance. A backup that changes no file has only read it: it was identical, or was
+compared."""
 
 OURS = WORK | READS
 _REDEPLOYS = ("instance_runtime", "instance_update")
@@ -154,9 +156,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     for result in facts.results:
         by_host.setdefault(result.host, []).append(result)
     targets = newest_targets(facts.targets)
-    works = any(result.action in WORK for result in facts.results) or any(
-        flight.action in WORK for flight in facts.in_flight.values()
-    )
+    works = any(known.action in WORK - READS for known in (*facts.results, *facts.in_flight.values()))
     planned = None if facts.planned is None else set(facts.planned)
     left_out, gone = set(facts.left_out), set(facts.gone)
     last_batch = set(facts.batches[-1].hosts) if facts.batches and facts.name in _JUDGED_LATER else set()
@@ -204,15 +204,13 @@ def _of_results(results: Sequence[Result], works: bool, any_repairs: bool) -> Ou
             problems[key] = Outcome(category, result.message, result.at, True)
         elif result.status == "skipped":
             left_out = left_out or is_work
-        elif is_work:
+        elif is_work and (result.changed or result.action not in READS):
             if key in problems and result.changed and not result.was_sent:
                 # A task in check mode reported that the change is still to be made.
                 continue
             problems = {other: problem for other, problem in problems.items() if other != key and other[0]}
             changed = changed or category == UPDATED
-            # A backup that is identical to the stored one has succeeded without a change.
-            is_done = changed or result.action == "instance_memory_backup"
-            done = Outcome(UPDATED if is_done else category, "", result.at, True)
+            done = Outcome(UPDATED if changed else category, "", result.at, True)
         elif result.action in READS:
             was_read = True
             problems.pop(key, None)
