@@ -156,7 +156,8 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     for result in facts.results:
         by_host.setdefault(result.host, []).append(result)
     targets = newest_targets(facts.targets)
-    works = any(known.action in WORK - READS for known in (*facts.results, *facts.in_flight.values()))
+    begun = {*(result.action for result in facts.results), *(flight.action for flight in facts.in_flight.values())}
+    works = bool(begun & (WORK - READS))
     planned = None if facts.planned is None else set(facts.planned)
     left_out, gone = set(facts.left_out), set(facts.gone)
     last_batch = set(facts.batches[-1].hosts) if facts.batches and facts.name in _JUDGED_LATER else set()
