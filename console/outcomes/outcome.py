@@ -206,8 +206,8 @@ def _of_results(results: Sequence[Result], works: bool, any_repairs: bool) -> Ou
         elif result.status == "skipped":
             left_out = left_out or is_work
         elif is_work and (result.changed or result.action not in READS):
-            if key in problems and result.changed and not result.was_sent:
-                # A task in check mode reported that the change is still to be made.
+            if key in problems and result.changed and not result.was_sent and result.action in _REDEPLOYS:
+                # A task in check mode reported that the redeploy is still to be made. A redeploy always has an id.
                 continue
             problems = {other: problem for other, problem in problems.items() if other != key and other[0]}
             changed = changed or category == UPDATED
