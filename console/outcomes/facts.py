@@ -21,7 +21,7 @@ class Result:
     action: the module's name without its collection. There are results of our own modules, and failures of any module,
     except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
     that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``.
-    was_sent: the result contains what was sent to the server; False if it only predicts a change.
+    was_sent: the result contains an id from the server. A redeploy without one is only predicted.
     """
 
     host: str

@@ -49,18 +49,19 @@ READS = frozenset(
         "instance_action_info",
         "instance_audit_info",
         "instance_health_info",
+        "instance_memory_backup",
         "instance_memory_info",
         "instance_rollout_info",
         "instance_update_info",
     }
 )
-"""Our modules that only read an instance."""
+"""Our modules that only read an instance. A backup that changes no file has only read it: it was identical, or was
+compared."""
 
 OURS = WORK | READS
 _REDEPLOYS = frozenset({"instance_runtime", "instance_update"})
-_RESTARTS = frozenset({"instance_circuit_breakers", "instance_power_cycle", "instance_reboot"})
-# A result without an id of what the server started is only a prediction.
-_WITH_ID = _REDEPLOYS | _RESTARTS
+# What makes up for the failure of another action, except that of a redeploy.
+_MAKES_UP = _REDEPLOYS | {"instance_circuit_breakers", "instance_power_cycle", "instance_reboot"}
 
 # Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
 # may not have made it healthy.
@@ -157,9 +158,8 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
     for result in facts.results:
         by_host.setdefault(result.host, []).append(result)
     targets = newest_targets(facts.targets)
-    works = any(result.action in WORK for result in facts.results) or any(
-        flight.action in WORK for flight in facts.in_flight.values()
-    )
+    begun = {*(result.action for result in facts.results), *(flight.action for flight in facts.in_flight.values())}
+    works = bool(begun & (WORK - READS))
     planned = None if facts.planned is None else set(facts.planned)
     left_out, gone = set(facts.left_out), set(facts.gone)
     unjudged: set[str] = set()
@@ -206,7 +206,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             left_out = left_out or action in WORK
             continue
         is_failed = result.status == "failed"
-        was_sent = result.was_sent or action not in _WITH_ID
+        was_sent = result.was_sent or action not in _REDEPLOYS
         is_unknown = action in problems and problems[action].category == UNCERTAIN
         category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
         if is_failed:
@@ -216,19 +216,17 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             problems.pop(action, None)
             problems[action] = Outcome(category, result.message, result.at, True)
             changed = changed or (action in WORK and result.changed)
-        elif action in WORK:
+        elif action in WORK and (result.changed or action not in READS):
             predicts = result.changed and not was_sent
             follows = bool(result.values.get("adopted")) and not result.changed
             if (predicts and problems) or (follows and is_unknown):
                 # A task in check mode found that the change is still to be made, or is still being made.
                 continue
             problems.pop(action, None)
-            if action in _WITH_ID:
+            if action in _MAKES_UP:
                 problems = {other: problem for other, problem in problems.items() if other in _REDEPLOYS}
             changed = changed or category == UPDATED
-            # A backup that is identical to the stored one has succeeded without a change.
-            is_done = changed or action == "instance_memory_backup"
-            done = Outcome(UPDATED if is_done else category, "", result.at, True)
+            done = Outcome(UPDATED if changed else category, "", result.at, True)
         elif action in READS:
             was_read = True
             problems.pop(action, None)
