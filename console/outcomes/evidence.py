@@ -66,22 +66,28 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
 
 # The parts of a report that are keyed by the name of an instance.
 _BY_NAME = ("why", "disagreements", "bundles", "left_out")
+# The categories of instances on which nothing was done.
+_WITHOUT_WORK = frozenset({"current", "deferred", "not_touched"})
 _WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge reports: an instance in several of them gets its category from the last one, and the verdict is the worst.
-    Their lists must be complete."""
+    """Merge reports: an instance in several of them gets its category from the last one that did something to it, or
+    else from the last one, and the verdict is the worst. Their lists must be complete."""
     category_of: dict[str, str] = {}
     by_name: dict[str, dict[str, Any]] = {key: {} for key in _BY_NAME}
     for report in reports:
+        kept: set[str] = set()
         for category in CATEGORIES:
             for name in map(str, listed(report.get(category))):
+                if category in _WITHOUT_WORK and category_of.get(name, category) not in _WITHOUT_WORK:
+                    kept.add(name)
+                    continue
                 category_of[name] = category
                 by_name["why"].pop(name, None)
                 by_name["disagreements"].pop(name, None)
         for key, known in by_name.items():
-            known |= mapping(report.get(key))
+            known |= {name: value for name, value in mapping(report.get(key)).items() if name not in kept}
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     for name, category in sorted(category_of.items()):
         found[category].append(name)

@@ -346,6 +346,16 @@ def test_the_reports_of_imported_playbooks_are_merged() -> None:
     assert {**together([first]), "counts": None} == {**first, "counts": None, "reasons": []}
 
 
+def test_a_later_report_without_work_on_an_instance_does_not_hide_what_an_earlier_one_did() -> None:
+    reports = [
+        {"updated": ["a"], "failed": ["b"], "not_touched": ["c"], "why": {"b": "boom"}, "verdict": "pass"},
+        {"current": ["a", "c"], "deferred": ["b"], "why": {"b": "the window is closed"}, "verdict": "pass"},
+    ]
+    merged = together(reports)
+    assert (merged["updated"], merged["failed"], merged["current"]) == (["a"], ["b"], ["c"])
+    assert (merged["deferred"], merged["not_touched"], merged["why"]) == ([], [], {"b": "boom"})
+
+
 def test_empty_and_invalid_facts_have_no_outcomes() -> None:
     for kind in ("run", "rollout", "act"):
         empty = Facts(kind, "", "")
