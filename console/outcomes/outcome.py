@@ -60,8 +60,8 @@ compared."""
 
 OURS = WORK | READS
 _REDEPLOYS = frozenset({"instance_runtime", "instance_update"})
-# What makes up for the failure of another action, except that of a redeploy.
-_MAKES_UP = _REDEPLOYS | {"instance_circuit_breakers", "instance_power_cycle", "instance_reboot"}
+# What repairs an instance at which another action failed, unless that was a redeploy.
+_REPAIRS = _REDEPLOYS | {"instance_circuit_breakers", "instance_power_cycle", "instance_reboot"}
 
 # Playbooks in which the outcome of an instance is known only at the end of its batch: an action that changed something
 # may not have made it healthy.
@@ -192,8 +192,8 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
 def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     """The outcome by the results of one host, None if they do not show it. works: the operation does more than read.
 
-    What failed, or has an unknown effect, counts until the same module succeeds. A redeploy or restart that succeeds
-    also makes up for all other failures but those of a redeploy.
+    What failed, or has an unknown effect, counts until the same module succeeds or, unless it was a redeploy, until a
+    redeploy or restart succeeds.
     """
     problems: dict[str, Outcome] = {}
     done: Outcome | None = None
@@ -223,7 +223,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
                 # A task in check mode found that the change is still to be made, or is still being made.
                 continue
             problems.pop(action, None)
-            if action in _MAKES_UP:
+            if action in _REPAIRS:
                 problems = {other: problem for other, problem in problems.items() if other in _REDEPLOYS}
             changed = changed or category == UPDATED
             done = Outcome(UPDATED if changed else category, "", result.at, True)
