@@ -2,19 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decides what is sent now, from the rules, the facts and the ledger of what was sent. Pure.
-
-There is one fact for each operation or cause, never one for each instance.
-"""
+"""Decides what is sent now, from the rules, the facts and the ledger of what was sent. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from console.notifications.rules import CONDITIONS, OPERATIONS, POLICY, Quiet, Rule, Rules
+from console.notifications.facts import CONDITIONS, OPERATIONS, POLICY, Fact
+from console.notifications.rules import Quiet, Rule, Rules
 from console.outcomes.words import CHECK, CURRENT, NOT_TOUCHED, RUNNING
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 
@@ -24,39 +22,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
 """Seconds before a failed message is sent again; the pause doubles after each attempt."""
 GIVE_UP_AFTER = 86400.0
 """Seconds after which a message that could not be sent is given up."""
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One fact. It is identified by subject, key and state, and sent once to each destination.
-
-    state: the verdict of an operation, else ''. at: when it happened or began (epoch seconds), None if not known.
-    title, sentence: texts for people. details: further lines, with the causes ordered by the number of instances. page,
-    id: the name of the console's page that shows it, as in the address, and the id for that page. is_held: it is not
-    sent now.
-
-    Only for operations: counts (the number of instances by outcome), hosts (their names by outcome), name (as in
-    outcomes.facts.Facts). Only for changes of the policy: outside_window.
-    """
-
-    subject: str
-    key: str
-    state: str
-    at: float | None
-    title: str
-    sentence: str
-    details: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    page: str = ""
-    id: str = ""
-    name: str = ""
-    outside_window: bool = False
-    is_held: bool = False
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        return self.subject, self.key, self.state
 
 
 @dataclass(frozen=True)

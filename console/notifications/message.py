@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from console.notifications.due import Due, Fact
+from console.notifications.due import Due
+from console.notifications.facts import Fact
 
 LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
 FACTS_NAMED = 20

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.notifications.due import Plan, plan
+from console.notifications.facts import CONDITIONS
 from console.notifications.message import Message, message
 from console.notifications.read_facts import facts
-from console.notifications.rules import CONDITIONS, Rules
+from console.notifications.rules import Rules
 from console.notifications.send import IsDown, NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.ledgers import ledger

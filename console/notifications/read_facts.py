@@ -13,19 +13,9 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import names_host
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.notifications.due import Fact, matches, matches_verdict
-from console.notifications.rules import (
-    DRIFT,
-    LONGEST_AGE,
-    OPERATIONS,
-    POLICY,
-    STALE,
-    STUCK,
-    UNHEALTHY,
-    WINDOW,
-    Rule,
-    Rules,
-)
+from console.notifications.due import matches, matches_verdict
+from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
+from console.notifications.rules import LONGEST_AGE, Rule, Rules
 from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.connection import Connection
 from console.record.opening import open_to_read

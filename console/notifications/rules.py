@@ -19,16 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from console.notifications.facts import OPERATIONS, POLICY, SUBJECTS
 from console.outcomes.words import CATEGORIES, VERDICTS
-
-SUBJECTS = ("operations", "stuck", "stale", "unhealthy", "drift", "policy", "window")
-"""operations: an operation ended or began. stuck: a rollout makes no progress. stale: an API was not read for too long.
-unhealthy: instances are unhealthy for the same cause. drift: instances run a runtime other than the published one.
-policy: the update policy was changed. window: a rollout began outside the maintenance window."""
-OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = SUBJECTS
-
-CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
-"""Subjects that last for a while. They are sent once, and again if they end and then recur."""
 
 APPRISE, WEBHOOK = "apprise", "webhook"
 KINDS = (APPRISE, WEBHOOK)
@@ -66,7 +58,7 @@ class Destination:
 class Rule:
     """Which facts are sent. An empty tuple selects all.
 
-    on: some of SUBJECTS. urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except
+    on: subjects from facts.SUBJECTS. urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except
     running and check), outcomes (at least one instance has one of them), operations and instances (patterns for names,
     such as "agent-00*"). outside_window: only changes of the policy that were found while the window was closed.
     """

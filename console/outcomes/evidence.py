@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES
+from console.outcomes.words import CURRENT, DEFERRED, NOT_TOUCHED
 from console.text.json_values import listed, mapping
 
 GATE_WORDS = {"fail": "stop", "deferred": "defer"}
@@ -67,7 +68,7 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
 # The parts of a report that are keyed by the name of an instance.
 _BY_NAME = ("why", "disagreements", "bundles", "left_out")
 # The categories of instances on which nothing was done.
-_WITHOUT_WORK = frozenset({"current", "deferred", "not_touched"})
+_WITHOUT_WORK = frozenset({CURRENT, DEFERRED, NOT_TOUCHED})
 _WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
 
 

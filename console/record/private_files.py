@@ -23,14 +23,23 @@ def only_for_the_owner(database: Path) -> None:
     if not open_to_all:
         return
     modes = ", ".join(f"{file.name} {_mode(file):04o}" for file in open_to_all)
-    can, end = "could", "; its mode is now 0600."
     try:
         for file in open_to_all:
             file.chmod(0o600)
     except OSError as error:
-        reason = error.strerror or error
-        can, end = "can", f", and its mode cannot be changed ({reason}); its owner should run chmod 600 on it."
-    _LOG.warning("note: every account on this machine %s open the database %s (%s)%s", can, database, modes, end)
+        _LOG.warning(
+            "note: every account on this machine can open the database %s (%s), and its mode cannot be changed (%s);"
+            " its owner should run chmod 600 on it.",
+            database,
+            modes,
+            error.strerror or error,
+        )
+    else:
+        _LOG.warning(
+            "note: every account on this machine could open the database %s (%s); its mode is now 0600.",
+            database,
+            modes,
+        )
 
 
 def rename_to_new(file: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.monitoring.backlog import Backlog, backlog
-from console.notifications.rules import OPERATIONS
+from console.notifications.facts import OPERATIONS
 from console.record.read import frames, freshness, ledgers, record_health
 from console.record.retention import Retention
 from console.record.rows import FAILED, GAVE_UP, SENDING

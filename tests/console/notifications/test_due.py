@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.notifications.due import MOST_SINGLE, Fact, Plan, in_quiet_hours, plan
+from console.notifications.due import MOST_SINGLE, Plan, in_quiet_hours, plan
+from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STUCK, SUBJECTS, Fact
 from console.notifications.message import message
-from console.notifications.rules import DRIFT, OPERATIONS, POLICY, STUCK, SUBJECTS, Rules, RulesError, parse
+from console.notifications.rules import Rules, RulesError, parse
 from console.outcomes.words import VERDICTS
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 from tests.console.support.served import CHECKOUT

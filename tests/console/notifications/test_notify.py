@@ -21,9 +21,10 @@ import pytest
 from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.notifications import read_facts
+from console.notifications.facts import SUBJECTS
 from console.notifications.message import link
 from console.notifications.notify import notify_once
-from console.notifications.rules import SUBJECTS, parse
+from console.notifications.rules import parse
 from console.notifications.send import Address, load_addresses, sender
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
