@@ -540,7 +540,7 @@ def _members(context: Context) -> tuple[list[Member], list[str]]:
         for name, answer in answers.items()
     ]
     if not members:
-        context.fail(f"The server knows none of these {len(gone)} instances any more: {', '.join(gone)}.")
+        context.fail(f"The server no longer knows any instance of this run: {', '.join(gone)}.")
     return members, gone
 
 

@@ -100,7 +100,7 @@ def test_deleted_instances_are_named_and_left_out(sim: Simulator) -> None:
     assert "agent-099" not in result["planned"] and len(result["planned"]) == 6
     assert "Not found on the server, so left out: agent-099." in result["text"]
     alone = plan(sim, instances={"agent-099": instances["agent-099"]})
-    assert alone.msg == "The server knows none of these 1 instances any more: agent-099."
+    assert alone.msg == "The server no longer knows any instance of this run: agent-099."
 
 
 def test_no_plan_is_made_if_an_instance_cannot_be_read_and_it_is_named(sim: Simulator) -> None:
