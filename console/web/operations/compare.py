@@ -48,9 +48,9 @@ def body() -> None:
 
 
 def before_it(listed: list[Row]) -> str:
-    """The last operation before the newest with the same name and mode, or else the second. listed: newest first."""
+    """The last operation before the newest with the same title and mode, or else the second. listed: newest first."""
     newest = listed[0]
-    same = [row for row in listed[1:] if row["name"] == newest["name"] and row["check"] is newest["check"]]
+    same = [row for row in listed[1:] if row["title"] == newest["title"] and row["check"] is newest["check"]]
     return str((same or listed[1:])[0]["key"])
 
 
