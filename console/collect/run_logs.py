@@ -239,12 +239,10 @@ class _RunLog:
 
     def _load_batch(self, file: BinaryIO, alive: bool, step: _Step) -> bool:
         """Store up to BATCH lines. Returns whether there may be more."""
-        cursor = self._cursor
-        after = cursor.position if cursor else None
-        position = after or 0
-        if position > os.fstat(file.fileno()).st_size:
-            # The file was replaced by a shorter one: its rows are keyed by counter, so reading it again is safe.
-            cursor, position = None, 0
+        after = self._cursor.position if self._cursor else None
+        # A file that is shorter now was replaced, and is read from its beginning. Its rows are keyed by counter, so
+        # nothing is stored twice.
+        cursor = self._cursor if (after or 0) <= os.fstat(file.fileno()).st_size else None
         next_cursor = replace(cursor or Cursor(SOURCE, self._path.name))
         reader = RunReader(
             self._run_id,
@@ -254,47 +252,54 @@ class _RunLog:
             redactor=self._redactor,
             ahead=0.0 if cursor else self._ahead(file),
         )
-        file.seek(position)
-        began, known, lines, self._torn = position, reader.run["events"], 0, False
-        while is_open := lines < BATCH and position - began < BATCH_BYTES:
-            line = file.readline(LINE_MOST)
-            ends = line.endswith(b"\n")
-            continues = bool(reader.state.get("in_long_line"))
-            if continues or (not ends and len(line) == LINE_MOST):
-                if not continues:
-                    next_cursor.bad_lines += 1
-                    next_cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
-                # A later sync may read the rest of it.
-                reader.state["in_long_line"] = self._torn = not ends
-                position += len(line)
-                if line:
-                    continue
-                break
-            if not ends:
-                self._torn = bool(line)
-                break
-            lines += 1
-            problem = _feed(reader, line)
-            if problem is not None and line.strip():
-                next_cursor.bad_lines += 1
-                next_cursor.last_error = f"The line at byte {position} is not an event: {problem}."
-            position += len(line)
-        run = reader.run
+        run, began = reader.run, next_cursor.position or 0
+        known = run["events"]
+        next_cursor.position, more = self._read_lines(file, began, reader, next_cursor)
         if run["started_at"] is None:
             run["started_at"] = reader.corrected(self._named_at)
         if not reader.ended:
             run["status"] = "running" if alive else "lost"
         reader.state["folder"] = os.path.realpath(self._path.parent)
-        next_cursor.position, next_cursor.state = position, reader.state
+        next_cursor.state = reader.state
         if not self._store.put_run(reader.take(), next_cursor, after=after):
             # Another sync has stored these lines: continue where it stopped.
             self._cursor = self._store.cursor(SOURCE, self._path.name)
             return True
         self._cursor = next_cursor
         self._events += run["events"] - known
-        step.add(position - began)
-        # After a full batch there may be more lines.
-        return not is_open
+        step.add(next_cursor.position - began)
+        return more
+
+    def _read_lines(self, file: BinaryIO, began: int, reader: RunReader, cursor: Cursor) -> tuple[int, bool]:
+        """Pass up to BATCH lines from byte ``began`` on to the reader, and count unreadable ones in the cursor.
+
+        Returns up to which byte the file was read, and whether there may be more lines.
+        """
+        file.seek(began)
+        position, lines, self._torn = began, 0, False
+        while lines < BATCH and position - began < BATCH_BYTES:
+            line = file.readline(LINE_MOST)
+            ends = line.endswith(b"\n")
+            continues = bool(reader.state.get("in_long_line"))
+            if continues or (not ends and len(line) == LINE_MOST):
+                if not continues:
+                    cursor.bad_lines += 1
+                    cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
+                # A later sync may read the rest of it.
+                reader.state["in_long_line"] = self._torn = not ends
+            elif not ends:
+                self._torn = bool(line)
+                return position, False
+            else:
+                lines += 1
+                problem = _feed(reader, line)
+                if problem is not None and line.strip():
+                    cursor.bad_lines += 1
+                    cursor.last_error = f"The line at byte {position} is not an event: {problem}."
+            position += len(line)
+            if not line:
+                return position, False
+        return position, True
 
     def _ahead(self, file: BinaryIO) -> float:
         """By how many seconds the writer's clock was ahead: the newest event cannot be in the future."""
