@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import streamlit as st
@@ -28,7 +29,7 @@ def body() -> None:
     choices = {record["key"]: record for record in records(newest[newest["kind"] != "act"])}
     if not asked("a") and not asked("b") and len(choices) > 1:
         # Put into the URL immediately, so that a copied link always compares these two.
-        st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
+        st.query_params.update(zip("ab", newest_pair(list(choices.values())), strict=True))
     left, right = st.columns(2)
     with left:
         a = side("a", "Before", choices, now)
@@ -47,11 +48,13 @@ def body() -> None:
         comparison.show(before, after)
 
 
-def before_it(listed: list[Row]) -> str:
-    """The last operation before the newest with the same title and mode, or else the second. listed: newest first."""
-    newest = listed[0]
-    same = [row for row in listed[1:] if row["title"] == newest["title"] and row["check"] is newest["check"]]
-    return str((same or listed[1:])[0]["key"])
+def newest_pair(listed: list[Row]) -> tuple[str, str]:
+    """The newest operation that has an earlier one with the same title and mode, after that one; or the two newest.
+    listed: newest first."""
+    for later, earlier in itertools.combinations(listed, 2):
+        if later["title"] == earlier["title"] and later["check"] is earlier["check"]:
+            return str(earlier["key"]), str(later["key"])
+    return str(listed[1]["key"]), str(listed[0]["key"])
 
 
 def asked(name: str) -> str:

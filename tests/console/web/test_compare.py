@@ -191,17 +191,19 @@ def test_without_operations_in_the_address_the_page_takes_the_two_newest(
     assert f"?a={FLEET}&b={OPEN}" in words(app)
 
 
-def test_a_redeploy_of_one_instance_is_compared_with_the_last_one_of_this_instance(
+def test_the_page_takes_the_newest_two_operations_that_can_be_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, ids = tmp_path / "console.db", [ident(n, 0x0C10) for n in range(3)]
+    path, ids = tmp_path / "console.db", [ident(n, 0x0C10) for n in range(4)]
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
-        for rollout, instance, created in zip(ids, (1, 2, 1), (NOW - 9000, NOW - 6000, NOW - 3000), strict=True):
+        for place, (rollout, instance) in enumerate(zip(ids, (1, 2, 1, 3), strict=True)):
+            created = NOW - 9000 + 1000 * place
             redeployed = target(instance, rollout, "succeeded", created, created + 10, created + 30)
             store.put_rollouts(
                 [rollout_read(rollout, [redeployed], "completed", created, created + 30, scope="instance")]
             )
+    # Those of the same instance.
     assert f"?a={ids[0]}&b={ids[2]}" in words(opened(monkeypatch, path, "compare"))
 
 
