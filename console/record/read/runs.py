@@ -231,7 +231,7 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
     sql = f"""
     SELECT h.task_counter AS counter, {RESULT_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
            h.host AS longest_host
-    FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
+    FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' AND h.task_counter IS NOT NULL GROUP BY 1, 2
     """  # noqa: S608 - no user input
     counted = as_frame(conn, sql, {"id": run_id})
     results = counted.merge(tasks[["counter", "position"]], on="counter")
@@ -265,8 +265,9 @@ def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, siz
     sql = f"""
     SELECT h.host, h.task_counter AS counter, {RESULT_STATUS} AS status FROM host_results h
     WHERE h.run_id = :id AND h.kind = 'result' AND h.host IN (SELECT value FROM json_each(:hosts))
+      AND h.task_counter IS NOT NULL
     UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
-    WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))
+    WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts)) AND task_counter IS NOT NULL
     """  # noqa: S608 - no user input
     cells = as_frame(conn, sql, {"id": run_id, "hosts": hosts["host"].tolist()})
     shown = tasks[tasks["position"] < TASKS_MOST]

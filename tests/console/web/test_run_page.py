@@ -105,6 +105,21 @@ def test_the_grid_agrees_with_the_results_of_all_batches(rolling: Path) -> None:
     ]
 
 
+def test_a_run_whose_beginning_was_lost_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        known = {"run_id": "r", "source": "callback", "status": "lost", "playbook": "p.yml", "started_at": NOW}
+        task = {"run_id": "r", "counter": 9, "play_counter": None, "name": "Later", "path": None, "action": "debug"}
+        # The start of its task was lost.
+        result = {"run_id": "r", "counter": 8, "play_counter": None, "task_counter": None, "host": "a",
+                  "kind": "result", "status": "ok", "changed": 0, "duration_s": 1.0, "msg": "boom"}  # fmt: skip
+        store.put_run(RunRows(known, tasks=[task | {"role": None}], results=[result]), Cursor("spool", "r"), after=None)
+    for details, expected in (("Hosts by tasks", "1 host"), ("Tasks", "1 task"), ("Results", "1 result")):
+        app = opened(monkeypatch, path, "run", id="r", details=details)
+        assert not app.exception
+        assert expected in words(app)
+
+
 def test_other_events_on_the_hosts_of_a_run_are_found(rolling: Path) -> None:
     found = same_time.beside_run(rolling, "r", NOW - 960, NOW + 200)
     assert found.others[["rollout_id", "hosts"]].to_numpy().tolist() == [[FLEET, 12]]
