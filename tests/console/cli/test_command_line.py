@@ -321,19 +321,23 @@ def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
     ("home", "account", "given"), [("/srv/home", True, "/srv/home"), (None, True, "/home/ops"), (None, False, "/")]
 )
 @pytest.mark.usefixtures("environment")
-def test_the_server_always_has_a_home_because_streamlit_does_not_start_without_one(
+def test_the_server_always_has_a_home_but_reads_no_secrets_there_because_the_account_may_be_unable_to_enter_it(
     home: str | None, account: bool, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = {os.getuid(): pwd.struct_passwd(("ops", "x", 0, 0, "", "/home/ops", "/bin/sh"))} if account else {}
     monkeypatch.setattr(pwd, "getpwuid", accounts.__getitem__)
-    served: list[dict[str, str]] = []
-    monkeypatch.setattr(os, "execve", lambda _file, _command, environment: sys.exit(served.append(environment)))
+    served: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda _file, *given: sys.exit(served.append(given)))
     for name, value in (("HOME", home), ("FLEETOPS_RUN_LOG_DIR", str(tmp_path))):
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     open_store(tmp_path / "console.db").close()
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
     assert done("serve", "--port", "0") is None
-    assert served[0]["HOME"] == given
+    [(command, environment)] = served
+    assert environment["HOME"] == given
+    # Without this option, Streamlit reads them in the home folder and in the working folder. The login replaces it.
+    [files] = [part.partition("=")[2] for part in command if part.startswith("--secrets.files=")]
+    assert files.startswith(str(CHECKOUT / "console")) and not Path(files).exists()
 
 
 @pytest.mark.parametrize(
