@@ -83,7 +83,7 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
         ("rollouts --limit 1", ">/dev/full 2>&1", 1, ""),
     ],
 )
-def test_a_full_disk_of_the_output_is_reported_in_one_sentence_and_one_of_the_messages_changes_nothing(
+def test_an_output_that_cannot_be_written_is_reported_in_one_sentence(
     small: Path, tmp_path: Path, command: str, full: str, code: int, output: str
 ) -> None:
     # Buffered, as by default in Python.
