@@ -40,7 +40,7 @@ def _report_package(error: ImportError) -> int:
 
 try:
     from console.cli import lists, maintenance, monitoring, notify, serve, sync
-    from console.cli.options import OutputError, say
+    from console.cli.options import OutputError, put, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
     from console.settings.invocation import COMMAND
@@ -81,12 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with _warnings_on_stderr():
                 return _run(arguments)
         finally:
-            # Flushed here: at exit Python would report the error itself. argparse has written its --help by now.
-            sys.stdout.flush()
-            sys.stderr.flush()
+            # argparse has written its --help by now.
+            put("")
     except BrokenPipeError:
-        _discard_output(sys.stdout, sys.stderr)
         return READER_ENDED
+    except OutputError as error:
+        return say(error, PARTLY)
+    finally:
+        _discard_unwritten(sys.stdout, sys.stderr)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -96,8 +98,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(options.run(options, settings))
     except SettingsError as error:
         return say(error, USAGE)
-    except OutputError as error:
-        return say(error, PARTLY)
     except DatabaseProblem as error:
         return say(error, NO_DATABASE)
     except ImportError as error:
@@ -118,12 +118,12 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def _discard_output(*streams: TextIO) -> None:
-    """Discard the rest of the output, which nobody reads, so that Python does not report an error at exit."""
+def _discard_unwritten(*streams: TextIO) -> None:
+    """Discard what cannot be written, so that Python does not report an error at exit."""
     for stream in streams:
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             with Path(os.devnull).open("wb") as devnull:
                 os.dup2(devnull.fileno(), stream.fileno())
 

@@ -9,9 +9,9 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.collect.progress import Progress, TerminalProgress, silent
@@ -28,11 +28,10 @@ class OutputError(Exception):
     """Standard output cannot be written, for example on a full disk. The message is one sentence for people."""
 
 
-def put(text: str) -> None:
-    """Write to standard output and flush it. Raises OutputError, and BrokenPipeError when the reader has ended."""
+def put(text: str, stream: TextIO | None = None) -> None:
+    """Write to standard output or ``stream``. Raises OutputError, and BrokenPipeError when the reader has ended."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print(text, end="", file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -40,8 +39,9 @@ def put(text: str) -> None:
 
 
 def say(sentence: object, code: int) -> int:
-    """Write one sentence to standard error and return ``code``."""
-    sys.stderr.write(f"console: {printable(str(sentence))}\n")
+    """Write one sentence to standard error, unless its disk is full, and return ``code``."""
+    with suppress(OutputError):
+        put(f"console: {printable(str(sentence))}\n", sys.stderr)
     return code
 
 

@@ -115,13 +115,12 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         "server.baseUrlPath": "",
         "server.sslCertFile": "",
         "server.sslKeyFile": "",
+        # Other files with secrets are for other apps, and their folder may be one that this account cannot enter.
+        "secrets.files": login.file if login else _APP.with_name("none.toml"),
     }
     # Only requests for a name of this machine and, with a login, for the name that browsers use are answered.
-    hosts = {"localhost", LOOPBACK, "::1"}
-    if is_loopback(address):
-        hosts.add(address)
+    hosts = {"localhost", LOOPBACK, "::1"} | ({address} if is_loopback(address) else set())
     if login is not None:
-        flags["secrets.files"] = str(login.file)
         flags["browser.serverAddress"] = login.host
         hosts.add(login.host)
     given = [f"--{name}={value}" for name, value in flags.items()]

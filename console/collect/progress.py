@@ -73,8 +73,8 @@ class TerminalProgress:
         self._open_line = True
 
     def _write(self, text: str) -> None:
-        # The sync continues if the program that reads its output has ended.
-        with suppress(BrokenPipeError):
+        # The sync continues if the program that reads its output has ended, or if the disk is full.
+        with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()
 

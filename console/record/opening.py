@@ -292,8 +292,6 @@ def open_to_write(
         try:
             if not into_copy:
                 _refuse_copy(conn, file)
-            # After the check: a copy that is refused is left unchanged, including its mode.
-            only_for_the_owner(file)
             _prepare(conn, file, busy_timeout)
         except BaseException:
             conn.close()
@@ -331,6 +329,8 @@ def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     # read these pages again and again.
     conn.execute("PRAGMA cache_size=-65536")
     version = _usable_version(conn, file)
+    # After the checks: a file that is refused is left unchanged, including its mode.
+    only_for_the_owner(file)
     if version is not _Version.CURRENT or first_value(conn, "PRAGMA journal_mode") != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):

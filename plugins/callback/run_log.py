@@ -474,7 +474,8 @@ def _checked(folder: Path) -> Path:
     Ansible leaves these unchanged. It takes them for a folder in the working folder or in that of ansible.cfg, unless
     the path is absolute.
     """
-    for base in (Path("/"), Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
+    absolute_path(str(folder))
+    for base in (Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
         if folder.is_relative_to(base):
             absolute_path(str(folder.relative_to(base)))
     return folder

@@ -278,11 +278,12 @@ def lock_folder() -> Path:
     """The folder for lock files, which only this user can access. It is created if it does not exist.
 
     It is in the user's runtime folder, or else in the folder for temporary files. A job of cron has no XDG_RUNTIME_DIR,
-    but must find the same folder as a login session. Raises AdmissionError.
+    but must find the same folder as a login session. A relative path is ignored, because it would be another folder for
+    a run that is started elsewhere. Raises AdmissionError.
     """
     user = str(os.geteuid())
-    given = [Path(runtime)] if (runtime := os.environ.get("XDG_RUNTIME_DIR")) else []
-    base = next((place for place in (*given, _RUNTIME_FOLDERS / user) if _is_own(place)), None)
+    places = (Path(os.environ.get("XDG_RUNTIME_DIR", "")), _RUNTIME_FOLDERS / user)
+    base = next((place for place in places if place.is_absolute() and _is_own(place)), None)
     try:
         folder = (base or Path(tempfile.gettempdir())) / f"fleetops-agents-{user}"
     except OSError as failure:

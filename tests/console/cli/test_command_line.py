@@ -71,13 +71,29 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
 
 
 # reports/2026-11 D16
-def test_an_output_that_cannot_be_written_is_reported_in_one_sentence(small: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "console", "rollouts", "--format", "json", "--limit", "200", "--db", str(small)],
-            cwd=CHECKOUT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
-        )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "console: The output cannot be written: No space left on device.\n")
+@pytest.mark.parametrize(
+    ("command", "full", "code", "output"),
+    [
+        ("rollouts --format json --limit 200", ">/dev/full", 1, "No space left"),
+        ("rollouts --limit 1", ">/dev/full", 1, "No space left"),
+        ("--help", ">/dev/full", 1, "No space left"),
+        ("rollouts --limit 1", "2>/dev/full", 0, "rollout_id"),
+        ("nonsense", "2>/dev/full", 2, ""),
+        ("sync --no-api --spool {empty}", "2>/dev/full", 0, "runs with new events 0"),
+        ("rollouts --limit 1", ">/dev/full 2>&1", 1, ""),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_reported_in_one_sentence(
+    small: Path, tmp_path: Path, command: str, full: str, code: int, output: str
+) -> None:
+    # Buffered, as by default in Python.
+    line = f"unset PYTHONUNBUFFERED; {sys.executable} -m console {command.format(empty=tmp_path)} {full}"
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=CHECKOUT, env={**os.environ, "FLEETOPS_CONSOLE_DB": str(small)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, output in done.stdout + done.stderr) == (code, True), done.stderr
+    assert done.stderr.count("\n") <= 1, done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -305,19 +321,23 @@ def test_an_older_python_can_parse_the_file_that_reports_it(file: str) -> None:
     ("home", "account", "given"), [("/srv/home", True, "/srv/home"), (None, True, "/home/ops"), (None, False, "/")]
 )
 @pytest.mark.usefixtures("environment")
-def test_the_server_always_has_a_home_because_streamlit_does_not_start_without_one(
+def test_the_server_always_has_a_home_but_reads_no_secrets_there_because_the_account_may_be_unable_to_enter_it(
     home: str | None, account: bool, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = {os.getuid(): pwd.struct_passwd(("ops", "x", 0, 0, "", "/home/ops", "/bin/sh"))} if account else {}
     monkeypatch.setattr(pwd, "getpwuid", accounts.__getitem__)
-    served: list[dict[str, str]] = []
-    monkeypatch.setattr(os, "execve", lambda _file, _command, environment: sys.exit(served.append(environment)))
+    served: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda _file, *given: sys.exit(served.append(given)))
     for name, value in (("HOME", home), ("FLEETOPS_RUN_LOG_DIR", str(tmp_path))):
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     open_store(tmp_path / "console.db").close()
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(tmp_path / "console.db"))
     assert done("serve", "--port", "0") is None
-    assert served[0]["HOME"] == given
+    [(command, environment)] = served
+    assert environment["HOME"] == given
+    # Without this option, Streamlit reads them in the home folder and in the working folder. The login replaces it.
+    [files] = [part.partition("=")[2] for part in command if part.startswith("--secrets.files=")]
+    assert files.startswith(str(CHECKOUT / "console")) and not Path(files).exists()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pytest
 from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
-from console.record.opening import DatabaseProblem, sentences
+from console.record.opening import DatabaseProblem, open_to_write, sentences
 from console.record.read.policy import policies
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
@@ -127,11 +127,15 @@ def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(
     foreign["places"].insert({"url": "x"})
     foreign.close()
     for path, sentence in ((text, "not an SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
+        path.chmod(0o755)
         before = path.read_bytes() if path.is_file() else None
-        with pytest.raises(DatabaseProblem, match=sentence) as raised:
-            open_store(path)
-        assert "\n" not in str(raised.value)
+        for into_copy in (False, True):
+            with pytest.raises(DatabaseProblem, match=sentence) as raised:
+                open_to_write(path, into_copy=into_copy)
+            assert "\n" not in str(raised.value)
         assert before == (path.read_bytes() if path.is_file() else None)
+        # Other accounts may use the file.
+        assert path.stat().st_mode & 0o777 == 0o755
     with pytest.raises(DatabaseProblem, match=r"The folder .*absent of the console's database does not exist"):
         open_store(tmp_path / "absent" / "console.db")
     assert not (tmp_path / "absent").exists()

@@ -24,7 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file 
         ("{here}/~nouser/runs", "~nouser is not the home of a user"),
         ("{config}/~nouser/runs", "~nouser is not the home of a user"),
         ("{here}/$NOPE/runs", "$NOPE is not an environment variable"),
-        ("/srv/$NOPE/runs", "$NOPE is not an environment variable"),
+        ("/srv/$NOPE/runs", "The path /srv/$NOPE/runs cannot be used: $NOPE is not an environment variable"),
     ],
 )
 def test_a_folder_that_ansible_could_not_resolve_is_refused(

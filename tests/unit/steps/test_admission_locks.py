@@ -267,8 +267,10 @@ def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, mo
     monkeypatch.setattr("tempfile.tempdir", str(own_folder / "tmp"))
     (own_folder / "tmp").mkdir()
     (own_folder / "file").touch()
-    for name in ("gone", "file", "file/below", "n" * 300):
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(own_folder / name))
+    # Runs that are started in different folders would not share a relative one.
+    monkeypatch.chdir(own_folder)
+    for place in (*(str(own_folder / name) for name in ("gone", "file", "file/below", "n" * 300)), "tmp", "."):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", place)
         assert lock_folder() == own_folder / "tmp" / f"fleetops-agents-{os.geteuid()}"
 
 
