@@ -123,7 +123,7 @@ SLOW = """\
       ansible.builtin.debug:
         msg: quick
     - name: Sleep
-      ansible.builtin.shell: touch {{ marker }}/asleep-{{ inventory_hostname }}; exec sleep 60
+      ansible.builtin.raw: touch {{ marker }}/asleep-{{ inventory_hostname }}; exec sleep 60
       changed_when: true
 """
 
