@@ -105,7 +105,7 @@ def test_a_rolling_redeploy_keeps_its_batches_its_timeouts_and_its_report(
 ) -> None:
     faults = {"outcomes": {"agent-003": ["failed"]}}
     # A redeploy takes longer than the configured task timeout.
-    with running_simulator(instances=6, speed=20.0, faults=faults, knobs={"deploy_s": [30, 40]}) as sim:
+    with running_simulator(instances=4, speed=20.0, faults=faults, knobs={"deploy_s": [30, 40]}) as sim:
         run = hostile(sim, "rolling_redeploy", strategy)
         assert run.rc == 2, run.output
         assert sorted({name for _operation, name in sent(sim)}) == hosts(1, 2, 3)
