@@ -15,8 +15,8 @@ from tests.integration.module_task import operation_of
 from tests.second_api.api import KEY, SecondApi
 
 
-def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
-    """The result of a module that must not fail. Its warnings are added to ``warnings``."""
+def outcome_of(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """The result of a module, failed or not. Its warnings are added to ``warnings``."""
     operation = operation_of(module)
     given = {"api_url": api.url, "api_key": KEY, **options}
     if operation.on_instance:
@@ -24,6 +24,11 @@ def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **
     checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
     assert not checked.error_messages, checked.error_messages
     heard = [] if warnings is None else warnings
-    result = execute(operation, Context(checked.validated_parameters, warn=heard.append))
+    return execute(operation, Context(checked.validated_parameters, warn=heard.append))
+
+
+def result_of(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """The result of a module that must not fail. Its warnings are added to ``warnings``."""
+    result = outcome_of(api, module, warnings, **options)
     assert not result.get("failed"), result
     return result

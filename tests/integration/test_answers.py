@@ -82,49 +82,47 @@ def test_variables_that_are_blank_or_null_count_as_not_given(
         assert did[way] == did["not given"], way
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_uses_the_defaults_of_its_blank_variables(
-    quiet: Simulator, run_playbook: Run, tmp_path: Path, role: str
-) -> None:
-    """In a play of the user, with Ansible's validation of the role's arguments."""
+def test_a_role_uses_the_defaults_of_its_blank_variables(quiet: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """Each role in a play of the user, with Ansible's validation of the role's arguments."""
+    preflight = {"ansible.builtin.import_role": {"name": "fleetops.agents.fleet_preflight"}, "run_once": True}
+    plays, blank = [], {}
+    for role in ROLES:
+        blank |= {name: None if place % 2 else "" for place, name in enumerate(sorted(defaults(role)))}
+        show = {"msg": f"ASKED {role} {{{{ lookup('fleetops.agents.given', '{role}') | to_json }}}} END"}
+        plays.append({
+            "hosts": "localhost" if role == "rollout_watch" else "fleetops_instances",
+            "gather_facts": False, "connection": "local", "order": "sorted",
+            "tasks": [
+                {"ansible.builtin.debug": show, "run_once": True},
+                *([preflight] if role == "fleet_report" else []),
+                {"ansible.builtin.import_role": {"name": f"fleetops.agents.{role}"}},
+            ],
+        })  # fmt: skip
     own = tmp_path / "own.yml"
-    read = "_asked: \"{{ lookup('fleetops.agents.given', '" + role + "') }}\""
-    own.write_text(
-        f"- hosts: {'localhost' if role == 'rollout_watch' else 'fleetops_instances'}\n"
-        "  gather_facts: false\n  connection: local\n  order: sorted\n"
-        "  vars:\n    " + read + "\n  tasks:\n"
-        "    - ansible.builtin.debug: {msg: \"ASKED {{ _asked | to_json }}\"}\n      run_once: true\n"
-        + (
-            "    - ansible.builtin.import_role: {name: fleetops.agents.fleet_preflight}\n      run_once: true\n"
-            if role == "fleet_report" else ""
-        )
-        + f"    - ansible.builtin.import_role: {{name: fleetops.agents.{role}}}\n"
-    )  # fmt: skip
-    blank = {name: None if place % 2 else "" for place, name in enumerate(sorted(defaults(role)))}
+    own.write_text(json.dumps(plays))
     run = run_playbook(quiet, own, "--check", e={**blank, **NEEDED, "fleetops_memory_dir": str(tmp_path)})
     assert run.rc == 0, run.output
-    asked = json.loads(json.loads('"' + run.stdout.partition("ASKED ")[2].partition('"\n')[0] + '"'))
-    texts = {name: value for name, value in defaults(role).items() if "{{" not in str(value) and name not in NEEDED}
-    assert {name: asked[name] for name in texts} == texts
+    for role in ROLES:
+        asked = json.loads(json.loads('"' + run.stdout.partition(f"ASKED {role} ")[2].partition(" END")[0] + '"'))
+        texts = {n: value for n, value in defaults(role).items() if "{{" not in str(value) and n not in NEEDED}
+        assert {name: asked[name] for name in texts} == texts, role
 
 
-def test_a_blank_answer_does_not_override_the_inventory(
-    simulator: Simulator, run_playbook: Run, tmp_path: Path
-) -> None:
+def test_a_blank_answer_does_not_override_the_inventory(quiet: Simulator, run_playbook: Run, tmp_path: Path) -> None:
     folder = tmp_path / "inventory"
     (folder / "group_vars").mkdir(parents=True)
     (folder / "fleet.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
     (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_min_healthy_share: 1.0\n")
-    simulator.knobs(disease={"agent-001": "process"})
+    quiet.knobs(disease={"agent-001": "process"})
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
-        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
-        assert run.rc == 2 and "5 of 6 checked instances are healthy; at least 100% must be" in run.output, run.output
+        run = run_playbook(quiet, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
+        assert run.rc == 2 and "2 of 3 checked instances are healthy; at least 100% must be" in run.output, run.output
     # A variable that the playbook sets for its own purpose wins over the inventory, blank or not.
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
-        run = run_playbook(simulator, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)
+        run = run_playbook(quiet, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)
         assert run.rc == 0, run.output
     run = run_playbook(
-        simulator, "playbooks/power_cycle.yml", "--check", e={"fleetops_min_healthy_share": 1}, inventory=folder
+        quiet, "playbooks/power_cycle.yml", "--check", e={"fleetops_min_healthy_share": 1}, inventory=folder
     )
     assert run.rc == 2, run.output
 
@@ -213,12 +211,6 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         (
             "power_cycle",
             "fleetops_batch_max",
-            "25%",
-            "fleetops_batch_max is '25%': it must be a whole number of at least 1.",
-        ),
-        (
-            "power_cycle",
-            "fleetops_batch_max",
             "0",
             "fleetops_batch_max is '0': it must be a whole number of at least 1.",
         ),
@@ -253,12 +245,13 @@ def test_the_variables_of_a_recovery_are_checked_only_if_the_run_may_recover(
     simulator: Simulator, run_playbook: Run
 ) -> None:
     """They may be in group_vars that all playbooks share."""
-    for invalid in ({"fleetops_recover_rungs": "rebot"}, {"fleetops_recover_min_uptime": "abc"}):
-        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=invalid)
-        assert run.rc == 0, run.output
-        repair = {**invalid, "fleetops_repair": True}
-        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=repair)
-        assert run.rc == 2 and f"Stopped (fail): {next(iter(invalid))} is" in run.output, run.output
+    invalid = {"fleetops_recover_rungs": "rebot", "fleetops_recover_min_uptime": "abc"}
+    run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", "--limit", "agent-001*", e=invalid)
+    assert run.rc == 0, run.output
+    for name, value in invalid.items():
+        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", e={name: value, "fleetops_repair": True})
+        assert run.rc == 2 and f"Stopped (fail): {name} is" in run.output, run.output
+    assert simulator.writes() == []
 
 
 def test_every_playbook_declares_the_variables_that_it_reads() -> None:

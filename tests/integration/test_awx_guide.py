@@ -199,43 +199,51 @@ def awx() -> Iterator[tuple[StandIn, str]]:
     server.server_close()
 
 
-# The part of curl that the guide uses, for a machine without curl.
-CURL = """#!{python}
-import argparse, sys, urllib.error, urllib.parse, urllib.request
-asked = argparse.ArgumentParser()
-for flag in ("--silent", "--show-error", "--fail-with-body", "-G"):
-    asked.add_argument(flag, action="store_true")
-asked.add_argument("-H", action="append", default=[])
-asked.add_argument("-X")
-asked.add_argument("--data")
-asked.add_argument("--data-urlencode", action="append", default=[])
-asked.add_argument("url")
-asked = asked.parse_args()
-headers = {{}}
-for header in asked.H:
-    for line in open(header[1:]).read().splitlines() if header.startswith("@") else [header]:
-        name, _colon, value = line.partition(":")
-        headers[name] = value.strip()
-body = sys.stdin.buffer.read() if asked.data == "@-" else None
-query = "&".join(urllib.parse.quote(pair, safe="=") for pair in asked.data_urlencode)
-request = urllib.request.Request(asked.url + ("?" + query if asked.G else ""), body, headers, method=asked.X)
-try:
-    with urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request) as answer:
-        sys.stdout.write(answer.read().decode())
-except urllib.error.HTTPError as refusal:
-    sys.stdout.write(refusal.read().decode())
-    sys.exit(f"curl: (22) The requested URL returned error: {{refusal.code}}")
+# The part of curl that the guide uses, for a machine without curl. It imports little, because the blocks call it often.
+CURL = """#!{python} -SE
+import socket, sys
+from urllib.parse import quote
+headers, query, given = [], [], {{}}
+words = iter(sys.argv[1:])
+for word in words:
+    if word == "-H":
+        header = next(words)
+        headers += open(header[1:]).read().splitlines() if header.startswith("@") else [header]
+    elif word == "--data-urlencode":
+        query.append(quote(next(words), safe="="))
+    elif word in ("-X", "--data"):
+        given[word] = next(words)
+    elif word not in ("--silent", "--show-error", "--fail-with-body", "-G"):
+        given["url"] = word
+machine, path = given["url"].removeprefix("http://").split("/", 1)
+body = sys.stdin.buffer.read() if "--data" in given else b""
+method = given.get("-X") or ("POST" if "--data" in given else "GET")
+path = "?".join(["/" + path, *(["&".join(query)] if query else [])])
+lines = [f"{{method}} {{path}} HTTP/1.0", *headers, f"Content-Length: {{len(body)}}", "", ""]
+with socket.create_connection(machine.split(":")) as line:
+    line.sendall("\\r\\n".join(lines).encode() + body)
+    answer = b"".join(iter(lambda: line.recv(65536), b""))
+head, _empty, body = answer.decode().partition("\\r\\n\\r\\n")
+sys.stdout.write(body)
+status = head.split()[1]
+if status >= "400":
+    sys.exit(f"curl: (22) The requested URL returned error: {{status}}")
 """
 BLOCKS = re.findall(r"^\.\. code-block:: bash\n\n((?:   .*\n|\n)+)", GUIDE, re.MULTILINE)
 
 
+def stand_in_curl(commands: Path) -> None:
+    (commands / "curl").write_text(CURL.format(python=sys.executable))
+    (commands / "curl").chmod(0o755)
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """A folder with curl and python3."""
+    """A folder that comes first on the PATH. It has a stand-in for curl if the machine has none."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "curl").write_text(CURL.format(python=sys.executable))
-    (folder / "curl").chmod(0o755)
+    if shutil.which("curl") is None:
+        stand_in_curl(folder)
     return folder
 
 
@@ -247,6 +255,7 @@ def pasted(url: str, token: str, commands: Path, blocks: list[str] | None = None
         "AWX_TOKEN": token,
         "FLEETOPS_API_URL": "https://fleet.example.com",
         "FLEETOPS_API_KEY": KEY,
+        "no_proxy": "*",
     }
     return subprocess.run(
         ["bash"],
@@ -279,13 +288,8 @@ def workflow_of(made: StandIn) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("curl", ["the stand-in", "the machine's, if it has one"])
-def test_the_blocks_of_the_guide_create_what_the_pattern_describes(
-    awx: tuple[StandIn, str], commands: Path, curl: str
-) -> None:
+def test_the_blocks_of_the_guide_create_what_the_pattern_describes(awx: tuple[StandIn, str], commands: Path) -> None:
     made, url = awx
-    if curl != "the stand-in" and shutil.which("curl"):
-        (commands / "curl").unlink()
     done = pasted(url, TOKEN, commands)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
 
@@ -338,10 +342,14 @@ def test_the_blocks_of_the_guide_create_what_the_pattern_describes(
 def test_blocks_that_are_pasted_again_update_the_existing_objects(awx: tuple[StandIn, str], commands: Path) -> None:
     # reports/2026-11 D11: the labels exist, so the answer is 204 without a body.
     made, url = awx
-    assert pasted(url, TOKEN, commands, BLOCKS[:5]).stderr == ""
+    # Two job templates, which share a label.
+    blocks = [block.replace("| cut -c 3-)", "| cut -c 3- | head -n 2)") for block in BLOCKS[:5]]
+    assert blocks != BLOCKS[:5]
+    assert pasted(url, TOKEN, commands, blocks).stderr == ""
+    assert len(made.objects["job_templates"]) == 2
     before = {kind: list(rows) for kind, rows in made.objects.items()}
     made.objects["projects"][20]["scm_url"] = "another"
-    again = pasted(url, TOKEN, commands, BLOCKS[:5])
+    again = pasted(url, TOKEN, commands, blocks)
     assert again.returncode == 0 and again.stderr == "", again.stdout + again.stderr
     assert {kind: list(rows) for kind, rows in made.objects.items()} == before
     assert made.objects["projects"][20]["scm_url"] == "https://code.fleetops.example/agents.git"
@@ -349,19 +357,21 @@ def test_blocks_that_are_pasted_again_update_the_existing_objects(awx: tuple[Sta
         assert len(template["credentials"]) == 1
 
 
-def workflow_blocks(made: StandIn) -> list[str]:
-    """The first block and the block of the workflow, for an AWX that already has the job templates."""
+def with_templates(made: StandIn, part: str) -> list[str]:
+    """The first block and the blocks with ``part``, for an AWX that already has the job templates."""
     for template in RESOURCES["controller_job_templates"]:
         made.add("job_templates", {"name": template["name"]})
-    [block] = [block for block in BLOCKS if "make_workflow" in block]
-    return [BLOCKS[0], "ORGANIZATION=1 inventory=50", block]
+    return [BLOCKS[0], "ORGANIZATION=1 inventory=50", *(block for block in BLOCKS[1:] if part in block)]
 
 
+@pytest.mark.parametrize("curl", ["the stand-in", "the machine's, if it has one"])
 def test_a_workflow_that_is_created_again_is_reused_and_restored_to_the_pattern(
-    awx: tuple[StandIn, str], commands: Path
+    awx: tuple[StandIn, str], commands: Path, curl: str
 ) -> None:
     made, url = awx
-    blocks = workflow_blocks(made)
+    if curl == "the stand-in":
+        stand_in_curl(commands)
+    blocks = with_templates(made, "make_workflow")
     assert pasted(url, TOKEN, commands, blocks).stderr == ""
     before, kinds = workflow_of(made), {kind: list(rows) for kind, rows in made.objects.items()}
     # Somebody changed it by hand.
@@ -386,7 +396,7 @@ def test_a_workflow_with_a_refused_node_is_not_launched(awx: tuple[StandIn, str]
 
     made.post = post  # type: ignore[method-assign]
     [launch] = [block for block in BLOCKS if '"workflow_job_templates/$workflow/launch/"' in block]
-    done = pasted(url, TOKEN, commands, [*workflow_blocks(made), launch])
+    done = pasted(url, TOKEN, commands, [*with_templates(made, "make_workflow"), launch])
     assert done.stderr.count("AWX refuses: ") == 1 and "The previous block has failed" in done.stderr
     assert made.objects["workflow_jobs"] == {} and "Traceback" not in done.stderr
 
@@ -397,7 +407,7 @@ def test_a_relaunch_on_failed_hosts_launches_nothing_if_no_instance_failed(
     # reports/2026-11 B3: a refused run fails, and names no instance.
     made, url = awx
     made.failed = []
-    done = pasted(url, TOKEN, commands)
+    done = pasted(url, TOKEN, commands, with_templates(made, "job_templates/$template/launch/"))
     assert done.returncode == 0 and len(launches(made)) == 2, done.stdout + done.stderr
     assert "names no instance that failed: nothing is launched." in done.stdout
 
@@ -442,7 +452,7 @@ def test_no_run_is_launched_after_a_failed_check(awx: tuple[StandIn, str], comma
         return found
 
     made.add = add  # type: ignore[method-assign]
-    done = pasted(url, TOKEN, commands)
+    done = pasted(url, TOKEN, commands, with_templates(made, "job_templates/$template/launch/"))
     assert launches(made) == [{"job_type": "check"}]
     assert "Traceback" not in done.stderr
     assert "The previous block has launched no job" in done.stderr

@@ -119,19 +119,17 @@ def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before
 
 def test_a_run_whose_user_tasks_cannot_run_or_end_the_play_fails(run_playbook: Run, tmp_path: Path) -> None:
     """With a single instance no host would be left for the report, and Ansible would end with 0."""
-    names = ("end_of_play", "named", "hidden", "absent", "unknown")
-    end, named, hidden, absent, unknown = (tmp_path / f"{name}.yml" for name in names)
+    # What can be seen in a file before it runs is tested in tests/unit/lookup/test_task_files.py.
+    end, hidden, absent, unknown = (tmp_path / f"{name}.yml" for name in ("end_of_play", "hidden", "absent", "unknown"))
     unknown.write_text(f"- ansible.builtin.include_role: {{name: {tmp_path}/role}}\n")
     (tmp_path / "role" / "tasks").mkdir(parents=True)
     (tmp_path / "role" / "tasks" / "main.yml").write_text("- no.such.module:\n")
     end.write_text("- ansible.builtin.meta: end_play\n")
-    named.write_text(f"- ansible.builtin.include_tasks: {end.name}\n")
     hidden.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{end}' }}}}\"\n")
     absent.write_text("- ansible.builtin.include_tasks: none.yml\n")
     with running_simulator(instances=1, speed=40.0) as sim:
         for name, path, reason in (
             ("before", tmp_path / "none.yml", "which is not a file on the controller. Nothing was done."),
-            ("after", named, f"which includes {end}, which has the task meta: end_play"),
             ("after", unknown, "which cannot be run: couldn't resolve module/action 'no.such.module'"),
             ("before", hidden, "The tasks of fleetops_before_tasks did not finish"),
             (

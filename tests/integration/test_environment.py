@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PlaybookRun
+from tests.integration.kept_results import print_results, printed_results
 from tests.second_api.api import second_api
 
 pytestmark = pytest.mark.playbook
@@ -35,9 +36,7 @@ def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callabl
             {"name": name, **WAYS[name], "register": f"way_{position}", "ignore_errors": True}
             for position, name in enumerate(names)
         ]
-        results_file = tmp_path / "told.json"
-        all_of_them = "{{ [" + ", ".join(f"way_{position}" for position in range(len(names))) + "] | to_json }}"
-        tasks.append({"name": "Keep", "ansible.builtin.copy": {"content": all_of_them, "dest": str(results_file)}})
+        tasks.append(print_results(f"way_{position}" for position in range(len(names))))
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         play["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         playbook = tmp_path / "play.json"
@@ -45,8 +44,7 @@ def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callabl
         inventory = tmp_path / "hosts.yml"
         inventory.write_text("all: {hosts: {localhost: {}}}")
         done = run_playbook(api, playbook, inventory=inventory, env=environment)
-        assert results_file.exists(), done.output
-        return dict(zip(names, json.loads(results_file.read_text()), strict=True))
+        return dict(zip(names, printed_results(done.stdout).values(), strict=True))
 
     return run
 
@@ -58,11 +56,11 @@ def test_an_empty_variable_counts_as_not_set_and_a_wrong_one_is_named(results: C
         outcome = results(api, **{f"FLEETOPS_{name}": "" for name in names})
         assert not any(result.get("failed") for result in outcome.values()), outcome
         before = len(api.calls)
-        for variable, value in (("VALIDATE_CERTS", "ture"), ("RETRIES", "many"), ("REQUEST_TIMEOUT", "0")):
-            outcome = results(api, **{f"FLEETOPS_{variable}": value})
-            assert all(result["failed"] for result in outcome.values())
-            assert all(f"FLEETOPS_{variable}" in result["msg"] for result in outcome.values()), outcome
-            assert outcome["here"]["msg"] == outcome["ordinary"]["msg"]
+        # Other values that are refused are in tests/unit/controller/test_strict_options.py.
+        outcome = results(api, FLEETOPS_REQUEST_TIMEOUT="0")
+        assert all(result["failed"] for result in outcome.values())
+        assert all("FLEETOPS_REQUEST_TIMEOUT" in result["msg"] for result in outcome.values()), outcome
+        assert outcome["here"]["msg"] == outcome["ordinary"]["msg"]
         outcome = results(api, FLEETOPS_API_KEY="")
         assert all("api_key is not set: set it, or FLEETOPS_API_KEY" in result["msg"] for result in outcome.values()), (
             outcome

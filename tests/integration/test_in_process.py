@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PlaybookRun
+from tests.integration.kept_results import print_results, printed_results
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -62,20 +63,14 @@ def play(tmp_path: Path, run_playbook: Run) -> Play:
     ) -> tuple[PlaybookRun, dict[str, Any]]:
         registered = {f"answer_{position}": name for position, name in enumerate(tasks)}
         steps = [{"name": name, **tasks[name], "register": key} for key, name in registered.items()]
-        results_file = tmp_path / "results.json"
-        keep = {
-            "name": "Keep the results",
-            "ansible.builtin.copy": {
-                "content": "{{ {" + ", ".join(f"'{key}': {key}" for key in registered) + "} | to_json }}",
-                "dest": str(results_file),
-                "mode": "0600",
-            },
-            "delegate_to": "localhost",
-            "connection": "local",
-            "no_log": True,
-        }
         local = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        document = {"hosts": host, "gather_facts": False, "vars": local, "tasks": [*steps, keep], **keywords}
+        document = {
+            "hosts": host,
+            "gather_facts": False,
+            "vars": local,
+            "tasks": [*steps, print_results(registered)],
+            **keywords,
+        }
         playbook, inventory = tmp_path / "play.json", tmp_path / "hosts.yml"
         playbook.write_text(json.dumps([document]))
         inventory.write_text(json.dumps({"all": {"hosts": {host: {}}}}))
@@ -83,9 +78,7 @@ def play(tmp_path: Path, run_playbook: Run) -> Play:
         # The async wrapper looks for its folder in HOME, which is not the user's here.
         env = {"ANSIBLE_ASYNC_DIR": str(tmp_path / "jobs"), **(env or {})}
         run = run_playbook(sim, playbook, *extra, *arguments, inventory=inventory, env=env)
-        assert results_file.exists(), run.output
-        results = json.loads(results_file.read_text())
-        results_file.unlink()
+        results = printed_results(run.stdout)
         return run, {name: results[key] for key, name in registered.items()}
 
     return plays

