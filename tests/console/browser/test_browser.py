@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.console.support.seeded import FLEET, HOSTILE, RUN
 from tests.console.support.served import upgrade_answer
@@ -78,6 +78,19 @@ def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: 
     page.goto("about:blank")
     page.goto(shared)
     page.get_by_text(shown, exact=True).wait_for()
+
+
+def test_an_open_page_follows_a_change_of_the_theme(address: str, watched: Page) -> None:
+    page = watched
+    # This page does not refresh itself.
+    page.goto(f"{address}/audit?span=All")
+    texts, bars = page.locator(".fo .fo-small"), page.locator(".js-plotly-plot .bars path")
+    colours = {"light": ("rgb(90, 99, 112)", "#9ccab0"), "dark": ("rgb(162, 171, 184)", "#3f7a5d")}
+    for theme in ("light", "dark", "light"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        text, bar = colours[theme]
+        expect(texts.first).to_have_css("color", text)
+        expect(bars.first).to_have_css("fill", f"rgb{tuple(bytes.fromhex(bar[1:]))}")
 
 
 def test_the_server_listens_on_loopback_only_and_refuses_foreign_host_names(address: str) -> None:
