@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 if sys.version_info < (3, 11):
     sys.stderr.write(f"console: Python 3.11 or newer is required, but {sys.executable} is older.\n")
@@ -68,21 +68,23 @@ FLEETOPS_AWX_TOKEN, FLEETOPS_AWX_CA_PATH. notify reads FLEETOPS_NOTIFY_RULES and
 
 
 class _Parser(argparse.ArgumentParser):
+    # What argparse writes itself raises OSError on a full disk with some versions of Python, and is lost with others.
     def error(self, message: str) -> NoReturn:
         """Print one sentence instead of the usage block."""
-        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        with contextlib.suppress(OutputError):
+            put(f"{self.prog}: {message}; see {self.prog} --help\n", sys.stderr)
+        self.exit(USAGE)
+
+    def print_help(self, file: Any = None) -> None:
+        put(self.format_help(), file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. If the reader of the output has ended, report nothing."""
     _replace_closed_streams()
     try:
-        try:
-            with _warnings_on_stderr():
-                return _run(arguments)
-        finally:
-            # argparse has written its --help by now.
-            put("")
+        with _warnings_on_stderr():
+            return _run(arguments)
     except BrokenPipeError:
         return READER_ENDED
     except OutputError as error:

@@ -77,6 +77,7 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
         ("rollouts --format json --limit 200", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", ">/dev/full", 1, "No space left"),
         ("--help", ">/dev/full", 1, "No space left"),
+        ("sync --help", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", "2>/dev/full", 0, "rollout_id"),
         ("nonsense", "2>/dev/full", 2, ""),
         ("sync --no-api --spool {empty}", "2>/dev/full", 0, "runs with new events 0"),
@@ -86,14 +87,14 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
 def test_an_output_that_cannot_be_written_is_reported_in_one_sentence(
     small: Path, tmp_path: Path, command: str, full: str, code: int, output: str
 ) -> None:
-    # Buffered, as by default in Python.
-    line = f"unset PYTHONUNBUFFERED; {sys.executable} -m console {command.format(empty=tmp_path)} {full}"
-    done = subprocess.run(
-        ["sh", "-c", line], cwd=CHECKOUT, env={**os.environ, "FLEETOPS_CONSOLE_DB": str(small)},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert (done.returncode, output in done.stdout + done.stderr) == (code, True), done.stderr
-    assert done.stderr.count("\n") <= 1, done.stderr
+    for unbuffered in ("", "1"):
+        line = f"PYTHONUNBUFFERED={unbuffered} {sys.executable} -m console {command.format(empty=tmp_path)} {full}"
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=CHECKOUT, env={**os.environ, "FLEETOPS_CONSOLE_DB": str(small)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (done.returncode, output in done.stdout + done.stderr) == (code, True), done.stderr
+        assert done.stderr.count("\n") <= 1, done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
