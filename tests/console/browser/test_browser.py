@@ -88,9 +88,9 @@ def test_an_open_page_follows_a_change_of_the_theme(address: str, watched: Page)
     colours = {"light": ("rgb(90, 99, 112)", "#9ccab0"), "dark": ("rgb(162, 171, 184)", "#3f7a5d")}
     for theme in ("light", "dark", "light"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        text, bar = colours[theme]
+        text, fill = colours[theme]
         expect(texts.first).to_have_css("color", text)
-        expect(bars.first).to_have_css("fill", f"rgb{tuple(bytes.fromhex(bar[1:]))}")
+        expect(bars.first).to_have_css("fill", f"rgb{tuple(bytes.fromhex(fill[1:]))}")
 
 
 def test_the_server_listens_on_loopback_only_and_refuses_foreign_host_names(address: str) -> None:
