@@ -130,7 +130,10 @@ def order_of_patterns(
         if not is_blank(canary_hosts):
             found["canary_hosts"] = patterns.hosts("canary_hosts", canary_hosts)
             if not found["canary_hosts"]:
-                raise ValueError(f"canary_hosts is {canary_hosts!r}, and none of these hosts is in this run")
+                raise ValueError(
+                    f"canary_hosts is {canary_hosts!r}, and none of these hosts is in this run. Select one of them "
+                    "too, or run without canary hosts (-e fleetops_canary_hosts=)"
+                )
         found["waves"] = [
             {
                 "name": wave.name,
