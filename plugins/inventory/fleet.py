@@ -151,11 +151,11 @@ cache_timeout: 600
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible import constants, template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
@@ -189,7 +189,6 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
-_PLUGIN_LINE = re.compile(r"""^plugin:\s*(["']?)fleetops\.agents\.fleet\1\s*(#.*)?$""", re.MULTILINE)
 _TEMPLATES = ("api_url", "api_key", "ca_path")
 _ENRICHMENTS = ("updates", "health")
 # Increase this number when the format of the cached record changes. Records with another number are ignored.
@@ -207,7 +206,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             return False
         return str(path).endswith(_FILE_ENDINGS) or (
             str(path).endswith((".yml", ".yaml"))
-            and _PLUGIN_LINE.search(Path(path).read_text(encoding="utf-8-sig", errors="replace")) is not None
+            and _names_plugin(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
         )
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
@@ -373,6 +372,18 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             for name in groups[group]:
                 inventory.add_child(group, name)
         self._construct([host.name for host in hosts])
+
+
+def _names_plugin(text: str) -> bool:
+    """Whether a file names this plugin under ``plugin``. One that mentions it and is not valid YAML counts as well."""
+    if InventoryModule.NAME not in text:
+        return False
+    try:
+        top = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return True
+    entries = top.value if isinstance(top, yaml.MappingNode) else []
+    return any((key.value, value.value) == ("plugin", InventoryModule.NAME) for key, value in entries)
 
 
 def _stop_at_this_source() -> None:

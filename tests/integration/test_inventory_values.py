@@ -148,11 +148,19 @@ def test_a_failed_inventory_does_not_exit_with_0_without_any_configuration(run: 
         assert run(api, "ansible-playbook", "-i", tmp_path / "hosts", play, **explicit).returncode == 0
 
 
-def test_an_inventory_file_of_any_name_is_read_if_it_names_the_plugin(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffplugin: 'fleetops.agents.fleet'  # of the collection\n",
+        "{plugin: fleetops.agents.fleet}\n",
+        '# The fleet.\n---\n{\n  "hostname": !unsafe "name",\n  "plugin": "fleetops.agents.fleet"\n}\n',
+    ],
+)
+def test_an_inventory_file_of_any_name_is_read_if_it_names_the_plugin(run: Run, tmp_path: Path, text: str) -> None:
     """Otherwise Ansible would only warn, continue without hosts and exit with 0."""
     hosts = tmp_path / "hosts"
     hosts.mkdir()
-    (hosts / "fleet.yaml").write_text("\ufeffplugin: 'fleetops.agents.fleet'  # of the collection\n")
+    (hosts / "fleet.yaml").write_text(text)
     (hosts / "other.yml").write_text("all: {hosts: {other: {note: 'plugin: fleetops.agents.fleet'}}}\n")
     with second_api(instances=2) as api:
         for plugins in ("auto,yaml", "fleetops.agents.fleet,yaml"):
