@@ -131,9 +131,9 @@ version_after:
   sample: 4.19.0
 is_current:
   description:
-    - Whether the server's version report, read after the redeploy, said that no newer runtime is available. It may be
-      older than the redeploy.
-  returned: when the redeploy ended
+    - Whether the server's version report said that no newer runtime is available. After a redeploy it is read again,
+      and may be older than the redeploy.
+  returned: when the redeploy ended, or O(state=latest) and there is nothing to redeploy
   type: bool
   sample: true
 bundle_hash:
@@ -249,6 +249,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     before, available = runtime.get("current_version"), runtime.get("available_version")
     context.result.update(version_before=before, version_after=before)
     if context.params["state"] == "latest" and not _outdated(context, runtime):
+        context.result["is_current"] = True
         return
 
     read_at = context.clock() if claim_first(context, admission) else None
@@ -261,7 +262,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         updates = _fresh_manifest(context, updates, history)
         runtime = runtime_component(updates)
         if not _outdated(context, runtime):
-            context.result.update(version_before=before, version_after=runtime.get("current_version"))
+            context.result.update(version_before=before, version_after=runtime.get("current_version"), is_current=True)
             return
         available = runtime.get("available_version")
     if target is not None:

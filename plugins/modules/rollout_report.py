@@ -15,7 +15,7 @@ version_added: 0.2.0
 description:
   - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
     its runtime is current now. Contradictions are listed. The server is not asked again about an
-    instance whose task has already found, after the redeploy, that it is current.
+    instance whose task has already found that it is current.
   - Ansible's own recap cannot do that, as it knows neither deferred instances nor uncertain outcomes.
   - Nothing is written.
 author:

@@ -157,7 +157,8 @@ def test_a_recovered_instance_whose_version_was_not_checked_does_not_count_as_up
 
 
 @pytest.mark.parametrize(
-    ("state", "outcome", "category"), [("latest", "stuck", "uncertain"), ("redeployed", "failed", "failed")]
+    ("state", "outcome", "category"),
+    [("latest", "stuck", "uncertain"), ("latest", "failed", "failed"), ("redeployed", "failed", "failed")],
 )
 def test_a_healthy_instance_whose_redeploy_did_not_succeed_does_not_count_as_updated(
     run_playbook: Run, state: str, outcome: str, category: str
@@ -172,6 +173,8 @@ def test_a_healthy_instance_whose_redeploy_did_not_succeed_does_not_count_as_upd
     assert run.rc == 2, run.output
     report = report_of(run)
     assert short(report[category]) == ["agent-001"] and report["updated"] == [], report
+    # The check of the version changes nothing.
+    assert run.total("changed") == 0, run.output
 
 
 def test_an_instance_whose_health_cannot_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
