@@ -219,6 +219,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
     says_something,
     scope_of,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_variable
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
@@ -342,7 +343,8 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
     elif lost is not None:
         context.fail(
             f"{lost} For {SHOWS_WITHIN:.0f} s the memory did not appear in the list of {context.instance}. "
-            "Run this task again to look once more, or set retry_if_absent to store it if it is still not there.",
+            f"Run this task again to look once more, or set {with_variable('retry_if_absent')} to store it if it is "
+            "still not there.",
             ambiguous=True,
             unresolved=True,
             error=lost.as_dict(),

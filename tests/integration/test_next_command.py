@@ -78,3 +78,21 @@ def test_the_report_of_a_run_with_an_approved_plan_says_that_the_rest_needs_a_pl
         continued = started(run_playbook, sim, *options, fleetops_plan_hash=again)
         assert continued.rc == 0, continued.output
         assert with_newest(sim) == hosts(1, 2, 3, 4)
+
+
+def test_a_redeploy_with_an_unknown_outcome_is_sent_again_with_the_variable_that_its_message_names(
+    run_playbook: Run,
+) -> None:
+    lost = [{"operation": "redeploy_runtime", "reset_before": True, "times": 1}]
+    with running_simulator(instances=1, speed=40.0, faults={"plans": lost}) as sim:
+        stopped = started(run_playbook, sim)
+        assert (stopped.rc, report_of(stopped)["uncertain"]) == (2, hosts(1)), stopped.output
+        [(variable, *_dummy)] = {
+            *re.findall(
+                r"or set \w+ \((fleetops_\w+) in the collection's playbooks\) to (send it again)", stopped.stdout
+            )
+        }
+
+        again = started(run_playbook, sim, *suggested(stopped), "-e", f"{variable}=true")
+        assert again.rc == 0, again.output
+        assert with_newest(sim) == hosts(1)

@@ -142,7 +142,7 @@ def test_a_later_run_finds_what_an_earlier_one_sent_and_sends_nothing(
         assert "accepted" in first.msg and "60 minutes" in first.msg and stages() == ["answered"]
         second = run_second(api, module, **QUICK, **options)
         assert second.result["failed"] and not second.result["changed"] and second.result["unresolved"]
-        assert "is unresolved, so nothing was sent now" in second.msg and "retry_if_absent" in second.msg
+        assert "is unresolved, so nothing was sent now" in second.msg and "fleetops_retry_if_absent" in second.msg
         assert module == "rollout" or api.instance("agent-001").id in second.msg
         for target in api.rollouts[-1]["targets"]:
             target["ends"] = time.time()

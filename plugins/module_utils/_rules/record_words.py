@@ -95,3 +95,8 @@ def with_status(rows: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(
         f"{text_of(row, 'id', 'one without an id')} ({text_of(row, 'status', 'no status')})" for row in rows
     )
+
+
+def with_variable(option: str) -> str:
+    """An option of a module that a message says to set, with the variable of the collection's playbooks for it."""
+    return f"{option} (fleetops_{option} in the collection's playbooks)"

@@ -11,7 +11,7 @@ from typing import NoReturn
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import UNKNOWN, text_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import UNKNOWN, text_of, with_variable
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     RUNTIME,
@@ -156,7 +156,7 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
 
         return send_once_more(context, sent, again)
     found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
-    step = "Run this task again to look for it, or set retry_if_absent to send it again."
+    step = f"Run this task again to look for it, or set {with_variable('retry_if_absent')} to send it again."
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s {found} in the history and the versions of "
         f"{context.instance}. {step}",

@@ -21,6 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_variable
 
 # How many of an instance's newest audit events are searched for a conversation.
 _EVENTS = 100
@@ -47,8 +48,8 @@ def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozen
     unread = failures(list(instances), answers)
     if unread:
         context.fail(
-            "It is not known which instances are in quarantine. Plan again, or set quarantine to 0. This failed: "
-            + in_one_phrase(unread)
+            "It is not known which instances are in quarantine. Plan again, or set "
+            f"{with_variable('quarantine')} to 0. This failed: " + in_one_phrase(unread)
         )
     return frozenset(name for name, history in zip(instances, answers, strict=True) if is_failing(history, rows))
 

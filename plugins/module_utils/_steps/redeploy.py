@@ -28,6 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     named,
     reason_of,
     text_of,
+    with_variable,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
@@ -191,7 +192,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         return context.fail(
             f"The redeploy of {context.instance} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
             f"appeared in the instance's history.{said} It may still run. Run this task again to look for it; it is "
-            f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
+            f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless "
+            f"{with_variable('retry_if_absent')} is set.",
             unresolved=True,
         )
     if once_more:
@@ -203,7 +205,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         return send_once_more(context, sent, again)
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of "
-        f"{context.instance}. Run this task again to look for it, or set retry_if_absent to send it again.",
+        f"{context.instance}. Run this task again to look for it, or set {with_variable('retry_if_absent')} to send it "
+        "again.",
         ambiguous=True,
         unresolved=True,
         error=sent.ambiguous.as_dict(),

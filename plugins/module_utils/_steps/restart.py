@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     parse_time,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, with_variable
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
@@ -185,7 +185,8 @@ def _refuse(context: Context, restart: Restart, health: Record | None, rows: lis
         if completed_ago(rows, _now(context, health), within, "power_cycle") is None:
             context.fail(
                 f"{context.instance_first} was not rebooted: its actions show no completed power-cycle within the last "
-                f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
+                f"{within} s (after_power_cycle). Power-cycle it first, or set {with_variable('after_power_cycle')} to "
+                "false."
             )
     if not context.params["during_rollout"]:
         target = open_target(context.client.list_instance_rollouts(instance_id))

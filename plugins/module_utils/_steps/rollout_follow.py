@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     is_status,
     origin,
     text_of,
+    with_variable,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
@@ -121,7 +122,7 @@ def find_started(
         return None
     return context.fail(
         f"{nothing} If it appears later, running this task again adopts it; none is sent a second time before "
-        f"{KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
+        f"{KEPT_FOR / 60:.0f} minutes have gone by, unless {with_variable('retry_if_absent')} is set.",
         **facts,
     )
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, with_variable
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import started_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import versions
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
@@ -84,8 +84,8 @@ def resolve(
         return None
     return context.fail(
         f"{sent}; {note.outcome_in_words}, and no effect has appeared since. It is unresolved, so nothing was sent "
-        f"now. Run this task again to look once more, or set retry_if_absent to send it again. After "
-        f"{note.ends_in_words} this machine no longer remembers it.",
+        f"now. Run this task again to look once more, or set {with_variable('retry_if_absent')} to send it again. "
+        f"After {note.ends_in_words} this machine no longer remembers it.",
         unresolved=True,
     )
 
