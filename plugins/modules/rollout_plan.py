@@ -74,10 +74,10 @@ options:
     default: name
   canary_hosts:
     description:
-      - Names of the instances that come first, in batches of O(canary).
+      - Names of the instances that come first, in batches of O(canary). If the list is empty, or all of them are
+        current, the first batch is the canary, and the plan says so.
     type: list
     elements: str
-    default: []
   waves:
     description:
       - Parts of the fleet that are taken one after the other. An instance is in the first wave that names it; one that
@@ -480,13 +480,14 @@ def _rules(context: Context) -> Rules:
             share_of(most, 1)
     except ValueError as refusal:
         context.fail(f"There is no plan: {refusal}.")
-    unknown = [str(name) for name in params["canary_hosts"] if str(name) not in names]
+    canary_hosts = params["canary_hosts"]
+    unknown = [str(name) for name in canary_hosts or () if str(name) not in names]
     if unknown:
         context.fail(f"There is no plan: canary_hosts names {', '.join(unknown)}, which the run does not have.")
     rules = Rules(
         order=order,
         seed=seed,
-        canary_hosts=tuple(str(name) for name in params["canary_hosts"]),
+        canary_hosts=None if canary_hosts is None else tuple(str(name) for name in canary_hosts),
         waves=tuple(waves),
         most=most,
         scope=params["share_scope"],
@@ -497,7 +498,7 @@ def _rules(context: Context) -> Rules:
     why = refusal_of(
         rules,
         canary=params["canary"],
-        canary_asked=bool(params["canary_hosts"]),
+        canary_asked=canary_hosts is not None,
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
         soak=params["soak"],
@@ -614,7 +615,7 @@ OPERATION = Operation(
         "growth": {"type": "str", "choices": list(GROWTHS), "default": "fixed"},
         "percent": {"type": "int", "default": 25},
         "order": {"type": "str", "default": "name"},
-        "canary_hosts": {"type": "list", "elements": "str", "default": []},
+        "canary_hosts": {"type": "list", "elements": "str"},
         "waves": {"type": "list", "elements": "dict", "default": []},
         "max_share": {"type": "str"},
         "share_scope": {"type": "str", "choices": list(SCOPES), "default": "run"},

@@ -71,13 +71,6 @@ options:
     description: What the run did to the instances under C(updated), as a participle for the report.
     type: str
     default: updated
-  canary_hosts:
-    description:
-      - Names of the instances that had to come first. If none of them is left, the report says how to continue the run
-        without them.
-    type: list
-    elements: str
-    default: []
   plan_agreed:
     description: Whether the run was given the hash of its plan. If so, the report says that the rest needs a new one.
     type: bool
@@ -174,7 +167,6 @@ def run(context: Context) -> None:
         params["reasons"],
         acted=params["acted"],
         predicted=context.check_mode,
-        canary_hosts=params["canary_hosts"],
         plan_agreed=params["plan_agreed"],
     )
     change = {"change": params["change"]} if params["change"] else {}
@@ -222,7 +214,6 @@ OPERATION = Operation(
         "change": {"type": "str"},
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
-        "canary_hosts": {"type": "list", "elements": "str", "default": []},
         "plan_agreed": {"type": "bool", "default": False},
         **workers_spec(),
     },

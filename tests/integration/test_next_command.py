@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PlaybookRun
-from tests.integration.rolling import PLAYBOOK, QUICK, hosts, plan_hash, report_of, touched, with_newest
+from tests.integration.rolling import PLAYBOOK, QUICK, batches, hosts, plan_hash, report_of, touched, with_newest
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -40,10 +40,12 @@ def test_the_suggested_command_continues_a_run_whose_canary_host_is_updated(run_
     with running_simulator(instances=5, speed=40.0, faults=FAILS_ONCE) as sim:
         stopped = started(run_playbook, sim, **asked)
         assert (stopped.rc, report_of(stopped)["failed"]) == (2, hosts(3)), stopped.output
-        assert "agent-002" in touched(sim)
+        assert "agent-002" in touched(sim) and hosts(3) not in batches(stopped)
 
         continued = started(run_playbook, sim, *suggested(stopped), **asked)
         assert continued.rc == 0, continued.output
+        assert "None of the canary hosts is in this run, so the first batch is the canary." in continued.stdout
+        assert hosts(3) in batches(continued)
         assert report_of(continued)["failed"] == []
         assert with_newest(sim) == hosts(1, 2, 3, 4, 5)
         assert touched(sim).count("agent-002") == 1
@@ -54,11 +56,9 @@ def test_the_suggested_command_keeps_a_canary_host_that_is_not_updated(run_playb
     with running_simulator(instances=4, speed=40.0, faults=FAILS_ONCE) as sim:
         stopped = started(run_playbook, sim, **asked)
         assert (stopped.rc, touched(sim)) == (2, hosts(3)), stopped.output
-        options = suggested(stopped)
-        assert "-e" not in options
-
-        continued = started(run_playbook, sim, *options, **asked)
+        continued = started(run_playbook, sim, *suggested(stopped), **asked)
         assert continued.rc == 0, continued.output
+        assert batches(continued).count(hosts(3)) == 2
         assert with_newest(sim) == hosts(1, 2, 3, 4)
 
 

@@ -72,7 +72,7 @@ class Rules:
 
     order: str = "name"
     seed: str = ""
-    canary_hosts: tuple[str, ...] = ()
+    canary_hosts: tuple[str, ...] | None = None
     waves: tuple[Wave, ...] = ()
     most: str = ""
     scope: str = "run"
@@ -87,7 +87,7 @@ class Rules:
         rules = {
             "order": "" if self.order == "name" else self.order,
             "seed": self.seed,
-            "canary_hosts": sorted(self.canary_hosts),
+            "canary_hosts": sorted(self.canary_hosts or ()),
             "waves": waves,
             "max_share": [self.most, self.scope, sorted(self.groups.items())] if self.most else "",
             "quarantine": self.quarantine,
@@ -195,7 +195,7 @@ def refusal_of(
     ``of_redeploys``: whether the run redeploys instances. ``soak``: the soak (seconds) of waves without their own.
     """
     if canary_asked and canary == 0:
-        return "canary is 0, which means no canary, but canary_hosts names some"
+        return "canary is 0, which means no canary, but canary_hosts is given"
     without_soak = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
     if without_soak:
         return f"the audit of wave {without_soak[0]} needs a soak, and this wave has none"

@@ -70,7 +70,7 @@ def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
     names = {member.name for member in plan.planned}
     if rules.order != "name":
         lines.append(f"Order: {rules.order}{f'({rules.seed})' if rules.seed else ''}.")
-    if rules.canary_hosts and not names & set(rules.canary_hosts):
+    if rules.canary_hosts is not None and not names & set(rules.canary_hosts):
         lines.append("None of the canary hosts is in this run, so the first batch is the canary.")
     empty = [wave.name for wave in rules.waves if not names & set(wave.hosts)]
     if empty:

@@ -103,14 +103,12 @@ def report_lines(
     *,
     acted: str = "updated",
     predicted: bool = False,
-    canary_hosts: Sequence[str] = (),
     plan_agreed: bool = False,
 ) -> list[str]:
     """The lines of the report: why the run ended, and then each category that is not empty.
 
     ``acted``: what was done to the instances in ``updated``, as a participle. ``predicted``: whether it is a
-    prediction. ``canary_hosts``: names of the instances that had to come first. ``plan_agreed``: whether the run was
-    given the hash of its plan.
+    prediction. ``plan_agreed``: whether the run was given the hash of its plan.
     """
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
     if acted != "updated":
@@ -126,10 +124,10 @@ def report_lines(
         lines.append(bundle_sentence(report["bundles"]))
     lines += [f"Not touched by rule: {name}, {why}." for name, why in report.get("left_out", {}).items()]
     lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
-    return lines if predicted else lines + _next_lines(report, canary_hosts, plan_agreed)
+    return lines if predicted else lines + _next_lines(report, plan_agreed)
 
 
-def _next_lines(report: Mapping[str, Any], canary_hosts: Sequence[str], plan_agreed: bool) -> list[str]:
+def _next_lines(report: Mapping[str, Any], plan_agreed: bool) -> list[str]:
     """How to continue a run that stopped after it had begun. A run that was refused says itself what to do."""
     bad = report["failed"] + report["uncertain"]
     if not bad and not (report["updated"] and report["not_touched"]):
@@ -139,8 +137,5 @@ def _next_lines(report: Mapping[str, Any], canary_hosts: Sequence[str], plan_agr
         return []
     these = shlex.quote(",".join(left)) if len(left) <= _LIMIT_MOST else f"for these {len(left)} instances"
     first = "correct the cause, and run" if bad else "run"
-    # A run without any of its canary hosts is refused. Without the variable, it begins with the first of its instances.
-    done = bool(canary_hosts) and not {*canary_hosts} & {*left}
-    options = ("-e fleetops_canary_hosts= " if done else "") + f"--limit {these}"
     needs = " It needs the hash of a new plan: approve the one that --check shows." if plan_agreed else ""
-    return [f"Next: {first} the playbook again with {options}.{needs}"]
+    return [f"Next: {first} the playbook again with --limit {these}.{needs}"]

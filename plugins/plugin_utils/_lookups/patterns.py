@@ -116,10 +116,11 @@ def order_of_patterns(
 ) -> dict[str, Any]:
     """The result of the lookup plan_order: names of hosts of the play, or under ``problem`` a sentence.
 
-    ``variables``: the variables of the play, which a lookup gets. The other arguments are options of the lookup.
+    ``variables``: the variables of the play, which a lookup gets. The other arguments are options of the lookup. The
+    canary hosts are None without a pattern, and [] if none of them is in this run.
     """
     patterns = _Patterns(loader, variables)
-    found: dict[str, Any] = {"canary_hosts": [], "waves": [], "share_groups": {}, "problem": ""}
+    found: dict[str, Any] = {"canary_hosts": None, "waves": [], "share_groups": {}, "problem": ""}
     found["instances"] = patterns.instances()
     try:
         if other := [name for name in found["instances"] if not _is_kept(name)]:
@@ -129,11 +130,6 @@ def order_of_patterns(
             )
         if not is_blank(canary_hosts):
             found["canary_hosts"] = patterns.hosts("canary_hosts", canary_hosts)
-            if not found["canary_hosts"]:
-                raise ValueError(
-                    f"canary_hosts is {canary_hosts!r}, and none of these hosts is in this run. Select one of them "
-                    "too, or run without canary hosts (-e fleetops_canary_hosts=)"
-                )
         found["waves"] = [
             {
                 "name": wave.name,

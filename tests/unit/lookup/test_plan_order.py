@@ -44,7 +44,7 @@ def asked(in_play: tuple[str, ...] = ("a", "b", "c"), names: list[str] | None = 
 def test_instances_are_the_hosts_of_the_play_in_inventory_order() -> None:
     found = asked()
     assert list(found["instances"].items()) == [("c", "id-c"), ("a", "id-a"), ("b", "id-b")]
-    assert (found["canary_hosts"], found["waves"], found["share_groups"], found["problem"]) == ([], [], {}, "")
+    assert (found["canary_hosts"], found["waves"], found["share_groups"], found["problem"]) == (None, [], {}, "")
 
 
 @pytest.mark.parametrize("name", ["web:22", "[fe80::1]:22"])
@@ -68,6 +68,11 @@ def test_blank_answers_request_nothing(blank: Any) -> None:
 def test_patterns_match_hosts_of_the_play_as_in_ansible(pattern: str, hosts: list[str]) -> None:
     found = asked(canary_hosts=pattern)
     assert (sorted(found["canary_hosts"]), found["problem"]) == (sorted(hosts), "")
+
+
+def test_canary_hosts_of_which_none_is_in_the_run_are_an_empty_list() -> None:
+    found = asked(canary_hosts="d")
+    assert (found["canary_hosts"], found["problem"]) == ([], "")
 
 
 @pytest.mark.parametrize("waves", [["eu", {"hosts": "us", "limit": 2}], '["eu", {"hosts": "us", "limit": 2}]'])
@@ -98,7 +103,6 @@ def test_shares_are_by_group_or_by_a_variable(share_by: str, groups: dict[str, s
     ("options", "problem"),
     [
         ({"canary_hosts": "canaries"}, "canary_hosts is 'canaries', which matches no host of the inventory"),
-        ({"canary_hosts": "d"}, "canary_hosts is 'd', and none of these hosts is in this run"),
         # For Ansible, a pattern without a name means all hosts.
         ({"canary_hosts": ","}, "canary_hosts is ',', which matches no host of the inventory"),
         ({"canary_hosts": "eu:uk"}, "canary_hosts is 'eu:uk', and 'uk' matches no host of the inventory"),

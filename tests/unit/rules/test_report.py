@@ -150,24 +150,6 @@ def test_the_report_of_a_run_that_stopped_midway_says_how_to_continue_it(
     assert not any("Next:" in text for text in report_lines(report, [], predicted=True))
 
 
-@pytest.mark.parametrize(
-    ("canary_hosts", "options"),
-    [
-        ([], "--limit b,c"),
-        (["a"], "-e fleetops_canary_hosts= --limit b,c"),
-        (["a", "c"], "--limit b,c"),
-    ],
-)
-def test_a_run_is_continued_without_its_canary_hosts_if_none_of_them_is_left(
-    canary_hosts: list[str], options: str
-) -> None:
-    results = {"a": {"changed": True}, "b": {"failed": True, "msg": "Gone."}}
-    report = make_report(["a", "b", "c"], ["a", "b", "c"], results, verdict="fail", server={})
-    assert report_lines(report, [], canary_hosts=canary_hosts)[-1] == (
-        f"Next: correct the cause, and run the playbook again with {options}."
-    )
-
-
 def test_a_limit_with_many_hosts_is_not_written_out() -> None:
     names = [f"x-{number:02}" for number in range(30)]
     report = make_report(names, names, {"x-00": {"failed": True, "msg": "Gone."}}, verdict="fail", server={})
