@@ -76,6 +76,8 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
     [
         ("rollouts --format json --limit 200", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", ">/dev/full", 1, "No space left"),
+        ("check", ">/dev/full", 3, "No space left"),
+        ("check --format json", ">/dev/full", 3, "No space left"),
         ("--help", ">/dev/full", 1, "No space left"),
         ("sync --help", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", "2>/dev/full", 0, "rollout_id"),
