@@ -40,7 +40,7 @@ def _report_package(error: ImportError) -> int:
 
 try:
     from console.cli import lists, maintenance, monitoring, notify, serve, sync
-    from console.cli.options import OutputError, put, say
+    from console.cli.options import OutputError, put, put_message, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
     from console.settings.invocation import COMMAND
@@ -57,7 +57,7 @@ exit codes:
   3    the database cannot be used
        (check and notify have their own exit codes: see their --help)
   130  interrupted: everything that was stored before is kept, and the next sync continues from there
-  141  the program that read the output has ended
+  141  the program that read standard output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
@@ -71,8 +71,7 @@ class _Parser(argparse.ArgumentParser):
     # What argparse writes itself raises OSError on a full disk with some versions of Python, and is lost with others.
     def error(self, message: str) -> NoReturn:
         """Print one sentence instead of the usage block."""
-        with contextlib.suppress(OutputError):
-            put(f"{self.prog}: {message}; see {self.prog} --help\n", sys.stderr)
+        put_message(f"{self.prog}: {message}; see {self.prog} --help\n")
         self.exit(USAGE)
 
     def print_help(self, file: Any = None) -> None:
@@ -80,7 +79,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. If the reader of the output has ended, report nothing."""
+    """Run one command and return its exit code. If the reader of standard output has ended, report nothing."""
     _replace_closed_streams()
     try:
         with _warnings_on_stderr():

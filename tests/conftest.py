@@ -31,6 +31,9 @@ settings.load_profile("any machine")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+# The tests and what they start use the programs of this environment, also if it is not on the path. This is set before
+# the console is imported, which looks for python on the path.
+os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
 STATE = pytest.StashKey[Path]()
 _TESTS = itertools.count()
 
@@ -129,7 +132,6 @@ def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]
         return {
             **kept,
             **sim.environment(),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(tmp_path),
             "XDG_STATE_HOME": str(tmp_path / ".local" / "state"),
             "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands for monitoring: check (one line for each figure, exit code 0, 1 or 2) and metrics (the fleet and its
+"""The commands for monitoring: check (one line for each figure, exit code 0, 1, 2 or 3) and metrics (the fleet and its
 operations). Both can write a Prometheus textfile."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import command, format_option, measure, put, run_log_option
+from console.cli.options import OutputError, command, format_option, measure, put, run_log_option, say
 from console.monitoring.backlog import backlog
 from console.monitoring.checks import FIGURES, Check, Level, Limits, judge, value_text, worst
 from console.monitoring.metrics import check_metrics, fleet_metrics
@@ -26,11 +26,15 @@ from console.record.read.record_health import last_maintenance, run_log_position
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.listing import listing
 
+# What monitoring plugins return for UNKNOWN.
+_UNKNOWN = 3
+
 _CODES = """\
 exit codes:
   0    everything is OK
   1    at least one WARNING
   2    at least one CRITICAL, the database cannot be read, or wrong usage
+  3    the output could not be written
 
 Limits have the form WARNING,CRITICAL, with times such as 90s, 10min, 24h or 3d, sizes such as 512KiB or 10MiB, and
 counts as whole numbers. Either may be "off"; a single "off" disables the check. Run the command from cron or a timer.
@@ -105,13 +109,17 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
     if options.prometheus:
         write_textfile(path_of(options.prometheus), check_metrics(checks, figures, now))
     if options.format == "table":
-        for check in sorted(checks, key=lambda check: -check.level):
-            put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}\n")
+        ordered = sorted(checks, key=lambda check: -check.level)
+        text = "".join(f"{c.level.name:<8}  {c.name}: {printable_line(c.sentence)}\n" for c in ordered)
     else:
         rows = [
             {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": c.sentence} for c in checks
         ]
-        put(listing(rows, ["check", "level", "value", "sentence"], options.format))
+        text = listing(rows, ["check", "level", "value", "sentence"], options.format)
+    try:
+        put(text)
+    except OutputError as error:
+        return say(error, _UNKNOWN)
     return int(worst(checks))
 
 

@@ -38,10 +38,16 @@ def put(text: str, stream: TextIO | None = None) -> None:
         raise OutputError(f"The output cannot be written: {error.strerror or error}.") from error
 
 
+def put_message(text: str) -> None:
+    """Write to standard error. A message is lost if the disk is full or the reader has ended; the command continues."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def say(sentence: object, code: int) -> int:
-    """Write one sentence to standard error, unless its disk is full, and return ``code``."""
-    with suppress(OutputError):
-        put(f"console: {printable(str(sentence))}\n", sys.stderr)
+    """Write one sentence to standard error, and return ``code``."""
+    put_message(f"console: {printable(str(sentence))}\n")
     return code
 
 

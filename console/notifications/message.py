@@ -29,7 +29,7 @@ _ZERO_WIDTH_SPACE = "\u200b"
 
 @dataclass(frozen=True)
 class Message:
-    """One message. id: the same in each attempt. document: plain data, sent to a webhook as JSON."""
+    """One message. id: the same in each attempt with the same facts. document: plain data, for a webhook as JSON."""
 
     id: str
     title: str
@@ -45,8 +45,8 @@ def message(due: Due, console_url: str) -> Message:
     lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
     text = "\n".join([REPEATED, *lines] if due.repeated else lines)
     documents = [_document_of_fact(fact, console_url) for fact in facts]
-    # The same in each attempt to send the message.
-    parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in facts)]
+    # With other facts, the id must be another one. Otherwise the receiver could take a new fact for one that it knows.
+    parts = [due.destination, f"{due.since:.3f}", *sorted("\0".join(fact.identity) for fact in facts)]
     return _message("\n".join(parts), due.destination, title, text, due.repeated, documents)
 
 

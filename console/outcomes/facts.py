@@ -20,7 +20,8 @@ class Result:
 
     action: the module's name without its collection. There are results of our own modules, and failures of any module,
     except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
-    that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``.
+    that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``. version: the
+    version of the runtime afterwards, None if unknown.
     was_sent: the result contains an id from the server. A redeploy without one is only predicted.
     """
 
@@ -33,6 +34,7 @@ class Result:
     message: str = ""
     started_at: float | None = None
     was_sent: bool = True
+    version: str | None = None
 
 
 @dataclass(frozen=True)

@@ -193,9 +193,11 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     """The outcome by the results of one host, None if they do not show it. works: the operation does more than read.
 
     What failed, or has an unknown effect, counts until the same module succeeds or, unless it was a redeploy, until a
-    redeploy or restart succeeds.
+    redeploy or restart succeeds. That the version is the published one shows no success if it was the same before a
+    redeploy that failed.
     """
     problems: dict[str, Outcome] = {}
+    versions: dict[str, Any] = {}
     done: Outcome | None = None
     changed = was_read = left_out = False
     for result in results:
@@ -215,12 +217,14 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
                 continue
             problems.pop(action, None)
             problems[action] = Outcome(category, result.message, result.at, True)
+            versions[action] = None if result.values.get("redeployed") else result.values.get("version_before")
             changed = changed or (action in WORK and result.changed)
         elif action in WORK and (result.changed or action not in READS):
             predicts = result.changed and not was_sent
             follows = bool(result.values.get("adopted")) and not result.changed
-            if (predicts and problems) or (follows and is_unknown):
-                # A task in check mode found that the change is still to be made, or is still being made.
+            is_same = category == CURRENT and result.version is not None and result.version == versions.get(action)
+            if (predicts and problems) or (follows and is_unknown) or (is_same and action in problems):
+                # A task found that the change is still to be made, is still being made, or cannot be seen.
                 continue
             problems.pop(action, None)
             if action in _REPAIRS:

@@ -39,6 +39,9 @@ READ_TIMEOUT = 3.0
 QUERY_SECONDS = 10.0
 """Seconds after which a page's query is stopped."""
 
+# Without mode=ro, SQLite would create a missing file.
+_IMMUTABLE = "mode=ro&immutable=1"
+
 
 class DatabaseProblem(Exception):
     """The database cannot be used. The message says what is wrong and what to do."""
@@ -151,14 +154,18 @@ def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
     return _Version.OLDER if len(applied) < len(known) else _Version.CURRENT, applied[-1]
 
 
+def _of_another_program(file: Path) -> DatabaseProblem:
+    return DatabaseProblem(
+        f"{file} is the database of another program, not the console's;"
+        " specify the console's file with --db or FLEETOPS_CONSOLE_DB."
+    )
+
+
 def _usable_version(conn: sqlite3.Connection, file: Path) -> _Version:
     """The version of a database. Raises DatabaseProblem for that of a newer console or of another program."""
     version, newest = _version(conn)
     if version is _Version.FOREIGN:
-        raise DatabaseProblem(
-            f"{file} is the database of another program, not the console's;"
-            " specify the console's file with --db or FLEETOPS_CONSOLE_DB."
-        )
+        raise _of_another_program(file)
     if version is _Version.NEWER:
         raise DatabaseProblem(
             f"The database {file} was written by a newer version of the console ({newest});"
@@ -172,6 +179,18 @@ def refuse_other_files(file: Path) -> None:
     if file.exists() and not file.is_file():
         kind = "folder" if file.is_dir() else "device, a pipe or a socket"
         raise DatabaseProblem(f"{file} is a {kind}, not a database; specify a file with --db or FLEETOPS_CONSOLE_DB.")
+
+
+def refuse_other_programs(file: Path) -> None:
+    """Raise DatabaseProblem for the database of another program. A file that SQLite cannot read may be a damaged one of
+    the console, and is accepted."""
+    version = None
+    # Without a log, SQLite's files next to the database are not needed, and are not created.
+    mode = "mode=ro" if _has_log(file) else _IMMUTABLE
+    with suppress(sqlite3.Error, OSError), closing(_connect(file, mode, READ_TIMEOUT)) as conn:
+        version, _newest = _version(conn)
+    if version is _Version.FOREIGN:
+        raise _of_another_program(file)
 
 
 def check_folder(file: Path) -> None:
@@ -211,12 +230,17 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
     try:
         return _connect(file, "mode=ro", seconds)
     except sqlite3.OperationalError as error:
-        log = file.with_name(file.name + "-wal")
-        if not _kind(error).startswith(_NO_RIGHTS) or (log.exists() and log.stat().st_size):
+        if not _kind(error).startswith(_NO_RIGHTS) or _has_log(file):
             raise
         # A WAL database needs its -shm file, which cannot be created in a folder that this account cannot write to.
         # Without a log, no process is writing and nothing is pending, so the database file is complete by itself.
-        return _connect(file, "immutable=1", seconds)
+        return _connect(file, _IMMUTABLE, seconds)
+
+
+def _has_log(file: Path) -> bool:
+    """Whether a database has a write-ahead log that is not empty."""
+    log = file.with_name(file.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _connect(file: Path, mode: str, seconds: float) -> Connection:

@@ -279,6 +279,7 @@ SELECT h.host, CASE WHEN {IS_FAILURE} THEN 'failed' WHEN {WAS_BAD} THEN 'ignored
        h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
        {WAS_SENT} AS was_sent, h.counter, h.task_counter, h.kind = 'item' AS is_item,
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
+       CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.version_after') END AS version,
        CASE WHEN {WAS_BAD} THEN h.result_json END AS result_json
 FROM host_results h LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
 WHERE h.run_id = :id AND h.kind IN ('result', 'item')

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from console.record.opening import DatabaseProblem, check_folder, refuse_other_files, sentences
+from console.record.opening import DatabaseProblem, check_folder, refuse_other_files, refuse_other_programs, sentences
 from console.record.private_files import beside
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
@@ -30,11 +30,13 @@ def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> l
     """Replace the database with a checked, migrated copy of ``backup``; returns the old files, kept under other names.
 
     A copy for review becomes an independent database. Raises DatabaseProblem, and changes nothing, if ``backup`` is not
-    an intact database of the console, or if another program has used ``database`` for ``wait`` seconds.
+    an intact database of the console, if ``database`` is that of another program, or if another program has used it for
+    ``wait`` seconds.
     """
     place = database.resolve()
     with sentences(place, wait):
         refuse_other_files(place)
+        refuse_other_programs(place)
         check_folder(database)
     with sentences(backup, wait, "read"):
         if not backup.is_file():

@@ -45,8 +45,8 @@ READING = [
 ]
 
 
-def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment: str) -> tuple[int, str]:
-    """Exit code and standard error of a command whose output pipe is closed."""
+def into_a_closed_pipe(*arguments: str, streams: tuple[str, ...] = ("stdout",), **environment: str) -> tuple[int, str]:
+    """Exit code and standard error of a command of which these streams are pipes without a reader."""
     # Buffered, as by default in Python: the last lines are written at exit.
     left_out = ("FLEETOPS_", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
@@ -55,8 +55,8 @@ def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "console", *arguments],
-            cwd=CHECKOUT, env=kept | environment, stdout=write_end, text=True, timeout=120, check=False,
-            stderr=write_end if errors_too else subprocess.PIPE,
+            cwd=CHECKOUT, env=kept | environment, text=True, timeout=120, check=False,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(streams, write_end),
         )  # fmt: skip
     finally:
         os.close(write_end)
@@ -70,12 +70,33 @@ def test_a_command_whose_output_pipe_is_closed_ends_quietly(command: list[str], 
     assert into_a_closed_pipe(*command, *database) == (141, "")
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("sync --no-api --spool {folder}", 0),
+        ("sync --no-api --spool {folder}/none", 1),
+        ("sync --follow --no-api --no-spools", 2),
+        ("prune --dry-run", 0),
+        ("nonsense", 2),
+        ("runs --db {folder}/none.db", 3),
+    ],
+)
+def test_a_command_whose_messages_nobody_reads_keeps_its_own_exit_code(
+    small: Path, tmp_path: Path, command: str, code: int
+) -> None:
+    arguments = command.format(folder=tmp_path).split()
+    found = into_a_closed_pipe(*arguments, streams=("stderr",), FLEETOPS_CONSOLE_DB=str(small))
+    assert found == (code, "")
+
+
 # reports/2026-11 D16
 @pytest.mark.parametrize(
     ("command", "full", "code", "output"),
     [
         ("rollouts --format json --limit 200", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", ">/dev/full", 1, "No space left"),
+        ("check", ">/dev/full", 3, "No space left"),
+        ("check --format json", ">/dev/full", 3, "No space left"),
         ("--help", ">/dev/full", 1, "No space left"),
         ("sync --help", ">/dev/full", 1, "No space left"),
         ("rollouts --limit 1", "2>/dev/full", 0, "rollout_id"),
@@ -113,7 +134,7 @@ def test_a_sync_stores_everything_even_if_its_progress_output_is_closed(tmp_path
     database = tmp_path / "console.db"
     with running_simulator(instances=4, speed=0) as sim:
         arguments = ("sync", "--no-spools", "--db", str(database))
-        assert into_a_closed_pipe(*arguments, errors_too=True, **sim.environment()) == (141, "")
+        assert into_a_closed_pipe(*arguments, streams=("stdout", "stderr"), **sim.environment()) == (141, "")
     with sqlite3.connect(database) as conn:
         read = conn.execute("SELECT last_ok_at IS NOT NULL, last_error FROM ingest_cursors WHERE source = 'audit'")
         assert read.fetchall() == [(1, None)] * 4

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from console.collect.jobs.job import runner_job
 from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
 from console.collect.run_logs import sync_run_logs
 from console.record.write.store import open_store
-from tests.conftest import BIN, CHECKOUT
+from tests.conftest import CHECKOUT
 from tests.console.support.facts import dump, evidence, rows, wrong_types
 from tests.simulator.running import running_simulator
 
@@ -58,7 +57,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with running_simulator(instances=3, speed=80.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
         environment = {
             **sim.environment(),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
             "TMPDIR": str(folder),
             "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),

@@ -185,6 +185,17 @@ def test_many_facts_are_combined_into_one_message() -> None:
     assert "reboot 20: stopped" not in combined_message.text
 
 
+def test_a_combined_message_has_the_same_id_again_only_with_the_same_facts() -> None:
+    facts = [replace(STOPPED, key=f"run {number}") for number in range(20)]
+    ledger = [notification(fact, FAILED, begun_at=NOW - 61) for fact in facts[:19]]
+    asked = rules('on = "operations"\nto = "chat"')
+    first, other_order, more = (
+        message(plan(asked, found, ledger, NOW).due[0], "") for found in (facts[:19], facts[18::-1], facts)
+    )
+    assert first.id == other_order.id != more.id
+    assert first.repeated and more.repeated
+
+
 def test_a_message_has_the_verdict_the_causes_and_a_link_and_mentions_nobody_by_accident() -> None:
     hostile = replace(STOPPED, details=("1 failed (a): <!channel> @everyone\n\x1b[2Jok\u202e",), id="a b/../c?x=1")
     asked = rules('on = "operations"\nto = "chat"')

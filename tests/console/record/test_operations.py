@@ -305,6 +305,28 @@ def test_a_run_whose_results_were_pruned_does_not_claim_that_nothing_was_changed
     assert row["sentence"] == "Complete. Its task results are no longer kept. 1 updated."
 
 
+@pytest.mark.parametrize(
+    ("failure", "version", "expected"),
+    [
+        ({"version_before": "2.5.0"}, "2.5.0", "failed"),
+        ({"version_before": "2.5.0", "ambiguous": True}, "2.5.0", "uncertain"),
+        ({"version_before": "2.5.0", "redeployed": True}, "2.5.0", "updated"),
+        ({"version_before": "2.4.0"}, "2.5.0", "updated"),
+        ({"version_before": None}, None, "updated"),
+    ],
+)
+def test_a_version_that_was_published_before_a_failed_redeploy_does_not_show_that_it_succeeded(
+    failure: dict[str, Any], version: str | None, expected: str, path: Path
+) -> None:
+    results = [
+        {"host": A, "status": "failed", "changed": 1, "msg": REASON, "result_json": to_json(failure)},
+        {"host": A, "status": "ok", "changed": 0, "msg": None, "result_json": to_json({"version_after": version})},
+    ]
+    put_run(path, "killed", 900, hosts=[A], results=results, status="lost", ended_at=None)
+    found = operation(path, "killed", NOW)
+    assert found is not None and found.instances["category"].tolist() == [expected]
+
+
 def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     fleet = put_rollout(path, 1, 4000, "succeeded", "succeeded")
     put_run(path, "stopped", 3000, hosts=[A, B], status="failed", reported=report("fail", failed=[A], not_touched=[B]))

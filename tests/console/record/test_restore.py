@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,27 @@ def test_an_invalid_backup_is_not_restored(
         assert (sentence in printed, printed.count("\n")) == (True, 1), printed
     assert without_upkeep(database) == before
     assert not [file for file in tmp_path.iterdir() if "before" in file.name or file.name.startswith(".")]
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_the_database_of_another_program_is_not_replaced(
+    journal: str, backed_up: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs = tmp_path / "songs.db"
+    with closing(sqlite3.connect(songs)) as conn:
+        conn.execute(f"PRAGMA journal_mode={journal}")
+        conn.execute("CREATE TABLE songs (name TEXT)")
+    before = songs.read_bytes()
+    assert main(["restore", str(backed_up[1]), "--db", str(songs)]) == 3
+    printed = capsys.readouterr().err
+    assert ("songs.db is the database of another program" in printed, printed.count("\n")) == (True, 1), printed
+    assert songs.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir() if "songs" in file.name] == ["songs.db"]
+
+
+def test_only_the_database_itself_is_kept_if_it_has_no_log(backed_up: tuple[Path, Path]) -> None:
+    database, backup = backed_up
+    assert len(restore(backup, database, NOW)) == 1
 
 
 def test_a_deleted_database_is_restored_although_its_log_still_exists(backed_up: tuple[Path, Path]) -> None:
