@@ -27,6 +27,7 @@ from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_settings
 from console.text.counts import counted
 from console.web import pages, sign_in
+from console.web.browser import navigation
 from console.web.shared import cached, links, lists, messages, viewer
 
 ICONS = {
@@ -104,9 +105,11 @@ def _row(offers: Sequence[tuple[Intent, Decision]]) -> None:
 
 
 def is_confirming(identifier: str) -> bool:
-    """Whether the confirmation of an action on this rollout or instance is open."""
+    """Whether the confirmation of an action on this rollout or instance is open. Leaving the page closes it."""
     opened: _Confirmation | None = st.session_state.get(_OPEN)
-    return opened is not None and identifier in (opened.intent.rollout_id, opened.intent.instance_id)
+    if opened is None or navigation.was_used():
+        return False
+    return identifier in (opened.intent.rollout_id, opened.intent.instance_id)
 
 
 def confirmation(identifier: str) -> None:

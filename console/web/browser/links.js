@@ -2,8 +2,18 @@
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Opens the console's own links in one step. Clicks with a modifier key or another button are left to the browser.
-// Streamlit may call it again without ending the previous call.
+// While there is no connection to the server, Streamlit ignores links, Back and Forward, so the last one is repeated when
+// there is a connection again. Streamlit may call it again without ending the previous call.
 export default function ({ parentElement }) {
+  const app = document.querySelector("[data-testid=stApp]")
+  const isConnected = () => app.dataset.testConnectionState === "CONNECTED"
+  const open = () => dispatchEvent(new PopStateEvent("popstate", { state: {} }))
+  const moved = () => { if (!isConnected()) parentElement.ignored = true }
+  const connected = () => {
+    if (!isConnected() || !parentElement.ignored) return
+    parentElement.ignored = false
+    open()
+  }
   const go = event => {
     const link = event.target.closest?.(
       "[data-testid=stPageLink] a, a[data-testid=stTopNavLink], a[data-testid=stTopNavDropdownLink]," +
@@ -14,11 +24,17 @@ export default function ({ parentElement }) {
     event.stopPropagation()
     if (link.href === location.href) return
     history.pushState({}, "", link.href)
-    dispatchEvent(new PopStateEvent("popstate", { state: {} }))
+    open()
   }
-  const end = () => document.removeEventListener("click", parentElement.go, true)
+  const end = () => {
+    document.removeEventListener("click", parentElement.go, true)
+    removeEventListener("popstate", parentElement.moved)
+    parentElement.observer?.disconnect()
+  }
   end()
-  parentElement.go = go
+  Object.assign(parentElement, { go, moved, observer: new MutationObserver(connected) })
   document.addEventListener("click", go, true)
+  addEventListener("popstate", moved)
+  parentElement.observer.observe(app, { attributeFilter: ["data-test-connection-state"] })
   return end
 }

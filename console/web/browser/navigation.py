@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from console.web.pages import PAGES, Page
 
@@ -28,6 +29,12 @@ _NAMES = [page.name for page in PAGES[1:]]
 def links() -> None:
     """Make each link to a page of the console add a single entry. Called after the page is drawn."""
     st.components.v2.component("fleetops_links", js=_LINKS_JS)(key="links", height=1)
+
+
+def was_used() -> bool:
+    """Whether this run follows one of these links, Back or Forward."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def go(page: Page, identifier: str, key: str) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from console.web.browser import navigation
 
 PARAMETER = "selected"
 
@@ -27,9 +28,9 @@ def selected() -> tuple[str, ...]:
     """The ids of the selected targets, without duplicates: on the first visit and after a link, Back or Forward, those
     in the address, otherwise those that the last change selected."""
     asked = _unique(st.query_params.get_all(PARAMETER))
-    context, page = get_script_run_ctx(), st.query_params.get("id")
+    page = st.query_params.get("id")
     kept_page, kept = st.session_state.get(_KEPT, (None, ()))
-    if kept_page != page or (context is not None and context.is_history_navigation):
+    if kept_page != page or navigation.was_used():
         st.session_state[_KEPT] = (page, asked)
         return asked
     if kept != asked:

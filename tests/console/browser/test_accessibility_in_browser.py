@@ -1,13 +1,13 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""axe-core on every page, in both themes, on a wide screen and on a phone."""
+"""axe-core on every page, in both themes, on a wide screen and on a phone; forced colours; paper."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -102,3 +102,31 @@ def test_on_a_phone_each_row_shows_status_and_name_without_horizontal_scrolling(
             box = name.bounding_box()
             assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390), f"{where}: {name.inner_text()}"
     page.close()
+
+
+def test_in_forced_colours_bars_and_legends_keep_the_colours_of_their_statuses(address: str, browser: Browser) -> None:
+    page = browser.new_page(reduced_motion="reduce")
+    tab = Tab(page, address)
+    tab.load(*PAGES[0])
+    seen: list[list[str]] = []
+    modes: tuple[Literal["active", "none"], ...] = ("none", "active")
+    for mode in modes:
+        page.emulate_media(forced_colors=mode)
+        parts = page.locator(".fo-part, .fo-sample")
+        seen.append(parts.evaluate_all("parts => parts.map(part => getComputedStyle(part).backgroundColor)"))
+    page.close()
+    assert seen[0] == seen[1] and len(set(seen[0])) > 3
+
+
+def test_a_table_fits_the_width_of_printed_a4_paper(address: str, browser: Browser) -> None:
+    # 210 mm less the browser's usual margins of 10 mm.
+    page = browser.new_page(viewport={"width": 718, "height": 1000}, reduced_motion="reduce")
+    page.emulate_media(media="print")
+    tab, cut = Tab(page, address), list[str]()
+    for number, (where, heading) in enumerate(PAGES):
+        (tab.turn if number else tab.load)(where, heading)
+        cut += page.locator(".fo-scroll").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
+        )
+    page.close()
+    assert cut == []

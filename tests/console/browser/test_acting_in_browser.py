@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
+from tests.console.support.every_page import Tab
 from tests.console.support.served import upgrade_answer
 from tests.console.support.site_with_login import ROLLOUTS, Site, running_site, sign_in
 from tests.console.support.visitor import Visitor
@@ -129,6 +130,23 @@ def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cance
     page.get_by_role("heading", name="Sign out").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
+
+
+def test_a_confirmation_that_was_left_with_back_does_not_open_again(site: Site, page: Page) -> None:
+    tab, dialog = Tab(page, site.url), page.get_by_role("dialog")
+    sign_in(page, site, "operator", "/rollouts")
+    link = page.locator(f"table a[href='./rollout?id={site.rollout_id}']")
+    link.click()
+    # Whatever its state, an open rollout can be cancelled.
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog.get_by_label("Reason").wait_for()
+    for reopen in (page.go_forward, link.click):
+        page.go_back()
+        tab.rest("Rollouts")
+        expect(dialog).to_have_count(0)
+        reopen()
+        tab.rest("Rollout, fleet")
+        assert dialog.count() == 0
 
 
 # reports/2026-11 D12
