@@ -4,12 +4,14 @@
 """Reads a time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
 
 Times are in the zone at the end of the text ('10:00 to 10:10 UTC', '10:00 Europe/Berlin'), otherwise in the zone that
-the caller gives ('' for UTC). A time with Z or +00:00 is in UTC in any case.
+the caller gives ('' for UTC). A time with Z or +00:00 is in UTC in any case. A time that occurs twice, or not at all,
+because summer time ends or begins has two meanings: a period starts at the earlier one and ends at the later one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -44,10 +46,10 @@ def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | 
     if not words:
         return None, None
     begin, to, end = words.partition(" to ")
-    first, first_end, day = _moment(begin, now, None, text, _zone(zone))
+    first, first_end, day = _moment(begin, now, None, text, _zone(zone), min)
     if not to:
         return first, first_end
-    last, last_end, _day = _moment(end, now, day, text, _zone(zone))
+    last, last_end, _day = _moment(end, now, day, text, _zone(zone), max)
     until = last_end if last_end is not None else last
     if until <= first:
         raise PeriodError(f"In {text!r}, the end is not after the beginning.")
@@ -59,9 +61,9 @@ def _zone(name: str) -> tzinfo:
 
 
 def _moment(
-    text: str, now: float, day: date | None, full_text: str, zone: tzinfo
+    text: str, now: float, day: date | None, full_text: str, zone: tzinfo, either: Callable[[float, float], float]
 ) -> tuple[float, float | None, date | None]:
-    """The moment, the end of its day if the text is only a day, and its day."""
+    """The moment, the end of its day if the text is only a day, and its day. either: selects one of two meanings."""
     today = datetime.fromtimestamp(now, zone).date()
     if text == "now":
         return now, None, today
@@ -89,4 +91,5 @@ def _moment(
         raise
     except (ValueError, OverflowError) as bad:
         raise PeriodError(f"{full_text!r} is not a time: {bad}.") from bad
-    return datetime.combine(named, at, zone).timestamp(), None, named
+    first = datetime.combine(named, at, zone)
+    return either(first.timestamp(), first.replace(fold=1).timestamp()), None, named
