@@ -303,6 +303,11 @@ plan_hash:
   returned: success
   type: str
   sample: 8d1f0a33c1-0b9e77aa10-91c0d2e3f4
+plan_agreed:
+  description: Whether O(plan_hash) was given.
+  returned: success
+  type: bool
+  sample: false
 policy:
   description: The update policy, as returned by the server.
   returned: failure because its limit is below 1 or unknown
@@ -435,6 +440,7 @@ def run(context: Context) -> None:
         ]
     at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
     context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
+    context.result["plan_agreed"] = bool(params["plan_hash"])
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:

@@ -9,7 +9,8 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the latest gate
 - ``planned``, the instances that the run is to change, names to ids; ``left_alone``, names of those that are current
   already; ``gone``, names of those that the server does not know any more
-- ``plan_hash``; ``override_reason``; ``change``, the text of fleetops_change
+- ``plan_hash``; ``plan_agreed``, whether the run was given it; ``override_reason``; ``change``, the text of
+  fleetops_change
 - ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
 - ``order``, the names of the planned instances in the order of the plan, and ``sizes``, the number of instances in each
@@ -74,6 +75,7 @@ def started(
         "busy": dict(plan.get("busy", {})),
         "left_out": dict(plan.get("left_out", {})),
         "plan_hash": plan.get("plan_hash", ""),
+        "plan_agreed": plan.get("plan_agreed", False),
         "left_alone": plan.get("left_alone", []),
         "gone": plan.get("gone", []),
         "override_reason": override_reason,
