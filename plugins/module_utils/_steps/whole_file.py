@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
@@ -19,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0
-_STARTED = ".part"
+_PART = ".part"
 # Ansible replaces these in an option of the type path, unless the user or the variable is unknown.
 _HOME = re.compile(r"~[^/]*")
 _VARIABLE = re.compile(r"(?:^|(?<=/))\$(?:[A-Za-z_]\w*|\{[^}/]*\})")
@@ -86,7 +88,7 @@ def replace_file(path: Path, text: str) -> None:
         refuse_special(path)
         make_private(path.parent)
         _remove_abandoned(path)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_STARTED, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)
         started = Path(name)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
@@ -107,16 +109,10 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _remove_abandoned(path: Path) -> None:
-    for left in path.parent.glob(f".{_without_patterns(path.name)}.*{_STARTED}"):
-        try:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+        with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED:
                 left.unlink()
-        except OSError:
-            continue
-
-
-def _without_patterns(name: str) -> str:
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -126,8 +122,7 @@ def _flush_folder(folder: Path) -> None:
     except OSError:
         return
     try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
+        with suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
