@@ -230,7 +230,7 @@ def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) ->
         raise
 
 
-def follow(context: Context, target: Record, admission: Admission | None = None) -> Record:
+def follow(context: Context, target: Record, admission: Admission) -> Record:
     """Wait for the end of the target, check its outcome and then the health of the instance. Returns the ended target.
 
     ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
@@ -239,9 +239,9 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
     target = until_ended(context, target, admission)
-    if admission is not None and target_is_terminal(target):
+    if target_is_terminal(target):
         admission.give_back()
-    if not target_is_terminal(target):
+    else:
         held_back = closed_window(context) if target_status(target.get("status")) == "queued" else ""
         context.fail(
             f"{name} did not end within {context.params['wait_timeout']} s; it {is_status(target)}. "

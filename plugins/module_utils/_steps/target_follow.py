@@ -22,16 +22,17 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy im
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
 
-# In multiples of wait_interval: the longest pause, and the pause between two reads of a target that is open by the
-# list.
-_LONGEST, _ALONE_EVERY = 5, 15
+# The longest pause, in multiples of wait_interval.
+_LONGEST = 5
+# The pause between two reads of a target that is open by the list, in multiples of wait_interval.
+_ALONE_EVERY = 15
 # Such a target is first read after this multiple of its usual duration.
 _OVERDUE = 2
 # In a stream, the shortest pause is the usual duration divided by this.
 _PARTS = 10
-# The pause between two checks of the list that another task has read, which make no call: the shortest pause divided by
-# this, and its bounds in seconds.
-_LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
+# The pause between two checks of the list that another task has read, which make no call, is the shortest pause divided
+# by this, but within these bounds in seconds.
+_LOOKS, _LEAST_LOOK, _MOST_LOOK = 8, 0.25, 1.0
 
 
 def fresh_for(context: Context) -> float:
@@ -79,10 +80,10 @@ def _is_same(row: Record, target: Record) -> bool:
 class _Listed:
     """The row of one rollout in the shared list. ``useful``: false as soon as the list can no longer help."""
 
-    def __init__(self, context: Context, target: Record, admission: Admission | None) -> None:
+    def __init__(self, context: Context, target: Record, admission: Admission) -> None:
         self._context, self._admission, self._rollout_id = context, admission, target.get("rollout_id")
         self._reads = shared_reads(context)
-        self.useful = admission is not None and bool(self._rollout_id) and context.params["admission"] != "none"
+        self.useful = bool(self._rollout_id) and context.params["admission"] != "none"
         self.row: Record | None = None
         self._rows: list[Record] = []
 
@@ -101,7 +102,7 @@ class _Listed:
             return
         self._rows = rows
         row = next((row for row in rows if same_id(row.get("id"), self._rollout_id)), None)
-        if row is not None and self.row is None and self._admission is not None:
+        if row is not None and self.row is None:
             count_as_listed(self._context, rows, self._admission)
         if row is None and self.row is not None:
             # The rollout has ended, and is no longer on the page because of newer ones.
@@ -125,7 +126,7 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
     )
 
 
-def until_ended(context: Context, target: Record, admission: Admission | None = None) -> Record:
+def until_ended(context: Context, target: Record, admission: Admission) -> Record:
     """The target when it has ended, or as it is after ``wait_timeout`` seconds.
 
     ``admission``: counts the redeploy as in flight. While the list of rollouts shows the rollout as open, mostly that
@@ -139,7 +140,7 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
         # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 
-    look_every = min(max(shortest / _LOOKS, _LOOKS_EVERY[0]), _LOOKS_EVERY[1])
+    look_every = min(max(shortest / _LOOKS, _LEAST_LOOK), _MOST_LOOK)
 
     def alone_again(waited: float, former: float | None = None) -> float:
         """Seconds until the target itself is read again."""
@@ -166,8 +167,8 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
             # If the list contradicts the target itself, it is not used any more.
             listed.useful = listed.useful and not ended
             continue
-        left = started + context.params["wait_timeout"] - now
-        wake = min([read_next, *([list_at] if listed.useful else [])]) - now
-        step = look_every if listed.useful else wake
-        context.sleep(max(min(wake, step, left, interval), 0.001))
+        pauses = [read_next - now, started + context.params["wait_timeout"] - now, interval]
+        if listed.useful:
+            pauses += [list_at - now, look_every]
+        context.sleep(max(min(pauses), 0.001))
     return target
