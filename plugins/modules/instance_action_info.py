@@ -90,7 +90,7 @@ truncated:
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, whole
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, records_in, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import is_action
 
@@ -103,7 +103,7 @@ def run(context: Context) -> None:
     answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
     said, total = answer.get("actions"), whole(answer.get("total"))
     listed = said if isinstance(said, list) else []
-    rows = [row for row in listed[:limit] if isinstance(row, dict)]
+    rows = records_in(listed[:limit])
     # There is no paging, and the server may list fewer rows than requested. Only its total shows that.
     unread = total is not None and total > len(listed)
     context.result.update(

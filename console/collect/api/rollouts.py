@@ -16,7 +16,7 @@ from functools import partial
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount, records_in
 from console.collect.api.records import has_all_counters, rollout_row, same_state, target_rows
 from console.collect.api.session import Session
 from console.record.rows import Cursor, RolloutRead, Row, as_text
@@ -133,11 +133,10 @@ def _read_rollout(session: Session, rollout_id: str, client: FleetClient) -> Rol
     read_at = session.now()
     detail = client.get_rollout(rollout_id)
     timeline = client.get_rollout_timeline(rollout_id)
-    entries = timeline.get("timeline")
-    entries = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
     targets: Sequence[Record] = detail["targets"]
     row = rollout_row(session.tenant, {**detail["rollout"], "id": rollout_id}, targets)
     row["total_duration_s"] = amount(timeline.get("total_duration_seconds"))
+    entries = records_in(timeline.get("timeline"))
     return RolloutRead(row, target_rows(session.tenant, rollout_id, targets, entries), read_at)
 
 

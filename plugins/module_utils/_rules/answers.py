@@ -168,6 +168,11 @@ def plain_text(value: Any) -> str | None:
     return text_or_none(value)
 
 
+def records_in(value: Any) -> list[Record]:
+    """The mappings in a list; an empty list for any other value."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 @dataclass(frozen=True)
 class Counters:
     """How many targets of a rollout have each status. ``cancelled`` is calculated, as the API has no counter for it."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time
+from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time, records_in
 from .ids import task_keys
 from .record_words import health_in_words
 from .refusals import says_no
@@ -112,9 +112,7 @@ def _moved(before: float | None, boot: float | None, uptime: float | None, since
 
 def rows_of(answer: Mapping[str, Any]) -> list[Record]:
     """The rows of E11 sorted by created_at, newest first. Items that are not mappings are left out."""
-    rows = answer.get("actions")
-    found = [dict(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return sorted(found, key=lambda row: -(parse_time(row.get("created_at")) or 0.0))
+    return sorted(records_in(answer.get("actions")), key=lambda row: -(parse_time(row.get("created_at")) or 0.0))
 
 
 def action_key(row: Mapping[str, Any]) -> str | None:

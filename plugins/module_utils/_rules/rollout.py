@@ -23,6 +23,7 @@ from .answers import (
     normalise,
     number,
     parse_time,
+    records_in,
     rollout_is_terminal,
     rollout_status,
     target_is_terminal,
@@ -68,7 +69,7 @@ class Found:
     candidates: list[Record] = field(default_factory=list)
 
 
-def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) -> bool:
+def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None) -> bool:
     """Whether a rollout may have been created by E2.
 
     A rollout with an unknown scope and a single target belongs to E22, unless exactly one instance was ``enqueued``.
@@ -287,8 +288,7 @@ def ends(
 
 def host_names(timeline: Any) -> dict[str, str]:
     """Host names by instance id (id_key), from the rows of ``timeline`` in E1."""
-    rows = [row for row in timeline if isinstance(row, Mapping)] if isinstance(timeline, list) else []
-    found = {id_key(str(row.get("instance_id"))): text_of(row, "instance_hostname", "") for row in rows}
+    found = {id_key(str(row.get("instance_id"))): text_of(row, "instance_hostname", "") for row in records_in(timeline)}
     return {instance: host for instance, host in found.items() if host}
 
 

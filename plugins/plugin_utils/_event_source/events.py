@@ -61,11 +61,6 @@ def bounded_text(value: Any) -> str | None:
     return None if value in (None, "") else str(value)[:LONGEST_TEXT]
 
 
-def records(value: Any) -> list[Record]:
-    """The mappings in a list; an empty list for any other value."""
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-
-
 def names_by_id(hostnames: Mapping[str, str | None], given: Mapping[str, Given]) -> dict[str, str]:
     """Host names by instance id, as in the inventory plugin.
 

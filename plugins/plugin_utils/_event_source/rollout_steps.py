@@ -13,12 +13,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     Record,
     number,
     parse_time,
+    records_in,
     rollout_is_terminal,
     rollout_status,
     target_status,
 )
 
-from .events import FINISHED, PAUSED, RESUMED, STARTED, Step, bounded_text, event, in_utc, records
+from .events import FINISHED, PAUSED, RESUMED, STARTED, Step, bounded_text, event, in_utc
 
 # How many finished rollouts are kept in the watermark.
 FINISHED_KEPT = 100
@@ -52,7 +53,7 @@ def phase_of(timeline: Mapping[str, Any]) -> str:
     """``open``, ``paused`` or ``finished``. The targets take precedence over the status of the rollout."""
     if rollout_status(timeline.get("status")) == "paused":
         return "paused"
-    return "finished" if rollout_is_terminal(timeline, records(timeline.get("timeline"))) else "open"
+    return "finished" if rollout_is_terminal(timeline, records_in(timeline.get("timeline"))) else "open"
 
 
 def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeline: Mapping[str, Any]) -> Step:
@@ -62,7 +63,7 @@ def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeli
     events about the rollout itself), and targets: id -> [status, completed_at, started_at, number of failures]. If a
     rollout has finished, its succeeded targets are left out, since their events have been sent.
     """
-    rows = records(timeline.get("timeline"))
+    rows = records_in(timeline.get("timeline"))
     statuses = [target_status(target.get("status")) for target in rows]
     phase = phase_of(timeline)
     rollout_id = str(timeline.get("rollout_id") or row.get("id"))

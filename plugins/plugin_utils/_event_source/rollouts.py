@@ -15,6 +15,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     Record,
     is_single_target,
     parse_time,
+    records_in,
     rollout_is_terminal,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
@@ -22,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from .api import Api, for_each, is_newest_first
 from .delivery import Delivery
 from .errors import SourceError, as_sentence
-from .events import Step, bounded_text, is_ahead, records
+from .events import Step, bounded_text, is_ahead
 from .rollout_steps import (
     FINISHED_KEPT,
     is_known_or_past,
@@ -203,7 +204,7 @@ class Rollouts:
     def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
         """Add the host names of a timeline to ``names``, and its deployments to ``excused``."""
         spelled = {id_key(known): known for known in names}
-        for target in records(timeline["timeline"]):
+        for target in records_in(timeline["timeline"]):
             instance_id = bounded_text(target.get("instance_id"))
             if instance_id is None:
                 continue

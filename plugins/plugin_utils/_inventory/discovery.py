@@ -16,6 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     is_single_target,
     parse_time,
     plain_text,
+    records_in,
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
@@ -75,7 +76,7 @@ def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choic
     if not fleets and len(singles) > single:
         problems.append(
             f"there is no fleet rollout in the history, and only {single} of {counted(len(singles), 'rollout')} of "
-            f"single instances were to be read (raise instance_rollouts, or name the instances under instances:)"
+            "single instances were to be read (raise instance_rollouts, or name the instances under instances:)"
         )
     chosen = fleets[:fleet] + singles[:single]
     return Choice(sorted(chosen, key=_created, reverse=True), problems)
@@ -113,8 +114,8 @@ class _Sighting(NamedTuple):
 
 def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], list[str]]:
     rollout_id = str(reading.row.get("id"))
-    timeline = _rows((reading.timeline or {}).get("timeline"))
-    targets = _rows((reading.targets or {}).get("targets"))
+    timeline = records_in((reading.timeline or {}).get("timeline"))
+    targets = records_in((reading.targets or {}).get("targets"))
     problems = _too_few(reading, rollout_id, len(timeline), len(targets))
 
     by_target = {_key(row.get("id")): row for row in targets}
@@ -191,10 +192,6 @@ def _instance(sightings: list[_Sighting]) -> Instance:
 def _created(record: Mapping[str, Any]) -> float:
     created = parse_time(record.get("created_at"))
     return created if created is not None else float("-inf")
-
-
-def _rows(value: Any) -> list[Record]:
-    return [dict(row) for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
 
 
 def _key(value: Any) -> str | None:
