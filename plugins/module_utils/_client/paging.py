@@ -71,7 +71,6 @@ def read_list(
     most: int | None = None,
     until: Until | None = None,
     start: int = 0,
-    key: str = "id",
     times: Sequence[str] = (),
     first: int | None = None,
 ) -> Listing:
@@ -85,14 +84,14 @@ def read_list(
     The offset counts from the newest row, even if the server lists the oldest row first. What ``fetch`` raises goes to
     the caller. Raises ApiError if the list does not end.
     """
-    walk = _Walk(fetch, page, most, until, start, key, times, first)
+    walk = _Walk(fetch, page, most, until, start, times, first)
     walk.go()
     if start and times and walk.order == NO_ORDER:
         walk.order = order_of([*fetch(page, 0), *walk.found.values()], times)
     if start and walk.order == OLDEST_FIRST:
-        whole = read_list(fetch, page=page, key=key, times=times)
-        walk = _Walk(fetch, page, most, until, start, key, times, first)
-        walk.found, walk.whole = _keyed(whole.rows[start:], key), whole.whole
+        whole = read_list(fetch, page=page, times=times)
+        walk = _Walk(fetch, page, most, until, start, times, first)
+        walk.found, walk.whole = _keyed(whole.rows[start:]), whole.whole
     elif walk.order == OLDEST_FIRST:
         walk.found = dict(reversed(walk.found.items()))
     return walk.listing()
@@ -105,11 +104,10 @@ def read_all(
     most: int | None = None,
     until: Until | None = None,
     start: int = 0,
-    key: str = "id",
     times: Sequence[str] = (),
 ) -> list[Record]:
     """The rows of read_list, without ``whole``."""
-    return read_list(fetch, page=page, most=most, until=until, start=start, key=key, times=times).rows
+    return read_list(fetch, page=page, most=most, until=until, start=start, times=times).rows
 
 
 def newest(
@@ -153,7 +151,6 @@ class _Walk:
     most: int | None
     until: Until | None
     start: int
-    key: str
     times: Sequence[str]
     first: int | None
     found: dict[Any, Record] = field(default_factory=dict)
@@ -173,7 +170,7 @@ class _Walk:
                 raise ApiError("unexpected", "GET", "of a list", detail=problem)
             rows = self.fetch(self.first or self.page if reads == 0 else self.page, offset)
             reads += 1
-            keyed = _keyed(rows, self.key)
+            keyed = _keyed(rows)
             apart = self.found.keys().isdisjoint(keyed)
             if overlap and apart and offset > self.start and steps_back < _MOST_STEPS_BACK:
                 steps_back += 1
@@ -229,7 +226,7 @@ class _Walk:
 
     def _ignores_offset(self, offset: int) -> bool:
         rows = self.fetch(self.page, offset + _FAR)
-        return bool(rows) and _keyed(rows, self.key).keys() <= self.found.keys()
+        return bool(rows) and _keyed(rows).keys() <= self.found.keys()
 
     def _read_head(self) -> None:
         """Add the rows that were added at the head during the walk: read the head until a page has no new rows."""
@@ -239,7 +236,7 @@ class _Walk:
             while True:
                 # A row without an id would count as new each time that it changes, so it is left out.
                 rows = self.fetch(self.page, offset)
-                keyed = _keyed([row for row in rows if _is_identity(row.get(self.key))], self.key)
+                keyed = _keyed([row for row in rows if _is_identity(row.get("id"))])
                 fresh = bool(keyed.keys() - head.keys())
                 head = _merged(head, keyed)
                 if not fresh or not self.found.keys().isdisjoint(keyed):
@@ -253,13 +250,13 @@ class _Walk:
                 break
 
 
-def _keyed(rows: Iterable[Record], key: str) -> dict[Any, Record]:
+def _keyed(rows: Iterable[Record]) -> dict[Any, Record]:
     """Rows by id, in order. The key of a row without a usable id is its JSON text, and a number for equal ones."""
     keyed: dict[Any, Record] = {}
     alike: Counter[str] = Counter()
     for row in rows:
-        if _is_identity(row.get(key)):
-            keyed[row[key]] = row
+        if _is_identity(row.get("id")):
+            keyed[row["id"]] = row
         else:
             text = json.dumps(row, sort_keys=True, default=str)
             alike[text] += 1
