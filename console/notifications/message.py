@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import shortened
 from console.notifications.due import Due
 from console.notifications.facts import Fact
 
@@ -103,4 +104,4 @@ def _document_of_fact(fact: Fact, console_url: str) -> dict[str, Any]:
 def _one_line(text: str, longest: int) -> str:
     """One printable line of at most ``longest`` characters, in which mentions have no effect."""
     plain = _MENTIONS.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
-    return plain if len(plain) <= longest else plain[: longest - 3] + "..."
+    return shortened(plain, longest)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._rules.printable import printable
-from .._rules.record_words import LONGEST_WORDS
+from .._rules.record_words import LONGEST_WORDS, shortened
 
 # The path of E9, which works for every tenant.
 KNOWN_PATH = "/v1/instances/fleet/updates/policy"
@@ -39,7 +39,8 @@ class ApiError(Exception):
     ``detail``: the server's message, without characters that could control a terminal. ``request_id``: the server's id
     of the call, if it sent one.
     ``ambiguous``: the call may have been carried out, although there was no usable answer (behaviour 2.5).
-    ``refused``: the same call would fail again. ``retry_after``: seconds that the server asked to wait, or None.
+    ``attempts``: how often the call was made. ``refused``: the same call would fail again. ``retry_after``: seconds
+    that the server asked to wait, or None.
     """
 
     def __init__(
@@ -52,7 +53,6 @@ class ApiError(Exception):
         detail: str | None = None,
         request_id: str | None = None,
         ambiguous: bool = False,
-        attempts: int = 1,
     ) -> None:
         self.kind = kind
         self.method = method
@@ -61,7 +61,7 @@ class ApiError(Exception):
         self.detail = None if detail is None else printable(detail)
         self.request_id = None if request_id is None else printable(request_id)
         self.ambiguous = ambiguous
-        self.attempts = attempts
+        self.attempts = 1
         self.refused = False
         self.retry_after: float | None = None
         super().__init__(self.sentence())
@@ -136,10 +136,7 @@ def detail_text(body: Any, limit: int = LONGEST_WORDS) -> str | None:
         text = _validation_line(detail)
     else:
         text = "" if detail is None else str(detail)
-    text = " ".join(text.split())
-    if len(text) > limit:
-        text = text[: limit - 3] + "..."
-    return text or None
+    return shortened(" ".join(text.split()), limit) or None
 
 
 def _validation_line(item: Any) -> str:

@@ -25,10 +25,14 @@ def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> st
     return text or otherwise
 
 
-def in_one_line(words: str, most: int = LONGEST_WORDS) -> str:
-    """A text of the server for a message: on one line, without a full stop, and shortened to ``most`` characters."""
-    line = " ".join(words.split()).removesuffix(".")
-    return line if len(line) <= most else line[: most - 3] + "..."
+def shortened(text: str, most: int) -> str:
+    """A text of at most ``most`` characters. If it is longer, it is cut and ends with ``...``."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def in_one_line(words: str) -> str:
+    """A text of the server for a message: on one line, without a full stop, and not longer than LONGEST_WORDS."""
+    return shortened(" ".join(words.split()).removesuffix("."), LONGEST_WORDS)
 
 
 def reason_of(target: Mapping[str, Any]) -> str:
