@@ -109,4 +109,4 @@ def _items(node: Any, owner: str) -> Iterator[tuple[str, Any]]:
 def _name(node: Any, otherwise: str) -> str:
     if not isinstance(node, Mapping):
         return otherwise
-    return next((str(node[key]) for key in _NAME_KEYS if isinstance(node.get(key), str) and node[key]), otherwise)
+    return next((node[key] for key in _NAME_KEYS if isinstance(node.get(key), str) and node[key]), otherwise)

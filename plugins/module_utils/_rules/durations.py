@@ -9,23 +9,16 @@ Percentiles are calculated by the nearest-rank method, so each is a duration tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from .ids import id_key
 
 
-def nearest_rank(count: int, percent: int) -> int:
-    """The index, in ``count`` sorted values, of the smallest value that at least ``percent`` % of them do not exceed.
-
-    ``count`` is 1 or more, ``percent`` from 1 to 100.
-    """
-    return -(-count * percent // 100) - 1
-
-
 def percentile(values: Sequence[float], percent: int) -> float | None:
-    """The smallest value that at least ``percent`` % of the values do not exceed; None without values."""
-    return sorted(values)[nearest_rank(len(values), percent)] if values else None
+    """The smallest value that at least ``percent`` % (1 to 100) of the values do not exceed; None without values."""
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1] if values else None
 
 
 def duration(seconds: float) -> str:

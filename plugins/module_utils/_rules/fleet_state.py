@@ -30,7 +30,8 @@ from .policy import (
 
 _KEYS = ("tenant_policy", "group_policies", "instance_policies", "runtime_current")
 _UNKNOWN = "unknown"
-# A key that is shown in an error, and how many of them.
+_NOT_IN_INVENTORY = "the inventory does not have it"
+# An error shows only unknown keys that look like names, and at most this many.
 _KEY = re.compile(r"[\w.-]{1,60}")
 _SHOWN_KEYS = 5
 
@@ -68,7 +69,7 @@ def declared(state: Any) -> Declared:
     )
     if not (found.tenant or found.groups or found.instances or found.runtime_current):
         raise ValueError(
-            f"The state declares nothing, so there is nothing to compare the fleet with. Declare some of "
+            "The state declares nothing, so there is nothing to compare the fleet with. Declare some of "
             f"{', '.join(_KEYS)}."
         )
     return found
@@ -204,6 +205,7 @@ def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prun
         if state.runtime_current and member.planned:
             behind[name] = {"current_version": member.current, "available_version": member.available, "why": member.why}
     unknown = _unknown(state, fleet)
+    declared_gone = any(state.runtime_current or wanted.get(name) for name in fleet.gone)
     return {
         "tenant": of_tenant,
         "instances": drifted,
@@ -212,13 +214,8 @@ def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prun
         "unmanaged": _unmanaged(state, wanted, fleet, prune=prune),
         "unknown": unknown,
         "gone": sorted(fleet.gone),
-        "in_sync": not (of_tenant or drifted or behind or any(unknown.values()) or _missed(state, wanted, fleet)),
+        "in_sync": not (of_tenant or drifted or behind or any(unknown.values()) or declared_gone),
     }
-
-
-def _missed(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet) -> list[str]:
-    """The names of instances that the state declares something for, but that the server does not know any more."""
-    return [name for name in fleet.gone if state.runtime_current or wanted.get(name)]
 
 
 def _drift(policy: Mapping[str, Any], now: Record, wanted: Policy) -> Record:
@@ -233,7 +230,7 @@ def _drift(policy: Mapping[str, Any], now: Record, wanted: Policy) -> Record:
 def _unmanaged(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prune: bool) -> list[Record]:
     known = {id_key(instance_id) for instance_id in fleet.inventory.values()}
     found = [
-        {"name": hostname, "instance_id": instance_id, "why": "the inventory does not have it"}
+        {"name": hostname, "instance_id": instance_id, "why": _NOT_IN_INVENTORY}
         for instance_id, hostname in sorted(fleet.seen.items())
         if id_key(instance_id) not in known
     ]
@@ -274,15 +271,17 @@ def state_lines(report: Mapping[str, Any]) -> list[str]:
     ]
     why: dict[str, list[str]] = {}
     for row in report["unmanaged"]:
-        named = f"{row['name']} ({row['instance_id']})" if row["name"] and "inventory" in row["why"] else row["name"]
-        why.setdefault(row["why"], []).append(named or row["instance_id"])
+        shown = row["name"] or row["instance_id"]
+        if row["name"] and row["why"] == _NOT_IN_INVENTORY:
+            shown = f"{row['name']} ({row['instance_id']})"
+        why.setdefault(row["why"], []).append(shown)
     lines += [f"Unmanaged, {reason} ({len(names)}): {', '.join(names)}" for reason, names in why.items()]
     for kind, names in report["unknown"].items():
         if names:
             lines.append(f"Unknown {kind}, named in the state only ({len(names)}): {', '.join(names)}")
     if report["gone"]:
         lines.append(f"Not found on the server ({len(report['gone'])}): {', '.join(report['gone'])}")
-    return lines if not report["in_sync"] else ["The fleet is as the state declares it.", *lines]
+    return ["The fleet is as the state declares it.", *lines] if report["in_sync"] else lines
 
 
 def _behind_words(behind: Mapping[str, Record]) -> list[str]:

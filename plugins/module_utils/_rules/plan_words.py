@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from .batches import Member
 from .durations import clock, duration
 from .freezes import NO_FREEZES, Freezes
 from .order import NO_FACTS, NO_RULES, Facts, Rules, caps_of
@@ -49,7 +48,8 @@ def plan_lines(
             f"{title}{of}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
         )
     lines += _rule_lines(plan, rules, facts)
-    lines += _left_alone(plan.skipped)
+    if plan.skipped:
+        lines.append(f"Already current, not changed: {', '.join(m.name for m in plan.skipped)}.")
     if plan.gone:
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
@@ -96,10 +96,6 @@ def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
         reasons.setdefault(why, []).append(name)
     lines += [f"Left for a later run ({len(left)}): {', '.join(left)}; {why}." for why, left in reasons.items()]
     return lines
-
-
-def _left_alone(skipped: list[Member]) -> list[str]:
-    return [f"Already current, not changed: {', '.join(m.name for m in skipped)}."] if skipped else []
 
 
 def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:

@@ -69,7 +69,7 @@ def look_for_started(context: Context, evidence: Evidence) -> Found:
 
 
 def find_started(
-    context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None, doubt: str = ""
+    context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None, doubt: str
 ) -> Record | None:
     """The rollout (E4 body) of a call of E2. Fails with the candidates if it cannot be identified.
 
@@ -91,7 +91,7 @@ def find_started(
         remember(context, found.detail)
         if found.match == "weak":
             context.warn(
-                f"The fleet rollout was identified without its ids, as the only new one in the server's list "
+                "The fleet rollout was identified without its ids, as the only new one in the server's list "
                 f"({context.result['rollout_id']}, {origin(found.detail['rollout'])})."
             )
         return found.detail

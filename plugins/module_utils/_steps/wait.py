@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -33,8 +32,8 @@ def wait_until(
     timeout: float,
     interval: float,
     longest_interval: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
 ) -> Waited[State]:
     """Read until ``done(state)`` is true, or until ``timeout`` seconds have passed.
 

@@ -71,7 +71,7 @@ def given_instances(value: Any) -> dict[str, Given]:
         if not _is_usable_name(name, frozenset()):
             raise ValueError(
                 f"instances: {name!r} cannot be a host's name (letters, digits, dots, hyphens and underscores; "
-                f"not a name that Ansible or this inventory keeps for itself)"
+                "not a name that Ansible or this inventory keeps for itself)"
             )
         variables = dict(entry) if isinstance(entry, Mapping) else {"instance_id": entry}
         written = variables.pop("instance_id", None)

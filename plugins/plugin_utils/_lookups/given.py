@@ -50,7 +50,7 @@ def text(name: str, value: Any) -> str:
             raise GivenError(f"{bad}.") from None
         raise GivenError(
             f"{bad}. ansible-core 2.19 and newer also convert an answer to a survey: type the quotes into the answer, "
-            f'"0012345".'
+            '"0012345".'
         ) from None
     if len(written) > 2 and written[0] == written[-1] == '"' and '"' not in written[1:-1]:
         return written[1:-1]
