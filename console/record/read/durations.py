@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import nearest_rank, percentile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
 from console.record.connection import first_column
 from console.record.read.frames import as_frame, query
 from console.record.read.sql import HOST, RUN_SECONDS
@@ -58,15 +57,15 @@ def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd
     for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
         known = found[found[column].notna()]
         if len(known):
-            seconds = known[column].to_numpy(float)
-            p50, p95 = np.sort(seconds)[[nearest_rank(len(seconds), percent) for percent in (50, 95)]]
-            longest = int(seconds.argmax())
-            host = known["host"].iloc[longest]
-            rows.append((phase, len(known), seconds.sum(), 0.0, p50, p95, seconds[longest], host))
-    columns = ["phase", "targets", "total_s", "share", "p50_s", "p95_s", "longest_s", "longest_host"]
+            seconds = known[column]
+            p50, p95 = (percentile(seconds.tolist(), percent) for percent in (50, 95))
+            host = known["host"].iloc[int(seconds.argmax())]
+            rows.append((phase, len(known), seconds.sum(), p50, p95, seconds.max(), host))
+    columns = ["phase", "targets", "total_s", "p50_s", "p95_s", "longest_s", "longest_host"]
     frame = pd.DataFrame(rows, columns=columns)
     total = frame["total_s"].sum()
-    return frame.assign(share=frame["total_s"] / total if total else 0.0)
+    frame.insert(columns.index("p50_s"), "share", frame["total_s"] / total if total else 0.0)
+    return frame
 
 
 @query
@@ -92,24 +91,19 @@ def slowest_targets(
     return frame.assign(usual_s=pd.Series(usual, dtype=float))
 
 
-_EARLIER = """
-    h.tenant = :tenant AND h.created_at < :before AND h.rollout_id <> :id AND h.status = 'succeeded'
-    AND h.completed_at >= h.started_at
-"""
-
-
 def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[str]) -> dict[str, list[float]]:
     """The seconds that each instance's HISTORY newest succeeded targets ran. ``key``: tenant, before, and id (of a
     rollout to leave out)."""
     found: dict[str, list[float]] = {}
-    sql = f"""
+    sql = """
     SELECT instance_id, took FROM (
       SELECT h.instance_id, h.completed_at - h.started_at AS took,
              row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
       FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
-      WHERE h.instance_id = i.value AND {_EARLIER})
+      WHERE h.instance_id = i.value AND h.tenant = :tenant AND h.created_at < :before AND h.rollout_id <> :id
+        AND h.status = 'succeeded' AND h.completed_at >= h.started_at)
     WHERE age <= :history ORDER BY instance_id
-    """  # noqa: S608 - no user input
+    """
     rows = conn.execute(sql, {**key, "ids": sorted(set(instance_ids)), "history": HISTORY})
     for instance_id, seconds in rows:
         found.setdefault(instance_id, []).append(seconds)
