@@ -24,6 +24,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
 from console.record.rows import Row, RunRows, as_text, to_json
+from console.text.json_values import mapping
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 # Event -> (kind, status).
@@ -238,7 +239,7 @@ class RunReader:
         started = self._time(data.get("start"))
         ended = self._time(data.get("end")) or created
         message = message_of(result, status)
-        trouble = status in TROUBLE and message is not None
+        failure = message if status in TROUBLE else None
         kept, truncated = kept_part(result, whole=changed or status in TROUBLE)
         self._rows.results.append(
             {
@@ -256,8 +257,8 @@ class RunReader:
                 "ended_at": ended,
                 "duration_s": _duration(data.get("duration"), started, ended),
                 "msg": message,
-                "msg_fp": fingerprint(message, host) if trouble and message is not None else None,
-                "fp_version": FP_VERSION if trouble else None,
+                "msg_fp": None if failure is None else fingerprint(failure, host),
+                "fp_version": None if failure is None else FP_VERSION,
                 "result_json": kept,
                 "truncated": int(truncated),
             }
@@ -287,17 +288,15 @@ class RunReader:
 
     def _stats(self, data: Mapping[str, Any]) -> None:
         run = self.run
-        columns = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark"}
-        columns |= {"skipped": "skipped", "rescued": "rescued", "ignored": "ignored"}
-        tallies = {c: t if isinstance(t := data.get(word), Mapping) else {} for c, word in columns.items()}
-        processed = data.get("processed")
-        hosts = {str(h) for tally in tallies.values() for h in tally}
-        hosts |= {str(h) for h in processed} if isinstance(processed, Mapping) else set()
+        same = {name: name for name in ("ok", "changed", "skipped", "rescued", "ignored")}
+        columns = {**same, "failed": "failures", "unreachable": "dark"}
+        tallies = {column: mapping(data.get(word)) for column, word in columns.items()}
+        hosts = {str(host) for tally in (*tallies.values(), mapping(data.get("processed"))) for host in tally}
         self._rows.hosts = [
             {
                 "run_id": self.run_id,
                 "host": host,
-                **{c: _tally(tally.get(host)) for c, tally in tallies.items()},
+                **{column: _tally(tally.get(host)) for column, tally in tallies.items()},
                 "final": 1,
             }
             for host in sorted(hosts)
@@ -307,8 +306,7 @@ class RunReader:
         run["ended_at"] = run["heartbeat_at"]
         self.state["ended"] = True
         self.state["in_flight"] = {}
-        artifacts = data.get("artifact_data")
-        if isinstance(artifacts, Mapping) and artifacts:
+        if artifacts := mapping(data.get("artifact_data")):
             self._take_artifacts(artifacts)
 
     def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
@@ -344,7 +342,7 @@ def parts_of(event: Any) -> tuple[int, str, Mapping[str, Any]]:
         raise EventError("it has no counter")
     if not isinstance(name, str) or not name:
         raise EventError("it has no event name")
-    return counter, name, data if isinstance(data, Mapping) else {}
+    return counter, name, mapping(data)
 
 
 def _duration(value: Any, started: float | None, ended: float | None) -> float | None:

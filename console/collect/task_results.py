@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number
 from console.record.rows import to_json
+from console.text.json_values import listed
 
 RESULT_MOST = 64 * 1024
 """Bytes of the JSON that is stored of one result."""
@@ -94,8 +95,7 @@ def message_of(result: Mapping[str, Any], status: str) -> str | None:
     candidates = [result]
     if status in TROUBLE:
         names += ("module_stderr", "stderr", "exception", "reason")
-        items = result.get("results")
-        candidates[:0] = [item for item in items if _is_failed_item(item)][:1] if isinstance(items, list) else []
+        candidates[:0] = [item for item in listed(result.get("results")) if _is_failed_item(item)][:1]
     for value in (candidate.get(name) for candidate in candidates for name in names):
         if value not in (None, "", [], {}):
             return _shortened(value, _TEXT_MOST).removeprefix(_PREFIX)

@@ -40,6 +40,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
 from console.record.rows import InstanceRows, Row, as_text, to_json
+from console.text.json_values import mapping
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
@@ -204,7 +205,7 @@ def trouble_of(record: Mapping[str, Any]) -> str | None:
     """Unhealthy subsystems and open circuit breakers, such as ``database: unhealthy; breakers open: openai``."""
     parts = record.get("subsystems")
     found = []
-    for name, part in parts.items() if isinstance(parts, Mapping) else ():
+    for name, part in mapping(parts).items():
         word = status_of(part)
         if word is not None and not is_healthy({"status": word}):
             found.append(f"{name}: {word}")
