@@ -118,18 +118,17 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, rows_of, started_action
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN, actions_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
 
 # Seconds within which the breakers must be closed after the server's answer, which may precede its effect (behaviour
@@ -147,7 +146,7 @@ def run(context: Context) -> None:
 
 def _clear(context: Context) -> None:
     # E11 is read first: it works while the agent is down, and new actions can be identified later.
-    known = {key for key in map(action_key, _actions(context)) if key}
+    known = {key for key in map(action_key, actions_of(context)) if key}
     health = _live_health(context)
     context.use_spelling_of(health)
     before = breakers_of(health.get("subsystems"))
@@ -162,10 +161,6 @@ def _clear(context: Context) -> None:
     )
     if sent:
         _verify(context, before)
-
-
-def _actions(context: Context) -> list[Record]:
-    return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
 
 
 def _live_health(context: Context) -> Record:
@@ -193,7 +188,7 @@ def _send(context: Context, known: set[str]) -> bool:
         if not error.ambiguous:
             raise
         with looking_up(context, error):
-            row = started_action(_actions(context), "clear_circuit_breakers", known, None)
+            row = started_action(actions_of(context), "clear_circuit_breakers", known, None)
         if row is None:
             raise
         answer = row

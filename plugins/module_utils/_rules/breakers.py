@@ -50,11 +50,11 @@ def _search(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
 
 
 def _named_by_key(key: str, value: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    words = key.split("_")
+    says_open = not _FLAG_KEYS.isdisjoint(key.split("_"))
     if isinstance(value, bool):
-        if _FLAG_KEYS & set(words):
+        if says_open:
             yield owner, value
-    elif isinstance(value, list) and _FLAG_KEYS & set(words):
+    elif isinstance(value, list) and says_open:
         yield from _listed_open(value, owner)
     else:
         yield from _breakers(value, owner)
@@ -62,9 +62,9 @@ def _named_by_key(key: str, value: Any, owner: str) -> Iterator[tuple[str, bool]
 
 def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
     """As _search, for a value that is known to contain breakers."""
-    state = _state(node)
-    if state is not None:
-        yield _name(node, owner), state
+    is_open = _is_open(node)
+    if is_open is not None:
+        yield _name(node, owner), is_open
         return
     for key, value in _items(node, owner):
         if normalise(key) in _FLAG_KEYS and isinstance(value, list):
@@ -80,23 +80,19 @@ def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
         yield owner, False
 
 
-def _state(node: Any) -> bool | None:
+def _is_open(node: Any) -> bool | None:
     """Whether a breaker is open; None for a value that is not a breaker."""
     if isinstance(node, str):
         word = normalise(node)
         return True if word in _OPEN else False if word in _CLOSED else None
     if not isinstance(node, Mapping):
         return None
-    states = [_state(node[key]) for key in _STATE_KEYS if isinstance(node.get(key), str)]
+    states = [_is_open(node[key]) for key in _STATE_KEYS if isinstance(node.get(key), str)]
     states += [value for key, value in node.items() if normalise(key) in _FLAG_KEYS and isinstance(value, bool)]
     known = [state for state in states if state is not None]
     # {"state": "ok", "openai": "open"} is a group with a summary. The breakers in it count, not the summary.
-    members = [value for key, value in node.items() if key not in _STATE_KEYS and _state_of_member(value) is not None]
-    return any(known) if known and not members else None
-
-
-def _state_of_member(value: Any) -> bool | None:
-    return _state(value) if isinstance(value, str | Mapping) else None
+    is_group = any(_is_open(value) is not None for key, value in node.items() if key not in _STATE_KEYS)
+    return any(known) if known and not is_group else None
 
 
 def _items(node: Any, owner: str) -> Iterator[tuple[str, Any]]:
