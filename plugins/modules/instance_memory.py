@@ -225,7 +225,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
-    of_slice,
+    of_selection,
     read_for_change,
     read_memories,
     read_until,
@@ -283,7 +283,7 @@ def _store(context: Context, body: Record) -> None:
             return
         if before.truncated:
             unknown = (
-                f"The server lists only {before.listed} memories{of_slice(scope)} of {context.instance}, and the "
+                f"The server lists only {before.listed} memories{of_selection(scope)} of {context.instance}, and the "
                 "one to store is not among them; it may be there nevertheless."
             )
             if context.params["on_truncated"] == "fail":

@@ -135,7 +135,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_back
     text_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
-    of_slice,
+    of_selection,
     read_memories,
     selected,
 )
@@ -193,8 +193,8 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     listing = _listed(context, selection)
     if listing.truncated:
         context.fail(
-            f"{context.instance_first} has more than the {listing.listed} memories{of_slice(selection)} that the API "
-            "lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
+            f"{context.instance_first} has more than the {listing.listed} memories{of_selection(selection)} that the "
+            "API lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
         )
     if no_objects := listing.listed - len(listing.memories):
         context.fail(

@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals im
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
-    of_slice,
+    of_selection,
     read_for_change,
     read_memories,
     read_until,
@@ -67,7 +67,7 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     if context.result["deleted"] > before.listed:
         surplus = (
             f"The server cleared {context.result['deleted']} memories of {context.instance}, but only "
-            f"{before.listed}{of_slice(selection)} had been listed."
+            f"{before.listed}{of_selection(selection)} had been listed."
         )
         if selection:
             context.fail(
@@ -85,7 +85,7 @@ def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before
         return
     context.changed, context.diff = False, None
     context.result.update(deleted=0, deleted_ids=[], remaining=before.listed)
-    fail_refused(context, f"Clearing the memories{of_slice(selection)} of {context.instance}", refused)
+    fail_refused(context, f"Clearing the memories{of_selection(selection)} of {context.instance}", refused)
 
 
 def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
@@ -94,19 +94,19 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
     foreign = outside_selection(before.memories, selection)
     if foreign:
         context.fail(
-            f"Asked for the memories{of_slice(selection)} of {context.instance}, the server listed others too "
+            f"Asked for the memories{of_selection(selection)} of {context.instance}, the server listed others too "
             f"({len(foreign)} of {before.listed}), so it would clear others too. Nothing was cleared."
         )
     if before.truncated:
         context.result["slices"] = slices(before.memories)
         context.fail(
-            f"The server lists only {before.listed} memories{of_slice(selection)} of {context.instance} and there "
+            f"The server lists only {before.listed} memories{of_selection(selection)} of {context.instance} and there "
             "may be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or "
             "customer_id; those that were seen are in slices."
         )
     if expected is not None and before.listed not in (0, expected):
         context.fail(
-            f"The memories{of_slice(selection)} of {context.instance} are {before.listed}, but expect_count is "
+            f"The memories{of_selection(selection)} of {context.instance} are {before.listed}, but expect_count is "
             f"{expected}. Nothing was cleared. Back them up anew."
         )
 
@@ -126,12 +126,12 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
     if waited.done:
         if since:
             context.warn(
-                f"Memories{of_slice(selection)} of {context.instance} that were stored since are kept: {since}."
+                f"Memories{of_selection(selection)} of {context.instance} that were stored since are kept: {since}."
             )
         return
     still = set(waited.state.ids)
     context.result["deleted_ids"] = [identity for identity in before.ids if identity not in still]
-    shown = f"After {SHOWS_WITHIN:.0f} s memories{of_slice(selection)} are still listed: {left} of {before.listed}"
+    shown = f"After {SHOWS_WITHIN:.0f} s memories{of_selection(selection)} are still listed: {left} of {before.listed}"
     if not waited.state.available:
         shown = "The server says now that its memory is not available"
     if lost is not None:

@@ -24,7 +24,7 @@ def selected(context: Context) -> dict[str, str]:
     return {name: context.params[name] for name in SCOPE if context.params[name] is not None}
 
 
-def of_slice(selection: Mapping[str, str]) -> str:
+def of_selection(selection: Mapping[str, str]) -> str:
     """The selection as a part of a sentence, `` of conversation conv-1``; empty for the whole instance."""
     return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
 
