@@ -366,7 +366,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_update
 
 _FREEZES_AHEAD = 35 * 86400.0
 _FREEZES_MOST = 50
-_LEAST = {"canary": 0, "batch_max": 1, "percent": 1, "history": 0, "workers": 1, "quarantine": 0}
+_LEAST = {
+    **dict.fromkeys(("batch_max", "percent", "workers"), 1),
+    **dict.fromkeys(("canary", "history", "quarantine"), 0),
+    **dict.fromkeys(("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"), 0),
+}
 
 
 def run(context: Context) -> None:
@@ -452,16 +456,13 @@ def run(context: Context) -> None:
 
 
 def _check(context: Context) -> None:
-    """Fail if a number is invalid."""
+    """Fail if a number or an instance is invalid."""
     params = context.params
     for name, least in _LEAST.items():
         if params[name] is not None and params[name] < least:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
-    for name in ("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"):
-        if params[name] < 0:
-            context.fail(f"{name} is {params[name]}: it must be 0 or more.")
     if not params["instances"]:
         context.fail("instances is empty: there is nothing to plan for. Does the inventory hold the fleet?")
     without = [name for name, instance_id in params["instances"].items() if not instance_id]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .._rules.answers import in_range, number
+from .._rules.policy import TENANT_KEYS
 
 
 class Repeat(Enum):
@@ -86,12 +87,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 # The expected keys of answers that are not lists, without ``instance_id``.
 KEYS: dict[str, frozenset[str]] = {
-    "get_fleet_update_policy": frozenset(
-        {
-            *("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc", "max_parallel_rollouts"),
-            *("runtime_default", "skills_default", "mcp_servers_default"),
-        }
-    ),
+    "get_fleet_update_policy": frozenset(TENANT_KEYS),
     "get_deep_health": frozenset({"status", "subsystems", "uptime_seconds", "checked_at", "cached"}),
     "get_audit_summary": frozenset({"total_events", "success_events", "error_events", "denied_events", "by_source"}),
     "get_available_updates": frozenset(

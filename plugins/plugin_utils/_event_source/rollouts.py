@@ -197,7 +197,7 @@ class Rollouts:
         most = max(0, FINISHED_KEPT - known)
         reported = set(finished[:most]) if self._settings.start_from == "earliest" else set()
         singles = [i for i in finished if is_single_target(due[i])]
-        fleet = [i for i in finished if i not in set(singles)]
+        fleet = [i for i in finished if not is_single_target(due[i])]
         for_names = set(fleet[:FLEET_ROLLOUTS_READ]) | set(singles[:SINGLE_ROLLOUTS_READ])
         return set(finished) - for_names - reported, for_names - reported
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text, same_id
@@ -103,7 +103,7 @@ def hosts_of(
     given: Mapping[str, Given],
     *,
     by_id: bool,
-    enriched: Iterable[str] = (),
+    enriched: Collection[str] = (),
     taken: Iterable[str] = (),
 ) -> tuple[list[Host], list[str]]:
     """The hosts sorted by name, and a phrase for each contradiction between the inventory file and the API.
@@ -112,8 +112,8 @@ def hosts_of(
     of groups, which no host may have.
     """
     names, problems = host_names(instances, given, by_id=by_id, taken=taken)
-    left_out = {name for what, fields in _ENRICHED.items() if what not in set(enriched) for name in fields}
-    if not set(enriched):
+    left_out = {name for what, fields in _ENRICHED.items() if what not in enriched for name in fields}
+    if not enriched:
         left_out.add("gone")
     shown = [(PREFIX + name, position) for position, name in enumerate(Instance._fields) if name not in left_out]
     hosts = [
