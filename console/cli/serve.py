@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import command, option, put
-from console.record.opening import BUSY_TIMEOUT, is_copy, is_current, no_database, sentences
+from console.record.opening import BUSY_TIMEOUT, as_database_problem, is_copy, is_current, no_database
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, is_default
@@ -87,7 +87,7 @@ def _make_ready(settings: Settings) -> None:
     only at the default path. Raises DatabaseProblem.
     """
     database = settings.database
-    with sentences(database, BUSY_TIMEOUT, "read"):
+    with as_database_problem(database, BUSY_TIMEOUT, "read"):
         if not is_default(database) and not database.exists():
             raise no_database(database)
     if not is_current(database):

@@ -109,7 +109,7 @@ def _message(error: sqlite3.Error) -> str:
 
 
 @contextmanager
-def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
+def as_database_problem(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
     """Turn errors of SQLite and the file system into a DatabaseProblem.
 
     ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
@@ -206,7 +206,7 @@ def check_folder(file: Path) -> None:
 @contextmanager
 def open_to_read(file: Path) -> Iterator[Connection]:
     """Open a database of this version read-only. Raises DatabaseProblem, also for errors in the block."""
-    with sentences(file, READ_TIMEOUT, "read"):
+    with as_database_problem(file, READ_TIMEOUT, "read"):
         if not file.exists():
             raise no_database(file)
         refuse_other_files(file)
@@ -304,7 +304,7 @@ def open_to_write(
     program or a newer console, is read-only or damaged, or stays locked for ``busy_timeout`` seconds.
     """
     file = Path(path).expanduser()
-    with sentences(file, busy_timeout):
+    with as_database_problem(file, busy_timeout):
         if not create and not file.exists():
             raise no_database(file)
         check_folder(file)

@@ -18,6 +18,7 @@ from console.record.connection import Connection, first_value
 from console.record.opening import (
     BUSY_TIMEOUT,
     DatabaseProblem,
+    as_database_problem,
     connect_to_read,
     copied_at,
     is_current,
@@ -25,7 +26,6 @@ from console.record.opening import (
     no_database,
     open_to_write,
     refuse_other_files,
-    sentences,
 )
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Removal, retired_at
@@ -172,7 +172,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
     nothing at ``target`` then.
     """
-    with sentences(path, BUSY_TIMEOUT, "read"):
+    with as_database_problem(path, BUSY_TIMEOUT, "read"):
         if not path.exists():
             raise no_database(path)
         refuse_other_files(path)

@@ -18,7 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from console.record.opening import DatabaseProblem, check_folder, refuse_other_files, refuse_other_programs, sentences
+from console.record.opening import (
+    DatabaseProblem,
+    as_database_problem,
+    check_folder,
+    refuse_other_files,
+    refuse_other_programs,
+)
 from console.record.private_files import beside
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
@@ -34,11 +40,11 @@ def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> l
     ``wait`` seconds.
     """
     place = database.resolve()
-    with sentences(place, wait):
+    with as_database_problem(place, wait):
         refuse_other_files(place)
         refuse_other_programs(place)
         check_folder(database)
-    with sentences(backup, wait, "read"):
+    with as_database_problem(backup, wait, "read"):
         if not backup.is_file():
             raise DatabaseProblem(f"There is no backup {backup}.")
         if place.exists() and backup.samefile(place):

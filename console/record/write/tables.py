@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
 from console.record.connection import dicts
-from console.record.opening import BUSY_TIMEOUT, immediate, sentences
+from console.record.opening import BUSY_TIMEOUT, as_database_problem, immediate
 from console.record.rows import Row
 
 
@@ -49,12 +49,12 @@ class Tables:
         if self.conn.in_transaction:
             yield
             return
-        with sentences(self.path, self._busy_timeout), immediate(self.conn):
+        with as_database_problem(self.path, self._busy_timeout), immediate(self.conn):
             yield
 
     def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """The rows of a SELECT. Raises DatabaseProblem."""
-        with sentences(self.path, self._busy_timeout):
+        with as_database_problem(self.path, self._busy_timeout):
             return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:

@@ -21,7 +21,7 @@ import pytest
 from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
-from console.record.opening import DatabaseProblem, open_to_write, sentences
+from console.record.opening import DatabaseProblem, as_database_problem, open_to_write
 from console.record.read.policy import policies
 from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
@@ -198,7 +198,7 @@ def test_each_kind_of_error_of_sqlite_has_its_own_explanation(
 ) -> None:
     error = sqlite3.OperationalError(said)
     error.sqlite_errorname = kind
-    with pytest.raises(DatabaseProblem, match=re.escape(explained)), sentences(tmp_path / "console.db", 1.0):
+    with pytest.raises(DatabaseProblem, match=re.escape(explained)), as_database_problem(tmp_path / "console.db", 1.0):
         raise error
 
 
