@@ -73,7 +73,6 @@ def act(
     enabled: bool,
     database: Path,
     connection: ApiConnection,
-    now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ActionOutcome:
     """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
@@ -81,13 +80,13 @@ def act(
     Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
     recorded (then the attempt is recorded without one).
     """
-    with _ledger(database, attempt, now()) as (ledger, is_new):
+    with _ledger(database, attempt) as (ledger, is_new):
         if not is_new:
             return _recorded_outcome(ledger.outcome(attempt.attempt_id))
         outcome = _carry_out(attempt, enabled, connection, sleep)
         row = dict(zip(_OUTCOME, astuple(outcome), strict=True))
         try:
-            ledger.end({"attempt_id": attempt.attempt_id, "at": now(), **row})
+            ledger.end({"attempt_id": attempt.attempt_id, "at": time.time(), **row})
         except DatabaseProblem as error:
             raise DatabaseProblem(
                 f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
@@ -96,12 +95,12 @@ def act(
 
 
 @contextmanager
-def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
+def _ledger(database: Path, attempt: Attempt) -> Iterator[tuple[Ledger, bool]]:
     """Record the attempt; yields the ledger, and whether the attempt is new."""
     with ExitStack() as opened:
         try:
             ledger = opened.enter_context(open_ledger(database))
-            is_new = ledger.begin(_attempt_row(attempt, at))
+            is_new = ledger.begin(_attempt_row(attempt))
         except DatabaseProblem as error:
             raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
         yield ledger, is_new
@@ -114,11 +113,11 @@ def _recorded_outcome(row: Row | None) -> ActionOutcome:
     return ActionOutcome(*(row[name] for name in _OUTCOME))
 
 
-def _attempt_row(attempt: Attempt, at: float) -> Row:
+def _attempt_row(attempt: Attempt) -> Row:
     who, intent = attempt.who, attempt.intent
     visitor = {"issuer": who.issuer, "subject": who.subject, "user": who.name, "role": who.role}
     texts = {**visitor, **vars(intent), "reason": attempt.reason}
-    row = {"attempt_id": attempt.attempt_id, "at": at, **{name: text or None for name, text in texts.items()}}
+    row = {"attempt_id": attempt.attempt_id, "at": time.time(), **{name: text or None for name, text in texts.items()}}
     return {**row, "force": int(intent.force), "targets": attempt.confirmed}
 
 

@@ -226,7 +226,7 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
     return document
 
 
-def fleet_lines(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
+def fleet_lines(fleet: Fleet, now: float, *, several: bool) -> list[str]:
     """The state of a fleet as lines for a terminal. ``several``: there are other fleets too."""
     rows = [
         ("Health", _health(fleet, now)),

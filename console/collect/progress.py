@@ -12,6 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
+LINE_EVERY = 10.0
+"""Seconds between two lines of an unfinished step."""
+
 
 class Progress(Protocol):
     """Called as work progresses. ``what``: the name of the current step; ``total`` is None while it is unknown.
@@ -27,15 +30,14 @@ def silent(done: int, total: int | None, what: str) -> None:
 
 
 class TerminalProgress:
-    """A progress bar on a terminal; elsewhere a line when a step begins or ends, and every ``line_every`` seconds.
+    """A progress bar on a terminal; elsewhere a line when a step begins or ends, and every LINE_EVERY seconds.
 
     ``stream`` is usually standard error, so that standard output contains only results.
     """
 
-    def __init__(self, stream: TextIO, *, line_every: float = 10.0) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._tty = stream.isatty()
-        self._line_every = line_every
         self._what: str | None = None
         self._last = 0.0
         self._open_line = False
@@ -43,7 +45,7 @@ class TerminalProgress:
     def __call__(self, done: int, total: int | None, what: str) -> None:
         now = time.monotonic()
         begins, ends = what != self._what, total is not None and done >= total
-        pause = 0.1 if self._tty else self._line_every
+        pause = 0.1 if self._tty else LINE_EVERY
         if not (begins or ends or now - self._last >= pause):
             return
         if begins:

@@ -211,7 +211,7 @@ def _boolean(table: Mapping[str, Any], key: str, place: str) -> bool:
 
 def _one_of(value: Any, known: Sequence[str], place: str) -> str:
     if value not in known:
-        found = f"{place} is {value!r}" if isinstance(value, str) else f"{place} is missing" if value is None else place
+        found = f"{place} is missing" if value is None else f"{place} is {value!r}"
         close = difflib.get_close_matches(str(value), known, 1)
         meant = f" (did you mean {close[0]}?)" if close else ""
         raise RulesError(f"{found}; it must be one of: {', '.join(known)}{meant}")
@@ -270,10 +270,10 @@ def _console_url(value: Any) -> str:
         return ""
     try:
         parts = urlsplit(address or "")
-        usable = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
-        secret = parts.username or parts.password
+        more = parts.username or parts.password or parts.query or parts.fragment
+        usable = parts.scheme in ("http", "https") and parts.hostname and not more
     except ValueError:
-        usable = secret = None
-    if not usable or secret:
+        usable = False
+    if not usable:
         raise RulesError("console_url must be just the address of the console, such as https://console.example.com")
     return str(address)

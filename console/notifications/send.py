@@ -17,7 +17,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from logging.handlers import BufferingHandler
@@ -62,14 +62,13 @@ class Address:
     secret: str = field(default="", repr=False)
 
 
-def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
+def load_addresses(destinations: Iterable[Destination]) -> list[Address]:
     """The addresses of destinations. Raises SettingsError, which names the variable but never its value."""
-    env = os.environ if environ is None else environ
     found = []
     for destination in destinations:
         values = {}
         for variable, what in ((destination.address_env, "the address"), (destination.secret_env, "the key")):
-            values[variable] = env.get(variable, "").strip() if variable else ""
+            values[variable] = os.environ.get(variable, "").strip() if variable else ""
             if variable and not values[variable]:
                 raise SettingsError(f"{variable} is not set: set it to {what} of the destination {destination.name}.")
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))

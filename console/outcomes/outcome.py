@@ -281,7 +281,7 @@ def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
     return found
 
 
-def category_of_target(status: str, rollout: str = "") -> tuple[str, str]:
+def category_of_target(status: str, rollout: str) -> tuple[str, str]:
     """The category of a target by its status, and the reason, '' if the server's message has it. rollout: the status of
     its rollout if that rollout is the operation, else ''."""
     category = _TARGETS.get(status, UNCERTAIN)

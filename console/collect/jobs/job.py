@@ -75,7 +75,7 @@ def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[s
     return found
 
 
-def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequence[str] = ()) -> Job:
+def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequence[str]) -> Job:
     """A job from its detail record (``jobs/N/``).
 
     origin: the address of AWX without the path of its API. page: the address of the job's page. approved_by: the users

@@ -199,8 +199,8 @@ def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
 
 
 @query
-def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
-    """The newest playbook runs whose report contains a reason for overriding the window.
+def override_runs(conn: Connection) -> pd.DataFrame:
+    """The 100 newest playbook runs whose report contains a reason for overriding the window.
 
     Columns: run_id, playbook, status, user, started_at, reason.
     """
@@ -208,9 +208,9 @@ def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
     SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, CAST({_REASON} AS TEXT) AS reason FROM runs r
     WHERE r.stats_json LIKE '%"override_reason":"_%'
       AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
-    ORDER BY r.started_at DESC LIMIT :most
+    ORDER BY r.started_at DESC LIMIT 100
     """  # noqa: S608 - no user input
-    return as_frame(conn, sql, {"most": most})
+    return as_frame(conn, sql)
 
 
 PLANS_SECONDS = 35 * 86400.0

@@ -237,10 +237,10 @@ FROM sent s CROSS JOIN rollout_targets t USING (tenant, rollout_id)
 """  # noqa: S608 - no user input
 
 
-def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
+def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None) -> list[Target]:
     """The targets of all rollouts that a run started or followed, including rollouts that no result names yet.
 
-    only: hosts. Of the rollouts that results name, only those that the results of these hosts name are read.
+    only: hosts, or None for all. Of the rollouts that results name, only those of these hosts' results are read.
     """
     params = {"run": run_id, "only": None if only is None else sorted(only)}
     return [Target(**row) for row in dicts(conn, _TARGETS_OF_RUN, params)]

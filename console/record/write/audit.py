@@ -19,9 +19,7 @@ from console.record.schema.audit import DIMENSIONS
 from console.record.write.tables import Tables
 
 
-def known_ids(
-    tables: Tables, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
-) -> set[str]:
+def known_ids(tables: Tables, tenant: str, instance_id: str, *, newest: int, not_after: float | None) -> set[str]:
     """The ids (id_key) of the newest stored audit events of an instance: at most ``newest``, up to ``not_after``."""
     found = tables.rows(
         "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"

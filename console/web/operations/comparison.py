@@ -60,7 +60,7 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
         column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:
         found = found[found["kind"].isin(kinds)]
-    found = lists.containing(found, search, "host", "message")
+    found = lists.containing(found, search)
     if column:
         found = found.sort_values(column, ascending=ascending, kind="stable", na_position="last")
     listed = paging.from_frame("compare", found)

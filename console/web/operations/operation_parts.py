@@ -127,7 +127,7 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
     """The rows that match the filters, in an order of SORTS: '-name' for descending, '' for the given order."""
     if categories:
         frame = frame[frame["category"].isin(categories)]
-    frame = lists.containing(frame, search, "host", "message")
+    frame = lists.containing(frame, search)
     column = SORTS.get(sort.lstrip("-"))
     if column is None:
         return frame[::-1] if sort == "-outcome" else frame

@@ -67,10 +67,10 @@ def moments(values: Iterable[float | None], title: str, width: Any = 160) -> Col
     return text(time_texts(values), with_zone(title), width)
 
 
-def periods(first: Iterable[float | None], last: Iterable[float | None], title: str, width: Any = 300) -> Column:
+def periods(first: Iterable[float | None], last: Iterable[float | None], title: str) -> Column:
     """A column of periods as text in the shown zone, which the header names. A missing end is shown as 'now'."""
     pairs = zip(time_texts(first), time_texts(last), strict=True)
-    return text([f"{begin} to {end or 'now'}" if begin else "" for begin, end in pairs], with_zone(title), width)
+    return text([f"{begin} to {end or 'now'}" if begin else "" for begin, end in pairs], with_zone(title), 300)
 
 
 def time_texts(values: Iterable[float | None]) -> list[str]:

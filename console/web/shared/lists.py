@@ -53,11 +53,11 @@ def _bound(key: str, format_func: FormatFunc) -> dict[str, Any]:
     return {"format_func": format_func, "key": key, "bind": "query-params"}
 
 
-def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
-    """The rows that contain a text in one of two columns, ignoring case; all rows if the text is empty."""
+def containing(frame: pd.DataFrame, search: str) -> pd.DataFrame:
+    """The rows whose host or message contains a text, ignoring case; all rows if the text is empty."""
     if not search:
         return frame
-    text = frame[first].fillna("") + "\n" + frame[second].fillna("")
+    text = frame["host"].fillna("") + "\n" + frame["message"].fillna("")
     return frame[text.str.contains(search, case=False, regex=False)]
 
 
