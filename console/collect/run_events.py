@@ -40,10 +40,10 @@ _RESULTS = {
 }
 # The columns of a run that are NULL until an event sets them.
 _FROM_EVENTS = (
-    *("controller", "user", "playbook", "check_mode", "diff_mode", "limit_pattern", "tags_json", "skip_tags_json"),
-    *("forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at"),
-    *("heartbeat_at", "stats_json", "meta_json"),
-)
+    "controller", "user", "playbook", "check_mode", "diff_mode", "limit_pattern", "tags_json", "skip_tags_json",
+    "forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at",
+    "heartbeat_at", "stats_json", "meta_json",
+)  # fmt: skip
 _TOO_MANY = 2**31
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 

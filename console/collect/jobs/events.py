@@ -31,9 +31,9 @@ _WITH_RESULT = frozenset(
 )
 _OTHER_HOSTS = ("start", "skipped", "error", "no_hosts", "async_poll", "async_ok", "async_failed", "file_diff")
 _OTHER_PLAYBOOK = (
-    *("start", "play_start", "task_start", "notify", "include", "stats", "no_hosts_matched", "no_hosts_remaining"),
-    *("vars_prompt", "setup", "import_for_host", "not_import_for_host"),
-)
+    "start", "play_start", "task_start", "notify", "include", "stats", "no_hosts_matched", "no_hosts_remaining",
+    "vars_prompt", "setup", "import_for_host", "not_import_for_host",
+)  # fmt: skip
 KNOWN = (
     _WITH_RESULT
     | {f"runner_on_{end}" for end in _OTHER_HOSTS}

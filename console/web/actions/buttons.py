@@ -226,21 +226,21 @@ def _show(outcome: ActionOutcome) -> None:
     with lists.row():
         closed = st.button("Close", key="act_close")
         # A refused action has changed nothing.
-        synced = outcome.word != "refused" and st.button(
+        sync = outcome.word != "refused" and st.button(
             "Sync and close",
             icon=":material/sync:",
             type="primary",
             key="act_sync",
             help="Reads the newest rollouts again.",
         )
-    if synced and not _synced():
+    if sync and not _sync():
         return
-    if synced or closed:
+    if sync or closed:
         _close()
         st.rerun()
 
 
-def _synced() -> bool:
+def _sync() -> bool:
     """Read the newest rollouts, so that the page shows the result. Returns False if anything could not be read."""
     connection, _no_api = sign_in.connection("act")
     try:

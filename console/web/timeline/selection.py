@@ -73,8 +73,8 @@ def after_click(now: Sequence[str], clicked: Sequence[str]) -> list[str]:
 
 def after_boxes(now: Sequence[str], listed: Sequence[str], ticked: Sequence[str]) -> list[str]:
     """The selection after the table's checkboxes changed: of ``listed``, only those ``ticked``; others are kept."""
-    kept = [target_id for target_id in now if target_id not in set(listed) or target_id in set(ticked)]
-    return [*kept, *ticked]
+    unticked = set(listed) - set(ticked)
+    return [*(target_id for target_id in now if target_id not in unticked), *ticked]
 
 
 def left_out() -> int:
