@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import report as run_report
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count, records_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from console.outcomes.facts import ACT, ROLLOUT, Facts, Flight, Result, Target
 from console.outcomes.words import (
@@ -328,8 +328,8 @@ def _of_counters(facts: Facts) -> dict[str, int]:
     return found
 
 
-def _reconciled(facts: Facts) -> list[Mapping[str, Any]]:
-    return [row for row in listed(facts.report.get("reconciled")) if isinstance(row, Mapping)]
+def _reconciled(facts: Facts) -> list[Record]:
+    return records_in(facts.report.get("reconciled"))
 
 
 def _count(value: Any) -> int:

@@ -125,6 +125,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     is_single_target,
+    records_in,
     text_or_none,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import (
@@ -186,9 +187,8 @@ def _seen(context: Context) -> dict[str, str | None]:
     )
     found: dict[str, str | None] = {}
     for timeline in timelines:
-        targets = timeline.get("timeline")
-        for target in targets if isinstance(targets, list) else ():
-            if isinstance(target, dict) and text_or_none(target.get("instance_id")):
+        for target in records_in(timeline.get("timeline")):
+            if text_or_none(target.get("instance_id")):
                 found.setdefault(str(target["instance_id"]), text_or_none(target.get("instance_hostname")))
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .answers import Record, number, parse_time, runtime_component, target_status
+from .answers import Record, number, parse_time, records_in, runtime_component, target_status
 from .batches import Member, Part, cut, one_stream
 from .durations import Usual, percentile
 from .freezes import NO_FREEZES, Freezes
@@ -50,9 +50,8 @@ def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float
     """The durations in seconds of all succeeded targets in rollout timelines (E1), by instance (id_key)."""
     found: dict[str, list[float]] = {}
     for timeline in timelines:
-        rows = timeline.get("timeline")
-        for row in rows if isinstance(rows, list) else ():
-            if not isinstance(row, Mapping) or target_status(row.get("status")) != "succeeded":
+        for row in records_in(timeline.get("timeline")):
+            if target_status(row.get("status")) != "succeeded":
                 continue
             seconds = number(row.get("duration_seconds"))
             if seconds is None:
@@ -100,8 +99,8 @@ def expect_stream(
     known: Mapping[str, Sequence[float]],
     most: int,
     *,
-    fallback: float = FALLBACK_SECONDS,
-    extra: float = 0.0,
+    fallback: float,
+    extra: float,
 ) -> list[Expected]:
     """As ``expect``, if the members of a batch follow each other, with at most ``most`` of them at once."""
     usual = Usual(known, fallback)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .answers import in_flight, parse_time, target_is_terminal
+from .answers import in_flight, parse_time, records_in, target_is_terminal
 from .durations import clock, duration
 from .gate import FAIL, INCONCLUSIVE, PASS, Check
 from .record_words import text_of
@@ -54,11 +54,11 @@ def with_instances(check: Check, timelines: Iterable[Mapping[str, Any]]) -> Chec
 
     ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id.
     """
-    names: list[str] = []
-    for timeline in timelines:
-        rows = timeline.get("timeline")
-        for row in rows if isinstance(rows, list) else ():
-            if isinstance(row, Mapping) and not target_is_terminal(row):
-                names.append(text_of(row, "instance_hostname", text_of(row, "instance_id", "")))
+    names = [
+        text_of(row, "instance_hostname", text_of(row, "instance_id", ""))
+        for timeline in timelines
+        for row in records_in(timeline.get("timeline"))
+        if not target_is_terminal(row)
+    ]
     named = ", ".join(filter(None, names)) or f"the rollouts {', '.join(check.facts['rollouts'])}"
     return replace(check, reason=f"{check.reason} In flight: {named}.")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import number, parse_time, text_or_none
+from .answers import number, parse_time, records_in, runtime_component, text_or_none
 
 RUNTIME = "runtime"
 # In the order in which E24 applies them. The runtime comes last.
@@ -36,13 +36,9 @@ class Component:
 
 def components_of(updates: Mapping[str, Any]) -> list[Component]:
     """Skills, MCP servers and, at the end, the runtime. Items that are not mappings are left out."""
-    rows = [(kind, row) for kind in _LISTS for row in _list(updates.get(kind))]
-    rows.append((RUNTIME, updates.get(RUNTIME)))
-    return [component_of(kind, row) for kind, row in rows if isinstance(row, Mapping) and row]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    rows = [(kind, row) for kind in _LISTS for row in records_in(updates.get(kind))]
+    rows.append((RUNTIME, runtime_component(updates)))
+    return [component_of(kind, row) for kind, row in rows if row]
 
 
 def component_of(kind: str, row: Mapping[str, Any]) -> Component:
@@ -83,9 +79,9 @@ def runtime_waits(updates: Mapping[str, Any]) -> bool:
 
 def without_runtime(updates: Mapping[str, Any]) -> dict[str, Any]:
     """``updates`` as they will be after the runtime has been updated."""
-    runtime = updates.get(RUNTIME)
+    runtime = runtime_component(updates)
     left = dict(updates)
-    if isinstance(runtime, Mapping) and any(c.kind == RUNTIME and c.outdated for c in components_of(updates)):
+    if any(c.kind == RUNTIME and c.outdated for c in components_of(updates)):
         left[RUNTIME] = {**runtime, "has_update": False, "current_version": runtime.get("available_version")}
         total = number(updates.get("total_available"))
         if total is not None:
