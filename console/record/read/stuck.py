@@ -138,8 +138,8 @@ def waiting_for_window(conn: Connection, fresh: Freshness, at: float) -> list[di
     for tenant in [known.tenant for known in fresh.tenants if known.retired_at is None]:
         window, _slots = tenant_policy(conn, tenant)
         if not window.is_open(at):
-            for r in dicts(conn, _WAITING, {"tenant": tenant}):
-                found.append({**r, "why": window.sentence(at)})
+            rows = dicts(conn, _WAITING, {"tenant": tenant})
+            found += [{**row, "why": window.sentence(at)} for row in rows]
     return found
 
 

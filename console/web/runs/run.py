@@ -44,7 +44,7 @@ def body() -> None:
     jobs(ID)
     failures(run)
     batches = cached.ask(runs.batches, ID)
-    rollouts(run)
+    rollouts()
     batch_table(batches)
     details(batches)
     same_time.of_run(run, viewer.clock() // 60 * 60)
@@ -143,7 +143,7 @@ def failure_card(failure: dict[str, Any]) -> Markup:
     )
 
 
-def rollouts(run: dict[str, Any]) -> None:
+def rollouts() -> None:
     """Rollouts that this run started: their targets in one timeline, and the list."""
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):

@@ -111,9 +111,9 @@ def _policies(where: str, value: Any) -> dict[str, Policy]:
         if not isinstance(name, str):
             raise ValueError(f"{where}: the name {name!r} is not text. Write it in quotes.")
         of_one = f"{where}: {name}"
-        policy = _mapping(of_one, {} if policy is None else policy)
-        _only(of_one, policy, COMPONENTS)
-        found[name] = {component: mode for component, mode in policy.items() if mode is not None}
+        modes = _mapping(of_one, {} if policy is None else policy)
+        _only(of_one, modes, COMPONENTS)
+        found[name] = {component: mode for component, mode in modes.items() if mode is not None}
         for component, mode in found[name].items():
             _mode(of_one, component, mode, (*MODES, INHERIT))
     return found

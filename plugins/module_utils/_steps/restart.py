@@ -122,7 +122,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
     if reason:
         context.result["skipped_reason"] = reason
         return
-    _refuse(context, restart, health, rows)
+    _refuse(context, health, rows)
     before = {key: health.get(key) for key in ("status", "uptime_seconds")} if health else None
     course = context.write(
         lambda: _send(context, restart, health, rows, notes, once_more=bool(context.params.get("retry_if_absent"))),
@@ -177,7 +177,7 @@ def _now(context: Context, health: Record | None) -> float | None:
     return checked if checked is not None else context.client.server_time
 
 
-def _refuse(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> None:
+def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None:
     """Fail if the restart must not be sent now."""
     instance_id = context.params["instance_id"]
     if context.params.get("after_power_cycle"):
