@@ -14,8 +14,6 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-import pandas as pd
-
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, of_rollout
 from console.outcomes.verdict import status_of, verdict, verdict_word
@@ -80,7 +78,8 @@ def operations(
     """
     keys = matching(conn, wanted or OperationFilter())
     rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
-    return in_frame(rows), len(keys)
+    integers = (*CATEGORIES, "instances", "rollouts")
+    return framed((tuple(row.values()) for row in rows), COLUMNS, integers=integers), len(keys)
 
 
 @query
@@ -88,12 +87,6 @@ def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str,
     """The operations with these keys as rows of COLUMNS, in the same order."""
     fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
     return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
-
-
-@query
-def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
-    """The operations that are running, in COLUMNS, newest first."""
-    return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 @query
@@ -326,11 +319,6 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
         "who": act["user"],
     }
     return row, Facts(ACT, name, act["outcome"], hosts=(host,), detail=act["detail"] or "")
-
-
-def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of COLUMNS as a frame: times and seconds are floats (NaN if unknown), counts int64, the rest objects."""
-    return framed((tuple(row.values()) for row in rows), COLUMNS, integers=(*CATEGORIES, "instances", "rollouts"))
 
 
 @dataclass
