@@ -23,7 +23,6 @@ from console.text.listing import listing, records
 
 
 def register(commands: Any) -> None:
-    """Add the commands."""
     defaults = Retention()
     prune = command(
         commands,

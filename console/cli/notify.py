@@ -36,7 +36,6 @@ The rules are in a TOML file, given by --rules or {VARIABLE}. Without rules, the
 
 
 def register(commands: Any) -> None:
-    """Add the command."""
     notify = command(
         commands,
         "notify",
@@ -55,7 +54,6 @@ def register(commands: Any) -> None:
 
 
 def rules_option(parser: Options) -> None:
-    """Add --rules."""
     parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 
 

@@ -65,7 +65,6 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 
 
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
-    """Add the command and its sources."""
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
     run_log_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")

@@ -122,7 +122,6 @@ class Follower:
     # Reading
 
     def _read_due(self, *, first: bool = False) -> None:
-        """Read every source that is due."""
         try:
             with open_store(self._settings.database) as store:
                 self._store = store

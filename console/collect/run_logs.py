@@ -188,8 +188,6 @@ class _Step:
 
 
 class _RunLog:
-    """Loads one run log into the store."""
-
     def __init__(
         self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None, now: float
     ) -> None:
@@ -199,7 +197,6 @@ class _RunLog:
         self._events, self._torn = 0, False
 
     def load(self, cursor: Cursor | None, report: RunLogReport, step: _Step) -> None:
-        """Store the lines after ``cursor``."""
         self._cursor = cursor
         if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
             return

@@ -51,7 +51,6 @@ def message(due: Due, console_url: str) -> Message:
 
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
-    """The message of `notify test`."""
     title, text = "Test of the fleet notifications", "This destination works. Nothing has happened to the fleet."
     return _message(f"test {destination} {now}", destination, title, f"{text}\n{console_url}".strip(), False, [])
 

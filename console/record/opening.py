@@ -52,7 +52,6 @@ class NoDatabase(DatabaseProblem):
 
 
 def no_database(file: Path) -> NoDatabase:
-    """The problem that ``file`` does not exist."""
     can_create = file.parent.is_dir() or is_default(file)
     create = f", or create this one with: {command_for(file, 'sync')}" if can_create else "."
     return NoDatabase(f"There is no database at {file}; specify another with --db or FLEETOPS_CONSOLE_DB{create}")

@@ -74,7 +74,6 @@ class JobReader(RunReader):
         return self.state.get("first_play")
 
     def feed(self, event: Any) -> bool:
-        """See :meth:`RunReader.feed`."""
         parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
         if event["event"] == "playbook_on_play_start":

@@ -104,7 +104,6 @@ class JobImport:
             self.cursor.bad_lines, self.cursor.last_error = 0, None
 
     def add_to(self, report: ImportReport) -> None:
-        """Add the results of this job to the report."""
         report.jobs += 1
         report.events += self.events
         report.joined += int(self.joined)

@@ -200,7 +200,6 @@ Tasks = dict[int, _Task]
 
 
 def _tasks(conn: Connection, run_id: str) -> Tasks:
-    """The tasks of a run by counter."""
     rows = conn.execute("SELECT counter, action, role, play_counter FROM tasks WHERE run_id = ?", (run_id,))
     return {
         counter: _Task(_module(action), (role or "").rpartition(".")[2], play or 0)

@@ -146,7 +146,6 @@ class Vitals:
 
 
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
-    """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent

@@ -40,12 +40,10 @@ class Store(Tables):
         return _cursor(found) if found else None
 
     def cursors(self, source: str) -> dict[str, Cursor]:
-        """All cursors of a source, by scope."""
         found = self.rows("SELECT * FROM ingest_cursors WHERE source = ?", (source,))
         return {row["scope"]: _cursor(row) for row in found}
 
     def put_cursor(self, cursor: Cursor) -> None:
-        """Store a cursor as it is."""
         row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
         del row["state"]
         with self.transaction():
@@ -59,7 +57,6 @@ class Store(Tables):
             self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
-        """Delete a cursor."""
         with self.transaction():
             self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 

@@ -35,7 +35,6 @@ class Tables:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
         # Statistics for the query planner of the readers. They are optional: a lock or a full disk is ignored here.
         with suppress(sqlite3.Error):
             self.conn.execute("PRAGMA busy_timeout=1000")
