@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
-from console.record.connection import dicts
+from console.record.connection import dicts, first_column
 from console.record.opening import BUSY_TIMEOUT, immediate, sentences
 from console.record.rows import Row
 
@@ -26,7 +26,6 @@ class Tables:
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
-        self._keys: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -127,9 +126,6 @@ class Tables:
         stored = {id_key(text): text for text in found} | {text: text for text in found}
         return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
-    def _key(self, table: str) -> tuple[str, ...]:
+    def _key(self, table: str) -> list[str]:
         """The columns of a table's primary key."""
-        if table not in self._keys:
-            found = self.conn.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
-            self._keys[table] = tuple(name for (name,) in found)
-        return self._keys[table]
+        return first_column(self.conn, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
