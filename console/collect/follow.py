@@ -46,11 +46,11 @@ class _Stopped(Exception):
 @dataclass
 class Source:
     """A source that is followed. ``name``: its name in messages, such as "The API". ``quick``: it is read more often
-    while something is open. ``read`` is called with the open database and the seconds since the previous call (None:
-    there was none); it raises FollowError if trying again is useless."""
+    while something is open. ``read`` is called with the open store and ``progress``, and raises FollowError if trying
+    again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], ReadReport]
+    read: Callable[..., ReadReport]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -143,8 +143,7 @@ class Follower:
             self._store = None
 
     def _read(self, source: Source, store: Store) -> None:
-        began, before = time.monotonic(), source.read_at
-        report = source.read(store, None if before is None else began - before, self._on_progress)
+        report = source.read(store, progress=self._on_progress)
         source.read_at = time.monotonic()
         if report.away:
             source.failures += 1
