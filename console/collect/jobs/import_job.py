@@ -88,7 +88,7 @@ class JobImport:
         self.unknown += reader.unknown
         cursor.state = {**reader.state, **more}
         run = reader.run
-        row = {**self._job.row, "first_play": reader.first_play, "complete": int(complete)}
+        row = {**self._job.row, "first_play": reader.state.get("first_play"), "complete": int(complete)}
         row["started_at"] = row["started_at"] or run["started_at"]
         if self._job.ended:
             row["finished_at"] = row["finished_at"] or run["ended_at"]
