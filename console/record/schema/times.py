@@ -38,8 +38,7 @@ def read_again(conn: sqlite3.Connection) -> None:
     moved = 0
     for table, times in _TIMES.items():
         for column, raw in times.items():
-            # S608: the names above.
-            sql = f"UPDATE {table} SET {column} = fleetops_time({raw or column})"  # noqa: S608
+            sql = f"UPDATE {table} SET {column} = fleetops_time({raw or column})"  # noqa: S608 - the names above
             touched = conn.execute(f"{sql} WHERE {column} < ? OR {column} >= ?", bounds).rowcount
             moved += touched if column == "event_ts" else 0
     # The time is part of the key, and a check without a time cannot be shown.

@@ -21,7 +21,8 @@ from console.record.rows import Row
 class Tables:
     """A database that is open for writing. Use it from one thread, and as a context manager.
 
-    ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``.
+    ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``. The names and conditions
+    in their SQL come from this code, and values are bound.
     """
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
@@ -70,7 +71,6 @@ class Tables:
         columns, keys = list(rows[0]), self._key(table)
         facts = [c for c in columns if c not in keys and c not in ("first_seen", "updated_at")]
         names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
-        # S608: table and column names come from this code's own row dictionaries, and values are bound.
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
         if facts:
             changed = [*facts, "updated_at"] if "updated_at" in columns else facts
@@ -86,7 +86,6 @@ class Tables:
         """Make ``rows`` the only rows of ``table`` within ``scope``; unchanged rows are not written."""
         keys = self._key(table)
         where = " AND ".join(f"{c} = ?" for c in scope)
-        # S608: names come from this code, values are bound.
         have = self.conn.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {where}", tuple(scope.values()))  # noqa: S608
         gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
         self.conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
@@ -95,7 +94,6 @@ class Tables:
     def delete_some(self, table: str, where: str, params: Mapping[str, Any], most: int) -> int:
         """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many."""
         names = ", ".join(self._key(table))
-        # S608: names and condition come from this code, values are bound.
         sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
         return self.conn.execute(sql, {**params, "most": most}).rowcount
 
@@ -105,7 +103,6 @@ class Tables:
         keys = self._key(table)
         facts = [c for c in row if c not in keys]
         where = " AND ".join(f"{c} = :{c}" for c in keys if c != "taken_at")
-        # S608: names come from this code, values are bound.
         near = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} AND taken_at"  # noqa: S608
         ends = ("<= :taken_at ORDER BY taken_at DESC LIMIT 1", "> :taken_at ORDER BY taken_at LIMIT 1")
         found = [self.conn.execute(f"{near} {end}", row).fetchone() for end in ends]
@@ -117,7 +114,6 @@ class Tables:
         A server may spell a UUID in another way than before.
         """
         wanted = list(ids)
-        # S608: names come from this code, values are bound.
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
         sql = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {where}"  # noqa: S608
