@@ -119,8 +119,6 @@ class Follower:
         finally:
             self._end()
 
-    # Reading
-
     def _read_due(self, *, first: bool = False) -> None:
         try:
             with open_store(self._settings.database) as store:
@@ -173,8 +171,6 @@ class Follower:
         if time.monotonic() - self._reported > _BEAT_EVERY:
             self._report(_BEAT_WITHIN)
 
-    # Waiting
-
     def _due_in(self, source: Source) -> float:
         if source.read_at is None:
             return 0.0
@@ -193,8 +189,6 @@ class Follower:
             if _changed_at(self._settings.run_log_dir) != before:
                 self._is_open = True
                 return
-
-    # Reporting
 
     def _report(self, seconds: float) -> None:
         """Record that the follower is running and will report again within this many seconds."""

@@ -90,9 +90,6 @@ def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = tim
     return lambda name, message: senders[name](message)
 
 
-# Apprise
-
-
 def _apprise(address: Address) -> Callable[[Message], None]:
     library = optional_package("apprise", "A destination of the kind apprise needs")
     redactor = Redactor(_secrets(address))
@@ -132,9 +129,6 @@ def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
     finally:
         log.removeHandler(kept)
         log.propagate = before
-
-
-# Webhooks
 
 
 def _check_web_address(address: Address) -> None:

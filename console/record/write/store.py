@@ -32,8 +32,6 @@ def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEO
 class Store(Tables):
     """The open store. The other modules in this folder have the functions that read what is already stored."""
 
-    # Cursors
-
     def cursor(self, source: str, scope: str) -> Cursor | None:
         """The cursor of one source and scope, None if it was never read."""
         found = self.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
@@ -60,8 +58,6 @@ class Store(Tables):
         with self.transaction():
             self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
-    # The follower
-
     def put_beat(self, row: Row) -> None:
         """Store the follower's report, a row of the table ``follower``, in place of the previous one."""
         with self.transaction():
@@ -75,8 +71,6 @@ class Store(Tables):
             (tenant,),
         )
         return bool(found["there"])
-
-    # What a sync has read
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
         """Store the next events of a run and the cursor after them.
