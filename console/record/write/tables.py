@@ -21,7 +21,7 @@ from console.record.rows import Row
 class Tables:
     """A database that is open for writing. Use it from one thread, and as a context manager.
 
-    ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``. The names and conditions
+    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions
     in their SQL come from this code, and values are bound.
     """
 
@@ -90,12 +90,6 @@ class Tables:
         gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
         self.conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
         self.upsert(table, rows)
-
-    def delete_some(self, table: str, where: str, params: Mapping[str, Any], most: int) -> int:
-        """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many."""
-        names = ", ".join(self._key(table))
-        sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
-        return self.conn.execute(sql, {**params, "most": most}).rowcount
 
     def add_if_new(self, table: str, row: Row) -> bool:
         """Add a row unless the one before or after it (by ``taken_at``) with otherwise the same key has the same
