@@ -55,7 +55,6 @@ class RunLogReport(ReadReport):
     events: int = 0
     running: int = 0
     lost: int = 0
-    bad_lines: int = 0
     removed: int = 0
 
 
@@ -223,7 +222,6 @@ class _RunLog:
             )
         new_bad = cursor.bad_lines - (before.bad_lines if before else 0)
         if new_bad > 0:
-            report.bad_lines += new_bad
             report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
 
     def is_done(self) -> bool:
