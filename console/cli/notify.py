@@ -138,6 +138,6 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
 def _show(options: argparse.Namespace, messages: list[tuple[str, Message]]) -> None:
     if options.format == "json":
-        put(as_json([dict(content.document) for _name, content in messages]))
+        put(as_json([vars(content) for _name, content in messages]))
     else:
         put("\n".join(f"To {name}: {content.title}\n{printable(content.text)}\n" for name, content in messages))

@@ -175,7 +175,7 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
 def _call(session: Any, address: Address, message: Message) -> tuple[str, float | None]:
     """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
-    body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps({**vars(message), "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "fleetops-console",
@@ -211,10 +211,8 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
 
 
 def _as_repeated(message: Message) -> Message:
-    if message.repeated:
-        return message
-    text = f"{REPEATED}\n{message.text}"
-    return replace(message, text=text, repeated=True, document={**message.document, "text": text, "repeated": True})
+    text = message.text if message.repeated else f"{REPEATED}\n{message.text}"
+    return replace(message, text=text, repeated=True)
 
 
 def _secrets(address: Address) -> set[str]:
