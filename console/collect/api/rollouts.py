@@ -77,17 +77,13 @@ class _Known:
         self._session = session
         self.unfinished = {row["rollout_id"]: row for row in rollouts.unfinished(session.store, session.tenant)}
         self._rows: dict[str, Row | None] = dict(self.unfinished)
-        self._spelled: dict[str, str] = {}
         self._settled = 0
 
     def as_stored(self, record: Record) -> Record:
         """A listed rollout with its id in the spelling in which it is stored."""
         if not as_text(record.get("id")):
             return record
-        rollout_id = str(record["id"])
-        if rollout_id not in self._spelled:
-            self._spelled[rollout_id] = rollouts.spelled(self._session.store, self._session.tenant, rollout_id)
-        return {**record, "id": self._spelled[rollout_id]}
+        return {**record, "id": rollouts.spelled(self._session.store, self._session.tenant, str(record["id"]))}
 
     def row(self, rollout_id: str) -> Row | None:
         """The stored row of a rollout, None if there is none."""
