@@ -10,6 +10,7 @@ The newest rollouts are listed (E3). Those that are new, were open, or differ fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -98,7 +99,8 @@ class _Known:
 
     def is_waiting(self, rollout_id: str) -> bool:
         """Whether a rollout was read or tried so recently that it is not read again unless it has changed."""
-        return self._session.memory.is_waiting(rollout_id, self._session.now(), self._session.reading.unmoved_after)
+        tried_at = self._session.memory.tried_at.get(rollout_id, -math.inf)
+        return self._session.now() - tried_at < self._session.reading.unmoved_after
 
     def is_due(self, rollout_id: str, row: Row, record: Record) -> bool:
         """Whether the targets of a listed rollout are to be read: it is new, has changed, or may have changed."""
