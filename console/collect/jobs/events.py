@@ -109,7 +109,6 @@ class JobReader(RunReader):
         return event
 
     def take(self) -> RunRows:
-        """The rows since the previous call, with the current row of the run."""
         self._close_batch()
         return super().take()
 

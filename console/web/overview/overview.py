@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from functools import partial
 
@@ -80,7 +79,7 @@ def _progress(found: operation_queries.Operation | None, now: float) -> tuple[st
         parts.append(f"batch {found.facts.batches[-1].number:,}" + (f" of {planned:,}" if planned else ""))
     expected = found.plan.get("seconds")
     started = found.row["started_at"]
-    if expected and started is not None and not math.isnan(started):
+    if expected and started is not None:
         left = started + float(expected) - now
         if left > 0:
             parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")
