@@ -70,7 +70,6 @@ FLEETOPS_AWX_TOKEN, FLEETOPS_AWX_CA_PATH. notify reads FLEETOPS_NOTIFY_RULES and
 class _Parser(argparse.ArgumentParser):
     # What argparse writes itself raises OSError on a full disk with some versions of Python, and is lost with others.
     def error(self, message: str) -> NoReturn:
-        """Print one sentence instead of the usage block."""
         put_message(f"{self.prog}: {message}; see {self.prog} --help\n")
         self.exit(USAGE)
 

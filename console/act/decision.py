@@ -68,9 +68,7 @@ def judge(intent: Intent, seen: Seen) -> Decision:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
         return _judge_retry(intent, seen)
-    if intent.action == "power-cycle":
-        return _judge_power_cycle(intent, seen)
-    return Decision(False, f"The console has no action {intent.action!r}.")
+    return _judge_power_cycle(intent, seen)
 
 
 def _judge_steering(intent: Intent, seen: Seen) -> Decision:

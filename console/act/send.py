@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
-from console.record.write.ledgers import Ledger, open_ledger
+from console.record.write.ledgers import open_ledger
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity
@@ -80,7 +80,12 @@ def act(
     Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
     recorded (then the attempt is recorded without one).
     """
-    with _ledger(database, attempt) as (ledger, is_new):
+    with ExitStack() as opened:
+        try:
+            ledger = opened.enter_context(open_ledger(database))
+            is_new = ledger.begin(_attempt_row(attempt))
+        except DatabaseProblem as error:
+            raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
         if not is_new:
             return _recorded_outcome(ledger.outcome(attempt.attempt_id))
         outcome = _carry_out(attempt, enabled, connection, sleep)
@@ -92,18 +97,6 @@ def act(
                 f"The outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
             ) from error
     return outcome
-
-
-@contextmanager
-def _ledger(database: Path, attempt: Attempt) -> Iterator[tuple[Ledger, bool]]:
-    """Record the attempt; yields the ledger, and whether the attempt is new."""
-    with ExitStack() as opened:
-        try:
-            ledger = opened.enter_context(open_ledger(database))
-            is_new = ledger.begin(_attempt_row(attempt))
-        except DatabaseProblem as error:
-            raise DatabaseProblem(f"Nothing was sent, because the attempt cannot be recorded. {error}") from error
-        yield ledger, is_new
 
 
 def _recorded_outcome(row: Row | None) -> ActionOutcome:

@@ -78,7 +78,6 @@ _TABLES: dict[str, Table] = {
 
 
 def register(commands: Any) -> None:
-    """Add the commands."""
     fleet = command(
         commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
     )
@@ -116,7 +115,6 @@ def register(commands: Any) -> None:
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that define what counts as stuck."""
     slower = "a target in progress is stuck after N times the 95th percentile of its scope"
     option(parser, "--slower", at_least_one, 3, "N", slower)
     option(parser, "--at-least", duration, "10min", "TIME", "but not before it has run this long")
@@ -125,7 +123,6 @@ def stuck_options(parser: argparse.ArgumentParser) -> None:
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:
-    """The StuckRules that the options specify."""
     from console.record.read.stuck import StuckRules
 
     return StuckRules(slower=options.slower, at_least=options.at_least, grace=options.grace)

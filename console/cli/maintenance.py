@@ -23,7 +23,6 @@ from console.text.listing import listing, records
 
 
 def register(commands: Any) -> None:
-    """Add the commands."""
     defaults = Retention()
     prune = command(
         commands,
@@ -105,9 +104,10 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _backup(options: argparse.Namespace, settings: Settings) -> int:
-    copy = back_up(settings.database, path_of(options.file), time.time())
-    put(f"{copy.file}: {times.size(copy.size)}, a copy of {settings.database}.\n")
-    return say(f"note: {copy.note}", 0) if copy.note else 0
+    target = path_of(options.file)
+    note = back_up(settings.database, target, time.time())
+    put(f"{target}: {times.size(target.stat().st_size)}, a copy of {settings.database}.\n")
+    return say(f"note: {note}", 0) if note else 0
 
 
 def _restore(options: argparse.Namespace, settings: Settings) -> int:

@@ -42,7 +42,6 @@ counts as whole numbers. Either may be "off"; a single "off" disables the check.
 
 
 def register(commands: Any) -> None:
-    """Add both commands."""
     check = command(
         commands,
         "check",

@@ -36,7 +36,6 @@ The rules are in a TOML file, given by --rules or {VARIABLE}. Without rules, the
 
 
 def register(commands: Any) -> None:
-    """Add the command."""
     notify = command(
         commands,
         "notify",
@@ -55,7 +54,6 @@ def register(commands: Any) -> None:
 
 
 def rules_option(parser: Options) -> None:
-    """Add --rules."""
     parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 
 
@@ -140,6 +138,6 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
 
 def _show(options: argparse.Namespace, messages: list[tuple[str, Message]]) -> None:
     if options.format == "json":
-        put(as_json([dict(content.document) for _name, content in messages]))
+        put(as_json([vars(content) for _name, content in messages]))
     else:
         put("\n".join(f"To {name}: {content.title}\n{printable(content.text)}\n" for name, content in messages))

@@ -76,7 +76,6 @@ def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
 
 
 def run_log_option(parser: argparse.ArgumentParser) -> None:
-    """Add --spool."""
     parser.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
 
 
@@ -92,7 +91,6 @@ def days_option(parser: argparse.ArgumentParser, of: str) -> None:
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:
-    """Add --format and --limit."""
     format_option(parser)
     option(parser, "--limit", at_least_one, 20, "N", "show at most N rows")
 
@@ -115,7 +113,6 @@ def put_report(database: Path, report: Any) -> int:
 
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1."""
     if not _is_count(text):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 999999999; it is {text!r}")
     return int(text)

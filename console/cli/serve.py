@@ -26,7 +26,6 @@ _APP = Path(__file__).parents[1] / "app.py"
 
 
 def register(commands: Any) -> None:
-    """Add the command."""
     serve = command(commands, "serve", run, "serve the pages on this machine")
     option(serve, "--port", _port, 8501, "PORT", "port; 0 for any free port")
     where = "address to listen on; one that other machines can reach requires a login (FLEETOPS_CONSOLE_LOGIN)"

@@ -65,7 +65,6 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 
 
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
-    """Add the command and its sources."""
     sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
     run_log_option(sync)
     flag(sync, "--no-spools", "do not read the run logs")
@@ -155,10 +154,11 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
 
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
+    from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
     from console.collect.follow import Follower, FollowError, Source
-    from console.collect.follow_sources import Api, Awx
-    from console.collect.jobs.awx import JobFilter
-    from console.collect.jobs.awx_client import load_awx
+    from console.collect.follow_sources import RETRIES, Api
+    from console.collect.jobs.awx import JobFilter, sync_awx
+    from console.collect.jobs.awx_client import AwxClient, load_awx
     from console.collect.progress import TerminalProgress, silent
     from console.collect.sync import load_run_logs
 
@@ -177,12 +177,10 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
         line.close()
         say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
-    def run_logs(store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
-        return load_run_logs(store, settings, secrets, progress)
-
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(line))
         if not options.no_spools:
+            run_logs = partial(load_run_logs, settings=settings, secrets=secrets)
             sources.append(Source("The folder of the run logs", run_logs))
         if connection is not None:
             api = opened.enter_context(contextlib.closing(Api(connection, _api_options(options), pace)))
@@ -190,10 +188,13 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             sources.append(Source("The API", api.read))
         if awx is not None:
             wanted = JobFilter(**{name: getattr(options, f"awx_{name}") for name in _FILTERS})
-            jobs = opened.enter_context(contextlib.closing(Awx(awx, wanted, secrets)))
-            sources.append(Source("AWX", jobs.read, quick=False))
+            client = opened.enter_context(contextlib.closing(AwxClient(replace(awx, retries=RETRIES))))
+            # It does not wait for jobs whose events AWX is still processing: a later read imports them.
+            jobs = partial(sync_awx, client=client, wanted=wanted, redactor=Redactor(secrets), now=time.time, wait=0.0)
+            sources.append(Source("AWX", jobs, quick=False))
         if send is not None:
-            sources.append(Source("Notifications", partial(_send_due, settings.database, send), quick=False))
+            messages = partial(_send_due, database=settings.database, send=send)
+            sources.append(Source("Notifications", messages, quick=False))
         with _stopped_by_signals() as stop:
             follower = Follower(
                 settings,
@@ -213,9 +214,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     return 0
 
 
-def _send_due(
-    database: Path, send: Callable[..., NotifyReport], _store: Store, _seconds: float | None, progress: Progress
-) -> ReadReport:
+def _send_due(_store: Store, *, database: Path, send: Callable[..., NotifyReport], progress: Progress) -> ReadReport:
     """The source of the follower that sends notifications, after the other sources were read."""
     from console.collect.progress import ReadReport
 

@@ -46,11 +46,11 @@ class _Stopped(Exception):
 @dataclass
 class Source:
     """A source that is followed. ``name``: its name in messages, such as "The API". ``quick``: it is read more often
-    while something is open. ``read`` is called with the open database and the seconds since the previous call (None:
-    there was none); it raises FollowError if trying again is useless."""
+    while something is open. ``read`` is called with the open store and ``progress``, and raises FollowError if trying
+    again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], ReadReport]
+    read: Callable[..., ReadReport]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -119,10 +119,7 @@ class Follower:
         finally:
             self._end()
 
-    # Reading
-
     def _read_due(self, *, first: bool = False) -> None:
-        """Read every source that is due."""
         try:
             with open_store(self._settings.database) as store:
                 self._store = store
@@ -144,8 +141,7 @@ class Follower:
             self._store = None
 
     def _read(self, source: Source, store: Store) -> None:
-        began, before = time.monotonic(), source.read_at
-        report = source.read(store, None if before is None else began - before, self._on_progress)
+        report = source.read(store, progress=self._on_progress)
         source.read_at = time.monotonic()
         if report.away:
             source.failures += 1
@@ -175,8 +171,6 @@ class Follower:
         if time.monotonic() - self._reported > _BEAT_EVERY:
             self._report(_BEAT_WITHIN)
 
-    # Waiting
-
     def _due_in(self, source: Source) -> float:
         if source.read_at is None:
             return 0.0
@@ -195,8 +189,6 @@ class Follower:
             if _changed_at(self._settings.run_log_dir) != before:
                 self._is_open = True
                 return
-
-    # Reporting
 
     def _report(self, seconds: float) -> None:
         """Record that the follower is running and will report again within this many seconds."""

@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API and AWX as sources of a follower: each is read as in a sync, but only what may have changed."""
+"""The API as a source of a follower: it is read as in a sync, but only what may have changed."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
 from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
@@ -23,15 +22,13 @@ from console.collect.follow_pace import (
     is_final,
     rollouts_at_once,
 )
-from console.collect.jobs.awx import JobFilter, sync_awx
-from console.collect.jobs.awx_client import AwxClient
 from console.collect.progress import Progress, ReadReport
 from console.record.write.store import Store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection
 
 # The follower itself tries again; one retry is kept for a connection that the server has closed in the meantime.
-_RETRIES = 1
+RETRIES = 1
 
 
 class Api:
@@ -39,7 +36,7 @@ class Api:
     SettingsError for a connection that cannot be used."""
 
     def __init__(self, connection: ApiConnection, options: ApiOptions, pace: Pace) -> None:
-        retries = min(connection.retries, _RETRIES)
+        retries = min(connection.retries, RETRIES)
         self._client = open_client(replace(connection, retries=retries), read_only=True)
         self._options, self._pace = options, pace
         self.tenant = tenant_of(self._client)
@@ -48,15 +45,16 @@ class Api:
         self._memory = Memory()
         self._credit, self._used, self._ever_read = 0.0, 0.0, False
         self._policy_at = self._whole_list_at = 0.0
+        self._read_at: float | None = None
 
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, seconds: float | None, progress: Progress) -> ReadReport:
+    def read(self, store: Store, *, progress: Progress) -> ReadReport:
         """Read what may have changed. Raises FollowError if the server refuses the key or, at the first read, if the
         address or the certificate is wrong."""
-        reading = self._reading(seconds)
-        if seconds is None:
+        reading = self._reading()
+        if self._read_at is None:
             self._memory.details_at = self._details_at(store)
         report = sync_api(
             store,
@@ -67,14 +65,15 @@ class Api:
             reading=reading,
             memory=self._memory,
         )
+        self._read_at = time.monotonic()
         return self._finish(report, reading)
 
-    def _reading(self, seconds: float | None) -> Reading:
-        if seconds is None:
+    def _reading(self) -> Reading:
+        if self._read_at is None:
             return Reading(details_after=self._pace.details_interval)
-        # A longer pause, because the API was not available, is not made up for.
-        seconds = min(seconds, self._pace.idle_interval)
         now = time.monotonic()
+        # A longer pause, because the API was not available, is not made up for.
+        seconds = min(now - self._read_at, self._pace.idle_interval)
         whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
         self._credit = credit(self._credit, seconds, self._used, self._pace)
         return Reading(
@@ -113,27 +112,3 @@ class Api:
         if reading.whole_list:
             self._whole_list_at = time.monotonic()
         return report
-
-
-class Awx:
-    """The ended jobs of one AWX. Raises SettingsError for a connection that cannot be used."""
-
-    def __init__(self, connection: ApiConnection, wanted: JobFilter, secrets: list[str]) -> None:
-        retries = min(connection.retries, _RETRIES)
-        self._client = AwxClient(replace(connection, retries=retries))
-        self._wanted, self._redactor = wanted, Redactor([connection.api_key, *secrets])
-
-    def close(self) -> None:
-        self._client.close()
-
-    def read(self, store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
-        """Import the jobs that have ended, except those whose events AWX is still processing."""
-        return sync_awx(
-            store,
-            self._client,
-            now=time.time,
-            wanted=self._wanted,
-            redactor=self._redactor,
-            progress=progress,
-            wait=0.0,
-        )

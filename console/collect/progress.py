@@ -2,27 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a sync reports its progress, as a protocol and in a terminal; and the report of one read of a source."""
+"""How a sync reports its progress, also in a terminal; and the report of one read of a source."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import TextIO
 
 LINE_EVERY = 10.0
 """Seconds between two lines of an unfinished step."""
 
-
-class Progress(Protocol):
-    """Called as work progresses. ``what``: the name of the current step; ``total`` is None while it is unknown.
-
-    A step ends when ``done`` equals ``total``, or when the next one begins.
-    """
-
-    def __call__(self, done: int, total: int | None, what: str) -> None: ...
+Progress = Callable[[int, int | None, str], None]
+"""Called as work progresses: how much is done, the total (None while it is unknown), and the name of the current step.
+A step ends when it is all done, or when the next one begins."""
 
 
 def silent(done: int, total: int | None, what: str) -> None:

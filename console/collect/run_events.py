@@ -76,7 +76,6 @@ class RunReader:
 
     @property
     def run(self) -> Row:
-        """The current row of the run."""
         return self.state["run"]
 
     @property

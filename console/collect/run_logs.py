@@ -55,7 +55,6 @@ class RunLogReport(ReadReport):
     events: int = 0
     running: int = 0
     lost: int = 0
-    bad_lines: int = 0
     removed: int = 0
 
 
@@ -188,8 +187,6 @@ class _Step:
 
 
 class _RunLog:
-    """Loads one run log into the store."""
-
     def __init__(
         self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None, now: float
     ) -> None:
@@ -199,7 +196,6 @@ class _RunLog:
         self._events, self._torn = 0, False
 
     def load(self, cursor: Cursor | None, report: RunLogReport, step: _Step) -> None:
-        """Store the lines after ``cursor``."""
         self._cursor = cursor
         if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
             return
@@ -226,7 +222,6 @@ class _RunLog:
             )
         new_bad = cursor.bad_lines - (before.bad_lines if before else 0)
         if new_bad > 0:
-            report.bad_lines += new_bad
             report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
 
     def is_done(self) -> bool:

@@ -23,17 +23,16 @@ from console.text.statuses import style_of
 from console.text.times import duration, moments
 
 
-def health_over_time(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> go.Figure:
-    """:func:`health_strip` from health checks (checked_at, status) in time order, in ``span`` and shortly before it."""
-    found = bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
-    return health_strip([band for band in found if band.end > span[0]], span, theme, zone)
-
-
-def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
+def health_over_time(
+    checks: pd.DataFrame, span: tuple[float, float], theme: str = "light", zone: str = ""
+) -> go.Figure:
     """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
 
-    zone: the viewer's time zone, in which the labels show the times again.
+    checks: checked_at and status in time order, in ``span`` and shortly before it. zone: the viewer's time zone, in
+    which the labels show the times again.
     """
+    found = bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
+    strip = [band for band in found if band.end > span[0]]
     figure = go.Figure()
     hatched = {
         "color": "rgba(0,0,0,0)",
@@ -69,7 +68,7 @@ def deploy_times(
 ) -> go.Figure:
     """The duration of each deploy over time, by status. A band shows the usual range, p50 to p95 (dotted line).
 
-    targets: columns started_at, took_s, status, error. zone: as in :func:`health_strip`.
+    targets: columns started_at, took_s, status, error. zone: as in :func:`health_over_time`.
     """
     figure = go.Figure()
     p50, p95 = usual

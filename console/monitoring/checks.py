@@ -34,7 +34,6 @@ class Limits:
     critical: float | None
 
     def level(self, value: float) -> Level:
-        """The level of a value."""
         if self.critical is not None and value >= self.critical:
             return Level.CRITICAL
         return Level.WARNING if self.warning is not None and value >= self.warning else Level.OK
@@ -136,7 +135,6 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
 
 
 def worst(checks: list[Check]) -> Level:
-    """The highest level of the checks."""
     return max((check.level for check in checks), default=Level.OK)
 
 

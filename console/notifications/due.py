@@ -88,7 +88,6 @@ def in_quiet_hours(quiet: Quiet, now: float) -> bool:
 
 
 def matches(rule: Rule, fact: Fact) -> bool:
-    """Whether a rule selects a fact."""
     if fact.subject not in rule.on:
         return False
     if fact.subject == POLICY:
@@ -108,7 +107,6 @@ def matches(rule: Rule, fact: Fact) -> bool:
 
 
 def matches_verdict(rule: Rule, verdict: str) -> bool:
-    """Whether a rule selects operations with this verdict."""
     return verdict in rule.verdicts if rule.verdicts else verdict not in (RUNNING, CHECK)
 
 

@@ -49,5 +49,4 @@ class Fact:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What identifies the fact."""
         return self.subject, self.key, self.state

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One message about one or more facts: a title, a text for people, and a document for programs. Pure."""
+"""One message about one or more facts: a title, a text for people, and the facts for programs. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -30,13 +30,14 @@ _ZERO_WIDTH_SPACE = "\u200b"
 
 @dataclass(frozen=True)
 class Message:
-    """One message. id: the same in each attempt with the same facts. document: plain data, for a webhook as JSON."""
+    """One message; a webhook gets these fields as JSON. id: the same in each attempt with the same facts."""
 
     id: str
+    destination: str
+    repeated: bool
     title: str
     text: str
-    repeated: bool = False
-    document: Mapping[str, Any] = field(default_factory=dict)
+    facts: Sequence[Mapping[str, Any]]
 
 
 def message(due: Due, console_url: str) -> Message:
@@ -48,22 +49,18 @@ def message(due: Due, console_url: str) -> Message:
     documents = [_document_of_fact(fact, console_url) for fact in facts]
     # With other facts, the id must be another one. Otherwise the receiver could take a new fact for one that it knows.
     parts = [due.destination, f"{due.since:.3f}", *sorted("\0".join(fact.identity) for fact in facts)]
-    return _message("\n".join(parts), due.destination, title, text, due.repeated, documents)
+    return Message(_identifier("\n".join(parts)), due.destination, due.repeated, title, text, documents)
 
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
-    """The message of `notify test`."""
     title, text = "Test of the fleet notifications", "This destination works. Nothing has happened to the fleet."
-    return _message(f"test {destination} {now}", destination, title, f"{text}\n{console_url}".strip(), False, [])
+    identifier = _identifier(f"test {destination} {now}")
+    return Message(identifier, destination, False, title, f"{text}\n{console_url}".strip(), [])
 
 
-def _message(
-    identity: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
-) -> Message:
-    """A message whose id is a hash of ``identity``, with 32 hexadecimal digits."""
-    identifier = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
-    document = {"id": identifier, "destination": destination, "repeated": repeated, "title": title, "text": text}
-    return Message(identifier, title, text, repeated, {**document, "facts": documents})
+def _identifier(identity: str) -> str:
+    """A hash with 32 hexadecimal digits."""
+    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def link(fact: Fact, console_url: str) -> str:

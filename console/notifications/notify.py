@@ -18,7 +18,7 @@ from console.notifications.rules import Rules
 from console.notifications.send import IsDown, NotSent, Send
 from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.ledgers import ledger
-from console.record.rows import FAILED, SENDING, SENT, Notification
+from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 from console.record.write.ledgers import open_notifications
 from console.text.counts import counted
 
@@ -85,8 +85,8 @@ def notify_once(
         if not is_alone:
             return NotifyReport(is_busy=True)
         found, messages = due_now(database, rules, now)
-        store.give_up(found.give_up, now)
-        store.over(found.over, now)
+        store.change(found.give_up, outcome=GAVE_UP, ended_at=now)
+        store.change(found.over, over_at=now)
         sent, not_sent, paused, down = [], [], found.paused, set[str]()
         for due, (name, content) in zip(found.due, messages, strict=True):
             if name in down:
@@ -101,11 +101,11 @@ def notify_once(
             try:
                 send(name, content)
             except NotSent as error:
-                store.end(rows, FAILED, now, str(error))
+                store.change(rows, outcome=FAILED, ended_at=now, error=str(error))
                 not_sent.append((name, content, str(error)))
                 if isinstance(error, IsDown):
                     down.add(name)
             else:
-                store.end(rows, SENT, now)
+                store.change(rows, outcome=SENT, ended_at=now, error=None)
                 sent.append((name, content))
     return NotifyReport(tuple(sent), tuple(not_sent), found.give_up, found.quiet, paused)

@@ -78,7 +78,7 @@ def _operations(
             candidates.append((key, open_rules))
     rows = rows_of(conn, [key for key, _rules in candidates], now)
     for (key, open_rules), row in zip(candidates, rows, strict=True):
-        bare = Fact(OPERATIONS, key.key, key.verdict, key.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
+        bare = Fact(OPERATIONS, key.key, key.verdict, key.last_at, "", "", counts=_counts(row), name=key.name)
         if any(matches(rule, bare) for rule in open_rules) and (found := operation(conn, key.key, now)) is not None:
             yield _operation(key, found)
 
@@ -102,7 +102,7 @@ def _operation(key: Key, found: Operation) -> Fact:
         subject=OPERATIONS,
         key=f"{key.kind} {key.key}",
         state=row["verdict"],
-        at=key.at,
+        at=key.last_at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
         sentence=row["sentence"],
         details=(*_causes(found.failures), begun),
@@ -110,7 +110,7 @@ def _operation(key: Key, found: Operation) -> Fact:
         hosts=hosts,
         page=PAGE,
         id=key.key,
-        name=str(row["name"] or ""),
+        name=key.name,
     )
 
 

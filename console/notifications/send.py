@@ -89,9 +89,6 @@ def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = tim
     return lambda name, message: senders[name](message)
 
 
-# Apprise
-
-
 def _apprise(address: Address) -> Callable[[Message], None]:
     library = optional_package("apprise", "A destination of the kind apprise needs")
     redactor = Redactor(_secrets(address))
@@ -131,9 +128,6 @@ def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
     finally:
         log.removeHandler(kept)
         log.propagate = before
-
-
-# Webhooks
 
 
 def _check_web_address(address: Address) -> None:
@@ -180,7 +174,7 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
 def _call(session: Any, address: Address, message: Message) -> tuple[str, float | None]:
     """Call a webhook once. Returns the problem ('' for none), and the seconds until the next call (None: no more)."""
     at = int(time.time())
-    body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps({**vars(message), "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "fleetops-console",
@@ -216,10 +210,8 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
 
 
 def _as_repeated(message: Message) -> Message:
-    if message.repeated:
-        return message
-    text = f"{REPEATED}\n{message.text}"
-    return replace(message, text=text, repeated=True, document={**message.document, "text": text, "repeated": True})
+    text = message.text if message.repeated else f"{REPEATED}\n{message.text}"
+    return replace(message, text=text, repeated=True)
 
 
 def _secrets(address: Address) -> set[str]:

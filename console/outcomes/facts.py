@@ -81,11 +81,11 @@ class Facts:
 
     Only for a run: check: it was a check run, None if unknown. report: ``stats_json.fleetops_report``, empty if none.
     report_cut: the lists of the report that were shortened because it was too long; its numbers are always complete.
-    planned: the hosts to be changed, None if unknown. gone: the hosts that the server no longer knows. left_out: those
-    that a rule of the plan left out. batches: those that began. batches_planned: how many batches the plan has, None if
-    unknown. results: see Result, in order. in_flight: by host. adopted: the run followed a rollout that somebody else
-    started. pruned: the results were deleted, so hosts has only those that the server reports. first_failure: the first
-    failed result, as a sentence.
+    plan: the newest plan in the run log, empty if none. planned: the hosts to be changed, None if unknown. gone: the
+    hosts that the server no longer knows. left_out: those that a rule of the plan left out. batches: those that began.
+    batches_planned: how many batches the plan has, None if unknown. results: see Result, in order. in_flight: by host.
+    adopted: the run followed a rollout that somebody else started. pruned: the results were deleted, so hosts has only
+    those that the server reports. first_failure: the first failed result, as a sentence.
 
     Only for an action: detail: the answer of the server.
     """
@@ -96,6 +96,7 @@ class Facts:
     check: bool | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     report_cut: frozenset[str] = frozenset()
+    plan: Mapping[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ()
     planned: Sequence[str] | None = None
     gone: Sequence[str] = ()

@@ -272,7 +272,6 @@ def spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | No
 
 
 def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
-    """The newest target of each host."""
     found: dict[str, Target] = {}
     for target in targets:
         known = found.get(target.host)

@@ -74,7 +74,6 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
 
 
 def verdict_word(facts: Facts) -> str:
-    """Only the word of the verdict."""
     if facts.kind == ACT:
         return _BY_ACT.get(facts.status, LOST)
     if facts.kind == ROLLOUT:

@@ -28,7 +28,6 @@ class Connection(sqlite3.Connection):
     """
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """As in sqlite3."""
         try:
             return super().execute(sql, parameters)
         except UnicodeEncodeError:

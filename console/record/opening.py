@@ -52,7 +52,6 @@ class NoDatabase(DatabaseProblem):
 
 
 def no_database(file: Path) -> NoDatabase:
-    """The problem that ``file`` does not exist."""
     can_create = file.parent.is_dir() or is_default(file)
     create = f", or create this one with: {command_for(file, 'sync')}" if can_create else "."
     return NoDatabase(f"There is no database at {file}; specify another with --db or FLEETOPS_CONSOLE_DB{create}")
@@ -143,8 +142,7 @@ def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
     tables = set(first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'"))
     table, applied = migrations.migrations_table, []
     if table in tables:
-        # S608: the name of the table is a constant of sqlite-utils.
-        sql = f"SELECT name FROM {table} WHERE migration_set = ?"  # noqa: S608
+        sql = f"SELECT name FROM {table} WHERE migration_set = ?"  # noqa: S608 - a constant of sqlite-utils
         applied = sorted(first_column(conn, sql, (migrations.name,)))
     if not applied:
         return _Version.FOREIGN if tables - {table, "sqlite_sequence"} else _Version.EMPTY, ""

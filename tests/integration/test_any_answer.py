@@ -211,7 +211,7 @@ def test_the_console_stores_and_shows_any_conforming_answer(server: CrookedServe
         rollouts, _total = rollout_queries.rollouts(database)
         listing([dict(row) for row in rollouts.to_dict("records")], list(rollouts.columns), "json")
         for row in policy_queries.policies(database):
-            policy_queries.window_now(database, row["tenant"], now)
+            policy_queries.state_of(policy_queries.Window.of_policy(row["raw"]), now)
             policy_queries.outside_window(database, row["tenant"])
             policy_queries.policy_changes(database, row["tenant"])
         attention.attention(database, now)

@@ -109,6 +109,7 @@ def test_the_console_shows_an_unreadable_window_as_unknown(start: Any, end: Any,
     with second_api(instances=1, policy=hours(start, end)) as api:
         settings = Settings(database=database, run_log_dir=tmp_path / "none")
         sync_once(settings, connection=ApiConnection(api.url, KEY), run_logs=False, api_options=ApiOptions())
-        state = policy_queries.window_now(database, api.url, time.time())
+        [policy] = policy_queries.policies(database)
+        state = policy_queries.state_of(policy_queries.Window.of_policy(policy["raw"]), time.time())
         assert (state.is_known, state.is_open) == (False, False) and UNKNOWN in state.sentence
         assert len(policy_queries.outside_window(database, api.url)) == 0

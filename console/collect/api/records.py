@@ -219,7 +219,6 @@ def trouble_of(record: Mapping[str, Any]) -> str | None:
 
 
 def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
-    """The rows of the available updates, read at ``at``."""
     key = {"tenant": tenant, "instance_id": instance_id}
     components = components_of(record)
     runtime = next((c for c in components if c.kind == "runtime"), None)

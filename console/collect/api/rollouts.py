@@ -10,6 +10,7 @@ The newest rollouts are listed (E3). Those that are new, were open, or differ fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -77,17 +78,13 @@ class _Known:
         self._session = session
         self.unfinished = {row["rollout_id"]: row for row in rollouts.unfinished(session.store, session.tenant)}
         self._rows: dict[str, Row | None] = dict(self.unfinished)
-        self._spelled: dict[str, str] = {}
         self._settled = 0
 
     def as_stored(self, record: Record) -> Record:
         """A listed rollout with its id in the spelling in which it is stored."""
         if not as_text(record.get("id")):
             return record
-        rollout_id = str(record["id"])
-        if rollout_id not in self._spelled:
-            self._spelled[rollout_id] = rollouts.spelled(self._session.store, self._session.tenant, rollout_id)
-        return {**record, "id": self._spelled[rollout_id]}
+        return {**record, "id": rollouts.spelled(self._session.store, self._session.tenant, str(record["id"]))}
 
     def row(self, rollout_id: str) -> Row | None:
         """The stored row of a rollout, None if there is none."""
@@ -102,7 +99,8 @@ class _Known:
 
     def is_waiting(self, rollout_id: str) -> bool:
         """Whether a rollout was read or tried so recently that it is not read again unless it has changed."""
-        return self._session.memory.is_waiting(rollout_id, self._session.now(), self._session.reading.unmoved_after)
+        tried_at = self._session.memory.tried_at.get(rollout_id, -math.inf)
+        return self._session.now() - tried_at < self._session.reading.unmoved_after
 
     def is_due(self, rollout_id: str, row: Row, record: Record) -> bool:
         """Whether the targets of a listed rollout are to be read: it is new, has changed, or may have changed."""

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
@@ -83,10 +82,6 @@ class Memory:
     has_more: bool = False
     _ended: dict[str, set[str]] = field(default_factory=dict)
 
-    def is_waiting(self, rollout_id: str, now: float, unmoved_after: float) -> bool:
-        """Whether the targets of a rollout were requested within the last ``unmoved_after`` seconds."""
-        return now - self.tried_at.get(rollout_id, -math.inf) < unmoved_after
-
     def note_read(self, read: RolloutRead) -> None:
         """Remember that a rollout was read, and which of its targets have ended since the previous read."""
         rollout_id, at = read.rollout["rollout_id"], read.read_at
@@ -98,12 +93,6 @@ class Memory:
             self._ended[rollout_id] = set(ended)
             if not read.rollout["is_open"]:
                 del self._ended[rollout_id], self.tried_at[rollout_id]
-
-    def note_details(self, instance_ids: Collection[str], at: float) -> None:
-        """Remember that the audit and the details of instances were requested."""
-        self.details_at.update(dict.fromkeys(instance_ids, at))
-        for instance_id in instance_ids:
-            self.ended_at.pop(instance_id, None)
 
 
 @dataclass

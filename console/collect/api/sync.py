@@ -141,5 +141,7 @@ def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
     reading, memory, now = session.reading, session.memory, session.now()
     rows = {row["instance_id"]: row for row in chosen}
     due = due_instances(list(rows), memory.details_at, memory.ended_at, now, reading.details_after)[: reading.instances]
-    memory.note_details(due, now)
+    for instance_id in due:
+        memory.details_at[instance_id] = now
+        memory.ended_at.pop(instance_id, None)
     return [rows[instance_id] for instance_id in due]

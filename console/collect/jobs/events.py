@@ -68,13 +68,7 @@ class JobReader(RunReader):
         super().__init__(job.key, source=job.source, source_ref=source_ref, state=state, redactor=redactor)
         self.unknown: Counter[str] = Counter()
 
-    @property
-    def first_play(self) -> str | None:
-        """The uuid of the first play, which the callback's record of the same run has too."""
-        return self.state.get("first_play")
-
     def feed(self, event: Any) -> bool:
-        """See :meth:`RunReader.feed`."""
         parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
         if event["event"] == "playbook_on_play_start":
@@ -90,6 +84,7 @@ class JobReader(RunReader):
         if name == "playbook_on_play_start":
             self.state["batch"] = batch = dict(self._rows.plays[-1])
             self.state["batch_hosts"] = {}
+            # The callback's record of the same run has it too.
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping) and "batch_hosts" in self.state:
             host = host_of(event, data)
@@ -114,7 +109,6 @@ class JobReader(RunReader):
         return event
 
     def take(self) -> RunRows:
-        """The rows since the previous call, with the current row of the run."""
         self._close_batch()
         return super().take()
 

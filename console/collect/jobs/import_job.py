@@ -88,7 +88,7 @@ class JobImport:
         self.unknown += reader.unknown
         cursor.state = {**reader.state, **more}
         run = reader.run
-        row = {**self._job.row, "first_play": reader.first_play, "complete": int(complete)}
+        row = {**self._job.row, "first_play": reader.state.get("first_play"), "complete": int(complete)}
         row["started_at"] = row["started_at"] or run["started_at"]
         if self._job.ended:
             row["finished_at"] = row["finished_at"] or run["ended_at"]
@@ -104,7 +104,6 @@ class JobImport:
             self.cursor.bad_lines, self.cursor.last_error = 0, None
 
     def add_to(self, report: ImportReport) -> None:
-        """Add the results of this job to the report."""
         report.jobs += 1
         report.events += self.events
         report.joined += int(self.joined)

@@ -33,7 +33,6 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its key in the database."""
         return str(self.row["job"])
 
     @property

@@ -132,7 +132,6 @@ def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
     if by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{by!r} is not a dimension of the audit")
     params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id}
-    # S608: `by` is one of AUDIT_DIMENSIONS.
     if span.grain == "hour":
         params["first"] = _begin(span.since)
         found = "audit_events e INDEXED BY audit_events_newest WHERE"
@@ -194,7 +193,6 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
         params |= {"skip": skip - before}
     # The keys are selected first, because otherwise SQLite reads the complete row of every event that the index
     # does not exclude.
-    # S608: the texts above and one of the dimensions.
     sql = f"""{EVENT}
         FROM (
           SELECT e.tenant, e.instance_id, e.id {found}
@@ -253,9 +251,8 @@ def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list
 def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
     if first >= last:
         return []
-    # S608: one of the dimensions.
     sql = f"""SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
-        WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""  # noqa: S608
+        WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""  # noqa: S608 - one of the dimensions
     params = {"first": first, "last": last, "value": cell.value, "outcome": cell.outcome}
     n = first_value(conn, sql, params)
     return [_Part(first, last, n)] if n else []

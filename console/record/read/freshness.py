@@ -62,7 +62,6 @@ class Freshness:
 
     @property
     def retired(self) -> list[str]:
-        """The tenants whose API is no longer read."""
         return [tenant.tenant for tenant in self.tenants if tenant.retired_at is not None]
 
     @property

@@ -147,7 +147,6 @@ def instance_tally(conn: Connection) -> dict[str, int]:
 
 
 def _with_overrides(conn: Connection) -> None:
-    """Register :func:`override_words` as the SQL function ``overrides``."""
     conn.create_function("overrides", 1, override_words, deterministic=True)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from sqlite3 import Connection
 
 from console.record.connection import dicts
@@ -71,10 +70,6 @@ def notifications(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> One
 @query
 def newest_operations(conn: Connection, since: float) -> list[Key]:
     """The operations that ended since a time or are running, oldest first. Those that began more than 7 days before the
-    time are left out.
-
-    ``at`` is Key.last_at.
-    """
+    time are left out."""
     keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
-    found = [replace(key, at=key.last_at) for key in keys if key.last_at >= since]
-    return sorted(found, key=lambda key: (key.at, key.kind, key.key))
+    return sorted((key for key in keys if key.last_at >= since), key=lambda key: (key.last_at, key.kind, key.key))

@@ -22,7 +22,7 @@ from console.outcomes.words import CATEGORIES, PROBLEMS, PROBLEMS_FIRST, RUNNING
 from console.record.connection import dicts, first_column, first_row
 from console.record.read.frames import framed, query
 from console.record.read.freshness import freshness
-from console.record.read.operation_facts import Instance, instances_of_run, plan_of
+from console.record.read.operation_facts import Instance, instances_of_run
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import names_apart, rollouts_of_run, targets_of
 from console.record.read.sql import IS_FAILURE, STARTED, operation_of
@@ -128,7 +128,7 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
         failures=_failures(conn, known, judged, targets),
         rollouts=rollouts_of_run(conn, key) if is_run else pd.DataFrame(),
         gates=_gates(conn, key) if is_run else (),
-        plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
+        plan=_plan(facts, len(instances)),
         followed=_followed(conn, key, facts) if is_run else (),
         disagreements={str(k): str(v) for k, v in mapping(facts.report.get("disagreements")).items()},
         targets=timeline,
@@ -296,8 +296,8 @@ def _gates(conn: Connection, run_id: str) -> tuple[Gate, ...]:
     return tuple(found)
 
 
-def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str, Any]:
-    report = facts.report
+def _plan(facts: Facts, instances: int) -> dict[str, Any]:
+    report, recorded = facts.report, facts.plan
     return {
         "hash": report.get("plan_hash") or recorded.get("plan_hash") or None,
         "instances": len(facts.hosts) or instances,

@@ -68,17 +68,18 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
     """
     run_id = run["run_id"]
     report, cut = report_of_run(conn, run_id, run["stats_json"])
-    name = name_of(run["playbook"])
-    check = run["check_mode"]
+    plan: dict[str, Any] = next(reversed(documents(conn, run_id, "plan")), {})
+    check, batches = run["check_mode"], mapping(plan.get("counts")).get("batches")
     facts = Facts(
         kind=RUN,
-        name=name,
+        name=name_of(run["playbook"]),
         status=run["status"],
         check=None if check is None else bool(check),
         report=report,
         report_cut=cut,
         adopted=bool(report.get("adopted")),
-        batches_planned=_batches_planned(conn, run_id),
+        plan=plan,
+        batches_planned=batches if isinstance(batches, int) else None,
     )
     expand = details or not has_report(facts)
     if of_rollout(facts) and not details and (record := _only_rollout(conn, run_id, facts)):
@@ -100,7 +101,6 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         targets = [
             target._replace(host=apart.get((target.host, target.instance_id), target.host)) for target in targets
         ]
-    plan = plan_of(conn, run_id)
     planned, gone = _of_plan(plan, hosts)
     # The plan is stored without their names. If its lists are truncated, they are not known.
     others = {*(planned or ()), *names(plan.get("left_alone")), *gone}
@@ -145,12 +145,6 @@ def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
     return [parsed(text) for text in first_column(conn, sql, (run_id, kind))]
 
 
-def plan_of(conn: Connection, run_id: str) -> dict[str, Any]:
-    """The newest plan that is stored for a run; empty if there is none."""
-    plans = documents(conn, run_id, "plan")
-    return plans[-1] if plans else {}
-
-
 def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
     return _lists(report, mapping(report.get("left_out")))
 
@@ -158,15 +152,6 @@ def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
 def _lists(report: Mapping[str, Any], places: Iterable[str]) -> frozenset[str]:
     """Which of the places are lists of instances in a report."""
     return frozenset({*places} & {*report} - _NO_CATEGORIES)
-
-
-def _batches_planned(conn: Connection, run_id: str) -> int | None:
-    sql = """
-    SELECT json_extract(document_json, '$.counts.batches') FROM run_evidence
-    WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1
-    """
-    number = first_value(conn, sql, (run_id,))
-    return number if isinstance(number, int) else None
 
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
@@ -215,7 +200,6 @@ Tasks = dict[int, _Task]
 
 
 def _tasks(conn: Connection, run_id: str) -> Tasks:
-    """The tasks of a run by counter."""
     rows = conn.execute("SELECT counter, action, role, play_counter FROM tasks WHERE run_id = ?", (run_id,))
     return {
         counter: _Task(_module(action), (role or "").rpartition(".")[2], play or 0)

@@ -14,8 +14,6 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-import pandas as pd
-
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, of_rollout
 from console.outcomes.verdict import status_of, verdict, verdict_word
@@ -80,7 +78,8 @@ def operations(
     """
     keys = matching(conn, wanted or OperationFilter())
     rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
-    return in_frame(rows), len(keys)
+    integers = (*CATEGORIES, "instances", "rollouts")
+    return framed((tuple(row.values()) for row in rows), COLUMNS, integers=integers), len(keys)
 
 
 @query
@@ -88,12 +87,6 @@ def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str,
     """The operations with these keys as rows of COLUMNS, in the same order."""
     fresh, stored = freshness(conn), ((key, *stored_of(conn, key)) for key in keys)
     return [judged_row(key, row, facts, counts(facts), fresh.as_of(now, key.tenant)) for key, row, facts in stored]
-
-
-@query
-def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
-    """The operations that are running, in COLUMNS, newest first."""
-    return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 @query
@@ -175,12 +168,12 @@ WHERE a.phase = 'attempt'
 NO_OUTCOME = "no outcome"
 OUTCOME_OF_ATTEMPT = f"coalesce(o.outcome, '{NO_OUTCOME}')"
 ACTS = f"""
-SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
+SELECT a.attempt_id, a.at AS started_at, a.user AS who, a.tenant, a.action, a.name, a.rollout_id, a.instance_id,
        {OUTCOME_OF_ATTEMPT} AS outcome, o.detail, o.at AS ended_at
 {ATTEMPTS}"""
 _ACTS_WANTED = f"""
-SELECT at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
-       coalesce(ended_at, at) AS last_at FROM ({ACTS}
+SELECT started_at AS at, attempt_id AS key, tenant, coalesce(action, '') AS name, outcome AS status, ended_at,
+       coalesce(ended_at, started_at) AS last_at FROM ({ACTS}
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
   AND {matches_search("a.user", param="who")}
   AND {matches_search("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")})
@@ -232,7 +225,8 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
 
 
 def stored_of(conn: Connection, key: Key, *, details: bool = False) -> tuple[dict[str, Any], Facts]:
-    """One operation from the database: part of its row, and its facts. details: as in facts_of_run."""
+    """One operation from the database: those columns of its row that are stored, and its facts. details: as in
+    facts_of_run."""
     if key.kind == RUN:
         return _run_row(conn, key, details)
     return (_rollout_row if key.kind == ROLLOUT else _act_row)(conn, key)
@@ -268,7 +262,8 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
-# The results of the first batches are enough, because a run deploys one version.
+# to_version: the runtime that the run deploys (in check mode: would deploy), from its first successful redeploy. The
+# results of the first batches are enough, because a run deploys one version.
 _RUN_ROW = f"""
 SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
               ELSE 'AWX job ' || j.job_id || coalesce(', ' || coalesce(j.launched_by, r.user), '') END AS who,
@@ -285,52 +280,28 @@ FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE
 def _run_row(conn: Connection, key: Key, details: bool) -> tuple[dict[str, Any], Facts]:
     [run] = dicts(conn, _RUN_ROW, {"id": key.key})
     facts = facts_of_run(conn, run, details=details)
-    row = {
-        "started_at": run["started_at"],
-        "ended_at": run["ended_at"] or run["heartbeat_at"],
-        "title": facts.name or "a playbook",
-        # The runtime that the run deploys (in check mode: would deploy), from its first successful redeploy.
-        "to_version": run["to_version"],
-        "who": run["who"],
-        "controller": run["controller"],
-        "rollouts": 0 if facts.adopted else run["rollouts"],
-    }
-    return row, facts
+    ended_at, started = run["ended_at"] or run["heartbeat_at"], 0 if facts.adopted else run["rollouts"]
+    return {**run, "ended_at": ended_at, "title": facts.name or "a playbook", "rollouts": started}, facts
 
 
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [rollout] = dicts(
         conn,
-        f"SELECT o.*, {ROLLOUT_STATUS} AS status, {only_host_of('o')} AS host"  # noqa: S608 - no user input
+        "SELECT o.*, o.created_at AS started_at, o.completed_at AS ended_at, o.initiated_from_ip AS who,"  # noqa: S608
+        f" {ROLLOUT_STATUS} AS status, {only_host_of('o')} AS host"
         " FROM rollouts o WHERE o.tenant = :tenant AND o.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
     facts = Facts(ROLLOUT, rollout_name(rollout["scope"]), rollout["status"], rollout=rollout)
     is_single = rollout["host"] and rollout["scope"] != "fleet"
-    row = {
-        "started_at": rollout["created_at"],
-        "ended_at": rollout["completed_at"],
-        "title": f"redeploy of {rollout['host']}" if is_single else facts.name,
-        "who": rollout["initiated_from_ip"],
-    }
-    return row, facts
+    return {**rollout, "title": f"redeploy of {rollout['host']}" if is_single else facts.name}, facts
 
 
 def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     [act] = dicts(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
     name, host = act["action"] or "", act["name"] or act["instance_id"] or act["rollout_id"] or ""
-    row = {
-        "started_at": act["at"],
-        "ended_at": act["ended_at"],
-        "title": f"{name} {host}".strip(),
-        "who": act["user"],
-    }
-    return row, Facts(ACT, name, act["outcome"], hosts=(host,), detail=act["detail"] or "")
-
-
-def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of COLUMNS as a frame: times and seconds are floats (NaN if unknown), counts int64, the rest objects."""
-    return framed((tuple(row.values()) for row in rows), COLUMNS, integers=(*CATEGORIES, "instances", "rollouts"))
+    facts = Facts(ACT, name, act["outcome"], hosts=(host,), detail=act["detail"] or "")
+    return {**act, "title": f"{name} {host}".strip()}, facts
 
 
 @dataclass

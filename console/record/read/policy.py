@@ -73,14 +73,8 @@ def tenant_policy(conn: Connection, tenant: str) -> tuple[Window, int]:
     return Window.of_policy(policy), slots
 
 
-@query
-def window_now(conn: Connection, tenant: str, now: float) -> WindowNow:
-    """The maintenance window of a tenant's newest policy at ``now``; always open if no hours are set."""
-    return state_of(tenant_policy(conn, tenant)[0], now)
-
-
 def state_of(window: Window, now: float) -> WindowNow:
-    """The state of a window at ``now``."""
+    """The state of a window at ``now``; it is always open if no hours are set."""
     return WindowNow(
         not window.problem,
         window.is_open(now),

@@ -89,8 +89,7 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
     """One row per table, biggest first: table, rows, bytes (including indexes; NaN if SQLite does not report it)."""
     names = first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
-    # S608: the names of the database's own tables.
-    rows = {name: first_value(conn, f'SELECT count(*) FROM "{name}"') for name in tables}  # noqa: S608
+    rows = {name: first_value(conn, f'SELECT count(*) FROM "{name}"') for name in tables}  # noqa: S608 - own tables
     try:
         sizes = dict(
             conn.execute(
@@ -112,11 +111,10 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
     """What pruning would remove: what, table, before_at (older rows are candidates), rows."""
     found = []
     for removal in removals(retention, now):
-        # S608: the text of the removal itself.
         sql = f"""
         WITH s AS ({removal.scopes})
         SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {removal.table} t ON {removal.where.format("s.")})
-        """  # noqa: S608
+        """  # noqa: S608 - no user input
         found.append((removal.what, removal.table, *conn.execute(sql, removal.params).fetchone()))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
 
@@ -146,7 +144,6 @@ class Vitals:
 
 
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
-    """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent

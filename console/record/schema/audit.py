@@ -63,7 +63,6 @@ STATEMENTS = (
 )
 
 _DAY = "coalesce(strftime('%Y-%m-%d', CAST(e.event_ts AS INTEGER), 'unixepoch'), '')"
-_HOUR = "strftime('%Y-%m-%dT%H', CAST(e.event_ts AS INTEGER), 'unixepoch')"
 DIMENSIONS = ("source", "role", "tool_name", "server_slug")
 
 _FILL_DAILY = f"""
@@ -75,31 +74,14 @@ WHERE f.floor IS NULL OR e.event_ts IS NULL OR e.event_ts >= f.floor
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """  # noqa: S608 - the fragments above
 
-_FILL_COUNTS = (
-    *(
-        f"""
-        INSERT INTO audit_counts
-        SELECT 'day', '{name}', day, {name}, outcome, tenant, sum(n)
-        FROM audit_daily GROUP BY day, {name}, outcome, tenant
-        """  # noqa: S608 - the names above
-        for name in DIMENSIONS
-    ),
-    *(
-        f"""
-        INSERT INTO audit_counts
-        SELECT 'hour', '{name}', {_HOUR}, coalesce(e.{name}, ''), coalesce(e.outcome, ''), e.tenant, count(*)
-        FROM audit_events e WHERE {_HOUR} IS NOT NULL GROUP BY 3, 4, 5, 6
-        """  # noqa: S608 - the names above
-        for name in DIMENSIONS
-    ),
-    "INSERT INTO audit_held (tenant, instance_id, events)"
-    " SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id",
-)
+_FILL_HELD = """
+INSERT INTO audit_held (tenant, instance_id, events)
+SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id
+"""
 
-FILL = (_FILL_DAILY, *_FILL_COUNTS)
-"""Creates all counts from the raw events, if none were pruned and none are counted yet."""
+FILL = (_FILL_DAILY, _FILL_HELD)
+"""Creates the counts of the instances from the raw events, if none were pruned and none are counted yet."""
 
-# The fleet's events counted by day and hour, so that a page about a million events reads some thousand rows.
 COUNTS = (
     # The daily counts get server_slug too. Days whose raw events were pruned keep their counts, with server_slug ''.
     "ALTER TABLE audit_daily RENAME TO audit_daily_before",
@@ -126,21 +108,6 @@ COUNTS = (
     WHERE b.day <> '' AND b.day < strftime('%Y-%m-%d', CAST(f.floor AS INTEGER), 'unixepoch')
     """,
     "DROP TABLE audit_daily_before",
-    # grain: day or hour; bucket: YYYY-MM-DD or YYYY-MM-DDTHH (UTC), '' for events without a time (only by day).
-    # dimension: source, role, tool_name or server_slug; value: its value, '' for none. The rows of one grain and
-    # dimension add up to all events.
-    """
-    CREATE TABLE audit_counts (
-      grain TEXT NOT NULL,
-      dimension TEXT NOT NULL,
-      bucket TEXT NOT NULL,
-      value TEXT NOT NULL,
-      outcome TEXT NOT NULL,
-      tenant TEXT NOT NULL,
-      n INTEGER NOT NULL,
-      PRIMARY KEY (grain, dimension, bucket, value, outcome, tenant)
-    ) WITHOUT ROWID
-    """,
     # events: how many events of an instance are stored, as raw events or in the counts of pruned ones.
     """
     CREATE TABLE audit_held (
@@ -150,7 +117,7 @@ COUNTS = (
       PRIMARY KEY (tenant, instance_id)
     ) WITHOUT ROWID
     """,
-    *_FILL_COUNTS,
+    _FILL_HELD,
 )
 
 _FIGURES = """
@@ -196,7 +163,8 @@ NEWEST = (
     """,
 )
 
-# The fleet's events counted by day only. Hours are counted from the raw events, with audit_events_newest.
+# The fleet's events counted by day, so that a page about a million events reads some thousand rows. Hours are counted
+# from the raw events, with audit_events_newest.
 FLEET_DAILY = (
     # day: YYYY-MM-DD (UTC), '' for events without a time. dimension: source, role, tool_name or server_slug; value: its
     # value, '' for none. The rows of one dimension add up to all events, including pruned ones.
@@ -211,7 +179,11 @@ FLEET_DAILY = (
       PRIMARY KEY (dimension, day, value, outcome, tenant)
     ) WITHOUT ROWID
     """,
-    "INSERT INTO audit_fleet_daily SELECT dimension, bucket, value, outcome, tenant, n FROM audit_counts"
-    " WHERE grain = 'day'",
-    "DROP TABLE audit_counts",
+    *(
+        f"INSERT INTO audit_fleet_daily SELECT '{name}', day, {name}, outcome, tenant, sum(n) FROM audit_daily"  # noqa: S608
+        f" GROUP BY day, {name}, outcome, tenant"
+        for name in DIMENSIONS
+    ),
+    # A database that was migrated in several steps has this table, with the same counts and those of hours.
+    "DROP TABLE IF EXISTS audit_counts",
 )

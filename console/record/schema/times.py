@@ -28,7 +28,7 @@ _TIMES: dict[str, dict[str, str | None]] = {
     "audit_events": {"event_ts": "event_ts_raw", "ingested_at": "ingested_raw"},
     "ingest_cursors": {"last_ts": None, "gap_from": None, "gap_to": None},
 }
-_ODD_DAY = "(length({0}) NOT IN (10, 13) OR {0} < '1970' OR {0} > '2243') AND {0} <> ''"
+_ODD_DAY = "(length(day) <> 10 OR day < '1970' OR day > '2243') AND day <> ''"
 
 
 def read_again(conn: sqlite3.Connection) -> None:
@@ -38,8 +38,7 @@ def read_again(conn: sqlite3.Connection) -> None:
     moved = 0
     for table, times in _TIMES.items():
         for column, raw in times.items():
-            # S608: the names above.
-            sql = f"UPDATE {table} SET {column} = fleetops_time({raw or column})"  # noqa: S608
+            sql = f"UPDATE {table} SET {column} = fleetops_time({raw or column})"  # noqa: S608 - the names above
             touched = conn.execute(f"{sql} WHERE {column} < ? OR {column} >= ?", bounds).rowcount
             moved += touched if column == "event_ts" else 0
     # The time is part of the key, and a check without a time cannot be shown.
@@ -52,23 +51,15 @@ def read_again(conn: sqlite3.Connection) -> None:
 
 def _count_again(conn: sqlite3.Connection) -> None:
     if not conn.execute("SELECT count(*) FROM audit_floors").fetchone()[0]:
-        for table in ("audit_daily", "audit_counts", "audit_held"):
+        for table in ("audit_daily", "audit_held"):
             conn.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
         for statement in FILL:
             conn.execute(statement)
         return
     # The raw events of some days are pruned, so counts of an invalid day are added to those of events without a time.
-    day = _ODD_DAY.format("day")
     conn.execute(
         f"INSERT INTO audit_daily SELECT tenant, instance_id, '', source, outcome, role, tool_name, server_slug, sum(n)"  # noqa: S608
-        f" FROM audit_daily WHERE {day} GROUP BY 1, 2, 4, 5, 6, 7, 8 ON CONFLICT"
+        f" FROM audit_daily WHERE {_ODD_DAY} GROUP BY 1, 2, 4, 5, 6, 7, 8 ON CONFLICT"
         " (tenant, instance_id, day, source, outcome, role, tool_name, server_slug) DO UPDATE SET n = n + excluded.n"
     )
-    conn.execute(f"DELETE FROM audit_daily WHERE {day}")  # noqa: S608
-    bucket = _ODD_DAY.format("bucket")
-    conn.execute(
-        f"INSERT INTO audit_counts SELECT grain, dimension, '', value, outcome, tenant, sum(n) FROM audit_counts"  # noqa: S608
-        f" WHERE grain = 'day' AND {bucket} GROUP BY 1, 2, 4, 5, 6 ON CONFLICT"
-        " (grain, dimension, bucket, value, outcome, tenant) DO UPDATE SET n = n + excluded.n"
-    )
-    conn.execute(f"DELETE FROM audit_counts WHERE {bucket}")  # noqa: S608
+    conn.execute(f"DELETE FROM audit_daily WHERE {_ODD_DAY}")  # noqa: S608

@@ -59,7 +59,6 @@ _WITH_IDS = """
 FROM audit_events WHERE tenant = :tenant AND instance_id = :instance_id AND id IN (SELECT value FROM json_each(:ids))
 """
 _DAY = "coalesce(strftime('%Y-%m-%d', CAST(event_ts AS INTEGER), 'unixepoch'), '')"
-# S608: the texts above, and the names of the dimensions.
 _COUNT = (
     f"""
     INSERT INTO audit_daily

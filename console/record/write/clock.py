@@ -41,9 +41,8 @@ def correct(tables: Tables, now: float) -> None:
     with tables.transaction():
         for table, columns in _OWN_TIMES.items():
             for column in columns:
-                # S608: the names are those above, and the value is bound.
                 sql = f"""
                 UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
                 WHERE {column} > :now
-                """  # noqa: S608
+                """  # noqa: S608 - the names above
                 tables.conn.execute(sql, {"now": now})

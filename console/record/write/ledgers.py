@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from console.record.opening import open_to_write
-from console.record.rows import GAVE_UP, SENDING, Notification, Row
+from console.record.rows import SENDING, Notification, Row
 from console.record.write.tables import Tables
 
 
@@ -64,25 +65,11 @@ class Notifications(Tables):
                     row = replace(row, since=known.since, attempts=known.attempts, interrupted=interrupted)
                 self._put(replace(row, outcome=SENDING, attempts=row.attempts + 1, begun_at=now, over_at=None))
 
-    def end(self, rows: Sequence[Notification], outcome: str, now: float, error: str = "") -> None:
-        """Record how the attempt that was begun with these rows ended. ``error``: why it failed, without secrets."""
+    def change(self, rows: Sequence[Notification], **values: Any) -> None:
+        """Set columns of stored notifications. ``error``: why an attempt failed, without secrets."""
         with self.transaction():
             for row in rows:
-                known = self._known(row)
-                if known is not None:
-                    self._put(replace(known, outcome=outcome, ended_at=now, error=error or None))
-
-    def give_up(self, rows: Sequence[Notification], now: float) -> None:
-        """Record that these are not tried again."""
-        with self.transaction():
-            for row in rows:
-                self._put(replace(row, outcome=GAVE_UP, ended_at=now))
-
-    def over(self, rows: Sequence[Notification], now: float) -> None:
-        """Record that these conditions are over."""
-        with self.transaction():
-            for row in rows:
-                self._put(replace(row, over_at=now))
+                self._put(replace(self._known(row) or row, **values))
 
     def _known(self, row: Notification) -> Notification | None:
         found = self.one(

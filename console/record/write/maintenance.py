@@ -11,7 +11,6 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from console.record.connection import Connection, first_value
@@ -39,15 +38,6 @@ SLICE = 5000
 Progress = Callable[[int, int | None, str], None]
 
 
-@dataclass(frozen=True)
-class Copy:
-    """A backup that was made. ``note``: why its time could not be recorded, '' if it was."""
-
-    file: Path
-    size: int
-    note: str = ""
-
-
 def open_maintenance(path: Path) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
     return Maintenance(*open_to_write(path, create=False, into_copy=True))
@@ -62,14 +52,16 @@ class Maintenance(Tables):
         """Remove rows; returns how many, by removal. ``totals``: how many are expected."""
         removed = {}
         for removal, total in zip(removals, totals, strict=True):
-            done = 0
+            done, table, names = 0, removal.table, ", ".join(self._key(removal.table))
+            found = f"SELECT {names} FROM {table} t WHERE {removal.where.format(':')} LIMIT {SLICE}"  # noqa: S608
             for scope in self.rows(removal.scopes, removal.params):
                 if removal.floors:
                     self._raise_floor(scope)
                 count = SLICE
                 while count == SLICE:
                     with self.transaction():
-                        count = self.delete_some(removal.table, removal.where.format(":"), scope, SLICE)
+                        sql = f"DELETE FROM {table} WHERE ({names}) IN ({found})"  # noqa: S608 - no user input
+                        count = self.conn.execute(sql, scope).rowcount
                     done += count
                     if count:
                         progress(done, max(done, total), removal.what)
@@ -165,12 +157,12 @@ ORDER BY 1
 """
 
 
-def back_up(path: Path, target: Path, now: float) -> Copy:
+def back_up(path: Path, target: Path, now: float) -> str:
     """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600).
 
     It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
-    be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
-    nothing at ``target`` then.
+    be copied first; the time of the copy is recorded where that is possible. Returns why it was not recorded, '' if it
+    was. Raises DatabaseProblem, and leaves nothing at ``target`` then.
     """
     with as_database_problem(path, BUSY_TIMEOUT, "read"):
         if not path.exists():
@@ -188,8 +180,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
         raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.") from error
     except OSError as error:
         raise DatabaseProblem(f"The backup {target} cannot be created: {error.strerror or error}.") from error
-    size = target.stat().st_size
-    return Copy(target, size, _note(path, target, size, now))
+    return _note(path, target, now)
 
 
 @contextmanager
@@ -239,12 +230,12 @@ def _mark(path: Path, target: Path, now: float) -> None:
             Maintenance(conn, target).record("copy", now, {"file": str(path.absolute())})
 
 
-def _note(path: Path, target: Path, size: int, now: float) -> str:
+def _note(path: Path, target: Path, now: float) -> str:
     try:
         if not is_current(path):
             return "The time of this backup is not recorded: the database is from an older or newer console."
         with open_maintenance(path) as database:
-            database.record("backup", now, {"file": str(target.absolute()), "bytes": size})
+            database.record("backup", now, {"file": str(target.absolute()), "bytes": target.stat().st_size})
     except (DatabaseProblem, sqlite3.Error) as error:
         return f"The time of this backup is not recorded. {error}"
     return ""

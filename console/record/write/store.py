@@ -32,20 +32,16 @@ def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEO
 class Store(Tables):
     """The open store. The other modules in this folder have the functions that read what is already stored."""
 
-    # Cursors
-
     def cursor(self, source: str, scope: str) -> Cursor | None:
         """The cursor of one source and scope, None if it was never read."""
         found = self.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
         return _cursor(found) if found else None
 
     def cursors(self, source: str) -> dict[str, Cursor]:
-        """All cursors of a source, by scope."""
         found = self.rows("SELECT * FROM ingest_cursors WHERE source = ?", (source,))
         return {row["scope"]: _cursor(row) for row in found}
 
     def put_cursor(self, cursor: Cursor) -> None:
-        """Store a cursor as it is."""
         row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
         del row["state"]
         with self.transaction():
@@ -59,11 +55,8 @@ class Store(Tables):
             self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
-        """Delete a cursor."""
         with self.transaction():
             self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
-
-    # The follower
 
     def put_beat(self, row: Row) -> None:
         """Store the follower's report, a row of the table ``follower``, in place of the previous one."""
@@ -78,8 +71,6 @@ class Store(Tables):
             (tenant,),
         )
         return bool(found["there"])
-
-    # What a sync has read
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
         """Store the next events of a run and the cursor after them.

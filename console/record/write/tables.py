@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
-from console.record.connection import dicts
+from console.record.connection import dicts, first_column
 from console.record.opening import BUSY_TIMEOUT, as_database_problem, immediate
 from console.record.rows import Row
 
@@ -21,12 +21,12 @@ from console.record.rows import Row
 class Tables:
     """A database that is open for writing. Use it from one thread, and as a context manager.
 
-    ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``.
+    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions
+    in their SQL come from this code, and values are bound.
     """
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
-        self._keys: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +35,6 @@ class Tables:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
         # Statistics for the query planner of the readers. They are optional: a lock or a full disk is ignored here.
         with suppress(sqlite3.Error):
             self.conn.execute("PRAGMA busy_timeout=1000")
@@ -72,7 +71,6 @@ class Tables:
         columns, keys = list(rows[0]), self._key(table)
         facts = [c for c in columns if c not in keys and c not in ("first_seen", "updated_at")]
         names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
-        # S608: table and column names come from this code's own row dictionaries, and values are bound.
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
         if facts:
             changed = [*facts, "updated_at"] if "updated_at" in columns else facts
@@ -88,18 +86,10 @@ class Tables:
         """Make ``rows`` the only rows of ``table`` within ``scope``; unchanged rows are not written."""
         keys = self._key(table)
         where = " AND ".join(f"{c} = ?" for c in scope)
-        # S608: names come from this code, values are bound.
         have = self.conn.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {where}", tuple(scope.values()))  # noqa: S608
         gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
         self.conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
         self.upsert(table, rows)
-
-    def delete_some(self, table: str, where: str, params: Mapping[str, Any], most: int) -> int:
-        """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many."""
-        names = ", ".join(self._key(table))
-        # S608: names and condition come from this code, values are bound.
-        sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
-        return self.conn.execute(sql, {**params, "most": most}).rowcount
 
     def add_if_new(self, table: str, row: Row) -> bool:
         """Add a row unless the one before or after it (by ``taken_at``) with otherwise the same key has the same
@@ -107,7 +97,6 @@ class Tables:
         keys = self._key(table)
         facts = [c for c in row if c not in keys]
         where = " AND ".join(f"{c} = :{c}" for c in keys if c != "taken_at")
-        # S608: names come from this code, values are bound.
         near = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} AND taken_at"  # noqa: S608
         ends = ("<= :taken_at ORDER BY taken_at DESC LIMIT 1", "> :taken_at ORDER BY taken_at LIMIT 1")
         found = [self.conn.execute(f"{near} {end}", row).fetchone() for end in ends]
@@ -119,7 +108,6 @@ class Tables:
         A server may spell a UUID in another way than before.
         """
         wanted = list(ids)
-        # S608: names come from this code, values are bound.
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
         sql = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {where}"  # noqa: S608
@@ -128,9 +116,6 @@ class Tables:
         stored = {id_key(text): text for text in found} | {text: text for text in found}
         return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
-    def _key(self, table: str) -> tuple[str, ...]:
+    def _key(self, table: str) -> list[str]:
         """The columns of a table's primary key."""
-        if table not in self._keys:
-            found = self.conn.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
-            self._keys[table] = tuple(name for (name,) in found)
-        return self._keys[table]
+        return first_column(self.conn, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))

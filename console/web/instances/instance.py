@@ -182,7 +182,6 @@ def deploys(known: dict[str, Any]) -> None:
 
 
 def compared(took: float, p50: float | None, p95: float | None) -> str:
-    """A duration compared with the usual one."""
     if math.isnan(took) or p95 is None:
         return ""
     if took > p95:

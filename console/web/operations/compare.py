@@ -89,7 +89,6 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
 
 
 def label(row: Row) -> str:
-    """An operation as one line of plain text."""
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
     return f"{started} · {title(row)}{mode} · {row['status']} · {links.short(row['key'])}"
@@ -107,7 +106,6 @@ def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
 
 
 def swap() -> None:
-    """Exchange the two operations."""
     st.query_params.update(a=asked("b"), b=asked("a"))
 
 

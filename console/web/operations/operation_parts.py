@@ -84,7 +84,6 @@ def gates(found: Operation) -> None:
 
 
 def gate_marks(found: Operation) -> Iterator[Mark]:
-    """The gates as marks of the timeline."""
     for gate in found.gates:
         if gate.at is not None:
             sign = style_of(gate.verdict).tone.sign

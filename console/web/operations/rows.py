@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from markupsafe import Markup
@@ -19,13 +18,10 @@ from console.web.shared import markup, viewer
 def segments(row: dict[str, Any]) -> list[markup.Segment]:
     """The parts of the outcome bar: one for each category that has instances, with a link to these."""
     found = []
-    for category in CATEGORIES:
-        count = row.get(category)
-        if count is None or math.isnan(count) or not count:
-            continue
+    for category in filter(row.get, CATEGORIES):
         # In the address, a run in check mode has the same word as any other.
         href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=word(category, row["name"]))
-        found.append(markup.Segment(category, int(count), outcome_word(category, row), href))
+        found.append(markup.Segment(category, row[category], outcome_word(category, row), href))
     return found
 
 

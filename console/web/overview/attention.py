@@ -43,7 +43,6 @@ def show(entries: list[dict[str, Any]]) -> None:
 
 
 def exported(path: Path, limit: int, now: float) -> pd.DataFrame:
-    """The entries as rows of a file."""
     found = queries.attention(path, now).head(limit)
     return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from functools import partial
 
@@ -57,14 +56,15 @@ def body() -> None:
 
 def running(now: float) -> None:
     """One card for each operation in progress; nothing if there is none."""
-    found = cached.ask(operation_list.running, now)
-    if not len(found):
+    wanted = operation_list.OperationFilter(verdicts=(RUNNING,))
+    found, total = cached.ask(operation_list.operations, now, wanted, 1, RUNNING_SHOWN)
+    if not total:
         return
     st.header("Running now")
-    for row in records(found.head(RUNNING_SHOWN)):
+    for row in records(found):
         markup.draw(rows.running_card(row, *_progress(cached.operation(row["key"], now), now)))
-    if len(found) > RUNNING_SHOWN:
-        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more running", icon="", operations_status="running")
+    if total > RUNNING_SHOWN:
+        links.to(pages.OPERATIONS, f"{total - RUNNING_SHOWN:,} more running", icon="", operations_status="running")
 
 
 def _progress(found: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
@@ -79,7 +79,7 @@ def _progress(found: operation_queries.Operation | None, now: float) -> tuple[st
         parts.append(f"batch {found.facts.batches[-1].number:,}" + (f" of {planned:,}" if planned else ""))
     expected = found.plan.get("seconds")
     started = found.row["started_at"]
-    if expected and started is not None and not math.isnan(started):
+    if expected and started is not None:
         left = started + float(expected) - now
         if left > 0:
             parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")

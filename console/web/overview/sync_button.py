@@ -33,10 +33,8 @@ class _Result:
     without_api: str = ""
 
 
-@st.cache_resource
-def _one_at_a_time() -> threading.Lock:
-    """Shared by all sessions, because a second sync at the same time would only read the same data again."""
-    return threading.Lock()
+# Shared by all sessions, because a second sync at the same time would only read the same data again.
+_LOCK = threading.Lock()
 
 
 def _why_not() -> str:
@@ -145,8 +143,7 @@ def _sync(container: DeltaGenerator) -> _Result:
         return _Result(None, why_not)
     connection, why = sign_in.connection()
     settings = load_settings()
-    lock = _one_at_a_time()
-    if not lock.acquire(blocking=False):
+    if not _LOCK.acquire(blocking=False):
         return _Result(None, "Another sync is already running. Its data appears here as soon as it is stored.")
     progress_bar = container.progress(0.0, text="Starting")
     try:
@@ -164,4 +161,4 @@ def _sync(container: DeltaGenerator) -> _Result:
         return _Result(None, str(error))
     finally:
         progress_bar.empty()
-        lock.release()
+        _LOCK.release()

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from console.figures import policy as figures
 from console.record.read import policy as policy_queries
 from console.text import times
@@ -30,7 +31,7 @@ def body() -> None:
     policy = chosen(policies)
     now = viewer.clock() // 60 * 60
     frozen = cached.ask(policy_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
-    window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
+    window(policy_queries.state_of(Window.of_policy(policy["raw"]), now), frozen, now)
     freezes(frozen)
     limits(policy)
     changes(policy)

@@ -204,7 +204,7 @@ def selection_line() -> tuple[str, ...] | None:
         more = selection.left_out()
         st.caption(f"{len(chosen):,} selected" + (f", the maximum; {more:,} left out" if more else ""), width="content")
         only = st.toggle("Selected only", key="selected_only", bind="query-params")
-        st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)
+        st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.select, args=((),))
     return chosen if only else None
 
 

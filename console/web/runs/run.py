@@ -235,7 +235,6 @@ def task_table() -> None:
 
 
 def recap() -> None:
-    """Ansible's recap, problems first."""
     listed = paging.from_frame("recap", cached.ask(runs.recap, ID))
     listed.head(f"{counted(listed.total, 'host')}, problems first")
     found = listed.rows

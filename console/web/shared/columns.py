@@ -58,7 +58,6 @@ def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
 
 
 def text(cells: Iterable[Any], title: str, width: Any = None) -> Column:
-    """A column of text."""
     return _column(cells, title, st.column_config.TextColumn(title, width=width))
 
 
@@ -74,13 +73,11 @@ def periods(first: Iterable[float | None], last: Iterable[float | None], title: 
 
 
 def time_texts(values: Iterable[float | None]) -> list[str]:
-    """Times as text in the shown zone."""
     zone = viewer.shown_zone()
     return [times.moment(value, zone=zone) for value in values]
 
 
 def with_zone(title: str) -> str:
-    """The title of a column of times."""
     return f"{title} ({viewer.zone_word()})"
 
 
@@ -107,7 +104,6 @@ def statuses(
 
 
 def count(cells: Iterable[Any], title: str, width: Any = "small") -> Column:
-    """A column of whole numbers."""
     return number(cells, title, "localized", width)
 
 

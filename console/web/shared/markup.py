@@ -49,7 +49,6 @@ def address(page: Page, /, **parameters: Any) -> str:
 
 
 def link(label: str | Markup, page: Page, /, **parameters: Any) -> Markup:
-    """A link to a page of the console."""
     return _linked(label, address(page, **parameters))
 
 
@@ -66,7 +65,6 @@ def instances(hosts: Iterable[str], total: int) -> Markup:
 
 
 def operation(label: str | Markup, key: str) -> Markup:
-    """A link to the page of an operation."""
     return link(label, pages.OPERATION, id=key)
 
 
@@ -176,12 +174,10 @@ def text(title: str, name: str, kind: str = "") -> Column:
 
 
 def count(title: str, name: str, kind: str = "number") -> Column:
-    """A column of whole numbers."""
     return Column(title, lambda row: f"{int(row[name]):,}" if pd.notna(row[name]) else "", kind)
 
 
 def duration(title: str, name: str, kind: str = "number fo-rest", sort: str = "") -> Column:
-    """A column of seconds."""
     return Column(title, lambda row: times.duration(row[name]), kind, sort)
 
 
@@ -211,7 +207,6 @@ def linked(title: str, label: Callable[[Any], str], page: Page, name: str) -> Co
 
 
 def short_id(name: str) -> Column:
-    """A column of shortened ids."""
     return Column("id", lambda row: links.short(row[name]), "short fo-rest")
 
 

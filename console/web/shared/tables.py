@@ -48,7 +48,6 @@ def audit_events(found: pd.DataFrame) -> None:
 
 
 def rollouts_of_run(found: pd.DataFrame, label: str) -> None:
-    """The rollouts of a run, in a closed expander."""
     with st.expander(label):
         listed = paging.from_frame("run_rollouts", found)
         rollouts(listed.rows)

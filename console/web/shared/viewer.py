@@ -21,7 +21,6 @@ def clock() -> float:
 
 
 def ago(at: float) -> str:
-    """How long ago, in words."""
     return times.ago(time.time() - at)
 
 

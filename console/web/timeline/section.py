@@ -9,7 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -50,15 +50,6 @@ WINDOW_FROM = 11
 """With at least this many targets, the slider for the window is always shown; with fewer, only after a zoom."""
 
 
-@dataclass(frozen=True)
-class PlacedTargets:
-    """Targets and their layout. ``now`` is where open bars end: the time of the last sync of the API."""
-
-    targets: pd.DataFrame
-    layout: Layout
-    now: float
-
-
 # The tenant and the id of the rollout that is drawn, or the id of the run.
 Source = tuple[str, ...]
 Read = Callable[[], pd.DataFrame]
@@ -67,21 +58,24 @@ Kind = Literal["bars", "heatmap"]
 
 # Cached as a resource, because nothing modifies it and copying 20,000 targets would take 40 ms in each run.
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
-def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _read: Read) -> PlacedTargets:
+def _timeline(
+    path: str, stamp: tuple[int, ...], source: Source, now: float, _read: Read
+) -> tuple[pd.DataFrame, Layout]:
+    """The targets and their layout, in which open bars end at ``now``."""
     targets = _read()
     created, started, completed, countdown = (
         targets[name].to_numpy(float) for name in ("created_at", "started_at", "completed_at", "countdown_s")
     )
     is_open = targets["is_open"].to_numpy(bool)
-    return PlacedTargets(targets, lay_out(created, started, completed, countdown, is_open, now), now)
+    return targets, lay_out(created, started, completed, countdown, is_open, now)
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
 def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, before: float, _read: Read) -> Usual:
     """The usual duration of each target; in a long timeline, only of the open ones."""
-    timeline = _timeline(path, stamp, source, now, _read)
-    instances = timeline.targets["instance_id"]
-    asked = instances if len(instances) <= axes.ROWS_MOST else instances[timeline.layout.open]
+    targets, layout = _timeline(path, stamp, source, now, _read)
+    instances = targets["instance_id"]
+    asked = instances if len(instances) <= axes.ROWS_MOST else instances[layout.open]
     ids = tuple(asked.dropna().tolist()[: axes.BARS_MOST])
     tenant, rollout_id = source
     found = durations.usual_runs(Path(path), tenant, rollout_id, before, ids)
@@ -108,12 +102,12 @@ def _figure(
     _read: Read,
 ) -> str:
     key = (path, stamp, source, now)
-    timeline = _timeline(*key, _read)
+    targets, layout = _timeline(*key, _read)
     if kind == "heatmap":
-        return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
+        return plot.to_json(timeline_heatmap(targets, layout, options))
     if before is not None:
         options = replace(options, usual=_usual(*key, before, _read))
-    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
+    return plot.to_json(timeline_bars(targets, layout, now, options))
 
 
 def show(
@@ -133,24 +127,24 @@ def show(
     """
     path = load_settings().database
     key = (str(path), frames.database_version(path), source, now)
-    timeline = _timeline(*key, read)
-    count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
+    targets, layout = _timeline(*key, read)
+    count, bounds = int(layout.placed.sum()), layout.bounds
     st.space("xsmall")
     head = lists.row()
     head.header("Timeline", help=HELP, width="content")
     if bounds is None:
-        _notes(timeline)
+        _notes(targets, layout, now)
         return None
-    few = len(timeline.targets) <= axes.ROWS_MOST
+    few = len(targets) <= axes.ROWS_MOST
     with head:
         per_target = few and lists.choice("Rows", (PER_TARGET, PER_SLOT), "rows", labelled=False) == PER_TARGET
         elapsed = lists.choice("Axis", (TIME_OF_DAY, ELAPSED), "axis", labelled=False) == ELAPSED
     # The time elapsed since the first target was created or, if that is unknown, since the first one started.
-    origin = float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
+    origin = float(np.nanmin([targets["created_at"].min(), bounds[0]]))
     axis = Axis.elapsed(origin, bounds[1]) if elapsed else CLOCK
     ids = selection.selected() if selectable else ()
-    chosen = tuple(np.flatnonzero(timeline.targets["target_id"].isin(ids).to_numpy()).tolist())
-    take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
+    chosen = tuple(np.flatnonzero(targets["target_id"].isin(ids).to_numpy()).tolist())
+    take = partial(_take, axis, bounds, _slider_end(layout, bounds))
     with head:
         _listen(take)
 
@@ -166,17 +160,17 @@ def show(
     # The slider is below the chart, but drawing the chart requires its window.
     chart = st.container()
     _forget_other_window(source)
-    offered = len(timeline.targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
-    window = _window(timeline, bounds) if offered else None
-    inside = count if window is None else int(in_window(timeline.layout, *window).sum())
+    offered = len(targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
+    window = _window(layout, bounds) if offered else None
+    inside = count if window is None else int(in_window(layout, *window).sum())
     if window is not None or ids:
         with head:
             auto_refresh.hold()
     only_bars = count <= axes.BARS_MOST
     with chart:
-        alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
+        alt = f"Timeline of {count} targets in {layout.slots} slots"
         draw("bars" if only_bars else "heatmap", BARS if only_bars else HEATMAP, alt)
-    _notes(timeline, per_target)
+    _notes(targets, layout, now, per_target)
     if not only_bars and 0 < inside <= axes.BARS_MOST:
         draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window")
     elif not only_bars:
@@ -274,16 +268,16 @@ def _forget_other_window(source: Source) -> None:
     st.session_state[_WINDOW_OF] = source
 
 
-def _slider_end(timeline: PlacedTargets, bounds: tuple[float, float]) -> int:
+def _slider_end(layout: Layout, bounds: tuple[float, float]) -> int:
     """The end of the slider, in seconds after the first start."""
     # While the rollout is open, the end moves in steps, because Streamlit resets a slider when its range changes.
-    step = 600 if timeline.layout.open.any() else 1
+    step = 600 if layout.open.any() else 1
     return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
 
 
-def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float, float] | None:
+def _window(layout: Layout, bounds: tuple[float, float]) -> tuple[float, float] | None:
     """The slider for the window; returns the window in epoch seconds, or None if it covers everything."""
-    most = _slider_end(timeline, bounds)
+    most = _slider_end(layout, bounds)
     first, last = st.slider(
         "Window, in seconds after the first start",
         0,
@@ -299,18 +293,18 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
     return None if (first, last) == (0, most) else window
 
 
-def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
+def _notes(targets: pd.DataFrame, layout: Layout, now: float, per_target: bool = False) -> None:
     """A line about the targets that have no complete bar."""
     notes = []
-    statuses, layout = timeline.targets["status"], timeline.layout
+    statuses = targets["status"]
     if layout.open.any():
-        until = viewer.moment(timeline.now, "%H:%M:%S")
+        until = viewer.moment(now, "%H:%M:%S")
         notes.append(f"{int(layout.open.sum()):,} in progress, drawn up to {until}")
     queued = statuses == "queued"
     if queued.any() and not per_target:
         notes.append(f"{int(queued.sum()):,} still waiting, without a bar")
     # Targets without a bar that are neither waiting nor cancelled before they started.
-    excused = queued | ((statuses == "cancelled") & timeline.targets["started_at"].isna())
+    excused = queued | ((statuses == "cancelled") & targets["started_at"].isna())
     if missing := int((~layout.placed & ~excused.to_numpy()).sum()):
         verb = "are" if missing > 1 else "is"
         notes.append(f"{counted(missing, 'target')} without times {verb} only in the table")

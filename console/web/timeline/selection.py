@@ -59,10 +59,6 @@ def _put_in_address(ids: tuple[str, ...]) -> None:
     st.query_params.update({PARAMETER: ids} if ids else {})
 
 
-def clear() -> None:
-    select(())
-
-
 def after_click(now: Sequence[str], clicked: Sequence[str]) -> list[str]:
     """The selection after a click or a box in the chart: the clicked targets are added, but a single target that was
     already selected is removed."""

@@ -230,7 +230,7 @@ def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, run_l
     (run_logs / other).write_bytes(b"".join(lines()))
     database = tmp_path / "console.db"
     report = load(database, run_logs)
-    assert (report.bad_lines, report.problems, report.runs) == (1, [], 2)
+    assert (report.problems, report.runs) == ([], 2)
     (note,) = report.notes
     assert note.startswith(
         f"{NAME}: 1 unreadable line(s) skipped. The line at byte {sum(map(len, whole[:at]))} is not an event"
@@ -240,7 +240,7 @@ def test_an_unreadable_line_is_counted_and_the_rest_is_loaded(junk: bytes, run_l
     assert rows(database, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 23}]
     before = dump(database)
     again = load(database, run_logs)
-    assert (again.bad_lines, again.notes) == (0, [])
+    assert again.notes == []
     assert dump(database) == before
     # No later sync reads the line again, so it must not count as an error forever.
     assert vitals(database, time.time()).errors == 0

@@ -12,7 +12,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.figures.instance import HOLD_LEAST, HOLD_MOST, Band, bands, deploy_times, health_strip, usual_hold
+from console.figures.instance import HOLD_LEAST, HOLD_MOST, Band, bands, deploy_times, health_over_time, usual_hold
 from console.figures.policy import calendar
 from tests.console.support.seeded import HOSTILE
 
@@ -48,12 +48,12 @@ def test_a_band_ends_if_no_check_follows() -> None:
 
 
 def test_the_figures_of_an_instance_escape_markup_and_accept_empty_data() -> None:
-    strip = health_strip([Band(10.0, 20.0, HOSTILE, 1)], (0.0, 100.0), "dark")
+    checks = pd.DataFrame({"checked_at": [10.0], "status": [HOSTILE]})
     none = pd.DataFrame({"started_at": [], "took_s": [], "status": [], "error": []}, dtype=object)
     one = pd.DataFrame({"started_at": [5.0], "took_s": [3.0], "status": [HOSTILE], "error": [HOSTILE]})
     for figure in (
-        strip,
-        health_strip([], (0.0, 1.0)),
+        health_over_time(checks, (0.0, 100.0), "dark"),
+        health_over_time(checks[:0], (0.0, 1.0)),
         deploy_times(none, (None, None)),
         deploy_times(one, (1.0, 2.0)),
     ):

@@ -135,7 +135,7 @@ def test_a_fact_is_sent_once_and_retried_after_a_failure(
     assert bool(found.give_up) is gives_up
     for one in found.due:
         repeated_message = message(one, "")
-        assert repeated_message.text.startswith("Repeated: ") is repeated is repeated_message.document["repeated"]
+        assert repeated_message.text.startswith("Repeated: ") is repeated is repeated_message.repeated
         first = replace(one, repeated=False, since=row.since if repeated else NOW)
         assert repeated_message.id == message(first, "").id
 
@@ -180,7 +180,7 @@ def test_many_facts_are_combined_into_one_message() -> None:
     assert len(plan(asked, facts[:MOST_SINGLE], [], NOW).due) == MOST_SINGLE
     (one,) = plan(asked, facts, [], NOW).due
     combined_message = message(one, asked.console_url)
-    assert combined_message.title == "40 notifications" and len(combined_message.document["facts"]) == 40
+    assert combined_message.title == "40 notifications" and len(combined_message.facts) == 40
     assert "reboot 19: stopped\nAnd 20 more.\nhttps://console.example.com" in combined_message.text
     assert "reboot 20: stopped" not in combined_message.text
 

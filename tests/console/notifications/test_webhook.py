@@ -22,7 +22,7 @@ from console.notifications.message import Message
 from console.notifications.rules import WEBHOOK, Destination
 from console.notifications.send import Address, IsDown, NotSent, Send, sender, signature
 
-MESSAGE = Message("0" * 32, "Title", "Text", False, {"id": "0" * 32})
+MESSAGE = Message("0" * 32, "hook", False, "Title", "Text", [])
 
 
 @contextmanager

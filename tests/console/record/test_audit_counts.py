@@ -161,18 +161,17 @@ def test_a_database_from_before_the_counts_shows_the_same_after_the_migration(tm
     assert {server for day, server, _outcome in kept[f"server_slug {ident(0)}"] if day > "2026-11-15"} > {""}
 
 
-def test_the_migration_of_the_older_counts_keeps_days_and_drops_hours_without_events(tmp_path: Path) -> None:
+def test_a_migration_keeps_the_days_without_events_and_drops_the_table_of_hours(tmp_path: Path) -> None:
     """For days without events only the counts are left, even of instances that no longer have any event."""
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     stored(new)
     db = at_version(new, old, "0013_audit_fleet_daily")
     for statement in FILL:
         db.conn.execute(statement)
-    gone = "('{}', 'source', '{}', 'mcp', 'success', '{}', 7)"
-    db.conn.execute(
-        "INSERT INTO audit_counts VALUES "
-        + ", ".join([gone.format("day", "2026-01-01", TENANT), gone.format("hour", "2026-01-01T05", TENANT)])
-    )
+    gone = (TENANT, ident(7), "2026-01-01", "mcp", "success", "", "", "", 7)
+    db.conn.execute("INSERT INTO audit_daily VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", gone)
+    # As in a database of a console that counted by hour.
+    db.conn.execute("CREATE TABLE audit_counts (grain TEXT, dimension TEXT, bucket TEXT, value TEXT, n INTEGER)")
     db.conn.commit()
     db.close()
     open_store(old).close()

@@ -297,8 +297,8 @@ def test_a_backup_is_a_complete_private_file_and_is_recorded(
     with monkeypatch.context() as patch:
         patch.setattr(maintenance, "BUSY_TIMEOUT", 0.2)
         patch.setattr(maintenance.open_maintenance, "__kwdefaults__", {"busy_timeout": 0.2})
-        made = back_up(path, copy, NOW)
-    assert "locked by another program" in made.note
+        note = back_up(path, copy, NOW)
+    assert "locked by another program" in note
     writer.execute("ROLLBACK")
     writer.close()
     assert [row for row in dump(copy)["rollouts"] if "half way" in row] == []

@@ -26,7 +26,7 @@ from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.instances import history, instance
 from console.record.read.operation import operation
-from console.record.read.operations import COLUMNS, OperationFilter, operations, running
+from console.record.read.operations import COLUMNS, OperationFilter, operations
 from console.record.read.policy import override_runs
 from console.record.read.unrecovered import WHOLE_MOST, failing_in_runs
 from console.record.rows import Cursor, Row, RunRows, to_json
@@ -58,7 +58,6 @@ def keys(path: Path, **wanted: Any) -> list[str]:
 def test_an_empty_record_has_no_operations(path: Path) -> None:
     frame, total = operations(path, NOW)
     assert (tuple(frame.columns), len(frame), total) == (COLUMNS, 0, 0)
-    assert len(running(path, NOW)) == 0
     assert operation(path, "nothing", NOW) is None
     (fleet,) = fleets(path, NOW)
     assert (fleet.instances, fleet.published, fleet.limit, fleet.window, fleet.operations) == (0, None, None, None, {})
@@ -139,7 +138,7 @@ def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path)
     put_run(path, "r", 45, hosts=[A, B, C], status="running", ended_at=None, flying=[B],
             results=[{"host": A, "status": "ok", "changed": 1}])  # fmt: skip
     assert keys(path) == [theirs, "r"]
-    assert running(path, NOW)["key"].tolist() == [theirs, "r"]
+    assert keys(path, verdicts=("running",)) == [theirs, "r"]
     row = rows(path)[1]
     assert (row["updated"], row["running"], row["waiting"], row["verdict"]) == (1, 1, 1, "running")
     assert (row["ended_at"] != row["ended_at"], row["seconds"]) == (True, 45.0)
@@ -381,7 +380,8 @@ def test_running_operations_are_found_without_reading_the_reports_of_ended_ones(
     statements: list[str] = []
     with frames.reading(path) as conn:
         conn.set_trace_callback(statements.append)
-        assert running(conn, NOW)["key"].tolist() == ["in-progress"]
+        found, _total = operations(conn, NOW, OperationFilter(verdicts=("running",)))
+    assert found["key"].tolist() == ["in-progress"]
     assert any("in-progress" in sql for sql in statements)
     assert not [sql for sql in statements if "ended-run" in sql]
 

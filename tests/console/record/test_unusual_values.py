@@ -25,7 +25,6 @@ from console.__main__ import main
 from console.collect.api.session import ApiOptions, Memory, Reading
 from console.collect.api.sync import sync_api
 from console.collect.sync import sync_once
-from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
 from console.settings.api_client import open_client
@@ -167,11 +166,7 @@ def test_the_migration_parses_the_original_times_again(tmp_path: Path) -> None:
         conn.execute("UPDATE rollouts SET created_at = created_at * 1000, completed_at = completed_at * 1000")
         conn.execute("UPDATE audit_events SET event_ts = event_ts * 1000, ingested_at = ingested_at * 1000")
         conn.execute("UPDATE audit_daily SET day = '57873-05-01'")
-        conn.execute(next(statement for statement in COUNTS if "CREATE TABLE audit_counts" in statement))
-        conn.execute(
-            "INSERT OR REPLACE INTO audit_counts SELECT 'day', dimension, '57873-05-01', value, outcome, tenant, n"
-            " FROM audit_fleet_daily"
-        )
+        conn.execute("CREATE TABLE audit_counts (n INTEGER)")
         conn.execute("DROP TABLE audit_fleet_daily")
         conn.execute("CREATE TABLE target_changes (at REAL)")
         for table in ("run_evidence", "follower", "notifications"):

@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures import audit, instance
-from console.figures.instance import Band
 from console.figures.theme import axis_dates
 from console.figures.timeline import bars
 from console.figures.timeline.axes import DrawOptions
@@ -133,7 +132,8 @@ def test_labels_of_charts_show_both_times_and_the_axis_stays_in_utc() -> None:
     assert there.data[0].base == here.data[0].base == ("2026-11-18T11:06:40.000",)
     assert axis_dates([T + 0.0015, float("nan")]) == ["2026-11-18T11:06:40.002", None]
 
-    health = instance.health_strip([Band(T, T + 60, "healthy", 2)], (T, T + 60), "light", "Asia/Tokyo")
+    checks = pd.DataFrame({"checked_at": [T, T + 30], "status": ["healthy"] * 2})
+    health = instance.health_over_time(checks, (T, T + 60), "light", "Asia/Tokyo")
     assert "to 2026-11-18 11:07:40 UTC<br>(20:06:40 to 20:07:40 Asia/Tokyo)<br>1 min" in health.data[1].text[0]
     deploys = frame.assign(started_at=[T], took_s=[60.0])
     assert "11:06:40 UTC<br>(20:06:40 Asia/Tokyo)" in instance.deploy_times(

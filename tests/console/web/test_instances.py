@@ -256,5 +256,6 @@ def test_each_rollout_is_judged_by_the_window_at_its_time_and_shows_the_override
     assert policy_queries.override_runs(path)["run_id"].tolist() == [RUN]
     changed = policy_queries.policy_changes(path, TENANT)
     assert changed["key"].tolist() == ["maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc"]
-    closed = policy_queries.window_now(path, TENANT, day + 4 * 86400)
+    [newest] = policy_queries.policies(path)
+    closed = policy_queries.state_of(policy_queries.Window.of_policy(newest["raw"]), day + 4 * 86400)
     assert (closed.is_open, closed.opens_at, sum(closed.open_hours)) == (False, day + 4 * 86400 + 11 * 3600, 2)

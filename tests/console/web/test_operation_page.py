@@ -162,3 +162,12 @@ def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(
         text = words(opened(monkeypatch, path, page, id=rollout_id))
         assert " to an unknown time" in text and "to now" not in text, page
     assert "Took unknown" in text
+
+
+def test_the_overview_counts_all_running_operations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    for number in range(23):
+        put_run(path, f"run-{number}", 60 + number, status="running", ended_at=None)
+    app = opened(monkeypatch, path, "overview")
+    assert not app.exception
+    assert "18 more running" in [link.proto.label for link in app.get("page_link")]

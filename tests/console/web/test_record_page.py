@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from console.record.rows import FAILED, SENDING, SENT, Cursor, Notification
+from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Cursor, Notification
 from console.record.write.ledgers import open_notifications
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
@@ -89,8 +89,9 @@ def test_notifications_are_listed_newest_first(monkeypatch: pytest.MonkeyPatch, 
             for outcome in ends:
                 ledger.begin([fact(number, title)], now)
                 if outcome:
-                    ledger.end([fact(number, title)], outcome, now, "HTTP 500" if outcome == FAILED else "")
-        ledger.give_up([fact(9, "given up")], now)
+                    error = "HTTP 500" if outcome == FAILED else None
+                    ledger.change([fact(number, title)], outcome=outcome, ended_at=now, error=error)
+        ledger.change([fact(9, "given up")], outcome=GAVE_UP, ended_at=now)
     app = opened(monkeypatch, path, "record")
     assert not app.exception
     (table,) = [part for part in drawn(app) if part.startswith("when (UTC) what to")]
