@@ -107,8 +107,8 @@ host: NULL for a fleet rollout."""
 
 
 def run_of(rollout: str) -> str:
-    """SQL for the run that names a rollout, or NULL. ``rollout``: an expression for the rollout's id."""
-    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
+    """SQL for the run that started a rollout, or NULL. ``rollout``: an expression for the rollout's id."""
+    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} AND {STARTED} LIMIT 1)"  # noqa: S608 - no user input
 
 
 def is_instance(tenant: str, instance: str) -> str:
@@ -161,7 +161,8 @@ def only_host_of(rollout: str) -> str:
 
 
 def operation_of(rollout: str) -> str:
-    """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
+    """SQL for the key of the operation that a rollout belongs to: the id of the run that started it, or its own id.
+    """
     return f"coalesce({run_of(rollout)}, {rollout})"
 
 

@@ -99,7 +99,7 @@ def plan_and_result(found: Operation) -> None:
     of_batches = f" in {batches}" if batches else ""
     hash_ = f", hash {str(plan['hash'])[:8]}" if plan["hash"] else ""
     of_begun = f" for {plan['batches_begun']:,} of {batches}" if batches else ""
-    started = len(found.rollouts)
+    started = len(found.rollouts) and int((~found.rollouts["rollout_id"].isin(found.followed)).sum())
     facts = [
         ("Plan", f"{counted(planned, 'instance')}{of_batches}{hash_}" if planned is not None else ""),
         ("Expected", times.duration(float(expected)) if expected else ""),

@@ -144,12 +144,12 @@ def failure_card(failure: dict[str, Any]) -> Markup:
 
 
 def rollouts(run: dict[str, Any]) -> None:
-    """Rollouts that this run started: their targets in one timeline, and the list."""
+    """Rollouts that this run started or followed: their targets in one timeline, and the list."""
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
     section.show_of_run(ID, linked)
-    tables.rollouts_of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
+    tables.rollouts_of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started or followed")
 
 
 def batch_table(batches: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ from console.record.read.rollouts import rollouts
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_run, report
+from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_rollout, put_run, report
 from tests.console.support.seeded import REASON, TENANT, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -199,3 +199,20 @@ def test_the_number_of_failed_instances_is_the_same_everywhere(
         "check": figures.failed + figures.uncertain + (failed if not len(rollouts(path)[0]) else 0),
     }
     assert {place: number for place, number in found.items() if number != failed} == {}
+
+
+def test_a_target_that_two_runs_waited_for_is_one_failure_of_the_run_that_started_it(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    ref, waited = put_rollout(path, 1, 580, "failed", scope="instance"), f"The redeploy of {A} failed: {REASON}"
+    failed = {"host": A, "status": "failed", "msg": waited, "msg_fp": fingerprint(waited, A), "fp_version": FP_VERSION}
+    own = {"hosts": [A], "status": "failed", "results": [failed]}
+    put_run(path, "a run that followed", 600, links=[("rollout", ref, A, 3), ("adopted", ref, A, 3)], **own)
+    put_run(path, "started", 600, links=[("rollout", ref, A, 3)], **own)
+    found = failures_by_message(path)
+    assert found[["failures", "targets", "results", "operations"]].to_numpy().tolist() == [[1, 1, 0, 1]]
+    assert found["run_id"].tolist() == hosts_with(path, found["fingerprint"][0])["operation"].tolist() == ["started"]
+    assert rollouts(path)[0]["run_id"].tolist() == ["started"]
+    assert [(row["key"], row["failed"]) for row in operations(path, NOW)[0].to_dict("records")] == [
+        ("a run that followed", 1), ("started", 1)]  # fmt: skip

@@ -15,7 +15,7 @@ from console.outcomes.words import word
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import drawn, opened, words
-from tests.console.support.recorded_runs import put_run, report
+from tests.console.support.recorded_runs import NOW, put_rollout, put_run, report
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
 from tests.console.support.seeded_operations import (
     BAD,
@@ -162,3 +162,19 @@ def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(
         text = words(opened(monkeypatch, path, page, id=rollout_id))
         assert " to an unknown time" in text and "to now" not in text, page
     assert "Took unknown" in text
+
+
+def test_the_rollouts_that_a_run_only_followed_do_not_count_as_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, run_id, hosts = tmp_path / "console.db", ident(1, 0xD1), HOSTS[:2]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    own, others = (put_rollout(path, number, 800, "succeeded", first=number) for number in (1, 2))
+    links = [("rollout", own, hosts[0], 3), ("rollout", others, hosts[1], 3), ("adopted", others, hosts[1], 3)]
+    put_run(path, run_id, 900, hosts=hosts, reported=report(updated=hosts), links=links)
+    text = words(opened(monkeypatch, path, "operation", id=run_id))
+    assert "Rollouts 1 started by this run" in text and f"Followed {others[:8]}" in text
+    text = words(opened(monkeypatch, path, "rollouts"))
+    assert sorted(line.split()[-2:] for line in text.splitlines() if "✓ completed" in line) == [
+        ["fleet", others[:8]], ["playbook", own[:8]]]  # fmt: skip
