@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from console.outcomes.words import COMPLETE, STATUSES, WITH_FAILURES
+from console.outcomes.words import STATUSES
 from console.record.read.fleet import Fleet
 from console.record.read.policy import Frozen
 from console.text import times
@@ -130,8 +130,7 @@ def _window(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Mar
 
 def _last_day(fleet: Fleet, title: str) -> Markup:
     parts = [
-        Segment(word, count, word, address(pages.OPERATIONS, operations_when="last 24 h",
-                                           operations_status=COMPLETE if word == WITH_FAILURES else word))
+        Segment(word, count, word, address(pages.OPERATIONS, operations_when="last 24 h", operations_status=word))
         for word in STATUSES
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
-from console.outcomes.words import CATEGORIES
+from console.outcomes.words import CATEGORIES, STATUSES
 from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
@@ -622,6 +622,10 @@ def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_th
     (fleet,) = fleets(path, NOW)
     assert fleet.operations == Counter(row["status"] for row in rows(path))
     assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (6, 2)
+    # The link from each number opens a list of as many operations.
+    for status in STATUSES:
+        found = rows(path, statuses=(status,))
+        assert [row["status"] for row in found] == [status] * fleet.operations.get(status, 0)
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])
