@@ -196,8 +196,7 @@ SELECT json_group_array(name) FROM (
 
 
 def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
-    """The operations that match, newest first. judged: with verdicts, as always if the filter has verdicts or statuses.
-    """
+    """The operations that match, newest first. judged: with verdicts, as always if the filter has any, or statuses."""
     judged = judged or bool(wanted.verdicts or wanted.statuses)
     of_statuses = {COMPLETE if word == WITH_FAILURES else word for word in wanted.statuses}
     params: dict[str, Any] = {
@@ -227,7 +226,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
                 word = status = verdict_word(facts)
                 if has_report(facts):
                     status = status_of(facts, counts(facts))
-                elif word == COMPLETE and (row.get("may_have_failures") or kind == RUN and of_rollout(facts)):
+                elif word == COMPLETE and (row.get("may_have_failures") or (kind == RUN and of_rollout(facts))):
                     status = ""
             if word in (wanted.verdicts or (word,)) and word in (of_statuses or (word,)):
                 name, ended = named(row["name"]), row["ended_at"]

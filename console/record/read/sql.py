@@ -161,8 +161,7 @@ def only_host_of(rollout: str) -> str:
 
 
 def operation_of(rollout: str) -> str:
-    """SQL for the key of the operation that a rollout belongs to: the id of the run that started it, or its own id.
-    """
+    """SQL for the key of the operation that a rollout belongs to: the id of the run that started it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"
 
 

@@ -47,7 +47,7 @@ def body() -> None:
         )
         return
     for fleet in fleets:
-        tenant = fleet.tenant if len(fleets) > 1 else ""
+        tenant = fleet.tenant if len(fresh.tenants) > 1 else ""
         frozen = cached.ask(policy.frozen, now, tenant)
         markup.draw(strip(fleet, now, tenant, frozen, last_day=fleet is fleets[0]))
     running(now)
