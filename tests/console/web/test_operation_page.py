@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.outcomes.words import word
+from console.record.rows import Cursor, RunRows, to_json
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import drawn, opened, words
@@ -139,6 +140,29 @@ def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypat
     assert not app.exception
     assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
+
+
+def test_a_run_that_is_held_before_a_batch_has_the_same_batch_on_its_card_and_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = tmp_path / "console.db", time.time()
+    play = {"run_id": "held", "play": 1, "pattern": "fleetops_planned", "hosts": 1}
+    own = {"action": "fleetops.agents.instance_runtime", "name": "Redeploy"}
+    gate = {"action": "fleetops.agents.rollout_gate", "name": "Check"}
+    found = RunRows(
+        {"run_id": "held", "source": "callback", "status": "running", "playbook": "playbooks/rolling_redeploy.yml",
+         "started_at": now - 60, "heartbeat_at": now, "check_mode": 0},
+        plays=[{**play, "counter": 10 * n, "batch": n, "hosts_json": to_json([HOSTS[n]]), "started_at": now - 60 + n}
+               for n in (1, 2)],
+        tasks=[{"run_id": "held", "play_counter": counter, "counter": counter + 1, **task}
+               for counter, task in ((10, own), (20, gate))],
+        results=[{"run_id": "held", "counter": 12, "play_counter": 10, "task_counter": 11, "host": HOSTS[1],
+                  "kind": "result", "status": "ok", "changed": 1, "result_json": '{"rollout_id":"x"}'}],
+    )  # fmt: skip
+    with open_store(path) as store:
+        store.put_run(found, Cursor("spool", "held", last_ok_at=now), after=None)
+    text = words(opened(monkeypatch, path, "overview"))
+    assert [line.count("batch 1") for line in text.splitlines() if " rolling_redeploy " in line] == [1, 1]
 
 
 def test_the_instances_of_a_check_run_are_not_shown_as_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
