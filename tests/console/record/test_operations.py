@@ -158,6 +158,18 @@ def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path)
     assert found is not None and [failure.message for failure in found.failures] == [REASON]
 
 
+def test_what_a_killed_run_started_belongs_to_it_although_the_next_run_adopted_it(path: Path) -> None:
+    killed = {"status": "lost", "ended_at": None, "hosts": [B], "flying": [B]}
+    first = put_rollout(path, 1, 549, "succeeded", scope="instance", first=1)
+    put_run(path, "killed", 550, heartbeat_at=NOW - 550, **killed)
+    second = put_rollout(path, 2, 499, "succeeded", scope="instance", first=1)
+    put_run(path, "killed again", 500, heartbeat_at=NOW - 500, **killed)
+    put_run(path, "next", 490, hosts=[B], reported=report(updated=[B]), results=[{"host": B, "status": "ok"}],
+            links=[("rollout", second, B, 3), ("adopted", second, B, 3)])  # fmt: skip
+    found = {key: operation(path, key, NOW).rollouts["rollout_id"].tolist() for key in keys(path)}
+    assert found == {"next": [second], "killed again": [second], "killed": [first]}
+
+
 def test_a_fleet_rollout_in_progress_belongs_to_the_run_that_started_it(
     path: Path,
 ) -> None:
