@@ -93,9 +93,9 @@ def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str,
 
 
 @query
-def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
-    """The operations that are running, in COLUMNS, newest first."""
-    return in_frame(rows_of(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
+def running(conn: Connection, now: float, most: int = LIST_PAGE) -> OnePage:
+    """The newest operations that are running, in COLUMNS, and how many there are."""
+    return operations(conn, now, OperationFilter(verdicts=(RUNNING,)), size=most)
 
 
 @query

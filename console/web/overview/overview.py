@@ -57,14 +57,14 @@ def body() -> None:
 
 def running(now: float) -> None:
     """One card for each operation in progress; nothing if there is none."""
-    found = cached.ask(operation_list.running, now)
-    if not len(found):
+    found, total = cached.ask(operation_list.running, now, RUNNING_SHOWN)
+    if not total:
         return
     st.header("Running now")
-    for row in records(found.head(RUNNING_SHOWN)):
+    for row in records(found):
         markup.draw(rows.running_card(row, *_progress(cached.operation(row["key"], now), now)))
-    if len(found) > RUNNING_SHOWN:
-        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more running", icon="", operations_status="running")
+    if total > RUNNING_SHOWN:
+        links.to(pages.OPERATIONS, f"{total - RUNNING_SHOWN:,} more running", icon="", operations_status="running")
 
 
 def _progress(found: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ from console.record.read.rollouts import rollouts
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
+from tests.console.support.page import opened, words
 from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_rollout, put_run, report
 from tests.console.support.seeded import REASON, TENANT, ident, rollout_read, target
 
@@ -216,3 +217,15 @@ def test_a_target_that_two_runs_waited_for_is_one_failure_of_the_run_that_starte
     assert rollouts(path)[0]["run_id"].tolist() == ["started"]
     assert [(row["key"], row["failed"]) for row in operations(path, NOW)[0].to_dict("records")] == [
         ("a run that followed", 1), ("started", 1)]  # fmt: skip
+
+
+def test_a_list_of_failures_without_all_messages_does_not_look_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    texts = [f"{one}{two} failed" for one in letters for two in letters]
+    results = [result(A, msg=text, msg_fp=fingerprint(text, A)) for text in texts]
+    for most, shown in ((500, "500 messages, most frequent first"), (501, "the 500 most frequent messages")):
+        path = tmp_path / f"{most}.db"
+        run(path, *results[:most])
+        assert f"500 failures with {shown}" in words(opened(monkeypatch, path, "failures"))

@@ -58,7 +58,7 @@ def keys(path: Path, **wanted: Any) -> list[str]:
 def test_an_empty_record_has_no_operations(path: Path) -> None:
     frame, total = operations(path, NOW)
     assert (tuple(frame.columns), len(frame), total) == (COLUMNS, 0, 0)
-    assert len(running(path, NOW)) == 0
+    assert running(path, NOW)[1] == 0
     assert operation(path, "nothing", NOW) is None
     (fleet,) = fleets(path, NOW)
     assert (fleet.instances, fleet.published, fleet.limit, fleet.window, fleet.operations) == (0, None, None, None, {})
@@ -139,7 +139,7 @@ def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path)
     put_run(path, "r", 45, hosts=[A, B, C], status="running", ended_at=None, flying=[B],
             results=[{"host": A, "status": "ok", "changed": 1}])  # fmt: skip
     assert keys(path) == [theirs, "r"]
-    assert running(path, NOW)["key"].tolist() == [theirs, "r"]
+    assert running(path, NOW)[0]["key"].tolist() == [theirs, "r"]
     row = rows(path)[1]
     assert (row["updated"], row["running"], row["waiting"], row["verdict"]) == (1, 1, 1, "running")
     assert (row["ended_at"] != row["ended_at"], row["seconds"]) == (True, 45.0)
@@ -393,7 +393,7 @@ def test_running_operations_are_found_without_reading_the_reports_of_ended_ones(
     statements: list[str] = []
     with frames.reading(path) as conn:
         conn.set_trace_callback(statements.append)
-        assert running(conn, NOW)["key"].tolist() == ["in-progress"]
+        assert running(conn, NOW)[0]["key"].tolist() == ["in-progress"]
     assert any("in-progress" in sql for sql in statements)
     assert not [sql for sql in statements if "ended-run" in sql]
 

@@ -202,3 +202,16 @@ def test_the_rollouts_that_a_run_only_followed_do_not_count_as_started(
     text = words(opened(monkeypatch, path, "rollouts"))
     assert sorted(line.split()[-2:] for line in text.splitlines() if "✓ completed" in line) == [
         ["fleet", others[:8]], ["playbook", own[:8]]]  # fmt: skip
+
+
+def test_the_overview_says_how_many_more_operations_are_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    for number in range(30):
+        put_rollout(path, number, 60, "in_progress", scope="instance", first=number)
+    more = next(link for link in opened(monkeypatch, path, "overview").get("page_link") if "more" in link.proto.label)
+    assert more.proto.label == "25 more running"
+    assert "30 operations, newest first" in words(opened(monkeypatch, path, "operations", operations_status="running"))
