@@ -73,7 +73,8 @@ def header(run: dict[str, Any]) -> None:
         )
     took = ended - run["started_at"] if ended and run["started_at"] else None
     words = ("ok", "changed", "failed", *(["unreachable"] if run["unreachable"] else []))
-    figures = {"Hosts": run["hosts"], **{f"Results {word}": run[word] for word in words}}
+    # As in the recap, ok includes changed, and failed excludes rescued failures. The list of results differs.
+    figures = {"Hosts": run["hosts"], **{f"Recap {word}": run[word] for word in words}}
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)
