@@ -61,7 +61,9 @@ COLUMNS = (
     markup.when("first", "first_at", "time fo-rest"),
     markup.when("last", "last_at"),
     markup.Column(
-        "last seen on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "host fo-rest"
+        "last seen on",
+        lambda row: markup.instance(row["newest_host"], row["newest_id"]) if row["newest_host"] else "",
+        "host fo-rest",
     ),
 )
 OF_INSTANCES = (

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -229,3 +230,21 @@ def test_a_list_of_failures_without_all_messages_does_not_look_complete(
         path = tmp_path / f"{most}.db"
         run(path, *results[:most])
         assert f"500 failures with {shown}" in words(opened(monkeypatch, path, "failures"))
+
+
+def test_the_links_of_a_failure_open_its_instance_and_not_one_of_another_tenant_with_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    ref = rollout(path, (1, A))
+    with open_store(path) as store:
+        store.put_tenant(OTHER, NOW)
+        done = rollout_read(
+            ident(9, 0x7700), [target(9, ref, "succeeded", NOW, NOW, NOW, instance_hostname=A)], "completed", NOW, NOW
+        )
+        rows = [{**row, "tenant": OTHER} for row in done.targets or []]
+        store.put_rollouts([replace(done, rollout={**done.rollout, "tenant": OTHER}, targets=rows)])
+    for page, query in (("failures", {}), ("operation", {"id": ref})):
+        html = "".join(str(part.value) for part in opened(monkeypatch, path, page, **query).get("html"))
+        found = set(re.findall(rf'href="\./instance\?id=([^"]+)"[^>]*>{re.escape(A)}<', html))
+        assert found == {ident(1, 0xB1)}, page
