@@ -48,8 +48,8 @@ WITH targets AS {MATERIALIZED} (
   WHERE h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {_COUNTS} AND {IS_FAILURE}
   GROUP BY h.run_id, 3, h.msg_fp, h.fp_version ORDER BY at DESC LIMIT :rows
 ), {identified("results")}, reported AS {MATERIALIZED} (
-  SELECT run_id, who FROM targets WHERE run_id IS NOT NULL UNION SELECT run_id, host FROM targets
-  UNION SELECT run_id, 'localhost' FROM targets
+  SELECT l.run_id, p.value AS who FROM targets JOIN run_links l ON l.kind = 'rollout' AND l.ref = targets.rollout_id
+  JOIN json_each(json_array(targets.who, targets.host, 'localhost')) p
 ), failed AS (
   SELECT * FROM targets
   UNION ALL
@@ -73,6 +73,7 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT who) AS hosts
        sum(kind = 'result') AS results, count(DISTINCT coalesce(run_id, rollout_id)) AS operations,
        min(at) AS first_at, max(at) AS last_at,
        max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
+       max(instance_id) FILTER (WHERE place = 1) AS newest_id,
        max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
 FROM ranked GROUP BY msg_fp, fp_version
 HAVING :like = '' OR max(host LIKE :like ESCAPE '\\') OR max(message LIKE :like ESCAPE '\\')
@@ -94,8 +95,9 @@ def failures_by_message(
     group first. search: only groups with this text in a message (as reported or normalised) or a host name.
 
     Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
-    newest_host, message (normalised), rollout_id and run_id of the newest failure. Its operation is run_id, or
-    rollout_id for a rollout that no run names. Tasks that waited for a failed target are not counted.
+    newest_host, newest_id (of its instance, or None), message (normalised), rollout_id and run_id of the newest
+    failure. Its operation is run_id, or rollout_id for a rollout that no run started. Tasks that waited for a failed
+    target are not counted.
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")

@@ -12,7 +12,15 @@ from sqlite3 import Connection
 from console.record.connection import dicts, first_value
 from console.record.read.frames import query
 from console.record.read.freshness import TenantFreshness, freshness
-from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
+from console.record.read.instances import (
+    HEALTH_GONE,
+    HEALTH_OTHER,
+    HEALTH_UNREAD,
+    HEALTH_WORD,
+    HEALTH_WORDS,
+    PUBLISHED,
+    UPDATE_KIND,
+)
 from console.record.read.operations import status_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
@@ -75,24 +83,12 @@ WHERE i.tenant = :tenant AND s.health IS NOT '{HEALTH_GONE}'
 GROUP BY version ORDER BY version IS NULL, n DESC, version DESC
 """  # noqa: S608 - no user input
 
-# The published version as of each instance's last read (E25). SQLite takes the bare columns from the row of max().
-_PUBLISHED = """
-SELECT s.runtime_available AS version, count(*) AS n, max(coalesce(c.last_ok_at, 0)) AS newest_at,
-       coalesce(i.hostname, i.instance_id) AS host
-FROM instance_state s JOIN instances i USING (tenant, instance_id)
-LEFT JOIN ingest_cursors c ON c.source = 'updates' AND c.scope = s.tenant || '|' || s.instance_id
-WHERE s.tenant = :tenant AND s.runtime_available IS NOT NULL
-GROUP BY version ORDER BY newest_at DESC, n DESC, version DESC
-"""
-
-_WAITING = """
-SELECT CASE substr(json_extract(c.value, '$.name'), 1, instr(json_extract(c.value, '$.name'), '/') - 1)
-         WHEN 'runtime' THEN 'runtime' WHEN 'skills' THEN 'skills' WHEN 'mcp_servers' THEN 'servers' ELSE 'other' END
-         AS kind, count(DISTINCT s.instance_id) AS n
+_WAITING = f"""
+SELECT {UPDATE_KIND} AS kind, count(DISTINCT s.instance_id) AS n
 FROM instance_state s, json_each(s.components_json) c
 WHERE s.tenant = :tenant AND s.outdated > 0 AND json_valid(s.components_json) AND json_extract(c.value, '$.outdated')
 GROUP BY kind
-"""
+"""  # noqa: S608 - no user input
 
 
 def _fleet(
@@ -102,7 +98,8 @@ def _fleet(
     words = dicts(conn, _HEALTH, key)
     health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
-    available = [(row["version"], row["n"], row["host"]) for row in dicts(conn, _PUBLISHED, key)]
+    offered = dicts(conn, f"SELECT * FROM ({PUBLISHED}) WHERE tenant = :tenant ORDER BY place", key)  # noqa: S608 - no user input
+    available = [(row["version"], row["n"], row["host"]) for row in offered]
     published = available[0][0] if available else None
     waiting = {row["kind"]: row["n"] for row in dicts(conn, _WAITING, key)}
     updates = {kind: waiting.get(kind, 0) for kind in UPDATE_KINDS}

@@ -16,7 +16,16 @@ from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.rollouts import SHORT_ID
-from console.record.read.sql import RUN_BY, RUN_SECONDS, TARGET_AT, among, is_instance, matches_search, operation_of
+from console.record.read.sql import (
+    MATERIALIZED,
+    RUN_BY,
+    RUN_SECONDS,
+    TARGET_AT,
+    among,
+    is_instance,
+    matches_search,
+    operation_of,
+)
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -70,17 +79,35 @@ HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
   ELSE '{HEALTH_OTHER}' END"""
 """SQL for the health in instance_state: one of HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD or HEALTH_GONE."""
 
+UPDATE_KIND = """CASE substr(json_extract(c.value, '$.name') || '/', 1,
+  instr(json_extract(c.value, '$.name') || '/', '/') - 1)
+  WHEN 'runtime' THEN 'runtime' WHEN 'skills' THEN 'skills' WHEN 'mcp_servers' THEN 'servers' ELSE 'other' END"""
+"""SQL for the kind of a component ``c`` of components_json: runtime, skills, servers or other."""
+
+PUBLISHED = """
+SELECT *, row_number() OVER (PARTITION BY tenant ORDER BY newest_at DESC, n DESC, version DESC) AS place FROM (
+  SELECT s.tenant, s.runtime_available AS version, count(*) AS n, max(coalesce(c.last_ok_at, 0)) AS newest_at,
+         coalesce(i.hostname, i.instance_id) AS host
+  FROM instance_state s JOIN instances i USING (tenant, instance_id)
+  LEFT JOIN ingest_cursors c ON c.source = 'updates' AND c.scope = s.tenant || '|' || s.instance_id
+  WHERE s.runtime_available IS NOT NULL GROUP BY s.tenant, version)
+"""
+"""SQL for the published versions of each tenant as of its instances' last reads (E25), and how many instances (``n``)
+have each. That of ``place`` 1, from the newest read, is the published version; the others are from earlier reads.
+SQLite takes the bare columns from the row of max()."""
+
 _FILTER = f"""
 FROM judged
-WHERE {among("last_status", "statuses")} AND {among(HEALTH_WORD, "health")}
+WHERE (:tenant = '' OR tenant = :tenant) AND {among("last_status", "statuses")} AND {among(HEALTH_WORD, "health")}
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
-       OR (:only = 'behind' AND runtime_current <> runtime_available)
+       OR (:only = 'behind' AND runtime_current <> (
+         SELECT version FROM published p WHERE p.tenant = judged.tenant AND p.place = 1))
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
        OR (:only = 'differs' AND (host IN (SELECT value FROM json_each(:differing))
                                OR instance_id IN (SELECT value FROM json_each(:differing))))
-       OR (:only IN ('runtime', 'skills', 'mcp_servers') AND outdated > 0 AND json_valid(components_json) AND EXISTS (
-         SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
-         AND json_extract(c.value, '$.name') LIKE :only || '/%')))
+       OR (outdated > 0 AND json_valid(components_json) AND EXISTS (
+         SELECT 1 FROM json_each(components_json) c
+         WHERE json_extract(c.value, '$.outdated') AND {UPDATE_KIND} = :only)))
   AND (:runtime = '' OR runtime_current = :runtime)
   AND {matches_search("hostname", "instance_id", "problem")}
 """  # noqa: S608 - no user input
@@ -99,8 +126,8 @@ class InstanceFilter:
 
     statuses: of the newest target. health: from HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD and HEALTH_GONE. only:
     'problem', 'outdated', 'behind' (the published runtime), 'overrides' (has its own update policy), 'differs' (is in
-    ``differing``), the kind of a pending update ('runtime', 'skills', 'mcp_servers') or ''. runtime: the version that
-    is running. search: part of the host name, the id or the problem.
+    ``differing``), the kind of a pending update, as in UPDATE_KIND, or ''. runtime: the version that is running.
+    search: part of the host name, the id or the problem. tenant: only its instances.
     """
 
     statuses: tuple[str, ...] = ()
@@ -110,6 +137,7 @@ class InstanceFilter:
     sort: str = "Problems first"
     runtime: str = ""
     differing: tuple[str, ...] = ()
+    tenant: str = ""
 
 
 @query
@@ -128,16 +156,18 @@ def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size:
     """
     numbers = ("outdated", "memories")
     _with_overrides(conn)
-    return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
+    tables = f"{_instances()}, published AS {MATERIALIZED} ({PUBLISHED})"
+    return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=tables)
 
 
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances: total; those of which each part was read (health_read, updates_read, with_memory,
-    policies_read); and overriding, those with their own update policy."""
+    """Numbers of instances: total; present, those that are not gone; those of which each part was read (health_read,
+    updates_read, with_memory, policies_read); and overriding, those with their own update policy."""
     _with_overrides(conn)
     sql = """
-    SELECT count(*) AS total, count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
+    SELECT count(*) AS total, coalesce(sum(s.health IS NOT 'gone'), 0) AS present,
+           count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
            count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
            coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
     FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)

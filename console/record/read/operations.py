@@ -17,7 +17,7 @@ from typing import Any
 from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, of_rollout
 from console.outcomes.verdict import status_of, verdict, verdict_word
-from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING
+from console.outcomes.words import CANCELLED, CATEGORIES, CHECK, COMPLETE, LOST, RUNNING, WITH_FAILURES
 from console.record.connection import dicts, first_value
 from console.record.opening import open_to_read
 from console.record.read.frames import LIST_PAGE, OnePage, framed, like, query
@@ -57,6 +57,7 @@ class OperationFilter:
     since, until: operations that ran in this period (epoch seconds), including those that began before it. verdicts:
     from words.VERDICTS. kinds: from facts.KINDS. who: part of a user name or client address. text: part of the title,
     playbook, id, change or a host name. check: only those in check mode (True), only others (False), or both (None).
+    statuses: from words.STATUSES.
     """
 
     since: float | None = None
@@ -66,6 +67,7 @@ class OperationFilter:
     who: str = ""
     text: str = ""
     check: bool | None = None
+    statuses: tuple[str, ...] = ()
 
 
 @query
@@ -92,8 +94,7 @@ def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str,
 @query
 def status_counts(conn: Connection, since: float) -> dict[str, int]:
     """The number of operations that ran since a time, by words.STATUSES; those without operations are left out."""
-    found = matching(conn, OperationFilter(since=since), judged=True)
-    return dict(Counter(key.status or verdict(stored_of(conn, key)[1]).status for key in found))
+    return dict(Counter(_status(conn, key) for key in matching(conn, OperationFilter(since=since), judged=True)))
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ _HAS_TARGET = """(o.tenant, o.rollout_id) IN (
 _OF_OTHERS = f"""
 WITH {SENT}
 SELECT coalesce(o.created_at, 0.0) AS at, o.rollout_id AS key, o.tenant, o.scope AS name, {ROLLOUT_STATUS} AS status,
-       o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at FROM rollouts o
+       o.completed_at AS ended_at, coalesce(o.completed_at, o.updated_at) AS last_at,
+       o.status = 'partial' OR o.failed + o.uncertain + o.in_progress > 0 AS may_have_failures FROM rollouts o
 WHERE (:since IS NULL OR {GOES_ON} OR coalesce(o.completed_at, o.created_at) >= :since)
   AND (:until IS NULL OR o.created_at < :until)
   AND (:ended OR {ROLLOUT_STATUS} NOT IN ('completed', 'partial', 'failed'))
@@ -187,8 +189,9 @@ SELECT json_group_array(name) FROM (
 
 
 def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
-    """The operations that match, newest first. judged: with verdicts, as always if the filter has verdicts."""
-    judged = judged or bool(wanted.verdicts)
+    """The operations that match, newest first. judged: with verdicts, as always if the filter has any, or statuses."""
+    judged = judged or bool(wanted.verdicts or wanted.statuses)
+    of_statuses = {COMPLETE if word == WITH_FAILURES else word for word in wanted.statuses}
     params: dict[str, Any] = {
         "since": wanted.since,
         "until": wanted.until,
@@ -198,7 +201,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         "hosts": "[]",
         "run": None,
         # Operations that have ended, and their reports, are read only if they can have one of the wanted verdicts.
-        "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or (COMPLETE,)),
+        "ended": not {RUNNING, LOST, CANCELLED}.issuperset(wanted.verdicts or of_statuses or (COMPLETE,)),
     }
     if params["text"]:
         params["hosts"] = first_value(conn, _HOSTS, params)
@@ -216,12 +219,19 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
                 word = status = verdict_word(facts)
                 if has_report(facts):
                     status = status_of(facts, counts(facts))
-                elif word == COMPLETE and (of_rollout(facts) or row.get("may_have_failures", True)):
+                elif word == COMPLETE and (row.get("may_have_failures") or (kind == RUN and of_rollout(facts))):
                     status = ""
-            if not wanted.verdicts or word in wanted.verdicts:
+            if word in (wanted.verdicts or (word,)) and word in (of_statuses or (word,)):
                 name, ended = named(row["name"]), row["ended_at"]
-                found.append(Key(row["at"], kind, row["key"], row["tenant"], word, status, name, ended, row["last_at"]))
+                key = Key(row["at"], kind, row["key"], row["tenant"], word, status, name, ended, row["last_at"])
+                if not wanted.statuses or _status(conn, key) in wanted.statuses:
+                    found.append(key)
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
+
+
+def _status(conn: Connection, key: Key) -> str:
+    """The status of an operation. key: with its verdict, from :func:`matching`."""
+    return key.status or verdict(stored_of(conn, key)[1]).status
 
 
 def stored_of(conn: Connection, key: Key, *, details: bool = False) -> tuple[dict[str, Any], Facts]:

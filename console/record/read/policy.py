@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.connection import dicts, first_column, first_value
 from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
-from console.record.read.sql import RUN_BY
+from console.record.read.sql import RUN_BY, STARTED
 from console.text.json_values import listed, mapping, names, parsed
 
 _ROLLOUTS_MOST = 5000
@@ -185,7 +185,7 @@ _REASON = "json_extract(r.stats_json, '$.fleetops_report.override_reason')"
 def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
     row = conn.execute(
         f"SELECT r.run_id, CASE WHEN json_valid(r.stats_json) THEN {_REASON} END"  # noqa: S608 - no user input
-        " FROM run_links l JOIN runs r ON r.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = ?"
+        f" FROM run_links l JOIN runs r ON r.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = ? AND {STARTED}"
         " ORDER BY r.started_at LIMIT 1",
         (rollout_id,),
     ).fetchone()

@@ -48,7 +48,7 @@ def rollouts(
 ) -> OnePage:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
-    host is set for rollouts of one target; run_id is the playbook run that names the rollout, if known.
+    host is set for rollouts of one target; run_id is the playbook run that started the rollout, if known.
     """
     params = {"statuses": statuses, "scope": scope, "like": like(search)}
     order = "ORDER BY r.created_at DESC, r.rollout_id"

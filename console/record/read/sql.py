@@ -84,31 +84,31 @@ flights AS {MATERIALIZED} (
 ), known AS {MATERIALIZED} (
   SELECT tenant, instance_id, hostname FROM instances WHERE hostname IN (SELECT host FROM flights)
 ), sent AS (
-  SELECT f.host, t.tenant, t.rollout_id, min(t.created_at)
+  SELECT f.host, t.tenant, t.rollout_id, min(abs(t.created_at - f.started_at))
   FROM flights f CROSS JOIN known i ON i.hostname = f.host
   CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
     ON t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.created_at BETWEEN f.started_at - 60 AND f.until
   CROSS JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
   WHERE NOT f.of_fleet AND r.total = 1
-    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id)
+    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id AND {STARTED})
   GROUP BY f.run_id, f.host, i.tenant, i.instance_id
   UNION ALL
-  SELECT NULL, r.tenant, r.rollout_id, min(r.created_at)
+  SELECT NULL, r.tenant, r.rollout_id, min(abs(r.created_at - f.started_at))
   FROM flights f CROSS JOIN tenants CROSS JOIN rollouts r INDEXED BY rollouts_created
     ON r.tenant = tenants.tenant AND r.created_at BETWEEN f.started_at - 10 AND f.until
   WHERE f.of_fleet AND r.scope IS NOT 'instance'
-    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id)
+    AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id AND {STARTED})
   GROUP BY f.run_id, f.host
 )
 """  # noqa: S608 - no user input
 """A WITH clause with the table ``sent``: the rollouts that tasks of the run ``:run`` (NULL: any run) must have started,
-judged by time. These tasks are running, or were when the run's process ended, so no result names the rollouts yet.
-host: NULL for a fleet rollout."""
+judged by time. These tasks are running, or were when the run's process ended, so no result of the run names the
+rollouts, but another run may have adopted them. host: NULL for a fleet rollout."""
 
 
 def run_of(rollout: str) -> str:
-    """SQL for the run that names a rollout, or NULL. ``rollout``: an expression for the rollout's id."""
-    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - no user input
+    """SQL for the run that started a rollout, or NULL. ``rollout``: an expression for the rollout's id."""
+    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} AND {STARTED} LIMIT 1)"  # noqa: S608 - no user input
 
 
 def is_instance(tenant: str, instance: str) -> str:
@@ -161,7 +161,7 @@ def only_host_of(rollout: str) -> str:
 
 
 def operation_of(rollout: str) -> str:
-    """SQL for the key of the operation that a rollout belongs to: the id of the run that names it, or its own id."""
+    """SQL for the key of the operation that a rollout belongs to: the id of the run that started it, or its own id."""
     return f"coalesce({run_of(rollout)}, {rollout})"
 
 

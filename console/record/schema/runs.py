@@ -14,7 +14,8 @@ STATEMENTS = (
     # source: callback, runner or awx. source_ref: the name of the run log, or the job.
     # status: running, successful, failed, canceled, lost (without an end, and the writer is gone), unknown.
     # heartbeat_at: the time of the newest event. The recap columns are sums over run_hosts; `hosts` is the number of
-    # hosts. dropped_events: how many events were never read (a corrupt line) or not written.
+    # hosts, with those that have no result yet. dropped_events: how many events were never read (a corrupt line) or not
+    # written.
     """
     CREATE TABLE runs (
       run_id TEXT PRIMARY KEY,

@@ -82,7 +82,9 @@ def _sum_recap(tables: Tables, run_id: str) -> None:
     tables.conn.execute(
         """
         UPDATE runs SET (hosts, ok, changed, failed, unreachable, skipped, rescued, ignored) = (
-          SELECT count(*), coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
+          SELECT count(*) + (SELECT count(*) FROM (SELECT host FROM run_in_flight WHERE run_id = :run
+                             EXCEPT SELECT host FROM run_hosts WHERE run_id = :run)),
+                 coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
                  coalesce(sum(unreachable), 0), coalesce(sum(skipped), 0), coalesce(sum(rescued), 0),
                  coalesce(sum(ignored), 0)
           FROM run_hosts WHERE run_id = :run)

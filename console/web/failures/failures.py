@@ -26,14 +26,17 @@ def body() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = lists.period("failures")
         search = lists.search_box("failures", "Message or host contains")
-    found = cached.ask(queries.failures_by_message, since or 0.0, MAX_MESSAGES, until, search)
+    found = cached.ask(queries.failures_by_message, since or 0.0, MAX_MESSAGES + 1, until, search)
+    more = len(found) > MAX_MESSAGES
+    found = found.head(MAX_MESSAGES)
     if not len(found):
         everything = since is None and until is None and not search
         st.text("No failures are recorded." if everything else "No failures match these filters.")
         return
     listed = paging.from_frame("failures", found)
-    failed = counted(int(found["failures"].sum()), "failure")
-    listed.head(f"{failed} with {counted(listed.total, 'message')}, most frequent first", head)
+    failed, kinds = counted(int(found["failures"].sum()), "failure"), counted(listed.total, "message")
+    which = f"the {listed.total:,} most frequent messages" if more else f"{kinds}, most frequent first"
+    listed.head(f"{failed} with {which}", head)
     markup.draw(markup.table(COLUMNS, listed.rows, "Failures by message"))
     listed.pager()
     if found["message"].str.contains("#", regex=False).any():
@@ -58,7 +61,9 @@ COLUMNS = (
     markup.when("first", "first_at", "time fo-rest"),
     markup.when("last", "last_at"),
     markup.Column(
-        "last seen on", lambda row: markup.instance(row["newest_host"]) if row["newest_host"] else "", "host fo-rest"
+        "last seen on",
+        lambda row: markup.instance(row["newest_host"], row["newest_id"]) if row["newest_host"] else "",
+        "host fo-rest",
     ),
 )
 OF_INSTANCES = (

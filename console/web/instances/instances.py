@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from console.record.read import declared as declared_queries
-from console.record.read import fleet, instances
+from console.record.read import fleet, freshness, instances
 from console.web.browser import auto_refresh
 from console.web.instances import parts
 from console.web.shared import cached, lists, markup, messages, paging, viewer
@@ -22,7 +22,7 @@ ONLY = {
     "Behind": "behind",
     "Update waiting: runtime": "runtime",
     "Update waiting: skills": "skills",
-    "Update waiting: servers": "mcp_servers",
+    "Update waiting: servers": "servers",
     parts.OVERRIDES: "overrides",
     parts.DIFFERS: "differs",
 }
@@ -38,12 +38,12 @@ def body() -> None:
         )
         return
     now = viewer.clock() // 60 * 60
-    fleets = cached.ask(fleet.fleets, now)
-    for shown in fleets:
-        markup.draw(strip(shown, now, shown.tenant if len(fleets) > 1 else ""))
+    tenants = [known.tenant for known in cached.ask(freshness.freshness).tenants]
+    for shown in cached.ask(fleet.fleets, now):
+        markup.draw(strip(shown, now, shown.tenant if len(tenants) > 1 else ""))
     compared = cached.ask(declared_queries.comparison)
     parts.declared(tally, compared)
-    wanted = filters(compared)
+    wanted = filters(compared, tenants)
     found = paging.from_query("instances", instances.instance_page, wanted)
     found.head(lists.counted_of(found.total, tally["total"], "instance"), head)
     if found.total:
@@ -60,7 +60,7 @@ def unread(tally: dict[str, int]) -> None:
     flags = [
         flag
         for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
-        if tally[read] < tally["total"]
+        if tally[read] < tally["present"]
     ]
     if flags and not cached.is_copy():
         with st.expander("Some data has not been read for every instance", icon=":material/info:"):
@@ -68,9 +68,10 @@ def unread(tally: dict[str, int]) -> None:
             lists.shell(messages.command(f"sync {' '.join(flags)}"))
 
 
-def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:
+def filters(compared: declared_queries.Comparison | None, tenants: list[str]) -> instances.InstanceFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        tenant = lists.selectbox("Tenant", tenants, "instances_tenant", 190) if len(tenants) > 1 else None
         health = lists.multiselect("Health", HEALTH, "instances_health", 170)
         only = lists.selectbox("Show only", ONLY, "instances_only", 190)
         statuses = lists.status_filter("instances", STATUSES, "Last rollout", narrow=True)
@@ -87,6 +88,7 @@ def filters(compared: declared_queries.Comparison | None) -> instances.InstanceF
         sort or "Problems first",
         runtime.strip(),
         tuple(compared.instances) if compared else (),
+        tenant or "",
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -29,21 +29,23 @@ SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seco
 
 def failures(found: Operation) -> None:
     """Each failure once: its message, its instances, and in how many other operations it occurred."""
-    markup.draw(*map(_failure, found.failures[:FAILURES_SHOWN]))
-    hidden = found.failures[FAILURES_SHOWN:]
+    ids = dict(zip(found.instances["host"], found.instances["instance_id"], strict=True))
+    cards = [_failure(failure, ids) for failure in found.failures]
+    markup.draw(*cards[:FAILURES_SHOWN])
+    hidden = cards[FAILURES_SHOWN:]
     if hidden:
         with st.expander(counted(len(hidden), "more failure")):
-            markup.draw(*map(_failure, hidden))
+            markup.draw(*hidden)
 
 
-def _failure(failure: Failure) -> Markup:
+def _failure(failure: Failure, ids: Mapping[str, str | None]) -> Markup:
     count = len(failure.hosts)
     prefix = f"{count:,} instances: " if count > 1 else ""
     return markup.card(
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            markup.joined((prefix, markup.instances(failure.hosts[:HOSTS_SHOWN], count))),
+            markup.joined((prefix, markup.instances(failure.hosts[:HOSTS_SHOWN], count, ids))),
             *map(markup.small, (viewer.day_period(failure.first_at, failure.last_at), *_elsewhere(failure))),
             between=" · ",
         ),
@@ -98,7 +100,7 @@ def plan_and_result(found: Operation) -> None:
     of_batches = f" in {batches}" if batches else ""
     hash_ = f", hash {str(plan['hash'])[:8]}" if plan["hash"] else ""
     of_begun = f" for {plan['batches_begun']:,} of {batches}" if batches else ""
-    started = len(found.rollouts)
+    started = len(found.rollouts) and int((~found.rollouts["rollout_id"].isin(found.followed)).sum())
     facts = [
         ("Plan", f"{counted(planned, 'instance')}{of_batches}{hash_}" if planned is not None else ""),
         ("Expected", times.duration(float(expected)) if expected else ""),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console.outcomes.words import VERDICTS
+from console.outcomes.words import STATUSES
 from console.record.read import operations as queries
 from console.text.counts import counted
 from console.web import pages
@@ -45,7 +45,7 @@ def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = lists.period("operations")
-        verdicts = lists.status_filter("operations", VERDICTS, "Verdict", narrow=True)
+        statuses = lists.status_filter("operations", STATUSES, "Verdict", narrow=True)
         kinds = lists.multiselect("Started by", KINDS, "operations_kind", 190)
         mode = lists.selectbox("Mode", (REAL, CHECKS), "operations_mode", 130)
         who = lists.search_box("operations", "Who", "who", 120)
@@ -53,11 +53,11 @@ def filters() -> queries.OperationFilter:
     return queries.OperationFilter(
         since,
         until,
-        tuple(verdicts),
-        tuple(KINDS[kind] for kind in kinds),
-        who.strip(),
-        search.strip(),
-        {REAL: False, CHECKS: True}.get(mode or ""),
+        kinds=tuple(KINDS[kind] for kind in kinds),
+        who=who.strip(),
+        text=search.strip(),
+        check={REAL: False, CHECKS: True}.get(mode or ""),
+        statuses=tuple(statuses),
     )
 
 

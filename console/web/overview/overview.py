@@ -46,7 +46,7 @@ def body() -> None:
         )
         return
     for fleet in fleets:
-        tenant = fleet.tenant if len(fleets) > 1 else ""
+        tenant = fleet.tenant if len(fresh.tenants) > 1 else ""
         frozen = cached.ask(policy.frozen, now, tenant)
         markup.draw(strip(fleet, now, tenant, frozen, last_day=fleet is fleets[0]))
     running(now)
@@ -73,10 +73,7 @@ def _progress(found: operation_queries.Operation | None, now: float) -> tuple[st
         return "", "", ""
     names = found.instances["host"][found.instances["category"] == RUNNING].tolist()
     running_now = f"Running: {first_of(names, NAMED)}" if names else ""
-    planned = found.facts.batches_planned
-    parts = []
-    if found.facts.batches:
-        parts.append(f"batch {found.facts.batches[-1].number:,}" + (f" of {planned:,}" if planned else ""))
+    parts = [found.row["why"]] if found.facts.batches else []
     expected = found.plan.get("seconds")
     started = found.row["started_at"]
     if expected and started is not None:

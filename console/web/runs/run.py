@@ -73,7 +73,8 @@ def header(run: dict[str, Any]) -> None:
         )
     took = ended - run["started_at"] if ended and run["started_at"] else None
     words = ("ok", "changed", "failed", *(["unreachable"] if run["unreachable"] else []))
-    figures = {"Hosts": run["hosts"], **{f"Results {word}": run[word] for word in words}}
+    # As in the recap, ok includes changed, and failed excludes rescued failures. The list of results differs.
+    figures = {"Hosts": run["hosts"], **{f"Recap {word}": run[word] for word in words}}
     unfinished = in_flight(run)
     if unfinished is not None and run["status"] != "running":
         figures["Hosts without a result"] = len(unfinished)
@@ -144,12 +145,12 @@ def failure_card(failure: dict[str, Any]) -> Markup:
 
 
 def rollouts() -> None:
-    """Rollouts that this run started: their targets in one timeline, and the list."""
+    """Rollouts that this run started or followed: their targets in one timeline, and the list."""
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
     section.show_of_run(ID, linked)
-    tables.rollouts_of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
+    tables.rollouts_of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started or followed")
 
 
 def batch_table(batches: pd.DataFrame) -> None:

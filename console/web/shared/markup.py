@@ -57,11 +57,11 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
     return link(host, pages.INSTANCE, id=instance_id or host)
 
 
-def instances(hosts: Iterable[str], total: int) -> Markup:
-    """Links to the pages of instances, followed by how many of the total are not listed."""
-    shown = list(hosts)
+def instances(hosts: Iterable[str], total: int, ids: Mapping[str, str | None] | None = None) -> Markup:
+    """Links to the pages of instances, followed by how many of the total are not listed. ids: those that are known."""
+    shown = [instance(host, (ids or {}).get(host)) for host in hosts]
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
-    return joined((joined(map(instance, shown), ", "), more))
+    return joined((joined(shown, ", "), more))
 
 
 def operation(label: str | Markup, key: str) -> Markup:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,8 @@ from console.record.read.rollouts import rollouts
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_run, report
+from tests.console.support.page import opened, words
+from tests.console.support.recorded_runs import NOW, REBOOT, SELECTED, A, B, C, put_rollout, put_run, report
 from tests.console.support.seeded import REASON, TENANT, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -199,3 +201,50 @@ def test_the_number_of_failed_instances_is_the_same_everywhere(
         "check": figures.failed + figures.uncertain + (failed if not len(rollouts(path)[0]) else 0),
     }
     assert {place: number for place, number in found.items() if number != failed} == {}
+
+
+def test_a_target_that_two_runs_waited_for_is_one_failure_of_the_run_that_started_it(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    ref, waited = put_rollout(path, 1, 580, "failed", scope="instance"), f"The redeploy of {A} failed: {REASON}"
+    failed = {"host": A, "status": "failed", "msg": waited, "msg_fp": fingerprint(waited, A), "fp_version": FP_VERSION}
+    own = {"hosts": [A], "status": "failed", "results": [failed]}
+    put_run(path, "a run that followed", 600, links=[("rollout", ref, A, 3), ("adopted", ref, A, 3)], **own)
+    put_run(path, "started", 600, links=[("rollout", ref, A, 3)], **own)
+    found = failures_by_message(path)
+    assert found[["failures", "targets", "results", "operations"]].to_numpy().tolist() == [[1, 1, 0, 1]]
+    assert found["run_id"].tolist() == hosts_with(path, found["fingerprint"][0])["operation"].tolist() == ["started"]
+    assert rollouts(path)[0]["run_id"].tolist() == ["started"]
+    assert [(row["key"], row["failed"]) for row in operations(path, NOW)[0].to_dict("records")] == [
+        ("a run that followed", 1), ("started", 1)]  # fmt: skip
+
+
+def test_a_list_of_failures_without_all_messages_does_not_look_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    texts = [f"{one}{two} failed" for one in letters for two in letters]
+    results = [result(A, msg=text, msg_fp=fingerprint(text, A)) for text in texts]
+    for most, shown in ((500, "500 messages, most frequent first"), (501, "the 500 most frequent messages")):
+        path = tmp_path / f"{most}.db"
+        run(path, *results[:most])
+        assert f"500 failures with {shown}" in words(opened(monkeypatch, path, "failures"))
+
+
+def test_the_links_of_a_failure_open_its_instance_and_not_one_of_another_tenant_with_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    ref = rollout(path, (1, A))
+    with open_store(path) as store:
+        store.put_tenant(OTHER, NOW)
+        done = rollout_read(
+            ident(9, 0x7700), [target(9, ref, "succeeded", NOW, NOW, NOW, instance_hostname=A)], "completed", NOW, NOW
+        )
+        rows = [{**row, "tenant": OTHER} for row in done.targets or []]
+        store.put_rollouts([replace(done, rollout={**done.rollout, "tenant": OTHER}, targets=rows)])
+    for page, query in (("failures", {}), ("operation", {"id": ref})):
+        html = "".join(str(part.value) for part in opened(monkeypatch, path, page, **query).get("html"))
+        found = set(re.findall(rf'href="\./instance\?id=([^"]+)"[^>]*>{re.escape(A)}<', html))
+        assert found == {ident(1, 0xB1)}, page

@@ -20,7 +20,7 @@ from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
-from console.outcomes.words import CATEGORIES
+from console.outcomes.words import CATEGORIES, STATUSES
 from console.record.read import frames, rollouts, runs, same_time
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
@@ -155,6 +155,18 @@ def test_redeploys_in_progress_belong_to_the_run_that_waits_for_them(path: Path)
     assert (row["verdict"], row["updated"], row["failed"], row["not_touched"]) == ("lost", 1, 1, 1)
     found = operation(path, "r", NOW)
     assert found is not None and [failure.message for failure in found.failures] == [REASON]
+
+
+def test_what_a_killed_run_started_belongs_to_it_although_the_next_run_adopted_it(path: Path) -> None:
+    killed = {"status": "lost", "ended_at": None, "hosts": [B], "flying": [B]}
+    first = put_rollout(path, 1, 549, "succeeded", scope="instance", first=1)
+    put_run(path, "killed", 550, heartbeat_at=NOW - 550, **killed)
+    second = put_rollout(path, 2, 499, "succeeded", scope="instance", first=1)
+    put_run(path, "killed again", 500, heartbeat_at=NOW - 500, **killed)
+    put_run(path, "next", 490, hosts=[B], reported=report(updated=[B]), results=[{"host": B, "status": "ok"}],
+            links=[("rollout", second, B, 3), ("adopted", second, B, 3)])  # fmt: skip
+    found = {key: operation(path, key, NOW).rollouts["rollout_id"].tolist() for key in keys(path)}
+    assert found == {"next": [second], "killed again": [second], "killed": [first]}
 
 
 def test_a_fleet_rollout_in_progress_belongs_to_the_run_that_started_it(
@@ -622,6 +634,10 @@ def test_the_operations_of_the_last_24_hours_are_counted_with_the_status_that_th
     (fleet,) = fleets(path, NOW)
     assert fleet.operations == Counter(row["status"] for row in rows(path))
     assert (fleet.operations["complete with failures"], fleet.operations["complete"]) == (6, 2)
+    # The link from each number opens a list of as many operations.
+    for status in STATUSES:
+        found = rows(path, statuses=(status,))
+        assert [row["status"] for row in found] == [status] * fleet.operations.get(status, 0)
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress"])

@@ -104,7 +104,7 @@ def test_targets_of_a_tenant_that_was_not_read_are_reported_as_stale_and_not_as_
 
 
 def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_is_retired(two: Path) -> None:
-    assert running(two, NOW).set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
+    assert running(two, NOW)[0].set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
     found = operation(two, SLOW, NOW)
     assert found is not None and found.instances["seconds"].tolist()[0] == 7200
     with sqlite3.connect(two) as conn:
@@ -114,9 +114,9 @@ def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_
         )
         # This is how a rollout that is no longer in the API is stored.
         conn.execute("UPDATE rollouts SET is_open = 0 WHERE rollout_id = ?", (HERE,))
-    assert running(two, NOW)["key"].tolist() == [THERE, SLOW]
+    assert running(two, NOW)[0]["key"].tolist() == [THERE, SLOW]
     assert main(["retire", OTHER, "--db", str(two)]) == 0
-    assert len(running(two, NOW)) == 0
+    assert running(two, NOW)[1] == 0
     assert not sum(totals.running for totals in operation_totals(two).values())
     frame, total = operations(two, NOW, OperationFilter(verdicts=("lost",)))
     assert total == 3

@@ -12,10 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.outcomes.words import word
+from console.record.rows import Cursor, RunRows, to_json
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import drawn, opened, words
-from tests.console.support.recorded_runs import put_run, report
+from tests.console.support.recorded_runs import NOW, put_rollout, put_run, report
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
 from tests.console.support.seeded_operations import (
     BAD,
@@ -141,6 +142,29 @@ def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypat
     assert "4 operations" in words(app)
 
 
+def test_a_run_that_is_held_before_a_batch_has_the_same_batch_on_its_card_and_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = tmp_path / "console.db", time.time()
+    play = {"run_id": "held", "play": 1, "pattern": "fleetops_planned", "hosts": 1}
+    own = {"action": "fleetops.agents.instance_runtime", "name": "Redeploy"}
+    gate = {"action": "fleetops.agents.rollout_gate", "name": "Check"}
+    found = RunRows(
+        {"run_id": "held", "source": "callback", "status": "running", "playbook": "playbooks/rolling_redeploy.yml",
+         "started_at": now - 60, "heartbeat_at": now, "check_mode": 0},
+        plays=[{**play, "counter": 10 * n, "batch": n, "hosts_json": to_json([HOSTS[n]]), "started_at": now - 60 + n}
+               for n in (1, 2)],
+        tasks=[{"run_id": "held", "play_counter": counter, "counter": counter + 1, **task}
+               for counter, task in ((10, own), (20, gate))],
+        results=[{"run_id": "held", "counter": 12, "play_counter": 10, "task_counter": 11, "host": HOSTS[1],
+                  "kind": "result", "status": "ok", "changed": 1, "result_json": '{"rollout_id":"x"}'}],
+    )  # fmt: skip
+    with open_store(path) as store:
+        store.put_run(found, Cursor("spool", "held", last_ok_at=now), after=None)
+    text = words(opened(monkeypatch, path, "overview"))
+    assert [line.count("batch 1") for line in text.splitlines() if " rolling_redeploy " in line] == [1, 1]
+
+
 def test_the_instances_of_a_check_run_are_not_shown_as_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, run_id = tmp_path / "console.db", ident(1, 0xD1)
     put_run(path, run_id, 900, hosts=HOSTS, check_mode=1, reported=report(updated=HOSTS[:6], current=HOSTS[6:]))
@@ -164,10 +188,30 @@ def test_a_rollout_cancelled_at_an_unknown_time_is_not_shown_as_running(
     assert "Took unknown" in text
 
 
-def test_the_overview_counts_all_running_operations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_rollouts_that_a_run_only_followed_do_not_count_as_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, run_id, hosts = tmp_path / "console.db", ident(1, 0xD1), HOSTS[:2]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    own, others = (put_rollout(path, number, 800, "succeeded", first=number) for number in (1, 2))
+    links = [("rollout", own, hosts[0], 3), ("rollout", others, hosts[1], 3), ("adopted", others, hosts[1], 3)]
+    put_run(path, run_id, 900, hosts=hosts, reported=report(updated=hosts), links=links)
+    text = words(opened(monkeypatch, path, "operation", id=run_id))
+    assert "Rollouts 1 started by this run" in text and f"Followed {others[:8]}" in text
+    text = words(opened(monkeypatch, path, "rollouts"))
+    assert sorted(line.split()[-2:] for line in text.splitlines() if "✓ completed" in line) == [
+        ["fleet", others[:8]], ["playbook", own[:8]]]  # fmt: skip
+
+
+def test_the_overview_says_how_many_more_operations_are_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     path = tmp_path / "console.db"
-    for number in range(23):
-        put_run(path, f"run-{number}", 60 + number, status="running", ended_at=None)
-    app = opened(monkeypatch, path, "overview")
-    assert not app.exception
-    assert "18 more running" in [link.proto.label for link in app.get("page_link")]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+    for number in range(30):
+        put_rollout(path, number, 60, "in_progress", scope="instance", first=number)
+    more = next(link for link in opened(monkeypatch, path, "overview").get("page_link") if "more" in link.proto.label)
+    assert more.proto.label == "25 more running"
+    assert "30 operations, newest first" in words(opened(monkeypatch, path, "operations", operations_status="running"))

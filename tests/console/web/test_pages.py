@@ -66,7 +66,7 @@ def test_without_a_database_each_page_says_which_command_to_run(
         ("rollout", {"id": FLEET}, [FLEET[:8], "Targets 24", "agent-"]),
         ("rollout", {"id": OPEN}, [OPEN[:8], "Open "]),
         ("runs", {}, ["rolling_redeploy.yml", "lost", "failed"]),
-        ("run", {"id": RUN}, ["What failed", "agent-00011", "Redeploy the runtime", "Hosts 12 Results ok "]),
+        ("run", {"id": RUN}, ["What failed", "agent-00011", "Redeploy the runtime", "Hosts 12 Recap ok "]),
         ("run", {"id": LOST}, ["lost", "Took "]),
         ("audit", {}, ["ingested", "Error", "Denied"]),
     ],

@@ -17,6 +17,7 @@ from console.record.rows import Cursor, InstanceRows, RunRows
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.page import opened, words
+from tests.console.support.recorded_runs import put_run
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -155,3 +156,28 @@ def test_the_page_shows_the_grid_and_the_events_of_that_time(
     )[0]["n"]
     assert found.outcomes["events"].sum() == wanted > 0
     assert (found.events["outcome"] != "success").all() and len(found.events)
+
+
+def test_the_number_of_hosts_of_a_lost_run_includes_those_without_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, first, *others = tmp_path / "console.db", *(host_name(number) for number in range(4))
+    put_run(path, "lost", 900, hosts=[first, *others], status="lost", ended_at=None, flying=[first, *others],
+            results=[{"host": first, "status": "ok"}])  # fmt: skip
+    found, total = runs.runs(path)
+    assert (total, found["hosts"].tolist(), runs.run_grid(path, "lost")[1], len(runs.recap(path, "lost"))) == (
+        1, [4], 4, 4)  # fmt: skip
+    assert "Hosts 4 Recap ok 1" in words(opened(monkeypatch, path, "run", id="lost"))
+
+
+def test_the_numbers_of_a_run_with_rescued_failures_are_those_of_its_recap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, host = tmp_path / "console.db", host_name(1)
+    results = [{"host": host, "status": status, "changed": changed} for status, changed in
+               (("failed", 0), ("ok", 1), ("ok", 0))]  # fmt: skip
+    put_run(
+        path, "rescued", 900, hosts=[host], results=results, recap=[{"host": host, "ok": 2, "changed": 1, "rescued": 1}]
+    )
+    text = words(opened(monkeypatch, path, "run", id="rescued", results_status="failed"))
+    assert "Hosts 1 Recap ok 2 Recap changed 1 Recap failed 0 " in text and "1 result, failures first" in text
