@@ -43,6 +43,7 @@ _DONE = {
     "memory_backup": "done",
     "audit_report": "read",
     "update_policy": "set",
+    "fleet_state": "changed",
     "retry": "retried",
     "power-cycle": "restarted",
     "pause": "paused",
@@ -56,7 +57,8 @@ _WORDS = {NOT_TOUCHED: "not touched", CURRENT: "unchanged", GONE: "not found"}
 def word(category: str, name: str = "rolling_redeploy") -> str:
     """A category as a word for people. ``name``: the operation, as in Facts.name (a playbook, rollout, an action)."""
     if category == UPDATED:
-        return _DONE.get(name, "updated" if name.endswith("rollout") else "changed")
+        # A playbook of the user may only read the instances.
+        return _DONE.get(name, "updated" if name.endswith("rollout") else "done")
     if category == CURRENT and name in _DEPLOYS:
         return "already current"
     return _WORDS.get(category, category)

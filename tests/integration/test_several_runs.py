@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +215,22 @@ def test_a_playbook_that_a_condition_or_a_tag_leaves_out_does_nothing(
     ]
     file.write_text(yaml.safe_dump(imports))
     run = run_playbook(simulator, file, "--skip-tags", "wanted")
+    assert run.rc == 0 and simulator.writes() == [], run.output
+    assert "ERROR" not in run.output and "WARNING" not in run.output
+
+
+def test_a_playbook_that_a_condition_leaves_out_does_not_use_a_group_named_none(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "inventory"
+    inventory.mkdir()
+    (inventory / "a.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    (inventory / "b.yml").write_text(json.dumps({"none": {"hosts": {"agent-001.fra1.fleet.example": {}}}}))
+    file = tmp_path / "site.yml"
+    names = ("rolling_redeploy", "apply_updates", "power_cycle", "reboot", "recover")
+    imports = [{"ansible.builtin.import_playbook": f"fleetops.agents.{name}", "when": "false"} for name in names]
+    file.write_text(yaml.safe_dump(imports))
+    run = run_playbook(simulator, file, inventory=inventory)
     assert run.rc == 0 and simulator.writes() == [], run.output
     assert "ERROR" not in run.output and "WARNING" not in run.output
 

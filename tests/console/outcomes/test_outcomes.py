@@ -208,6 +208,8 @@ def test_a_healthy_instance_is_current_and_an_audited_one_is_updated() -> None:
                     results=[result("a", action="instance_audit_info", changed=False)])  # fmt: skip
     assert categories(audit) == {"a": "updated"}
     assert verdict(audit).sentence == "Complete. 1 read."
+    own = replace(audit, name="morning_report", check=True)
+    assert verdict(own).sentence == "Check run, nothing was changed. 1 would be done."
 
 
 def reported(verdict_of_gate: str, **results: dict[str, Any] | None) -> dict[str, Any]:
@@ -324,7 +326,8 @@ def test_the_verdict_of_an_operation_has_a_word_and_a_sentence(facts: Facts, exp
 @pytest.mark.parametrize(
     ("name", "done"),
     [("rolling_redeploy", "updated"), ("recover", "healed"), ("reboot", "restarted"), ("power_cycle", "restarted"),
-     ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "done"), ("site", "changed")],
+     ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "done"),
+     ("fleet_state", "changed"), ("site", "done")],
 )  # fmt: skip
 def test_each_playbook_has_its_own_word_for_updated(name: str, done: str) -> None:
     assert word("updated", name) == done

@@ -149,6 +149,14 @@ def test_no_run_registers_a_variable_with_the_name_of_a_custom_stat() -> None:
     assert not kept & STATS
 
 
+@pytest.mark.parametrize("option", ["change", "conversation_id", "customer_id", "override_reason", "plan_hash"])
+def test_a_text_of_the_user_that_looks_like_a_number_stays_a_text(option: str) -> None:
+    """ansible-core 2.18 with jinja2_native reads the result of a template as a number, unless it ends with string."""
+    files = [load(path) for path in sorted(ROOT.glob("roles/*/tasks/*.yml"))]
+    given = {value for value in _values(files, option) if isinstance(value, str) and value.endswith("or omit }}")}
+    assert given and [value for value in given if not value.endswith(" | string or omit }}")] == []
+
+
 def _tasks_of(content: Any, module: str) -> list[dict[str, Any]]:
     """The tasks of a module, at any depth."""
     if isinstance(content, list):
