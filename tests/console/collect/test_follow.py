@@ -16,11 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
-from console.record.file_locks import FOLLOWER, only_one
 from console.record.read.freshness import DIED, HANGS, RUNNING, STOPPED, follower
-from console.record.schema.migrations import known_names, migrations
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.fake_awx import TOKEN, running_awx
@@ -141,21 +138,6 @@ def test_awx_is_followed_and_the_pages_report_a_follower_that_was_killed_or_hang
     )  # fmt: skip
     assert done.returncode == 0
     assert state(database) == ""
-
-
-def test_a_follower_that_is_refused_does_not_migrate_the_database_of_an_older_one(tmp_path: Path) -> None:
-    database = tmp_path / "console.db"
-    older = Database(database)
-    migrations.apply(older, stop_before=known_names()[-1])
-    older.close()
-    database.chmod(0o600)
-    before = database.read_bytes()
-    with only_one(database, FOLLOWER):
-        second = Following(database, "--no-api", "--spool", str(tmp_path))
-        assert second.process.wait(120) == 2
-    second._reader.join(60)
-    assert [f"Another process already follows {database}" in line for line in second.said] == [True]
-    assert database.read_bytes() == before
 
 
 def test_a_database_without_a_follower_reports_none(tmp_path: Path) -> None:
