@@ -33,7 +33,7 @@ from console.record.rows import to_json
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
-# Rows that are removed in one transaction, so that a sync waits for well under a second.
+# Rows that are removed, or pages that are released, in one transaction, so that a sync waits for a second at most.
 SLICE = 5000
 
 Progress = Callable[[int, int | None, str], None]
@@ -92,7 +92,11 @@ class Maintenance(Tables):
     def _release_pages(self) -> None:
         # Returns free pages to the file system. A reader may prevent this; the next pruning tries again.
         with suppress(sqlite3.Error):
-            self.conn.execute("PRAGMA incremental_vacuum").fetchall()
+            free, before = first_value(self.conn, "PRAGMA freelist_count"), None
+            while free and free != before:
+                # With execute(), Python ends this statement after the first page.
+                self.conn.executescript(f"PRAGMA incremental_vacuum({SLICE})")
+                free, before = first_value(self.conn, "PRAGMA freelist_count"), free
             self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:

@@ -157,6 +157,19 @@ def test_a_pruned_day_keeps_its_counts_and_a_later_sync_does_not_restore_its_eve
     assert audit_queries.audit_coverage(path)[0]["ours"].tolist() == [len(ages) + 1]
 
 
+def test_pruning_returns_the_space_of_the_deleted_rows_to_the_file_system(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "fresh", "successful", 1, 20)
+    with open_maintenance(path):
+        pass
+    small = path.stat().st_size
+    put_run(path, "old", "successful", 91, 20_000)
+    assert (large := path.stat().st_size) > small + 1_000_000
+    assert prune(path, Retention())["results of runs that went well"] == 20_000
+    assert rows(path, "PRAGMA freelist_count") == [{"freelist_count": 0}]
+    assert path.stat().st_size < small + (large - small) / 10
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(0, 80, allow_nan=False), min_size=1, max_size=160),
