@@ -25,7 +25,7 @@ from sqlite_utils import Database
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 from console.record.connection import Connection, first_column, first_value
-from console.record.private_files import only_for_the_owner
+from console.record.private_files import log_of, only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.environment import is_default
 from console.settings.invocation import command_for
@@ -239,7 +239,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
 
 def _has_log(file: Path) -> bool:
     """Whether a database has a write-ahead log that is not empty."""
-    log = file.with_name(file.name + "-wal")
+    log = log_of(file)
     return log.exists() and log.stat().st_size > 0
 
 
