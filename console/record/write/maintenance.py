@@ -27,7 +27,7 @@ from console.record.opening import (
     refuse_other_files,
     sentences,
 )
-from console.record.private_files import database_files, rename_to_new
+from console.record.private_files import beside, database_files, rename_to_new
 from console.record.retention import Removal, retired_at
 from console.record.rows import to_json
 from console.record.write.tables import Tables
@@ -180,6 +180,8 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
         if not path.exists():
             raise no_database(path)
         refuse_other_files(path)
+    if target.resolve() in beside(path.resolve()):
+        raise DatabaseProblem(f"{target} is a name that SQLite uses for its own files; specify another file.")
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.")
     try:

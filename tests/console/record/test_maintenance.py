@@ -351,6 +351,18 @@ def test_a_failed_backup_leaves_no_file(tmp_path: Path) -> None:
     assert not copy.exists()
 
 
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_a_backup_cannot_have_a_name_of_the_files_of_sqlite_which_would_delete_it(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seed_small(path, tmp_path / "runs", NOW)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    before = dump(path)
+    with pytest.raises(DatabaseProblem, match="a name that SQLite uses for its own files"):
+        back_up(link, tmp_path / f"console.db{suffix}", NOW)
+    assert dump(path) == before
+
+
 # Other versions, and places that cannot be written
 
 
