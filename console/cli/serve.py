@@ -56,8 +56,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             f"Other machines can reach {options.address}, but no login is configured: "
             f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
         )
-    _make_ready(settings)
+    # First, because an older console may be using the port, and could not show the database once it is migrated.
     port = _free_port(options.address, options.port)
+    _make_ready(settings)
     # With -P, nothing is imported from the working directory, which may have a module of the same name.
     arguments = [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     # A user id without an account has no home folder, and Streamlit does not start without one.

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from console.collect.follow_pace import Pace, pause
 from console.collect.progress import Progress, ReadReport
-from console.record.file_locks import FOLLOWER, only_one
+from console.record.file_locks import FOLLOWER, has_follower, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
 from console.record.write.store import Store, open_store
@@ -37,6 +37,10 @@ _PRINTED_MOST = 1000
 
 class FollowError(Exception):
     """The follower cannot start, or trying again is useless. The message is one sentence."""
+
+
+def _already_followed(database: Path) -> FollowError:
+    return FollowError(f"Another process already follows {database}. Stop it first, or specify another database.")
 
 
 class _Stopped(Exception):
@@ -87,17 +91,18 @@ class Follower:
     def run(self) -> None:
         """Follow. Raises FollowError, and DatabaseProblem when the first read cannot open the database."""
         database = self._settings.database
+        # Before opening, because opening migrates: an older console that follows it could no longer write to it.
+        if has_follower(database):
+            raise _already_followed(database)
         # Opening creates the folder, which also contains the lock file.
-        open_store(self._settings.database).close()
+        open_store(database).close()
         with ExitStack() as held:
             try:
                 is_alone = held.enter_context(only_one(database, FOLLOWER))
             except DatabaseProblem as problem:
                 raise FollowError(str(problem)) from problem
             if not is_alone:
-                raise FollowError(
-                    f"Another process already follows {database}. Stop it first, or specify another database."
-                )
+                raise _already_followed(database)
             self._follow()
 
     def _follow(self) -> None:

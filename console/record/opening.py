@@ -25,7 +25,7 @@ from sqlite_utils import Database
 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
 from console.record.connection import Connection, first_column, first_value
-from console.record.private_files import only_for_the_owner
+from console.record.private_files import log_of, only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.environment import is_default
 from console.settings.invocation import command_for
@@ -159,7 +159,7 @@ def _of_another_program(file: Path) -> DatabaseProblem:
     )
 
 
-def _usable_version(conn: sqlite3.Connection, file: Path) -> _Version:
+def usable_version(conn: sqlite3.Connection, file: Path) -> _Version:
     """The version of a database. Raises DatabaseProblem for that of a newer console or of another program."""
     version, newest = _version(conn)
     if version is _Version.FOREIGN:
@@ -211,7 +211,7 @@ def open_to_read(file: Path) -> Iterator[Connection]:
         with closing(connect_to_read(file)) as conn:
             # All reads in the block see the same state.
             conn.execute("BEGIN")
-            version = _usable_version(conn, file)
+            version = usable_version(conn, file)
             if version is _Version.EMPTY:
                 raise NoDatabase(f"The database {file} is empty. Fill it with: {command_for(file, 'sync')}")
             if version is _Version.OLDER:
@@ -237,7 +237,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
 
 def _has_log(file: Path) -> bool:
     """Whether a database has a write-ahead log that is not empty."""
-    log = file.with_name(file.name + "-wal")
+    log = log_of(file)
     return log.exists() and log.stat().st_size > 0
 
 
@@ -350,17 +350,17 @@ def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     # 64 MB: new audit events touch pages all over the counts and indexes; with the default cache of 2 MB, SQLite would
     # read these pages again and again.
     conn.execute("PRAGMA cache_size=-65536")
-    version = _usable_version(conn, file)
+    version = usable_version(conn, file)
     # After the checks: a file that is refused is left unchanged, including its mode.
     only_for_the_owner(file)
     if version is not _Version.CURRENT or first_value(conn, "PRAGMA journal_mode") != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):
             # Another process may have migrated while this one waited.
-            _usable_version(conn, file)
+            usable_version(conn, file)
             # Without any plugins that are installed for sqlite-utils.
             migrations.apply(Database(conn, execute_plugins=False))
-            # Consoles up to 0.2.0 use it to recognise a newer database.
+            # Consoles up to 0.2.0 use it to recognise a newer database, later ones a migration while they write.
             conn.execute(f"PRAGMA user_version={len(known_names())}")
     # SQLite reports a read-only file or folder only when a write begins.
     with immediate(conn):

@@ -67,6 +67,11 @@ def beside(file: Path) -> list[Path]:
     return [file.with_name(file.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 
+def log_of(database: Path) -> Path:
+    """The path of a database's write-ahead log, which is next to the file itself if ``database`` is a symbolic link."""
+    return beside(database.resolve())[0]
+
+
 def _mode(file: Path) -> int:
     try:
         return stat.S_IMODE(file.stat().st_mode)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from console.record.connection import first_value
 from console.record.opening import QUERY_SECONDS, open_to_read
+from console.record.private_files import log_of
 from console.text.times import is_time
 
 PAGE = 500
@@ -34,7 +35,7 @@ R = TypeVar("R")
 def database_version(path: Path) -> tuple[int, ...]:
     """A value that changes whenever the database does: mtime and size of the file and of its write-ahead log."""
     values: list[int] = []
-    for file in (path, path.with_name(path.name + "-wal")):
+    for file in (path, log_of(path)):
         try:
             state = file.stat()
         except OSError:

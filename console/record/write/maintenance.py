@@ -26,13 +26,13 @@ from console.record.opening import (
     open_to_write,
     refuse_other_files,
 )
-from console.record.private_files import database_files, rename_to_new
+from console.record.private_files import beside, database_files, rename_to_new
 from console.record.retention import Removal, retired_at
 from console.record.rows import to_json
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
-# Rows that are removed in one transaction, so that a sync waits for well under a second.
+# Rows that are removed, or pages that are released, in one transaction, so that a sync waits for a second at most.
 SLICE = 5000
 
 Progress = Callable[[int, int | None, str], None]
@@ -84,7 +84,11 @@ class Maintenance(Tables):
     def _release_pages(self) -> None:
         # Returns free pages to the file system. A reader may prevent this; the next pruning tries again.
         with suppress(sqlite3.Error):
-            self.conn.execute("PRAGMA incremental_vacuum").fetchall()
+            free, before = first_value(self.conn, "PRAGMA freelist_count"), None
+            while free and free != before:
+                # With execute(), Python ends this statement after the first page.
+                self.conn.executescript(f"PRAGMA incremental_vacuum({SLICE})")
+                free, before = first_value(self.conn, "PRAGMA freelist_count"), free
             self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
@@ -168,6 +172,8 @@ def back_up(path: Path, target: Path, now: float) -> str:
         if not path.exists():
             raise no_database(path)
         refuse_other_files(path)
+    if target.resolve() in beside(path.resolve()):
+        raise DatabaseProblem(f"{target} is a name that SQLite uses for its own files; specify another file.")
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; specify a new file.")
     try:

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -72,7 +72,7 @@ def _make_current(backup: Path, made: Path, now: float) -> None:
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
     """Move ``made`` to ``place``. The old database stays there until the last step, and its write-ahead log is never
-    next to another database."""
+    next to another database. If a step fails or is interrupted, the previous steps are undone."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):
@@ -80,17 +80,21 @@ def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Pat
         name = f"{place.name}.before-restore-{moment}-{number}"
     kept = place.with_name(name)
     aside = []
-    if old is not None:
-        with os.fdopen(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy:
-            shutil.copyfileobj(old, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        aside.append(kept)
-    for old_name, new_name in zip(beside(place), beside(kept), strict=True):
-        if os.path.lexists(old_name):
-            old_name.rename(new_name)
-            aside.append(new_name)
-    made.replace(place)
+    with ExitStack() as undo:
+        if old is not None:
+            undo.callback(kept.unlink, missing_ok=True)
+            with os.fdopen(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy:
+                shutil.copyfileobj(old, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
+            aside.append(kept)
+        for old_name, new_name in zip(beside(place), beside(kept), strict=True):
+            if os.path.lexists(old_name):
+                old_name.rename(new_name)
+                undo.callback(new_name.rename, old_name)
+                aside.append(new_name)
+        made.replace(place)
+        undo.pop_all()
     folder = os.open(place.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, spellings
-from console.record.connection import dicts, first_column
-from console.record.opening import BUSY_TIMEOUT, as_database_problem, immediate
+from console.record.connection import dicts, first_column, first_value
+from console.record.opening import BUSY_TIMEOUT, as_database_problem, immediate, usable_version
 from console.record.rows import Row
 
 
@@ -27,6 +27,7 @@ class Tables:
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
+        self._opened_as = self._versions()
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +50,15 @@ class Tables:
             yield
             return
         with as_database_problem(self.path, self._busy_timeout), immediate(self.conn):
+            if self._versions() != self._opened_as:
+                # A newer console may have migrated the database since it was opened here.
+                usable_version(self.conn, self.path)
+                self._opened_as = self._versions()
             yield
+
+    def _versions(self) -> tuple[int, int]:
+        """SQLite's counter of changes of the schema, and the number of migrations."""
+        return first_value(self.conn, "PRAGMA schema_version"), first_value(self.conn, "PRAGMA user_version")
 
     def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """The rows of a SELECT. Raises DatabaseProblem."""

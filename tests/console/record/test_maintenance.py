@@ -157,6 +157,19 @@ def test_a_pruned_day_keeps_its_counts_and_a_later_sync_does_not_restore_its_eve
     assert audit_queries.audit_coverage(path)[0]["ours"].tolist() == [len(ages) + 1]
 
 
+def test_pruning_returns_the_space_of_the_deleted_rows_to_the_file_system(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "fresh", "successful", 1, 20)
+    with open_maintenance(path):
+        pass
+    small = path.stat().st_size
+    put_run(path, "old", "successful", 91, 20_000)
+    assert (large := path.stat().st_size) > small + 1_000_000
+    assert prune(path, Retention())["results of runs that went well"] == 20_000
+    assert rows(path, "PRAGMA freelist_count") == [{"freelist_count": 0}]
+    assert path.stat().st_size < small + (large - small) / 10
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(0, 80, allow_nan=False), min_size=1, max_size=160),
@@ -336,6 +349,18 @@ def test_a_failed_backup_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DatabaseProblem, match="cannot be created"):
         back_up(path, tmp_path / "absent" / "copy.db", NOW)
     assert not copy.exists()
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_a_backup_cannot_have_a_name_of_the_files_of_sqlite_which_would_delete_it(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seed_small(path, tmp_path / "runs", NOW)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    before = dump(path)
+    with pytest.raises(DatabaseProblem, match="a name that SQLite uses for its own files"):
+        back_up(link, tmp_path / f"console.db{suffix}", NOW)
+    assert dump(path) == before
 
 
 # Other versions, and places that cannot be written

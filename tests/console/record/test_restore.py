@@ -128,6 +128,32 @@ def test_nothing_is_restored_while_another_process_writes(
     assert late_cursors(database) == 0
 
 
+def test_a_restore_that_runs_out_of_space_for_the_previous_database_leaves_no_part_of_a_copy(
+    backed_up: tuple[Path, Path],
+) -> None:
+    database, backup = backed_up
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute("CREATE TABLE large AS SELECT zeroblob(8000000) AS content")
+        conn.commit()
+    killed = writer(database)
+    killed.kill()
+    killed.communicate()
+    # SQLite changes the index of the log, console.db-shm, when it reads.
+    names, before = sorted(database.parent.iterdir()), database.read_bytes()
+    limit = backup.stat().st_size + 4_000_000
+    restoring = f"""
+import resource, sys
+from console.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+sys.exit(main(["restore", {str(backup)!r}, "--db", {str(database)!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", restoring], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    assert "cannot be replaced: File too large" in done.stderr
+    assert (sorted(database.parent.iterdir()), database.read_bytes() == before) == (names, True)
+    assert late_cursors(database) == 200
+
+
 # reports/2026-11 D1
 def test_a_connection_to_the_old_file_cannot_write_to_the_restored_one(backed_up: tuple[Path, Path]) -> None:
     database, backup = backed_up

@@ -118,6 +118,29 @@ def test_a_newer_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_sync_that_is_running_while_a_newer_console_migrates_the_database_ends_and_writes_nothing_more(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant("http://one", 1.0)
+        other = Database(path)
+        # A change of the schema that is no migration, as ANALYZE and VACUUM make it.
+        other.execute("ANALYZE")
+        other.vacuum()
+        store.put_tenant("http://two", 2.0)
+        other["_sqlite_migrations"].insert({"migration_set": migrations.name, "name": "0099_later", "applied_at": "x"})
+        other.execute(f"PRAGMA user_version={len(known_names()) + 1}")
+        other.close()
+        with pytest.raises(DatabaseProblem, match=r"written by a newer version of the console \(0099_later\)"):
+            store.put_tenant("http://three", 3.0)
+        assert not store.conn.in_transaction
+    assert rows(path, "SELECT tenant FROM tenants ORDER BY first_seen") == [
+        {"tenant": "http://one"},
+        {"tenant": "http://two"},
+    ]
+
+
 def test_a_file_that_is_not_a_console_database_is_refused_and_not_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
