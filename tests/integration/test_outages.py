@@ -74,6 +74,16 @@ def test_an_error_that_does_not_pass_ends_the_wait_at_once(sim: Simulator, case:
     assert sum(done.pauses) < 20
 
 
+@pytest.mark.parametrize("status", [404, 429])
+@pytest.mark.parametrize("case", ["instance_runtime", "instance_update"])
+def test_a_call_that_is_refused_is_not_sent_again_as_if_it_were_a_read(sim: Simulator, case: str, status: int) -> None:
+    (write,) = TABLE[case].writes
+    sim.fault(operation=write, status=status)
+    done = run_module(sim, module_of(case), retries=0, admission="none", **TABLE[case].options(sim))
+    sim.clear_faults()
+    assert done.result["failed"] and f"HTTP {status}" in done.msg and posts(sim) == [write], done.result
+
+
 # behaviour 2.3
 def test_a_rollout_that_one_server_of_several_does_not_know_yet_is_followed(sim: Simulator) -> None:
     sim.fault(operation="get_rollout", status=404, skip=1, times=3)

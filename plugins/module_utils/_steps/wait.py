@@ -38,13 +38,14 @@ class Outage:
     def note(self, error: ApiError) -> None:
         """Record a read that has failed. Raises ``error`` if it may not pass, or if the outage lasts too long.
 
-        An odd answer with a success status may be that of a proxy, so the next one may be different.
+        The error of a write is always raised. An odd answer with a success status may be that of a proxy, so the next
+        one may be different.
         """
         now = self._clock()
         self._since = now if self._since is None else self._since
         is_odd = error.kind == "unexpected" and error.status == 200
         within = _PASSES_WITHIN["unreadable"] if is_odd else _PASSES_WITHIN.get(error.kind, 0.0)
-        if error.ambiguous or now - self._since >= within:
+        if error.method != "GET" or now - self._since >= within:
             raise error
 
     def over(self) -> None:
