@@ -58,11 +58,16 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read."""
+    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read.
+
+    ``again``: whether to read it again although it may not change, because it has ended and not
+    all of its targets were listed as ended.
+    """
 
     rollout: Row
     targets: list[Row] | None
     read_at: float
+    again: bool = False
 
 
 @dataclass

@@ -11,7 +11,9 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   wait:
-    description: Whether to wait until the operation has finished, instead of returning once the server has accepted it.
+    description:
+      - Whether to wait until the operation has finished, instead of returning once the server has accepted it.
+      - If the server cannot be read during the wait, it is asked again for up to two minutes before the task fails.
     type: bool
     default: true
   wait_interval:

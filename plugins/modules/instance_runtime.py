@@ -125,7 +125,7 @@ version_before:
   sample: 4.18.2
 version_after:
   description: The version of the runtime after the redeploy, or in check mode the version that would be deployed.
-    V(null) if not reported.
+    V(null) if not reported or not readable.
   returned: success
   type: str
   sample: 4.19.0
@@ -133,7 +133,7 @@ is_current:
   description:
     - Whether the server's version report said that no newer runtime is available. After a redeploy it is read again,
       and may be older than the redeploy.
-  returned: when the redeploy ended, or O(state=latest) and there is nothing to redeploy
+  returned: when the redeploy ended and the report could be read, or O(state=latest) and there is nothing to redeploy
   type: bool
   sample: true
 bundle_hash:
@@ -208,6 +208,7 @@ waited_seconds:
   sample: 41.7
 """
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -290,9 +291,19 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
             until_listed(context, target, admission)
     if context.params["wait"]:
         follow(context, target, admission)
-        runtime = runtime_component(context.client.get_available_updates(instance_id))
-        context.result["version_after"] = runtime.get("current_version")
-        context.result["is_current"] = runtime.get("has_update") is False
+        _read_version_after(context)
+
+
+def _read_version_after(context: Context) -> None:
+    """Set the return values about the version after a redeploy that succeeded. If it cannot be read, this warns."""
+    context.result["version_after"] = None
+    try:
+        runtime = runtime_component(context.client.get_available_updates(context.params["instance_id"]))
+    except ApiError as error:
+        context.warn(f"{context.instance_first} was redeployed, but its version could not be read after that: {error}")
+        return
+    context.result["version_after"] = runtime.get("current_version")
+    context.result["is_current"] = runtime.get("has_update") is False
 
 
 def _outdated(context: Context, runtime: Record) -> bool:

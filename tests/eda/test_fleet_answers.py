@@ -92,6 +92,26 @@ def test_a_short_page_is_not_the_end_of_the_list_of_rollouts(tmp_path: Path, old
         assert api.writes() == []
 
 
+def test_targets_that_a_finished_rollout_lists_late_cause_their_events(tmp_path: Path) -> None:
+    with second_api(instances=3, deploy_seconds=0.0, outcomes={"agent-002": "failed"}) as api:
+        api.quirks.answers["get_rollout_timeline"] = lambda body: {**body, "timeline": []}
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await full_poll(task, api)
+            api.add_rollout(api.instances, "fleet")
+            await until(task, lambda: "rollout.finished" in rules.types())
+            api.quirks.answers.clear()
+            await until(task, lambda: "target.failed" in rules.types(), 60)
+            await full_poll(task, api)
+            before = len(api.called("get_rollout_timeline"))
+            await full_poll(task, api)
+            assert len(api.called("get_rollout_timeline")) == before
+
+        rules = follow(arguments(api, tmp_path / "mark"), script)
+        assert rules.types() == ["rollout.started", "rollout.finished", "target.failed", "rollout.finished"]
+        assert rules.events[-1]["rollout"]["targets"]["failed"] == 1
+
+
 # reports/2026-11 A2, D4
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize("history", [0, 30, 1300])

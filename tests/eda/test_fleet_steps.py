@@ -24,7 +24,11 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.inst
     audit_step,
     health_step,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.rollout_steps import rollout_step
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.rollout_steps import (
+    SHORT_READS,
+    must_be_read,
+    rollout_step,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.watermark import Watermark
 from tests.eda.following import EXTENSION, Event, Rules, following, source, until
@@ -106,6 +110,16 @@ def test_a_late_result_does_not_count_as_another_failure() -> None:
     retried = rollout_step(late.known, {"id": "r"}, view)
     failures = [e["target"]["failures"] for step in (first, late, retried) for e in step.events if "target" in e]
     assert failures == [1, 1, 2]
+
+
+def test_a_finished_rollout_whose_timeline_stays_too_short_is_not_read_for_ever() -> None:
+    row, known, reads = {"id": "r", "status": "partial"}, None, 0
+    short = {**timeline([["failed"], ["succeeded"]], 1), "total_targets": 3}
+    while must_be_read(known, row):
+        known, reads = rollout_step(known, row, short).known, reads + 1
+    assert reads == SHORT_READS + 1
+    whole = {**short, "total_targets": 2}
+    assert not must_be_read(rollout_step(None, row, whole).known, row)
 
 
 def test_other_spellings_of_a_status_are_understood_and_invalid_rows_ignored() -> None:

@@ -386,7 +386,7 @@ def test_a_list_that_may_be_incomplete_stops_storing_and_clearing(
         assert done.result["failed"] and not done.result["changed"] and writes(server) == 0
 
 
-@pytest.mark.parametrize("answer", [{"memory": None}, {"memory": {"id": 1}}, {}])
+@pytest.mark.parametrize("answer", [{"memory": None}, {"memory": {"id": 1}}, {"status": "stored"}])
 def test_a_stored_memory_is_read_back_if_the_answer_does_not_contain_it(
     server: CrookedServer, answer: dict[str, Any]
 ) -> None:

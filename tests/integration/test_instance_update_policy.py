@@ -191,7 +191,7 @@ def run_crooked(server: CrookedServer, policies: list[Any], **options: Any) -> M
     server.seen.clear()
     server.answer = answer
     stranger: Any = server
-    stranger.admin_key = "k"
+    stranger.admin_key, stranger.advance = "k", lambda seconds: None
     return run_module(stranger, "instance_update_policy", instance_id=ID, **options)
 
 

@@ -18,6 +18,7 @@ STOPPED = {"status": "skipped", "message": "instance is stopped", "task_id": Non
 BLOCKED = {"message": "blocked: maintenance window closed", "runtime_task_id": None, "skills_applied": []}
 NOTHING = {"message": "all done", "runtime_task_id": None, "skills_applied": []}
 FULL: dict[str, Any] = {"status": "rejected: full", "memory": {}}
+WRITE_ERROR = {"detail": "Down for maintenance"}
 EMPTY = {"enqueued": 0, "skipped": 0, "total": 3, "tasks": [], "message": "Blocked by a change freeze"}
 
 
@@ -60,6 +61,46 @@ def test_a_refusal_with_status_200_is_a_failure_and_not_a_change(
         again = run_second(api, module, **options)
         assert again.result.get("unresolved") is None, "a refused call keeps nothing from being sent"
         assert len(api.writes()) == 2
+
+
+WRITES = [
+    ("instance_runtime", {}, "redeploy_runtime"),
+    ("instance_update", {}, "apply_all_updates"),
+    ("rollout", {}, "start_fleet_rollout"),
+    ("instance_memory", {"content": "x"}, "store_memory"),
+    ("instance_memory", {"state": "absent", "all": True}, "clear_memories"),
+    ("update_policy", {"max_parallel_rollouts": 7}, "set_fleet_update_policy"),
+    ("instance_update_policy", {"runtime": "disabled"}, "set_instance_update_policy"),
+    ("instance_circuit_breakers", {}, "clear_circuit_breakers"),
+    ("instance_power_cycle", {}, "power_cycle"),
+    ("instance_reboot", {"after_power_cycle": False}, "reboot"),
+    ("instance_diagnostics", {}, "run_diagnostics"),
+]
+
+
+@pytest.mark.parametrize("answer", [WRITE_ERROR, {"error": {"code": 42}}, {}])
+@pytest.mark.parametrize("write", WRITES, ids=lambda write: write[2])
+def test_an_answer_with_status_200_that_says_nothing_of_the_write_is_no_success(
+    write: tuple[str, dict[str, Any], str], answer: dict[str, Any]
+) -> None:
+    module, options, operation = write
+    with second_api(refused={operation: answer}) as api:
+        api.instance("agent-001").memories.append({"id": "1", "content": "y"})
+        done = run_second(api, module, **options)
+        assert done.result["failed"] and "unknown" in done.msg and "accepted" not in done.msg, done.result
+        assert answer != WRITE_ERROR or "Down for maintenance" in done.msg
+        assert api.writes() == [operation]
+
+
+@pytest.mark.parametrize("write", WRITES[:-1], ids=lambda write: write[2])
+def test_a_write_that_was_carried_out_is_found_although_its_answer_says_nothing(
+    write: tuple[str, dict[str, Any], str],
+) -> None:
+    module, options, operation = write
+    with second_api(answers={operation: {}}) as api:
+        api.instance("agent-001").memories.append({"id": "1", "content": "y"})
+        result = sound(run_second(api, module, **options))
+        assert result["changed"] and api.writes() == [operation], result
 
 
 @pytest.mark.parametrize(

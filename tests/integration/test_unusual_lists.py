@@ -10,6 +10,7 @@ import json
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,36 @@ def test_a_target_that_is_listed_twice_is_retried_once() -> None:
         api.quirks.answers = {"get_rollout": lambda body: {**body, "targets": body["targets"] * 2}}
         done = run_second(api, "rollout_target", rollout_id=rollout_id, select="failed", wait=False)
         assert api.writes() == ["retry_rollout_target"] and len(done.result["retried"]) == 1, done.result
+
+
+@pytest.mark.parametrize("listed", [lambda rows: [], lambda rows: rows[1:], None])
+def test_targets_that_are_listed_late_are_read_by_the_next_sync(
+    listed: Callable[[list[Any]], list[Any]] | None, tmp_path: Path
+) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=3, deploy_seconds=1e5) as api:
+        row = api.add_rollout(api.instances, "fleet")
+        sync(api, database)
+        timeline = api.get_rollout_timeline(row["id"])
+        for target in row["targets"]:
+            target.update(ends=time.time() - 1, result="failed")
+
+        def late(body: dict[str, Any]) -> dict[str, Any]:
+            """A rollout that has ended with fewer targets, or with those of an earlier moment."""
+            if listed is None:
+                return {**body, **({"timeline": timeline["timeline"]} if "timeline" in body else {})}
+            return {key: listed(value) if isinstance(value, list) else value for key, value in body.items()}
+
+        api.quirks.answers = {"get_rollout": late, "get_rollout_timeline": late}
+        notes = sync(api, database).notes
+        assert [f"Rollout {row['id']} has ended, but the server lists" in note for note in notes] == [True], notes
+        api.quirks.answers.clear()
+        assert sync(api, database).notes == []
+        statuses = rows(database, "SELECT status FROM rollout_targets WHERE rollout_id = ?", row["id"])
+        assert statuses == [{"status": "failed"}] * 3
+        before = len(api.called("get_rollout"))
+        sync(api, database)
+        assert len(api.called("get_rollout")) == before
 
 
 def test_a_failed_target_that_is_counted_but_not_listed_is_no_success() -> None:

@@ -34,7 +34,7 @@ class Answer:
 
     @classmethod
     def of(cls, status: int, detail: str, extra: Headers | None = None) -> Answer:
-        body = json.dumps({"detail": detail}).encode()
+        body = json.dumps({"detail": detail} if status >= 400 else {"status": detail, "detail": {}}).encode()
         return cls(status, [(b"content-type", b"application/json"), *(extra or [])], body)
 
     @classmethod

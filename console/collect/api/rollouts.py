@@ -26,6 +26,8 @@ from console.record.write import rollouts
 # Targets kept in memory before they are stored in one transaction.
 _TARGETS_AT_ONCE = 2000
 _ROLLOUTS_AT_ONCE = 100
+# For how many seconds after its end a rollout is read again if not all of its targets are listed as ended.
+_AGREES_WITHIN = 3600.0
 # A list that is not read completely ends after this many known, ended rollouts in a row: those below have ended too.
 _SETTLED_IN_A_ROW = 20
 
@@ -135,7 +137,13 @@ def _read_rollout(session: Session, rollout_id: str, client: FleetClient) -> Rol
     row = rollout_row(session.tenant, {**detail["rollout"], "id": rollout_id}, targets)
     row["total_duration_s"] = amount(timeline.get("total_duration_seconds"))
     entries = records_in(timeline.get("timeline"))
-    return RolloutRead(row, target_rows(session.tenant, rollout_id, targets, entries), read_at)
+    rows = target_rows(session.tenant, rollout_id, targets, entries)
+    has_just_ended = not row["is_open"] and read_at - (row["completed_at"] or 0.0) < _AGREES_WITHIN
+    return RolloutRead(row, rows, read_at, again=has_just_ended and _ended(rows) < row["total"])
+
+
+def _ended(targets: Sequence[Row]) -> int:
+    return sum(not target["is_open"] for target in targets)
 
 
 def _rollout_result(
@@ -153,6 +161,11 @@ def _rollout_result(
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:
             session.store.drop_cursor("rollout", scope)
+        if answer.again:
+            ended = f"{_ended(answer.targets or ())} of the {answer.rollout['total']} targets"
+            report.notes.append(
+                f"Rollout {rollout_id} has ended, but the server lists {ended} as ended. It will be read again."
+            )
         report.rollouts += 1
         report.targets += len(answer.targets or ())
         return answer

@@ -79,7 +79,7 @@ def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
         if tables.one(_IS_NEWER, {**read.rollout, "at": at}):
             continue
         stamps = {"first_seen": at, "updated_at": at}
-        row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
+        row = {**read.rollout, "targets_read": int(read.targets is not None and not read.again), **stamps}
         written += tables.upsert("rollouts", [row])
         if read.targets:
             written += tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])

@@ -85,14 +85,35 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
-# The expected keys of answers that are not lists, without ``instance_id``.
+_HEALTH = frozenset({"status", "subsystems", "uptime_seconds", "checked_at", "cached"})
+_TENANT_POLICY = frozenset(TENANT_KEYS)
+_POLICY = frozenset(
+    f"{component}{what}"
+    for component in ("runtime", "skills", "mcp_servers")
+    for what in ("", "_override", "_source", "_auto_supported")
+)
+_ACTION = frozenset({"action", "action_id", "status", "duration_ms"})
+
+# The expected keys of answers that are not lists, without those that an error may have too: ``instance_id``,
+# ``message`` and ``detail``.
 KEYS: dict[str, frozenset[str]] = {
-    "get_fleet_update_policy": frozenset(TENANT_KEYS),
-    "get_deep_health": frozenset({"status", "subsystems", "uptime_seconds", "checked_at", "cached"}),
+    "start_fleet_rollout": frozenset({"enqueued", "skipped", "total", "tasks"}),
+    "get_fleet_update_policy": _TENANT_POLICY,
+    "set_fleet_update_policy": _TENANT_POLICY,
+    "clear_circuit_breakers": _ACTION,
+    "power_cycle": _ACTION,
+    "reboot": _ACTION,
+    "run_diagnostics": _HEALTH,
+    "get_deep_health": _HEALTH,
+    "store_memory": frozenset({"memory", "status"}),
+    "clear_memories": frozenset({"deleted", "status"}),
     "get_audit_summary": frozenset({"total_events", "success_events", "error_events", "denied_events", "by_source"}),
+    "redeploy_runtime": frozenset({"status", "task_id"}),
+    "apply_all_updates": frozenset({"runtime_task_id", "skills_applied"}),
     "get_available_updates": frozenset(
         {"total_available", "versions_reported_at", "runtime", "skills", "mcp_servers", "update_policy"}
     ),
+    "set_instance_update_policy": _POLICY,
 }
 
 

@@ -15,6 +15,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import changed_unasked, differing
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+
+# Seconds within which a change must be visible when the policy is read again.
+_SHOWS_WITHIN = 10.0
 
 
 def patch(
@@ -57,7 +61,13 @@ def patch(
             return context.result["policy"]
     refused = refusal_in(answer)
     with looking_up(context, lost, refused):
-        after = context.result["policy"] = read()
+        after = wait_for_effect(
+            context,
+            read,
+            lambda seen: not differing(values(seen), wanted),
+            timeout=0.0 if refused is not None else _SHOWS_WITHIN,
+        ).state
+    context.result["policy"] = after
     _compare(context, what, held, values(after), wanted, changes, lost, refused)
     return after
 

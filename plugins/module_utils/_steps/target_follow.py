@@ -21,6 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import FLEET_SCOPES
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Outage
 
 # The longest pause, in multiples of wait_interval.
 _LONGEST = 5
@@ -135,7 +136,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
     """
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
     listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
-    shortest = fresh_for(context)
+    shortest, outage = fresh_for(context), Outage(context.clock)
     if context.params.get("stream"):
         # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
@@ -162,8 +163,14 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
         if is_open:
             read_next = max(read_at + _ALONE_EVERY * interval, started + _OVERDUE * (expected or 0.0))
         if now >= read_next or (ended and listed.useful):
-            target, read_at = own_target(context, target), now
-            alone_pause = alone_again(now - started, alone_pause)
+            try:
+                target = own_target(context, target)
+            except ApiError as error:
+                outage.note(error)
+                context.sleep(interval)
+                continue
+            outage.over()
+            read_at, alone_pause = now, alone_again(now - started, alone_pause)
             # If the list contradicts the target itself, it is not used any more.
             listed.useful = listed.useful and not ended
             continue

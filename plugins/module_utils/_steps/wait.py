@@ -2,7 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Waiting for a state, with a deadline and growing pauses. The last state is returned even after a timeout."""
+"""Waiting for a state, with a deadline and growing pauses. The last state is returned even after a timeout.
+
+A read that fails because the server is down for a while does not end a wait.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,43 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 
 State = TypeVar("State")
+
+# For how many seconds consecutive reads may fail, by the kind of the error. Another error ends the wait at once.
+_PASSES_WITHIN = {
+    **dict.fromkeys(("server", "unavailable", "timeout", "connection_lost", "unreachable", "unreadable"), 120.0),
+    "rate_limited": 120.0,
+    # What was just created may not be found yet (behaviour 2.3).
+    "not_found": 10.0,
+}
+
+
+class Outage:
+    """Consecutive reads that fail. ``clock``: the task's clock in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def note(self, error: ApiError) -> None:
+        """Record a read that has failed. Raises ``error`` if it may not pass, or if the outage lasts too long.
+
+        The error of a write is always raised. An odd answer with a success status may be that of a proxy, so the next
+        one may be different.
+        """
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        is_odd = error.kind == "unexpected" and error.status == 200
+        within = _PASSES_WITHIN["unreadable"] if is_odd else _PASSES_WITHIN.get(error.kind, 0.0)
+        if error.method != "GET" or now - self._since >= within:
+            raise error
+
+    def over(self) -> None:
+        """Record a read that has succeeded."""
+        self._since = None
 
 
 @dataclass(frozen=True)
@@ -38,21 +75,30 @@ def wait_until(
     """Read until ``done(state)`` is true, or until ``timeout`` seconds have passed.
 
     Pauses start at ``interval`` seconds and grow by half each time, up to ``longest_interval`` (default: 5 times
-    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts.
-    Exceptions of ``read`` are not caught.
+    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts. An
+    ApiError of ``read`` is raised if it does not pass (see Outage), or if the time is over.
     """
     start = clock()
+    outage = Outage(clock)
     longest = interval * 5 if longest_interval is None else longest_interval
     pause = interval
     reads = 0
     while True:
-        state = read()
-        reads += 1
-        waited = clock() - start
-        if done(state):
-            return Waited(True, state, waited, reads)
-        if waited >= timeout:
-            return Waited(False, state, waited, reads)
+        try:
+            state = read()
+        except ApiError as error:
+            waited = clock() - start
+            if waited >= timeout:
+                raise
+            outage.note(error)
+        else:
+            outage.over()
+            reads += 1
+            waited = clock() - start
+            if done(state):
+                return Waited(True, state, waited, reads)
+            if waited >= timeout:
+                return Waited(False, state, waited, reads)
         sleep(min(pause, max(0.0, timeout - waited)))
         pause = min(pause * 1.5, longest)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
+    count,
     number,
     parse_time,
     records_in,
@@ -23,6 +24,8 @@ from .events import FINISHED, PAUSED, RESUMED, STARTED, Step, bounded_text, even
 
 # How many finished rollouts are kept in the watermark.
 FINISHED_KEPT = 100
+# How many polls read a finished rollout again if its timeline has fewer targets than the rollout counts.
+SHORT_READS = 20
 _COUNTED = ("queued", "in_progress", "succeeded", "failed", "uncertain", "cancelled")
 # A deployment makes an agent unhealthy. That is not reported within these seconds after its start or end.
 DEPLOYING, SETTLING = 900.0, 60.0
@@ -34,7 +37,9 @@ def list_mark(row: Mapping[str, Any]) -> list[Any]:
 
 
 def must_be_read(known: Mapping[str, Any] | None, row: Mapping[str, Any]) -> bool:
-    return known is None or known["phase"] != "finished" or known["mark"] != list_mark(row)
+    if known is None or known["phase"] != "finished" or known["mark"] != list_mark(row):
+        return True
+    return 0 < known.get("short", 0) <= SHORT_READS
 
 
 def is_known_or_past(row: Mapping[str, Any], rollouts: Mapping[str, Record], floor: float | None) -> bool:
@@ -61,7 +66,8 @@ def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeli
 
     ``known``: None for a new rollout, or created (epoch seconds), phase, mark, result, unread, turn (the number of
     events about the rollout itself), and targets: id -> [status, completed_at, started_at, number of failures]. If a
-    rollout has finished, its succeeded targets are left out, since their events have been sent.
+    rollout has finished, its succeeded targets are left out, since their events have been sent. ``short``: how often
+    its timeline had too few targets since it has finished.
     """
     rows = records_in(timeline.get("timeline"))
     statuses = [target_status(target.get("status")) for target in rows]
@@ -85,6 +91,8 @@ def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeli
         "result": result,
         "targets": {},
     }
+    if phase == "finished" and len(rows) < count(timeline.get("total_targets")):
+        new["short"] = before.get("short", 0) + 1
     of_targets: list[Record] = []
     for target, status in zip(rows, statuses, strict=True):
         if not (target_id := bounded_text(target.get("target_id"))):

@@ -152,7 +152,8 @@ class Rollouts:
                     steps[rollout_id] = Step(unread_rollout(row, "open"), [])
                 return
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
-            steps[rollout_id] = Step(step.known, []) if rollout_id in for_names else step
+            # One of the past causes no events, so it is not read again either.
+            steps[rollout_id] = Step({**step.known, "short": 0}, []) if rollout_id in for_names else step
             self._note_instances(timeline, names)
 
         await for_each([i for i in due if i not in unread], read)

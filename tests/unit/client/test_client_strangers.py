@@ -27,7 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import base_url
 from tests.simulator.running import running_simulator
-from tests.unit.client.crooked_server import CrookedServer, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 KEY = "canary-Key/1+%41-\\x-that-nobody-may-see"
 ONE = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
@@ -235,6 +235,7 @@ def test_an_id_that_would_change_the_address_is_not_sent(server: CrookedServer, 
 
 
 def test_an_id_is_one_segment_of_the_address(server: CrookedServer) -> None:
+    server.answer = lambda method, path, headers: Reply({"task_id": None})
     client_for(server.url).redeploy_runtime("a/../b?force=true#x %2e")
     assert server.seen[0][1] == "/v1/instances/a%2F..%2Fb%3Fforce%3Dtrue%23x%20%252e/runtime/redeploy"
 
