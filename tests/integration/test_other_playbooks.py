@@ -114,6 +114,20 @@ def test_a_rollout_with_a_target_that_cannot_be_retried_fails(run_playbook: Run)
         assert "of 3 targets, 1 uncertain" in artifact(run, "fleetops_report")["why"]
 
 
+def test_a_rollout_that_check_mode_false_starts_despite_check_is_judged_after_the_retry(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    role = {"ansible.builtin.import_role": {"name": "fleetops.agents.rollout_watch"}}
+    play = {"hosts": "localhost", "gather_facts": False, "connection": "local", "check_mode": False, "tasks": [role]}
+    file = tmp_path / "roll.yml"
+    file.write_text(json.dumps([play]))
+    with running_simulator(instances=3, speed=40.0, faults={"outcomes": {"agent-002": ["failed", "failed"]}}) as sim:
+        settings = {**QUICK, "fleetops_retry_failed": True, "fleetops_on_too_many": "none"}
+        run = run_playbook(sim, file, "--check", e=settings)
+        assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target"]
+        assert run.rc == 2 and "of 3 targets, 1 failed" in run.stdout, run.output
+
+
 def test_the_policy_is_shown_predicted_and_set(simulator: Simulator, run_playbook: Run) -> None:
     shown = run_playbook(simulator, POLICY)
     assert shown.rc == 0 and "At most 2 redeploys at once." in shown.stdout, shown.output
