@@ -27,8 +27,9 @@ class Delivery:
     """``queue``: ansible-rulebook's queue, with an async ``put``. ``feedback``: its queue of confirmations, or None.
 
     ``known`` is the known state of the fleet, which is stored in the watermark file: rollouts, floor, past_read, health
-    and audit (see rollout_steps.py and instance_steps.py), and names, which are the API's host names by instance id, or
-    the ids themselves if there is no host name.
+    and audit (see rollout_steps.py and instance_steps.py), names, which are the API's host names by instance id, or
+    the ids themselves if there is no host name, and excused. By instance id, excused has the start of the newest known
+    deployment, and until when this deployment explains that the instance is unhealthy (both in epoch seconds).
     """
 
     def __init__(self, settings: Settings, mark: Watermark, queue: Any, feedback: asyncio.Queue[Any] | None) -> None:

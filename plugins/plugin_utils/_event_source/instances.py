@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -29,13 +28,10 @@ INSTANCES_AT_ONCE = 200
 
 
 class Instances:
-    """Polls the instances. ``excused``: see Rollouts."""
+    """Polls the instances."""
 
-    def __init__(
-        self, settings: Settings, api: Api, delivery: Delivery, excused: Mapping[str, tuple[float, float]]
-    ) -> None:
+    def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
-        self._excused = excused
 
     async def poll(self) -> None:
         """Poll all instances, if events about them are wanted. Raises ApiError and SourceError."""
@@ -75,7 +71,7 @@ class Instances:
             if error.kind == "not_found":
                 return health_step(known, instance_id, None)
             raise
-        started, excused = self._excused.get(instance_id, (0.0, 0.0))
+        started, excused = self._delivery.known.get("excused", {}).get(instance_id, (0.0, 0.0))
         server_time = self._api.server_time
         return health_step(
             known,

@@ -68,15 +68,10 @@ class _List:
 
 
 class Rollouts:
-    """Polls the rollouts.
-
-    ``excused``: by instance id, when its newest known deployment started, and until when this deployment explains that
-    the instance is unhealthy (both in epoch seconds).
-    """
+    """Polls the rollouts."""
 
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
-        self.excused: dict[str, tuple[float, float]] = {}
         self._rest: _List | None = None
 
     async def poll_first_page(self) -> None:
@@ -136,6 +131,7 @@ class Rollouts:
         unread, for_names = self._of_the_past(due, len(rollouts)) if is_first_poll else (set(), set())
         steps = {i: Step(unread_rollout(due[i], "finished"), []) for i in unread}
         names: dict[str, str] = dict(known.get("names", {}))
+        excused: dict[str, list[float]] = dict(known.get("excused", {}))
 
         async def read(rollout_id: str) -> None:
             old, row = rollouts.get(rollout_id), due[rollout_id]
@@ -154,7 +150,7 @@ class Rollouts:
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
             # One of the past causes no events, so it is not read again either.
             steps[rollout_id] = Step({**step.known, "short": 0}, []) if rollout_id in for_names else step
-            self._note_instances(timeline, names)
+            self._note_instances(timeline, names, excused)
 
         await for_each([i for i in due if i not in unread], read)
         events = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
@@ -163,7 +159,7 @@ class Rollouts:
             # Rollouts that are older than those on the pages that were read are past.
             floor = min((old["created"] for old in rollouts.values() if old["created"] is not None), default=floor)
         rollouts, floor = prune(rollouts, floor)
-        fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
+        fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names, "excused": excused}
         if is_first_poll:
             fresh["past_read"] = not is_first_page
         if fresh != known:
@@ -202,7 +198,7 @@ class Rollouts:
         for_names = set(fleet[:FLEET_ROLLOUTS_READ]) | set(singles[:SINGLE_ROLLOUTS_READ])
         return set(finished) - for_names - reported, for_names - reported
 
-    def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
+    def _note_instances(self, timeline: Record, names: dict[str, str], excused: dict[str, list[float]]) -> None:
         """Add the host names of a timeline to ``names``, and its deployments to ``excused``."""
         spelled = {id_key(known): known for known in names}
         for target in records_in(timeline["timeline"]):
@@ -215,8 +211,8 @@ class Rollouts:
             else:
                 names.setdefault(instance_id, instance_id)
             started, until = parse_time(target.get("started_at")), unhealthy_until(target)
-            known = self.excused.get(instance_id, (0.0,))[0]
+            known = excused.get(instance_id, [0.0])[0]
             if started is None or until is None or is_ahead(started, self._api.server_time):
                 continue
             if started >= known or is_ahead(known, self._api.server_time):
-                self.excused[instance_id] = (started, until)
+                excused[instance_id] = [started, until]

@@ -150,7 +150,7 @@ def _is_complete(known: object, outbox: object) -> bool:
     """Whether both parts of the file have the types that the source writes."""
     if not isinstance(known, dict) or not isinstance(outbox, list):
         return False
-    parts = [known.get(name, {}) for name in ("rollouts", "names", "health", "audit")]
+    parts = [known.get(name, {}) for name in ("rollouts", "names", "excused", "health", "audit")]
     return all(isinstance(part, dict) for part in parts) and all(
         isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("meta"), dict) for row in outbox
     )
