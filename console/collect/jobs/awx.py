@@ -107,7 +107,10 @@ class _Pull:
     still_unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
-        """Import each job; ``cursor.last_ts`` becomes the end time of the newest job before which no job is missing."""
+        """Import each job; ``cursor.last_ts`` becomes the end time of the newest job before which no job is missing.
+
+        ``cursor.state["from"]``: jobs that ended earlier are left out (epoch seconds); None for none.
+        """
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
         known = jobs.complete(self.store, self.client.origin)
@@ -120,15 +123,24 @@ class _Pull:
                 all_complete = self._take(record) and all_complete
             ended = parse_time(record.get("finished"))
             if all_complete and ended is not None:
-                cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
-        cursor.state = {"unfinished": self.still_unfinished} if self.still_unfinished else {}
+                # A job that ended while the clock of AWX was ahead must not hide later ones.
+                cursor.last_ts, cursor.last_id = min(ended, self.now()), str(record.get("id"))
+        cursor.state.pop("unfinished", None)
+        if self.still_unfinished:
+            cursor.state["unfinished"] = self.still_unfinished
         progress(len(listed), len(listed), "jobs of AWX")
 
     def _listed(self, wanted: JobFilter, cursor: Cursor) -> list[dict[str, Any]]:
         query: dict[str, Any] = {"status__in": _FINAL, "order_by": "finished", **wanted.query()}
-        since = cursor.last_ts - _OVERLAP_S if cursor.last_ts is not None else None
-        if wanted.days is not None:
-            since = max(since or 0.0, self.now() - wanted.days * 86400.0)
+        since = self.now() - wanted.days * 86400.0 if wanted.days is not None else None
+        earliest = cursor.state.get("from")
+        if earliest is not None and (since is None or since < earliest):
+            # Earlier imports left out jobs that are wanted now.
+            cursor.last_ts = None
+        if cursor.last_ts is None:
+            cursor.state["from"] = since
+        else:
+            since = max(since or 0.0, cursor.last_ts - _OVERLAP_S)
         if since is not None:
             query["finished__gte"] = iso_time(since)
         return [record for _count, page in self.client.pages("/jobs/", **query) for record in page]
