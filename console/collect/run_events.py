@@ -45,6 +45,8 @@ _FROM_EVENTS = (
     "heartbeat_at", "stats_json", "meta_json",
 )  # fmt: skip
 _TOO_MANY = 2**31
+# The playbook of an ad-hoc command (ansible -m), as Ansible names it.
+_AD_HOC = "__adhoc_playbook__"
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
@@ -209,15 +211,20 @@ class RunReader:
             }
         )
 
-    def _task_of(self, data: Mapping[str, Any]) -> int | None:
+    def _task_of(self, counter: int, data: Mapping[str, Any], created: float | None) -> int | None:
+        """The counter of the task of an event about a host."""
         uuid = as_text(data.get("task_uuid"))
+        if self.state["task"] is None and data.get("playbook") == _AD_HOC:
+            # ansible-runner does not record the start of the task of an ad-hoc command.
+            self._task(counter, data, created)
         # The free strategy interleaves tasks, so the task is looked up; if its start was lost, the newest one is used.
         return self.state["tasks"].get(_base(uuid), self.state["task"]) if uuid else self.state["task"]
 
     def _start(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
         host = host_of(event, data)
         if host:
-            self.state["in_flight"][host] = [counter, self._task_of(data), self._time(data.get("start")) or created]
+            task = self._task_of(counter, data, created)
+            self.state["in_flight"][host] = [counter, task, self._time(data.get("start")) or created]
 
     def _result(
         self, counter: int, name: str, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None
@@ -245,7 +252,7 @@ class RunReader:
                 "run_id": self.run_id,
                 "counter": counter,
                 "play_counter": self.state["play"],
-                "task_counter": self._task_of(data),
+                "task_counter": self._task_of(counter, data, created),
                 "host": host,
                 "kind": kind,
                 "status": status,

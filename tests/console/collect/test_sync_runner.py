@@ -24,7 +24,7 @@ from console.collect.run_logs import sync_run_logs
 from console.record.write.store import open_store
 from tests.conftest import CHECKOUT
 from tests.console.support.facts import dump, evidence, rows, wrong_types
-from tests.simulator.running import running_simulator
+from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
@@ -48,6 +48,18 @@ class Made:
         return self.data / "artifacts" / "7"
 
 
+def environment(sim: Simulator, folder: Path) -> dict[str, str]:
+    """The environment of a run by ansible-runner, with its files in ``folder``."""
+    return {
+        **sim.environment(),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "ansible-tmp"),
+        "FLEETOPS_RUN_LOG_DIR": str(folder / "runs"),
+    }
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Three instances in two batches, one of which fails in the second batch and is rescued."""
@@ -55,20 +67,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     data, run_logs = folder / "data", folder / "runs"
     data.mkdir()
     with running_simulator(instances=3, speed=80.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
-        environment = {
-            **sim.environment(),
-            "HOME": str(folder),
-            "TMPDIR": str(folder),
-            "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(folder / "ansible-tmp"),
-            "FLEETOPS_RUN_LOG_DIR": str(run_logs),
-        }
         done = ansible_runner.run(
             private_data_dir=str(data),
             project_dir=str(CHECKOUT),
             playbook="playbooks/rolling_redeploy.yml",
             inventory=str(CHECKOUT / "inventories" / "demo" / "demo.fleet.yml"),
-            envvars=environment,
+            envvars=environment(sim, folder),
             extravars={"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2},
             ident="7",
             quiet=True,
@@ -323,3 +327,24 @@ def test_sync_runner_imports_a_folder_or_reports_what_is_wrong_with_it(
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{database}: ansible-runner: jobs read 1, events ")
     assert printed.err == ""
+
+
+def test_an_ad_hoc_command_has_its_task_and_its_outcome(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, database = tmp_path / "data", tmp_path / "console.db"
+    data.mkdir()
+    with running_simulator(instances=3, speed=80.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
+        ansible_runner.run(
+            private_data_dir=str(data),
+            host_pattern="fleetops_instances",
+            module="fleetops.agents.instance_runtime",
+            module_args="instance_id={{ fleetops_instance_id }} wait_interval=0.2 healthy_reads=1",
+            inventory=str(CHECKOUT / "inventories" / "demo" / "demo.fleet.yml"),
+            envvars=environment(sim, tmp_path),
+            quiet=True,
+        )
+    assert load(database, data).problems == []
+    (task,) = rows(database, "SELECT * FROM tasks")
+    assert task["action"] == "fleetops.agents.instance_runtime"
+    assert {row["task_counter"] for row in rows(database, "SELECT * FROM host_results")} == {task["counter"]}
+    assert main(["operations", "--db", str(database)]) == 0
+    assert "2 done, 1 failed" in capsys.readouterr().out
