@@ -21,7 +21,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, known_count, parse_time
-from console.collect.jobs.awx_client import AwxClient, AwxError, AwxJobError
+from console.collect.jobs.awx_client import AwxClient, AwxError, AwxJobError, AwxServerError
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.jobs.job import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.progress import Progress, silent
@@ -114,13 +114,21 @@ class _Pull:
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
         known = jobs.complete(self.store, self.client.origin)
-        all_complete = True
+        all_complete, server_failed = True, False
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")
             if awx_key(self.client.origin, record.get("id")) in known:
                 self.report.known += 1
             else:
-                all_complete = self._take(record) and all_complete
+                try:
+                    all_complete = self._take(record) and all_complete
+                    server_failed = False
+                except AwxServerError as error:
+                    # A job that AWX cannot show must not hide the others. After two in a row, AWX itself is down.
+                    if server_failed:
+                        raise
+                    all_complete, server_failed = False, True
+                    self.report.problems.append(str(error))
             ended = parse_time(record.get("finished"))
             if all_complete and ended is not None:
                 # A job that ended while the clock of AWX was ahead must not hide later ones.

@@ -37,8 +37,6 @@ _NEXT = {
     "redirected": "Set FLEETOPS_AWX_URL to the final address.",
     "unreadable": "Check that FLEETOPS_AWX_URL is the address of AWX.",
 }
-# Kinds of errors that concern only one job; all others would occur for the next job too.
-_OF_ONE_JOB = frozenset({"not_found", "forbidden", "invalid", "unreadable"})
 
 
 class AwxError(Exception):
@@ -47,6 +45,17 @@ class AwxError(Exception):
 
 class AwxJobError(AwxError):
     """A part of one job could not be read; other jobs may still be readable."""
+
+
+class AwxServerError(AwxError):
+    """AWX failed to answer a call. This may concern one job, for example because of its many events, or all calls."""
+
+
+# The errors by kind. All others would occur for the next job too.
+_ERRORS = {
+    **dict.fromkeys(("not_found", "forbidden", "invalid", "unreadable"), AwxJobError),
+    **dict.fromkeys(("server", "timeout"), AwxServerError),
+}
 
 
 def load_awx(environ: Mapping[str, str] | None = None) -> ApiConnection:
@@ -118,7 +127,7 @@ class AwxClient:
         try:
             body = self._transport.request(_GET, self._api + path, query=query).body
         except ApiError as error:
-            raise (AwxJobError if error.kind in _OF_ONE_JOB else AwxError)(self._sentence(error)) from error
+            raise _ERRORS.get(error.kind, AwxError)(self._sentence(error)) from error
         if not isinstance(body, dict):
             raise AwxError(f"AWX {self.origin} did not return a record for {path}. {_NEXT['unreadable']}")
         return body

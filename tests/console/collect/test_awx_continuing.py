@@ -34,3 +34,23 @@ def test_an_import_of_more_days_reads_the_jobs_that_earlier_ones_left_out(awx: F
     awx.requests.clear()
     assert load(awx, database).jobs == 0
     assert "finished__gte" in awx.requests[0]
+
+
+def test_a_job_that_awx_cannot_show_does_not_hide_the_later_ones(awx: FakeAwx, database: Path) -> None:
+    awx.add(2, 8, later_s=10)
+    awx.add(2, 9, later_s=20)
+    broken = ("/jobs/2/job_events/", 504, {}, "<h1>Gateway Time-out</h1>")
+    awx.refusals = [broken]
+    report = load(awx, database)
+    assert (report.jobs, len(report.problems), report.away) == (4, 1, "")
+    awx.refusals = [broken]
+    report = load(awx, database)
+    assert (report.jobs, report.known, len(report.problems)) == (0, 4, 1)
+    # Two in a row are a failure of AWX, and the import ends.
+    awx.add(2, 10, later_s=30)
+    awx.add(2, 11, later_s=40)
+    awx.refusals = [broken, ("/jobs/10/", 502, {}, {"detail": "bad gateway"})]
+    report = load(awx, database)
+    assert report.jobs == 0 and "/jobs/10/" in report.away
+    assert not any("/jobs/11/" in request for request in awx.requests)
+    assert load(awx, database).jobs == 3
