@@ -125,6 +125,11 @@ class _Run:
     def load(self, store: Store, report: ImportReport) -> None:
         """Store the events after the cursor."""
         name = f"The run {self._folder.name} of ansible-runner"
+        if not self._names and self._job.row["status"] == "running":
+            # Its key would be another one than that of the same run with events.
+            report.waiting += 1
+            report.notes.append(f"{name} has no event yet; the next sync imports it.")
+            return
         load = JobImport(store, self._job, name, self._redactor([]))
         last = self._names[-1][0] if self._names else 0
         starts_over = load.cursor is not None and self._must_start_over(load.cursor)

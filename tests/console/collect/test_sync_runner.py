@@ -236,6 +236,19 @@ def test_a_run_in_progress_is_imported_step_by_step_without_a_loss(made: Made, w
     assert content(database) == content(whole)
 
 
+def test_a_run_that_has_no_event_yet_is_imported_once_it_has(made: Made, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    _copy, files = copy_of(made, tmp_path, 1)
+    files[0].unlink()
+    first = load(database, tmp_path / "data")
+    assert (first.jobs, first.waiting, first.problems) == (0, 1, [])
+    assert first.notes == ["The run 7 of ansible-runner has no event yet; the next sync imports it."]
+    restore(made, *files[:9])
+    assert load(database, tmp_path / "data").events == 9
+    load(database, tmp_path / "data", at=time.time() + LOST_AFTER_S + 60)
+    assert len(rows(database, "SELECT * FROM runs")) == 1
+
+
 def test_a_run_whose_folder_was_deleted_is_lost_after_a_while(made: Made, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     copy, _files = copy_of(made, tmp_path, 40)
