@@ -146,6 +146,17 @@ def test_save_verify_and_restore_treat_a_memory_without_content_the_same(tmp_pat
         assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
 
 
+def test_a_memory_that_was_saved_twice_is_missing_and_restored_once(tmp_path: Path) -> None:
+    file = str(tmp_path / "agent-001.json")
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [GOOD, {**GOOD, "id": "m8"}]
+        assert result_of(api, BACKUP, path=file)["count"] == 2
+        api.instances[0].memories = []
+        (missing,) = result_of(api, BACKUP, path=file, state="compared")["missing"]
+        assert result_of(api, "instance_memory", memory=missing)["changed"]
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
+
+
 # reports/2026-11 E7
 
 

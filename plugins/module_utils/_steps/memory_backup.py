@@ -81,14 +81,14 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
 
-    ``saved``: the memories of the backup. ``held``: those of the instance. The API does not accept a memory without
-    content.
+    ``saved``: the memories of the backup, of which equal ones count once. ``held``: those of the instance. The API does
+    not accept a memory without content.
     """
     missing: list[Record] = []
     empty: list[Record] = []
     for memory in saved:
         body = body_of(memory)
-        if find(held, body) is None:
+        if find([*held, *missing, *empty], body) is None:
             (missing if says_something(body) else empty).append(memory)
     return missing, empty
 
