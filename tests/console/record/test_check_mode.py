@@ -18,6 +18,7 @@ from console.record.read.operations import OperationFilter, operations
 from console.record.read.runs import results
 from console.settings.environment import Settings
 from tests.conftest import CHECKOUT, PlaybookRun
+from tests.console.support.page import opened, words
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -109,8 +110,9 @@ def test_a_result_in_check_mode_does_not_count_as_a_change_in_a_real_run(
     assert listed["task"].tolist() == ["Restart the agent"]
 
 
+@pytest.mark.usefixtures("environment")
 def test_a_result_outside_check_mode_counts_as_a_change_in_a_run_with_check(
-    sim: Simulator, recorded: Callable[..., Operation]
+    sim: Simulator, recorded: Callable[..., Operation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = '      check_mode: "{{ not first }}"\n'
     found = recorded(f"{PLAY}  tasks:{RESTART}{real}", "--check")
@@ -118,6 +120,9 @@ def test_a_result_outside_check_mode_counts_as_a_change_in_a_run_with_check(
     assert found.row["sentence"] == f"Complete. {DESPITE_CHECK} 1 done, 2 not touched."
     assert (found.row["check"], found.row["verdict"]) == (False, "complete")
     assert messages(found) == [("updated", ""), ("not_touched", ONLY_PREDICTED), ("not_touched", ONLY_PREDICTED)]
+    text = words(opened(monkeypatch, tmp_path / "console.db", "operation", id=found.row["key"]))
+    assert found.row["sentence"] in text
+    assert text.count(ONLY_PREDICTED) == 2
 
 
 def test_what_a_run_with_check_reads_outside_check_mode_leaves_it_a_check_run(
