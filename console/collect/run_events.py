@@ -22,8 +22,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count, number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
+from console.collect.check_modes import add_result, new_modes
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
-from console.record.rows import Row, RunRows, as_text, to_json
+from console.record.rows import PREDICTED, Row, RunRows, as_text, to_json
 from console.text.json_values import mapping
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
@@ -167,6 +168,8 @@ class RunReader:
         named = {"run_id", *texts, "check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
         more = {str(k): v for k, v in about.items() if k not in named}
         run["meta_json"] = to_json(self._redactor.scrub(more)) if more else None
+        if run["check_mode"] is not None:
+            self.state["modes"] = new_modes(bool(run["check_mode"]))
 
     def _play(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
         uuid = as_text(data.get("play_uuid")) or as_text(data.get("uuid")) or str(counter)
@@ -244,6 +247,8 @@ class RunReader:
         changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
         started = self._time(data.get("start"))
         ended = self._time(data.get("end")) or created
+        modes = self.state.get("modes")
+        predicted = modes is not None and add_result(modes, self.run, data, status, changed=changed)
         message = message_of(result, status)
         failure = message if status in TROUBLE else None
         kept, truncated = kept_part(result, whole=changed or status in TROUBLE)
@@ -256,7 +261,7 @@ class RunReader:
                 "host": host,
                 "kind": kind,
                 "status": status,
-                "changed": int(changed),
+                "changed": PREDICTED if predicted else int(changed),
                 "item": item_of(result) if kind == "item" else None,
                 "attempt": whole(result.get("attempts")),
                 "started_at": started,

@@ -22,7 +22,8 @@ class Result:
     except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
     that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``. version: the
     version of the runtime afterwards, None if unknown.
-    was_sent: the result contains an id from the server. A redeploy without one is only predicted.
+    was_sent: the result contains an id from the server. A redeploy without one is only predicted. predicted: it is a
+    change that a task in check mode predicted, although the run is not a check run. changed is then False.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Result:
     started_at: float | None = None
     was_sent: bool = True
     version: str | None = None
+    predicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Facts:
     plan: the newest plan in the run log, empty if none. planned: the hosts to be changed, None if unknown. gone: the
     hosts that the server no longer knows. left_out: those that a rule of the plan left out. batches: those that began.
     batches_planned: how many batches the plan has, None if unknown. results: see Result, in order. in_flight: by host.
-    adopted: the run followed a rollout that somebody else started. pruned: the results were deleted, so hosts has only
+    adopted: the run followed a rollout that somebody else started. despite_check: it was not a check run, although it
+    was started with --check. pruned: the results were deleted, so hosts has only
     those that the server reports. first_failure: the first failed result, as a sentence.
 
     Only for an action: detail: the answer of the server.
@@ -108,6 +111,7 @@ class Facts:
     targets: Sequence[Target] = ()
     rollout: Mapping[str, Any] = field(default_factory=dict)
     adopted: bool = False
+    despite_check: bool = False
     pruned: bool = False
     first_failure: str = ""
     detail: str = ""

@@ -199,7 +199,7 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     problems: dict[str, Outcome] = {}
     versions: dict[str, Any] = {}
     done: Outcome | None = None
-    changed = was_read = left_out = False
+    changed = was_read = left_out = predicted = False
     for result in results:
         action = result.action
         if result.status == "ignored":
@@ -208,6 +208,9 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             left_out = left_out or action in WORK
             continue
         is_failed = result.status == "failed"
+        if result.predicted and not is_failed:
+            predicted = predicted or action in WORK
+            continue
         was_sent = result.was_sent or action not in _REDEPLOYS
         is_unknown = action in problems and problems[action].category == UNCERTAIN
         category = run_report.category_of({**result.values, "failed": is_failed, "changed": result.changed})
@@ -240,6 +243,8 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
         # Another module, such as "fail", fails because of what failed before.
         of_work = [problem for action, problem in problems.items() if action in WORK] or [*problems.values()]
         return next((problem for problem in reversed(of_work) if problem.category == UNCERTAIN), of_work[-1])
+    if done is None and predicted:
+        return Outcome(NOT_TOUCHED, "Only predicted: its task ran in check mode.", derived=True)
     if done is None and works and was_read and left_out:
         return Outcome(CURRENT, derived=True)
     return done

@@ -65,6 +65,8 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence = _with_full_stop(opening)
     else:
         sentence = _with_full_stop(f"{opening}{', ' if name == RUNNING else ': '}{why}")
+    if facts.despite_check:
+        sentence += " It was started with --check, but tasks with check_mode: false changed something."
     if facts.pruned:
         sentence += " Its task results are no longer kept."
     numbers = "" if facts.kind == ACT else counts_text(found, facts.name, check=bool(facts.check))

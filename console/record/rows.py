@@ -15,6 +15,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 
 Row = dict[str, Any]
 
+PREDICTED = 2
+"""The value of host_results.changed for a result in check mode."""
+
 
 @dataclass
 class Cursor:

@@ -30,6 +30,8 @@ description:
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
     stored too. They are under C(fleetops_evidence) in the event, so an interrupted run has those of its completed
     steps.
+  - If a task runs in check mode although the run was started without C(--check), or the other way round, its results
+    have C(fleetops_check_mode). All other results are in the mode of the run.
   - If the folder cannot be created or written to, is full, or is removed during the run, there is one warning. The play
     never fails because of it.
 notes:
@@ -109,6 +111,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import absolute_path
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.check_modes import CheckModes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import (
     Clock,
     Parent,
@@ -203,6 +206,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._tasks: dict[str, Parent] = {}
         self._seen: dict[str, int] = {}
         self._started: dict[str, tuple[str, int, str]] = {}
+        self._modes = CheckModes(bool(context.CLIARGS.get("check")))
         self._batches: dict[str, int] = {}
         self._playbook_uuid = str(uuid.uuid4())
         name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
@@ -418,6 +422,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         if data is None or is_kept_whole(data, event) or has_evidence(event, action):
             data = result._result
         kept: dict[str, Any] = {"res": storable_result(data, event, self._limit, self._masks.redactor)}
+        kept |= self._modes.of_result(event, result)
         if data is not None and (found := evidence_of(event, action, data, self._limit, self._masks.redactor)):
             kept["fleetops_evidence"] = found
         return kept

@@ -296,6 +296,51 @@ def test_the_log_records_the_options_the_job_and_the_versions_of_a_run(project: 
     assert run["python_version"].startswith("3.") and run["ansible_version"].startswith("2.")
 
 
+MODES = """\
+- name: Modes
+  hosts: agents
+  gather_facts: false
+  tasks:
+    - name: As the run
+      ansible.builtin.debug:
+    - name: Templated
+      ansible.builtin.debug:
+      check_mode: "{{ mode }}"
+    - name: In a loop
+      ansible.builtin.debug:
+      check_mode: "{{ mode and item == 1 }}"
+      loop: [1, 2]
+    - name: Block
+      check_mode: true
+      block:
+        - name: In a block
+          ansible.builtin.debug:
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode", "differ"),
+    [
+        ((), True, {"Templated": [True], "In a loop": [True, None, None], "In a block": [True]}),
+        (("--check",), True, {"In a loop": [None, False, False]}),
+        (("--check",), False, {"Templated": [False], "In a loop": [False, False, False]}),
+    ],
+)
+def test_only_results_in_another_mode_than_their_run_have_a_mode_of_their_own(
+    project: Path, tmp_path: Path, arguments: tuple[str, ...], mode: bool, differ: dict[str, list[bool | None]]
+) -> None:
+    (project / "modes.yml").write_text(MODES)
+    given = (*arguments, "--limit", "agent-01", "-e", json.dumps({"mode": mode}))
+    finished = play(project, tmp_path / "runs", *given, playbook="modes.yml")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    found: dict[str, list[bool | None]] = collections.defaultdict(list)
+    for record in events(only_file(tmp_path / "runs")):
+        if "res" in (data := record["event_data"]):
+            found[data["task"]].append(data.get("fleetops_check_mode"))
+    assert {task: modes for task, modes in found.items() if set(modes) != {None}} == differ
+    assert len(found) == 4
+
+
 def test_each_playbook_of_a_command_has_its_own_file_and_recap(project: Path, tmp_path: Path) -> None:
     finished = play(project, tmp_path / "runs", "many.yml", playbook="many.yml")
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -20,8 +20,8 @@ from console.record.connection import dicts, first_column, first_value
 from console.record.read import rollouts
 from console.record.read.rollouts import names_apart, target_facts
 from console.record.read.sql import IS_FAILURE, MATERIALIZED, SENT, WAS_BAD, WAS_RESCUED, WAS_SENT, identified
-from console.record.rows import Row
-from console.text.json_values import entries, mapping, names, parsed
+from console.record.rows import PREDICTED, Row
+from console.text.json_values import entries, listed, mapping, names, parsed
 
 POLICY = "the update policy"
 """Used instead of a host for a run that sets the tenant's policy: no instance is involved."""
@@ -45,10 +45,13 @@ def rollout_name(scope: str | None) -> str:
     return f"{scope or ''} rollout".strip()
 
 
-def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
+def report_of_run(conn: Connection, run: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
     """The report of a run from its custom stats and its evidence, several reports being combined; and which of its
-    lists are truncated."""
-    stats = parsed(stats_json)
+    lists are truncated. run: run_id, stats_json and meta_json.
+
+    The numbers of a report that counts predicted changes, although the run is not a check run, are left out.
+    """
+    run_id, stats = run["run_id"], parsed(run["stats_json"])
     report, places = dict(mapping(stats.get("fleetops_report"))), mapping(stats.get("left_out"))
     cut = _lists(report, [place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)])
     # A playbook that imports several playbooks can produce several reports.
@@ -58,7 +61,13 @@ def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tupl
     elif not report and kept:
         # The run was killed after it made its report and before it published it at its end.
         report, cut = kept[-1], _cut_lists(kept[-1])
+    if "predicted" in _check_modes(run):
+        report = {name: value for name, value in report.items() if name != "counts"}
     return report, cut
+
+
+def _check_modes(run: Mapping[str, Any]) -> list[Any]:
+    return listed(parsed(run["meta_json"]).get("check_modes"))
 
 
 def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> Facts:
@@ -67,7 +76,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
     details: also read the outcome of each instance if the report already contains the counts.
     """
     run_id = run["run_id"]
-    report, cut = report_of_run(conn, run_id, run["stats_json"])
+    report, cut = report_of_run(conn, run)
     plan: dict[str, Any] = next(reversed(documents(conn, run_id, "plan")), {})
     check, batches = run["check_mode"], mapping(plan.get("counts")).get("batches")
     facts = Facts(
@@ -75,6 +84,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         name=name_of(run["playbook"]),
         status=run["status"],
         check=None if check is None else bool(check),
+        despite_check="given" in _check_modes(run),
         report=report,
         report_cut=cut,
         adopted=bool(report.get("adopted")),
@@ -91,7 +101,7 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> 
         facts = replace(facts, first_failure=_first_failure(conn, run_id))
     if not expand:
         return facts
-    results, bad = _results(conn, run_id, tasks)
+    results, bad = _results(conn, run_id, tasks, check=bool(check))
     pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
     # If only numbers are wanted, targets are read only for hosts that failed: for the others the results are enough.
     reads_all_targets = details or pruned or of_rollout(facts)
@@ -274,8 +284,8 @@ ORDER BY h.counter
 """  # noqa: S608 - no user input
 
 
-def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result], set[str]]:
-    """The results about instances, and the hosts of tasks that failed."""
+def _results(conn: Connection, run_id: str, tasks: Tasks, *, check: bool) -> tuple[list[Result], set[str]]:
+    """The results about instances, and the hosts of tasks that failed. check: it is a check run."""
     ours = [counter for counter, task in tasks.items() if task.action in OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = "SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'"
@@ -291,9 +301,10 @@ def _results(conn: Connection, run_id: str, tasks: Tasks) -> tuple[list[Result],
                 # Not a result of an instance: the run found no hosts, or the task was for all of them.
                 continue
             row["host"] = POLICY
-        row |= {"changed": bool(row["changed"]), "was_sent": bool(row["was_sent"])}
+        predicted = row["changed"] == PREDICTED and not check
+        row |= {"changed": bool(row["changed"]) and not predicted, "was_sent": bool(row["was_sent"])}
         is_adopted = {"adopted": True} if counter in adopting else {}
-        found.append(Result(**row, action=action, values=parsed(values) | is_adopted))
+        found.append(Result(**row, action=action, values=parsed(values) | is_adopted, predicted=predicted))
     return found, bad
 
 

@@ -25,6 +25,7 @@ from console.record.read.freshness import freshness
 from console.record.read.operation_facts import facts_of_run, name_of, report_of_run, rollout_name
 from console.record.read.runs import RUNS_OF_CHANGE
 from console.record.read.sql import GOES_ON, ROLLOUT_STATUS, SENT, STARTED, matches_search, only_host_of
+from console.record.rows import PREDICTED
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -130,7 +131,7 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
   AND {matches_search("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - no user input
 # Without a report, the numbers of failures follow from the results, and from the rollout of a fleet rollout.
-_JUDGED = """, r.stats_json, r.failed + r.unreachable + r.rescued + r.ignored > 0
+_JUDGED = """, r.run_id, r.stats_json, r.meta_json, r.failed + r.unreachable + r.rescued + r.ignored > 0
        OR EXISTS (SELECT 1 FROM run_in_flight f WHERE f.run_id = r.run_id) AS may_have_failures"""
 
 # In data from before the link "adopted" existed, only the reports of fleet rollouts show what was adopted.
@@ -214,7 +215,7 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
         for row in dicts(conn, sql, params) if kind in kinds else ():
             word = status = ""
             if judged:
-                report = report_of_run(conn, row["key"], row["stats_json"])[0] if kind == RUN else {}
+                report = report_of_run(conn, row)[0] if kind == RUN else {}
                 facts = Facts(kind, named(row["name"]), row["status"], bool(row.get("check_mode")), report)
                 word = status = verdict_word(facts)
                 if has_report(facts):
@@ -281,7 +282,7 @@ SELECT r.*, CASE WHEN coalesce(j.origin, 'runner') = 'runner' THEN r.user
        (SELECT CAST(json_extract(result_json, '$.version_after') AS TEXT) FROM (
           SELECT changed, status, result_json FROM host_results WHERE run_id = :id AND counter > (
             SELECT min(counter) FROM tasks WHERE run_id = :id AND action LIKE '%instance_runtime') LIMIT 2000)
-        WHERE changed AND status = 'ok' AND json_valid(result_json)
+        WHERE changed AND (changed <> {PREDICTED} OR r.check_mode) AND status = 'ok' AND json_valid(result_json)
           AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1) AS to_version
 FROM runs r LEFT JOIN run_jobs j ON j.job = (SELECT min(job) FROM run_jobs WHERE run_id = :id) WHERE r.run_id = :id
 """  # noqa: S608 - no user input

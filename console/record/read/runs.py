@@ -129,8 +129,8 @@ def results(
 ) -> OnePage:
     """One page of results by task and host, failures first, then in the order of the run; and how many match.
 
-    status is 'changed' for an ok result that changed something. play: the counter of a batch. Loop items are included
-    only if they failed.
+    status is 'changed' for an ok result that changed something, or in a check run would have. play: the counter of a
+    batch. Loop items are included only if they failed.
     """
     params = {"id": run_id, "statuses": statuses, "like": like(search), "play": play}
     columns = f"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlite3 import sqlite_version_info
 
 from console.record.retention import retired_at
+from console.record.rows import PREDICTED
 
 # SQLite 3.34, the version in RHEL 9, does not support this hint.
 MATERIALIZED = "MATERIALIZED" if sqlite_version_info >= (3, 35) else ""
@@ -33,8 +34,9 @@ ROLLOUT_STATUS = f"""CASE WHEN o.status IN ('pending', 'in_progress', 'paused', 
   THEN 'lost' ELSE o.status END"""
 """The status of a rollout ``o``; 'lost' for an open rollout whose end will never be read."""
 
-RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
-"""The status of a result; 'changed' for an ok result that changed something."""
+RESULT_STATUS = f"""CASE WHEN h.status = 'ok' AND h.changed AND (h.changed <> {PREDICTED}
+  OR (SELECT c.check_mode FROM runs c WHERE c.run_id = h.run_id)) THEN 'changed' ELSE h.status END"""  # noqa: S608
+"""The status of a result; 'changed' for an ok result that changed something, or in a check run would have."""
 
 WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND n.host = h.host
   AND n.final AND n.failed + n.unreachable = 0)"""

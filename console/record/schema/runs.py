@@ -15,7 +15,8 @@ STATEMENTS = (
     # status: running, successful, failed, canceled, lost (without an end, and the writer is gone), unknown.
     # heartbeat_at: the time of the newest event. The recap columns are sums over run_hosts; `hosts` is the number of
     # hosts, with those that have no result yet. dropped_events: how many events were never read (a corrupt line) or not
-    # written.
+    # written. check_mode: whether it counts as a check run, see console.collect.check_modes. If it does not, the list
+    # check_modes in meta_json has "given" if --check was given, and "predicted" if some changes were only predicted.
     """
     CREATE TABLE runs (
       run_id TEXT PRIMARY KEY,
@@ -103,7 +104,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     # kind: result (one per host and task), item (one of a loop) or retry (an attempt that will be repeated).
-    # status: ok, failed, ignored (failed with ignore_errors), unreachable, skipped, retry. changed: 0 or 1.
+    # status: ok, failed, ignored (failed with ignore_errors), unreachable, skipped, retry. changed: 0, 1, or 2 for a
+    # change that is only predicted, in check mode. Earlier consoles, and jobs without a run log, have 1 for these too.
     # msg_fp: fingerprint of msg, only for failed, ignored and unreachable.
     # result_json: the complete result if it failed or changed something, otherwise its ids, durations and outcomes.
     """

@@ -62,7 +62,7 @@ def verdict(found: queries.Operation) -> None:
     """The verdict in one sentence, and a bar of outcomes, each part of which links to its instances."""
     row = found.row
     segments = rows.segments(row)
-    note = "Derived from recorded data, because this operation has no report of its own." if row["derived"] else ""
+    note = "Derived from recorded data, because there is no report of what was changed." if row["derived"] else ""
     label = ", ".join(f"{part.count:,} {part.word}" for part in segments)
     markup.draw(
         markup.card(
