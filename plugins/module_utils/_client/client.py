@@ -318,7 +318,6 @@ class FleetClient:
             asked = (endpoint.method, path) == ("GET", KNOWN_PATH)
             if error.kind == "not_found" and not asked and not self.transport.answered.is_set() and self._is_no_api():
                 error.kind = "wrong_path"
-                error.args = (error.sentence(),)
             raise
 
     def _is_no_api(self) -> bool:

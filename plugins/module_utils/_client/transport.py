@@ -221,7 +221,6 @@ class Transport:
                 error.attempts = attempt
                 error.ambiguous = endpoint.writes and outcome is AttemptOutcome.UNKNOWN
                 error.refused, error.retry_after = outcome is AttemptOutcome.REFUSED, retry_after
-                error.args = (error.sentence(),)
                 raise error
             pause = pause_before_repeat(attempt, retry_after, self._jitter())
             if self._on_repeat is not None:
