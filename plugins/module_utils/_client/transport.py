@@ -115,12 +115,10 @@ if REQUESTS_IMPORT_ERROR is None:
 
 @dataclass(frozen=True)
 class Reply:
-    """A successful answer. ``body``: parsed, None if empty. ``server_time``: its Date header (epoch seconds, UTC)."""
+    """A successful answer. ``body``: parsed, None if empty."""
 
     status: int
     body: Any
-    server_time: float | None
-    request_id: str | None
 
 
 class Transport:
@@ -281,7 +279,7 @@ class Transport:
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
             if is_json:
-                return Reply(status, body, server_time, request_id)
+                return Reply(status, body)
             said = self._described(response, content)
             said = said if content is None else f"the answer is not JSON but {said}"
             unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
