@@ -275,12 +275,10 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(
+        context,
         lambda: own_target(context, target),
         lambda seen: target_status(seen.get("status")) != "uncertain",
         timeout=context.params["uncertain_grace"],
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
     ).state
     remember(context, target)
     word = target_status(target.get("status"))
@@ -338,13 +336,11 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         return True
 
     waited = wait_until(
+        context,
         is_well_each_time,
         bool,
         timeout=context.params["healthy_timeout"],
-        interval=interval,
         longest_interval=interval,
-        clock=context.clock,
-        sleep=context.sleep,
     )
     if not waited.done:
         context.fail(
@@ -357,10 +353,8 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
 def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record:
     """The version manifest (E25) as soon as ``enough(manifest)`` is true, or as it is after 60 s."""
     return wait_until(
+        context,
         lambda: context.client.get_available_updates(context.params["instance_id"]),
         enough,
         timeout=_MANIFEST_WITHIN,
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
     ).state

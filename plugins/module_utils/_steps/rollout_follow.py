@@ -142,12 +142,11 @@ def read_until(
 ) -> Waited[Record]:
     """Read E4 until ``done(detail)`` is true, or until ``timeout`` seconds have passed."""
     return wait_until(
+        context,
         lambda: context.client.get_rollout(rollout_id),
         done,
         timeout=timeout,
-        interval=interval or context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
+        interval=interval,
     )
 
 
