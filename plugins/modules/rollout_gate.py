@@ -322,7 +322,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
     HOLD_OPTIONS,
@@ -486,31 +486,16 @@ def _server_state(context: Context) -> list[gate.Check]:
     except ApiError as error:
         return [_unreadable("policy", error)]
     now = context.client.server_time or time.time()
-    try:
-        max_parallel_rollouts(policy)
-    except ValueError as refusal:
-        return [gate.Check("policy", gate.FAIL, f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.")]
-    window = gate.window(
-        policy,
-        now,
-        needs=params["expected_seconds"],
-        margin=params["window_margin"],
-        started=bool(params["updated"]),
-        override=_override(context),
+    limit = gate.parallel_limit(policy)
+    if limit.verdict != gate.PASS:
+        return [limit]
+    start = gate.NextStart(
+        params["expected_seconds"], params["window_margin"], bool(params["updated"]), _override(context)
     )
-    known = [window]
+    known = [gate.window(policy, now, start)]
     calendar = freezes.Freezes.of(params["freezes"])
     if calendar != freezes.NO_FREEZES:
-        known.append(
-            freezes.judge(
-                calendar,
-                now,
-                needs=params["expected_seconds"],
-                margin=params["window_margin"],
-                started=bool(params["updated"]),
-                override=_override(context),
-            )
-        )
+        known.append(freezes.judge(calendar, now, start))
     known = [_not_kept_to(check) if context.check_mode else check for check in known]
     try:
         return [*known, gate.foreign_rollout(context.client.open_fleet_rollouts())]
