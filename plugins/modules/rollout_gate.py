@@ -318,7 +318,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
@@ -541,8 +541,7 @@ def _health(context: Context) -> list[gate.Check]:
         return [seen]
     fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])
-    calls = [partial(FleetClient.get_deep_health, instance_id=str(instance_id)) for instance_id in asked.values()]
-    readings = _readings(in_pool(context.client, calls, workers=params["workers"]), asked)
+    readings = read_each(context.client, asked, FleetClient.get_deep_health, workers=params["workers"])
     return [gate.health_share(readings, params["min_healthy_share"], len(fleet))]
 
 
@@ -572,9 +571,9 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
     params, started = context.params, context.clock()
     longest = params["soak"] + max(params["soak"], params["soak_reads"] * params["soak_interval"])
     soak = gate.Soak(params["soak_reads"])
-    calls = [partial(FleetClient.get_deep_health, instance_id=str(i), force=True) for i in last.values()]
+    live_health = partial(FleetClient.get_deep_health, force=True)
     while True:
-        readings = _readings(in_pool(context.client, calls, workers=params["workers"]), last)
+        readings = read_each(context.client, last, live_health, workers=params["workers"])
         for name, health in readings.items():
             soak.take(name, health if health is None or health.get("cached") is False else None)
         waited = context.clock() - started
@@ -585,8 +584,7 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
 
 
 def _summaries(context: Context, group: Mapping[str, Any]) -> dict[str, Any]:
-    calls = [partial(FleetClient.get_audit_summary, instance_id=str(instance_id)) for instance_id in group.values()]
-    return _readings(in_pool(context.client, calls, workers=context.params["workers"]), group)
+    return read_each(context.client, group, FleetClient.get_audit_summary, workers=context.params["workers"])
 
 
 def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, gate.Tally | None]:
@@ -596,14 +594,6 @@ def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, A
         else None
         for name in group
     }
-
-
-def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers by name, None if there was none. A refused key or role is raised as ApiError."""
-    for answer in answers:
-        if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
-            raise answer
-    return {name: answer if isinstance(answer, dict) else None for name, answer in zip(asked, answers, strict=True)}
 
 
 def _spread(instances: Mapping[str, Any], most: int) -> dict[str, Any]:
