@@ -32,7 +32,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
-    newest_first,
     not_proved,
     reconcile,
     started_target,
@@ -288,7 +287,7 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
         health: Record | None = client.get_deep_health(instance_id, force=True)
     except ApiError:
         health = None
-    history = newest_first(client.list_instance_rollouts(instance_id))
+    history = client.list_instance_rollouts(instance_id)
     verdict, evidence = reconcile(target, history, client.get_available_updates(instance_id), health)
     context.result.update(reconciled=verdict, evidence=evidence)
     if verdict == "succeeded":

@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     text_of,
     with_variable,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import reconcile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
     Found,
@@ -247,7 +247,7 @@ def evidence_of(context: Context, target: Record) -> tuple[str, str]:
             raise
         health = None
     try:
-        history = newest_first(client.list_instance_rollouts(instance_id))
+        history = client.list_instance_rollouts(instance_id)
         updates = client.get_available_updates(instance_id)
     except ApiError as error:
         if error.kind == "auth":
