@@ -185,7 +185,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
     other_instances,
     with_given,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Depth, Fleet, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Fleet, enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
@@ -310,7 +310,10 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         client = open_client(self.get_option, read_only=True, on_repeat=repeats.append)
         try:
             fleet = read_fleet(
-                client, Depth(self.get_option("rollouts"), self.get_option("instance_rollouts")), workers=workers
+                client,
+                fleet=self.get_option("rollouts"),
+                single=self.get_option("instance_rollouts"),
+                workers=workers,
             )
             # Make no call for each instance if the result will be refused.
             if wanted and not (fleet.problems and self.get_option("on_partial") == "fail"):
