@@ -26,7 +26,7 @@ from .._rules.refusals import refusal_in
 from .body import rows_of, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
-from .paging import OLDEST_FIRST, newest_page, order_of, read_all
+from .paging import OLDEST_FIRST, newest_page, order_of, read_list
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
 
@@ -142,7 +142,7 @@ class FleetClient:
         def fetch(limit: int, offset: int) -> list[Record]:
             return self.list_fleet_rollouts(limit=limit, offset=offset)
 
-        return read_all(fetch, page=ROLLOUTS_PAGE, most=most, until=until, times=ROLLOUT_TIMES)
+        return read_list(fetch, page=ROLLOUTS_PAGE, most=most, until=until, times=ROLLOUT_TIMES).rows
 
     def open_fleet_rollouts(self) -> list[Record]:
         """E3: the rollouts of ``recent_fleet_rollouts()`` that have not ended."""

@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
     FleetClient,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_list
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -82,7 +82,7 @@ def read_history(client: FleetClient, fleet: int) -> list[Record]:
     def deep_enough(_row: Record) -> bool:
         return len(fleets) >= fleet and len(rows) >= ROLLOUTS_PAGE
 
-    read_all(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
+    read_list(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
     return list(rows.values())
 
 
