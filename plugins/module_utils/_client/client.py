@@ -21,6 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 )
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
+from .._rules.audit import AUDIT_TIMES
 from .._rules.ids import are_different_uuids
 from .._rules.refusals import refusal_in
 from .body import rows_of, shape_of
@@ -37,7 +38,6 @@ MEMORY_CAP = 200
 ACTIONS_CAP = 100
 # The keys that hold the times of rows, from which the order of a list is determined.
 ROLLOUT_TIMES = ACTION_TIMES = ("created_at",)
-AUDIT_TIMES = ("event_ts", "ingested_at")
 
 # Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
