@@ -404,7 +404,9 @@ def _check_options(context: Context) -> None:
 
 
 def _checks(context: Context) -> list[gate.Check]:
-    return [_budget(context), *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
+    params = context.params
+    budget = gate.budget(params["failed"], params["max_failed"], params["last_batch"])
+    return [budget, *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
 
 
 def _bundle(context: Context) -> list[gate.Check]:
@@ -472,10 +474,6 @@ def _fleet(context: Context) -> Record:
 
 def _override(context: Context) -> str:
     return (context.params["override_reason"] or "") if context.params["override_window"] else ""
-
-
-def _budget(context: Context) -> gate.Check:
-    return gate.budget(context.params["failed"], context.params["max_failed"], context.params["last_batch"])
 
 
 def _server_state(context: Context) -> list[gate.Check]:
@@ -558,7 +556,10 @@ def _soak_and_audit(context: Context) -> list[gate.Check]:
     checks = [_soak(context, last)]
     if params["audit"]:
         after = [_summaries(context, group) for group in groups]
-        deltas = [_deltas(group, one, other) for group, one, other in zip(groups, before, after, strict=True)]
+        deltas = [
+            {name: gate.audit_delta(one[name], other[name]) for name in one}
+            for one, other in zip(before, after, strict=True)
+        ]
         checks.append(
             gate.audit(
                 deltas[0], deltas[1], most=params["audit_max_difference"], least_events=params["audit_min_events"]
@@ -585,15 +586,6 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
 
 def _summaries(context: Context, group: Mapping[str, Any]) -> dict[str, Any]:
     return read_each(context.client, group, FleetClient.get_audit_summary, workers=context.params["workers"])
-
-
-def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, gate.Tally | None]:
-    return {
-        name: gate.audit_delta(before[name], after[name])
-        if before[name] is not None and after[name] is not None
-        else None
-        for name in group
-    }
 
 
 def _spread(instances: Mapping[str, Any], most: int) -> dict[str, Any]:

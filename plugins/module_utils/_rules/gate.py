@@ -168,14 +168,14 @@ class Tally:
         return self.bad / self.total if self.total else 0.0
 
 
-def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | None:
+def audit_delta(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Tally | None:
     """The events that were added between two summaries of one instance.
 
-    None if a counter is not known, or decreased (retention).
+    None if a summary or a counter is not known, or if a counter decreased (retention).
     """
     grown = []
     for key in ("total_events", "error_events", "denied_events"):
-        first, last = known_count(before.get(key)), known_count(after.get(key))
+        first, last = (known_count((summary or {}).get(key)) for summary in (before, after))
         if first is None or last is None or last < first:
             return None
         grown.append(last - first)
