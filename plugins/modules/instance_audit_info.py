@@ -132,7 +132,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import end_of_walk, passes
 
@@ -192,7 +192,7 @@ OPERATION = Operation(
         "outcome": {"type": "list", "elements": "str"},
         "source": {"type": "list", "elements": "str"},
         "tool_name": {"type": "list", "elements": "str"},
-        **listing_spec(),
+        **LISTING_OPTIONS,
     },
     on_instance=True,
 )

@@ -320,7 +320,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
@@ -633,8 +633,8 @@ OPERATION = Operation(
                 "health_interval": {"type": "float", "default": 120},
             },
         },
-        **rolling_spec(),
-        **workers_spec(),
+        **ROLLING_OPTIONS,
+        **WORKERS_OPTION,
     },
 )
 

@@ -144,7 +144,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
 
@@ -212,7 +212,7 @@ OPERATION = Operation(
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
         "plan_agreed": {"type": "bool", "default": False},
-        **workers_spec(),
+        **WORKERS_OPTION,
     },
 )
 

@@ -50,6 +50,21 @@ _CONNECTION: Spec = {
 
 CONNECTION_OPTIONS = tuple(_CONNECTION)
 
+# The options of a module that reads a long list.
+LISTING_OPTIONS: Spec = {
+    "limit": {"type": "int", "default": 20},
+    "offset": {"type": "int", "default": 0},
+    "all": {"type": "bool", "default": False},
+}
+# The option of a module that makes calls for many instances.
+WORKERS_OPTION: Spec = {"workers": {"type": "int", "default": 8}}
+# The options that the plan of a rolling run and its gate have in common. Times are in seconds.
+ROLLING_OPTIONS: Spec = {
+    "window_margin": {"type": "float", "default": 300},
+    "freezes": {"type": "raw"},
+    "defer_busy": {"type": "float", "default": 0},
+}
+
 
 def connection_spec() -> Spec:
     """The connection options of every module, with their environment variables as fallbacks."""
@@ -70,11 +85,6 @@ def _from_environment(option: str) -> Any:
     if kind == "bool":
         return boolean(variable, value)
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
-
-
-def instance_spec() -> Spec:
-    """The option that every instance_* module has, ``instance_id``."""
-    return {"instance_id": id_option(required=True)}
 
 
 # The options that contain an id, and a mapping of names to ids.
@@ -156,29 +166,6 @@ def wait_spec(default_timeout: int) -> Spec:
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": default_timeout},
         "wait_interval": {"type": "float", "default": 2},
-    }
-
-
-def listing_spec() -> Spec:
-    """The options of a module that reads a long list."""
-    return {
-        "limit": {"type": "int", "default": 20},
-        "offset": {"type": "int", "default": 0},
-        "all": {"type": "bool", "default": False},
-    }
-
-
-def workers_spec() -> Spec:
-    """The option of a module that makes calls for many instances."""
-    return {"workers": {"type": "int", "default": 8}}
-
-
-def rolling_spec() -> Spec:
-    """The options that the plan of a rolling run and its gate have in common. Times are in seconds."""
-    return {
-        "window_margin": {"type": "float", "default": 300},
-        "freezes": {"type": "raw"},
-        "defer_busy": {"type": "float", "default": 0},
     }
 
 
