@@ -118,7 +118,8 @@ class Stream:
 
     def tell(self, context: Context, word: str, **facts: Any) -> None:
         """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
-        self._append("failed" if word == "failed" else "marks", {"word": word, "name": self._name_of(context), **facts})
+        mark = {"word": word, "name": str(context.params["stream"]["name"]), **facts}
+        self._append("failed" if word == "failed" else "marks", mark)
 
     def marks(self) -> Marks:
         """What the tasks have written so far. All failures, but only the newest starts and ends: the server's list of
@@ -137,10 +138,6 @@ class Stream:
         """Raises NotAdmittedError if another task has already stopped the stream."""
         for stop in self._lines("stop"):
             raise NotAdmittedError(Decision(STOP, 0, stop["worst"], stop["reasons"]))
-
-    @staticmethod
-    def _name_of(context: Context) -> str:
-        return str(context.params["stream"]["name"])
 
     # Read before each redeploy
 
