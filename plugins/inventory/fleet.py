@@ -305,16 +305,11 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
 
     def _read(self, given: dict[str, Given]) -> Fleet:
         wanted = self.get_option("enrich")
-        workers = self.get_option("workers")
+        fleets, singles, workers = map(self.get_option, ("rollouts", "instance_rollouts", "workers"))
         repeats: list[str] = []
         client = open_client(self.get_option, read_only=True, on_repeat=repeats.append)
         try:
-            fleet = read_fleet(
-                client,
-                fleet=self.get_option("rollouts"),
-                single=self.get_option("instance_rollouts"),
-                workers=workers,
-            )
+            fleet = read_fleet(client, fleet=fleets, single=singles, workers=workers)
             # Make no call for each instance if the result will be refused.
             if wanted and not (fleet.problems and self.get_option("on_partial") == "fail"):
                 more = enrich(
