@@ -74,12 +74,12 @@ class ActionModule(ActionBase):
             return result
         if REQUESTS_IMPORT_ERROR is not None:
             return {**result, "failed": True, "msg": missing_required_lib("requests")}
-        return {**result, **self._run_here(self.operation, task_vars)}
+        return {**result, **self._run_here(task_vars)}
 
-    def _run_here(self, operation: Operation, task_vars: Mapping[str, Any]) -> Result:
-        spec = operation.argument_spec()
+    def _run_here(self, task_vars: Mapping[str, Any]) -> Result:
+        spec = self.operation.argument_spec()
         try:
-            checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
+            checked = ArgumentSpecValidator(spec, **self.operation.rules).validate(_as_json(self._task.args))
         except SettingsError as refused:  # An environment variable is invalid.
             return {"failed": True, "msg": f"{refused}."}
         params = checked.validated_parameters
@@ -88,13 +88,13 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
-            result = self._run_unless_key_is_refused(operation, task_vars, params, warnings)
+            result = self._run_unless_key_is_refused(task_vars, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
 
     def _run_unless_key_is_refused(
-        self, operation: Operation, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
+        self, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
     ) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another host.
 
@@ -104,12 +104,12 @@ class ActionModule(ActionBase):
         host = str(task_vars.get("inventory_hostname"))
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
         failed_host = key.host
-        if failed_host is not None and not operation.offline:
+        if failed_host is not None and not self.operation.offline:
             return {"changed": False, "failed" if failed_host == host else "skipped": True, "msg": _NOT_TRIED}
         context = Context(
             params, check_mode=self._task.check_mode, host=_host_of(params, task_vars), warn=warnings.append
         )
-        result = execute(operation, context, diff_mode=self._task.diff)
+        result = execute(self.operation, context, diff_mode=self._task.diff)
         refused = result.get("failed") and (result.get("error") or {}).get("kind") == "auth"
         if refused and not key.tell(host) and not result["changed"] and not result.get("adopted"):
             return {"changed": False, "skipped": True, "msg": _NOT_TRIED}

@@ -185,7 +185,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
     other_instances,
     with_given,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Depth, Fleet, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Fleet, enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
@@ -305,13 +305,11 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
 
     def _read(self, given: dict[str, Given]) -> Fleet:
         wanted = self.get_option("enrich")
-        workers = self.get_option("workers")
+        fleets, singles, workers = map(self.get_option, ("rollouts", "instance_rollouts", "workers"))
         repeats: list[str] = []
         client = open_client(self.get_option, read_only=True, on_repeat=repeats.append)
         try:
-            fleet = read_fleet(
-                client, Depth(self.get_option("rollouts"), self.get_option("instance_rollouts")), workers=workers
-            )
+            fleet = read_fleet(client, fleet=fleets, single=singles, workers=workers)
             # Make no call for each instance if the result will be refused.
             if wanted and not (fleet.problems and self.get_option("on_partial") == "fail"):
                 more = enrich(

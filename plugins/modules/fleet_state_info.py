@@ -121,7 +121,7 @@ text:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     is_single_target,
@@ -202,7 +202,7 @@ OPERATION = Operation(
         "groups": {"type": "dict", "default": {}},
         "prune": {"type": "bool", "default": False},
         "history": {"type": "int", "default": 20},
-        **workers_spec(),
+        **WORKERS_OPTION,
     },
 )
 

@@ -101,8 +101,7 @@ def run(context: Context) -> None:
         context.fail(f"limit is {limit}: it must be from 1 to {ACTIONS_CAP}.")
     # One more row than requested shows whether there are more, whatever the server counts in total.
     answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
-    said, total = answer.get("actions"), whole(answer.get("total"))
-    listed = said if isinstance(said, list) else []
+    listed, total = answer["actions"], whole(answer.get("total"))
     rows = records_in(listed[:limit])
     # There is no paging, and the server may list fewer rows than requested. Only its total shows that.
     unread = total is not None and total > len(listed)

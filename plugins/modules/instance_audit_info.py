@@ -125,14 +125,14 @@ reaches_since:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import AUDIT_PAGE, AUDIT_TIMES
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_list
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
     Operation,
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import end_of_walk, passes
 
@@ -165,7 +165,7 @@ def _events(context: Context, start: float | None) -> None:
         first = read_page(AUDIT_PAGE, offset)
         first_pages.append(first)
         ends = end_of_walk(first, start)
-        rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=ends, times=AUDIT_TIMES)
+        rows = read_list(read_page, page=AUDIT_PAGE, start=offset, until=ends, times=AUDIT_TIMES).rows
         truncated, next_offset, reaches = False, None, True
     else:
         rows, truncated, next_offset = read_listing(context, read_page, AUDIT_PAGE, AUDIT_TIMES)
@@ -192,7 +192,7 @@ OPERATION = Operation(
         "outcome": {"type": "list", "elements": "str"},
         "source": {"type": "list", "elements": "str"},
         "tool_name": {"type": "list", "elements": "str"},
-        **listing_spec(),
+        **LISTING_OPTIONS,
     },
     on_instance=True,
 )

@@ -205,6 +205,7 @@ ambiguous:
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
@@ -243,12 +244,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved 
 
 
 def run(context: Context) -> None:
+    """Store or clear, while no other task of this machine writes to the instance's memory."""
     if context.params["state"] == "present":
-        _store(context, _wanted(context))
-        return
-    selection, instance_id = _selection(context), context.params["instance_id"]
-    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of {context.instance}"):
-        clear(context, selection)
+        change = partial(_store, context, _wanted(context))
+    else:
+        change = partial(clear, context, _selection(context))
+    instance_id = id_key(context.params["instance_id"])
+    with claimed(context, f"memory {instance_id}", f"writing to the memory of {context.instance}"):
+        change()
 
 
 def _wanted(context: Context) -> Record:
@@ -269,29 +272,26 @@ def _wanted(context: Context) -> Record:
 
 
 def _store(context: Context, body: Record) -> None:
-    """Store the memory unless it exists, while no other task of this machine writes to the instance's memory."""
+    """Store the memory unless it exists."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
-    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of {context.instance}"):
-        before = read_for_change(context, scope)
-        held = find(before.memories, body)
-        notes, key = Notes(context, "memory", instance_id), key_of(body)
-        if held is None and not before.truncated and not context.check_mode:
-            held = _sent_before(context, notes, key, scope, body)
-        if held is not None:
-            notes.end(key)
-            context.result["memory"] = held
-            return
-        if before.truncated:
-            unknown = (
-                f"The server lists only {before.listed} memories{of_selection(scope)} of {context.instance}, and the "
-                "one to store is not among them; it may be there nevertheless."
-            )
-            if context.params["on_truncated"] == "fail":
-                context.fail(
-                    f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store."
-                )
-            context.warn(f"{unknown} It is stored, perhaps a second time (on_truncated=store).")
-        _send(context, notes, key, body, before)
+    before = read_for_change(context, scope)
+    held = find(before.memories, body)
+    notes, key = Notes(context, "memory", instance_id), key_of(body)
+    if held is None and not before.truncated and not context.check_mode:
+        held = _sent_before(context, notes, key, scope, body)
+    if held is not None:
+        notes.end(key)
+        context.result["memory"] = held
+        return
+    if before.truncated:
+        unknown = (
+            f"The server lists only {before.listed} memories{of_selection(scope)} of {context.instance}, and the "
+            "one to store is not among them; it may be there nevertheless."
+        )
+        if context.params["on_truncated"] == "fail":
+            context.fail(f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store.")
+        context.warn(f"{unknown} It is stored, perhaps a second time (on_truncated=store).")
+    _send(context, notes, key, body, before)
 
 
 def _sent_before(context: Context, notes: Notes, key: str, scope: dict[str, str], body: Record) -> Record | None:

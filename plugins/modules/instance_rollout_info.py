@@ -82,7 +82,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 
 
@@ -100,7 +100,7 @@ def run(context: Context) -> None:
 
 OPERATION = Operation(
     run=run,
-    options=listing_spec(),
+    options=LISTING_OPTIONS,
     on_instance=True,
 )
 

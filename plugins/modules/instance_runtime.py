@@ -217,6 +217,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import RUNTIME, component_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
@@ -307,12 +308,10 @@ def _read_version_after(context: Context) -> None:
 
 
 def _outdated(context: Context, runtime: Record) -> bool:
-    """Whether the server has a newer runtime, by has_update or, if that is missing, by the versions."""
-    said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
-    if isinstance(said, bool):
-        return said
-    if current and available:
-        return bool(current != available)
+    """Whether the server has a newer runtime (see component_of). Fails if it does not say that."""
+    outdated = component_of(RUNTIME, runtime).outdated
+    if outdated is not None:
+        return outdated
     return context.fail(
         f"The server does not say whether {context.instance} has the published runtime: "
         f"has_update is {text_of(runtime, 'has_update')}, current_version is {text_of(runtime, 'current_version')}, "

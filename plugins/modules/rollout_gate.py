@@ -318,11 +318,11 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
     HOLD_OPTIONS,
@@ -404,7 +404,9 @@ def _check_options(context: Context) -> None:
 
 
 def _checks(context: Context) -> list[gate.Check]:
-    return [_budget(context), *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
+    params = context.params
+    budget = gate.budget(params["failed"], params["max_failed"], params["last_batch"])
+    return [budget, *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
 
 
 def _bundle(context: Context) -> list[gate.Check]:
@@ -474,10 +476,6 @@ def _override(context: Context) -> str:
     return (context.params["override_reason"] or "") if context.params["override_window"] else ""
 
 
-def _budget(context: Context) -> gate.Check:
-    return gate.budget(context.params["failed"], context.params["max_failed"], context.params["last_batch"])
-
-
 def _server_state(context: Context) -> list[gate.Check]:
     """The checks of the policy, the window, the freezes and fleet rollouts. An unreadable one is inconclusive."""
     params = context.params
@@ -486,31 +484,16 @@ def _server_state(context: Context) -> list[gate.Check]:
     except ApiError as error:
         return [_unreadable("policy", error)]
     now = context.client.server_time or time.time()
-    try:
-        max_parallel_rollouts(policy)
-    except ValueError as refusal:
-        return [gate.Check("policy", gate.FAIL, f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.")]
-    window = gate.window(
-        policy,
-        now,
-        needs=params["expected_seconds"],
-        margin=params["window_margin"],
-        started=bool(params["updated"]),
-        override=_override(context),
+    limit = gate.parallel_limit(policy)
+    if limit.verdict != gate.PASS:
+        return [limit]
+    start = gate.NextStart(
+        params["expected_seconds"], params["window_margin"], bool(params["updated"]), _override(context)
     )
-    known = [window]
+    known = [gate.window(policy, now, start)]
     calendar = freezes.Freezes.of(params["freezes"])
     if calendar != freezes.NO_FREEZES:
-        known.append(
-            freezes.judge(
-                calendar,
-                now,
-                needs=params["expected_seconds"],
-                margin=params["window_margin"],
-                started=bool(params["updated"]),
-                override=_override(context),
-            )
-        )
+        known.append(freezes.judge(calendar, now, start))
     known = [_not_kept_to(check) if context.check_mode else check for check in known]
     try:
         return [*known, gate.foreign_rollout(context.client.open_fleet_rollouts())]
@@ -556,8 +539,7 @@ def _health(context: Context) -> list[gate.Check]:
         return [seen]
     fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])
-    calls = [partial(FleetClient.get_deep_health, instance_id=str(instance_id)) for instance_id in asked.values()]
-    readings = _readings(in_pool(context.client, calls, workers=params["workers"]), asked)
+    readings = read_each(context.client, asked, FleetClient.get_deep_health, workers=params["workers"])
     return [gate.health_share(readings, params["min_healthy_share"], len(fleet))]
 
 
@@ -574,7 +556,10 @@ def _soak_and_audit(context: Context) -> list[gate.Check]:
     checks = [_soak(context, last)]
     if params["audit"]:
         after = [_summaries(context, group) for group in groups]
-        deltas = [_deltas(group, one, other) for group, one, other in zip(groups, before, after, strict=True)]
+        deltas = [
+            {name: gate.audit_delta(one[name], other[name]) for name in one}
+            for one, other in zip(before, after, strict=True)
+        ]
         checks.append(
             gate.audit(
                 deltas[0], deltas[1], most=params["audit_max_difference"], least_events=params["audit_min_events"]
@@ -587,9 +572,9 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
     params, started = context.params, context.clock()
     longest = params["soak"] + max(params["soak"], params["soak_reads"] * params["soak_interval"])
     soak = gate.Soak(params["soak_reads"])
-    calls = [partial(FleetClient.get_deep_health, instance_id=str(i), force=True) for i in last.values()]
+    live_health = partial(FleetClient.get_deep_health, force=True)
     while True:
-        readings = _readings(in_pool(context.client, calls, workers=params["workers"]), last)
+        readings = read_each(context.client, last, live_health, workers=params["workers"])
         for name, health in readings.items():
             soak.take(name, health if health is None or health.get("cached") is False else None)
         waited = context.clock() - started
@@ -600,25 +585,7 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
 
 
 def _summaries(context: Context, group: Mapping[str, Any]) -> dict[str, Any]:
-    calls = [partial(FleetClient.get_audit_summary, instance_id=str(instance_id)) for instance_id in group.values()]
-    return _readings(in_pool(context.client, calls, workers=context.params["workers"]), group)
-
-
-def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, gate.Tally | None]:
-    return {
-        name: gate.audit_delta(before[name], after[name])
-        if before[name] is not None and after[name] is not None
-        else None
-        for name in group
-    }
-
-
-def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers by name, None if there was none. A refused key or role is raised as ApiError."""
-    for answer in answers:
-        if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
-            raise answer
-    return {name: answer if isinstance(answer, dict) else None for name, answer in zip(asked, answers, strict=True)}
+    return read_each(context.client, group, FleetClient.get_audit_summary, workers=context.params["workers"])
 
 
 def _spread(instances: Mapping[str, Any], most: int) -> dict[str, Any]:
@@ -666,8 +633,8 @@ OPERATION = Operation(
                 "health_interval": {"type": "float", "default": 120},
             },
         },
-        **rolling_spec(),
-        **workers_spec(),
+        **ROLLING_OPTIONS,
+        **WORKERS_OPTION,
     },
 )
 

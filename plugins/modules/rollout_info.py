@@ -110,7 +110,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option, listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS, id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     counters,
@@ -175,7 +175,7 @@ OPERATION = Operation(
         "rollout_id": id_option(),
         "gather": {"type": "list", "elements": "str", "choices": ["targets", "timeline"], "default": []},
         "status": {"type": "list", "elements": "str"},
-        **listing_spec(),
+        **LISTING_OPTIONS,
     },
 )
 

@@ -325,7 +325,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     iso_time,
@@ -634,8 +634,8 @@ OPERATION = Operation(
         "extra_seconds": {"type": "float", "default": 10},
         "soak": {"type": "float", "default": 0},
         "fallback_seconds": {"type": "float", "default": 180},
-        **rolling_spec(),
-        **workers_spec(),
+        **ROLLING_OPTIONS,
+        **WORKERS_OPTION,
     },
 )
 

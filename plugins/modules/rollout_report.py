@@ -142,9 +142,9 @@ from functools import partial
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, NotCalled, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
 
@@ -182,13 +182,10 @@ def _versions(context: Context) -> dict[str, str]:
     found: dict[str, str] = dict.fromkeys(seen, "current")
     left_out = {*context.params["gone"], *seen}
     known = {name: str(i) for name, i in context.params["instances"].items() if name not in left_out}
-    workers = max(1, context.params["workers"])
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for instance_id in known.values()]
     # The first call is made alone. If the key is refused or the server is down, there are no further calls.
-    answers = in_pool(context.client, calls[:1], workers=1)
-    hopeless = any(isinstance(answer, ApiError) and answer.kind in HOPELESS for answer in answers)
-    rest = calls[1:]
-    answers += [NotCalled()] * len(rest) if hopeless else in_pool(context.client, rest, workers=workers)
+    with Pool(context.client, context.params["workers"]) as pool:
+        answers = pool.in_order(calls[:1]) + pool.in_order(calls[1:])
     unread = [answer for answer in answers if not isinstance(answer, dict)]
     if unread:
         first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")
@@ -215,7 +212,7 @@ OPERATION = Operation(
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
         "plan_agreed": {"type": "bool", "default": False},
-        **workers_spec(),
+        **WORKERS_OPTION,
     },
 )
 

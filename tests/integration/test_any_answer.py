@@ -27,7 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import groups_of, hosts_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Depth, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
     PolicyError,
     parallel_limit,
@@ -233,7 +233,7 @@ def test_the_inventory_plugin_returns_hosts_and_what_is_missing_for_any_conformi
     server.answer = lambda method, path, headers: Reply(answers[endpoint_of(method, urlsplit(path).path).name])
     client = connect(server.url, "k", retries=0)
     try:
-        fleet = read_fleet(client, Depth(2, 2), workers=1)
+        fleet = read_fleet(client, fleet=2, single=2, workers=1)
         enriched = enrich(client, fleet.instances, updates=True, health=True, workers=1)
     finally:
         client.close()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -21,12 +21,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 )
 
 from .._rules.answers import Record, plain_text, rollout_is_terminal
+from .._rules.audit import AUDIT_TIMES
 from .._rules.ids import are_different_uuids
 from .._rules.refusals import refusal_in
 from .body import rows_of, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
-from .paging import OLDEST_FIRST, newest_page, order_of, read_all
+from .paging import OLDEST_FIRST, newest_page, order_of, read_list
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
 
@@ -37,7 +38,6 @@ MEMORY_CAP = 200
 ACTIONS_CAP = 100
 # The keys that hold the times of rows, from which the order of a list is determined.
 ROLLOUT_TIMES = ACTION_TIMES = ("created_at",)
-AUDIT_TIMES = ("event_ts", "ingested_at")
 
 # Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
@@ -130,11 +130,7 @@ class FleetClient:
 
     def list_fleet_rollouts(self, *, limit: int = 20, offset: int | None = None) -> list[Record]:
         """E3: a page of the tenant's rollouts; ``limit`` 1 to 100."""
-
-        def fetch(most: int, at: int) -> list[Record]:
-            return self._records("list_fleet_rollouts", query={"limit": most, "offset": at})
-
-        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
+        return self._page("list_fleet_rollouts", limit, offset, ROLLOUTS_PAGE, ROLLOUT_TIMES)
 
     def all_fleet_rollouts(self, *, most: int | None = None, until: Until | None = None) -> list[Record]:
         """E3: all pages. For ``most`` and ``until``, see paging.read_list."""
@@ -142,7 +138,7 @@ class FleetClient:
         def fetch(limit: int, offset: int) -> list[Record]:
             return self.list_fleet_rollouts(limit=limit, offset=offset)
 
-        return read_all(fetch, page=ROLLOUTS_PAGE, most=most, until=until, times=ROLLOUT_TIMES)
+        return read_list(fetch, page=ROLLOUTS_PAGE, most=most, until=until, times=ROLLOUT_TIMES).rows
 
     def open_fleet_rollouts(self) -> list[Record]:
         """E3: the rollouts of ``recent_fleet_rollouts()`` that have not ended."""
@@ -254,11 +250,7 @@ class FleetClient:
 
     def list_audit_events(self, instance_id: str, *, limit: int = 100, offset: int | None = None) -> list[Record]:
         """E20: a page of audit events; ``limit`` 1 to 500."""
-
-        def fetch(most: int, at: int) -> list[Record]:
-            return self._records("list_audit_events", query={"limit": most, "offset": at}, instance_id=instance_id)
-
-        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, AUDIT_PAGE, AUDIT_TIMES)
+        return self._page("list_audit_events", limit, offset, AUDIT_PAGE, AUDIT_TIMES, instance_id=instance_id)
 
     def get_audit_summary(self, instance_id: str) -> Record:
         """E21: the counts of all audit events ever recorded, by outcome and under ``by_source``."""
@@ -272,12 +264,9 @@ class FleetClient:
 
     def list_instance_rollouts(self, instance_id: str, *, limit: int = 20, offset: int | None = None) -> list[Record]:
         """E23: a page of the instance's rollout targets; ``limit`` 1 to 100."""
-
-        def fetch(most: int, at: int) -> list[Record]:
-            query = {"limit": most, "offset": at}
-            return self._records("list_instance_rollouts", query=query, instance_id=instance_id)
-
-        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
+        return self._page(
+            "list_instance_rollouts", limit, offset, ROLLOUTS_PAGE, ROLLOUT_TIMES, instance_id=instance_id
+        )
 
     def apply_all_updates(self, instance_id: str) -> Record:
         """E24: apply all updates, skills first, runtime last. Returns ``runtime_task_id`` and ``skills_applied``."""
@@ -318,7 +307,6 @@ class FleetClient:
             asked = (endpoint.method, path) == ("GET", KNOWN_PATH)
             if error.kind == "not_found" and not asked and not self.transport.answered.is_set() and self._is_no_api():
                 error.kind = "wrong_path"
-                error.args = (error.sentence(),)
             raise
 
     def _is_no_api(self) -> bool:
@@ -358,6 +346,16 @@ class FleetClient:
     def _without(self, part: str, answer: Mapping[str, Any], name: str, /, **call: Any) -> ApiError:
         said = detail_text(self.transport.redactor.scrub(answer), _SHOWN_WORDS)
         return self._unexpected(name, call, f"no {part} in the answer" + (f" ({said})" if said else ""))
+
+    def _page(
+        self, name: str, limit: int, offset: int | None, page: int, times: Sequence[str], **ids: str
+    ) -> list[Record]:
+        """A page of a list, or its newest rows without an offset. ``page`` and ``times``: see paging.read_list."""
+
+        def fetch(most: int, at: int) -> list[Record]:
+            return self._records(name, query={"limit": most, "offset": at}, **ids)
+
+        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, page, times)
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body

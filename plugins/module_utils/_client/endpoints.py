@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .._rules.answers import in_range, number
-from .._rules.policy import TENANT_KEYS
+from .._rules.policy import COMPONENTS, TENANT_KEYS
 
 
 class Repeat(Enum):
@@ -88,9 +88,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 _HEALTH = frozenset({"status", "subsystems", "uptime_seconds", "checked_at", "cached"})
 _TENANT_POLICY = frozenset(TENANT_KEYS)
 _POLICY = frozenset(
-    f"{component}{what}"
-    for component in ("runtime", "skills", "mcp_servers")
-    for what in ("", "_override", "_source", "_auto_supported")
+    f"{component}{what}" for component in COMPONENTS for what in ("", "_override", "_source", "_auto_supported")
 )
 _ACTION = frozenset({"action", "action_id", "status", "duration_ms"})
 

@@ -54,6 +54,7 @@ class ApiError(Exception):
         request_id: str | None = None,
         ambiguous: bool = False,
     ) -> None:
+        super().__init__(kind, method, path)
         self.kind = kind
         self.method = method
         self.path = path
@@ -64,9 +65,8 @@ class ApiError(Exception):
         self.attempts = 1
         self.refused = False
         self.retry_after: float | None = None
-        super().__init__(self.sentence())
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         """What failed, what the server said, and what to do next, in one line."""
         what = f"{self.method} {self.path} failed"
         if self.status is not None:

@@ -97,19 +97,6 @@ def read_list(
     return walk.listing()
 
 
-def read_all(
-    fetch: Fetch,
-    *,
-    page: int,
-    most: int | None = None,
-    until: Until | None = None,
-    start: int = 0,
-    times: Sequence[str] = (),
-) -> list[Record]:
-    """The rows of read_list, without ``whole``."""
-    return read_list(fetch, page=page, most=most, until=until, start=start, times=times).rows
-
-
 def newest(
     read_page: Fetch, limit: int | None, page: int, start: int = 0, times: Sequence[str] = ()
 ) -> tuple[list[Record], bool]:
@@ -119,7 +106,7 @@ def newest(
     more. If the first page contains that row, there is only one call.
     """
     if limit is None:
-        return read_all(read_page, page=page, start=start, times=times), False
+        return read_list(read_page, page=page, start=start, times=times).rows, False
     first = min(page, limit + 1)
     rows = read_list(read_page, page=page, most=limit + 1, start=start, times=times, first=first).rows
     return rows[:limit], len(rows) > limit
@@ -134,7 +121,7 @@ def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> li
     rows = fetch(max(limit, 2), 0)
     if order_of(rows, times) != OLDEST_FIRST:
         return rows[:limit]
-    return read_all(fetch, page=page, times=times)[:limit]
+    return read_list(fetch, page=page, times=times).rows[:limit]
 
 
 @dataclass

@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from .._rules.answers import Record
 from .client import FleetClient
-from .errors import ApiError
+from .errors import KEY_REFUSED, ApiError
 
 # Kinds of errors after which every further call would fail too. So a wrong key is reported once, not 100 times.
 HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected", "wrong_path"})
@@ -85,8 +87,23 @@ class Pool:
 
 def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list[Any]:
     """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a HOPELESS error."""
-    with Pool(client, min(workers, len(calls))) as pool:
+    with Pool(client, workers) as pool:
         return pool.in_order(calls)
+
+
+def read_each(
+    client: FleetClient, instances: Mapping[str, Any], read: Callable[..., Record], *, workers: int
+) -> dict[str, Record | None]:
+    """The answer of ``read(client, instance_id=...)`` for each instance (names to ids), None if there was none.
+
+    Raises the ApiError of a refused key or role.
+    """
+    calls = [partial(read, instance_id=str(instance_id)) for instance_id in instances.values()]
+    answers = in_pool(client, calls, workers=workers)
+    for answer in answers:
+        if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
+            raise answer
+    return {name: answer if isinstance(answer, dict) else None for name, answer in zip(instances, answers, strict=True)}
 
 
 def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.requirements import missing_requests
@@ -115,12 +116,10 @@ if REQUESTS_IMPORT_ERROR is None:
 
 @dataclass(frozen=True)
 class Reply:
-    """A successful answer. ``body``: parsed, None if empty. ``server_time``: its Date header (epoch seconds, UTC)."""
+    """A successful answer. ``body``: parsed, None if empty."""
 
     status: int
     body: Any
-    server_time: float | None
-    request_id: str | None
 
 
 class Transport:
@@ -156,8 +155,6 @@ class Transport:
         self.answered = threading.Event()
         self._proxy = proxy_for(settings.api_url, os.environ)
         self._trust = trust_of(settings.validate_certs, settings.ca_path, os.environ)
-        self._trust_problem: str | None = None
-        self._trust_checked = False
         secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
         self.redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
         self._session = new_session(self._proxy)
@@ -221,7 +218,6 @@ class Transport:
                 error.attempts = attempt
                 error.ambiguous = endpoint.writes and outcome is AttemptOutcome.UNKNOWN
                 error.refused, error.retry_after = outcome is AttemptOutcome.REFUSED, retry_after
-                error.args = (error.sentence(),)
                 raise error
             pause = pause_before_repeat(attempt, retry_after, self._jitter())
             if self._on_repeat is not None:
@@ -239,7 +235,7 @@ class Transport:
             # A write gets a new connection: if the server were just closing an idle one, the outcome would be unknown.
             self._session.close()
         started = self._clock()
-        if (problem := self._problem_of_trust()) is not None:
+        if (problem := self._problem_of_trust) is not None:
             self._note(method, path, attempt, started, error="tls")
             return AttemptOutcome.REFUSED, ApiError("tls", method, path, detail=problem), None
         try:
@@ -282,7 +278,7 @@ class Transport:
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
             if is_json:
-                return Reply(status, body, server_time, request_id)
+                return Reply(status, body)
             said = self._described(response, content)
             said = said if content is None else f"the answer is not JSON but {said}"
             unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
@@ -300,12 +296,10 @@ class Transport:
         error = ApiError(kind_of_status(status), method, path, status=status, detail=detail, request_id=request_id)
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
+    @cached_property
     def _problem_of_trust(self) -> str | None:
         """Why certificates cannot be checked, or None. Determined before the first call, so before anything is sent."""
-        if not self._trust_checked and self.settings.api_url.startswith("https:"):
-            self._trust_problem = self._trust.problem(certificates_in)
-        self._trust_checked = True
-        return self._trust_problem
+        return self._trust.problem(certificates_in) if self.settings.api_url.startswith("https:") else None
 
     def _described(self, response: requests.Response, content: bytes | None) -> str:
         """What a body is that was not read to its end, or that is not JSON."""

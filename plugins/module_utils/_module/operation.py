@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_ids,
     check_values,
     connection_spec,
-    instance_spec,
+    id_option,
     open_client,
     wait_spec,
 )
@@ -181,7 +181,7 @@ class Operation:
         """All options of the module, shared ones and its own."""
         return {
             **connection_spec(),
-            **(instance_spec() if self.on_instance else {}),
+            **({"instance_id": id_option(required=True)} if self.on_instance else {}),
             **(wait_spec(self.wait_timeout) if self.wait_timeout is not None else {}),
             **self.options,
         }

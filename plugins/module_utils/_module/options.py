@@ -50,6 +50,21 @@ _CONNECTION: Spec = {
 
 CONNECTION_OPTIONS = tuple(_CONNECTION)
 
+# The options of a module that reads a long list.
+LISTING_OPTIONS: Spec = {
+    "limit": {"type": "int", "default": 20},
+    "offset": {"type": "int", "default": 0},
+    "all": {"type": "bool", "default": False},
+}
+# The option of a module that makes calls for many instances.
+WORKERS_OPTION: Spec = {"workers": {"type": "int", "default": 8}}
+# The options that the plan of a rolling run and its gate have in common. Times are in seconds.
+ROLLING_OPTIONS: Spec = {
+    "window_margin": {"type": "float", "default": 300},
+    "freezes": {"type": "raw"},
+    "defer_busy": {"type": "float", "default": 0},
+}
+
 
 def connection_spec() -> Spec:
     """The connection options of every module, with their environment variables as fallbacks."""
@@ -72,20 +87,13 @@ def _from_environment(option: str) -> Any:
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
 
 
-def instance_spec() -> Spec:
-    """The option that every instance_* module has, ``instance_id``."""
-    return {"instance_id": id_option(required=True)}
-
-
-# The options that contain an id, a list of ids, a mapping of names to ids, and a record with ids.
+# The options that contain an id, and a mapping of names to ids.
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", *SCOPE)
 # Options with a text of the user's own. Ansible would convert the number 493, which YAML reads in 0755, to other text.
 _TEXTS = ("content", "kind", "change", "override_reason", "plan_hash")
 # Options that select rows by one of their texts.
 _FILTERS = ("action", "outcome", "source", "status", "tool_name")
-_ID_LISTS = ("only_if_outdated",)
 _ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
-_ID_RECORDS = {"memory": SCOPE}
 
 
 def id_option(*, required: bool = False) -> dict[str, Any]:
@@ -100,9 +108,8 @@ def check_ids(options: Mapping[str, Any]) -> None:
     checks them again, because it can be run without that plugin.
     """
     given = [(name, options.get(name)) for name in _IDS if options.get(name) is not None]
-    for name in _ID_LISTS:
-        if isinstance(options.get(name), (list, tuple)):
-            given += [(name, value) for value in options[name]]
+    if isinstance(outdated := options.get("only_if_outdated"), (list, tuple)):
+        given += [("only_if_outdated", value) for value in outdated]
     for name, value in given:
         # An empty id is not left out: without rollout_id, the module rollout would act on the rollout in progress.
         if value is None or not require_text(value, name).strip():
@@ -112,13 +119,12 @@ def check_ids(options: Mapping[str, Any]) -> None:
             for key, value in options[name].items():
                 if value is not None:
                     require_text(value, str(key), of=name)
-    for name, keys in _ID_RECORDS.items():
-        record = options.get(name)
-        # A record that has an id itself comes from the server, which may use other types.
-        if isinstance(record, Mapping) and record.get("id") is None:
-            for key in keys:
-                if record.get(key) is not None:
-                    require_text(record[key], key, of=name)
+    memory = options.get("memory")
+    # A memory that has an id itself comes from the server, which may use other types.
+    if isinstance(memory, Mapping) and memory.get("id") is None:
+        for key in SCOPE:
+            if memory.get(key) is not None:
+                require_text(memory[key], key, of="memory")
 
 
 def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
@@ -160,29 +166,6 @@ def wait_spec(default_timeout: int) -> Spec:
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": default_timeout},
         "wait_interval": {"type": "float", "default": 2},
-    }
-
-
-def listing_spec() -> Spec:
-    """The options of a module that reads a long list."""
-    return {
-        "limit": {"type": "int", "default": 20},
-        "offset": {"type": "int", "default": 0},
-        "all": {"type": "bool", "default": False},
-    }
-
-
-def workers_spec() -> Spec:
-    """The option of a module that makes calls for many instances."""
-    return {"workers": {"type": "int", "default": 8}}
-
-
-def rolling_spec() -> Spec:
-    """The options that the plan of a rolling run and its gate have in common. Times are in seconds."""
-    return {
-        "window_margin": {"type": "float", "default": 300},
-        "freezes": {"type": "raw"},
-        "defer_busy": {"type": "float", "default": 0},
     }
 
 

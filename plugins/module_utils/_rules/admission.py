@@ -74,11 +74,7 @@ Rule = Callable[[Facts], "gate.Check | None"]
 
 def policy_limit(facts: Facts) -> gate.Check:
     """The policy has a valid max_parallel_rollouts."""
-    try:
-        limit = max_parallel_rollouts(facts.policy)
-    except ValueError as refusal:
-        return gate.Check("policy", gate.FAIL, f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.")
-    return gate.Check("policy", gate.PASS, f"At most {limit} at once.", {"max_parallel_rollouts": limit})
+    return gate.parallel_limit(facts.policy)
 
 
 def failure_budget(facts: Facts) -> gate.Check:
@@ -86,17 +82,13 @@ def failure_budget(facts: Facts) -> gate.Check:
     return gate.budget(facts.failed, facts.max_failed, [])
 
 
+def _redeploy(facts: Facts) -> gate.NextStart:
+    return gate.NextStart(facts.needs, facts.margin, facts.started, facts.override, subject="The next redeploy")
+
+
 def open_window(facts: Facts) -> gate.Check:
     """The maintenance window is open for as long as the redeploy takes."""
-    return gate.window(
-        facts.policy,
-        facts.now,
-        needs=facts.needs,
-        margin=facts.margin,
-        started=facts.started,
-        override=facts.override,
-        subject="The next redeploy",
-    )
+    return gate.window(facts.policy, facts.now, _redeploy(facts))
 
 
 def no_fleet_rollout(facts: Facts) -> gate.Check:
@@ -108,15 +100,7 @@ def no_freeze(facts: Facts) -> gate.Check | None:
     """Changes are not frozen now, and no freeze begins before the redeploy has ended."""
     if facts.freezes == freezes.NO_FREEZES:
         return None
-    return freezes.judge(
-        facts.freezes,
-        facts.now,
-        needs=facts.needs,
-        margin=facts.margin,
-        started=facts.started,
-        override=facts.override,
-        subject="The next redeploy",
-    )
+    return freezes.judge(facts.freezes, facts.now, _redeploy(facts))
 
 
 def no_stall(facts: Facts) -> gate.Check | None:

@@ -249,12 +249,17 @@ def rollout_is_terminal(rollout: Mapping[str, Any], targets: Sequence[Mapping[st
     return parse_time(rollout.get("completed_at")) is not None
 
 
+# The scopes of rollouts of one instance, and of more than one.
+SINGLE_SCOPES = frozenset({"instance", "single"})
+FLEET_SCOPES = frozenset({"fleet", "tenant", "all"})
+
+
 def is_single_target(rollout: Mapping[str, Any]) -> bool:
     """Whether a rollout is the redeploy of one instance (E22, E24) and not a fleet rollout (E2)."""
     scope = normalise(rollout.get("scope"))
-    if scope in {"instance", "single"}:
+    if scope in SINGLE_SCOPES:
         return True
-    if scope in {"fleet", "tenant", "all"}:
+    if scope in FLEET_SCOPES:
         return False
     total = rollout.get("total_targets")
     return total is None or known_count(total) in (0, 1)

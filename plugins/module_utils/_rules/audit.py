@@ -18,7 +18,8 @@ from .ids import same_id
 
 # Seconds by which the clock of an agent may differ from the server's.
 CLOCKS_APART = 300.0
-_TIMES = ("event_ts", "ingested_at")
+# The keys that hold the times of an event.
+AUDIT_TIMES = ("event_ts", "ingested_at")
 _COUNTS = ("total_events", "success_events", "error_events", "denied_events")
 
 
@@ -86,7 +87,7 @@ def end_of_walk(page: Sequence[Mapping[str, Any]], start: float) -> Callable[[Ma
     list is ordered by that time, so an event that is well before ``start`` shows it. If both times fall, the list may
     be ordered by either, so both must be well before ``start``.
     """
-    falling = [name for name in _TIMES if _falls([parse_time(row.get(name)) for row in page])]
+    falling = [name for name in AUDIT_TIMES if _falls([parse_time(row.get(name)) for row in page])]
     if not falling:
         return None
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from .answers import iso_time
 from .durations import clock, duration
-from .gate import DEFERRED, FAIL, INCONCLUSIVE, PASS, Check
+from .gate import DEFERRED, FAIL, INCONCLUSIVE, PASS, Check, NextStart
 from .plain_values import is_blank
 
 NAME = "freeze"
@@ -143,38 +143,25 @@ class Freezes:
 NO_FREEZES = Freezes()
 
 
-def judge(
-    freezes: Freezes,
-    now: float,
-    *,
-    needs: float,
-    margin: float,
-    started: bool,
-    override: str,
-    subject: str = "The next batch",
-) -> Check:
-    """Whether there is no freeze now (epoch seconds), and none within the next ``needs`` plus ``margin`` seconds.
-
-    ``started``: the run has already changed something, so that a freeze only defers the rest. ``override``: the reason
-    for ignoring freezes, or an empty text. ``subject``: what takes ``needs`` seconds, as the beginning of a sentence.
-    """
-    if override:
-        return Check(NAME, PASS, f"Freezes are overridden: {override}", {"overridden": True})
+def judge(freezes: Freezes, now: float, start: NextStart) -> Check:
+    """Whether there is no freeze now (epoch seconds), and none begins too soon for ``start``."""
+    if start.override:
+        return Check(NAME, PASS, f"Freezes are overridden: {start.override}", {"overridden": True})
     if freezes.problem:
         return Check(NAME, INCONCLUSIVE, freezes.problem)
-    stop = DEFERRED if started else FAIL
+    stop = DEFERRED if start.started else FAIL
     frozen = freezes.during(now)
     if frozen is not None:
         facts = {"frozen_from": iso_time(frozen.start), "frozen_until": iso_time(frozen.end)}
         return Check(NAME, stop, f"Changes are frozen until {clock(frozen.end)}{_why(frozen)}.", facts)
     following = freezes.next_after(now)
     facts = {"frozen_from": iso_time(following.start) if following else None}
-    if following is not None and now + needs + margin > following.start:
+    if following is not None and now + start.needs + start.margin > following.start:
         return Check(
             NAME,
             stop,
-            f"Changes are frozen from {clock(following.start)} on{_why(following)}. {subject} takes about "
-            f"{duration(needs)} and {duration(margin)} must be left, so it would not end in time.",
+            f"Changes are frozen from {clock(following.start)} on{_why(following)}. {start.subject} takes about "
+            f"{duration(start.needs)} and {duration(start.margin)} must be left, so it would not end in time.",
             facts,
         )
     return Check(NAME, PASS, "Changes are not frozen.", facts)

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Record, is_healthy, is_single_target, iso_time, known_count
+from .answers import Record, is_healthy, is_single_target, iso_time, known_count, max_parallel_rollouts
 from .durations import clock, duration
-from .record_words import counted, text_of, with_status
+from .record_words import as_sentence, counted, text_of, with_status
 from .window import Window
 
 PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
@@ -64,41 +64,54 @@ def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) ->
     return Check("budget", PASS, f"{said}.", {"failed": len(failed), "max_failed": max_failed})
 
 
-def window(
-    policy: Mapping[str, Any],
-    now: float,
-    *,
-    needs: float,
-    margin: float,
-    started: bool,
-    override: str,
-    subject: str = "The next batch",
-) -> Check:
-    """Whether the maintenance window is open now (epoch seconds), and for the next ``needs`` plus ``margin`` seconds.
+def parallel_limit(policy: Mapping[str, Any]) -> Check:
+    """Fails unless the policy (E9) has a valid max_parallel_rollouts."""
+    try:
+        limit = max_parallel_rollouts(policy)
+    except ValueError as refusal:
+        return Check("policy", FAIL, as_sentence(refusal))
+    return Check("policy", PASS, f"At most {limit} at once.", {"max_parallel_rollouts": limit})
 
-    ``policy``: E9. ``started``: the run has already updated something, so that a closed window only defers the rest.
-    ``override``: the reason for ignoring the window, or an empty text. ``subject``: what takes ``needs`` seconds, as
-    the beginning of a sentence.
+
+@dataclass(frozen=True)
+class NextStart:
+    """What is started next, for the checks of its time.
+
+    ``needs``: the seconds that it takes. ``margin``: the seconds that must be left after it. ``started``: the run has
+    already changed something, so that a closed window or a freeze only defers the rest. ``override``: the reason for
+    ignoring the window and freezes, or an empty text. ``subject``: what it is, as the beginning of a sentence.
     """
+
+    needs: float
+    margin: float
+    started: bool
+    override: str
+    subject: str = "The next batch"
+
+
+def window(policy: Mapping[str, Any], now: float, start: NextStart) -> Check:
+    """Whether the maintenance window is open now (epoch seconds), and long enough for ``start``. ``policy``: E9."""
     known = Window.of_policy(policy)
-    if known.problem and not override:
-        return Check("window", INCONCLUSIVE, known.problem, {"needs_seconds": needs})
+    if known.problem and not start.override:
+        return Check("window", INCONCLUSIVE, known.problem, {"needs_seconds": start.needs})
     if known.always_open:
         return Check("window", PASS, known.sentence(now))
     opening, closes = known.next_opening(now), known.closes_at(now)
-    facts = {"next_opening": iso_time(opening), "closes_at": iso_time(closes), "needs_seconds": needs}
-    if override:
-        return Check("window", PASS, f"The maintenance window is overridden: {override}", {**facts, "overridden": True})
-    stop = DEFERRED if started else FAIL
+    facts = {"next_opening": iso_time(opening), "closes_at": iso_time(closes), "needs_seconds": start.needs}
+    if start.override:
+        said = f"The maintenance window is overridden: {start.override}"
+        return Check("window", PASS, said, {**facts, "overridden": True})
+    stop = DEFERRED if start.started else FAIL
     if opening is not None:
         return Check("window", stop, known.sentence(now), facts)
-    if closes is not None and now + needs + margin > closes:
+    if closes is not None and now + start.needs + start.margin > closes:
         after = known.next_opening(closes)
         return Check(
             "window",
             stop,
-            f"The maintenance window closes at {clock(closes)}. {subject} takes about {duration(needs)} and "
-            f"{duration(margin)} must be left, so it would not end in time. It opens next at {clock(after or 0)}.",
+            f"The maintenance window closes at {clock(closes)}. {start.subject} takes about {duration(start.needs)} "
+            f"and {duration(start.margin)} must be left, so it would not end in time. It opens next at "
+            f"{clock(after or 0)}.",
             {**facts, "next_opening": iso_time(after)},
         )
     return Check("window", PASS, known.sentence(now), facts)
@@ -155,14 +168,14 @@ class Tally:
         return self.bad / self.total if self.total else 0.0
 
 
-def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | None:
+def audit_delta(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Tally | None:
     """The events that were added between two summaries of one instance.
 
-    None if a counter is not known, or decreased (retention).
+    None if a summary or a counter is not known, or if a counter decreased (retention).
     """
     grown = []
     for key in ("total_events", "error_events", "denied_events"):
-        first, last = known_count(before.get(key)), known_count(after.get(key))
+        first, last = (known_count((summary or {}).get(key)) for summary in (before, after))
         if first is None or last is None or last < first:
             return None
         grown.append(last - first)

@@ -19,8 +19,7 @@ from typing import Any
 
 from .answers import Record, amount, known_count, normalise, parse_time, target_is_terminal, target_status
 from .batches import Member, Part
-from .durations import duration, percentile
-from .ids import id_key
+from .durations import Usual, duration
 from .plain_values import boolean, is_blank
 from .redeploy import newest_first
 
@@ -259,8 +258,7 @@ def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[lis
     parts.append(Part("the rest" if rules.waves else "", todo))
     parts.append(Part(BUSY, busy))
     parts += [Part(QUARANTINE, [member], limit=1) for member in last]
-    kept, left = _within_share([part for part in parts if part.members], members, rules)
-    return kept, left
+    return _within_share([part for part in parts if part.members], members, rules)
 
 
 def _split(members: Iterable[Member], names: Iterable[str]) -> tuple[list[Member], list[Member]]:
@@ -280,13 +278,8 @@ def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Memb
     if rules.order == "sickest":
         return sorted(members, key=lambda member: _HEALTH.get(normalise(facts.health.get(member.name)), 0))
     if rules.order == "slowest_first":
-        median_of_all = percentile([seconds for past in facts.past.values() for seconds in past], 50) or 0.0
-
-        def seconds_of(member: Member) -> float:
-            own = percentile(facts.past.get(id_key(member.instance_id), ()), 50)
-            return median_of_all if own is None else own
-
-        return sorted(members, key=lambda member: -seconds_of(member))
+        usual = Usual(facts.past, 0.0)
+        return sorted(members, key=lambda member: -usual.of(member.instance_id, 50))
     if rules.order == "random":
         # By the name, not the position, so that adding or removing an instance does not reorder the others.
         return sorted(members, key=lambda member: hashlib.sha256(f"{rules.seed}:{member.name}".encode()).digest())

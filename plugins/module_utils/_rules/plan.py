@@ -22,9 +22,6 @@ from .pace import BATCHES, CONTINUOUS, follow_each_other, forks_needed
 from .updates import RUNTIME, component_of
 from .window import Window
 
-# The assumed duration of a redeploy if there is no history.
-FALLBACK_SECONDS = 180.0
-
 
 def member_of(
     name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
@@ -70,20 +67,11 @@ class Expected:
     p90: float
 
 
-def expect(
-    batches: Sequence[Sequence[Member]],
-    known: Mapping[str, Sequence[float]],
-    *,
-    fallback: float = FALLBACK_SECONDS,
-    extra: float | Sequence[float] = 0.0,
-) -> list[Expected]:
-    """How long each batch takes: as long as its slowest member, see Usual.
+def expect(batches: Sequence[Sequence[Member]], usual: Usual, extras: Sequence[float]) -> list[Expected]:
+    """How long each batch takes: as long as its slowest member.
 
-    ``known``: the result of durations_of. ``fallback``: seconds of a redeploy if nothing is known. ``extra``: seconds
-    for health checks and soak that are added to each batch, as one number or as a list with one for each batch.
+    ``extras``: for each batch, the seconds of the health checks and the soak that are added.
     """
-    extras = [extra] * len(batches) if isinstance(extra, (int, float)) else extra
-    usual = Usual(known, fallback)
 
     def slowest(batch: Sequence[Member], percent: int, more: float) -> float:
         return round(max((usual.of(member.instance_id, percent) for member in batch), default=0.0) + more, 1)
@@ -94,16 +82,8 @@ def expect(
     ]
 
 
-def expect_stream(
-    batches: Sequence[Sequence[Member]],
-    known: Mapping[str, Sequence[float]],
-    most: int,
-    *,
-    fallback: float,
-    extra: float,
-) -> list[Expected]:
+def expect_stream(batches: Sequence[Sequence[Member]], usual: Usual, most: int, extra: float) -> list[Expected]:
     """As ``expect``, if the members of a batch follow each other, with at most ``most`` of them at once."""
-    usual = Usual(known, fallback)
 
     def all_of(batch: Sequence[Member], percent: int) -> float:
         ends = (end for _start, end in follow_each_other([usual.of(m.instance_id, percent) for m in batch], most))
@@ -132,7 +112,7 @@ class Fit:
     instances_that_fit: int | None = None
 
 
-def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
+def fit(openings: Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
     """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening.
 
     A batch fits if it ends, by p90, at least ``margin`` seconds before the window closes.
@@ -162,7 +142,7 @@ def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], m
 
 
 def fit_stream(
-    openings: Window | Openings,
+    openings: Openings,
     now: float,
     batches: Sequence[Sequence[Member]],
     expected: Sequence[Expected],
@@ -256,16 +236,16 @@ def make_plan(
     members: Sequence[Member],
     *,
     policy: Mapping[str, Any],
+    parts: Sequence[Part],
     sizes: Sequence[int],
     batching: Mapping[str, Any],
     known: Mapping[str, Sequence[float]],
     now: float,
     margin: float = 300.0,
-    fallback: float = FALLBACK_SECONDS,
+    fallback: float = 180.0,
     extra: float = 0.0,
     gone: Sequence[str] = (),
     freezes: Freezes = NO_FREEZES,
-    parts: Sequence[Part] | None = None,
     canary: str = "",
     caps: Mapping[str, int] | None = None,
     groups: Mapping[str, str] | None = None,
@@ -275,13 +255,12 @@ def make_plan(
 ) -> Plan:
     """The plan for ``members``, which are in order of their names.
 
-    ``sizes`` and ``batching``: see batch_sizes and plan_hash. ``known``, ``fallback`` and ``extra``: see expect.
-    ``now``: epoch seconds. ``margin``: see fit. ``parts`` and ``left``: see order.sequence. ``canary``, ``caps`` and
-    ``groups``: see cut. ``soak``: the soak (seconds) of parts without their own. ``most``: with pace ``continuous``
-    in ``batching``, how many redeploys may be in flight at once. All parts after the canary then form one.
+    ``parts`` and ``left``: see order.sequence. ``sizes`` and ``batching``: see batch_sizes and plan_hash. ``known`` and
+    ``fallback``: see Usual. ``extra``: the seconds of the health checks after a redeploy. ``now``: epoch seconds.
+    ``margin``: see fit. ``canary``, ``caps`` and ``groups``: see cut. ``soak``: the soak (seconds) of parts without
+    their own. ``most``: with pace ``continuous`` in ``batching``, how many redeploys may be in flight at once. All
+    parts after the canary then form one.
     """
-    if parts is None:
-        parts = [Part("", [member for member in members if member.planned])]
     pace = batching.get("pace", BATCHES)
     cuts = cut(
         one_stream(parts, canary) if pace == CONTINUOUS else parts, sizes, canary=canary, caps=caps, groups=groups
@@ -289,10 +268,10 @@ def make_plan(
     batches = [batch for _part, batch in cuts]
     extras = [extra + (soak if part.soak is None else part.soak) for part, _batch in cuts]
     openings, usual = Openings(Window.of_policy(policy), freezes), Usual(known, fallback)
-    slowest = expect(batches, known, fallback=fallback, extra=extras)
+    slowest = expect(batches, usual, extras)
     if pace == CONTINUOUS and batches:
         most = most or 1
-        expected = expect_stream(batches, known, most, fallback=fallback, extra=extra)
+        expected = expect_stream(batches, usual, most, extra)
         stream = [usual.of(member.instance_id, 90) for member in batches[-1]]
         fitting = fit_stream(openings, now, batches, expected, stream, most, extra, margin)
         median = percentile([usual.of(member.instance_id, 50) for member in batches[-1]], 50) or 0.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .answers import max_parallel_rollouts
-from .record_words import counted, text_of
+from .record_words import as_sentence, counted, text_of
 from .window import Window
 
 
@@ -24,7 +24,7 @@ def policy_lines(policy: Mapping[str, Any], at: float, *, predicted: bool = Fals
         limit = max_parallel_rollouts(policy)
         most = f"At most {counted(limit, 'redeploy')} at once."
     except ValueError as problem:
-        most = f"{str(problem)[:1].upper()}{str(problem)[1:]}."
+        most = as_sentence(problem)
     first = ["Nothing was changed (check mode). The policy would be:"] if predicted else []
     return [*first, most, Window.of_policy(policy).sentence(at), f"New versions: {_updates(policy)}."]
 

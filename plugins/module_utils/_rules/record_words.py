@@ -41,6 +41,12 @@ def reason_of(target: Mapping[str, Any]) -> str:
     return in_one_line(str(said)) if said else ""
 
 
+def as_sentence(problem: ValueError) -> str:
+    """The phrase of an exception with a capital letter and a full stop."""
+    said = str(problem)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def counted(number: int, what: str) -> str:
     """``1 target``, ``2 targets``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

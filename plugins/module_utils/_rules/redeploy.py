@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .answers import (
+    FLEET_SCOPES,
     Record,
     boot_time,
     is_healthy,
@@ -24,8 +25,6 @@ from .answers import (
 from .ids import same_id, task_keys
 from .record_words import text_of
 
-# The scopes of rollouts of more than one instance.
-FLEET_SCOPES = frozenset({"fleet", "tenant", "all"})
 # By how many seconds a version manifest without a time may be outdated.
 _UNTIMED_LAG = 3600.0
 

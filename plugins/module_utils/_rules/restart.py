@@ -13,6 +13,7 @@ from typing import Any
 from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time, records_in
 from .ids import task_keys
 from .record_words import health_in_words
+from .redeploy import newest_first
 from .refusals import says_no
 
 # Seconds by which a boot time may vary, since checked_at and uptime_seconds are rounded separately.
@@ -112,7 +113,7 @@ def _moved(before: float | None, boot: float | None, uptime: float | None, since
 
 def rows_of(answer: Mapping[str, Any]) -> list[Record]:
     """The rows of E11 sorted by created_at, newest first. Items that are not mappings are left out."""
-    return sorted(records_in(answer.get("actions")), key=lambda row: -(parse_time(row.get("created_at")) or 0.0))
+    return newest_first(records_in(answer.get("actions")))
 
 
 def action_key(row: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from .answers import (
     ROLLOUT_OPEN,
     ROLLOUT_TERMINAL,
+    SINGLE_SCOPES,
     Counters,
     Record,
     count,
@@ -75,7 +76,7 @@ def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None) -> bool:
     A rollout with an unknown scope and a single target belongs to E22, unless exactly one instance was ``enqueued``.
     """
     scope = normalise(rollout.get("scope"))
-    return not is_single_target(rollout) or (enqueued == 1 and scope not in ("instance", "single"))
+    return not is_single_target(rollout) or (enqueued == 1 and scope not in SINGLE_SCOPES)
 
 
 def tasks_started(answer: Mapping[str, Any]) -> list[Any]:

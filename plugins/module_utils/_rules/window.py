@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from .answers import whole
+from .durations import clock
 from .policy import HOUR_KEYS
 
 HOUR = 3600
@@ -88,8 +88,7 @@ class Window:
         opening = self.next_opening(at)
         if opening is None:
             return f"The maintenance window ({hours}) is open."
-        when = datetime.fromtimestamp(opening, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return f"The maintenance window ({hours}) is closed; it opens next at {when}."
+        return f"The maintenance window ({hours}) is closed; it opens next at {clock(opening)}."
 
 
 def _hour(value: Any) -> int | None:

@@ -16,7 +16,6 @@ admission_queue.py. A process that gives its seat back sets the time of the file
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -27,7 +26,7 @@ from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue, try_lock
 
 # The bytes that are locked. Byte 0: whose turn it is. 1 to 1022: the seats, one for each redeploy in flight. The byte
 # 1024 further on: the server does not list this redeploy yet. 1023: the first process that waits for a seat. From 2048
@@ -242,12 +241,9 @@ def _unlock_but(descriptor: int, first: int, after: int, kept: int | None) -> No
 
 def _try_lock(descriptor: int, first: int, length: int = 1) -> bool:
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, first)
+        return try_lock(descriptor, first, length)
     except OSError as failure:
-        if failure.errno in (errno.EACCES, errno.EAGAIN):
-            return False
         raise AdmissionError(f"the file system of the lock file supports no locks: {failure.strerror}") from None
-    return True
 
 
 def _name_at(descriptor: int, seat: int) -> str:

@@ -27,7 +27,7 @@ class Queue:
         """Wait from now on. Returns whether this process has its place, which another one may lock for a moment."""
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        return _lock(self._descriptor, fcntl.LOCK_EX, 1, self._place)
+        return try_lock(self._descriptor, self._place, 1)
 
     def is_next(self) -> bool:
         """Whether this process waits, and no other process that waits has a lower place."""
@@ -36,7 +36,7 @@ class Queue:
         if self._place == 0:
             return True
         # A shared lock, so that two processes that check at the same moment do not take each other for waiting ones.
-        is_free = _lock(self._descriptor, fcntl.LOCK_SH, self._place, 0)
+        is_free = try_lock(self._descriptor, 0, self._place, fcntl.LOCK_SH)
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, self._place)
         return is_free
 
@@ -47,8 +47,8 @@ class Queue:
             self._descriptor = None
 
 
-def _lock(descriptor: int, kind: int, length: int, first: int) -> bool:
-    """Lock ``length`` bytes from ``first`` on; False if another process holds one of them."""
+def try_lock(descriptor: int, first: int, length: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock ``length`` bytes from ``first`` on (0: all); False if another process holds one of them. Raises OSError."""
     try:
         fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, length, first)
     except OSError as failure:

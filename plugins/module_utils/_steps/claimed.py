@@ -33,13 +33,12 @@ def claimed(context: Context, name: str, what: str) -> Iterator[float | None]:
     try:
         try:
             waited = wait_until(
+                context,
                 lambda: admission.claim(name),
                 bool,
                 timeout=_WAITS_FOR,
                 interval=0.05,
                 longest_interval=1.0,
-                clock=context.clock,
-                sleep=context.sleep,
             )
         except AdmissionError as failure:
             context.fail(f"Nothing was sent: {failure}.")

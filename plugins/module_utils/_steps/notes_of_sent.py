@@ -84,8 +84,7 @@ class Notes:
 
     def read(self, key: str) -> Note | None:
         """The note of a call; None if there is none or it has expired."""
-        entry = self._load().get(key)
-        return self._note(entry) if isinstance(entry, dict) else None
+        return self._note(self._load().get(key))
 
     def sending(self, key: str, kept_for: float = KEPT_FOR, **facts: Any) -> None:
         """Write a note because the call is about to be sent. ``facts``: see Note."""

@@ -32,7 +32,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
-    newest_first,
     not_proved,
     reconcile,
     started_target,
@@ -275,12 +274,10 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(
+        context,
         lambda: own_target(context, target),
         lambda seen: target_status(seen.get("status")) != "uncertain",
         timeout=context.params["uncertain_grace"],
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
     ).state
     remember(context, target)
     word = target_status(target.get("status"))
@@ -290,7 +287,7 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
         health: Record | None = client.get_deep_health(instance_id, force=True)
     except ApiError:
         health = None
-    history = newest_first(client.list_instance_rollouts(instance_id))
+    history = client.list_instance_rollouts(instance_id)
     verdict, evidence = reconcile(target, history, client.get_available_updates(instance_id), health)
     context.result.update(reconciled=verdict, evidence=evidence)
     if verdict == "succeeded":
@@ -338,13 +335,11 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         return True
 
     waited = wait_until(
+        context,
         is_well_each_time,
         bool,
         timeout=context.params["healthy_timeout"],
-        interval=interval,
         longest_interval=interval,
-        clock=context.clock,
-        sleep=context.sleep,
     )
     if not waited.done:
         context.fail(
@@ -357,10 +352,8 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
 def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record:
     """The version manifest (E25) as soon as ``enough(manifest)`` is true, or as it is after 60 s."""
     return wait_until(
+        context,
         lambda: context.client.get_available_updates(context.params["instance_id"]),
         enough,
         timeout=_MANIFEST_WITHIN,
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
     ).state

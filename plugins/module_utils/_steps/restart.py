@@ -286,13 +286,11 @@ def _prove(context: Context, restart: Restart, course: Course) -> None:
 
     with without_repeats(context) as client:
         waited = wait_until(
+            context,
             proved,
             bool,
             timeout=max(0.0, timeout - (context.clock() - course.sent_at)),
-            interval=context.params["wait_interval"],
             longest_interval=context.params["wait_interval"],
-            clock=context.clock,
-            sleep=context.sleep,
         )
     if waited.done:
         return

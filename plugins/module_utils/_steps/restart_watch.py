@@ -144,11 +144,9 @@ def reconcile(context: Context, restart: Restart, course: Course) -> str:
 
     with without_repeats(context) as client:
         return wait_until(
+            context,
             verdict,
             lambda found: found != "unknown",
             timeout=context.params["wait_timeout"],
-            interval=context.params["wait_interval"],
             longest_interval=context.params["wait_interval"],
-            clock=context.clock,
-            sleep=context.sleep,
         ).state

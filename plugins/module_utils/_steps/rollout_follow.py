@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     text_of,
     with_variable,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import reconcile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
     Found,
@@ -142,12 +142,11 @@ def read_until(
 ) -> Waited[Record]:
     """Read E4 until ``done(detail)`` is true, or until ``timeout`` seconds have passed."""
     return wait_until(
+        context,
         lambda: context.client.get_rollout(rollout_id),
         done,
         timeout=timeout,
-        interval=interval or context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
+        interval=interval,
     )
 
 
@@ -248,7 +247,7 @@ def evidence_of(context: Context, target: Record) -> tuple[str, str]:
             raise
         health = None
     try:
-        history = newest_first(client.list_instance_rollouts(instance_id))
+        history = client.list_instance_rollouts(instance_id)
         updates = client.get_available_updates(instance_id)
     except ApiError as error:
         if error.kind == "auth":

@@ -11,8 +11,6 @@ them again while the others wait, so the number of calls does not grow with the 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import time
@@ -32,6 +30,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     lock_folder,
     name_of_server,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import try_lock
 
 # For how many seconds an answer is recent enough for an admission.
 FRESH_FOR = 1.0
@@ -170,7 +169,6 @@ def _alone(path: Path, longest: float) -> Iterator[float | None]:
 def _is_held_by_another(descriptor: int) -> bool:
     """Lock a file; True if another process has locked it. On a file system without locks, nobody is locked out."""
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as failure:
-        return failure.errno in (errno.EACCES, errno.EAGAIN)
-    return False
+        return not try_lock(descriptor, 0, 0)
+    except OSError:
+        return False

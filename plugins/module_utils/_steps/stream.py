@@ -16,13 +16,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate, hold
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import (
@@ -119,7 +118,8 @@ class Stream:
 
     def tell(self, context: Context, word: str, **facts: Any) -> None:
         """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
-        self._append("failed" if word == "failed" else "marks", {"word": word, "name": self._name_of(context), **facts})
+        mark = {"word": word, "name": str(context.params["stream"]["name"]), **facts}
+        self._append("failed" if word == "failed" else "marks", mark)
 
     def marks(self) -> Marks:
         """What the tasks have written so far. All failures, but only the newest starts and ends: the server's list of
@@ -138,10 +138,6 @@ class Stream:
         """Raises NotAdmittedError if another task has already stopped the stream."""
         for stop in self._lines("stop"):
             raise NotAdmittedError(Decision(STOP, 0, stop["worst"], stop["reasons"]))
-
-    @staticmethod
-    def _name_of(context: Context) -> str:
-        return str(context.params["stream"]["name"])
 
     # Read before each redeploy
 
@@ -248,15 +244,7 @@ class Stream:
         rules = self._rules()
         if rules["min_healthy_share"] == 0 or self.health_seen(rules["health_interval"]) is not None:
             return
-        sample = rules["sample"]
-        calls = [partial(FleetClient.get_deep_health, instance_id=str(i)) for i in sample.values()]
-        answers = in_pool(context.client, calls, workers=rules["workers"])
-        for answer in answers:
-            if isinstance(answer, ApiError) and answer.kind in KEY_REFUSED:
-                raise answer
-        readings = {
-            name: answer if isinstance(answer, dict) else None for name, answer in zip(sample, answers, strict=True)
-        }
+        readings = read_each(context.client, rules["sample"], FleetClient.get_deep_health, workers=rules["workers"])
         self.health_was_read(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
     def health_was_read(self, check: gate.Check) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    FLEET_SCOPES,
     Record,
     in_flight,
     normalise,
@@ -18,7 +19,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import pause_before_look
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id, task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, origin
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import FLEET_SCOPES
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Outage

@@ -63,25 +63,28 @@ class Waited(Generic[State]):
 
 
 def wait_until(
+    context: Context,
     read: Callable[[], State],
     done: Callable[[State], bool],
     *,
     timeout: float,
-    interval: float,
+    interval: float | None = None,
     longest_interval: float | None = None,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
+    clock: Callable[[], float] | None = None,
+    sleep: Callable[[float], None] | None = None,
 ) -> Waited[State]:
     """Read until ``done(state)`` is true, or until ``timeout`` seconds have passed.
 
-    Pauses start at ``interval`` seconds and grow by half each time, up to ``longest_interval`` (default: 5 times
-    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts. An
-    ApiError of ``read`` is raised if it does not pass (see Outage), or if the time is over.
+    Pauses start at ``interval`` seconds (default: wait_interval) and grow by half each time, up to ``longest_interval``
+    (default: 5 times ``interval``). The last read is at the deadline, so a state that is reached during the last pause
+    counts. An ApiError of ``read`` is raised if it does not pass (see Outage), or if the time is over. ``clock`` and
+    ``sleep``: by default those of the task.
     """
+    clock, sleep = clock or context.clock, sleep or context.sleep
     start = clock()
     outage = Outage(clock)
-    longest = interval * 5 if longest_interval is None else longest_interval
-    pause = interval
+    pause = context.params["wait_interval"] if interval is None else interval
+    longest = pause * 5 if longest_interval is None else longest_interval
     reads = 0
     while True:
         try:
@@ -108,11 +111,10 @@ def wait_for_effect(
 ) -> Waited[State]:
     """As ``wait_until``, for the effect of a call that was just sent. It is soon there, so the pauses are short."""
     return wait_until(
+        context,
         read,
         done,
         timeout=timeout,
         interval=min(1.0, context.params.get("wait_interval") or 1.0),
         longest_interval=2.0,
-        clock=context.clock,
-        sleep=context.sleep,
     )

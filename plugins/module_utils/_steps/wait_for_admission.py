@@ -256,10 +256,10 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Result |
             seconds_behind += clock() - before
 
     waited = wait_until(
+        context,
         attempt_again,
         lambda outcome: not isinstance(outcome, str),
         timeout=context.params["admission_timeout"],
-        interval=context.params["wait_interval"],
         longest_interval=context.params["wait_interval"] * 2,
         clock=clock,
         sleep=pause,
@@ -283,12 +283,10 @@ def until_listed(context: Context, target: Record, admission: Admission) -> None
     if context.params["admission"] == "none" or not rollout_id:
         return
     waited = wait_until(
+        context,
         lambda: context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE),
         lambda rows: any(same_id(row.get("id"), rollout_id) for row in rows),
         timeout=_LISTED_WITHIN,
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
     )
     if waited.done:
         count_as_listed(context, waited.state, admission)

@@ -142,11 +142,6 @@ class Rollouts:
                 if step is not None:
                     steps[rollout_id] = step
                 return
-            if not isinstance(timeline.get("timeline"), list):
-                self._api.warn_once(f"The timeline of rollout {rollout_id} contains no list of targets.")
-                if is_first_poll and self._settings.start_from == "now":
-                    steps[rollout_id] = Step(unread_rollout(row, "open"), [])
-                return
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
             # One of the past causes no events, so it is not read again either.
             steps[rollout_id] = Step({**step.known, "short": 0}, []) if rollout_id in for_names else step

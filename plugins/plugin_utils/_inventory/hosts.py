@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text, same_id
@@ -181,16 +182,11 @@ def other_instances(hosts: Iterable[Host], known: Mapping[str, Any]) -> list[str
 def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
     """The names of the hosts of each group, in the order of ``hosts``."""
     groups: dict[str, list[str]] = defaultdict(list)
-    safe: dict[tuple[str, str], str] = {}
     for name, of_api, _given in hosts:
         groups[ALL_INSTANCES].append(name)
         for kind, of in _GROUPS:
-            value = of(of_api)
-            if value:
-                key = (kind, value)
-                if key not in safe:
-                    safe[key] = group_name(kind, value)
-                groups[safe[key]].append(name)
+            if value := of(of_api):
+                groups[group_name(kind, value)].append(name)
         if of_api.get("fleetops_update_available"):
             groups["fleetops_update_available"].append(name)
         if of_api.get("fleetops_gone"):
@@ -198,6 +194,7 @@ def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
     return dict(groups)
 
 
+@lru_cache(maxsize=1024)
 def group_name(kind: str, value: str) -> str:
     """``fleetops_<kind>_<value>``, with underscores for characters that Ansible does not allow in a group's name."""
     return re.sub(r"\W", "_", f"{PREFIX}{kind}_{value}")

@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
     FleetClient,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_list
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
@@ -29,13 +29,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from .discovery import Instance, RolloutReading, choose_rollouts, instances_of
 
 
-class Depth(NamedTuple):
-    """How many rollouts are read: the newest fleet rollouts, and also the newest rollouts of single instances."""
-
-    fleet: int
-    single: int
-
-
 class Fleet(NamedTuple):
     """The instances that were found, sorted by id, and a phrase for each problem."""
 
@@ -43,15 +36,18 @@ class Fleet(NamedTuple):
     problems: list[str]
 
 
-def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
-    """Read E3 as far as ``depth`` requires, then E1 and E4 of each rollout. A failed call is one of the problems."""
-    if depth.fleet < 1 and depth.single < 1:
+def read_fleet(client: FleetClient, *, fleet: int, single: int, workers: int) -> Fleet:
+    """Read E3 as far as needed, then E1 and E4 of each rollout. A failed call is one of the problems.
+
+    ``fleet`` and ``single``: how many of the newest fleet rollouts and of the newest rollouts of single instances.
+    """
+    if fleet < 1 and single < 1:
         return Fleet([], [])
     try:
-        rows = read_history(client, depth.fleet)
+        rows = read_history(client, fleet)
     except ApiError as failure:
         return Fleet([], [f"the list of rollouts: {failure}"])
-    choice = choose_rollouts(rows, fleet=depth.fleet, single=depth.single)
+    choice = choose_rollouts(rows, fleet=fleet, single=single)
     ids = [str(row["id"]) for row in choice.rollouts]
     calls: list[Call] = [partial(FleetClient.get_rollout_timeline, rollout_id=i) for i in ids]
     calls += [partial(FleetClient.get_rollout, rollout_id=i) for i in ids]
@@ -86,7 +82,7 @@ def read_history(client: FleetClient, fleet: int) -> list[Record]:
     def deep_enough(_row: Record) -> bool:
         return len(fleets) >= fleet and len(rows) >= ROLLOUTS_PAGE
 
-    read_all(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
+    read_list(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
     return list(rows.values())
 
 
@@ -103,21 +99,18 @@ def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool,
         reads.append(("health", FleetClient.get_deep_health))
     calls: list[Call] = [partial(read, instance_id=i) for _what, read in reads for i in ids]
     answers = in_pool(client, calls, workers=workers)
-    labels = [f"{what} of instance {i}" for what, _read in reads for i in ids]
+    asked = [(what, i) for what, _read in reads for i in ids]
+    labels = [f"{what} of instance {i}" for what, i in asked]
     gone = [_is_gone(answer) for answer in answers]
     problems = failures(
         [label for label, left in zip(labels, gone, strict=True) if not left],
         [answer for answer, left in zip(answers, gone, strict=True) if not left],
     )
     found: dict[str, dict[str, Any]] = {i: {"gone": False} for i in ids}
-    position = 0
-    for what, _read in reads:
-        for i in ids:
-            answer = answers[position]
-            found[i]["gone"] = found[i]["gone"] or gone[position]
-            if _record(answer) is not None:
-                found[i].update(_updates(answer) if what == "updates" else _health(answer))
-            position += 1
+    for (what, i), answer, is_gone in zip(asked, answers, gone, strict=True):
+        found[i]["gone"] = found[i]["gone"] or is_gone
+        if _record(answer) is not None:
+            found[i].update(_updates(answer) if what == "updates" else _health(answer))
     return Fleet([instance._replace(**found[instance.instance_id]) for instance in instances], problems)
 
 

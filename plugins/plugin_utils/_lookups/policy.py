@@ -15,6 +15,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.errors imp
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_values
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import as_sentence
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 # Ansible evaluates a throttle twice for each host. A policy that is 2 seconds old is recent enough for that.
@@ -47,7 +48,7 @@ def parallel_limit(policy: Record) -> int:
     try:
         return max_parallel_rollouts(policy)
     except ValueError as refusal:
-        raise PolicyError(f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.") from refusal
+        raise PolicyError(as_sentence(refusal)) from refusal
 
 
 def readable_window(policy: Record) -> None:

@@ -93,6 +93,9 @@ def test_an_invalid_login_file_is_reported_in_one_sentence_without_secrets(
     with pytest.raises(SettingsError, match=re.escape(message)) as refused:
         load_login(written(tmp_path / "login.toml", mode, **changes))
     assert SECRET not in str(refused.value)
+
+
+def test_a_path_that_is_not_a_login_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         load_login(tmp_path / "none.toml")
     with pytest.raises(SettingsError, match="cannot be read: it is a device, a pipe or a socket"):

@@ -22,7 +22,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.paging imp
     newest,
     newest_page,
     order_of,
-    read_all,
     read_list,
 )
 
@@ -64,7 +63,7 @@ def test_rows_that_exist_during_the_whole_read_are_read_exactly_once(
     size: int, script: list[tuple[int, list[int]]]
 ) -> None:
     moving = MovingList(size, script)
-    found = [row["id"] for row in read_all(moving.fetch, page=PAGE)]
+    found = [row["id"] for row in read_list(moving.fetch, page=PAGE).rows]
     assert len(found) == len(set(found))
     assert moving.old - set(found) == set()
 
@@ -72,14 +71,14 @@ def test_rows_that_exist_during_the_whole_read_are_read_exactly_once(
 @given(size=st.integers(1, 60), inserts=st.lists(st.integers(0, PAGE - 1), max_size=4))
 def test_rows_that_are_added_at_the_head_during_the_read_are_read_too(size: int, inserts: list[int]) -> None:
     moving = MovingList(size, [(n, []) for n in inserts])
-    found = [row["id"] for row in read_all(moving.fetch, page=PAGE)]
+    found = [row["id"] for row in read_list(moving.fetch, page=PAGE).rows]
     assert found == [row["id"] for row in moving.rows]
 
 
 @given(size=st.integers(0, 60), most=st.integers(1, 70))
 def test_most_returns_the_newest_rows_in_order(size: int, most: int) -> None:
     still = MovingList(size, [])
-    assert read_all(still.fetch, page=PAGE, most=most) == still.rows[:most]
+    assert read_list(still.fetch, page=PAGE, most=most).rows == still.rows[:most]
 
 
 @given(size=st.integers(0, 60), limit=st.integers(1, 40), start=st.integers(0, 70))
@@ -92,18 +91,18 @@ def test_newest_reports_exactly_whether_there_are_more_rows(size: int, limit: in
 
 def test_until_stops_at_the_first_known_row() -> None:
     still = MovingList(30, [])
-    found = read_all(still.fetch, page=PAGE, until=lambda row: row["id"] == "old-12")
+    found = read_list(still.fetch, page=PAGE, until=lambda row: row["id"] == "old-12").rows
     assert [row["id"] for row in found] == [f"old-{n}" for n in range(12)]
     assert still.reads <= 4
 
 
 def test_reading_ends_if_the_server_ignores_the_offset() -> None:
     rows = [{"id": str(n)} for n in range(PAGE)]
-    assert read_all(lambda limit, offset: rows[:limit], page=PAGE) == rows
+    assert read_list(lambda limit, offset: rows[:limit], page=PAGE).rows == rows
 
 
 def test_rows_without_an_id_are_kept() -> None:
-    assert len(read_all(lambda limit, offset: [{}, {}] if offset == 0 else [], page=PAGE)) == 2
+    assert len(read_list(lambda limit, offset: [{}, {}] if offset == 0 else [], page=PAGE).rows) == 2
 
 
 # A short page is not the end of a list (reports/2026-11 A2)
@@ -121,7 +120,7 @@ def capped(rows: list[dict[str, Any]], cap: int, calls: list[tuple[int, int]] | 
 @given(size=st.integers(0, 90), cap=st.integers(1, 12))
 def test_a_short_page_is_not_the_end_of_a_list(size: int, cap: int) -> None:
     rows = MovingList(size, []).rows
-    assert read_all(capped(rows, cap), page=PAGE) == rows
+    assert read_list(capped(rows, cap), page=PAGE).rows == rows
     found = read_list(capped(rows, cap), page=PAGE)
     assert found.rows == rows and found.whole
 
@@ -136,7 +135,9 @@ def test_no_row_is_lost_from_a_changing_list_with_short_pages(
     size: int, cap: int, script: list[tuple[int, list[int]]]
 ) -> None:
     moving = MovingList(size, script)
-    found = [row["id"] for row in read_all(lambda limit, offset: moving.fetch(min(limit, cap), offset), page=PAGE)]
+    found = [
+        row["id"] for row in read_list(lambda limit, offset: moving.fetch(min(limit, cap), offset), page=PAGE).rows
+    ]
     assert len(found) == len(set(found))
     assert moving.old - set(found) == set()
 
@@ -151,10 +152,10 @@ def test_newest_reports_whether_there_are_more_rows_even_with_short_pages(
 
 def test_reading_a_list_takes_one_call_more_than_its_pages_and_the_newest_rows_take_one() -> None:
     rows, calls = dated(250), []
-    assert read_all(capped(rows, 100, calls), page=100, times=("at",)) == rows
+    assert read_list(capped(rows, 100, calls), page=100, times=("at",)).rows == rows
     assert len(calls) <= 3 + 2
     calls.clear()
-    assert read_all(capped(rows[:30], 100, calls), page=100, times=("at",)) == rows[:30]
+    assert read_list(capped(rows[:30], 100, calls), page=100, times=("at",)).rows == rows[:30]
     assert len(calls) == 2
     calls.clear()
     assert newest(capped(rows, 100, calls), 20, 100, times=("at",)) == (rows[:20], True)
@@ -169,12 +170,12 @@ def test_a_server_that_ignores_the_offset_gets_few_calls() -> None:
         calls.append((limit, offset))
         return rows[:limit]
 
-    assert read_all(fetch, page=100) == rows
+    assert read_list(fetch, page=100).rows == rows
     assert len(calls) <= 5
 
 
 def test_rows_without_an_id_are_not_read_endlessly() -> None:
-    assert len(read_all(lambda limit, offset: [{"n": n} for n in range(limit)], page=PAGE)) == PAGE
+    assert len(read_list(lambda limit, offset: [{"n": n} for n in range(limit)], page=PAGE).rows) == PAGE
 
 
 @pytest.mark.parametrize("timed", [True, False])
@@ -188,7 +189,7 @@ def test_a_list_of_which_each_answer_has_other_rows_is_not_read_without_end(
         return [{"id": next(new), **({"created_at": 2e9 - next(new)} if timed else {})} for _dummy in range(limit)]
 
     with pytest.raises(ApiError, match="does not end: each of its first 50 pages has other rows"):
-        read_all(fetch, page=PAGE, times=("created_at",))
+        read_list(fetch, page=PAGE, times=("created_at",))
     assert next(new) < 2000
 
 
@@ -204,7 +205,7 @@ def dated(size: int) -> list[dict[str, Any]]:
 def test_an_oldest_first_list_is_returned_newest_first(size: int, cap: int, most: int | None, start: int) -> None:
     rows = dated(size)
     fetch = capped(rows[::-1], cap)
-    found = read_all(fetch, page=PAGE, most=most, start=start, times=("at",))
+    found = read_list(fetch, page=PAGE, most=most, start=start, times=("at",)).rows
     assert found == rows[start:][:most]
     if most is not None:
         assert newest(fetch, most, PAGE, start, ("at",)) == (found, size > start + most)
@@ -233,4 +234,4 @@ def test_a_list_without_a_known_order_is_read_to_its_end() -> None:
     rows = [{"id": str(n)} for n in range(40)]
     found = read_list(capped(rows, 10), page=PAGE, most=5, until=lambda row: row["id"] == "0", times=("at",))
     assert found.rows == [] and not found.whole
-    assert read_all(capped(rows, 10), page=PAGE, times=("at",)) == rows
+    assert read_list(capped(rows, 10), page=PAGE, times=("at",)).rows == rows

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_decision
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import follow_each_other
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR
@@ -28,7 +28,7 @@ def plan_of(fleet: list[Member], known: dict[str, list[float]], **changed: Any) 
     most = changed.pop("most", 4)
     sizes = batch_sizes(most, of=len(fleet), pace="continuous")
     given = {"policy": policy, "sizes": sizes, "batching": BATCHING, "known": known, "now": NOON, "extra": 10.0}
-    return make_plan(fleet, **{**given, "most": most, **changed})
+    return make_plan(fleet, **{**given, "parts": [Part("", fleet)], "most": most, **changed})
 
 
 def seconds_for(count: int) -> float:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_list
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import (
     CLOCKS_APART,
@@ -46,7 +46,7 @@ def listed(events: list[tuple[int, int]], order: str) -> list[dict[str, Any]]:
 def test_no_event_is_lost_in_any_order(order: str, events: list[tuple[int, int]], start: int) -> None:
     rows = listed(events, order)
     until = end_of_walk(rows[:PAGE], start)
-    read = read_all(lambda limit, offset: rows[offset : offset + limit], page=PAGE, until=until)
+    read = read_list(lambda limit, offset: rows[offset : offset + limit], page=PAGE, until=until).rows
     wanted = {row["id"] for row in rows if row["at"] >= start}
     assert wanted <= {row["id"] for row in read}
     assert {row["id"] for row in read if passes(row, start, {})} == wanted
@@ -61,7 +61,7 @@ def test_a_long_history_is_not_read_to_its_end(order: str) -> None:
         calls.append(offset)
         return rows[offset : offset + limit]
 
-    read_all(fetch, page=PAGE, until=end_of_walk(rows[:PAGE], 990_000))
+    read_list(fetch, page=PAGE, until=end_of_walk(rows[:PAGE], 990_000))
     assert len(calls) <= 3
 
 

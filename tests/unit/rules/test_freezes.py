@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes, judge
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import NextStart
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.openings import Openings
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Expected, fit
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import HOUR, Window
@@ -105,7 +106,7 @@ UNREADABLE: list[tuple[Any, str]] = [
 def test_an_unreadable_calendar_is_inconclusive_and_never_open(entries: Any, message: str) -> None:
     freezes = Freezes.of(entries)
     assert message in freezes.problem and freezes.problem.endswith(".")
-    check = judge(freezes, at("2026-06-01T12:00"), needs=0, margin=0, started=False, override="")
+    check = judge(freezes, at("2026-06-01T12:00"), NextStart(0, 0, started=False, override=""))
     assert (check.verdict, check.reason) == ("inconclusive", freezes.problem)
     openings = Openings(Window(None, None), freezes)
     assert not openings.is_open(at("2026-06-01T12:00"))
@@ -129,7 +130,7 @@ def test_dateutil_is_needed_only_for_recurring_freezes(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("blank", [None, "", "  ", []])
 def test_an_empty_calendar_has_no_freeze(blank: Any) -> None:
     assert Freezes.of(blank) == Freezes()
-    assert judge(Freezes.of(blank), 0, needs=9, margin=9, started=False, override="").verdict == "pass"
+    assert judge(Freezes.of(blank), 0, NextStart(9, 9, started=False, override="")).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_an_empty_calendar_has_no_freeze(blank: Any) -> None:
 def test_the_verdict_of_the_gate_during_a_freeze(
     when: str, started: bool, override: str, verdict: str, message: str
 ) -> None:
-    check = judge(Freezes.of([HOLIDAYS]), at(when), needs=600, margin=300, started=started, override=override)
+    check = judge(Freezes.of([HOLIDAYS]), at(when), NextStart(600, 300, started, override))
     assert check.verdict == verdict
     assert message in check.reason
 

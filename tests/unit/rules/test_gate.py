@@ -18,6 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import
     INCONCLUSIVE,
     PASS,
     Check,
+    NextStart,
     Soak,
     Tally,
     audit,
@@ -84,7 +85,7 @@ def test_a_batch_starts_only_if_it_ends_within_the_window(
 ) -> None:
     policy = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
     now = float(MIDNIGHT + second)
-    check = window(policy, now, needs=needs, margin=margin, started=started, override="")
+    check = window(policy, now, NextStart(needs, margin, started, override=""))
     known = Window.of_policy(policy)
     if (start is None) != (end is None):
         # reports/2026-11 A6
@@ -96,7 +97,7 @@ def test_a_batch_starts_only_if_it_ends_within_the_window(
     if not enough:
         assert "opens next at" in check.reason
         assert check.facts["next_opening"]
-    overridden = window(policy, now, needs=needs, margin=margin, started=started, override="INC-1")
+    overridden = window(policy, now, NextStart(needs, margin, started, override="INC-1"))
     assert overridden.verdict == PASS
     assert known.always_open or ("INC-1" in overridden.reason and overridden.facts["overridden"])
 

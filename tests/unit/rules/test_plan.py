@@ -21,7 +21,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches imp
     batch_sizes,
     cut,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import duration
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import Usual, duration
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.openings import Openings
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     Expected,
     Plan,
@@ -72,8 +73,10 @@ def batchings(draw: st.DrawFn) -> dict[str, Any]:
 
 def planned_by(members: list[Member], policy: dict[str, Any], batching: dict[str, Any], **changed: Any) -> Plan:
     sizes = batch_sizes(policy["max_parallel_rollouts"], **batching, of=sum(member.planned for member in members))
+    parts = [Part("", [member for member in members if member.planned])]
     return make_plan(
-        members, **{"policy": policy, "sizes": sizes, "batching": batching, "known": {}, "now": NOON, **changed}
+        members,
+        **{"policy": policy, "parts": parts, "sizes": sizes, "batching": batching, "known": {}, "now": NOON, **changed},
     )
 
 
@@ -196,8 +199,9 @@ def test_a_batch_takes_as_long_as_its_slowest_member(
     members: list[Member], sizes: list[int], known: dict[str, list[float]]
 ) -> None:
     batches = [members[start : start + 3] for start in range(0, len(members), 3)]
-    for batch, expected in zip(batches, expect(batches, known, extra=10.0), strict=True):
-        alone = [expect([[member]], known, extra=10.0)[0] for member in batch]
+    usual = Usual(known, 180.0)
+    for batch, expected in zip(batches, expect(batches, usual, [10.0] * len(batches)), strict=True):
+        alone = [expect([[member]], usual, [10.0])[0] for member in batch]
         assert expected.p90 == max(one.p90 for one in alone)
         assert expected.p50 <= expected.p90
         assert expected.p50 >= 10.0
@@ -205,8 +209,8 @@ def test_a_batch_takes_as_long_as_its_slowest_member(
 
 def test_an_instance_without_durations_takes_the_fallback() -> None:
     member = Member("a", "1", None, None, True, "")
-    assert expect([[member]], {}, fallback=180.0, extra=5.0) == [Expected(185.0, 185.0)]
-    assert expect([[member]], {"other": [20.0]}) == [Expected(20.0, 20.0)]
+    assert expect([[member]], Usual({}, 180.0), [5.0]) == [Expected(185.0, 185.0)]
+    assert expect([[member]], Usual({"other": [20.0]}, 180.0), [0.0]) == [Expected(20.0, 20.0)]
 
 
 def _open(start: int | None, end: int | None, at: float) -> bool:
@@ -229,7 +233,7 @@ def test_no_batch_that_fits_ends_within_the_margin_before_the_window_closes(
     policy = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
     now = float(int(NOON - 12 * HOUR + now))
     expected = [Expected(length / 2, length) for length in lengths]
-    found = fit(Window.of_policy(policy), now, expected, margin)
+    found = fit(Openings(Window.of_policy(policy)), now, expected, margin)
     if (start is None) != (end is None):
         # reports/2026-11 A6
         assert not found.open_now and found.batches_that_fit == 0
