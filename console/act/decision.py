@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, target_status
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
@@ -129,8 +130,9 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
         return f"The reason has {len(reason):,} characters; at most {REASON_MOST} are allowed."
     if intent.force and intent.action not in FORCED:
         return f"{intent.action} cannot be forced."
-    if intent.force and typed.strip() != intent.name:
-        return f"To force this, type the name: {intent.name}."
+    # As the page shows it.
+    if intent.force and typed.strip() != (shown := printable_line(intent.name)):
+        return f"To force this, type the name: {shown}."
     return ""
 
 

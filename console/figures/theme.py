@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+
 ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
 FAINT = {"light": "#c9ced6", "dark": "#4a5160"}
 LABEL = {"light": "#565d69", "dark": "#a8b0bc"}
@@ -60,7 +62,7 @@ def with_opacity(colour: str, opacity: float) -> str:
 def plain(text: object, width: int = 64, lines: int = 4) -> str:
     """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
     # A single word needs no wrapping, and a chart has hundreds of them.
-    word = str(text)
+    word = printable(str(text))
     is_word = len(word) <= width and word.isprintable() and " " not in word
     rows = [word] if is_word else textwrap.wrap(word, width) or [""]
     if len(rows) > lines:

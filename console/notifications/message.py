@@ -23,8 +23,9 @@ LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
 FACTS_NAMED = 20
 REPEATED = "Repeated: an earlier attempt to send this message did not succeed, but it may have arrived."
 
-# Mentions, such as @everyone and <!here>, with which chat programs notify all members of a channel.
-_MENTIONS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#])", re.IGNORECASE)
+# Mentions, such as @everyone and <!here>, with which chat programs notify all members of a channel, and images and
+# links with a text of their own: ![text](https://...), [text](https://...) and <https://...|text>.
+_MARKUP = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#]|[a-z]+:)|\](?=\()", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -99,6 +100,6 @@ def _document_of_fact(fact: Fact, console_url: str) -> dict[str, Any]:
 
 
 def _one_line(text: str, longest: int) -> str:
-    """One printable line of at most ``longest`` characters, in which mentions have no effect."""
-    plain = _MENTIONS.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
+    """One printable line of at most ``longest`` characters, without effective mentions, images and named links."""
+    plain = _MARKUP.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
     return shortened(plain, longest)

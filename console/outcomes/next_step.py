@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from console.outcomes.words import (
 HOSTS_MOST = 20
 """A pattern for more hosts than this is not written out."""
 
+# Only such texts of a run log become a part of a command. Ansible could read another one as further variables or as a
+# pattern for other hosts, and a shell as further commands.
+_HASH = re.compile(r"\w[\w-]*")
+_NAME = re.compile(r"\w[\w.-]*")
 _WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_cycle", "memory_backup", "audit_report")
 
 
@@ -58,8 +63,10 @@ def next_step(
             return NextStep("What a real run would do to each instance is not recorded.", command)
         if not counts.get(UPDATED, 0):
             return NextStep("A real run would change nothing.")
-        bound = f" -e fleetops_plan_hash={plan_hash}" if plan_hash else ""
-        return NextStep("A real run would do this. With the plan's hash, it refuses anything else.", command + bound)
+        if not _HASH.fullmatch(plan_hash):
+            return NextStep("A real run would do this.", command)
+        bound = f"{command} -e fleetops_plan_hash={plan_hash}"
+        return NextStep("A real run would do this. With the plan's hash, it refuses anything else.", bound)
     if under_way:
         were = "instances were" if under_way > 1 else "instance was"
         return NextStep(f"{under_way:,} {were} still in progress on the server. Sync, and check again.")
@@ -73,7 +80,7 @@ def next_step(
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
     parts = ["The process ended without a recap."] if verdict == LOST else []
     bad = " and ".join(word for word in (FAILED, UNCERTAIN) if counts.get(word, 0))
-    listed = 0 < len(problems) <= HOSTS_MOST
+    listed = 0 < len(problems) <= HOSTS_MOST and all(map(_NAME.fullmatch, problems))
     if untouched:
         them = f"{untouched:,} instances that were" if untouched > 1 else "instance that was"
         also = f", and retries the {bad} ones" if bad else ""

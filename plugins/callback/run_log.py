@@ -36,8 +36,9 @@ description:
     never fails because of it.
 notes:
   - Several kinds of secrets are masked wherever they occur, namely the value of E(FLEETOPS_API_KEY), the values of
-    environment variables and variables whose names say that they are secret, vaulted variables, and the vault,
-    connection and become passwords. Values under a key that names a secret are masked too.
+    environment variables, of headers in E(FLEETOPS_EXTRA_HEADERS) and of variables whose names say that they are
+    secret, vaulted variables, and the vault, connection and become passwords. Values under a key that names a secret
+    are masked too.
   - Values in a vars file that is encrypted as a whole are recognized only by their names (for example C(api_key),
     C(db_password), C(vault_anything)). Set C(no_log) on tasks that print other secrets.
   - The names of the inventory's hosts and groups and the paths of the run are not masked, not even inside messages or

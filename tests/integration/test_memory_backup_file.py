@@ -126,9 +126,9 @@ def test_a_report_of_unusual_events_is_complete_and_readable_by_its_owner_only(p
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert stat.S_IMODE(folder.stat().st_mode) == 0o755, "an existing folder keeps its mode"
         events = json.loads(files[1].read_text(encoding="utf-8"))["events"]["agent-001"]
-        # A report is for people: unprintable characters are escaped.
+        # A report is for people: unprintable characters are escaped, and in Markdown so is the backslash.
         assert "cut emoji \\ud83d" in [event["tool_name"] for event in events]
-        assert "cut emoji \\ud83d" in files[2].read_text(encoding="utf-8")
+        assert "cut emoji \\\\ud83d" in files[2].read_text(encoding="utf-8")
 
 
 # reports/2026-11 D6

@@ -191,6 +191,34 @@ def test_an_unknown_audit_count_is_not_shown_as_0_and_the_report_is_still_writte
 
 
 @pytest.mark.playbook
+def test_a_text_of_an_audit_event_can_neither_add_a_line_to_the_report_nor_a_link(
+    run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    tool = "x)\n\n## agent-009\n- 2026-11-01 success ![i](https://203.0.113.9/i.png) <img src=x> {{ 7 * 7 }} `"
+
+    def events(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "tool_name": tool, "role": "agent\r\n# All is well"} for row in rows]
+
+    with second_api(instances=1, answers={"list_audit_events": events}) as api:
+        api.add_events("agent-001", 2, "denied")
+        given = {"fleetops_audit_dir": str(tmp_path / "audit"), "fleetops_audit_since": "2020-01-01"}
+        run = run_playbook(api, "playbooks/audit_report.yml", e=given)
+    assert run.rc == 0, run.output
+    lines = (tmp_path / "audit" / "audit.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("#")] == ["# Audit of 1 instances", "## agent-001"]
+    listed = [line for line in lines if line.startswith("- ")]
+    assert len(listed) == 2
+    for line in listed:
+        assert (
+            r"x) ## agent-009 - 2026-11-01 success !\[i](https://203.0.113.9/i.png) \<img src=x> {{ 7 * 7 }} \` (role"
+            in line
+        )
+        assert "(role agent # All is well, request unknown)" in line
+    event = json.loads((tmp_path / "audit" / "audit.json").read_text())["events"]["agent-001"][0]
+    assert event["tool_name"] == tool
+
+
+@pytest.mark.playbook
 def test_a_policy_without_a_limit_can_be_set_and_shown(run_playbook: Callable[..., PlaybookRun]) -> None:
     def without_limit(body: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in body.items() if key != "max_parallel_rollouts"}

@@ -108,8 +108,11 @@ class AwxClient:
             )
         except plain_values.SettingsError as error:
             raise of_variable(error, _VARIABLES) from None
-        except ValueError as error:
-            raise SettingsError(f"FLEETOPS_AWX_URL is not a valid address: {error}.") from None
+        except ValueError:
+            # The message of the exception may contain a password.
+            raise SettingsError(
+                "FLEETOPS_AWX_URL is not a valid address: its host or its port cannot be read."
+            ) from None
         self.origin, self._api = server + prefix, f"{prefix}{api}/v2"
         self._is_platform = api.startswith("/api/controller")
         self._transport = _BearerTransport(settings, **transport)

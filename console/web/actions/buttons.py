@@ -18,6 +18,7 @@ import streamlit as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.act.decision import FORCED, REASON_MOST, STEERING, Decision, Intent, Seen, as_stored, judge
 from console.act.send import ActionOutcome, Attempt, act, read_state
 from console.collect.api.session import ApiOptions
@@ -261,4 +262,4 @@ def _sync() -> bool:
 
 def _plain(text: str) -> str:
     """Machine text for a label, as a code span, so that none of it is read as markup."""
-    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
+    return "`" + printable_line(text).replace("`", "'") + "`"

@@ -209,7 +209,7 @@ def hosts_by_tasks() -> None:
 def grid(found: pd.DataFrame) -> None:
     """One row for each host, one column for each task: a page of ``runs.run_grid``."""
     shown = [
-        columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
+        columns.text(found["host"], "host", 230, pinned=True),
         columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
         # Several tasks can have the same name, so the column's name contains a number, which its title leaves out.
         *(columns.statuses(found[n], n.partition(" ")[2], 120, OF_A_HOST)._replace(name=n) for n in found.columns[2:]),

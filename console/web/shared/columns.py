@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.text import times
 from console.text.statuses import STYLES, style_of
 from console.web.shared import viewer
@@ -57,8 +58,11 @@ def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
     return Column(str(getattr(cells, "name", None) or title), cells, config)
 
 
-def text(cells: Iterable[Any], title: str, width: Any = None) -> Column:
-    return _column(cells, title, st.column_config.TextColumn(title, width=width))
+def text(cells: Iterable[Any], title: str, width: Any = None, pinned: bool | None = None) -> Column:
+    """A column of text, without characters that would change its direction."""
+    shown = [printable(cell) if isinstance(cell, str) else cell for cell in cells]
+    name = str(getattr(cells, "name", None) or title)
+    return Column(name, shown, st.column_config.TextColumn(title, width=width, pinned=pinned))
 
 
 def moments(values: Iterable[float | None], title: str, width: Any = 160) -> Column:

@@ -16,6 +16,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.record.read.operation_facts import rollout_name
 from console.text import times
 from console.text.counts import counted
@@ -115,7 +116,7 @@ def row() -> DeltaGenerator:
 
 def line(*parts: str) -> None:
     """One line of text from its non-empty parts."""
-    st.text(" · ".join(part for part in parts if part))
+    st.text(printable(" · ".join(part for part in parts if part)))
 
 
 def shell(commands: str) -> None:
@@ -125,6 +126,7 @@ def shell(commands: str) -> None:
 
 def literal(text: str) -> str:
     """Machine text for places that accept Markdown: as code, unless it contains only words, names and numbers."""
+    text = printable(text)
     # A single underscore between two letters is not emphasis.
     if not text or (re.fullmatch(r"[^\W_]+((_|[ .,+%-]+)[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text

@@ -19,6 +19,7 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup, escape
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.text import times
 from console.text.listing import records
 from console.text.statuses import style_of
@@ -31,8 +32,9 @@ NOTHING = Markup("")
 
 
 def draw(*parts: Markup) -> None:
-    """Draw parts on the page, in the colours of the viewer's theme."""
-    st.html(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts)))
+    """Draw parts on the page, in the colours of the viewer's theme. Characters that would change the direction of text
+    are shown as escapes, as on the command line."""
+    st.html(printable(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts))))
 
 
 def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -84,5 +85,11 @@ def is_secret_key(key: Any) -> bool:
 
 
 def spellings(secret: str) -> set[str]:
-    """The spellings in which a server may repeat a secret: plain, and escaped for URLs, HTML and Python."""
-    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}
+    """The spellings in which a server may repeat a secret: plain, and escaped for URLs, HTML, Python and JSON."""
+    escaped = {html.escape(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)} | escaped
+
+
+def header_secrets(headers: Mapping[str, str]) -> set[str]:
+    """The values of headers, and the last word of each, which in ``Bearer x`` are the credentials themselves."""
+    return {secret for value in headers.values() for secret in (value, value.rpartition(" ")[2])}

@@ -48,7 +48,7 @@ from .endpoints import (
 )
 from .errors import ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
-from .redact import Redactor, spellings
+from .redact import Redactor, header_secrets, spellings
 from .server_clock import ServerClock
 from .settings import Settings, base_url
 from .trust import trust_of
@@ -155,7 +155,7 @@ class Transport:
         self.answered = threading.Event()
         self._proxy = proxy_for(settings.api_url, os.environ)
         self._trust = trust_of(settings.validate_certs, settings.ca_path, os.environ)
-        secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
+        secrets = (settings.api_key, *header_secrets(settings.headers), *(self._proxy.secrets() if self._proxy else ()))
         self.redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
         self._session = new_session(self._proxy)
         self._session.headers.update(

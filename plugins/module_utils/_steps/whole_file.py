@@ -84,8 +84,9 @@ def replace_file(path: Path, text: str) -> None:
     """
     started: Path | None = None
     try:
-        path = Path(os.path.realpath(path))
+        # Before the link is resolved: Linux does not let users follow the links of others in a folder such as /tmp.
         refuse_special(path)
+        path = Path(os.path.realpath(path))
         make_private(path.parent)
         _remove_abandoned(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -27,7 +28,7 @@ Secrets = dict[str, str]
 
 
 def environment_secrets(environ: Mapping[str, str]) -> Secrets:
-    """The API key, and long values of environment variables whose names say that they are secret.
+    """The API key, and long values of environment variables and extra headers whose names say that they are secret.
 
     The path of an existing file does not count, since it only says where a secret is stored.
     """
@@ -36,6 +37,8 @@ def environment_secrets(environ: Mapping[str, str]) -> Secrets:
         for name, value in environ.items()
         if len(value) >= _SHORTEST_BY_NAME and names_secret(name) and not os.access(value, os.F_OK)
     }
+    with suppress(ValueError, RecursionError):
+        _collect(json.loads(environ.get("FLEETOPS_EXTRA_HEADERS", "")), found)
     if key := environ.get("FLEETOPS_API_KEY"):
         found[key] = "the environment variable FLEETOPS_API_KEY"
     return found
@@ -116,6 +119,9 @@ def _collect(value: Any, found: Secrets, name: str = "", depth: int = 0) -> None
         # A template is not a secret itself. The variables in it are checked separately.
         if len(value) >= _SHORTEST_BY_NAME and "{{" not in value and name and names_secret(name):
             _add(str(value), f"the variable {name}", found)
+            if name.lower() == "authorization":
+                # In "Bearer x", the secret is x.
+                _add(value.rpartition(" ")[2], f"the variable {name}", found)
     elif depth < _DEEPEST:
         if isinstance(value, Mapping):
             for key in value:

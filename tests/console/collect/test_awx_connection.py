@@ -85,6 +85,11 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_configured
         ({"FLEETOPS_AWX_URL": "https://awx.example.com"}, "FLEETOPS_AWX_TOKEN is not set"),
         ({"FLEETOPS_AWX_URL": "awx.example.com", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must look like"),
         ({"FLEETOPS_AWX_URL": "https://a:b@x", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must not hold a user"),
+        # Python's message about the full-width colon contains the password.
+        (
+            {"FLEETOPS_AWX_URL": "https://a:b@x\uff1ay", "FLEETOPS_AWX_TOKEN": "t0ken"},
+            "FLEETOPS_AWX_URL is not a valid",
+        ),
         ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN contains characters"),
         ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": " t0ken"}, "FLEETOPS_AWX_TOKEN begins or ends with a"),
         (
@@ -97,6 +102,7 @@ def test_invalid_settings_of_awx_are_refused(settings: dict[str, str], says: str
     with pytest.raises(SettingsError) as caught:
         AwxClient(load_awx(settings))
     assert str(caught.value).startswith(says)
+    assert "a:b" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_the_label_describes_the_target_and_escapes_texts_of_the_api() -> None:
 def test_plain_escapes_all_markup(text: str) -> None:
     escaped = plain(text).replace("<br>", "")
     assert "<" not in escaped and ">" not in escaped
+    assert "\u202e" not in plain(f"{text}\u202eback")
 
 
 def test_the_image_of_a_big_rollout_shows_the_worst_status_and_the_window() -> None:

@@ -212,6 +212,18 @@ def test_a_message_has_the_verdict_the_causes_and_a_link_and_mentions_nobody_by_
     assert message(one, "").text.splitlines()[-1].startswith("1 failed")
 
 
+def test_a_text_of_the_server_shows_no_image_in_a_chat_and_no_link_under_another_name() -> None:
+    told = (
+        "![i](https://203.0.113.9/i) [all is well](https://203.0.113.9) <https://203.0.113.9|all is well> 2 < 3 [x] (y)"
+    )
+    (one,) = plan(rules('on = "operations"\nto = "chat"'), [replace(STOPPED, title=told, sentence=told)], [], NOW).due
+    found = message(one, "")
+    for text in (found.title, found.text.splitlines()[0], found.facts[0]["title"], found.facts[0]["sentence"]):
+        assert "](" not in text and "<h" not in text
+        assert text.replace("\u200b", "") == told
+    assert "2 < 3 [x] (y)" in found.title
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -55,3 +55,20 @@ def test_the_command_after_a_check_without_a_hash_contains_none() -> None:
     assert next_step("apply_updates", "check", {"updated": 1}, []).command == (
         "ansible-playbook fleetops.agents.apply_updates"
     )
+
+
+@pytest.mark.parametrize("text", ["x; id", "$(id)", "a fleetops_override_window=true", "x\nid", "-e", "`id`"])
+def test_a_hash_that_is_none_is_not_part_of_the_command(text: str) -> None:
+    found = next_step("rolling_redeploy", "check", {"updated": 1}, [], text)
+    assert found == NextStep("A real run would do this.", AGAIN)
+    real = "0123456789-abcdef0123-4567890abc"
+    assert next_step("rolling_redeploy", "check", {"updated": 1}, [], real).command.endswith(f"_hash={real}")
+
+
+@pytest.mark.parametrize("name", ["b,all", "b:all", "!b", "*", "~.*", "@file", "a&b"])
+def test_names_that_are_host_patterns_are_not_part_of_the_command(name: str) -> None:
+    assert next_step("reboot", "complete", {"failed": 2}, ["c", name]).command == (
+        "ansible-playbook fleetops.agents.reboot"
+    )
+    stopped = next_step("reboot", "stopped", {"failed": 1, "not_touched": 3}, [name])
+    assert (stopped.command, "and retries" in stopped.sentence) == ("ansible-playbook fleetops.agents.reboot", True)

@@ -116,6 +116,21 @@ def test_the_token_of_a_gateway_is_masked_in_an_error_of_a_server_that_repeats_i
     assert token not in str(refusal(client_for(server.url, headers={"X-Gateway": token})))
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic", "token"])
+def test_credentials_after_the_scheme_of_a_header_are_masked_without_the_scheme_too(
+    server: CrookedServer, scheme: str
+) -> None:
+    server.says({"detail": "bad login Z2F0ZXdheTo3Nzc3Nw=="}, 403)
+    client = client_for(server.url, headers={"Authorization": f"{scheme} Z2F0ZXdheTo3Nzc3Nw=="})
+    assert "bad login ********" in str(refusal(client))
+
+
+def test_a_key_is_masked_in_json_that_a_server_repeats_in_a_text(server: CrookedServer) -> None:
+    key = 'a"key\\of-\u00e9-77777'
+    server.says({"detail": f"upstream got {json.dumps({'key': key})}"}, 403)
+    assert 'upstream got {"key": "********"}' in str(refusal(client_for(server.url, api_key=key)))
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -11,6 +11,14 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import environment_secrets, names_secret
 
 
+def test_the_token_of_a_gateway_in_the_extra_headers_is_a_secret_of_the_environment() -> None:
+    headers = '{"Authorization": "Bearer gateway-77777", "X-Tenant": "production", "X-Token": "other-88888"}'
+    found = environment_secrets({"FLEETOPS_EXTRA_HEADERS": headers})
+    assert set(found) == {"Bearer gateway-77777", "gateway-77777", "other-88888"}
+    for unusable in ("", "Bearer x", "[" * 100_000, "null"):
+        assert environment_secrets({"FLEETOPS_EXTRA_HEADERS": unusable}) == {}
+
+
 def test_the_key_and_variables_named_like_secrets_count_as_secrets_of_the_environment() -> None:
     environ = {
         "FLEETOPS_API_KEY": "short",

@@ -125,6 +125,26 @@ def test_a_pipe_is_neither_read_nor_replaced(server: CrookedServer, tmp_path: Pa
     assert pipe.is_fifo() and path.is_symlink() == is_link and len(list(tmp_path.iterdir())) == 1 + is_link
 
 
+def test_a_file_behind_a_link_that_the_system_does_not_follow_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, target = tmp_path / "report.md", tmp_path / "profile"
+    target.write_text("mine")
+    link.symlink_to(target)
+    usual = Path.stat
+
+    def refused(path: Path, **more: Any) -> os.stat_result:
+        # As with fs.protected_symlinks, if another user has put the link into /tmp.
+        if path == link and more.get("follow_symlinks", True):
+            raise PermissionError(13, "Permission denied")
+        return usual(path, **more)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    result = run(report_file.OPERATION, path=str(link), content="x")
+    assert "cannot be written, so it was not changed: Permission denied" in result["msg"]
+    assert target.read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", [TOO_LONG, f"{TOO_LONG}/report"])
 def test_an_impossible_file_name_is_reported_in_a_sentence(server: CrookedServer, tmp_path: Path, name: str) -> None:
     for result in (run(report_file.OPERATION, path=str(tmp_path / name), content="x"), backup(server, tmp_path / name)):
