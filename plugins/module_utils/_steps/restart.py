@@ -141,7 +141,8 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
             error=course.ambiguous.as_dict(),
         )
     if context.params["wait"]:
-        _prove(context, restart, course)
+        with looking_up(context):
+            _prove(context, restart, course)
     notes.found(restart.action)
 
 

@@ -170,7 +170,8 @@ def _wait_for_status(context: Context, rollout_id: str) -> None:
             return False
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
-    waited = read_until(context, rollout_id, has_changed, timeout=limit)
+    with looking_up(context):
+        waited = read_until(context, rollout_id, has_changed, timeout=limit)
     rollout, targets = waited.state["rollout"], waited.state["targets"]
     if waited.done:
         return
