@@ -141,8 +141,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
             error=course.ambiguous.as_dict(),
         )
     if context.params["wait"]:
-        with looking_up(context):
-            _prove(context, restart, course)
+        _prove(context, restart, course)
     notes.found(restart.action)
 
 

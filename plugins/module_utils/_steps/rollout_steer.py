@@ -170,8 +170,7 @@ def _wait_for_status(context: Context, rollout_id: str) -> None:
             return False
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
-    with looking_up(context):
-        waited = read_until(context, rollout_id, has_changed, timeout=limit)
+    waited = read_until(context, rollout_id, has_changed, timeout=limit)
     rollout, targets = waited.state["rollout"], waited.state["targets"]
     if waited.done:
         return
