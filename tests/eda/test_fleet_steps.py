@@ -116,7 +116,12 @@ def test_an_older_answer_after_a_retry_does_not_count_the_former_failure_again()
     target = {"target_id": "t", "started_at": moment(1), "status": "failed", "completed_at": moment(2)}
     other = {"target_id": "u", "started_at": moment(1), "status": "in_progress"}
     view = {"rollout_id": "r", "status": "failed", "completed_at": moment(2), "timeline": [target]}
-    opened = {**view, "status": "in_progress", "completed_at": None, "timeline": [{"target_id": "t", "status": "queued"}]}
+    opened = {
+        **view,
+        "status": "in_progress",
+        "completed_at": None,
+        "timeline": [{"target_id": "t", "status": "queued"}],
+    }
     again = {**view, "completed_at": moment(6), "timeline": [{**target, "started_at": moment(5)}]}
     again["timeline"][0]["completed_at"] = moment(6)
     # The rollout is opened again by the retry, or another target keeps it open.

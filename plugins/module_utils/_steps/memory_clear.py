@@ -144,5 +144,6 @@ def _verify_cleared(
         context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
     # If the server says that it has cleared none, and all are still listed, nothing has changed.
     context.changed = not (reported == 0 and left >= before.listed)
-    said = "accepted the call" if reported is None else f"says that it cleared {reported} memories of {context.instance}"
+    cleared = f"says that it cleared {reported} memories of {context.instance}"
+    said = "accepted the call" if reported is None else cleared
     context.fail(f"The server {said}, but: {shown}. Look at them, then run this task again.")
