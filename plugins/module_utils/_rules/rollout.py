@@ -354,11 +354,12 @@ def selected(
 
 def unlisted_among(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], select: str) -> int:
     """How many of the targets of ``select`` (see selected) the rollout counts, but does not list."""
-    totals, listed = counters(rollout), counters_of_targets(targets)
-    if targets and len(targets) >= totals.total:
+    total, listed = counters(rollout), counters_of_targets(targets)
+    if targets and len(targets) >= total.total:
         # All are listed, so the rows decide.
         return 0
-    return max(0, sum(getattr(totals, word) - getattr(listed, word) for word in RETRYABLE[select]))
+    beyond = {"failed": total.failed - listed.failed, "uncertain": total.uncertain - listed.uncertain}
+    return max(0, sum(beyond[word] for word in RETRYABLE[select]))
 
 
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
