@@ -203,7 +203,7 @@ def _verify(context: Context, before: Breakers) -> None:
     """Read the health until no breaker is open, for at most 10 s, and fail if any is still open then."""
     health = wait_for_effect(
         context,
-        lambda: _live_health(context),
+        lambda: context.client.get_deep_health(context.params["instance_id"], force=True),
         lambda seen: not is_live(seen) or not breakers_of(seen.get("subsystems")).open,
         timeout=_CLOSED_WITHIN,
     ).state

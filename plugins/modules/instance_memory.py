@@ -151,7 +151,7 @@ memory:
 deleted:
   description:
     - How many memories the server reports as cleared, or in check mode how many would be cleared.
-    - If the response was lost, the number that was listed before.
+    - If the response was lost or has no number, the number that was listed before.
   returned: success, with O(state=absent)
   type: int
   sample: 3

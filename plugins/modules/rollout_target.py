@@ -50,7 +50,9 @@ options:
     description: Retry the target of this instance.
     type: raw
   select:
-    description: Retry all targets that are V(failed), V(uncertain), or either (V(all)).
+    description:
+      - Retry all targets that are V(failed), V(uncertain), or either (V(all)).
+      - Targets that the server counts but does not list cannot be retried, so they count against O(max_failed).
     type: str
     choices: [failed, uncertain, all]
   retry_unknown:
@@ -216,6 +218,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     ends_text,
     instance_in_words,
     selected,
+    unlisted_among,
     was_reopened,
     why_not_retried,
 )
@@ -248,19 +251,23 @@ def run(context: Context) -> None:
 def _retry(context: Context) -> None:
     rollout_id = context.params["rollout_id"]
     with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
-        _retry_chosen(context)
-    if not context.params["wait"] or context.check_mode:
-        return
-    if context.changed:
+        chosen, unlisted = _chosen(context)
+        if chosen:
+            _retry_chosen(context, chosen)
+    follows = context.params["wait"] and not context.check_mode
+    if follows and context.changed:
         _follow_to_end(context)
-    if context.params["max_failed_of"] == "rollout":
+    if follows and context.params["max_failed_of"] == "rollout":
         fail_if_too_many(context, *settle_uncertain(context, context.client.get_rollout(rollout_id)))
+    elif unlisted > context.params["max_failed"]:
+        what = "failed or uncertain" if context.params["select"] == "all" else context.params["select"]
+        context.fail(
+            f"Rollout {rollout_id} counts more {what} targets than the server lists: {unlisted} could not be retried, "
+            "as a retry names its target by its id. Run this task again."
+        )
 
 
-def _retry_chosen(context: Context) -> None:
-    chosen = _chosen(context)
-    if not chosen:
-        return
+def _retry_chosen(context: Context, chosen: list[Record]) -> None:
     context.result["targets"] = chosen
     # In the diff, targets are named by their row id, which a retry does not change.
     before = {str(row["id"]): target_status(row.get("status")) for row in chosen}
@@ -271,14 +278,18 @@ def _retry_chosen(context: Context) -> None:
     context.changed = bool(context.result["retried"])
 
 
-def _chosen(context: Context) -> list[Record]:
-    """The targets to retry. The other selected targets are returned as ``skipped_targets`` with the reason."""
+def _chosen(context: Context) -> tuple[list[Record], int]:
+    """The targets to retry, and how many selected ones the server counts but does not list.
+
+    The other selected targets are returned as ``skipped_targets`` with the reason.
+    """
     params = context.params
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])
     remember_rollout(context, detail)
     warn_if_cut(context, detail)
     meant = selected(detail["targets"], **wanted)
+    unlisted = unlisted_among(detail["rollout"], detail["targets"], params["select"]) if params["select"] else 0
     if not meant and not params["select"]:
         what = f"target {params['target_id']}" if params["target_id"] else f"target of {context.instance}"
         context.fail(f"Rollout {params['rollout_id']} has no {what}.")
@@ -300,7 +311,7 @@ def _chosen(context: Context) -> list[Record]:
             chosen.append(row)
         else:
             _skip(context, row, reason)
-    return chosen
+    return chosen, unlisted
 
 
 def _skip(context: Context, row: Record, reason: str) -> None:

@@ -389,3 +389,20 @@ def test_only_the_owner_can_access_the_folder_of_the_watermark_whatever_the_umas
     finally:
         os.umask(old)
     assert [p.stat().st_mode & 0o777 for p in (tmp_path / "state", tmp_path / "state" / "fleetops")] == [0o700, 0o700]
+
+
+def test_a_running_rollout_whose_timeline_is_not_found_at_first_is_followed(tmp_path: Path) -> None:
+    with second_api(instances=1, deploy_seconds=1e5, outcomes={"agent-001": "failed"}) as api:
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await full_poll(task, api)
+            api.quirks.status["get_rollout_timeline"] = 404
+            row = api.add_rollout(api.instances, "instance")
+            await full_poll(task, api)
+            del api.quirks.status["get_rollout_timeline"]
+            row["targets"][0]["ends"] = time.time()
+            await until(task, lambda: len(rules.events) >= 3, 20)
+
+        rules = follow(arguments(api, tmp_path / "mark"), script)
+    words = [event["type"].removeprefix("fleetops.") for event in rules.events]
+    assert words == ["rollout.started", "target.failed", "rollout.finished"]

@@ -112,6 +112,30 @@ def test_a_late_result_does_not_count_as_another_failure() -> None:
     assert failures == [1, 1, 2]
 
 
+def test_an_older_answer_after_a_retry_does_not_count_the_former_failure_again() -> None:
+    target = {"target_id": "t", "started_at": moment(1), "status": "failed", "completed_at": moment(2)}
+    other = {"target_id": "u", "started_at": moment(1), "status": "in_progress"}
+    view = {"rollout_id": "r", "status": "failed", "completed_at": moment(2), "timeline": [target]}
+    opened = {
+        **view,
+        "status": "in_progress",
+        "completed_at": None,
+        "timeline": [{"target_id": "t", "status": "queued"}],
+    }
+    again = {**view, "completed_at": moment(6), "timeline": [{**target, "started_at": moment(5)}]}
+    again["timeline"][0]["completed_at"] = moment(6)
+    # The rollout is opened again by the retry, or another target keeps it open.
+    busy = [{**one, "status": "in_progress", "completed_at": None} for one in (view, opened, view, opened, again)]
+    for answers in ([view, opened, view, opened, again], [{**v, "timeline": [*v["timeline"], other]} for v in busy]):
+        known, sent = None, []
+        for answer in answers:
+            step = rollout_step(known, {"id": "r"}, answer)
+            known, sent = json.loads(json.dumps(step.known)), sent + step.events
+        assert [event["target"]["failures"] for event in sent if "target" in event] == [1, 2]
+        own = [event["type"].rpartition(".")[2] for event in sent if "target" not in event]
+        assert own == (["started", "finished", "resumed", "finished"] if answers[0] is view else ["started"])
+
+
 def test_a_finished_rollout_whose_timeline_stays_too_short_is_not_read_for_ever() -> None:
     row, known, reads = {"id": "r", "status": "partial"}, None, 0
     short = {**timeline([["failed"], ["succeeded"]], 1), "total_targets": 3}

@@ -88,12 +88,13 @@ def test_the_outcome_of_a_refused_write_is_unknown_if_the_look_up_fails(case: Ca
 ACCEPTED = [case for case in [*LOOKED_UP, *RESTARTS, STARTED] if case[2] != "store_memory"]
 
 
+@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case[2])
-def test_an_accepted_write_counts_as_changed_if_the_look_up_fails(
-    case: Case,
-) -> None:
+def test_an_accepted_write_counts_as_changed_if_the_look_up_fails(case: Case, status: int) -> None:
     with fleet_for(case[2]) as api:
-        done = run_blind(api, case, None)
+        done = run_blind(api, case, None, status)
+        assert "accepted" in done.msg and f"HTTP {status}" in done.msg
+        assert done.result["error"]["kind"] == {401: "auth", 403: "forbidden"}[status]
         assert case not in REDEPLOYS or category_of(done.result) == "uncertain"
 
 

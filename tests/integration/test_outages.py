@@ -34,7 +34,7 @@ def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     return fleet
 
 
-def follow(sim: Simulator, case: str, **fault: Any) -> ModuleTask:
+def follow(sim: Simulator, case: str, retries: int = 0, **fault: Any) -> ModuleTask:
     """Run a task that waits for its effect. The ``fault`` begins in the first pause after it has sent its call."""
     TABLE[case].prepare(sim)
     began = False
@@ -45,7 +45,7 @@ def follow(sim: Simulator, case: str, **fault: Any) -> ModuleTask:
             began = True
             sim.fault(match="^GET", **fault)
 
-    done = run_module(sim, module_of(case), during=during, retries=0, **TABLE[case].options(sim))
+    done = run_module(sim, module_of(case), during=during, retries=retries, **TABLE[case].options(sim))
     sim.clear_faults()
     assert len(posts(sim)) == 1
     return done
@@ -68,9 +68,18 @@ def test_a_server_that_stays_down_ends_the_wait_after_two_minutes(sim: Simulator
 
 
 @pytest.mark.parametrize("case", FOLLOWED)
+def test_a_long_outage_causes_one_warning_for_each_path(sim: Simulator, case: str) -> None:
+    done = follow(sim, case, retries=1, times=12, status=503)
+    assert done.result["changed"] and not done.result.get("failed"), done.result
+    repeats = [warning.split(":")[0] for warning in done.warnings if "attempt 2 follows" in warning]
+    assert repeats and len(repeats) == len(set(repeats)), done.warnings
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
 def test_an_error_that_does_not_pass_ends_the_wait_at_once(sim: Simulator, case: str) -> None:
     done = follow(sim, case, times=10_000, status=401)
     assert done.result["failed"] and "HTTP 401" in done.msg, done.result
+    assert done.msg.startswith("The server accepted the call, but what it did could not be verified")
     assert sum(done.pauses) < 20
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import KEYS
 from tests.integration.second_task import run_second, sound
 from tests.second_api.api import NEW, second_api
 
@@ -78,12 +79,25 @@ WRITES = [
 ]
 
 
-@pytest.mark.parametrize("answer", [WRITE_ERROR, {"error": {"code": 42}}, {}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        WRITE_ERROR,
+        {"error": {"code": 42}},
+        {},
+        # The status of an error, which is no text.
+        {"status": 503, "error": "maintenance"},
+        {"status": False},
+        # An error beside the expected keys, which are all null.
+        lambda keys: {**dict.fromkeys(keys), "errors": [{"title": "maintenance"}]},
+    ],
+)
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write[2])
 def test_an_answer_with_status_200_that_says_nothing_of_the_write_is_no_success(
-    write: tuple[str, dict[str, Any], str], answer: dict[str, Any]
+    write: tuple[str, dict[str, Any], str], answer: Any
 ) -> None:
     module, options, operation = write
+    answer = answer(KEYS[operation]) if callable(answer) else answer
     with second_api(refused={operation: answer}) as api:
         api.instance("agent-001").memories.append({"id": "1", "content": "y"})
         done = run_second(api, module, **options)
@@ -163,3 +177,12 @@ def test_an_answer_with_nothing_applied_is_a_refusal_if_skills_are_still_outdate
         one.version, one.skill_waits = NEW, True
         done = run_second(api, "instance_update")
         assert done.result["failed"] and not done.result["changed"] and done.result["refused"] == "all done"
+
+
+def test_an_answer_without_a_count_after_which_all_memories_are_listed_does_not_say_that_they_were_cleared() -> None:
+    with second_api(refused={"clear_memories": {"status": "ok"}}) as api:
+        api.instance("agent-001").memories.append({"id": "1", "content": "y"})
+        done = run_second(api, "instance_memory", state="absent", all=True)
+        assert done.result["failed"] and done.result["changed"] and done.result["deleted"] == 0, done.result
+        assert "The server accepted the call, but" in done.msg and "still listed: 1 of 1" in done.msg
+        assert "says that it cleared" not in done.msg and api.writes() == ["clear_memories"]

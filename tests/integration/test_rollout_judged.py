@@ -61,3 +61,25 @@ def test_retried_targets_that_are_no_longer_listed_have_not_ended(targets: Any) 
         assert "1 of 1 retried targets" in done.msg and "no longer lists" in done.msg
         del api.quirks.answers["get_rollout"]
         assert not sound(run_second(api, "rollout_target", rollout_id=rollout_id, select="failed"))["changed"]
+
+
+def test_failed_targets_that_are_counted_but_not_listed_were_not_retried() -> None:
+    with second_api(outcomes=dict.fromkeys(HOSTS[:2], "failed"), deploy_seconds=0) as api:
+        rollout_id = api.add_rollout(api.instances, "fleet")["id"]
+        options: dict[str, Any] = {"rollout_id": rollout_id, "select": "failed"}
+        said = f"Rollout {rollout_id} counts more failed targets than the server lists"
+
+        def hide(number: int) -> None:
+            api.quirks.answers["get_rollout"] = lambda usual: {**usual, "targets": usual["targets"][number:]}
+
+        hide(3)
+        for more in ({"check": True}, {"wait": False}, {}):
+            done = run_second(api, "rollout_target", **options, **more)
+            assert done.result["failed"] and not done.result["changed"] and f"{said}: 2 could not" in done.msg
+        assert not sound(run_second(api, "rollout_target", **options, max_failed=2))["changed"]
+        assert not sound(run_second(api, "rollout_target", **{**options, "select": "uncertain"}))["changed"]
+        assert api.writes() == []
+        hide(1)
+        done = run_second(api, "rollout_target", **options)
+        assert done.result["failed"] and len(done.result["retried"]) == 1 and f"{said}: 1 could not" in done.msg
+        assert api.writes() == ["retry_rollout_target"]

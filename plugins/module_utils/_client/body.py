@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from .._rules.answers import Record, plain_text
@@ -24,6 +24,8 @@ _SHOWN_MOST = 64 * 1024
 _LONGEST_TYPE = 100
 # How many levels of nested lists and mappings a body may have.
 _MOST_LEVELS = 100
+# The keys under which servers and proxies say what is wrong. A success may have a message too.
+_KEYS_OF_ERRORS = ("detail", "error", "errors", "title")
 
 
 def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
@@ -101,6 +103,18 @@ def rows_of(items: Any) -> list[Record]:
             row = {**item, **({"id": plain_text(item["id"])} if "id" in item else {})}
             rows[row.get("id") or place] = row
     return list(rows.values())
+
+
+def says_nothing(body: Mapping[str, Any], keys: Set[str]) -> bool:
+    """Whether an answer is not the expected record, which has some of these ``keys``, but perhaps an error.
+
+    A status that is no text is that of an error, as in ``{"status": 503}``. Keys that are all null are those of an
+    error if it has another key for its reason.
+    """
+    found = [body[key] for key in keys & body.keys() if key != "status" or isinstance(body[key], str | None)]
+    if any(value is not None for value in found):
+        return False
+    return not found or any(body.get(key) for key in _KEYS_OF_ERRORS)
 
 
 def shape_of(body: Any) -> str:

@@ -24,7 +24,7 @@ from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .._rules.audit import AUDIT_TIMES
 from .._rules.ids import are_different_uuids
 from .._rules.refusals import refusal_in
-from .body import rows_of, shape_of
+from .body import rows_of, says_nothing, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_list
@@ -320,16 +320,16 @@ class FleetClient:
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
         """The answer of a call. The keys ``lists`` must hold lists, of which null is an empty one.
 
-        An error with status 200 has none of the expected keys. It must not count as an empty list, as an answer in
-        which every value is missing, or as the success of a write.
+        An error with status 200 says nothing under the expected keys. It must not count as an empty list, as an answer
+        in which every value is missing, or as the success of a write.
         """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
             raise self._unexpected(name, call, f"an object was expected, but the answer is {shape_of(body)}")
         # An empty answer to a read has no values. An answer to a write may consist of a refusal only.
         is_usable = refusal_in(body) is not None if ENDPOINTS[name].writes else not body
-        if name in KEYS and KEYS[name].isdisjoint(body) and not is_usable:
-            raise self._without("expected key", body, name, **call)
+        if name in KEYS and says_nothing(body, KEYS[name]) and not is_usable:
+            raise self._without("expected value", body, name, **call)
         self._check_ids(body, name, **call)
         for part in lists:
             if part not in body or not isinstance(body[part], list | None):

@@ -52,6 +52,11 @@ def facts_of(error: ApiError) -> Result:
     return {"error": error.as_dict(), **({"ambiguous": True} if error.ambiguous else {})}
 
 
+def not_verified(error: ApiError) -> str:
+    """The message of a task that failed because of a read after the server had accepted its write."""
+    return f"The server accepted the call, but what it did could not be verified: {error}"
+
+
 class Context:
     """What a running operation uses: its parameters, the client, the clock, and its result.
 
@@ -89,6 +94,10 @@ class Context:
             self._said.add(about)
             self.warn(message)
 
+    def _warn_of_repeat(self, message: str) -> None:
+        """Warn of the first repeat of each call. A wait repeats a read for as long as the server is down."""
+        self.warn_once(message.partition(": ")[0], message)
+
     def sleep(self, seconds: float) -> None:
         """Pause, then ``end_with_parent``."""
         self._sleep(seconds)
@@ -115,7 +124,10 @@ class Context:
         """The client of the API, created at its first use. Read-only in check mode. Raises SettingsError."""
         if self._client is None:
             self._client = open_client(
-                self.params.get, read_only=self.check_mode, on_repeat=self.warn, before_send=self.end_with_parent
+                self.params.get,
+                read_only=self.check_mode,
+                on_repeat=self._warn_of_repeat,
+                before_send=self.end_with_parent,
             )
         return self._client
 
@@ -214,7 +226,8 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
             _check_times(context)
         operation.run(context)
     except ApiError as error:
-        outcome = {"failed": True, "msg": str(error), **facts_of(error)}
+        is_after_write = context.changed and not context.check_mode and error.method == "GET"
+        outcome = {"failed": True, "msg": not_verified(error) if is_after_write else str(error), **facts_of(error)}
     except SettingsError as error:
         outcome = {"failed": True, "msg": f"{error}."}
     except OperationFailed as failure:

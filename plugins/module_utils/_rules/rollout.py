@@ -268,8 +268,6 @@ def ends(
     targets are all that it lists.
     """
     rows = [dict(t) for t in targets]
-    totals, listed = counters(rollout or {}), counters_of_targets(rows)
-    beyond = totals.failed + totals.uncertain - listed.failed - listed.uncertain
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
         word = target_status(row.get("status"))
@@ -282,9 +280,8 @@ def ends(
                 continue
             word = "unknown"
         by_end[word].append(row)
-    # If all are listed, the rows decide.
-    is_whole = bool(rows) and len(rows) >= totals.total
-    return Ends(max(len(rows), totals.total), **by_end, unlisted=0 if is_whole else max(0, beyond))
+    total = max(len(rows), counters(rollout or {}).total)
+    return Ends(total, **by_end, unlisted=unlisted_among(rollout or {}, rows, "all"))
 
 
 def host_names(timeline: Any) -> dict[str, str]:
@@ -354,6 +351,16 @@ def selected(
         or (instance_id is not None and same_id(t.get("instance_id"), instance_id))
         or target_status(t.get("status")) in words
     ]
+
+
+def unlisted_among(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], select: str) -> int:
+    """How many of the targets of ``select`` (see selected) the rollout counts, but does not list."""
+    total, listed = counters(rollout), counters_of_targets(targets)
+    if targets and len(targets) >= total.total:
+        # All are listed, so the rows decide.
+        return 0
+    beyond = {"failed": total.failed - listed.failed, "uncertain": total.uncertain - listed.uncertain}
+    return max(0, sum(beyond[word] for word in RETRYABLE[select]))
 
 
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:

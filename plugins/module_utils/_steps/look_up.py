@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+    not_verified,
+)
 
 
 @contextmanager
@@ -54,8 +58,4 @@ def looking_up(
                 error=failure.as_dict(),
                 **facts,
             )
-        context.fail(
-            f"The server accepted the call, but what it did could not be verified: {failure}",
-            error=failure.as_dict(),
-            **facts,
-        )
+        context.fail(not_verified(failure), error=failure.as_dict(), **facts)

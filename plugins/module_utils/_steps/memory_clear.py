@@ -59,11 +59,12 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     refused = refusal_in(answer)
     if refused is not None:
         _fail_if_nothing_went(context, selection, before, refused)
+    reported: int | None = None
     if answer is not None:
         context.result["status"] = answer.get("status")
         if number(answer.get("deleted")) is not None:
-            context.result["deleted"] = count(answer["deleted"])
-    _verify_cleared(context, selection, before, lost)
+            context.result["deleted"] = reported = count(answer["deleted"])
+    _verify_cleared(context, selection, before, lost, reported)
     if context.result["deleted"] > before.listed:
         surplus = (
             f"The server cleared {context.result['deleted']} memories of {context.instance}, but only "
@@ -111,10 +112,13 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
         )
 
 
-def _verify_cleared(context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None) -> None:
+def _verify_cleared(
+    context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None, reported: int | None
+) -> None:
     """Read the list again, and fail if memories from before are still listed.
 
-    ``lost``: the error of a call with an unknown outcome, otherwise None.
+    ``lost``: the error of a call with an unknown outcome, otherwise None. ``reported``: how many the server says that
+    it has cleared; None if it gave no number.
     """
 
     def gone(now: Listing) -> bool:
@@ -131,15 +135,15 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
         return
     still = set(waited.state.ids)
     context.result["deleted_ids"] = [identity for identity in before.ids if identity not in still]
+    if reported is None:
+        context.result["deleted"] = len(context.result["deleted_ids"])
     shown = f"After {SHOWS_WITHIN:.0f} s memories{of_selection(selection)} are still listed: {left} of {before.listed}"
     if not waited.state.available:
         shown = "The server says now that its memory is not available"
     if lost is not None:
-        context.result["deleted"] = len(context.result["deleted_ids"])
         context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
     # If the server says that it has cleared none, and all are still listed, nothing has changed.
-    context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
-    context.fail(
-        f"The server says that it cleared {context.result['deleted']} memories of {context.instance}, but: "
-        f"{shown}. Look at them, then run this task again."
-    )
+    context.changed = not (reported == 0 and left >= before.listed)
+    cleared = f"says that it cleared {reported} memories of {context.instance}"
+    said = "accepted the call" if reported is None else cleared
+    context.fail(f"The server {said}, but: {shown}. Look at them, then run this task again.")

@@ -66,9 +66,14 @@ def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeli
 
     ``known``: None for a new rollout, or created (epoch seconds), phase, mark, result, unread, turn (the number of
     events about the rollout itself), and targets: id -> [status, completed_at, started_at, number of failures]. If a
-    rollout has finished, its succeeded targets are left out, since their events have been sent. ``short``: how often
-    its timeline had too few targets since it has finished.
+    target that had failed is no longer, completed_at of that failure follows. If a rollout has finished, its succeeded
+    targets are left out, since their events have been sent. ``short``: how often its timeline had too few targets since
+    it has finished. ``ended``: its last completed_at.
     """
+    ended = timeline.get("completed_at") or None
+    if known is not None and known["phase"] != "finished" and ended is not None and ended == known.get("ended"):
+        # This is an older answer, from before the rollout was opened again by a retry or a resume.
+        return Step(dict(known), [])
     rows = records_in(timeline.get("timeline"))
     statuses = [target_status(target.get("status")) for target in rows]
     phase = phase_of(timeline)
@@ -90,6 +95,7 @@ def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeli
         "mark": list_mark(row),
         "result": result,
         "targets": {},
+        "ended": ended or before.get("ended"),
     }
     if phase == "finished" and len(rows) < count(timeline.get("total_targets")):
         new["short"] = before.get("short", 0) + 1
@@ -126,17 +132,21 @@ def _target_step(
     old: list[Any] | None, status: str, target: Mapping[str, Any], *, was_finished: bool
 ) -> tuple[list[Any], bool]:
     """What is known of a target now, and whether its result is an event."""
-    failures = old[3] if old else 0
+    failures, before = (old[3], old[4:]) if old else (0, [])
     state = [status, target.get("completed_at") or None, target.get("started_at") or None]
     if status in ("failed", "uncertain"):
-        if old is not None and old[:2] == state[:2]:
+        # An older answer may show the failure before a retry once more.
+        if old is not None and (old[:2] == state[:2] or before == [state[1]]):
             return old, False
         # A result that is corrected later belongs to the same attempt, which the time of its start shows.
         is_same_attempt = old is not None and old[0] in ("failed", "uncertain") and old[2] == state[2]
         return [*state, failures if is_same_attempt else failures + 1], True
+    if old is not None and old[0] in ("failed", "uncertain") and old[1]:
+        before = [old[1]]
+    state += [failures, *before]
     if status == "succeeded":
-        return [*state, failures], old[0] != "succeeded" if old is not None else not was_finished
-    return [*state, failures], False
+        return state, old[0] != "succeeded" if old is not None else not was_finished
+    return state, False
 
 
 def _target_event(

@@ -168,7 +168,9 @@ class Rollouts:
 
         Raises ``error`` if it concerns other calls too.
         """
-        if error.kind == "not_found":
+        # One server of several may list a rollout that was just started, while another one does not know it yet.
+        is_listed_as_open = bool(row) and not rollout_is_terminal(row)
+        if error.kind == "not_found" and not is_listed_as_open:
             log.warning("The server no longer knows rollout %s, so it is no longer followed.", rollout_id)
             gone = unread_rollout(row, "finished")
             return Step({**gone, "created": old["created"] if old else gone["created"]}, [])

@@ -131,11 +131,14 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
     names: dict[str, str] = {}
     for row, target in pairs:
         # If E1 and E4 spell the id differently, E4 decides.
-        instance_id = plain_text(target.get("instance_id")) or plain_text(row.get("instance_id"))
+        of_row, of_target = plain_text(row.get("instance_id")), plain_text(target.get("instance_id"))
+        instance_id = of_target or of_row
         target_id = plain_text(row.get("target_id")) or plain_text(target.get("id")) or "without an id"
         if instance_id is None:
             problems.append(f"rollout {rollout_id}: target {target_id} names no instance")
             continue
+        if of_row and _key(of_row) != _key(instance_id):
+            problems.append(f"rollout {rollout_id}: target {target_id} is of two instances, {of_row} and {of_target}")
         hostname = plain_text(row.get("instance_hostname"))
         first = names.setdefault(id_key(instance_id), hostname) if hostname else None
         if first != hostname:

@@ -118,3 +118,13 @@ def test_two_names_for_one_instance_in_one_rollout_are_reported_as_a_contradicti
     twice = reading("r1", 3, {"a": {}})
     twice.timeline["timeline"].append({**twice.timeline["timeline"][0], "instance_hostname": "other"})
     assert instances_of([twice])[1] == ["rollout r1: instance a has two names, host-a and other"]
+
+
+def test_two_instances_for_one_target_are_reported_as_a_contradiction() -> None:
+    torn = reading("r1", 3, {"a": {}, "b": {}})
+    torn.targets["targets"][1]["instance_id"] = "a"
+    assert instances_of([torn])[1][0] == "rollout r1: target r1-b is of two instances, b and a"
+    upper = "4F0C7C2E-4F6A-4A2E-9F0B-3F6F9E5F2F10"
+    spelled = reading("r1", 3, {upper: {}})
+    spelled.targets["targets"][0]["instance_id"] = upper.lower()
+    assert instances_of([spelled])[1] == []
