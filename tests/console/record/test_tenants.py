@@ -24,7 +24,7 @@ from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.operation import operation
-from console.record.read.operations import OperationFilter, operation_totals, operations, running
+from console.record.read.operations import OperationFilter, operation_totals, operations
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
@@ -42,6 +42,7 @@ CLOSED = {
     "maintenance_window_start_hour_utc": (_HOUR + 2) % 24,
     "maintenance_window_end_hour_utc": (_HOUR + 3) % 24,
 }
+RUNNING_NOW = OperationFilter(verdicts=("running",))
 HERE, THERE, SLOW = ident(1, 0xA1), ident(2, 0xA2), ident(3, 0xA3)
 
 
@@ -104,7 +105,7 @@ def test_targets_of_a_tenant_that_was_not_read_are_reported_as_stale_and_not_as_
 
 
 def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_is_retired(two: Path) -> None:
-    assert running(two, NOW)[0].set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
+    assert operations(two, NOW, RUNNING_NOW)[0].set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
     found = operation(two, SLOW, NOW)
     assert found is not None and found.instances["seconds"].tolist()[0] == 7200
     with sqlite3.connect(two) as conn:
@@ -114,9 +115,9 @@ def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_
         )
         # This is how a rollout that is no longer in the API is stored.
         conn.execute("UPDATE rollouts SET is_open = 0 WHERE rollout_id = ?", (HERE,))
-    assert running(two, NOW)[0]["key"].tolist() == [THERE, SLOW]
+    assert operations(two, NOW, RUNNING_NOW)[0]["key"].tolist() == [THERE, SLOW]
     assert main(["retire", OTHER, "--db", str(two)]) == 0
-    assert running(two, NOW)[1] == 0
+    assert operations(two, NOW, RUNNING_NOW)[1] == 0
     assert not sum(totals.running for totals in operation_totals(two).values())
     frame, total = operations(two, NOW, OperationFilter(verdicts=("lost",)))
     assert total == 3
