@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.connection import dicts, first_column, first_value
 from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
-from console.record.read.sql import RUN_BY, STARTED
+from console.record.read.sql import ROLLOUT_STATUS, RUN_BY, STARTED
 from console.text.json_values import listed, mapping, names, parsed
 
 _ROLLOUTS_MOST = 5000
@@ -154,8 +154,8 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
     ]
     rollouts = dicts(
         conn,
-        "SELECT rollout_id, scope, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
-        " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
+        f"SELECT rollout_id, scope, {ROLLOUT_STATUS} AS status, created_at FROM rollouts o WHERE tenant = :t"  # noqa: S608
+        " AND scope IS NOT 'instance' AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
         {"t": tenant, "most": _ROLLOUTS_MOST},
     )
     found = []

@@ -25,6 +25,7 @@ from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.operation import operation
 from console.record.read.operations import OperationFilter, operation_totals, operations
+from console.record.read.policy import outside_window
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
@@ -168,7 +169,7 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
     # Its data is shown as of its last sync, and its pages are not live.
     app = opened(monkeypatch, two, "rollout", id=THERE)
-    assert "Running for 50 s" in words(app) and "3 d" in words(app)
+    assert "Took unknown" in words(app) and "3 d" in words(app)
     assert not cached.is_open(THERE)
     assert cached.is_open(HERE)
     with sqlite3.connect(two) as conn:
@@ -182,6 +183,28 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     with open_store(two) as store:
         store.put_cursor(Cursor("api", OTHER, last_ok_at=time.time() + 1))
     assert len(stuck.stuck(two, NOW)) > 0
+
+
+def test_a_rollout_of_a_retired_tenant_is_lost_in_each_list_as_among_the_operations(
+    two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW + 20)
+    with open_store(two) as store:
+        # The window was closed when THERE began.
+        store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 4 * DAY))
+    assert main(["retire", OTHER]) == 0
+    both = {HERE: "in_progress", THERE: "lost", SLOW: "lost"}
+    for arguments, expected in (((), both), (("--status", "lost"), {THERE: "lost", SLOW: "lost"})):
+        capsys.readouterr()
+        assert main(["rollouts", "--format", "json", *arguments]) == 0
+        listed = json.loads(capsys.readouterr().out)
+        assert {row["rollout_id"]: row["status"] for row in listed} == expected
+    assert main(["rollouts", "--status", "soon"]) == 0
+    assert "known statuses: in_progress, lost" in capsys.readouterr().err
+    for query, head in (({}, "3 rollouts"), ({"rollouts_status": "lost"}, "2 rollouts")):
+        shown = words(opened(monkeypatch, two, "rollouts", **query))
+        assert head in shown and shown.count(" lost ") == 2
+    assert set(outside_window(two, OTHER)["status"]) == {"lost"}
 
 
 def states_of(app: AppTest) -> dict[str, str]:
