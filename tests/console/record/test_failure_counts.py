@@ -248,3 +248,20 @@ def test_the_links_of_a_failure_open_its_instance_and_not_one_of_another_tenant_
         html = "".join(str(part.value) for part in opened(monkeypatch, path, page, **query).get("html"))
         found = set(re.findall(rf'href="\./instance\?id=([^"]+)"[^>]*>{re.escape(A)}<', html))
         assert found == {ident(1, 0xB1)}, page
+
+
+def test_the_cards_of_several_instances_open_each_of_them_although_two_tenants_have_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    namesakes_of_two_tenants(path)
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW)
+    both = {ident(1, 0xB1), ident(1, 0xB2)}
+    for health, card in (("healthy", "2 instances failed"), ("unhealthy", "2 instances are unhealthy")):
+        with open_store(path) as store, store.transaction():
+            for tenant, number in ((TENANT, 1), (OTHER, 2)):
+                state = {"tenant": tenant, "instance_id": ident(1, 0xB0 + number), "health": health, "checked_at": NOW}
+                store.upsert("instance_state", [state])
+        html = "".join(str(part.value) for part in opened(monkeypatch, path, "overview").get("html"))
+        shown = next(part for part in html.split("<section") if card in part)
+        assert set(re.findall(r'href="\./instance\?id=([^"]+)"', shown)) == both
