@@ -10,7 +10,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
+from console.record.read.sql import ENDS_RUN, HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
@@ -25,9 +25,11 @@ _COUNTS = f"""CASE WHEN h.kind = 'item' THEN {_NAMED.format("h")} IS NOT NULL WH
     SELECT 1 FROM host_results x INDEXED BY host_results_trouble WHERE x.run_id = h.run_id
     AND x.task_counter = h.task_counter AND x.status IN ('failed', 'unreachable') AND {_NAMED.format("x")} IS NOT NULL
   ) END"""  # noqa: S608 - no user input
-_RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
+# The verdict of a run is no failure of the host that reports it: localhost or, if --limit leaves that out, another one.
+_RESULT_HOST = f"""CASE WHEN h.kind = 'item' THEN coalesce((
   SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
-  AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")}) ELSE h.host END"""  # noqa: S608 - no user input
+  AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")})
+  WHEN k.action = '{ENDS_RUN}' THEN 'localhost' ELSE h.host END"""  # noqa: S608 - no user input
 
 # Not counted: results of modules of this collection that waited for a failed target, and the report of a run, because
 # they repeat the same failure. who: the instance or, if it is not known, the host.

@@ -17,6 +17,7 @@ from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.rollouts import SHORT_ID
 from console.record.read.sql import (
+    ENDS_RUN,
     MATERIALIZED,
     RUN_BY,
     RUN_SECONDS,
@@ -279,6 +280,10 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
 
 
+# How many failures of a host ``h`` are only the verdict of its run.
+_VERDICTS = f"""(SELECT count(*) FROM host_results v INDEXED BY host_results_trouble
+  JOIN tasks k ON k.run_id = v.run_id AND k.counter = v.task_counter AND k.action = '{ENDS_RUN}'
+  WHERE v.run_id = h.run_id AND v.host = h.host AND v.status IN ('failed', 'unreachable') AND v.kind = 'result')"""  # noqa: S608
 # Each part is read newest first and limited, so that the query stays fast for a long period.
 _HISTORY = f"""
 SELECT * FROM (
@@ -312,8 +317,8 @@ UNION ALL SELECT * FROM (
 UNION ALL SELECT * FROM (
   SELECT r.started_at, 'playbook',
          coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
-         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.host = :host AND h.failed + h.unreachable > 0 THEN 'failed'
-              ELSE 'took part' END,
+         CASE WHEN r.ended_at IS NULL THEN r.status
+              WHEN h.host = :host AND h.failed + h.unreachable > {_VERDICTS} THEN 'failed' ELSE 'took part' END,
          'by ' || coalesce({RUN_BY}, 'someone'), r.run_id
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id

@@ -20,10 +20,12 @@ from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.record.read.attention import attention
 from console.record.read.failures_by_message import failures_by_message, hosts_with
+from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import operations
 from console.record.read.record_health import vitals
 from console.record.read.rollouts import rollouts
+from console.record.read.sql import ENDS_RUN
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -265,3 +267,18 @@ def test_the_cards_of_several_instances_open_each_of_them_although_two_tenants_h
         html = "".join(str(part.value) for part in opened(monkeypatch, path, "overview").get("html"))
         shown = next(part for part in html.split("<section") if card in part)
         assert set(re.findall(r'href="\./instance\?id=([^"]+)"', shown)) == both
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["only the verdict", "and a failed task"])
+def test_the_verdict_of_a_run_is_no_failure_of_the_host_that_reports_it(also: bool, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_rollout(path, 1, 900, "succeeded")
+    # With --limit, localhost has no play, so the first of its hosts reports that the run was refused.
+    work = [result(A, task_counter=1)] * also
+    run(path, result(A), *work, recap=[{"host": A, "failed": 1 + also}],
+        reported=report("fail", failed=[A] * also, not_touched=[A] * (not also)), action=ENDS_RUN)  # fmt: skip
+    with open_store(path) as store, store.transaction():
+        store.upsert("tasks", [{"run_id": "run", "counter": 1, "action": COMMAND}])
+    assert sorted(hosts_with(path, fingerprint(REASON, A))["host"]) == [A] * also + ["localhost"]
+    seen = history(path, TENANT, ident(0, 0xB0), A, NOW - 800, NOW)
+    assert seen["status"].tolist() == ["failed" if also else "took part"]
