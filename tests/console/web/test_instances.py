@@ -287,3 +287,24 @@ def test_the_history_of_an_instance_is_complete_on_its_pages_and_in_the_file(
         table = next(str(part.value) for part in app.get("html") if "What happened, newest first" in part.value)
         rows += re.findall(r"<tr><td[^>]*>([^<]*)</td>", table)
     assert rows == [times.moment(at) for at in file["at"]]
+
+
+def test_more_than_100_rollouts_outside_the_window_are_all_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, day = tmp_path / "console.db", (NOW // 86400 - 9) * 86400
+    night = {"maintenance_window_start_hour_utc": 22, "maintenance_window_end_hour_utc": 4}
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_policy(policy_row(TENANT, policy(NOW, **night), day))
+        store.put_rollouts([rollout_at(n, day + 3600 * 12 + n) for n in range(130)])
+        for n in range(130):
+            stats = json.dumps({"fleetops_report": {"override_reason": "urgent"}}, separators=(",", ":"))
+            run = {"run_id": f"run-{n}", "source": "callback", "source_ref": f"{n}", "status": "successful",
+                   "started_at": day + n, "playbook": "fleet_rollout.yml", "stats_json": stats}  # fmt: skip
+            store.put_run(RunRows(run=run), Cursor("spool", f"{n}", position=1), after=None)
+    for page, rows in (("1", 100), ("2", 30)):
+        query = {"outside-window_page": page, "override-runs_page": page}
+        parts = [str(part.value) for part in opened(monkeypatch, path, "policy", **query).get("html")]
+        for table in ("Rollouts started outside the maintenance window", "Playbook runs that overrode the window"):
+            assert next(part for part in parts if table in part).count("<tr><td") == rows
