@@ -226,7 +226,7 @@ def actions(known: dict[str, Any]) -> None:
 def audit(known: dict[str, Any]) -> None:
     st.header("Audit")
     key = known["tenant"], known["instance_id"]
-    span = audit_queries.AuditSpan(instance_id=known["instance_id"])
+    span = audit_queries.AuditSpan(instance_id=known["instance_id"], tenant=known["tenant"])
     counts = cached.ask(audit_queries.audit_over_time, "source", span)
     if not len(counts):
         if known["audit_at"]:

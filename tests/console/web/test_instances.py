@@ -308,3 +308,21 @@ def test_more_than_100_rollouts_outside_the_window_are_all_listed(
         parts = [str(part.value) for part in opened(monkeypatch, path, "policy", **query).get("html")]
         for table in ("Rollouts started outside the maintenance window", "Playbook runs that overrode the window"):
             assert next(part for part in parts if table in part).count("<tr><td") == rows
+
+
+def test_the_audit_of_an_instance_is_that_of_its_tenant(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    shutil.copy(small, path)
+    before = words(opened(monkeypatch, path, "instance", id=INSTANCE))
+    with open_store(path) as store:
+        # The same API was read at another address before.
+        former = "https://former.example"
+        store.put_tenant(former, NOW - 9000)
+        event = {"id": "1", "event_ts": iso(NOW - 9000), "outcome": "error"}
+        read = Cursor("audit", f"{former}|{INSTANCE}", last_ok_at=NOW - 9000)
+        store.put_audit([audit_row(former, INSTANCE, event)], None, read)
+    after = words(opened(monkeypatch, path, "instance", id=INSTANCE))
+    numbers = re.compile(r"Success [0-9,]+ Error [0-9,]+ Denied [0-9,]+")
+    assert numbers.findall(after) == numbers.findall(before) != []
