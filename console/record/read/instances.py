@@ -19,6 +19,7 @@ from console.record.read.rollouts import SHORT_ID
 from console.record.read.sql import (
     ENDS_RUN,
     MATERIALIZED,
+    RETIRED,
     RUN_BY,
     RUN_SECONDS,
     TARGET_AT,
@@ -161,18 +162,23 @@ def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size:
     return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=tables)
 
 
+_PRESENT = f"(s.health IS NOT '{HEALTH_GONE}' AND tenant NOT IN {RETIRED})"
+
+
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances: total; present, those that are not gone; those of which each part was read (health_read,
-    updates_read, with_memory, policies_read); and overriding, those with their own update policy."""
+    """Numbers of instances: total; present, those that a sync reads, which are not gone and whose tenant is not retired;
+    those of them of which each part was read (health_read, updates_read, with_memory); policies_read, all whose update
+    policy was read; and overriding, those with their own one."""
     _with_overrides(conn)
-    sql = """
-    SELECT count(*) AS total, coalesce(sum(s.health IS NOT 'gone'), 0) AS present,
-           count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
-           count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
-           coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
+    sql = f"""
+    SELECT count(*) AS total, count(*) FILTER (WHERE {_PRESENT}) AS present,
+           count(s.health) FILTER (WHERE {_PRESENT}) AS health_read,
+           count(s.outdated) FILTER (WHERE {_PRESENT}) AS updates_read,
+           count(s.memories) FILTER (WHERE {_PRESENT}) AS with_memory,
+           count(s.policy_json) AS policies_read, coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
     FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
-    """
+    """  # noqa: S608 - no user input
     [tally] = dicts(conn, sql)
     return tally
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from console.__main__ import main
 from console.collect.api.records import health_rows, memory_rows, policy_row, update_rows
 from console.record.rows import Cursor
 from console.record.write.instances import put_gone
@@ -124,3 +125,21 @@ def test_the_operations_of_the_last_day_are_those_of_the_list_at_any_second(
     label, query = next((label, query) for page, query, label in LINK.findall(strips) if page == "operations")
     listed = words(opened(monkeypatch, path, "operations", **dict(parse_qsl(unescape(query)))))
     assert f"{label}, newest first" in listed
+
+
+def test_an_instance_of_a_retired_tenant_is_not_one_that_was_not_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memories = {"memories": [], "count": 1}
+    with open_store(path) as store:
+        for n in (30, 31, 32, 33, 35):
+            rows = memory_rows(TENANT, ident(n, 0xB0), memories)
+            store.put_instance(rows, Cursor("memory", f"{TENANT}|{ident(n, 0xB0)}", last_ok_at=NOW))
+        rows = update_rows(TENANT, ident(35, 0xB0), updates("2.5.0", "2.5.0"), NOW)
+        store.put_instance(rows, Cursor("updates", f"{TENANT}|{ident(35, 0xB0)}", last_ok_at=NOW))
+        rows = health_rows(TENANT, ident(35, 0xB0), {"status": "healthy", "checked_at": iso(NOW)}, NOW)
+        store.put_instance(rows, Cursor("health", f"{TENANT}|{ident(35, 0xB0)}", last_ok_at=NOW))
+    unread = "Some data has not been read for every instance"
+    assert unread in [part.label for part in opened(monkeypatch, path, "instances").expander]
+    assert main(["retire", OTHER, "--db", str(path)]) == 0
+    assert unread not in [part.label for part in opened(monkeypatch, path, "instances").expander]
