@@ -167,9 +167,9 @@ _PRESENT = f"(s.health IS NOT '{HEALTH_GONE}' AND tenant NOT IN {RETIRED})"
 
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances: total; present, those that a sync reads, which are not gone and whose tenant is not retired;
-    those of them of which each part was read (health_read, updates_read, with_memory); policies_read, all whose update
-    policy was read; and overriding, those with their own one."""
+    """Numbers of instances: total; present, those that a sync reads, because they are not gone and their tenant is not
+    retired; those of them of which each part was read (health_read, updates_read, with_memory); policies_read, all
+    whose update policy was read; and overriding, those with their own one."""
     _with_overrides(conn)
     sql = f"""
     SELECT count(*) AS total, count(*) FILTER (WHERE {_PRESENT}) AS present,
