@@ -31,6 +31,8 @@ from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
 from tests.console.support.page import opened, words
+from tests.console.support.recorded_runs import NOW as NOW_OF_RUNS
+from tests.console.support.recorded_runs import put_run, report
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -206,6 +208,29 @@ def test_a_rollout_of_a_retired_tenant_is_lost_in_each_list_as_among_the_operati
         shown = words(opened(monkeypatch, two, "rollouts", **query))
         assert head in shown and shown.count(" lost ") == 2
     assert set(outside_window(two, OTHER)["status"]) == {"lost"}
+
+
+def test_what_failed_at_a_retired_tenant_needs_no_attention(two: Path) -> None:
+    at = NOW - 3 * DAY
+    bad = [
+        target(40 + n, SLOW, word, at, at, at + 60, error_message="boom")
+        for n, word in enumerate(("failed", "uncertain"))
+    ]
+    hosts = [host_name(40), host_name(41)]
+    with open_store(two) as store:
+        store.put_rollouts([of_tenant(OTHER, rollout_read(SLOW, bad, "partial", at, at + 60))])
+    put_run(two, "run", NOW_OF_RUNS - at, hosts=hosts, status="failed", links=[("rollout", SLOW, "localhost")],
+            reported=report("fail", failed=hosts[:1], uncertain=hosts[1:]))  # fmt: skip
+
+    def mentioned() -> set[str]:
+        text = " ".join([*attention.attention(two, NOW)["title"], *stuck.stuck(two, NOW)["host"]])
+        return {host for host in hosts if host in text}
+
+    found = vitals(two, NOW)
+    assert (mentioned(), found.failed, found.uncertain) == ({*hosts}, 1, 1)
+    assert main(["retire", OTHER]) == 0
+    found = vitals(two, NOW)
+    assert (mentioned(), found.failed, found.uncertain) == (set(), 0, 0)
 
 
 def states_of(app: AppTest) -> dict[str, str]:
