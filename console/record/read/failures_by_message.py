@@ -39,8 +39,9 @@ WITH targets AS {MATERIALIZED} (
          t.rollout_id, {run_of("t.rollout_id")} AS run_id, t.instance_id,
          coalesce(t.tenant || '|' || t.instance_id, {HOST}) AS who
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
+  WHERE max(r.updated_at, coalesce(r.completed_at, 0)) >= :since AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
+    AND coalesce({TARGET_AT}, r.created_at, 0) >= :since
   ORDER BY at DESC LIMIT :rows
 ), results AS {MATERIALIZED} (
   SELECT h.msg_fp, h.fp_version, {_RESULT_HOST} AS host, max(h.ended_at) AS at, h.msg AS message, h.run_id,

@@ -282,3 +282,24 @@ def test_the_verdict_of_a_run_is_no_failure_of_the_host_that_reports_it(also: bo
     assert sorted(hosts_with(path, fingerprint(REASON, A))["host"]) == [A] * also + ["localhost"]
     seen = history(path, TENANT, ident(0, 0xB0), A, NOW - 800, NOW)
     assert seen["status"].tolist() == ["failed" if also else "took part"]
+
+
+def test_a_failure_is_in_the_period_in_which_it_occurred_although_its_rollout_began_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, ref, midnight = tmp_path / "console.db", ident(1, 0x7700), NOW // 86400 * 86400
+    targets = [
+        target(n, ref, "failed", midnight - 600, midnight - 500, ended, error_message=REASON)
+        for n, ended in enumerate((midnight - 60, midnight + 60))
+    ]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts([rollout_read(ref, targets, "failed", midnight - 600, midnight + 60)])
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: midnight + 7200)
+    monkeypatch.setattr("console.cli.lists.time.time", lambda: midnight + 86400)
+    for word in ("today", "yesterday"):
+        shown = words(opened(monkeypatch, path, "failures", failures_when=word))
+        assert "1 failure with 1 message" in shown
+    assert len(hosts_with(path, fingerprint(REASON, A), since=midnight)) == 1
+    assert main(["failures", "--format", "json", "--days", "1", "--db", str(path)]) == 0
+    assert [row["failures"] for row in json.loads(capsys.readouterr().out)] == [1]
