@@ -225,7 +225,7 @@ def asked_by_dashboard() -> Iterator[tuple[str, str]]:
         for query in panel["targets"]:
             used = set(re.findall(r"\$(\w+)", query["expr"]))
             assert used <= variables | {"__interval", "__range"}
-            yield panel["title"], re.sub(r"\$__\w+", "1h", target["expr"])
+            yield panel["title"], re.sub(r"\$__\w+", "1h", query["expr"])
 
 
 # Metrics and labels that only the Prometheus rules create.
