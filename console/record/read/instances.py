@@ -286,6 +286,13 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
 
 
+# The runs with this host, or with one that they named as this instance. Before a run has ended, and if it was lost, a
+# host without results is only in run_in_flight.
+_WORKED = """
+  SELECT run_id, host, failed, unreachable FROM run_hosts INDEXED BY run_hosts_host
+  WHERE host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
+  UNION ALL SELECT f.run_id, f.host, 0, 0 FROM run_in_flight f WHERE f.host = :host
+    AND NOT EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = f.run_id AND n.host = f.host)"""
 # How many failures of a host ``h`` are only the verdict of its run.
 _VERDICTS = f"""(SELECT count(*) FROM host_results v INDEXED BY host_results_trouble
   JOIN tasks k ON k.run_id = v.run_id AND k.counter = v.task_counter AND k.action = '{ENDS_RUN}'
@@ -326,10 +333,9 @@ UNION ALL SELECT * FROM (
          CASE WHEN r.ended_at IS NULL THEN r.status
               WHEN h.host = :host AND h.failed + h.unreachable > {_VERDICTS} THEN 'failed' ELSE 'took part' END,
          'by ' || coalesce({RUN_BY}, 'someone'), r.run_id
-  FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
+  FROM ({_WORKED}) h JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
-  WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
-    AND (h.host = :host AND {is_instance(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
+  WHERE (h.host = :host AND {is_instance(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
       SELECT 1 FROM run_hosts o WHERE o.run_id = h.run_id AND o.host = :host)) AND r.started_at < :until
     AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)
