@@ -86,10 +86,11 @@ def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def rollout(conn: Connection, rollout_id: str) -> dict[str, Any] | None:
-    """Everything stored about one rollout, with status and is_open as in :func:`rollouts`; None if it is not known."""
+    """Everything stored about one rollout, with status and is_open as in :func:`rollouts`; None if it is not known. If
+    its API was read at two addresses, this is the newer read."""
     sql = f"""
     SELECT o.*, {ROLLOUT_STATUS} AS status, {GOES_ON} AS is_open
-    FROM tenants JOIN rollouts o ON o.tenant = tenants.tenant AND o.rollout_id = :id LIMIT 1
+    FROM tenants JOIN rollouts o ON o.tenant = tenants.tenant AND o.rollout_id = :id ORDER BY o.updated_at DESC LIMIT 1
     """  # noqa: S608 - no user input
     return first_row(conn, sql, {"id": rollout_id})
 

@@ -233,6 +233,25 @@ def test_what_failed_at_a_retired_tenant_needs_no_attention(two: Path) -> None:
     assert (mentioned(), found.failed, found.uncertain) == (set(), 0, 0)
 
 
+@pytest.mark.parametrize("former", ["https://aaa.example", "https://zzz.example"])
+def test_a_rollout_that_was_read_at_two_addresses_is_the_one_of_the_newer_read(
+    former: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, at = tmp_path / "console.db", NOW - 3 * DAY
+    done = [target(1, HERE, "succeeded", at, at, at + 90)]
+    with open_store(path) as store:
+        for tenant in (former, OTHER):
+            store.put_tenant(tenant, at)
+            store.put_cursor(Cursor("api", tenant, last_ok_at=at))
+        store.put_rollouts([under_way(former, HERE, at, 1)])
+        newer = of_tenant(OTHER, rollout_read(HERE, done, "completed", at, at + 90))
+        store.put_rollouts([replace(newer, read_at=NOW)])
+    assert main(["retire", former, "--db", str(path)]) == 0
+    found = operation(path, HERE, NOW)
+    assert found is not None and (found.row["tenant"], found.row["verdict"]) == (OTHER, "complete")
+    assert "Succeeded 1 Failed 0" in words(opened(monkeypatch, path, "rollout", id=HERE))
+
+
 def states_of(app: AppTest) -> dict[str, str]:
     """The state of each tenant in the table of the Record page."""
     return dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy())
