@@ -16,6 +16,9 @@ from console.text.message_fingerprint import normalised
 # How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
 
+NOTICED_AFTER = 3600.0
+"""How many seconds after a target failed the task that waited for it may fail, and be in another period."""
+
 # A loop on localhost whose items name their instances counts for these, and any other loop for its host. CASE evaluates
 # only what is needed.
 _NAMED = """CASE WHEN {0}.kind = 'item' AND {0}.host = 'localhost' AND json_valid({0}.result_json)
@@ -39,9 +42,9 @@ WITH targets AS {MATERIALIZED} (
          t.rollout_id, {run_of("t.rollout_id")} AS run_id, t.instance_id,
          coalesce(t.tenant || '|' || t.instance_id, {HOST}) AS who
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE max(r.updated_at, coalesce(r.completed_at, 0)) >= :since AND r.failed + r.uncertain > 0
+  WHERE max(r.updated_at, coalesce(r.completed_at, 0)) >= :since - {NOTICED_AFTER} AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
-    AND coalesce({TARGET_AT}, r.created_at, 0) >= :since
+    AND coalesce({TARGET_AT}, r.created_at, 0) >= :since - {NOTICED_AFTER}
   ORDER BY at DESC LIMIT :rows
 ), results AS {MATERIALIZED} (
   SELECT h.msg_fp, h.fp_version, {_RESULT_HOST} AS host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
@@ -54,7 +57,7 @@ WITH targets AS {MATERIALIZED} (
   SELECT l.run_id, p.value AS who FROM targets JOIN run_links l ON l.kind = 'rollout' AND l.ref = targets.rollout_id
   JOIN json_each(json_array(targets.who, targets.host, 'localhost')) p
 ), failed AS (
-  SELECT * FROM targets
+  SELECT * FROM targets WHERE at IS NULL OR at >= :since
   UNION ALL
   SELECT * FROM (
     SELECT 'result', msg_fp, fp_version, host, at, message, NULL, run_id, instance_id,

@@ -303,3 +303,18 @@ def test_a_failure_is_in_the_period_in_which_it_occurred_although_its_rollout_be
     assert len(hosts_with(path, fingerprint(REASON, A), since=midnight)) == 1
     assert main(["failures", "--format", "json", "--days", "1", "--db", str(path)]) == 0
     assert [row["failures"] for row in json.loads(capsys.readouterr().out)] == [1]
+
+
+@pytest.mark.parametrize(("failed_at", "noticed_at"), [(-1, 1), (1, 2), (-2, -1)])
+def test_a_failure_that_a_task_noticed_is_in_one_period_only(
+    failed_at: float, noticed_at: float, tmp_path: Path
+) -> None:
+    path, ref, midnight = tmp_path / "console.db", ident(1, 0x7700), NOW // 86400 * 86400
+    one = target(1, ref, "failed", midnight - 600, midnight - 500, midnight + failed_at, error_message=REASON,
+                 instance_hostname=A)  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts([rollout_read(ref, [one], "failed", midnight - 600, midnight + failed_at)])
+    run(path, result(A, ended_at=midnight + noticed_at, msg="The redeploy failed."), links=[("rollout", ref, A)])
+    days = [failures_by_message(path, midnight + day, until=midnight + day + 86400) for day in (-86400, 0)]
+    assert [int(found["failures"].sum()) for found in days] == ([1, 0] if failed_at < 0 else [0, 1])
