@@ -32,8 +32,8 @@ HOSTS_NAMED = 6
 # instance_id is from any instance of the group; it is used only if the group has one instance.
 _UNHEALTHY = f"""
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
-       min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
-       AS hosts
+       min(coalesce(i.hostname, s.instance_id)) AS first_host,
+       json_group_array(json_array(coalesce(i.hostname, s.instance_id), s.instance_id)) AS hosts
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
 WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', 'gone', '') AND s.tenant NOT IN {RETIRED}
 GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 500
@@ -64,6 +64,7 @@ class Entry(NamedTuple):
     instances: int = 0
     hosts: tuple[str, ...] = ()
     operations: int = 0
+    ids: tuple[str | None, ...] = ()
 
 
 @query
@@ -74,7 +75,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
     Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause as reported,
     or ''), at (since when), page (where to act: 'rollout', 'run', 'instance', 'instances' or ''), id (for the page; for
     'instances' one of instances.HEALTH_WORDS or HEALTH_OTHER), instances (how many), hosts (a tuple of their first
-    names), operations (how many operations caused it).
+    names), operations (how many operations caused it), ids (those of the instances ``hosts``, None if not known).
 
     A run that left instances failed has no entry of its own, only the entries of those instances. These stay until the
     instance has recovered (see unrecovered.py). Whether an instance is unhealthy depends on its newest health check.
@@ -116,7 +117,8 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
         groups.setdefault((instance.status, instance.cause), []).append(instance)
     found = []
     for (status, _cause), alike in groups.items():
-        hosts = sorted({instance.identity: instance.host for instance in alike}.values())
+        known = {instance.identity: (instance.host, instance.instance_id) for instance in alike}
+        hosts, ids = zip(*sorted(known.values(), key=lambda pair: (pair[0], pair[1] or "")), strict=True)
         counted = Counter((instance.kind, instance.key) for instance in alike)
         # The operation with the most of these instances; if several have equally many, the newest of them.
         newest = {(instance.kind, instance.key): instance.at or 0.0 for instance in alike}
@@ -131,8 +133,9 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
         detail = max(alike, key=lambda instance: instance.at or 0.0).message[:300]
         since = min((instance.at for instance in alike if instance.at is not None), default=None)
         found.append(
-            Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))
-        )
+            Entry(status, title + where, detail, since, page, key, len(hosts), hosts[:HOSTS_NAMED], len(counted),
+                  ids[:HOSTS_NAMED])
+        )  # fmt: skip
     found.sort(key=lambda entry: (entry.status != "uncertain", -entry.instances, entry.detail))
     return found
 
@@ -144,8 +147,8 @@ def _unhealthy(conn: Connection) -> list[Entry]:
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", word)
         health = r["health"].replace("_", " ")
         title = f"{r['first_host']} is {health}" if r["n"] == 1 else f"{r['n']:,} instances are {health}"
-        hosts = tuple(sorted(json.loads(r["hosts"]))[:HOSTS_NAMED])
-        found.append(Entry(r["health"], title, r["trouble"], r["at"], *where, r["n"], hosts))
+        hosts, ids = zip(*sorted(json.loads(r["hosts"]))[:HOSTS_NAMED], strict=True)
+        found.append(Entry(r["health"], title, r["trouble"], r["at"], *where, r["n"], hosts, ids=ids))
     return found
 
 

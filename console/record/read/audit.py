@@ -33,6 +33,7 @@ HOURLY_DAYS = 7
 @dataclass(frozen=True)
 class AuditSpan:
     """What is counted. grain: by day or hour (UTC). since: the first bucket, '' for all. instance_id: '' for all.
+    tenant: only its instance of this id, '' for those of all tenants.
 
     Buckets are 'YYYY-MM-DD' and 'YYYY-MM-DDTHH'. Events without a time are in the day '' and not in any hour.
     """
@@ -40,6 +41,7 @@ class AuditSpan:
     grain: Grain = "day"
     since: str = ""
     instance_id: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def span_of(days: int, grain: Grain, now: float, instance_id: str = "") -> Audit
 def _bucket(grain: Grain, at: float) -> str:
     return time.strftime("%Y-%m-%d" if grain == "day" else "%Y-%m-%dT%H", time.gmtime(at))
 
+
+_OF_INSTANCE = "h.instance_id = :instance AND (:tenant = '' OR h.tenant = :tenant)"
 
 # Not from all instances, because most of them may have no audit events.
 _COVERED = """
@@ -131,13 +135,13 @@ def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
     """
     if by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{by!r} is not a dimension of the audit")
-    params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id}
+    params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id, "tenant": span.tenant}
     if span.grain == "hour":
         params["first"] = _begin(span.since)
         found = "audit_events e INDEXED BY audit_events_newest WHERE"
         if span.instance_id:
-            found = """audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
-                WHERE h.instance_id = :instance AND"""
+            found = f"""audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
+                WHERE {_OF_INSTANCE} AND"""
         sql = f"""
             SELECT strftime('%Y-%m-%dT%H', hour * {HOUR}, 'unixepoch') AS bucket, value, outcome, events FROM (
               SELECT CAST(e.event_ts / {HOUR} AS INTEGER) AS hour, coalesce(e.{by}, '') AS value,
@@ -148,7 +152,7 @@ def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
         sql = f"""
             SELECT d.day AS bucket, d.{by} AS value, d.outcome, sum(d.n) AS events
             FROM audit_held h CROSS JOIN audit_daily d ON d.tenant = h.tenant AND d.instance_id = h.instance_id
-            WHERE h.instance_id = :instance AND d.day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC"""  # noqa: S608
+            WHERE {_OF_INSTANCE} AND d.day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC"""  # noqa: S608
     else:
         sql = """
             SELECT day AS bucket, value, outcome, sum(n) AS events FROM audit_fleet_daily
@@ -179,8 +183,8 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
         found = f"""
             FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
               AND e.event_ts >= :first AND e.event_ts < :last
-            WHERE h.instance_id = :instance AND {_wanted(cell.by)}"""
-        params |= {"instance": cell.span.instance_id, "skip": skip}
+            WHERE {_OF_INSTANCE} AND {_wanted(cell.by)}"""
+        params |= {"instance": cell.span.instance_id, "tenant": cell.span.tenant, "skip": skip}
         total = first_value(conn, "SELECT count(*) " + found, params)
     else:
         parts = _parts(conn, cell, first, last)

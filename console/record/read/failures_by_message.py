@@ -10,11 +10,14 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import as_frame, like, query
-from console.record.read.sql import HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
+from console.record.read.sql import ENDS_RUN, HOST, IS_FAILURE, MATERIALIZED, TARGET_AT, identified, run_of
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
 MOST_FAILURES = 200_000
+
+NOTICED_AFTER = 3600.0
+"""How many seconds after a target failed the task that waited for it may fail, and be in another period."""
 
 # A loop on localhost whose items name their instances counts for these, and any other loop for its host. CASE evaluates
 # only what is needed.
@@ -25,9 +28,11 @@ _COUNTS = f"""CASE WHEN h.kind = 'item' THEN {_NAMED.format("h")} IS NOT NULL WH
     SELECT 1 FROM host_results x INDEXED BY host_results_trouble WHERE x.run_id = h.run_id
     AND x.task_counter = h.task_counter AND x.status IN ('failed', 'unreachable') AND {_NAMED.format("x")} IS NOT NULL
   ) END"""  # noqa: S608 - no user input
-_RESULT_HOST = f"""CASE h.kind WHEN 'item' THEN coalesce((
+# The verdict of a run is no failure of the host that reports it: localhost or, if --limit leaves that out, another one.
+_RESULT_HOST = f"""CASE WHEN h.kind = 'item' THEN coalesce((
   SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
-  AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")}) ELSE h.host END"""  # noqa: S608 - no user input
+  AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")})
+  WHEN k.action = '{ENDS_RUN}' THEN 'localhost' ELSE h.host END"""  # noqa: S608 - no user input
 
 # Not counted: results of modules of this collection that waited for a failed target, and the report of a run, because
 # they repeat the same failure. who: the instance or, if it is not known, the host.
@@ -37,8 +42,9 @@ WITH targets AS {MATERIALIZED} (
          t.rollout_id, {run_of("t.rollout_id")} AS run_id, t.instance_id,
          coalesce(t.tenant || '|' || t.instance_id, {HOST}) AS who
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
+  WHERE max(r.updated_at, coalesce(r.completed_at, 0)) >= :since - {NOTICED_AFTER} AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
+    AND coalesce({TARGET_AT}, r.created_at, 0) >= :since - {NOTICED_AFTER}
   ORDER BY at DESC LIMIT :rows
 ), results AS {MATERIALIZED} (
   SELECT h.msg_fp, h.fp_version, {_RESULT_HOST} AS host, max(h.ended_at) AS at, h.msg AS message, h.run_id,
@@ -51,7 +57,7 @@ WITH targets AS {MATERIALIZED} (
   SELECT l.run_id, p.value AS who FROM targets JOIN run_links l ON l.kind = 'rollout' AND l.ref = targets.rollout_id
   JOIN json_each(json_array(targets.who, targets.host, 'localhost')) p
 ), failed AS (
-  SELECT * FROM targets
+  SELECT * FROM targets WHERE at IS NULL OR at >= :since
   UNION ALL
   SELECT * FROM (
     SELECT 'result', msg_fp, fp_version, host, at, message, NULL, run_id, instance_id,

@@ -17,7 +17,9 @@ from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, like, query
 from console.record.read.rollouts import SHORT_ID
 from console.record.read.sql import (
+    ENDS_RUN,
     MATERIALIZED,
+    RETIRED,
     RUN_BY,
     RUN_SECONDS,
     TARGET_AT,
@@ -160,18 +162,23 @@ def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size:
     return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=tables)
 
 
+_PRESENT = f"(s.health IS NOT '{HEALTH_GONE}' AND tenant NOT IN {RETIRED})"
+
+
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances: total; present, those that are not gone; those of which each part was read (health_read,
-    updates_read, with_memory, policies_read); and overriding, those with their own update policy."""
+    """Numbers of instances: total; present, those that a sync reads, because they are not gone and their tenant is not
+    retired; those of them of which each part was read (health_read, updates_read, with_memory); policies_read, all
+    whose update policy was read; and overriding, those with their own one."""
     _with_overrides(conn)
-    sql = """
-    SELECT count(*) AS total, coalesce(sum(s.health IS NOT 'gone'), 0) AS present,
-           count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
-           count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
-           coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
+    sql = f"""
+    SELECT count(*) AS total, count(*) FILTER (WHERE {_PRESENT}) AS present,
+           count(s.health) FILTER (WHERE {_PRESENT}) AS health_read,
+           count(s.outdated) FILTER (WHERE {_PRESENT}) AS updates_read,
+           count(s.memories) FILTER (WHERE {_PRESENT}) AS with_memory,
+           count(s.policy_json) AS policies_read, coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
     FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
-    """
+    """  # noqa: S608 - no user input
     [tally] = dicts(conn, sql)
     return tally
 
@@ -279,6 +286,17 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
 
 
+# The runs with this host, or with one that they named as this instance. Before a run has ended, and if it was lost, a
+# host without results is only in run_in_flight.
+_WORKED = """
+  SELECT run_id, host, failed, unreachable FROM run_hosts INDEXED BY run_hosts_host
+  WHERE host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
+  UNION ALL SELECT f.run_id, f.host, 0, 0 FROM run_in_flight f WHERE f.host = :host
+    AND NOT EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = f.run_id AND n.host = f.host)"""
+# How many failures of a host ``h`` are only the verdict of its run.
+_VERDICTS = f"""(SELECT count(*) FROM host_results v INDEXED BY host_results_trouble
+  JOIN tasks k ON k.run_id = v.run_id AND k.counter = v.task_counter AND k.action = '{ENDS_RUN}'
+  WHERE v.run_id = h.run_id AND v.host = h.host AND v.status IN ('failed', 'unreachable') AND v.kind = 'result')"""  # noqa: S608
 # Each part is read newest first and limited, so that the query stays fast for a long period.
 _HISTORY = f"""
 SELECT * FROM (
@@ -312,13 +330,12 @@ UNION ALL SELECT * FROM (
 UNION ALL SELECT * FROM (
   SELECT r.started_at, 'playbook',
          coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
-         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.host = :host AND h.failed + h.unreachable > 0 THEN 'failed'
-              ELSE 'took part' END,
+         CASE WHEN r.ended_at IS NULL THEN r.status
+              WHEN h.host = :host AND h.failed + h.unreachable > {_VERDICTS} THEN 'failed' ELSE 'took part' END,
          'by ' || coalesce({RUN_BY}, 'someone'), r.run_id
-  FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
+  FROM ({_WORKED}) h JOIN runs r ON r.run_id = h.run_id
   LEFT JOIN run_links l ON l.run_id = h.run_id AND l.kind = 'instance' AND l.ref = :id
-  WHERE h.host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)
-    AND (h.host = :host AND {is_instance(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
+  WHERE (h.host = :host AND {is_instance(":tenant", ":id")} OR h.host = l.host AND NOT EXISTS (
       SELECT 1 FROM run_hosts o WHERE o.run_id = h.run_id AND o.host = :host)) AND r.started_at < :until
     AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)

@@ -138,8 +138,9 @@ def operation(conn: Connection, key: str, now: float) -> Operation | None:
 def _key(conn: Connection, key: str) -> Key | None:
     sql = """
     SELECT 'run' AS kind, NULL AS tenant, started_at FROM runs WHERE run_id = :id
-    UNION ALL SELECT 'rollout', r.tenant, r.created_at FROM tenants JOIN rollouts r
-      ON r.tenant = tenants.tenant AND r.rollout_id = :id
+    UNION ALL SELECT * FROM (
+      SELECT 'rollout', r.tenant, r.created_at FROM tenants JOIN rollouts r
+        ON r.tenant = tenants.tenant AND r.rollout_id = :id ORDER BY r.updated_at DESC LIMIT 1)
     UNION ALL SELECT 'act', tenant, at FROM console_audit WHERE attempt_id = :id AND phase = 'attempt' LIMIT 1
     """
     row = first_row(conn, sql, {"id": key})

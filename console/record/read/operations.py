@@ -102,7 +102,7 @@ def status_counts(conn: Connection, since: float) -> dict[str, int]:
 class Key:
     """An entry in a list of operations. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
     verdict, status: '' if not requested; status is also '' if only stored_of shows it. ended_at: None if not known.
-    last_at: when it ended or, if not known, its last known activity."""
+    last_at: when it ended or, if not known, its last known activity. is_paused: it is a rollout that may be resumed."""
 
     at: float
     kind: str
@@ -113,6 +113,7 @@ class Key:
     name: str = ""
     ended_at: float | None = None
     last_at: float = 0.0
+    is_paused: bool = False
 
 
 _LAUNCHED = """EXISTS (
@@ -223,8 +224,9 @@ def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False)
                 elif word == COMPLETE and (row.get("may_have_failures") or (kind == RUN and of_rollout(facts))):
                     status = ""
             if word in (wanted.verdicts or (word,)) and word in (of_statuses or (word,)):
-                name, ended = named(row["name"]), row["ended_at"]
-                key = Key(row["at"], kind, row["key"], row["tenant"], word, status, name, ended, row["last_at"])
+                name, ended, is_paused = named(row["name"]), row["ended_at"], row["status"] == "paused"
+                times = ended, row["last_at"]
+                key = Key(row["at"], kind, row["key"], row["tenant"], word, status, name, *times, is_paused)
                 if not wanted.statuses or _status(conn, key) in wanted.statuses:
                     found.append(key)
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
@@ -319,8 +321,9 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 class OperationTotals:
     """The operations of one kind and name (as in outcomes.facts.Facts).
 
-    verdicts: how many have ended, by verdict. running: how many are running. seconds: the durations of those that have
-    ended, without check mode and acts. last_at: when the newest one ended (epoch seconds, UTC), or None.
+    verdicts: how many have ended, by verdict. running: how many are running; a paused rollout does not, nor has it
+    ended. seconds: the durations of those that have ended, without check mode and acts. last_at: when the newest one
+    ended (epoch seconds, UTC), or None.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -340,8 +343,8 @@ def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
     with open_to_read(path) as conn:
         for key in matching(conn, OperationFilter(), judged=True):
             totals = found.setdefault((key.kind, key.name), OperationTotals())
-            if key.verdict == RUNNING:
-                totals.running += 1
+            if key.verdict == RUNNING or key.is_paused:
+                totals.running += key.verdict == RUNNING
                 continue
             totals.verdicts[key.verdict] += 1
             if key.ended_at is not None:

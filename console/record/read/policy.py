@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.connection import dicts, first_column, first_value
 from console.record.read.frames import as_frame, query
 from console.record.read.operation_facts import name_of
-from console.record.read.sql import RUN_BY, STARTED
+from console.record.read.sql import ROLLOUT_STATUS, RUN_BY, STARTED
 from console.text.json_values import listed, mapping, names, parsed
 
 _ROLLOUTS_MOST = 5000
@@ -139,8 +139,8 @@ def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
 
 
 @query
-def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFrame:
-    """The newest rollouts that began while the window was closed, except those of scope instance.
+def outside_window(conn: Connection, tenant: str) -> pd.DataFrame:
+    """The rollouts that began while the window was closed, except those of scope instance, newest first.
 
     Columns: rollout_id, scope, status, created_at, hours (the window at that time), assumed (no policy had been read by
     then, so the first one that was read afterwards is used), reason and run_id of the playbook run that started it (''
@@ -154,8 +154,8 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
     ]
     rollouts = dicts(
         conn,
-        "SELECT rollout_id, scope, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
-        " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
+        f"SELECT rollout_id, scope, {ROLLOUT_STATUS} AS status, created_at FROM rollouts o WHERE tenant = :t"  # noqa: S608
+        " AND scope IS NOT 'instance' AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
         {"t": tenant, "most": _ROLLOUTS_MOST},
     )
     found = []
@@ -166,8 +166,6 @@ def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFra
         run_id, reason = _why(conn, rollout["rollout_id"])
         hours = f"{window.start:02d}:00 to {window.end:02d}:00 UTC"
         found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
-        if len(found) >= most:
-            break
     columns = ["rollout_id", "scope", "status", "created_at", "hours", "assumed", "run_id", "reason"]
     return pd.DataFrame(found, columns=columns)
 
@@ -194,7 +192,7 @@ def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
 
 @query
 def override_runs(conn: Connection) -> pd.DataFrame:
-    """The 100 newest playbook runs whose report contains a reason for overriding the window.
+    """The playbook runs whose report contains a reason for overriding the window, newest first.
 
     Columns: run_id, playbook, status, user, started_at, reason.
     """
@@ -202,7 +200,7 @@ def override_runs(conn: Connection) -> pd.DataFrame:
     SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, CAST({_REASON} AS TEXT) AS reason FROM runs r
     WHERE r.stats_json LIKE '%"override_reason":"_%'
       AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
-    ORDER BY r.started_at DESC LIMIT 100
+    ORDER BY r.started_at DESC
     """  # noqa: S608 - no user input
     return as_frame(conn, sql)
 

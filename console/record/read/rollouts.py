@@ -15,25 +15,35 @@ import pandas as pd
 from console.outcomes.facts import Target
 from console.record.connection import dicts, first_row, first_value
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import HOST, RUN_SECONDS, SENT, among, matches_search, only_host_of, run_of
+from console.record.read.sql import (
+    GOES_ON,
+    HOST,
+    ROLLOUT_STATUS,
+    RUN_SECONDS,
+    SENT,
+    among,
+    matches_search,
+    only_host_of,
+    run_of,
+)
 
 SHORT_ID = 8
 """How many characters of its id follow the host name of an instance if another one has this name too."""
 
 _HAS_TARGET = f"""EXISTS (
-    SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
+    SELECT 1 FROM rollout_targets t WHERE t.tenant = o.tenant AND t.rollout_id = o.rollout_id
     AND {matches_search("t.hostname", "t.instance_id")})"""  # noqa: S608 - no user input
 _ROLLOUT_FILTER = f"""
-FROM rollouts r
-WHERE {among("status", "statuses")}
+FROM rollouts o
+WHERE {among(ROLLOUT_STATUS, "statuses")}
   AND (:scope = '' OR scope = :scope)
   AND {matches_search("rollout_id", also=_HAS_TARGET)}
 """
 
 _ROLLOUT_COLUMNS = f"""
-SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.completed_at, r.total, r.succeeded,
-       r.failed, r.uncertain, r.queued, r.in_progress, r.cancelled,
-       {only_host_of("r")} AS host, {run_of("r.rollout_id")} AS run_id
+SELECT o.rollout_id, o.tenant, o.scope, {ROLLOUT_STATUS} AS status, {GOES_ON} AS is_open, o.created_at, o.completed_at,
+       o.total, o.succeeded, o.failed, o.uncertain, o.queued, o.in_progress, o.cancelled,
+       {only_host_of("o")} AS host, {run_of("o.rollout_id")} AS run_id
 """
 
 
@@ -48,10 +58,11 @@ def rollouts(
 ) -> OnePage:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
-    host is set for rollouts of one target; run_id is the playbook run that started the rollout, if known.
+    status: 'lost' for an open rollout whose end will never be read, which is_open does not count as open. host is set
+    for rollouts of one target; run_id is the playbook run that started the rollout, if known.
     """
     params = {"statuses": statuses, "scope": scope, "like": like(search)}
-    order = "ORDER BY r.created_at DESC, r.rollout_id"
+    order = "ORDER BY o.created_at DESC, o.rollout_id"
     return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
@@ -70,17 +81,18 @@ def _of_run(conn: Connection, run_id: str, columns: str, table: str) -> pd.DataF
 @query
 def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started or followed, oldest first, in the columns of :func:`rollouts`."""
-    return _of_run(conn, run_id, _ROLLOUT_COLUMNS, "rollouts r")
+    return _of_run(conn, run_id, _ROLLOUT_COLUMNS, "rollouts o")
 
 
 @query
 def rollout(conn: Connection, rollout_id: str) -> dict[str, Any] | None:
-    """Everything stored about one rollout; None if it is not known."""
-    return first_row(
-        conn,
-        "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-        {"id": rollout_id},
-    )
+    """Everything stored about one rollout, with status and is_open as in :func:`rollouts`; None if it is not known. If
+    its API was read at two addresses, this is the newer read."""
+    sql = f"""
+    SELECT o.*, {ROLLOUT_STATUS} AS status, {GOES_ON} AS is_open
+    FROM tenants JOIN rollouts o ON o.tenant = tenants.tenant AND o.rollout_id = :id ORDER BY o.updated_at DESC LIMIT 1
+    """  # noqa: S608 - no user input
+    return first_row(conn, sql, {"id": rollout_id})
 
 
 _TARGET_COLUMNS = f"""

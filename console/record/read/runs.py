@@ -14,7 +14,7 @@ import pandas as pd
 
 from console.record.connection import first_column, first_row
 from console.record.read.frames import LIST_PAGE, PAGE, OnePage, as_frame, as_page, like, query
-from console.record.read.sql import RESULT_STATUS, WAS_RESCUED, among, matches_search
+from console.record.read.sql import RESULT_STATUS, ROLLOUT_STATUS, WAS_RESCUED, among, matches_search
 from console.text.json_values import entries, names
 
 # The change (a ticket) for which a run was made: SQL for the change of a row r of runs, and for the runs whose change
@@ -64,8 +64,8 @@ def runs(
 @query
 def statuses(conn: Connection, of: str) -> list[str]:
     """The statuses that occur. of: 'runs' or 'rollouts'."""
-    table = {"runs": "runs", "rollouts": "rollouts"}[of]
-    return first_column(conn, f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the above
+    status, table = {"runs": ("status", "runs"), "rollouts": (ROLLOUT_STATUS, "rollouts o")}[of]
+    return first_column(conn, f"SELECT DISTINCT {status} FROM {table} ORDER BY 1")  # noqa: S608 - one of the above
 
 
 @query

@@ -13,7 +13,7 @@ import pandas as pd
 
 from console.record.read.audit import EVENT
 from console.record.read.frames import as_frame, query
-from console.record.read.sql import MATERIALIZED, is_instance
+from console.record.read.sql import MATERIALIZED, ROLLOUT_STATUS, is_instance
 
 BEFORE, AFTER = 60.0, 300.0
 """Seconds before the start and after the end to include: the clocks of the API and the control node may differ."""
@@ -62,15 +62,16 @@ WITH who AS {MATERIALIZED} (
     ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 ELSE 2 END, position LIMIT :most))
 """  # noqa: S608 - no user input
 
-_OTHER_ROLLOUTS = """
-SELECT r.rollout_id, r.status, r.scope, r.created_at, r.completed_at, count(DISTINCT t.instance_id) AS hosts
+_OTHER_ROLLOUTS = f"""
+SELECT o.rollout_id, {ROLLOUT_STATUS} AS status, o.scope, o.created_at, o.completed_at,
+       count(DISTINCT t.instance_id) AS hosts
 FROM who CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
   ON t.tenant = who.tenant AND t.instance_id = who.instance_id AND t.created_at BETWEEN :first - 86400 AND :last
-JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-WHERE coalesce(r.completed_at, :last) >= :first AND r.created_at <= :last AND NOT EXISTS (
-  SELECT 1 FROM run_links l WHERE l.run_id = :id AND l.kind = 'rollout' AND l.ref = r.rollout_id)
-GROUP BY r.tenant, r.rollout_id ORDER BY r.created_at LIMIT 20
-"""
+JOIN rollouts o ON o.tenant = t.tenant AND o.rollout_id = t.rollout_id
+WHERE coalesce(o.completed_at, :last) >= :first AND o.created_at <= :last AND NOT EXISTS (
+  SELECT 1 FROM run_links l WHERE l.run_id = :id AND l.kind = 'rollout' AND l.ref = o.rollout_id)
+GROUP BY o.tenant, o.rollout_id ORDER BY o.created_at LIMIT 20
+"""  # noqa: S608 - no user input
 
 _OTHER_RUNS = f"""
 WITH near AS {MATERIALIZED} (

@@ -45,6 +45,9 @@ WAS_RESCUED = """EXISTS (SELECT 1 FROM run_hosts n WHERE n.run_id = h.run_id AND
 WAS_BAD = "h.status IN ('failed', 'ignored', 'unreachable')"
 """Whether a result was an error, also if the playbook ignored it. As in the index host_results_failed."""
 
+ENDS_RUN = "fleetops.agents.rollout_end"
+"""The module that fails with the verdict of a run."""
+
 # Modules whose errors say nothing about the host for which the task ran.
 _OF_RUN = ("rollout_plan", "rollout_gate", "rollout_report", "rollout_end", "report_file")
 IS_FAILURE = f"""({WAS_BAD} AND (coalesce(k.action, '') LIKE 'fleetops.agents.%'

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Instances that an operation left failed or uncertain and that have not recovered since, and unsuccessful runs.
-Instances that the API no longer knows are left out."""
+Instances that the API no longer knows, and those of retired tenants, are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.outcomes.verdict import Verdict, verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.connection import dicts, first_column
 from console.record.read.operation_facts import Instance, facts_of_run, instances_of_run, name_of
-from console.record.read.sql import HOST, IS_FAILURE, STARTED, SUCCEEDED_LATER, WAS_SENT, is_instance
+from console.record.read.sql import HOST, IS_FAILURE, RETIRED, STARTED, SUCCEEDED_LATER, WAS_SENT, is_instance
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
@@ -58,11 +58,12 @@ def _identity(tenant: str | None, instance_id: str | None, host: str) -> tuple[s
     return tenant, instance_id or host
 
 
-# The API no longer knows the instance, which may have been recreated with another id.
-_GONE = """
-EXISTS (SELECT 1 FROM instance_state s
-        WHERE s.tenant = {i}.tenant AND s.instance_id = {i}.instance_id AND s.health = 'gone')
-"""
+# The API no longer knows the instance, which may have been recreated with another id, or is no longer read.
+_GONE = f"""
+({{i}}.tenant IN {RETIRED} OR EXISTS (
+  SELECT 1 FROM instance_state s
+  WHERE s.tenant = {{i}}.tenant AND s.instance_id = {{i}}.instance_id AND s.health = 'gone'))
+"""  # noqa: S608 - no user input
 
 # The versions of the instance were read since (E25), and it runs the published one.
 _CURRENT_SINCE = """

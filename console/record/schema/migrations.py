@@ -56,6 +56,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     # The table is not used.
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
     "0018_failures": lambda db: runs.read_failures_again(db.conn),
+    "0019_closed_targets": _by(rollouts.CLOSED_TARGETS),
 }
 for _name, _migrate in _MIGRATIONS.items():
     migrations(name=_name)(_migrate)

@@ -62,7 +62,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX rollouts_created ON rollouts (tenant, created_at)",
-    # E1 merged with E4 by target id. position: order in the timeline. duration_s: as returned by the API.
+    # E1 merged with E4 by target id. position: order in the timeline. duration_s: as returned by the API. is_open: 0 if
+    # its rollout is not open.
     """
     CREATE TABLE rollout_targets (
       tenant TEXT NOT NULL,
@@ -129,4 +130,13 @@ STATEMENTS = (
 MESSAGES = (
     # To find other targets with the same message (before, after, and the first) without reading all targets.
     "CREATE INDEX rollout_targets_message ON rollout_targets (msg_fp, fp_version, created_at) WHERE msg_fp IS NOT NULL",
+)
+
+CLOSED_TARGETS = (
+    # Those of rollouts that the API no longer has stayed open before this migration.
+    """
+    UPDATE rollout_targets SET is_open = 0 WHERE is_open = 1 AND EXISTS (
+      SELECT 1 FROM rollouts r
+      WHERE r.tenant = rollout_targets.tenant AND r.rollout_id = rollout_targets.rollout_id AND r.is_open = 0)
+    """,
 )

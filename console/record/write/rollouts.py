@@ -84,10 +84,16 @@ def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
         if read.targets:
             written += tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
             instances |= {(t["tenant"], t["instance_id"]): {**t, "at": at} for t in read.targets if t["instance_id"]}
+        if not read.rollout["is_open"]:
+            # If the API no longer has the rollout, its targets were open when they were last read.
+            tables.conn.execute(_CLOSE_TARGETS, read.rollout)
     rows = [row for instance in instances.values() for row in tables.rows(_INSTANCE, instance)]
     return written + tables.upsert("instances", rows)
 
 
+_CLOSE_TARGETS = """
+UPDATE rollout_targets SET is_open = 0 WHERE tenant = :tenant AND rollout_id = :rollout_id AND is_open = 1
+"""
 _IS_NEWER = """
 SELECT 1 FROM rollouts WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at
 UNION ALL SELECT 1 FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :rollout_id AND updated_at > :at LIMIT 1

@@ -17,7 +17,7 @@ from console.figures import instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
 from console.record.read import durations, freshness, instances
-from console.text import times
+from console.text import file_formats, times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
 from console.web import pages
@@ -30,7 +30,7 @@ from console.web.shared.paging import Listed, share
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
-HISTORY_DAYS, MAX_HISTORY = 7.0, 200
+HISTORY_DAYS = 7.0
 
 
 def body() -> None:
@@ -96,14 +96,11 @@ def happened(known: dict[str, Any]) -> None:
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
-    found = cached.ask(instances.history, *key, MAX_HISTORY)
-    more = f", the newest {MAX_HISTORY}" if len(found) == MAX_HISTORY else ""
+    listed = paging.from_frame("instance-history", cached.ask(instances.history, *key, file_formats.MOST))
     end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
-    with head:
-        count = counted(len(found), "entry", "entries")
-        st.caption(f"{count} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
-        share("instance-history", len(found), lambda path, most: instances.history(path, *key, most))
-    if not len(found):
+    count = counted(listed.total, "entry", "entries")
+    listed.head(f"{count} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}", head)
+    if not listed.total:
         st.text("Nothing is recorded for this period.")
         return
     shown = (
@@ -113,7 +110,8 @@ def happened(known: dict[str, Any]) -> None:
         markup.status("status", "status"),
         markup.text("detail", "detail", "rest"),
     )
-    markup.draw(markup.table(shown, found, "What happened, newest first"))
+    markup.draw(markup.table(shown, listed.rows, "What happened, newest first"))
+    listed.pager()
 
 
 def what_happened(row: dict[str, Any]) -> Markup | str:
@@ -228,7 +226,7 @@ def actions(known: dict[str, Any]) -> None:
 def audit(known: dict[str, Any]) -> None:
     st.header("Audit")
     key = known["tenant"], known["instance_id"]
-    span = audit_queries.AuditSpan(instance_id=known["instance_id"])
+    span = audit_queries.AuditSpan(instance_id=known["instance_id"], tenant=known["tenant"])
     counts = cached.ask(audit_queries.audit_over_time, "source", span)
     if not len(counts):
         if known["audit_at"]:

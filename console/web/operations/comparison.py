@@ -28,12 +28,13 @@ SORTS = {
 def show(before: Operation, now: Operation) -> None:
     """The comparison: both verdicts, the number of each kind of change, the instances."""
     markup.draw(markup.pairs((("Before", _summary(before)), ("Now", _summary(now)))))
-    found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]))
+    checks = before.row["check"] is True, now.row["check"] is True
+    found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]), checks)
     numbers = found["kind"].value_counts()
     markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
     means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
     verbs = {"more": "took", "more_waited": "waited"}
-    if len(means):
+    if len(means) and not any(checks):
         changes = [f"{verbs[str(column)]} {difference(mean)}" for column, mean in means.items()]
         st.text(f"On average, the instances that were done both times {' and '.join(changes)}.")
     _instances(found, before, now)
@@ -89,7 +90,10 @@ def _category(category: object, found: Operation) -> Markup | str:
 
 
 def compared(
-    before: pd.DataFrame, now: pd.DataFrame, tenants: tuple[str | None, str | None] = (None, None)
+    before: pd.DataFrame,
+    now: pd.DataFrame,
+    tenants: tuple[str | None, str | None] = (None, None),
+    checks: tuple[bool, bool] = (False, False),
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
     seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
@@ -97,6 +101,7 @@ def compared(
     the instance was recreated with another id in the same tenant.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
+    checks: whether each was in check mode, so that what it would have updated is not updated.
     """
     shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
     is_one_tenant = None not in tenants and tenants[0] == tenants[1]
@@ -120,10 +125,11 @@ def compared(
     recreated = old_id.notna() & new_id.notna() & (old_id != new_id)
     found.loc[recreated, "message"] = ("Recreated with another id. " + found["message"].fillna("")).str.strip()
     found = found.rename(columns={"category_before": "before", "category_now": "now"})
-    found["kind"] = [
-        change_of(*(word if isinstance(word, str) else None for word in pair))
-        for pair in zip(found["before"], found["now"], strict=True)
-    ]
+    outcomes = (
+        [f"would be {word}" if check and word == UPDATED else word if isinstance(word, str) else None for word in side]
+        for side, check in zip((found["before"], found["now"]), checks, strict=True)
+    )
+    found["kind"] = [change_of(*pair) for pair in zip(*outcomes, strict=True)]
     found["more"] = found["seconds_now"] - found["seconds_before"]
     found["more_waited"] = found["waited_now"] - found["waited_before"]
     shown = ["host", "instance_id", "kind", "before", "now", "seconds_before", "seconds_now", "more", "waited_before",

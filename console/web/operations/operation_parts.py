@@ -39,13 +39,13 @@ def failures(found: Operation) -> None:
 
 
 def _failure(failure: Failure, ids: Mapping[str, str | None]) -> Markup:
-    count = len(failure.hosts)
+    count, named = len(failure.hosts), failure.hosts[:HOSTS_SHOWN]
     prefix = f"{count:,} instances: " if count > 1 else ""
     return markup.card(
         failure.status,
         markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            markup.joined((prefix, markup.instances(failure.hosts[:HOSTS_SHOWN], count, ids))),
+            markup.joined((prefix, markup.instances(named, count, map(ids.get, named)))),
             *map(markup.small, (viewer.day_period(failure.first_at, failure.last_at), *_elsewhere(failure))),
             between=" · ",
         ),

@@ -44,7 +44,7 @@ def show(entries: list[dict[str, Any]]) -> None:
 
 def exported(path: Path, limit: int, now: float) -> pd.DataFrame:
     found = queries.attention(path, now).head(limit)
-    return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
+    return found.assign(hosts=[", ".join(names) for names in found["hosts"]]).drop(columns="ids")
 
 
 def split(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -70,7 +70,7 @@ def entry(item: dict[str, Any]) -> Markup:
     when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
     # If there is only one instance, it is in the title.
-    affected = markup.instances(hosts, item["instances"]) if len(hosts) > 1 else markup.NOTHING
+    affected = markup.instances(hosts, item["instances"], item["ids"]) if len(hosts) > 1 else markup.NOTHING
     detail = markup.small(item["detail"])
     below = markup.paragraph(affected, detail, between=" · ") if affected or detail else markup.NOTHING
     head = markup.head(markup.badge(item["status"]), markup.strong(item["title"]), when, act)

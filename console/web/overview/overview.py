@@ -36,7 +36,8 @@ def body() -> None:
     now = viewer.clock() // 10 * 10
     fresh = cached.ask(freshness.freshness)
     newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
-    fleets = cached.ask(fleet_queries.fleets, now)
+    # By the minute, like the list that "Last 24 hours" opens.
+    fleets = cached.ask(fleet_queries.fleets, now // 60 * 60)
     if fresh.never and not total:
         messages.empty(
             "Nothing has been synced yet",

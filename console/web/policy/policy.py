@@ -17,7 +17,6 @@ from console.text import times
 from console.web import pages
 from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, lists, markup, messages, paging, plot, viewer
-from console.web.shared.paging import Listed
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skill", "skills_default"), ("MCP server", "mcp_servers_default"))
 
@@ -133,7 +132,7 @@ def changes(policy: dict[str, Any]) -> None:
 def overrides(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.outside_window, tenant)
-    listed = Listed("outside-window", len(found), lambda path, n: policy_queries.outside_window(path, tenant, n))
+    listed = paging.from_frame("outside-window", found)
     listed.header("Outside the window")
     if len(found):
         st.caption("Rollouts that began while the window was closed, newest first")
@@ -145,14 +144,16 @@ def overrides(policy: dict[str, Any]) -> None:
             markup.text("reason given", "reason"),
             markup.Column("started by", lambda row: "playbook" if row["run_id"] else "", "rest"),
         ]
-        markup.draw(markup.table(shown, found, "Rollouts started outside the maintenance window"))
+        markup.draw(markup.table(shown, listed.rows, "Rollouts started outside the maintenance window"))
+        listed.pager()
         if found["assumed"].any():
             st.caption("Assumed: no policy was known at that time, so the first policy that was read later is used.")
     else:
         st.text("No stored fleet rollouts began while the window was closed.")
     runs = cached.ask(policy_queries.override_runs)
     if len(runs):
-        st.caption("Playbook runs that overrode the window with a reason, newest first")
+        overriding = paging.from_frame("override-runs", runs)
+        overriding.head("Playbook runs that overrode the window with a reason, newest first")
         shown = [
             markup.linked("operation", lambda row: lists.playbook_name(row["playbook"]), pages.OPERATION, "run_id"),
             markup.status("status", "status"),
@@ -160,7 +161,8 @@ def overrides(policy: dict[str, Any]) -> None:
             markup.text("reason given", "reason"),
             markup.text("user", "user", "rest"),
         ]
-        markup.draw(markup.table(shown, runs, "Playbook runs that overrode the window"))
+        markup.draw(markup.table(shown, overriding.rows, "Playbook runs that overrode the window"))
+        overriding.pager()
 
 
 def operation_of(row: dict[str, Any]) -> Markup:

@@ -12,7 +12,7 @@ from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, messages, paging, tables
 
-STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
+STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "lost", "cancelled", "completed"]
 
 
 def body() -> None:

@@ -144,22 +144,29 @@ def around(at: float) -> str:
     return f"{first} to {last} UTC"
 
 
-def _add_zone(key: str) -> None:
-    """Add the zone to a text that means something else in UTC, because others may open the link in another zone."""
-    text, now = st.session_state[key] or "", viewer.clock()
+def _name_zone(key: str, text: str, zone: str) -> None:
+    """Add its zone to a text that means something else in the shown zone than in UTC."""
+    now = viewer.clock()
     with suppress(PeriodError):
         if parse(text, now, viewer.shown_zone()) != parse(text, now):
-            st.session_state[key] = f"{text.strip()} {viewer.shown_zone()}"
+            st.session_state[key] = f"{text.strip()} {zone}"
+
+
+def _typed(key: str) -> None:
+    # Others may open the link in another zone.
+    _name_zone(key, st.session_state[key] or "", viewer.shown_zone())
 
 
 def period(prefix: str) -> tuple[float | None, float | None]:
     """The period that the viewer entered, in epoch seconds; None for an open end. For an invalid text, show why."""
     key = f"{prefix}_when"
+    # A text without a zone is in UTC, also if the viewer chose another zone since it was typed or the link was made.
+    _name_zone(key, (st.session_state if key in st.session_state else st.query_params).get(key) or "", "UTC")
     text = st.text_input(
         f"When ({viewer.zone_word()})",
         key=key,
         bind="query-params",
-        on_change=_add_zone,
+        on_change=_typed,
         args=(key,),
         placeholder="yesterday",
         help=EXAMPLES,

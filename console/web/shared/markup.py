@@ -59,9 +59,10 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
     return link(host, pages.INSTANCE, id=instance_id or host)
 
 
-def instances(hosts: Iterable[str], total: int, ids: Mapping[str, str | None] | None = None) -> Markup:
-    """Links to the pages of instances, followed by how many of the total are not listed. ids: those that are known."""
-    shown = [instance(host, (ids or {}).get(host)) for host in hosts]
+def instances(hosts: Iterable[str], total: int, ids: Iterable[str | None]) -> Markup:
+    """Links to the pages of instances, followed by how many of the total are not listed. ids: of each, None if it is
+    not known."""
+    shown = [instance(host, instance_id) for host, instance_id in zip(hosts, ids, strict=True)]
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
     return joined((joined(shown, ", "), more))
 

@@ -125,6 +125,25 @@ def test_after_switching_to_local_time_every_page_of_the_session_shows_it(addres
         assert as_of(tab.says(), "UTC") == utc
 
 
+def test_a_period_without_a_zone_stays_in_utc_after_switching_to_local_time(address: str, browser: Browser) -> None:
+    with viewer(browser, address, DARWIN) as tab:
+        # It was typed in UTC, here or by the sender of the link.
+        tab.load(place("operations", "operations_when=00:00+to+23:59"), "Operations")
+        listed = re.search(r"\d+ operations?, newest first|No operations match", tab.says())
+        assert listed is not None
+        tab.page.get_by_text("Local time", exact=True).click()
+        when = tab.page.get_by_role("textbox", name=f"When ({DARWIN})")
+        expect(when).to_have_value("00:00 to 23:59 UTC")
+        tab.page.wait_for_url(re.compile("operations_when=00.*UTC"))
+        tab.rest("Operations")
+        assert listed[0] in tab.says()
+        when.fill("")
+        when.press("Enter")
+        tab.page.wait_for_url(lambda url: "operations_when" not in url)
+        tab.rest("Operations")
+        expect(when).to_have_value("")
+
+
 def as_of(message: str, zone: str) -> timedelta:
     """The time of day of the API's data on a page, in that zone."""
     found = re.search(rf"API data as of \S+ (\d\d):(\d\d) {re.escape(zone)}", message)

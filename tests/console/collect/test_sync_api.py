@@ -20,6 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.collect.api.records import target_rows
 from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.sync import sync_once
+from console.record.read.fleet import fleets
 from console.record.read.record_health import vitals
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
@@ -182,8 +183,13 @@ def test_an_open_rollout_that_the_api_no_longer_has_is_closed_with_a_note(sim: S
     assert (report.problems, [rollout_id in note for note in report.notes]) == ([], [True])
     state = "SELECT status, is_open FROM rollouts WHERE rollout_id = ?"
     assert rows(database, state, rollout_id) == [{"status": "in_progress", "is_open": 0}]
-    targets = rows(database, "SELECT count(*) AS n FROM rollout_targets WHERE rollout_id = ?", rollout_id)
-    assert targets == [{"n": FLEET}]
+    targets = "SELECT count(*) AS n, sum(is_open) AS open, sum(status = 'in_progress') > 0 AS moved"
+    targets += " FROM rollout_targets WHERE rollout_id = ?"
+    assert rows(database, targets, rollout_id) == [{"n": FLEET, "open": 0, "moved": 1}]
+    # Only the redeploy that was sent afterwards is in progress.
+    [own] = rows(database, "SELECT created_at FROM rollouts WHERE is_open = 1")
+    assert vitals(database, time.time()).oldest_open_at == own["created_at"]
+    assert fleets(database, time.time())[0].in_flight <= 1
     sim.clear_journal()
     sync(sim, database, audit=False, rollouts=1)
     assert calls(sim)["get_rollout"] == 1

@@ -28,7 +28,7 @@ from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.promql import Parser
-from tests.console.support.seeded import TENANT, fleet_rollout, ident, seed_small
+from tests.console.support.seeded import TENANT, fleet_rollout, ident, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import seed_details
 from tests.console.support.served import CHECKOUT
 
@@ -156,6 +156,24 @@ def test_pruning_changes_no_counter(seeded: Path, capsys: pytest.CaptureFixture[
     assert all(after[key] >= n for key, n in before.items()) and sum(after.values()) > sum(before.values())
 
 
+def test_no_counter_decreases_while_a_rollout_is_paused_and_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, ref, at = tmp_path / "console.db", ident(1, 0x7700), time.time() - 900
+    seen = []
+    for status, word, done in (("in_progress", "queued", None), ("paused", "cancelled", None),
+                               ("in_progress", "in_progress", None), ("completed", "succeeded", at + 90)):  # fmt: skip
+        with open_store(path) as store:
+            store.put_tenant(TENANT, at)
+            one = target(1, ref, word, at, at, done)
+            store.put_rollouts([replace(rollout_read(ref, [one], status, at, done), read_at=at + len(seen))])
+        samples = metrics(path, capsys)[1]
+        ended = values(samples, "operations_total", "kind", "verdict")
+        running = sum(values(samples, "operations_running", "kind").values())
+        seen.append((running, sum(ended.values()), ended["rollout", "complete"]))
+    assert seen == [(1, 0, 0), (0, 0, 0), (1, 0, 0), (0, 1, 1)]
+
+
 def test_the_file_is_replaced_completely_and_has_the_requested_mode(
     seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,10 +222,10 @@ def asked_by_dashboard() -> Iterator[tuple[str, str]]:
                  for y in range(place["y"], place["y"] + place["h"])}  # fmt: skip
         assert not cells & taken and max(x for x, _y in cells) < 24, panel["title"]
         taken |= cells
-        for target in panel["targets"]:
-            used = set(re.findall(r"\$(\w+)", target["expr"]))
+        for query in panel["targets"]:
+            used = set(re.findall(r"\$(\w+)", query["expr"]))
             assert used <= variables | {"__interval", "__range"}
-            yield panel["title"], re.sub(r"\$__\w+", "1h", target["expr"])
+            yield panel["title"], re.sub(r"\$__\w+", "1h", query["expr"])
 
 
 # Metrics and labels that only the Prometheus rules create.

@@ -20,10 +20,12 @@ from console.notifications import read_facts
 from console.notifications.rules import parse
 from console.record.read.attention import attention
 from console.record.read.failures_by_message import failures_by_message, hosts_with
+from console.record.read.instances import history
 from console.record.read.operation import operation
 from console.record.read.operations import operations
 from console.record.read.record_health import vitals
 from console.record.read.rollouts import rollouts
+from console.record.read.sql import ENDS_RUN
 from console.record.rows import Cursor, to_json
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -248,3 +250,71 @@ def test_the_links_of_a_failure_open_its_instance_and_not_one_of_another_tenant_
         html = "".join(str(part.value) for part in opened(monkeypatch, path, page, **query).get("html"))
         found = set(re.findall(rf'href="\./instance\?id=([^"]+)"[^>]*>{re.escape(A)}<', html))
         assert found == {ident(1, 0xB1)}, page
+
+
+def test_the_cards_of_several_instances_open_each_of_them_although_two_tenants_have_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    namesakes_of_two_tenants(path)
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW)
+    both = {ident(1, 0xB1), ident(1, 0xB2)}
+    for health, card in (("healthy", "2 instances failed"), ("unhealthy", "2 instances are unhealthy")):
+        with open_store(path) as store, store.transaction():
+            for tenant, number in ((TENANT, 1), (OTHER, 2)):
+                state = {"tenant": tenant, "instance_id": ident(1, 0xB0 + number), "health": health, "checked_at": NOW}
+                store.upsert("instance_state", [state])
+        html = "".join(str(part.value) for part in opened(monkeypatch, path, "overview").get("html"))
+        shown = next(part for part in html.split("<section") if card in part)
+        assert set(re.findall(r'href="\./instance\?id=([^"]+)"', shown)) == both
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["only the verdict", "and a failed task"])
+def test_the_verdict_of_a_run_is_no_failure_of_the_host_that_reports_it(also: bool, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_rollout(path, 1, 900, "succeeded")
+    # With --limit, localhost has no play, so the first of its hosts reports that the run was refused.
+    work = [result(A, task_counter=1)] * also
+    run(path, result(A), *work, recap=[{"host": A, "failed": 1 + also}],
+        reported=report("fail", failed=[A] * also, not_touched=[A] * (not also)), action=ENDS_RUN)  # fmt: skip
+    with open_store(path) as store, store.transaction():
+        store.upsert("tasks", [{"run_id": "run", "counter": 1, "action": COMMAND}])
+    assert sorted(hosts_with(path, fingerprint(REASON, A))["host"]) == [A] * also + ["localhost"]
+    seen = history(path, TENANT, ident(0, 0xB0), A, NOW - 800, NOW)
+    assert seen["status"].tolist() == ["failed" if also else "took part"]
+
+
+def test_a_failure_is_in_the_period_in_which_it_occurred_although_its_rollout_began_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, ref, midnight = tmp_path / "console.db", ident(1, 0x7700), NOW // 86400 * 86400
+    targets = [
+        target(n, ref, "failed", midnight - 600, midnight - 500, ended, error_message=REASON)
+        for n, ended in enumerate((midnight - 60, midnight + 60))
+    ]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts([rollout_read(ref, targets, "failed", midnight - 600, midnight + 60)])
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: midnight + 7200)
+    monkeypatch.setattr("console.cli.lists.time.time", lambda: midnight + 86400)
+    for word in ("today", "yesterday"):
+        shown = words(opened(monkeypatch, path, "failures", failures_when=word))
+        assert "1 failure with 1 message" in shown
+    assert len(hosts_with(path, fingerprint(REASON, A), since=midnight)) == 1
+    assert main(["failures", "--format", "json", "--days", "1", "--db", str(path)]) == 0
+    assert [row["failures"] for row in json.loads(capsys.readouterr().out)] == [1]
+
+
+@pytest.mark.parametrize(("failed_at", "noticed_at"), [(-1, 1), (1, 2), (-2, -1)])
+def test_a_failure_that_a_task_noticed_is_in_one_period_only(
+    failed_at: float, noticed_at: float, tmp_path: Path
+) -> None:
+    path, ref, midnight = tmp_path / "console.db", ident(1, 0x7700), NOW // 86400 * 86400
+    one = target(1, ref, "failed", midnight - 600, midnight - 500, midnight + failed_at, error_message=REASON,
+                 instance_hostname=A)  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts([rollout_read(ref, [one], "failed", midnight - 600, midnight + failed_at)])
+    run(path, result(A, ended_at=midnight + noticed_at, msg="The redeploy failed."), links=[("rollout", ref, A)])
+    days = [failures_by_message(path, midnight + day, until=midnight + day + 86400) for day in (-86400, 0)]
+    assert [int(found["failures"].sum()) for found in days] == ([1, 0] if failed_at < 0 else [0, 1])

@@ -14,6 +14,7 @@ from console.collect.run_logs import sync_run_logs
 from console.record.read.instances import history
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import open_store
+from tests.console.support.recorded_runs import NOW, put_run
 from tests.console.support.seeded import RUN, TENANT, RunLog, host_name, ident, iso, rollout_read, target
 
 TEN = 1_800_000_000.0
@@ -123,3 +124,11 @@ def test_a_rollout_links_to_its_run_and_the_details_give_reason_and_user(record:
 
 def test_a_limited_history_contains_the_newest_entries(record: Path) -> None:
     assert entries(record, 0, 10, most=2) == entries(record, 0, 10)[-2:]
+
+
+@pytest.mark.parametrize("status", ["running", "lost"])
+def test_a_run_that_has_no_result_of_the_instance_yet_is_in_its_history(status: str, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "run", NOW - TEN, hosts=[HOST, host_name(2)], flying=[HOST], recap=[{"host": host_name(2)}],
+            status=status, ended_at=None)  # fmt: skip
+    assert entries(path, -1, 10) == [("playbook", "playbooks/rolling_redeploy.yml", status)]

@@ -81,7 +81,9 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
     failed = "INSERT INTO host_results (run_id, counter, host, kind, status, msg, msg_fp, fp_version)"
     values = " VALUES ('r', ?, 'a', 'result', 'failed', ?, ?, 1)"
-    for counter, text in enumerate(("Task failed: a is down", "a is down", "Task failed")):
+    messages = ["a is down", "a is down", "Task failed"]
+    read = messages if stop_before > "0018" else ["Task failed: a is down", *messages[1:]]
+    for counter, text in enumerate(read):
         old.conn.execute(failed + values, (counter, text, fingerprint(text, "a")))
     old.conn.commit()
     old.close()
@@ -98,10 +100,28 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "SELECT run_id, status, events FROM runs") == [
         {"run_id": "r", "status": "successful", "events": 0}
     ]
-    messages = ["a is down", "a is down", "Task failed"]
     found = rows(path, "SELECT msg, msg_fp FROM host_results ORDER BY counter")
     assert found == [{"msg": text, "msg_fp": fingerprint(text, "a")} for text in messages]
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
+
+
+def test_the_open_targets_of_a_rollout_that_is_not_open_are_closed_by_the_migration(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with open_store(path) as store:
+        store.put_rollouts([read("in_progress", [target(1, "in_progress"), target(2, "succeeded")], 1e9)])
+    with sqlite3.connect(path) as conn:
+        for table in ("rollouts", "rollout_targets"):
+            conn.execute(f"CREATE TEMP TABLE other AS SELECT * FROM {table}")
+            conn.execute("UPDATE other SET rollout_id = 'r2'")
+            conn.execute(f"INSERT INTO {table} SELECT * FROM other")
+            conn.execute("DROP TABLE other")
+        # The API no longer has it.
+        conn.execute("UPDATE rollouts SET is_open = 0 WHERE rollout_id = 'r2'")
+        conn.execute(f"DELETE FROM {migrations.migrations_table} WHERE name = '0019_closed_targets'")
+        conn.execute(f"PRAGMA user_version={len(known_names()) - 1}")
+    open_store(path).close()
+    found = rows(path, "SELECT rollout_id, target_id FROM rollout_targets WHERE is_open = 1")
+    assert found == [{"rollout_id": "r1", "target_id": "t1"}]
 
 
 def test_a_newer_database_is_refused_and_not_changed(tmp_path: Path) -> None:

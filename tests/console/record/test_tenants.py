@@ -24,12 +24,15 @@ from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.operation import operation
-from console.record.read.operations import OperationFilter, operation_totals, operations, running
+from console.record.read.operations import OperationFilter, operation_totals, operations
+from console.record.read.policy import outside_window
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
 from tests.console.support.page import opened, words
+from tests.console.support.recorded_runs import NOW as NOW_OF_RUNS
+from tests.console.support.recorded_runs import put_run, report
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -42,6 +45,7 @@ CLOSED = {
     "maintenance_window_start_hour_utc": (_HOUR + 2) % 24,
     "maintenance_window_end_hour_utc": (_HOUR + 3) % 24,
 }
+RUNNING_NOW = OperationFilter(verdicts=("running",))
 HERE, THERE, SLOW = ident(1, 0xA1), ident(2, 0xA2), ident(3, 0xA3)
 
 
@@ -104,7 +108,8 @@ def test_targets_of_a_tenant_that_was_not_read_are_reported_as_stale_and_not_as_
 
 
 def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_is_retired(two: Path) -> None:
-    assert running(two, NOW)[0].set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
+    found, _total = operations(two, NOW, RUNNING_NOW)
+    assert found.set_index("key")["seconds"].to_dict() == {HERE: 41, THERE: 50, SLOW: 7200}
     found = operation(two, SLOW, NOW)
     assert found is not None and found.instances["seconds"].tolist()[0] == 7200
     with sqlite3.connect(two) as conn:
@@ -114,9 +119,9 @@ def test_a_rollout_ran_until_its_tenant_was_last_read_and_is_lost_if_the_tenant_
         )
         # This is how a rollout that is no longer in the API is stored.
         conn.execute("UPDATE rollouts SET is_open = 0 WHERE rollout_id = ?", (HERE,))
-    assert running(two, NOW)[0]["key"].tolist() == [THERE, SLOW]
+    assert operations(two, NOW, RUNNING_NOW)[0]["key"].tolist() == [THERE, SLOW]
     assert main(["retire", OTHER, "--db", str(two)]) == 0
-    assert running(two, NOW)[1] == 0
+    assert operations(two, NOW, RUNNING_NOW)[1] == 0
     assert not sum(totals.running for totals in operation_totals(two).values())
     frame, total = operations(two, NOW, OperationFilter(verdicts=("lost",)))
     assert total == 3
@@ -164,7 +169,7 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
     # Its data is shown as of its last sync, and its pages are not live.
     app = opened(monkeypatch, two, "rollout", id=THERE)
-    assert "Running for 50 s" in words(app) and "3 d" in words(app)
+    assert "Took unknown" in words(app) and "3 d" in words(app)
     assert not cached.is_open(THERE)
     assert cached.is_open(HERE)
     with sqlite3.connect(two) as conn:
@@ -178,6 +183,70 @@ def test_a_retired_tenant_needs_no_attention_until_it_is_read_again(
     with open_store(two) as store:
         store.put_cursor(Cursor("api", OTHER, last_ok_at=time.time() + 1))
     assert len(stuck.stuck(two, NOW)) > 0
+
+
+def test_a_rollout_of_a_retired_tenant_is_lost_in_each_list_as_among_the_operations(
+    two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW + 20)
+    with open_store(two) as store:
+        # The window was closed when THERE began.
+        store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 4 * DAY))
+    assert main(["retire", OTHER]) == 0
+    both = {HERE: "in_progress", THERE: "lost", SLOW: "lost"}
+    for arguments, expected in (((), both), (("--status", "lost"), {THERE: "lost", SLOW: "lost"})):
+        capsys.readouterr()
+        assert main(["rollouts", "--format", "json", *arguments]) == 0
+        listed = json.loads(capsys.readouterr().out)
+        assert {row["rollout_id"]: row["status"] for row in listed} == expected
+    assert main(["rollouts", "--status", "soon"]) == 0
+    assert "known statuses: in_progress, lost" in capsys.readouterr().err
+    for query, head in (({}, "3 rollouts"), ({"rollouts_status": "lost"}, "2 rollouts")):
+        shown = words(opened(monkeypatch, two, "rollouts", **query))
+        assert head in shown and shown.count(" lost ") == 2
+    assert set(outside_window(two, OTHER)["status"]) == {"lost"}
+
+
+def test_what_failed_at_a_retired_tenant_needs_no_attention(two: Path) -> None:
+    at = NOW - 3 * DAY
+    bad = [
+        target(40 + n, SLOW, word, at, at, at + 60, error_message="boom")
+        for n, word in enumerate(("failed", "uncertain"))
+    ]
+    hosts = [host_name(40), host_name(41)]
+    with open_store(two) as store:
+        store.put_rollouts([of_tenant(OTHER, rollout_read(SLOW, bad, "partial", at, at + 60))])
+    put_run(two, "run", NOW_OF_RUNS - at, hosts=hosts, status="failed", links=[("rollout", SLOW, "localhost")],
+            reported=report("fail", failed=hosts[:1], uncertain=hosts[1:]))  # fmt: skip
+
+    def mentioned() -> set[str]:
+        text = " ".join([*attention.attention(two, NOW)["title"], *stuck.stuck(two, NOW)["host"]])
+        return {host for host in hosts if host in text}
+
+    found = vitals(two, NOW)
+    assert (mentioned(), found.failed, found.uncertain) == ({*hosts}, 1, 1)
+    assert main(["retire", OTHER]) == 0
+    found = vitals(two, NOW)
+    assert (mentioned(), found.failed, found.uncertain) == (set(), 0, 0)
+
+
+@pytest.mark.parametrize("former", ["https://aaa.example", "https://zzz.example"])
+def test_a_rollout_that_was_read_at_two_addresses_is_the_one_of_the_newer_read(
+    former: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, at = tmp_path / "console.db", NOW - 3 * DAY
+    done = [target(1, HERE, "succeeded", at, at, at + 90)]
+    with open_store(path) as store:
+        for tenant in (former, OTHER):
+            store.put_tenant(tenant, at)
+            store.put_cursor(Cursor("api", tenant, last_ok_at=at))
+        store.put_rollouts([under_way(former, HERE, at, 1)])
+        newer = of_tenant(OTHER, rollout_read(HERE, done, "completed", at, at + 90))
+        store.put_rollouts([replace(newer, read_at=NOW)])
+    assert main(["retire", former, "--db", str(path)]) == 0
+    found = operation(path, HERE, NOW)
+    assert found is not None and (found.row["tenant"], found.row["verdict"]) == (OTHER, "complete")
+    assert "Succeeded 1 Failed 0" in words(opened(monkeypatch, path, "rollout", id=HERE))
 
 
 def states_of(app: AppTest) -> dict[str, str]:

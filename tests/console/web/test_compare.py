@@ -21,6 +21,8 @@ from console.record.rows import Cursor
 from console.record.write.store import open_store
 from console.web.operations.comparison import compared
 from tests.console.support.page import opened, words
+from tests.console.support.recorded_runs import NOW as NOW_OF_RUNS
+from tests.console.support.recorded_runs import A, B, put_run, report
 from tests.console.support.seeded import FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -145,6 +147,28 @@ def test_an_instance_that_was_recreated_is_one_host_with_both_outcomes() -> None
         ["b", "5", "same", "Recreated with another id."],
         ["b2", "3", "same", None],
     ]
+
+
+@pytest.mark.parametrize(
+    ("checks", "kinds", "were_done"),
+    [
+        ((False, False), "Fixed 1 Same 1", True),
+        ((False, True), "Other 2", False),
+        ((True, False), "Fixed 1 Other 1", False),
+        ((True, True), "Same 1 Other 1", False),
+    ],
+)
+def test_what_a_check_run_would_update_is_neither_fixed_nor_done(
+    checks: tuple[bool, bool], kinds: str, were_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    for run_id, ago, check, failed in (("before", 900, checks[0], [B]), ("now", 600, checks[1], [])):
+        results = [{"host": host, "status": "ok", "changed": 1, "started_at": NOW_OF_RUNS - ago} for host in (A, B)]
+        reported = report(updated=[host for host in (A, B) if host not in failed], failed=failed)
+        put_run(path, run_id, ago, hosts=[A, B], results=results, check_mode=int(check), reported=reported)
+    text = words(opened(monkeypatch, path, "compare", a="before", b="now"))
+    assert kinds in text
+    assert ("On average, the instances that were done both times" in text) == were_done
 
 
 def test_20000_instances_are_matched_with_20000_in_time(two_big: Path) -> None:

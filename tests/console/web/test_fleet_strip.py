@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from console.__main__ import main
 from console.collect.api.records import health_rows, memory_rows, policy_row, update_rows
 from console.record.rows import Cursor
 from console.record.write.instances import put_gone
@@ -106,4 +107,39 @@ def test_an_instance_that_is_gone_is_not_one_that_was_not_read(tmp_path: Path, m
             read = update_rows(*key, updates("2.5.0", "2.5.0"), NOW), memory_rows(*key, memories)
             for rows in (*read, health_rows(*key, health, NOW)):
                 store.put_instance(rows, Cursor("details", "|".join(key), last_ok_at=NOW))
+    assert unread not in [part.label for part in opened(monkeypatch, path, "instances").expander]
+
+
+@pytest.mark.parametrize("second", [0, 25, 59])
+def test_the_operations_of_the_last_day_are_those_of_the_list_at_any_second(
+    second: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, minute = tmp_path / "console.db", NOW // 60 * 60
+    put_fleet(path, TENANT, 3, updates("2.5.0", "2.5.0"))
+    for place in range(0, 60, 10):
+        # Each ended a day before a time of this minute.
+        put_run(path, f"run-{place}", NOW_OF_RUNS - minute + 86400 - place + 60, hosts=[host_name(0)])
+    monkeypatch.setattr("console.web.shared.viewer.clock", lambda: minute + second)
+    app = opened(monkeypatch, path, "overview")
+    strips = "".join(str(part.value) for part in app.get("html") if "fo-strip" in part.value)
+    label, query = next((label, query) for page, query, label in LINK.findall(strips) if page == "operations")
+    listed = words(opened(monkeypatch, path, "operations", **dict(parse_qsl(unescape(query)))))
+    assert f"{label}, newest first" in listed
+
+
+def test_an_instance_of_a_retired_tenant_is_not_one_that_was_not_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memories = {"memories": [], "count": 1}
+    with open_store(path) as store:
+        for n in (30, 31, 32, 33, 35):
+            rows = memory_rows(TENANT, ident(n, 0xB0), memories)
+            store.put_instance(rows, Cursor("memory", f"{TENANT}|{ident(n, 0xB0)}", last_ok_at=NOW))
+        rows = update_rows(TENANT, ident(35, 0xB0), updates("2.5.0", "2.5.0"), NOW)
+        store.put_instance(rows, Cursor("updates", f"{TENANT}|{ident(35, 0xB0)}", last_ok_at=NOW))
+        rows = health_rows(TENANT, ident(35, 0xB0), {"status": "healthy", "checked_at": iso(NOW)}, NOW)
+        store.put_instance(rows, Cursor("health", f"{TENANT}|{ident(35, 0xB0)}", last_ok_at=NOW))
+    unread = "Some data has not been read for every instance"
+    assert unread in [part.label for part in opened(monkeypatch, path, "instances").expander]
+    assert main(["retire", OTHER, "--db", str(path)]) == 0
     assert unread not in [part.label for part in opened(monkeypatch, path, "instances").expander]

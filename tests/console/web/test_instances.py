@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console.collect.api.records import policy_row
+from console.collect.api.records import audit_row, policy_row
 from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
+from console.text import file_formats, times
+from console.web.shared import paging
 from tests.console.support.page import opened, words
-from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
+from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, iso, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -259,3 +261,68 @@ def test_each_rollout_is_judged_by_the_window_at_its_time_and_shows_the_override
     [newest] = policy_queries.policies(path)
     closed = policy_queries.state_of(policy_queries.Window.of_policy(newest["raw"]), day + 4 * 86400)
     assert (closed.is_open, closed.opens_at, sum(closed.open_hours)) == (False, day + 4 * 86400 + 11 * 3600, 2)
+
+
+def test_the_history_of_an_instance_is_complete_on_its_pages_and_in_the_file(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, shared = tmp_path / "console.db", {}
+    shutil.copy(small, path)
+    events = [
+        {"id": f"late-{n}", "event_ts": iso(NOW - 3600 - n), "outcome": "error", "event_type": "call"}
+        for n in range(250)
+    ]
+    with open_store(path) as store:
+        read = Cursor("audit", f"{TENANT}|{INSTANCE}", last_ok_at=NOW)
+        store.put_audit([audit_row(TENANT, INSTANCE, event) for event in events], None, read)
+    monkeypatch.setattr(paging, "share", lambda name, total=0, fetch=None: shared.update({name: (total, fetch)}))
+    app = opened(monkeypatch, path, "instance", id=INSTANCE)
+    total, fetch = shared["instance-history"]
+    file = fetch(path, file_formats.MOST)
+    assert total == len(file) > 250
+    assert f"{total} entries from" in words(app)
+    rows = []
+    for page in range(1, total // frames.LIST_PAGE + 2):
+        app = opened(monkeypatch, path, "instance", id=INSTANCE, **{"instance-history_page": str(page)})
+        table = next(str(part.value) for part in app.get("html") if "What happened, newest first" in part.value)
+        rows += re.findall(r"<tr><td[^>]*>([^<]*)</td>", table)
+    assert rows == [times.moment(at) for at in file["at"]]
+
+
+def test_more_than_100_rollouts_outside_the_window_are_all_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, day = tmp_path / "console.db", (NOW // 86400 - 9) * 86400
+    night = {"maintenance_window_start_hour_utc": 22, "maintenance_window_end_hour_utc": 4}
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_policy(policy_row(TENANT, policy(NOW, **night), day))
+        store.put_rollouts([rollout_at(n, day + 3600 * 12 + n) for n in range(130)])
+        for n in range(130):
+            stats = json.dumps({"fleetops_report": {"override_reason": "urgent"}}, separators=(",", ":"))
+            run = {"run_id": f"run-{n}", "source": "callback", "source_ref": f"{n}", "status": "successful",
+                   "started_at": day + n, "playbook": "fleet_rollout.yml", "stats_json": stats}  # fmt: skip
+            store.put_run(RunRows(run=run), Cursor("spool", f"{n}", position=1), after=None)
+    for page, rows in (("1", 100), ("2", 30)):
+        query = {"outside-window_page": page, "override-runs_page": page}
+        parts = [str(part.value) for part in opened(monkeypatch, path, "policy", **query).get("html")]
+        for table in ("Rollouts started outside the maintenance window", "Playbook runs that overrode the window"):
+            assert next(part for part in parts if table in part).count("<tr><td") == rows
+
+
+def test_the_audit_of_an_instance_is_that_of_its_tenant(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    shutil.copy(small, path)
+    before = words(opened(monkeypatch, path, "instance", id=INSTANCE))
+    with open_store(path) as store:
+        # The same API was read at another address before.
+        former = "https://former.example"
+        store.put_tenant(former, NOW - 9000)
+        event = {"id": "1", "event_ts": iso(NOW - 9000), "outcome": "error"}
+        read = Cursor("audit", f"{former}|{INSTANCE}", last_ok_at=NOW - 9000)
+        store.put_audit([audit_row(former, INSTANCE, event)], None, read)
+    after = words(opened(monkeypatch, path, "instance", id=INSTANCE))
+    numbers = re.compile(r"Success [0-9,]+ Error [0-9,]+ Denied [0-9,]+")
+    assert numbers.findall(after) == numbers.findall(before) != []

@@ -70,7 +70,7 @@ def instance() -> dict[str, Any]:
 
 def cause(page: str) -> dict[str, Any]:
     return {"page": page, "status": HOSTILE, "title": HOSTILE, "at": 1e9, "detail": HOSTILE, "id": HOSTILE,
-            "hosts": (HOSTILE, "b"), "instances": 5, "operations": 2}  # fmt: skip
+            "hosts": (HOSTILE, "b"), "ids": (HOSTILE, None), "instances": 5, "operations": 2}  # fmt: skip
 
 
 PAIRS = {HOSTILE: {"wanted": HOSTILE, "is": HOSTILE}}
