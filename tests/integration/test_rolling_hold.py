@@ -80,9 +80,15 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         assert sim.writes() == []
 
 
-def test_a_bundle_that_is_published_during_the_run_stops_it_if_requested(run_playbook: Run) -> None:
+@pytest.mark.parametrize("approved", [False, True])
+def test_a_bundle_that_is_published_during_the_run_stops_it_if_requested_or_with_an_approved_plan(
+    run_playbook: Run, approved: bool
+) -> None:
     with running_simulator(instances=4, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
         policy(sim, max_parallel_rollouts=1)
+        asked = {"fleetops_on_bundle_change": "stop"}
+        if approved:
+            asked = {"fleetops_plan_hash": plan_hash(run_playbook(sim, PLAYBOOK, "--check", e=QUICK))}
 
         def publish() -> None:
             until(lambda: len(redeploys(sim)) == 1 and sim.in_flight()["now"] == 1)
@@ -90,7 +96,7 @@ def test_a_bundle_that_is_published_during_the_run_stops_it_if_requested(run_pla
 
         somebody = threading.Thread(target=publish)
         somebody.start()
-        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_on_bundle_change": "stop"})
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, **asked})
         somebody.join()
         assert run.rc == 2, run.output
         assert touched(sim) == hosts(1, 2)
