@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import Usual
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import expect
 from console.record.read import durations, stuck
 from console.record.rows import Cursor
@@ -43,7 +44,7 @@ def test_percentiles_of_durations_are_the_same_on_every_page_and_in_the_plan(tmp
     earlier = durations.usual_runs(path, TENANT, NEW, NOW, [INSTANCE])
     assert earlier[["p50_s", "p95_s"]].to_numpy().tolist() == [[p50, p95]] * 2
     known = [Member("agent", INSTANCE, "1", "2", True, "outdated")]
-    assert expect([known], {INSTANCE: took})[0].p50 == p50
+    assert expect([known], Usual({INSTANCE: took}, 0.0), [0.0])[0].p50 == p50
 
     # A rollout with the same durations, and one that has been running for a second longer than three times the p95.
     same = [target(n, SAME, "succeeded", NOW - 9000, NOW - 9000, NOW - 9000 + s) for n, s in enumerate(took, 100)]
