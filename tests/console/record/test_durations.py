@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import Usual
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import Usual, percentile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import expect
 from console.record.read import durations, stuck
 from console.record.rows import Cursor
