@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import audit
+from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
 from console.text.counts import counted
 from console.text.statuses import style_of
@@ -19,6 +20,11 @@ DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server":
 MAX_BUCKETS = 200
 # Shown for an empty value, such as the server of a tool event.
 NONE = "(none)"
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
+def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
+    return pivot(counts)
 
 
 def body() -> None:
@@ -99,7 +105,7 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
 
 def pivot_table(counts: pd.DataFrame, by: str, name: str) -> None:
     """A row for each value. A click on a cell selects its value and, in the column of an outcome, that outcome."""
-    table = audit.pivot(counts)
+    table = pivoted(counts)
     paging.from_frame(f"audit-{name.lower()}", counts).header(f"By {name.lower()}")
     st.caption("Select a cell to list its events below.")
     key = f"pivot_{by}"
