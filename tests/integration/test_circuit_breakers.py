@@ -6,29 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
+from tests.integration.module_task import ModuleTask, posts, run_module
+from tests.simulator.running import Simulator
 
 HOST = "agent-001"
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=3, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setattr(FIRST_PAUSE, 0.001)
-    put_to_rest(fleet)
-    return fleet
 
 
 def clear(sim: Simulator, **how: Any) -> ModuleTask:

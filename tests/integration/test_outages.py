@@ -6,32 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.integration.module_table import TABLE, module_of
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import ModuleTask, posts, run_module
 from tests.integration.second_task import run_second, sound
 from tests.second_api.api import SecondApi, second_api
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 FOLLOWED = ["instance_runtime", "instance_update", "rollout", "rollout_target"]
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=3, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setattr(FIRST_PAUSE, 0.001)
-    put_to_rest(fleet)
-    return fleet
 
 
 def follow(sim: Simulator, case: str, retries: int = 0, **fault: Any) -> ModuleTask:

@@ -6,17 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import OLD_RECORD, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
+from tests.integration.module_task import OLD_RECORD, posts, run_module
+from tests.simulator.running import Simulator
 
 HOST = "agent-001"
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,12 @@ POWER_CYCLE = Kind("instance_power_cycle", "power_cycle", "process", 30)
 REBOOT = Kind("instance_reboot", "reboot", "vps", 60)
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=3, speed=0) as sim:
-        yield sim
-
-
 @pytest.fixture
-def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setattr(FIRST_PAUSE, 0.001)
-    put_to_rest(fleet)
-    fleet.knobs(uptime_kind="process", power_cycle_s=2, reboot_s=60)
+def sim(sim: Simulator) -> Simulator:
+    sim.knobs(uptime_kind="process", power_cycle_s=2, reboot_s=60)
     # Restarts of the previous test are older than every min_uptime and after_power_cycle_within.
-    fleet.advance(10_000)
-    return fleet
+    sim.advance(10_000)
+    return sim
 
 
 @pytest.fixture(params=[POWER_CYCLE, REBOOT], ids=lambda kind: kind.operation)

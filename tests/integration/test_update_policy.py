@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import ModuleTask, posts, run_module
 from tests.simulator.running import Simulator, running_simulator
 from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 PATCH, READ = "set_fleet_update_policy", "get_fleet_update_policy"
 DEFAULTS = {f"{name}_default": "notify" for name in ("runtime", "skills", "mcp_servers")}
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +26,9 @@ def fleet() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    # A retry follows at once; the pause before it is tested with the client.
-    monkeypatch.setattr(FIRST_PAUSE, 0.001)
-    put_to_rest(fleet)
-    fleet.knobs(policy=DEFAULTS)
-    return fleet
+def sim(sim: Simulator) -> Simulator:
+    sim.knobs(policy=DEFAULTS)
+    return sim
 
 
 @pytest.fixture(scope="module")
