@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which results are only predictions, and whether a run counts as a check run. Pure.
+"""Which results are only predictions, and whether a run counts as a check run.
 
-The keyword ``check_mode`` of a play, a block or a task overrides --check. So the results of this collection's modules
-decide too: a run with --check is real once one of them has changed something, and a run without it is a check run if
-they would have changed something, and those that act on instances all ran in check mode.
+The keyword ``check_mode`` of a play, a block or a task overrides --check, so the results of this collection's modules
+decide too. A run with --check does not count as a check run once one of them has changed something. A run without it
+counts as one if changes were only predicted, and all modules that act on instances ran in check mode.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class Facts:
     hosts that the server no longer knows. left_out: those that a rule of the plan left out. batches: those that began.
     batches_planned: how many batches the plan has, None if unknown. results: see Result, in order. in_flight: by host.
     adopted: the run followed a rollout that somebody else started. despite_check: it was not a check run, although it
-    was started with --check. pruned: the results were deleted, so hosts has only
-    those that the server reports. first_failure: the first failed result, as a sentence.
+    was started with --check. pruned: the results were deleted, so hosts has only those that the server reports.
+    first_failure: the first failed result, as a sentence.
 
     Only for an action: detail: the answer of the server.
     """

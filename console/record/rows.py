@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 Row = dict[str, Any]
 
 PREDICTED = 2
-"""The value of host_results.changed for a result in check mode."""
+"""The value of host_results.changed for a change that a task in check mode predicted."""
 
 
 @dataclass
@@ -63,8 +63,8 @@ class RunRows:
 class RolloutRead:
     """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read.
 
-    ``again``: whether to read it again although it may not change, because it has ended and not
-    all of its targets were listed as ended.
+    ``again``: whether to read it again although its row may not change, because it has ended and not all of its targets
+    were listed as ended.
     """
 
     rollout: Row

@@ -21,8 +21,8 @@ from console.record.rows import Row
 class Tables:
     """A database that is open for writing. Use it from one thread, and as a context manager.
 
-    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions
-    in their SQL come from this code, and values are bound.
+    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions in their SQL come
+    from this code, and values are bound.
     """
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:

@@ -160,7 +160,7 @@ def _typed(key: str) -> None:
 def period(prefix: str) -> tuple[float | None, float | None]:
     """The period that the viewer entered, in epoch seconds; None for an open end. For an invalid text, show why."""
     key = f"{prefix}_when"
-    # A text without a zone is in UTC, also if the viewer chose another zone since it was typed or the link was made.
+    # A text without a zone is in UTC, even if the viewer has chosen another zone since it was typed or linked to.
     _name_zone(key, (st.session_state if key in st.session_state else st.query_params).get(key) or "", "UTC")
     text = st.text_input(
         f"When ({viewer.zone_word()})",

@@ -106,10 +106,10 @@ def rows_of(items: Any) -> list[Record]:
 
 
 def says_nothing(body: Mapping[str, Any], keys: Set[str]) -> bool:
-    """Whether an answer is not the expected record, which has some of these ``keys``, but perhaps an error.
+    """Whether an answer has no usable value under any of the expected ``keys``, as an error with a success status.
 
-    A status that is no text is that of an error, as in ``{"status": 503}``. Keys that are all null are those of an
-    error if it has another key for its reason.
+    A status that is not text belongs to an error, as in ``{"status": 503}``. An answer whose expected keys are all null
+    is an error if it also has a key for the reason of one.
     """
     found = [body[key] for key in keys & body.keys() if key != "status" or isinstance(body[key], str | None)]
     if any(value is not None for value in found):

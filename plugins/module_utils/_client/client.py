@@ -320,7 +320,7 @@ class FleetClient:
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
         """The answer of a call. The keys ``lists`` must hold lists, of which null is an empty one.
 
-        An error with status 200 says nothing under the expected keys. It must not count as an empty list, as an answer
+        An error with status 200 has no value under the expected keys. It must not count as an empty list, as an answer
         in which every value is missing, or as the success of a write.
         """
         body = self._call(name, **call).body

@@ -20,8 +20,8 @@ State = TypeVar("State")
 
 # For how many seconds consecutive reads may fail, by the kind of the error. Another error ends the wait at once.
 _PASSES_WITHIN = {
-    **dict.fromkeys(("server", "unavailable", "timeout", "connection_lost", "unreachable", "unreadable"), 120.0),
-    "rate_limited": 120.0,
+    **dict.fromkeys(("server", "unavailable", "timeout", "connection_lost", "unreachable"), 120.0),
+    **dict.fromkeys(("unreadable", "rate_limited"), 120.0),
     # What was just created may not be found yet (behaviour 2.3).
     "not_found": 10.0,
 }
@@ -35,15 +35,15 @@ class Outage:
         self._since: float | None = None
 
     def note(self, error: ApiError) -> None:
-        """Record a read that has failed. Raises ``error`` if it may not pass, or if the outage lasts too long.
+        """Record a read that has failed. Raises ``error`` if another read would fail too, or if the outage is too long.
 
-        The error of a write is always raised. An odd answer with a success status may be that of a proxy, so the next
-        one may be different.
+        The error of a write is always raised. An unexpected answer with a success status may come from a proxy, so the
+        next one may be different.
         """
         now = self._clock()
         self._since = now if self._since is None else self._since
-        is_odd = error.kind == "unexpected" and error.status == 200
-        within = _PASSES_WITHIN["unreadable"] if is_odd else _PASSES_WITHIN.get(error.kind, 0.0)
+        is_unexpected = error.kind == "unexpected" and error.status == 200
+        within = _PASSES_WITHIN["unreadable"] if is_unexpected else _PASSES_WITHIN.get(error.kind, 0.0)
         if error.method != "GET" or now - self._since >= within:
             raise error
 
@@ -77,7 +77,7 @@ def wait_until(
 
     Pauses start at ``interval`` seconds (default: wait_interval) and grow by half each time, up to ``longest_interval``
     (default: 5 times ``interval``). The last read is at the deadline, so a state that is reached during the last pause
-    counts. An ApiError of ``read`` is raised if it does not pass (see Outage), or if the time is over. ``clock`` and
+    counts. An ApiError of ``read`` is raised as Outage says, or if the time is over. ``clock`` and
     ``sleep``: by default those of the task.
     """
     clock, sleep = clock or context.clock, sleep or context.sleep
