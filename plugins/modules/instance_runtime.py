@@ -124,8 +124,8 @@ version_before:
   type: str
   sample: 4.18.2
 version_after:
-  description: The version of the runtime after the redeploy, or in check mode the version that would be deployed.
-    V(null) if not reported or not readable.
+  description: The version of the runtime after the redeploy. In check mode or without O(wait), the version that would
+    be or is being deployed. V(null) if not reported or not readable.
   returned: success
   type: str
   sample: 4.19.0
@@ -293,6 +293,8 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     if context.params["wait"]:
         follow(context, target, admission)
         _read_version_after(context)
+    else:
+        context.result["version_after"] = available
 
 
 def _read_version_after(context: Context) -> None:

@@ -92,7 +92,8 @@ before:
 after:
   description:
     - The version of each component after the update, as last reported by the server.
-    - In check mode, or if the server's report is not up to date yet, the versions that were to be applied.
+    - In check mode, without O(wait), or if the server's report is not up to date yet, the versions that were to be
+      applied.
   returned: when the server reported the versions
   type: dict
   sample: {runtime/agent-runtime: 4.19.0, skills/calendar: 1.5.0}
@@ -268,18 +269,18 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
         admission.leave()
         remember(context, target)
         tell_started(context, target, admission)
-        if context.check_mode:
-            updates = without_runtime(updates)
-        elif context.params["wait"]:
-            follow(context, target, admission)
-            history = client.list_instance_rollouts(instance_id)
-            updates = client.get_available_updates(instance_id)
-        else:
+        if not context.params["wait"]:
             context.warn(
                 f"A redeploy of {context.instance} is under way, and wait is false, so no further update was "
                 "applied. Run this task again once it has ended."
             )
             return
+        if context.check_mode:
+            updates = without_runtime(updates)
+        else:
+            follow(context, target, admission)
+            history = client.list_instance_rollouts(instance_id)
+            updates = client.get_available_updates(instance_id)
     if target is None or not context.check_mode:
         updates = _trusted(context, updates, history)
     context.result["after"] = versions(updates)
@@ -356,6 +357,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
     if target is not None and not context.params["wait"]:
         until_listed(context, target, admission)
     if not context.params["wait"]:
+        context.result["after"] = versions(updates, updated=True)
         return
     if target is None:
         prove_health(context, None, done="updated")

@@ -76,14 +76,16 @@ def test_state_redeployed_redeploys_a_current_runtime_too(sim: Simulator) -> Non
 
 # behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["latest", "redeployed"])
-@pytest.mark.parametrize("current", [False, True])
-def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, state: str, current: bool) -> None:
-    if current:
-        run_task(sim)
+@pytest.mark.parametrize("now", ["outdated", "current", "under way"])
+@pytest.mark.parametrize("wait", [True, False])
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, state: str, now: str, wait: bool) -> None:
+    if now != "outdated":
+        run_task(sim, wait=now == "current")
     sim.clear_journal()
-    predicted = run_task(sim, check=True, state=state).result
+    predicted = run_task(sim, check=True, state=state, wait=wait).result
     assert posts(sim) == []
-    real = run_task(sim, state=state).result
+    real = run_task(sim, state=state, wait=wait).result
+    assert real["version_after"] == sim.state()["newest_runtime"]
     for key in ("changed", "diff", "version_before", "version_after", "adopted", "failed"):
         assert predicted.get(key) == real.get(key), key
 

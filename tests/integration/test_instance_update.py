@@ -104,7 +104,8 @@ def test_an_update_of_skills_only_starts_no_redeploy_and_waits_for_no_admission(
 
 # behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["outdated", "skills only", "current", "under way"])
-def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
+@pytest.mark.parametrize("wait", [True, False])
+def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, host: str, state: str, wait: bool) -> None:
     if state == "skills only":
         with_a_current_runtime(sim, host)
     elif state == "current":
@@ -112,9 +113,9 @@ def test_check_mode_predicts_the_result_and_sends_nothing(sim: Simulator, host: 
     elif state == "under way":
         redeploy_by_another(sim, host)
     sim.clear_journal()
-    predicted = sound(run_task(sim, host, check=True))
+    predicted = sound(run_task(sim, host, check=True, wait=wait))
     assert posts(sim) == []
-    real = sound(run_task(sim, host))
+    real = sound(run_task(sim, host, wait=wait))
     for key in ("changed", "diff", "before", "after", "adopted"):
         assert predicted.get(key) == real.get(key), key
     assert posts(sim) == (ONCE if real["changed"] else [])
