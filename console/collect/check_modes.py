@@ -37,7 +37,7 @@ def add_result(modes: Modes, run: Row, data: Mapping[str, Any], status: str, *, 
     in_check_mode = own if isinstance(own, bool) else modes["given"]
     action = as_text(data.get("resolved_action")) or ""
     module = action.removeprefix(_OURS)
-    if module not in (action, _REPORT_FILE) and status in ("ok", "failed", "ignored"):
+    if module not in (action, _REPORT_FILE) and status in ("ok", "failed", "ignored", "retry"):
         if in_check_mode:
             modes["predicted"] |= changed
         else:

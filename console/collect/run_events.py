@@ -244,7 +244,8 @@ class RunReader:
         result: dict[str, Any] = {}
         if isinstance(found, Mapping):
             result = self._redactor.scrub({k: v for k, v in found.items() if not str(k).startswith("_ansible_")})
-        changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
+        has_run = status in ("ok", "failed", "ignored", "retry")
+        changed = has_run and bool(result.get("changed", event.get("changed", False)))
         started = self._time(data.get("start"))
         ended = self._time(data.get("end")) or created
         modes = self.state.get("modes")

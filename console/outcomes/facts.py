@@ -20,8 +20,8 @@ class Result:
 
     action: the module's name without its collection. There are results of our own modules, and failures of any module,
     except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
-    that does not count) or skipped. values: all that is stored of a failure, else only ``adopted``. version: the
-    version of the runtime afterwards, None if unknown.
+    that does not count), skipped, or retry (an attempt that changed something, before another one). values: all that is
+    stored of a failure, else only ``adopted``. version: the version of the runtime afterwards, None if unknown.
     was_sent: the result contains an id from the server. A redeploy without one is only predicted. predicted: it is a
     change that a task in check mode predicted, although the run is not a check run. changed is then False.
     """

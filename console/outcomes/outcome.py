@@ -207,6 +207,9 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
         if result.status == "skipped":
             left_out = left_out or action in WORK
             continue
+        if result.status == "retry":
+            changed = changed or (action in WORK and result.changed)
+            continue
         is_failed = result.status == "failed"
         if result.predicted and not is_failed:
             predicted = predicted or action in WORK

@@ -271,12 +271,12 @@ def _planned(
 _RESULTS = f"""
 SELECT h.host, CASE WHEN {IS_FAILURE} THEN 'failed' WHEN {WAS_BAD} THEN 'ignored' ELSE h.status END AS status,
        h.changed, h.ended_at AS at, h.started_at, coalesce(substr(h.msg, 1, 2000), '') AS message,
-       {WAS_SENT} AS was_sent, h.counter, h.task_counter, h.kind = 'item' AS is_item,
+       {WAS_SENT} AS was_sent, h.counter, h.task_counter, h.kind,
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.instance_id') END AS named,
        CASE WHEN json_valid(h.result_json) THEN json_extract(h.result_json, '$.version_after') END AS version,
        CASE WHEN {WAS_BAD} THEN h.result_json END AS result_json
 FROM host_results h LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
-WHERE h.run_id = :id AND h.kind IN ('result', 'item')
+WHERE h.run_id = :id AND (h.kind IN ('result', 'item') OR h.kind = 'retry' AND h.changed)
   AND (h.task_counter IN (SELECT value FROM json_each(:ours))
        OR h.kind = 'result' AND {IS_FAILURE})
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
@@ -312,7 +312,8 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
     """Results, and items of loops, whose hosts are the instances that they are about.
 
     A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
-    items are left out, because the result of their loop says the same.
+    items are left out, because the result of their loop says the same. Attempts that were followed by another one
+    always stay.
     """
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
@@ -320,18 +321,21 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
         if named := id_key(row["named"]):
             row["named"] = named
             ids.setdefault(row["host"], set()).add(named)
-            if not row["is_item"]:
+            if row["kind"] == "result":
                 own.setdefault(row["host"], set()).add(named)
     several = {host for host, found in ids.items() if host == "localhost" or len(found) > 1}
     names = _names_of(conn, {i for host in several for i in ids[host]})
     names |= {min(found): host for host, found in {**ids, **own}.items() if host != "localhost" and len(found) == 1}
     others = [bool(row["named"]) and row["host"] in several and names.get(row["named"]) != row["host"] for row in rows]
     loops = {
-        (row["task_counter"], row["host"]) for row, other in zip(rows, others, strict=True) if other and row["is_item"]
+        (row["task_counter"], row["host"])
+        for row, other in zip(rows, others, strict=True)
+        if other and row["kind"] == "item"
     }
     kept = []
     for row, other in zip(rows, others, strict=True):
-        if row.pop("is_item") == ((row["task_counter"], row["host"]) in loops):
+        kind = row.pop("kind")
+        if kind == "retry" or (kind == "item") == ((row["task_counter"], row["host"]) in loops):
             named = row.pop("named")
             kept.append({**row, "host": names.get(named, named)} if other else row)
     return kept

@@ -150,7 +150,7 @@ ITEM = {"ansible_loop_var": "item", "item": 1, "failed": False, "msg": "done"}
         ("runner_on_ok", {}, {"censored": "hidden", "changed": True}, ("result", "ok", 1, "hidden")),
         ("runner_on_skipped", {}, None, ("result", "skipped", 0, None)),
         ("runner_item_on_failed", {}, {"item": {"b": 1}, "msg": "x"}, ("item", "failed", 0, "x")),
-        ("runner_retry", {}, {"attempts": 2, "retries": 3, "changed": True}, ("retry", "retry", 0, None)),
+        ("runner_retry", {}, {"attempts": 2, "retries": 3, "changed": True}, ("retry", "retry", 1, None)),
     ],
 )
 def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, res: Any, wanted: tuple) -> None:

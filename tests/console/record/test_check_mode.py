@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operations of real playbook runs in which the keyword check_mode makes tasks differ from the option --check."""
+"""Operations of real playbook runs with keywords of tasks: check_mode, which overrides --check, and until."""
 
 from __future__ import annotations
 
@@ -155,3 +155,26 @@ def test_the_report_of_a_prediction_does_not_count_in_a_run_that_also_changed_so
     assert [row["path"].rpartition("/")[2] for row in sim.writes()] == ["power-cycle"]
     assert found.row["sentence"] == f"Complete. {DESPITE_CHECK} 1 done, 2 not touched."
     assert found.row["to_version"] is None
+
+
+UNTIL_DONE = """\
+        wait_timeout: 0
+        healthy_reads: 0
+      register: redeploy
+      until: redeploy is not failed
+      retries: 60
+      delay: 1
+"""
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["by each host", "in a loop of localhost"])
+def test_a_change_by_an_earlier_attempt_counts_although_the_last_attempt_found_nothing_to_do(
+    sim: Simulator, recorded: Callable[..., Operation], loop: bool
+) -> None:
+    redeploy = f"{REDEPLOY}{UNTIL_DONE}"
+    if loop:
+        redeploy = redeploy.replace("{{ fleetops_instance_id }}", "{{ item }}") + "      loop: '{{ ids }}'\n"
+    text = f"{PLAY.replace('hosts: all', 'hosts: localhost') if loop else PLAY}  tasks:{redeploy}"
+    found = recorded(text, ids=sim.instance_ids)
+    assert len(sim.writes()) == 3
+    assert found.row["sentence"] == "Complete. 3 done."
