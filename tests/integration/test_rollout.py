@@ -330,12 +330,18 @@ def test_a_rollout_is_not_stopped_for_allowed_failures_or_uncertain_targets_that
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_a_rollout_that_cannot_be_stopped_is_a_failure_that_says_so(sim: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"), [(403, "POST"), (200, "the server accepted that, but after 10 s its status is in_progress.")]
+)
+def test_a_rollout_that_cannot_be_stopped_is_a_failure_that_says_so(sim: Simulator, status: int, said: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-001": "failed"})
-    sim.fault(operation="pause_rollout", status=403)
+    sim.fault(operation="pause_rollout", status=status)
     done = run_task(sim, on_too_many="pause")
-    assert done.result["failed"] and done.result["too_many"] and "ended_badly" not in done.result
-    assert "but it could not be paused: POST" in done.msg and done.result["error"]["kind"] == "forbidden"
+    assert done.result["failed"] and done.result["too_many"]
+    assert "ended_badly" not in done.result and "stopped" not in done.result
+    assert f"but it could not be paused: {said}" in done.msg
+    assert done.result["diff"]["after"] == {"fleet_rollout": "started"}
+    assert status == 200 or done.result["error"]["kind"] == "forbidden"
 
 
 def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
@@ -583,6 +589,23 @@ def test_a_rollout_that_ends_just_before_the_call_is_judged_by_its_new_state(sim
 
 
 # behaviour 3.5, row 28
+@pytest.mark.parametrize("state", ["paused", "cancelled"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_accepted_call_that_had_no_effect_before_the_rollout_ended_is_no_change(
+    sim: Simulator, state: str, lost: bool
+) -> None:
+    rollout_id = started_by_another(sim)
+    fault = {"reset_before": True} if lost else {"status": 200}
+    sim.fault(match=f"/{'pause' if state == 'paused' else 'cancel'}$", **fault)
+    done = run_module(sim, "rollout", state=state, rollout_id=rollout_id, during=lambda pause: sim.advance(900))
+    assert not done.result["changed"] and "diff" not in done.result
+    assert len(sim.writes()) == 1 and done.result["rollout"]["status"] == "completed"
+    if state == "paused":
+        assert done.msg == f"Rollout {rollout_id} is completed: it cannot be paused any more."
+    else:
+        assert done.warnings == [f"Rollout {rollout_id} is completed: there was nothing left to cancel."]
+
+
 def test_check_mode_sends_nothing_in_any_state(sim: Simulator) -> None:
     run_task(sim, check=True)
     rollout_id = started_by_another(sim)

@@ -73,7 +73,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     settle_uncertain,
     unfinished_fleet_rollouts,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import call_until_it_shows
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import stop
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
 
 # If the first target starts more than this many seconds later, the server has postponed the rollout.
@@ -367,7 +367,7 @@ class _TooMany:
 def _stop(context: Context, detail: Record) -> None:
     """Pause or cancel the rollout because too many targets have failed, and fail. Does nothing if it has just ended."""
     rollout_id, cancels = str(context.result["rollout_id"]), context.params["on_too_many"] == "cancel"
-    before = None if context.changed else detail["rollout"].get("status")
+    before, diff = None if context.changed else detail["rollout"].get("status"), context.diff
     state = "cancelled" if cancels else "paused"
     found = ends(detail["targets"], finished=False)
 
@@ -379,19 +379,18 @@ def _stop(context: Context, detail: Record) -> None:
 
     try:
         context.write(
-            lambda: call_until_it_shows(context, rollout_id, state),
+            lambda: stop(context, rollout_id, state),
             before={"fleet_rollout": before},
             after={"fleet_rollout": state},
         )
     except (ApiError, OperationFailed) as error:
         facts = error.facts if isinstance(error, OperationFailed) else facts_of(error)
+        context.diff = diff
         with suppress(ApiError):
             remember(context, context.client.get_rollout(rollout_id))
         if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
             return
         context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
-    with suppress(ApiError):
-        remember(context, context.client.get_rollout(rollout_id))
     step = "" if cancels else " Resume or cancel it with fleetops.agents.rollout (state=running or state=cancelled)."
     context.fail(
         f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True

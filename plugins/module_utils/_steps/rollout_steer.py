@@ -69,9 +69,12 @@ def _steer(context: Context, rollout_id: str) -> None:
         if not _needs_call(context, detail):
             return
         raise
-    if context.check_mode or not context.params["wait"]:
+    if context.check_mode:
         return
-    _wait_for_status(context, rollout_id)
+    if context.params["wait"]:
+        _wait_for_status(context, rollout_id)
+    if state != "running":
+        _judge_end(context, before.cancelled)
 
 
 def _only_one(context: Context) -> str:
@@ -103,6 +106,21 @@ def _needs_call(context: Context, detail: Record) -> bool:
     return step == "call"
 
 
+def _judge_end(context: Context, cancelled: int) -> None:
+    """Report a rollout that has ended although the server had accepted its pause or cancellation.
+
+    ``cancelled``: the number of cancelled targets before the call. If there are no more now, nothing was changed.
+    """
+    state, detail = context.params["state"], {name: context.result[name] for name in ("rollout", "targets")}
+    if transition(state, detail["rollout"], detail["targets"]) != "too_late":
+        return
+    had_effect = tally(detail["rollout"], detail["targets"]).cancelled > cancelled
+    if not had_effect:
+        context.changed, context.diff = False, None
+    if state == "paused" or not had_effect:
+        _needs_call(context, detail)
+
+
 def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bool = False) -> None:
     """Call E5, E6 or E7 (see send_until_it_shows)."""
     client = context.client
@@ -119,6 +137,21 @@ def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bo
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
     send_until_it_shows(context, rollout_id, f"Bringing rollout {rollout_id} to {state}", send, shows)
+
+
+def stop(context: Context, rollout_id: str, state: str) -> None:
+    """Pause or cancel a rollout. Fails if E4 does not show that, although the server has accepted it."""
+
+    def is_done(detail: Record) -> bool:
+        remember(context, detail)
+        return transition(state, detail["rollout"], detail["targets"]) == "already"
+
+    call_until_it_shows(context, rollout_id, state)
+    with looking_up(context):
+        waited = read_until(context, rollout_id, is_done, timeout=SHOWS_WITHIN)
+    if not waited.done:
+        status = text_of(waited.state["rollout"], "status")
+        context.fail(f"the server accepted that, but after {SHOWS_WITHIN:.0f} s its status is {status}.")
 
 
 def send_until_it_shows(
