@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.module_task import OLD_RECORD, posts, run_module
+from tests.integration.second_task import run_second
+from tests.second_api.api import second_api
 from tests.simulator.running import Simulator
 
 HOST = "agent-001"
@@ -336,3 +338,22 @@ def test_an_instance_that_stays_unhealthy_is_a_failure_unless_allowed(sim: Simul
     sim.advance(10_000)
     allowed = run_module(sim, kind.module, require_healthy=False).result
     assert not allowed.get("failed") and allowed["health_after"]["status"] != "healthy"
+
+
+def test_a_restart_whose_answer_is_lost_and_that_the_server_lists_as_failed_has_failed() -> None:
+    with second_api(instances=1, words={"completed": "failed"}, answers={"power_cycle": []}) as api:
+        # A failed restart does not change the start time.
+        api.quirks.answers["get_deep_health"] = lambda body: {**body, "uptime_seconds": 86400}
+        failed = f"The power-cycle of instance {api.instance(HOST).id} failed on the server: failed."
+        done = run_second(api, "instance_power_cycle", wait_timeout=40)
+        assert done.msg == failed
+        assert done.result["failed"] and done.result["changed"] and not done.result.get("ambiguous"), done.result
+        # Nothing shows what became of the next one, until the run after it.
+        api.quirks.answers["get_deep_health"] = lambda body: {**body, "cached": True}
+        api.quirks.answers["list_instance_actions"] = {"actions": []}
+        assert run_second(api, "instance_power_cycle", wait_timeout=40).result["unresolved"]
+        del api.quirks.answers["power_cycle"], api.quirks.answers["list_instance_actions"]
+        done = run_second(api, "instance_power_cycle", wait_timeout=40)
+        assert any(warning.endswith(" failed on the server.") for warning in done.warnings), done.warnings
+        assert done.msg.startswith(failed[:-1]) and len(done.warnings) == 1
+        assert api.writes() == ["power_cycle"] * 3

@@ -26,6 +26,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
     Watch,
     action_key,
     completed_ago,
+    has_failed,
     is_completed,
     restarted_ago,
 )
@@ -38,6 +39,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_wat
     Course,
     Restart,
     actions_of,
+    fail_if_failed,
     look,
     look_for_row,
     reconcile,
@@ -100,6 +102,9 @@ def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -
     said = f"A {restart.words} of {context.instance} that was sent from this machine at {note.sent_in_words}"
     if context.result["reconciled"] == "executed":
         notes.end(restart.action)
+        if course.row is not None and has_failed(course.row):
+            context.warn(f"{said} failed on the server.")
+            return False
         context.warn(f"{said} was carried out, so none was sent now.")
         if context.params["wait"]:
             _prove(context, restart, course)
@@ -131,6 +136,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
     )
     if course is None:
         return
+    fail_if_failed(context, restart, course)
     if course.ambiguous is not None and context.result["reconciled"] == "unknown":
         context.fail(
             f"{course.ambiguous} It is not known whether {context.instance} was restarted: within "
@@ -277,6 +283,7 @@ def _prove(context: Context, restart: Restart, course: Course) -> None:
         since_call = context.clock() - course.sent_at
         if course.watch.back and not course.watch.moved:
             look_for_row(context, restart, client, course)
+            fail_if_failed(context, restart, course)
         evidence = course.watch.evidence(
             completed=course.row is not None and is_completed(course.row),
             settled=since_call >= min(restart.over_after, timeout),

@@ -111,7 +111,7 @@ def _answer_in_words(error: ApiError) -> str:
 
 
 def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:
-    """Look for the row of the call in E11. Fails if it says that the restart has failed."""
+    """Look for the row of the call in E11."""
     try:
         rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
     except ApiError as error:
@@ -126,7 +126,11 @@ def look_for_row(context: Context, restart: Restart, client: FleetClient, course
     context.result.update(
         action_id=course.row.get("action_id") or course.row.get("id"), duration_ms=course.row.get("duration_ms")
     )
-    if has_failed(course.row):
+
+
+def fail_if_failed(context: Context, restart: Restart, course: Course) -> None:
+    """Fail if E11 says that the restart has failed."""
+    if course.row is not None and has_failed(course.row):
         said = course.row.get("message") or course.row.get("status")
         context.fail(f"The {restart.words} of {context.instance} failed on the server: {said}.")
 
