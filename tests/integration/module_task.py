@@ -131,3 +131,9 @@ def run_module(
 def posts(sim: Simulator) -> list[str]:
     """The operations of all writes in the journal."""
     return [row["operation_id"] for row in sim.writes()]
+
+
+def sound(done: ModuleTask) -> dict[str, Any]:
+    """The result of a task that did not fail."""
+    assert not done.result.get("failed"), done.result
+    return done.result

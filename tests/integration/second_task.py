@@ -83,9 +83,3 @@ def killed_at(api: SecondApi, module: str, moment: Callable[[], bool], **options
     assert moment()
     victim.kill()
     victim.join()
-
-
-def sound(done: ModuleTask) -> dict[str, Any]:
-    """The result of a task that did not fail."""
-    assert not done.result.get("failed"), done.result
-    return done.result

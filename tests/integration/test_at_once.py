@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.second_task import FORK, run_at_once, run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import FORK, run_at_once, run_second
 from tests.second_api.api import NEW, second_api
 
 QUICK = {"wait_interval": 0.05, "healthy_reads": 1}

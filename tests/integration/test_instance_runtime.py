@@ -100,23 +100,6 @@ def test_health_is_not_read_if_no_proof_is_requested(sim: Simulator) -> None:
     assert not result.get("failed") and sim.journal(operation_id="get_deep_health") == []
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"status_words": "synonyms"},
-        {"status_words": "shouting", "timestamps": "naive"},
-        {"completed_at_empty": "text", "timestamps": "z"},
-        {"status_words": {"in_progress": "brewing", "queued": "in the kettle"}},
-        {"celery_task_id_null": True},
-    ],
-)
-def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Simulator, shape: dict[str, Any]) -> None:
-    sim.knobs(**shape)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
 def test_an_unknown_final_status_is_not_a_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
@@ -154,87 +137,6 @@ def test_a_redeploy_that_another_user_starts_during_the_wait_for_admission_is_ad
     assert not result["changed"]
 
 
-# Lost answers
-
-
-# behaviour 3.5, row 1
-def test_a_connection_reset_after_the_call_leads_to_adoption_with_one_post(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_after=True)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert result["match"] == "weak"
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 2
-def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True)
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
-    assert "nothing of it appeared" in done.msg and "retry_if_absent" in done.msg
-    assert 29 <= sum(done.pauses) <= 31
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_sends_exactly_one_more_call(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
-    done = run_task(sim, retry_if_absent=True)
-    assert not done.result.get("failed") and done.result["changed"], done.result
-    assert any("sent once more" in warning for warning in done.warnings)
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_looks_up_the_second_call_too(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
-    sim.fault(operation="redeploy_runtime", reset_after=True)
-    result = run_task(sim, retry_if_absent=True).result
-    assert not result.get("failed"), result
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_stops_after_the_second_call(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True)
-    result = run_task(sim, retry_if_absent=True).result
-    assert result["failed"] and result["ambiguous"]
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-@pytest.mark.parametrize("status", [500, 502])
-def test_a_redeploy_that_starts_despite_an_error_answer_is_found(sim: Simulator, status: int) -> None:
-    sim.fault(operation="redeploy_runtime", commit_then_status=status, html_body=True)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 4
-def test_a_redeploy_that_appears_late_is_found(sim: Simulator) -> None:
-    sim.knobs(list_lag_s=10)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["match"] == "exact", result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 4
-def test_a_redeploy_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
-    sim.knobs(list_lag_s=500)
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["changed"]
-    assert "was accepted, but within 30 s nothing of it appeared" in done.msg
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 5
-def test_a_redeploy_without_a_task_id_is_identified_by_its_time(sim: Simulator) -> None:
-    sim.knobs(task_id_null=True)
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert (result["match"], result["task_id"]) == ("weak", None)
-
-
 # How a redeploy ends
 
 
@@ -263,51 +165,6 @@ def test_a_cancelled_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     assert "SIGTERM" in done.msg and "not sent again" in done.msg
 
 
-# behaviour 3.5, row 7
-def test_an_uncertain_redeploy_that_was_applied_succeeds_by_the_evidence(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "uncertain_applied"})
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert result["reconciled"] == "succeeded"
-    assert result["evidence"] == "restarted since: yes, version is current: yes"
-    assert posts(sim) == ["redeploy_runtime"], "no E8, no second E22"
-
-
-# behaviour 3.5, row 8
-def test_an_uncertain_redeploy_that_was_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["reconciled"] == "not_applied"
-    assert "The server does not know whether the redeploy of " in done.msg and "the worker was lost" in done.msg
-    assert "It was not applied" in done.msg and "run this task again" in done.msg
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 9
-@pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_a_late_result_replaces_the_uncertain_one(sim: Simulator, outcome: str, ends: str) -> None:
-    sim.knobs(outcomes={"agent-001": {"outcome": outcome, "late_result_s": 40}})
-    result = run_task(sim).result
-    assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
-    assert "reconciled" not in result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 10
-def test_a_stuck_redeploy_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "stuck"})
-    done = run_task(sim, wait_timeout=100)
-    assert done.result["failed"] and done.result["timed_out"]
-    assert "did not end within 100 s; it is in_progress. It was left running" in done.msg
-    assert 100 <= sum(done.pauses) <= 101
-    assert done.result["target"]["status"] == "in_progress"
-
-    again = run_task(sim, wait_timeout=100)
-    assert again.result["adopted"] and again.result["timed_out"] and not again.result["changed"]
-    assert again.result["target_id"] == done.result["target_id"]
-    assert posts(sim) == ["redeploy_runtime"], "no cancel, no SIGTERM, no second one"
-
-
 def test_an_unhealthy_instance_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(unhealthy_after_deploy=["agent-001"])
     done = run_task(sim, healthy_timeout=30)
@@ -329,16 +186,6 @@ def test_health_is_read_again_while_the_agent_restarts(sim: Simulator, down: int
     sim.fault(operation="get_deep_health", status=down, times=3)
     result = run_task(sim).result
     assert not result.get("failed") and result["health"]["status"] == "healthy", result
-
-
-# behaviour 3.5, row 23
-@pytest.mark.parametrize("skew", [-90, 90])
-@pytest.mark.parametrize("outcome", ["succeeded", "uncertain_applied"])
-def test_a_wrong_server_clock_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
-    sim.knobs(clock_skew_s=skew, outcomes={"agent-001": outcome})
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert posts(sim) == ["redeploy_runtime"]
 
 
 @pytest.mark.parametrize("check", [False, True])

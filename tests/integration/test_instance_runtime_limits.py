@@ -42,34 +42,7 @@ def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Si
     return fleet
 
 
-def hour_of(sim: Simulator) -> int:
-    return int(sim.state()["now"] // 3600) % 24
-
-
-def close_window(sim: Simulator, opens_in: int = 5) -> str:
-    """Close the window for some hours. Returns its hours in words."""
-    now = hour_of(sim)
-    start, end = (now + opens_in) % 24, (now + opens_in + 2) % 24
-    hours = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
-    sim.knobs(window_applies_to="everything", policy=hours)
-    return f"The maintenance window ({start:02d}:00 to {end:02d}:00 UTC) is closed; it opens next at "
-
-
-# Window and roles
-
-
-# behaviour 3.5, row 12
-@pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_a_closed_window_is_reported_the_same_however_the_server_refuses(sim: Simulator, kind: object) -> None:
-    sim.knobs(window_error=kind)
-    hours = close_window(sim)
-    done = run_task(sim, wait_timeout=60)
-    assert done.result["failed"] and hours in done.msg, done.msg
-    assert posts(sim) == ["redeploy_runtime"], "sent once, not repeated until the window opens"
-    if kind == "defer_countdown":
-        assert done.result["timed_out"] and "it is queued" in done.msg
-    else:
-        assert done.pauses == [] and not done.result["changed"]
+# Roles
 
 
 def test_an_open_or_absent_window_is_not_mentioned(sim: Simulator) -> None:
@@ -88,35 +61,6 @@ def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator) -> Non
 # Policy
 
 
-# behaviour 3.5, row 14
-@pytest.mark.parametrize(
-    ("most", "message"),
-    [
-        (0, "is 0: rollouts are switched off"),
-        (None, "is not given by the server"),
-        ("two", "is 'two', which is not a whole number; nothing may start"),
-        (1.5, "is 1.5, which is not a whole number"),
-        (True, "is True, which is not a whole number"),
-    ],
-)
-def test_a_policy_without_a_valid_limit_refuses_the_task(sim: Simulator, most: object, message: str) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": most})
-    done = run_task(sim)
-    assert done.result["failed"] and message in done.msg and not done.result["changed"]
-    assert posts(sim) == []
-
-
-def test_the_task_waits_for_a_free_place_in_the_fleet(sim: Simulator) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
-    sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")
-    sim.clear_journal()
-    done = run_task(sim)
-    assert not done.result.get("failed"), done.result
-    assert done.result["waited_seconds"] > 90
-    assert sim.in_flight()["violations"] == []
-    assert posts(sim) == ["redeploy_runtime"]
-
-
 def test_a_fleet_that_stays_full_fails_the_task_with_a_message_that_says_so(sim: Simulator) -> None:
     sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
     sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")
@@ -125,14 +69,6 @@ def test_a_fleet_that_stays_full_fails_the_task_with_a_message_that_says_so(sim:
     assert done.result["timed_out"] and not done.result["changed"]
     assert "for 60 s as many redeploys as max_parallel_rollouts allows are in flight" in done.msg
     assert posts(sim) == []
-
-
-@pytest.mark.parametrize("mode", [409, 429])
-def test_a_redeploy_that_a_full_server_refuses_is_sent_again_later(sim: Simulator, mode: int) -> None:
-    sim.fault(operation="redeploy_runtime", status=mode, retry_after=0, detail="full", times=6)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
 
 
 # behaviour 3.5, row 21
@@ -149,13 +85,6 @@ def test_a_refusal_that_waiting_cannot_change_fails_at_once(sim: Simulator) -> N
     assert done.result["failed"] and not done.result["changed"] and "timed_out" not in done.result
     assert done.result["error"]["kind"] == "conflict" and "Instance is not running. It is not about" in done.msg
     assert posts(sim) == ["redeploy_runtime"] and done.pauses == []
-
-
-def test_without_admission_the_server_decides_about_the_limit(sim: Simulator) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": 0})
-    sim.fault(operation="redeploy_runtime", status=409, detail="full")
-    done = run_task(sim, admission="none")
-    assert done.result["error"]["kind"] == "conflict" and len(posts(sim)) == 1
 
 
 def test_an_unusable_lock_folder_is_reported_in_a_sentence(sim: Simulator, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
-from tests.integration.module_task import ModuleTask
-from tests.integration.second_task import run_at_once, run_second, sound
+from tests.integration.module_task import ModuleTask, sound
+from tests.integration.second_task import run_at_once, run_second
 from tests.second_api.api import NEW, SecondApi, second_api
 
 QUICK = {"wait_interval": 0.2, "healthy_reads": 1, "uncertain_grace": 1}
