@@ -165,6 +165,7 @@ def unchanged(database: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "held", "sentence"),
     [
+        (Path.unlink, as_it_is, "or create this one with: python -m console sync"),
         (corrupt, as_it_is, "damaged"),
         (of_another_format, as_it_is, "not an SQLite database"),
         (of_another_program, as_it_is, "is the database of another program"),
@@ -190,6 +191,7 @@ def test_each_page_says_what_is_wrong_with_the_database(
             (line,) = {text for text in page_text.splitlines() if sentence in text}
             assert str(copy) in line, f"{page}: {line}"
             assert "Traceback" not in page_text
+    assert copy.exists() == (spoil is not Path.unlink)
 
 
 @pytest.mark.parametrize("command", ["runs", "rollouts", "failures", "stuck", "check"])

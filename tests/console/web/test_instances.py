@@ -24,13 +24,12 @@ from console.record.write.store import open_store
 from console.text import file_formats, times
 from console.web.shared import paging
 from tests.console.support.page import opened, words
-from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, iso, rollout_read, seed_small, target
+from tests.console.support.seeded import RUN, TENANT, ident, iso, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
 
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
-PAGES = ("instances", "instance", "policy")
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +53,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     seed_small(folder / "console.db", folder / "runs", NOW)
     return folder / "console.db"
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_without_a_database_or_with_an_empty_one_each_page_says_what_to_run(
-    page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    app = opened(monkeypatch, tmp_path / "none.db", page, id="x")
-    assert not app.exception
-    assert "python -m console sync" in words(app)
-    open_store(tmp_path / "empty.db").close()
-    app = opened(monkeypatch, tmp_path / "empty.db", page, id="x")
-    assert not app.exception
-    text = words(app)
-    assert "python -m console sync" in text or "has no instance x" in text
 
 
 def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,15 +151,6 @@ def test_20000_instances_are_paged_and_filtered_in_under_a_second(many: Path, mo
 def rows_of_the_list(app: AppTest) -> int:
     (table,) = [part.value for part in app.get("html") if "<table" in part.value]
     return table.count("<tr>") - 1
-
-
-def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for page, query in (("instances", {}), ("instance", {"id": INSTANCE}), ("policy", {})):
-        app = opened(monkeypatch, small, page, **query)
-        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header, *app.title]:
-            assert "<img" not in element.value and "](http" not in element.value
-        assert not any("<img" in part.value for part in app.get("html"))
-    assert HOSTILE in words(opened(monkeypatch, small, "instance", id=INSTANCE))
 
 
 # Queries

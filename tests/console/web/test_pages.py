@@ -14,22 +14,10 @@ import pytest
 import streamlit as st
 
 from tests.console.support.page import opened, synced, words
-from tests.console.support.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, ident
+from tests.console.support.seeded import BIG, FLEET, LOST, OPEN, RUN, ident
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.usefixtures("environment")
-
-PAGES = ("overview", "operations", "operation", "failures", "rollouts", "rollout", "runs", "run", "audit")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_without_a_database_each_page_says_which_command_to_run(
-    page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    app = opened(monkeypatch, tmp_path / "none.db", page, id="x")
-    assert not app.exception
-    assert "python -m console sync" in words(app)
-    assert not (tmp_path / "none.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -226,26 +214,6 @@ def test_without_a_source_the_sync_button_is_disabled_and_says_what_to_set(
     app = opened(monkeypatch, small, "overview")
     assert next(button for button in app.button if button.label == "Sync now").disabled
     assert "FLEETOPS_API_URL is not set" in words(app)
-
-
-def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places: tuple[tuple[str, dict[str, str]], ...] = (
-        ("overview", {}), ("operations", {}), ("operation", {"id": RUN}), ("operation", {"id": FLEET}),
-        ("failures", {}), ("compare", {"a": FLEET, "b": RUN}), ("rollout", {"id": FLEET}), ("run", {"id": RUN}),
-        ("audit", {}),
-    )  # fmt: skip
-    for page, query in places:
-        app = opened(monkeypatch, small, page, **query)
-        assert not app.exception
-        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header, *app.title]:
-            assert "](http" not in element.value, f"{page}: a link of the API's is markdown: {element.value}"
-            assert "<img" not in element.value, f"{page}: markup of the API's is markdown: {element.value}"
-            assert ":green-badge[succeeded]" not in element.value
-        for part in app.get("html"):
-            assert "<img" not in part.value, f"{page}: markup of the API's is markup here: {part.value}"
-    # The text is in the record, so the test could fail.
-    for page in ("operation", "run"):
-        assert HOSTILE in words(opened(monkeypatch, small, page, id=RUN))
 
 
 @pytest.mark.parametrize(
