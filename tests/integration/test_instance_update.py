@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module, sound
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, redeploy_by_another, run_module, sound
 from tests.simulator.running import Simulator, running_simulator
 from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
@@ -29,8 +28,7 @@ def fleet() -> Iterator[tuple[Simulator, Iterator[str]]]:
 
 
 @pytest.fixture
-def sim(fleet: tuple[Simulator, Iterator[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def sim(fleet: tuple[Simulator, Iterator[str]], own_locks: None) -> Simulator:
     put_to_rest(fleet[0])
     fleet[0].knobs(apply_all_role="user")
     return fleet[0]
@@ -44,13 +42,6 @@ def host(sim: Simulator, fleet: tuple[Simulator, Iterator[str]]) -> str:
 
 def run_task(sim: Simulator, host: str, /, **options: Any) -> ModuleTask:
     return run_module(sim, "instance_update", host, **options)
-
-
-def redeploy_by_another(sim: Simulator, host: str) -> str:
-    status, answer = sim.call("POST", f"/v1/instances/{sim.instance(host)['id']}/runtime/redeploy")
-    assert status == 200
-    sim.clear_journal()
-    return str(answer["task_id"])
 
 
 def with_a_current_runtime(sim: Simulator, host: str) -> None:
@@ -259,10 +250,7 @@ def run_against(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]
     """Run the task against a server that answers with the body ``answer(method, path)``."""
     with crooked_server() as server:
         server.answer = lambda method, path, headers: Reply(answer(method, path.partition("?")[0]))
-        handle = Simulator(server.url, {"tenant_admin_override": "some-key"}, None)  # type: ignore[arg-type]
-        moments = iter(range(10_000))
-        handle.advance = lambda seconds: float(next(moments))  # type: ignore[method-assign]
-        return run_module(handle, "instance_update", instance_id="x", healthy_reads=0, **options), server
+        return run_module(server, "instance_update", instance_id="x", healthy_reads=0, **options), server
 
 
 @pytest.mark.parametrize("updates", [{}, {"total_available": None, "runtime": {"slug": "agent"}}, {"skills": "many"}])

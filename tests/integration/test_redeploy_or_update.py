@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module, sound
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, redeploy_by_another, run_module, sound
 from tests.simulator.running import Simulator, running_simulator
 
 Fleet = tuple[Simulator, Iterator[str]]
@@ -41,8 +40,7 @@ def fleet() -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def sim(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def sim(fleet: Fleet, own_locks: None) -> Simulator:
     put_to_rest(fleet[0])
     return fleet[0]
 
@@ -268,8 +266,7 @@ def test_a_policy_without_a_valid_limit_refuses_the_task(
 @pytest.mark.parametrize("mode", [409, 429, "queue", "none"])
 def test_the_task_waits_for_a_free_place_in_the_fleet(sim: Simulator, kind: Kind, host: str, mode: object) -> None:
     sim.knobs(max_parallel_mode=mode, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
-    sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")
-    sim.clear_journal()
+    redeploy_by_another(sim, "agent-002")
     violations = len(sim.in_flight()["violations"])
     assert sound(run_task(sim, kind, host))["waited_seconds"] > 90 and posts(sim) == [kind.operation]
     assert len(sim.in_flight()["violations"]) == violations

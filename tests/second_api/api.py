@@ -83,6 +83,8 @@ class Instance:
 class SecondApi:
     """The state of the API. ``calls`` contains every request; ``quirks`` may be changed at any time."""
 
+    admin_key = KEY
+
     def __init__(self, instances: int, quirks: Quirks) -> None:
         self.quirks = quirks
         self.url = ""

@@ -30,6 +30,7 @@ class CrookedServer:
     """``answer(method, path, headers)`` returns the answer. ``seen``: method, path and headers of each request."""
 
     url: str = ""
+    admin_key: str = "some-key"
     answer: Callable[[str, str, Mapping[str, str]], Reply] = lambda method, path, headers: Reply({})
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -37,6 +38,9 @@ class CrookedServer:
         """Give the same answer to every request. The keyword ``Retry_After`` sets the header Retry-After."""
         reply = Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
         self.answer = lambda method, path, got: reply
+
+    def advance(self, seconds: float) -> None:
+        """The answers do not depend on the time."""
 
 
 @contextmanager
