@@ -210,22 +210,18 @@ waited_seconds:
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    runtime_component,
-    target_status,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, runtime_component
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import RUNTIME, component_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
     find,
     follow,
+    newest_manifest,
     remember,
     send_redeploy,
-    until_manifest,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
@@ -323,24 +319,14 @@ def _outdated(context: Context, runtime: Record) -> bool:
 
 def _fresh_manifest(context: Context, updates: Record, history: list[Record]) -> Record:
     """The version manifest as soon as it is newer than the last redeploy. Before that, it shows the old version."""
-
-    def is_stale(seen: Record) -> Record | None:
-        return manifest_is_stale(seen, history, context.client.server_time)
-
-    stale = is_stale(updates)
-    if stale is None:
+    updates, done = newest_manifest(context, updates, history)
+    if done is None:
         return updates
-    done = target_status(stale.get("status")) == "succeeded"
     if not context.check_mode:
-        updates = until_manifest(context, lambda seen: is_stale(seen) is None)
-        if is_stale(updates) is None or not done:
-            return updates
         context.warn(
             f"The server's version report of {context.instance} is older than its last "
-            f"successful redeploy ({text_of(stale, 'completed_at')}); the redeploy is taken as done and not repeated."
+            f"successful redeploy ({text_of(done, 'completed_at')}); the redeploy is taken as done and not repeated."
         )
-    if not done:
-        return updates
     # The last redeploy succeeded after the report was made, so the runtime counts as current.
     runtime = {**runtime_component(updates), "has_update": False}
     return {**updates, "runtime": {**runtime, "current_version": runtime.get("available_version")}}

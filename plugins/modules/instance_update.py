@@ -214,9 +214,9 @@ waited_seconds:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time, target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     outdated,
     runtime_waits,
@@ -235,9 +235,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updat
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
     follow,
+    newest_manifest,
     prove_health,
     remember,
-    until_manifest,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
@@ -305,23 +305,12 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
     If the report remains older than a successful redeploy, the updates in it count as applied, since applying them may
     redeploy the instance again.
     """
-    client = context.client
-
-    def stale(seen: Record) -> Record | None:
-        return manifest_is_stale(seen, history, client.server_time) if waiting(seen) != 0 else None
-
-    if (older := stale(updates)) is None:
-        return updates
-    done = target_status(older.get("status")) == "succeeded"
-    if not context.check_mode:
-        updates = until_manifest(context, lambda seen: stale(seen) is None)
-        if stale(updates) is None:
-            return updates
-    if not done:
+    updates, done = newest_manifest(context, updates, history, lambda seen: waiting(seen) == 0)
+    if done is None:
         return updates
     context.warn(
         f"The server's version report of {context.instance} is older than its last successful "
-        f"redeploy ({text_of(older, 'completed_at')}), so what it lists was taken as done and not applied: "
+        f"redeploy ({text_of(done, 'completed_at')}), so what it lists was taken as done and not applied: "
         f"{updates_in_words(updates)}. Run this task again once the report is newer."
     )
     return {**without_runtime(updates), "total_available": 0}

@@ -415,3 +415,29 @@ def test_a_wrong_key_stops_the_source_with_one_sentence(sim: Simulator, tmp_path
         " (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant."
     )
     assert not (tmp_path / "mark").exists()
+
+
+def test_after_a_restart_a_deployment_still_explains_that_its_instance_is_unhealthy(tmp_path: Path) -> None:
+    events = ["fleetops.rollout.finished", "fleetops.instance.unhealthy"]
+    first, second = Rules(), Rules()
+
+    async def run() -> None:
+        async with following(args, first) as task:
+            await full_poll(task, sim)
+            assert sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")[0] == 200
+            while not first.events:
+                sim.advance(2)
+                await full_poll(task, sim)
+            sim.knobs(disease={"agent-001": "process"})
+            await full_poll(task, sim)
+        async with following(args, second) as task:
+            await full_poll(task, sim)
+            assert second.events == []
+            sim.advance(70)
+            await until(task, lambda: second.events)
+
+    with running_simulator(instances=1, speed=1.0) as sim:
+        args = arguments(sim, tmp_path / "mark", live=True, events=events)
+        asyncio.run(run())
+    assert first.types() == ["rollout.finished"]
+    assert second.types() == ["instance.unhealthy"]

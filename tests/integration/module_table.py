@@ -4,7 +4,7 @@
 
 """Each module, the endpoints that it calls, and a task that the tests of all modules run.
 
-A module that is missing here, or an endpoint that no row serves, fails tests/unit/meta/test_module_table.py.
+A module that is missing here, or an endpoint that no row serves, fails tests/unit/meta/test_collection.py.
 """
 
 from __future__ import annotations

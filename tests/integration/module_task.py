@@ -18,6 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, execute
 from tests.integration.documented_returns import MODULES, undocumented
 from tests.simulator.running import Simulator
+from tests.unit.client.crooked_server import CrookedServer
 
 # The value that each setting has before a test.
 AT_REST: dict[str, Any] = {
@@ -84,8 +85,15 @@ def operation_of(module: str) -> Operation:
     return importlib.import_module(MODULES + module).OPERATION
 
 
-def run_module(
-    sim: Simulator,
+def run_module(sim: Simulator | CrookedServer, module: str, host: str = "agent-001", /, **how: Any) -> ModuleTask:
+    """Run one task as run_unchecked does. Its result must agree with the module's RETURN."""
+    done = run_unchecked(sim, module, host, **how)
+    assert undocumented(module, done.result) == []
+    return done
+
+
+def run_unchecked(
+    sim: Simulator | CrookedServer,
     module: str,
     host: str = "agent-001",
     /,
@@ -124,10 +132,23 @@ def run_module(
         sleep=sleep,
     )
     done.result = execute(operation, context, diff_mode=True)
-    assert undocumented(module, done.result) == []
     return done
 
 
 def posts(sim: Simulator) -> list[str]:
     """The operations of all writes in the journal."""
     return [row["operation_id"] for row in sim.writes()]
+
+
+def sound(done: ModuleTask) -> dict[str, Any]:
+    """The result of a task that did not fail."""
+    assert not done.result.get("failed"), done.result
+    return done.result
+
+
+def redeploy_by_another(sim: Simulator, host: str = "agent-001") -> str:
+    """Another user starts a redeploy. Returns the id of its task."""
+    status, answer = sim.call("POST", f"/v1/instances/{sim.instance(host)['id']}/runtime/redeploy")
+    assert status == 200
+    sim.clear_journal()
+    return str(answer["task_id"])

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
+
+from tests.http_server import QuietHandler, http_server
 
 # A series: its labels, and its value at a time (epoch seconds), None where it has none.
 Metric = list[tuple[dict[str, str], Callable[[float], float | None]]]
@@ -55,7 +55,7 @@ def prometheus() -> Iterator[Prometheus]:
     """A server on a free port until the block ends."""
     held = Prometheus()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -73,22 +73,6 @@ def prometheus() -> Iterator[Prometheus]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing on stderr."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Some tests want a client that gives up."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    held.url = f"http://127.0.0.1:{server.server_address[1]}/prom"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with http_server(Handler) as url:
+        held.url = f"{url}/prom"
         yield held
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

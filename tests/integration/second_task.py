@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,17 +16,18 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from tests.integration.module_task import ModuleTask, operation_of
-from tests.second_api.api import KEY, SecondApi
+from tests.second_api.api import SecondApi
+from tests.simulator.running import Simulator
 
 # As Ansible makes its workers.
 FORK = multiprocessing.get_context("fork")
 
 
 def _context(
-    api: SecondApi, module: str, host: str, options: Mapping[str, Any], done: ModuleTask, check: bool, **clock: Any
+    api: Any, module: str, host: str, options: Mapping[str, Any], done: ModuleTask, check: bool, **clock: Any
 ) -> Context:
     operation = operation_of(module)
-    given = {"api_url": api.url, "api_key": KEY, **options}
+    given = {"api_url": api.url, "api_key": api.admin_key, **options}
     if operation.on_instance and "instance_id" not in given:
         given["instance_id"] = api.instance(host).id
     checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
@@ -49,7 +51,7 @@ def run_second(
     return done
 
 
-def run_at_once(api: SecondApi, tasks: list[tuple[str, str, Mapping[str, Any]]]) -> list[ModuleTask]:
+def run_at_once(api: SecondApi | Simulator, tasks: list[tuple[str, str, Mapping[str, Any]]]) -> list[ModuleTask]:
     """Run the tasks (module, host, options) at the same moment, each in a process; their results in the same order."""
     gate, ended = FORK.Barrier(len(tasks)), FORK.Queue()
 
@@ -85,7 +87,15 @@ def killed_at(api: SecondApi, module: str, moment: Callable[[], bool], **options
     victim.join()
 
 
-def sound(done: ModuleTask) -> dict[str, Any]:
-    """The result of a task that did not fail."""
-    assert not done.result.get("failed"), done.result
-    return done.result
+def when(moment: Callable[[], bool], act: Callable[[], Any]) -> threading.Thread:
+    """Call ``act()`` in a thread as soon as ``moment()`` is true."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 120
+        while not moment() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread

@@ -13,15 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.second_task import FORK, run_at_once, run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import FORK, run_at_once, run_second
 from tests.second_api.api import NEW, second_api
 
+pytestmark = pytest.mark.usefixtures("own_locks")
+
 QUICK = {"wait_interval": 0.05, "healthy_reads": 1}
-
-
-@pytest.fixture(autouse=True)
-def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
 # reports/2026-11 B4

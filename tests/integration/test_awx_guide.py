@@ -19,14 +19,14 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.http_server import QuietHandler, http_server
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "awx.rst").read_text()
@@ -168,7 +168,7 @@ def why_refused(survey: dict[str, Any]) -> str:
 def awx() -> Iterator[tuple[StandIn, str]]:
     stand_in = StandIn()
 
-    class Answer(BaseHTTPRequestHandler):
+    class Answer(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.answer(*stand_in.post(urlsplit(self.path).path.removeprefix("/api/v2/"), body))
@@ -188,15 +188,8 @@ def awx() -> Iterator[tuple[StandIn, str]]:
             self.end_headers()
             self.wfile.write(b"" if body is None else json.dumps(body).encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield stand_in, f"http://127.0.0.1:{server.server_port}/api/v2"
-    server.shutdown()
-    server.server_close()
+    with http_server(Answer) as url:
+        yield stand_in, f"{url}/api/v2"
 
 
 # The part of curl that the guide uses, for a machine without curl. It imports little, because the blocks call it often.

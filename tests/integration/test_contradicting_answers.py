@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.second_task import run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import run_second
 from tests.second_api.api import second_api
 
 OTHER = str(uuid.uuid4())

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS, Repeat
 from tests.integration.module_table import HOST, TABLE, Row, module_of
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 
 UNKNOWN_ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 CASES = sorted(TABLE)
@@ -35,24 +33,6 @@ FAULTS: dict[str, dict[str, Any]] = {
 # For a read it does not matter whether it was executed, and half a body is not JSON either.
 OF_READS = ("422", "429 until a date", "500", "reset before", "no JSON")
 RESULT_OF_ERROR = {"kind", "status", "method", "path", "detail", "request_id", "ambiguous"}
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=3, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    # A retry follows at once; the pause before it is tested with the client.
-    monkeypatch.setattr(f"{PACKAGE}.endpoints._FIRST_PAUSE", 0.001)
-    return fleet
-
-
-PACKAGE = "ansible_collections.fleetops.agents.plugins.module_utils._client"
 
 
 def ready(sim: Simulator, row: Row) -> dict[str, Any]:
@@ -153,9 +133,7 @@ def calls_of(sim: Simulator, case: str) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_whichever_call_fails_the_result_is_true_and_no_write_is_sent_twice(
-    sim: Simulator, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whichever_call_fails_the_result_is_true_and_no_write_is_sent_twice(sim: Simulator, case: str) -> None:
     row = TABLE[case]
     for operation in calls_of(sim, case):
         for name, fault in FAULTS.items():

@@ -9,36 +9,17 @@ How far instance_audit_info reads is tested in test_instance_audit_info.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, crooked_server
+from tests.integration.module_task import ModuleTask, run_module
+from tests.simulator.running import Simulator
+from tests.unit.client.crooked_server import CrookedServer
 
 HOST = "agent-001"
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=1, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    put_to_rest(fleet)
-    return fleet
-
-
-@pytest.fixture(scope="module")
-def crooked() -> Iterator[CrookedServer]:
-    with crooked_server() as server:
-        yield server
 
 
 def read(sim: Simulator, module: str, **options: Any) -> dict[str, Any]:
@@ -50,9 +31,7 @@ def read(sim: Simulator, module: str, **options: Any) -> dict[str, Any]:
 def run_against(server: CrookedServer, module: str, body: Any, **options: Any) -> ModuleTask:
     """Run a task against a server that answers every request with ``body``."""
     server.says(body)
-    stranger: Any = server
-    stranger.admin_key = "k"
-    return run_module(stranger, module, instance_id=ID, **options)
+    return run_module(server, module, instance_id=ID, **options)
 
 
 # Updates

@@ -6,35 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
-from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
+from tests.integration.module_task import ModuleTask, posts, run_module, run_unchecked
+from tests.simulator.running import Simulator
+from tests.unit.client.crooked_server import CrookedServer, Reply
 
 HOST = "agent-001"
 FACT = {"kind": "fact", "content": "Invoices go out on Fridays.", "conversation_id": "conv-9"}
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=2, speed=0) as sim:
-        yield sim
-
-
 @pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
+def sim(sim: Simulator) -> Simulator:
     """An instance without memories."""
-    put_to_rest(fleet)
-    fleet.call("DELETE", path(fleet), {})
-    fleet.clear_journal()
-    return fleet
+    sim.call("DELETE", path(sim), {})
+    sim.clear_journal()
+    return sim
 
 
 def path(sim: Simulator) -> str:
@@ -307,70 +296,54 @@ def test_a_refused_write_fails_the_task_with_the_servers_message(sim: Simulator)
 # Servers that behave differently
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[CrookedServer]:
-    with crooked_server() as running:
-        yield running
-
-
 def run_against(server: CrookedServer, module: str, *answers: Any, **options: Any) -> ModuleTask:
     """Run a task against a server that gives these answers, and repeats the last one."""
     left = list(answers)
     server.answer = lambda method, path, headers: Reply(left.pop(0) if len(left) > 1 else left[0])
     server.seen.clear()
-    operation, done = operation_of(module), ModuleTask()
-    given = {"api_url": server.url, "api_key": "k", "instance_id": "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", **options}
-    checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    context = Context(
-        checked.validated_parameters,
-        warn=done.warnings.append,
-        clock=lambda: sum(done.pauses),
-        sleep=done.pauses.append,
-    )
-    done.result = execute(operation, context, diff_mode=True)
-    return done
+    # Their records lack fields that are documented.
+    return run_unchecked(server, module, instance_id="4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10", **options)
 
 
 def listed(*memories: Any, **more: Any) -> dict[str, Any]:
     return {"memories": list(memories), "count": len(memories), "status": {}, **more}
 
 
-def writes(server: CrookedServer) -> int:
-    return sum(method != "GET" for method, _path, _headers in server.seen)
+def writes(crooked: CrookedServer) -> int:
+    return sum(method != "GET" for method, _path, _headers in crooked.seen)
 
 
-def test_a_list_with_unusual_items_is_read_and_counted(server: CrookedServer) -> None:
+def test_a_list_with_unusual_items_is_read_and_counted(crooked: CrookedServer) -> None:
     odd = listed(None, "text", {"id": None, "content": None}, {"content": "x"}, {"id": 3})
-    done = run_against(server, "instance_memory_info", odd)
+    done = run_against(crooked, "instance_memory_info", odd)
     assert done.result["count"] == 3 and "2 of the 5 memories" in done.warnings[0]
-    assert not run_against(server, "instance_memory", odd, content="x").result["changed"]
-    done = run_against(server, "instance_memory", odd, {"deleted": 5}, listed(), state="absent", all=True)
+    assert not run_against(crooked, "instance_memory", odd, content="x").result["changed"]
+    done = run_against(crooked, "instance_memory", odd, {"deleted": 5}, listed(), state="absent", all=True)
     assert (done.result["deleted"], done.result["deleted_ids"], done.result["memories_before"]) == (5, ["3"], 5)
-    done = run_against(server, "instance_memory", odd, state="absent", all=True, expect_count=3)
-    assert done.result["failed"] and writes(server) == 0
+    done = run_against(crooked, "instance_memory", odd, state="absent", all=True, expect_count=3)
+    assert done.result["failed"] and writes(crooked) == 0
 
 
-def test_nothing_is_cleared_on_a_server_that_ignores_the_selection(server: CrookedServer) -> None:
+def test_nothing_is_cleared_on_a_server_that_ignores_the_selection(crooked: CrookedServer) -> None:
     both = listed({"id": 1, "conversation_id": "a"}, {"id": 2, "conversation_id": "b"})
-    done = run_against(server, "instance_memory", both, state="absent", conversation_id="a")
-    assert done.result["failed"] and "others too (1 of 2)" in done.msg and writes(server) == 0
+    done = run_against(crooked, "instance_memory", both, state="absent", conversation_id="a")
+    assert done.result["failed"] and "others too (1 of 2)" in done.msg and writes(crooked) == 0
 
 
-def test_a_server_that_cleared_more_than_was_selected_is_a_failure(server: CrookedServer) -> None:
+def test_a_server_that_cleared_more_than_was_selected_is_a_failure(crooked: CrookedServer) -> None:
     answers = (listed({"id": 1}), {"deleted": 40, "status": "ok"}, listed())
-    done = run_against(server, "instance_memory", *answers, state="absent", conversation_id="a")
+    done = run_against(crooked, "instance_memory", *answers, state="absent", conversation_id="a")
     assert done.result["failed"] and done.result["changed"] and "cleared 40 memories" in done.msg
-    done = run_against(server, "instance_memory", *answers, state="absent", all=True)
+    done = run_against(crooked, "instance_memory", *answers, state="absent", all=True)
     assert not done.result.get("failed") and "stored in between" in done.warnings[0]
 
 
 @pytest.mark.parametrize(("deleted", "changed"), [(0, False), (1, True), (None, True)])
-def test_a_server_that_cleared_nothing_is_a_failure(server: CrookedServer, deleted: int | None, changed: bool) -> None:
+def test_a_server_that_cleared_nothing_is_a_failure(crooked: CrookedServer, deleted: int | None, changed: bool) -> None:
     one = listed({"id": 1})
-    done = run_against(server, "instance_memory", one, {"deleted": deleted}, one, state="absent", all=True)
+    done = run_against(crooked, "instance_memory", one, {"deleted": deleted}, one, state="absent", all=True)
     assert done.result["failed"] and done.result["changed"] is changed
-    assert "memories are still listed: 1 of 1" in done.msg and writes(server) == 1
+    assert "memories are still listed: 1 of 1" in done.msg and writes(crooked) == 1
 
 
 @pytest.mark.parametrize(
@@ -379,23 +352,23 @@ def test_a_server_that_cleared_nothing_is_a_failure(server: CrookedServer, delet
     ids=["not available", "no list", "counts more than it lists"],
 )
 def test_a_list_that_may_be_incomplete_stops_storing_and_clearing(
-    server: CrookedServer, broken: dict[str, Any]
+    crooked: CrookedServer, broken: dict[str, Any]
 ) -> None:
     for options in ({"state": "absent", "all": True}, {"content": "x"}):
-        done = run_against(server, "instance_memory", broken, **options)
-        assert done.result["failed"] and not done.result["changed"] and writes(server) == 0
+        done = run_against(crooked, "instance_memory", broken, **options)
+        assert done.result["failed"] and not done.result["changed"] and writes(crooked) == 0
 
 
 @pytest.mark.parametrize("answer", [{"memory": None}, {"memory": {"id": 1}}, {"status": "stored"}])
 def test_a_stored_memory_is_read_back_if_the_answer_does_not_contain_it(
-    server: CrookedServer, answer: dict[str, Any]
+    crooked: CrookedServer, answer: dict[str, Any]
 ) -> None:
     row = {"id": 1, "content": "x"}
-    done = run_against(server, "instance_memory", listed(), answer, listed(row), content="x")
+    done = run_against(crooked, "instance_memory", listed(), answer, listed(row), content="x")
     assert done.result["memory"] == row and done.warnings == []
-    done = run_against(server, "instance_memory", listed(), answer, listed({"id": 1, "text": "x"}), content="x")
+    done = run_against(crooked, "instance_memory", listed(), answer, listed({"id": 1, "text": "x"}), content="x")
     assert done.result["changed"] and not done.result.get("failed") and "may store it again" in done.warnings[0]
-    assert writes(server) == 1
+    assert writes(crooked) == 1
 
 
 # Reading

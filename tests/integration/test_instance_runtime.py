@@ -6,37 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import OLD_RECORD, ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import OLD_RECORD, ModuleTask, posts, redeploy_by_another, run_module
+from tests.integration.second_task import run_at_once, when
 from tests.simulator.running import Simulator, running_simulator
+from tests.unit.client.crooked_server import CrookedServer, crooked_server
 
 
-def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleTask:
+def run_task(sim: Simulator | CrookedServer, host: str = "agent-001", **options: Any) -> ModuleTask:
     return run_module(sim, "instance_runtime", host, **options)
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=4, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    put_to_rest(fleet)
-    return fleet
-
-
-def redeploy_by_another(sim: Simulator, host: str = "agent-001") -> str:
-    status, answer = sim.call("POST", f"/v1/instances/{sim.instance(host)['id']}/runtime/redeploy")
-    assert status == 200
-    sim.clear_journal()
-    return answer["task_id"]
 
 
 # Normal operation
@@ -102,23 +85,6 @@ def test_health_is_not_read_if_no_proof_is_requested(sim: Simulator) -> None:
     assert not result.get("failed") and sim.journal(operation_id="get_deep_health") == []
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"status_words": "synonyms"},
-        {"status_words": "shouting", "timestamps": "naive"},
-        {"completed_at_empty": "text", "timestamps": "z"},
-        {"status_words": {"in_progress": "brewing", "queued": "in the kettle"}},
-        {"celery_task_id_null": True},
-    ],
-)
-def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Simulator, shape: dict[str, Any]) -> None:
-    sim.knobs(**shape)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
 def test_an_unknown_final_status_is_not_a_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
@@ -156,87 +122,6 @@ def test_a_redeploy_that_another_user_starts_during_the_wait_for_admission_is_ad
     assert not result["changed"]
 
 
-# Lost answers
-
-
-# behaviour 3.5, row 1
-def test_a_connection_reset_after_the_call_leads_to_adoption_with_one_post(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_after=True)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert result["match"] == "weak"
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 2
-def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True)
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
-    assert "nothing of it appeared" in done.msg and "retry_if_absent" in done.msg
-    assert 29 <= sum(done.pauses) <= 31
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_sends_exactly_one_more_call(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
-    done = run_task(sim, retry_if_absent=True)
-    assert not done.result.get("failed") and done.result["changed"], done.result
-    assert any("sent once more" in warning for warning in done.warnings)
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_looks_up_the_second_call_too(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
-    sim.fault(operation="redeploy_runtime", reset_after=True)
-    result = run_task(sim, retry_if_absent=True).result
-    assert not result.get("failed"), result
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-# behaviour 3.5, row 2
-def test_retry_if_absent_stops_after_the_second_call(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", reset_before=True)
-    result = run_task(sim, retry_if_absent=True).result
-    assert result["failed"] and result["ambiguous"]
-    assert posts(sim) == ["redeploy_runtime"] * 2
-
-
-@pytest.mark.parametrize("status", [500, 502])
-def test_a_redeploy_that_starts_despite_an_error_answer_is_found(sim: Simulator, status: int) -> None:
-    sim.fault(operation="redeploy_runtime", commit_then_status=status, html_body=True)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["changed"], result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 4
-def test_a_redeploy_that_appears_late_is_found(sim: Simulator) -> None:
-    sim.knobs(list_lag_s=10)
-    result = run_task(sim).result
-    assert not result.get("failed") and result["match"] == "exact", result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 4
-def test_a_redeploy_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
-    sim.knobs(list_lag_s=500)
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["changed"]
-    assert "was accepted, but within 30 s nothing of it appeared" in done.msg
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 5
-def test_a_redeploy_without_a_task_id_is_identified_by_its_time(sim: Simulator) -> None:
-    sim.knobs(task_id_null=True)
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert (result["match"], result["task_id"]) == ("weak", None)
-
-
 # How a redeploy ends
 
 
@@ -265,51 +150,6 @@ def test_a_cancelled_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     assert "SIGTERM" in done.msg and "not sent again" in done.msg
 
 
-# behaviour 3.5, row 7
-def test_an_uncertain_redeploy_that_was_applied_succeeds_by_the_evidence(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "uncertain_applied"})
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert result["reconciled"] == "succeeded"
-    assert result["evidence"] == "restarted since: yes, version is current: yes"
-    assert posts(sim) == ["redeploy_runtime"], "no E8, no second E22"
-
-
-# behaviour 3.5, row 8
-def test_an_uncertain_redeploy_that_was_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
-    done = run_task(sim)
-    assert done.result["failed"] and done.result["reconciled"] == "not_applied"
-    assert "The server does not know whether the redeploy of " in done.msg and "the worker was lost" in done.msg
-    assert "It was not applied" in done.msg and "run this task again" in done.msg
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 9
-@pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_a_late_result_replaces_the_uncertain_one(sim: Simulator, outcome: str, ends: str) -> None:
-    sim.knobs(outcomes={"agent-001": {"outcome": outcome, "late_result_s": 40}})
-    result = run_task(sim).result
-    assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
-    assert "reconciled" not in result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
-# behaviour 3.5, row 10
-def test_a_stuck_redeploy_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
-    sim.knobs(outcomes={"agent-001": "stuck"})
-    done = run_task(sim, wait_timeout=100)
-    assert done.result["failed"] and done.result["timed_out"]
-    assert "did not end within 100 s; it is in_progress. It was left running" in done.msg
-    assert 100 <= sum(done.pauses) <= 101
-    assert done.result["target"]["status"] == "in_progress"
-
-    again = run_task(sim, wait_timeout=100)
-    assert again.result["adopted"] and again.result["timed_out"] and not again.result["changed"]
-    assert again.result["target_id"] == done.result["target_id"]
-    assert posts(sim) == ["redeploy_runtime"], "no cancel, no SIGTERM, no second one"
-
-
 def test_an_unhealthy_instance_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(unhealthy_after_deploy=["agent-001"])
     done = run_task(sim, healthy_timeout=30)
@@ -333,16 +173,6 @@ def test_health_is_read_again_while_the_agent_restarts(sim: Simulator, down: int
     assert not result.get("failed") and result["health"]["status"] == "healthy", result
 
 
-# behaviour 3.5, row 23
-@pytest.mark.parametrize("skew", [-90, 90])
-@pytest.mark.parametrize("outcome", ["succeeded", "uncertain_applied"])
-def test_a_wrong_server_clock_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
-    sim.knobs(clock_skew_s=skew, outcomes={"agent-001": outcome})
-    result = run_task(sim).result
-    assert not result.get("failed"), result
-    assert posts(sim) == ["redeploy_runtime"]
-
-
 @pytest.mark.parametrize("check", [False, True])
 def test_an_outdated_version_report_does_not_cause_a_second_redeploy(sim: Simulator, check: bool) -> None:
     sim.knobs(manifest_lag_s=600)
@@ -353,3 +183,171 @@ def test_an_outdated_version_report_does_not_cause_a_second_redeploy(sim: Simula
     second = run_task(sim, check=check)
     assert not second.result["changed"] and not second.result.get("failed"), second.result
     assert posts(sim) == []
+
+
+# Roles
+
+
+def test_an_open_or_absent_window_is_not_mentioned(sim: Simulator) -> None:
+    sim.fault(operation="redeploy_runtime", status=403, detail="Admin role required")
+    done = run_task(sim)
+    assert "Admin role required" in done.msg and "window (" not in done.msg
+
+
+def test_an_insufficient_role_is_reported_in_one_sentence(sim: Simulator) -> None:
+    done = run_task(sim, key=sim.keys["user"])
+    assert done.result["failed"] and not done.result["changed"]
+    assert done.result["error"]["kind"] == "forbidden" and "Admin role required" in done.msg
+    assert posts(sim) == ["redeploy_runtime"]
+
+
+# Policy
+
+
+def test_a_fleet_that_stays_full_fails_the_task_with_a_message_that_says_so(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
+    redeploy_by_another(sim, "agent-002")
+    done = run_task(sim, admission_timeout=60)
+    assert done.result["timed_out"] and not done.result["changed"]
+    assert "for 60 s as many redeploys as max_parallel_rollouts allows are in flight" in done.msg
+    assert posts(sim) == []
+
+
+# behaviour 3.5, row 21
+def test_a_server_that_stays_full_fails_the_task_with_a_message_that_says_so(sim: Simulator) -> None:
+    sim.fault(operation="redeploy_runtime", status=409, detail="busy, try tomorrow")
+    done = run_task(sim, admission_timeout=30)
+    assert done.result["timed_out"] and "the server answered: busy, try tomorrow" in done.msg
+
+
+def test_a_refusal_that_waiting_cannot_change_fails_at_once(sim: Simulator) -> None:
+    sim.knobs(stopped=["agent-001"])
+    done = run_task(sim)
+    sim.knobs(running=["agent-001"])
+    assert done.result["failed"] and not done.result["changed"] and "timed_out" not in done.result
+    assert done.result["error"]["kind"] == "conflict" and "Instance is not running. It is not about" in done.msg
+    assert posts(sim) == ["redeploy_runtime"] and done.pauses == []
+
+
+def test_an_unusable_lock_folder_is_reported_in_a_sentence(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / f"fleetops-agents-{os.geteuid()}").write_text("in the way")
+    done = run_task(sim)
+    assert done.result["failed"] and "was not redeployed: the folder" in done.msg and "File exists" in done.msg
+    assert posts(sim) == []
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"wait_interval": 0}, "wait_interval is 0.0: it must be above 0 seconds"),
+        ({"wait_interval": -1}, "wait_interval is -1.0"),
+        ({"wait_interval": "nan"}, "wait_interval is nan"),
+        ({"wait_timeout": -1}, "wait_timeout is -1: it must be 0 or more"),
+        ({"admission_timeout": -1}, "admission_timeout is -1"),
+        ({"healthy_timeout": -5}, "healthy_timeout is -5"),
+        ({"healthy_reads": -1}, "healthy_reads is -1"),
+        ({"uncertain_grace": -1}, "uncertain_grace is -1"),
+        ({"request_timeout": 0}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is 0.0"),
+        ({"request_timeout": -1}, "request_timeout is -1.0"),
+        ({"request_timeout": "inf"}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is inf"),
+        ({"retries": -1}, "retries (FLEETOPS_RETRIES) is -1"),
+    ],
+)
+def test_an_invalid_wait_time_is_reported_in_a_sentence(sim: Simulator, options: dict[str, Any], message: str) -> None:
+    done = run_task(sim, **options)
+    assert done.result["failed"] and message in done.msg, done.result
+    assert sim.journal() == []
+
+
+def test_a_wait_timeout_of_zero_reads_once(sim: Simulator) -> None:
+    done = run_task(sim, wait_timeout=0)
+    assert done.result["timed_out"] and "did not end within 0 s" in done.msg
+    assert posts(sim) == ["redeploy_runtime"]
+
+
+# Answers that the simulator never gives
+
+
+@pytest.mark.parametrize(
+    ("runtime", "message"),
+    [
+        (None, "names no runtime"),
+        ("4.18.2", "names no runtime"),
+        ({}, "names no runtime"),
+        ({"slug": "agent"}, "does not say whether"),
+        ({"has_update": None, "current_version": "1"}, "does not say whether"),
+    ],
+)
+def test_a_runtime_without_versions_does_not_count_as_current(runtime: Any, message: str) -> None:
+    with crooked_server() as server:
+        server.says({"instance_id": "x", "runtime": runtime})
+        done = run_task(server, instance_id="x")
+    assert done.result["failed"] and message in done.msg
+
+
+def test_versions_are_compared_if_the_server_does_not_say_whether_an_update_exists() -> None:
+    with crooked_server() as server:
+        server.says({"runtime": {"current_version": "1", "available_version": "1"}})
+        assert run_task(server, instance_id="x").result["changed"] is False
+
+
+# Several controllers as processes, in real time
+
+
+# behaviour 3.5, row 13
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"max_parallel_mode": "none"},
+        {"max_parallel_mode": "none", "list_lag_s": 20},
+        {"max_parallel_mode": 409},
+        {"max_parallel_mode": 429},
+    ],
+    ids=["a server without a limit", "that shows rows late", "a server that says 409", "a server that says 429"],
+)
+@pytest.mark.usefixtures("own_locks")
+def test_no_more_redeploys_are_in_flight_than_the_policy_allows_even_when_it_is_lowered(
+    server: dict[str, Any],
+) -> None:
+    # Two seconds of real time each: even on a busy machine, three of them are under way at once.
+    knobs = {"deploy_s": [80, 100], "policy": {"max_parallel_rollouts": 3}, **server}
+    with running_simulator(instances=7, speed=40.0, knobs=knobs) as sim:
+        lowered = when(lambda: sim.in_flight()["maximum"] == 3, lambda: sim.knobs(policy={"max_parallel_rollouts": 1}))
+        assert redeploy_at_once(sim, sim.instance_ids) == [("", True)] * 7
+        lowered.join()
+        in_flight = sim.in_flight()
+        assert in_flight["maximum"] == 3, "the policy was used, and never exceeded"
+        assert in_flight["violations"] == []
+        executed = [row["path"] for row in sim.writes() if row["executed"]]
+        assert len(executed) == len(set(executed)) == 7
+
+
+def redeploy_at_once(sim: Simulator, ids: list[str]) -> list[tuple[str, bool]]:
+    """The message of each task, and whether it changed its instance."""
+    options = {"wait_interval": 0.05, "healthy_reads": 1}
+    ended = run_at_once(sim, [("instance_runtime", "", {"instance_id": one, **options}) for one in ids])
+    return [(done.msg, done.result["changed"]) for done in ended]
+
+
+# behaviour 3.5, row 13
+@pytest.mark.usefixtures("own_locks")
+def test_redeploys_of_others_and_own_ones_that_are_not_listed_yet_count_together() -> None:
+    """The server accepts any number and lists a row 20 s late: only the client's own count keeps to the limit."""
+    knobs = {
+        "deploy_s": [60, 80],
+        "list_lag_s": 20,
+        "max_parallel_mode": "none",
+        "policy": {"max_parallel_rollouts": 2},
+        "outcomes": {"agent-005": {"duration_s": 300}},
+    }
+    with running_simulator(instances=5, speed=20.0, knobs=knobs) as sim:
+        foreign = sim.instance("agent-005")["id"]
+        assert sim.call("POST", f"/v1/instances/{foreign}/runtime/redeploy")[0] == 200
+        sim.advance(25)
+        assert redeploy_at_once(sim, [one for one in sim.instance_ids if one != foreign]) == [("", True)] * 4
+        in_flight = sim.in_flight()
+    assert in_flight["violations"] == []
+    assert in_flight["maximum"] == 2

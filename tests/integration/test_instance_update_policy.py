@@ -6,36 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.integration.module_task import ModuleTask, posts, run_module
-from tests.simulator.running import Simulator, running_simulator
-from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
+from tests.simulator.running import Simulator
+from tests.unit.client.crooked_server import CrookedServer, Reply
 
 PATCH, READ = "set_instance_update_policy", "get_available_updates"
 COMPONENTS = ("runtime", "skills", "mcp_servers")
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=2, speed=0) as sim:
-        yield sim
-
-
 @pytest.fixture
 def sim(sim: Simulator) -> Simulator:
     sim.knobs(overrides={"*": dict.fromkeys(COMPONENTS)}, policy={"runtime_default": "notify"})
     return sim
-
-
-@pytest.fixture(scope="module")
-def crooked() -> Iterator[CrookedServer]:
-    with crooked_server() as server:
-        yield server
 
 
 def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleTask:
@@ -124,13 +112,6 @@ def test_auto_is_refused_if_the_server_does_not_support_it(sim: Simulator, check
     assert sim.instance("agent-001")["id"] in done.msg and posts(sim) == []
 
 
-def test_a_refusal_by_the_server_is_reported_in_a_sentence(sim: Simulator) -> None:
-    sim.fault(operation=PATCH, status=403)
-    done = run_task(sim, runtime="auto")
-    assert done.result["failed"] and not done.result["changed"] and "diff" not in done.result
-    assert "The key's role does not allow this" in done.msg and done.result["changed_keys"] == []
-
-
 # Lost answers
 
 
@@ -145,12 +126,6 @@ def test_a_call_whose_answer_is_lost_is_repeated_or_looked_up(
     assert bodies(sim) == [{"runtime": "auto"}] * (1 if retries == 0 else 2)
     assert done.warnings
     assert done.result["policy"] == on_server(sim)
-
-
-def test_a_call_that_did_not_arrive_is_not_a_change(sim: Simulator) -> None:
-    sim.fault(operation=PATCH, reset_before=True)
-    result = run_task(sim, runtime="auto", retries=0).result
-    assert result["failed"] and result["ambiguous"] and not result["changed"]
 
 
 # Raw bodies
@@ -186,9 +161,7 @@ def run_crooked(server: CrookedServer, policies: list[Any], **options: Any) -> M
 
     server.seen.clear()
     server.answer = answer
-    stranger: Any = server
-    stranger.admin_key, stranger.advance = "k", lambda seconds: None
-    return run_module(stranger, "instance_update_policy", instance_id=ID, **options)
+    return run_module(server, "instance_update_policy", instance_id=ID, **options)
 
 
 def patches(server: CrookedServer) -> int:

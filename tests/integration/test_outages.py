@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.module_table import TABLE, module_of
-from tests.integration.module_task import ModuleTask, posts, run_module
-from tests.integration.second_task import run_second, sound
+from tests.integration.module_task import ModuleTask, posts, run_module, sound
+from tests.integration.second_task import run_second
 from tests.second_api.api import SecondApi, second_api
 from tests.simulator.running import Simulator
 

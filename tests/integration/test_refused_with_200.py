@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import KEYS
-from tests.integration.second_task import run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import run_second
 from tests.second_api.api import NEW, second_api
 
 NO = {"status": "rejected", "message": "quota exceeded"}

@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.integration.rolling import PLAYBOOK, batches, hosts, redeploys, report_of, touched, with_newest
+from tests.integration.second_task import when
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -28,20 +27,6 @@ pytestmark = pytest.mark.playbook
 Run = Callable[..., PlaybookRun]
 
 STREAM = {"fleetops_pace": "continuous", "fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2}
-
-
-def when(moment: Callable[[], bool], act: Callable[[], Any]) -> threading.Thread:
-    """Call ``act()`` in a thread as soon as ``moment()`` is true."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + 120
-        while not moment() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        act()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
 
 
 def test_the_plan_predicts_the_stream_and_the_run_follows_a_limit_that_is_lowered(

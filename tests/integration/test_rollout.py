@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 
 HOSTS = ("agent-001", "agent-002", "agent-003", "agent-004")
+INSTANCES = len(HOSTS)
 AT_REST: dict[str, Any] = {"tasks_shape": "ids", "null_bodies": "null", "twin_rollouts": 0, "second_fleet": 409}
 # The sentence about the window, whichever way the refusal came.
 CLOSED = re.compile(r"The maintenance window \(\d\d:00 to \d\d:00 UTC\) is closed; it opens next at \S+ \d\d:00 UTC\.")
@@ -26,18 +26,10 @@ def run_task(sim: Simulator, /, **options: Any) -> ModuleTask:
     return run_module(sim, "rollout", **options)
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=len(HOSTS), speed=0) as sim:
-        yield sim
-
-
 @pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    fleet.knobs(**AT_REST)
-    put_to_rest(fleet)
-    return fleet
+def sim(sim: Simulator) -> Simulator:
+    sim.knobs(**AT_REST)
+    return sim
 
 
 def started_by_another(sim: Simulator) -> str:
@@ -604,11 +596,3 @@ def test_an_accepted_call_that_had_no_effect_before_the_rollout_ended_is_no_chan
         assert done.msg == f"Rollout {rollout_id} is completed: it cannot be paused any more."
     else:
         assert done.warnings == [f"Rollout {rollout_id} is completed: there was nothing left to cancel."]
-
-
-def test_check_mode_sends_nothing_in_any_state(sim: Simulator) -> None:
-    run_task(sim, check=True)
-    rollout_id = started_by_another(sim)
-    for state in ("paused", "running", "cancelled"):
-        run_task(sim, check=True, state=state, rollout_id=rollout_id)
-    assert posts(sim) == [] and sim.writes() == []

@@ -12,31 +12,26 @@ from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import ModuleTask, posts, run_module
 from tests.integration.simulated_fleet import hour_of, hours, names_to_ids
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 from tests.unit.client.crooked_server import crooked_server
 
 BUSY = {"audit_per_hour": 3600.0, "audit_error_share": 0.0, "audit_denied_share": 0.0, "audit_ingest_lag_s": 0.0}
+INSTANCES = 6
+START = "2026-11-24T12:00:00Z"
 QUIET = {"audit_per_hour": 6.0, "audit_bad_versions": {}, "audit_retention_s": None}
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=6, speed=0, arguments=("--start", "2026-11-24T12:00:00Z")) as sim:
-        yield sim
-
-
 @pytest.fixture
-def sim(fleet: Simulator) -> Iterator[Simulator]:
-    put_to_rest(fleet)
-    fleet.knobs(**QUIET)
-    for instance_id in fleet.instance_ids:
+def sim(sim: Simulator) -> Iterator[Simulator]:
+    sim.knobs(**QUIET)
+    for instance_id in sim.instance_ids:
         # Only a live read refreshes the stored record of a recovered instance.
-        fleet.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
-    fleet.clear_journal()
-    yield fleet
-    fleet.knobs(**QUIET)
+        sim.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
+    sim.clear_journal()
+    yield sim
+    sim.knobs(**QUIET)
 
 
 def ask(sim: Simulator, **options: Any) -> ModuleTask:

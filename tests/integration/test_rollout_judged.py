@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.second_task import run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import run_second
 from tests.second_api.api import second_api
 
 HOSTS = [f"agent-{number:03d}" for number in (1, 2, 3)]

@@ -6,28 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import ModuleTask, posts, run_module
 from tests.integration.simulated_fleet import hour_of, hours, names_to_ids
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 
-NOON = "2026-11-24T12:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=6, speed=0, arguments=("--start", NOON)) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    put_to_rest(fleet)
-    return fleet
+INSTANCES = 6
+START = "2026-11-24T12:00:00Z"
 
 
 def plan(sim: Simulator, **options: Any) -> ModuleTask:

@@ -6,26 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.module_task import ModuleTask, posts, run_module
 from tests.integration.simulated_fleet import names_to_ids
-from tests.simulator.running import Simulator, running_simulator
+from tests.simulator.running import Simulator
 
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    with running_simulator(instances=5, speed=0) as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    put_to_rest(fleet)
-    return fleet
+INSTANCES = 5
 
 
 def redeploy(sim: Simulator, *hosts: str) -> dict[str, Any]:

@@ -6,17 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import PlaybookRun
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
-from tests.simulator.running import Simulator, running_simulator
+from tests.integration.module_task import ModuleTask, posts, run_module
+from tests.simulator.running import Simulator
 
 PATH = "/v1/instances/fleet/runtime/rollouts"
+INSTANCES = 4
 AT_REST: dict[str, Any] = {"null_bodies": "null", "retry_when_paused": 409}
 CALL = "retry_rollout_target"
 
@@ -25,18 +26,10 @@ def run_task(sim: Simulator, rollout_id: str, /, **options: Any) -> ModuleTask:
     return run_module(sim, "rollout_target", rollout_id=rollout_id, **options)
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Simulator]:
-    # The clock stands still until a task pauses.
-    with running_simulator(instances=4, speed=0) as sim:
-        yield sim
-
-
 @pytest.fixture
-def sim(fleet: Simulator) -> Simulator:
-    fleet.knobs(**AT_REST)
-    put_to_rest(fleet)
-    return fleet
+def sim(sim: Simulator) -> Simulator:
+    sim.knobs(**AT_REST)
+    return sim
 
 
 def rolled_out(sim: Simulator, outcomes: dict[str, Any], seconds: float = 300) -> str:

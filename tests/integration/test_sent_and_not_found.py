@@ -17,7 +17,8 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import category_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps import notes_of_sent
-from tests.integration.second_task import killed_at, run_second, sound
+from tests.integration.module_task import sound
+from tests.integration.second_task import killed_at, run_second
 from tests.second_api.api import NEW, SecondApi, second_api
 
 FAR = 10**6

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,13 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
-from tests.integration.module_task import ModuleTask
-from tests.integration.second_task import run_at_once, run_second, sound
+from tests.integration.module_task import ModuleTask, sound
+from tests.integration.second_task import run_at_once, run_second, when
 from tests.second_api.api import NEW, SecondApi, second_api
 
+pytestmark = pytest.mark.usefixtures("own_locks")
+
 QUICK = {"wait_interval": 0.2, "healthy_reads": 1, "uncertain_grace": 1}
-
-
-@pytest.fixture(autouse=True)
-def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
 def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None = None, **rules: Any) -> None:
@@ -52,20 +47,6 @@ def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0, **options: A
 def most_at_once(api: SecondApi) -> int:
     targets = [row["targets"][0] for row in api.rollouts if row["scope"] != "fleet"]
     return max(sum(t["created"] <= at < t["ends"] for t in targets) for at in (t["created"] for t in targets))
-
-
-def later(moment: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
-    """Call ``act()`` in a thread as soon as ``moment()`` is true."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + 60
-        while not moment() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        act()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
 
 
 def test_instances_are_admitted_one_by_one_and_waiting_tasks_make_no_calls_of_their_own() -> None:
@@ -119,7 +100,7 @@ def test_an_instance_that_another_task_has_claimed_takes_no_seat_from_the_others
         begin(api)
         other = Admission(api.url)
         assert other.claim(api.instance("agent-001").id)
-        thread = later(lambda: len(api.called("redeploy_runtime")) >= 2, other.leave)
+        thread = when(lambda: len(api.called("redeploy_runtime")) >= 2, other.leave)
         results = [sound(done) for done in roll(api, admission_timeout=8)]
         thread.join()
         assert all(row["changed"] and not row["adopted"] for row in results)
@@ -162,7 +143,7 @@ def test_a_policy_change_applies_to_redeploys_that_are_not_sent_yet(
             api.quirks.policy.update(change)
             changed["at"] = time.time()
 
-        thread = later(lambda: len(api.called("redeploy_runtime")) >= 3, act)
+        thread = when(lambda: len(api.called("redeploy_runtime")) >= 3, act)
         ends = roll(api)
         thread.join()
         held = [done.result for done in ends if done.result.get("skipped")]
@@ -176,7 +157,7 @@ def test_a_policy_change_applies_to_redeploys_that_are_not_sent_yet(
 def test_a_failed_read_for_an_admission_ends_the_stream_and_fails_no_instance(read: str) -> None:
     with second_api(instances=6, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}) as api:
         begin(api)
-        thread = later(lambda: len(api.called("redeploy_runtime")) >= 2, lambda: api.quirks.status.update({read: 503}))
+        thread = when(lambda: len(api.called("redeploy_runtime")) >= 2, lambda: api.quirks.status.update({read: 503}))
         ends = roll(api, retries=1)
         thread.join()
         held = [done.result for done in ends if done.result.get("skipped")]
@@ -197,7 +178,7 @@ def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_time_out(tm
             lifted["at"] = time.time()
             file.unlink()
 
-        thread = later(lambda: len(api.called("list_fleet_rollouts")) > 0, lift)
+        thread = when(lambda: len(api.called("list_fleet_rollouts")) > 0, lift)
         results = [sound(done) for done in roll(api, admission_timeout=8)]
         thread.join()
         assert all(row["changed"] for row in results)

@@ -15,9 +15,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.http_server import QuietHandler, http_server
 
 from .quirks import Quirks
 
@@ -82,6 +83,8 @@ class Instance:
 
 class SecondApi:
     """The state of the API. ``calls`` contains every request; ``quirks`` may be changed at any time."""
+
+    admin_key = KEY
 
     def __init__(self, instances: int, quirks: Quirks) -> None:
         self.quirks = quirks
@@ -465,7 +468,7 @@ def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
         for row in api.rollouts[0]["targets"]:
             row["applied"] = True
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
@@ -504,25 +507,5 @@ def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
 
         do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (ConnectionError, BrokenPipeError):
-                self.close_connection = True
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-        request_queue_size = 64
-
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with http_server(Handler) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()

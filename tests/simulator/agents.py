@@ -139,10 +139,8 @@ def deep_health(engine: Engine, instance: Instance, force: bool) -> tuple[dict[s
         if knobs.force_while_down == "cached" or instance.stopped:
             return cached_health(engine, instance), True
         raise Refused(int(str(knobs.force_while_down)), "The agent does not answer")
-    row = live_health(engine, instance)
-    if knobs.force_stores:
-        instance.cached_health = row
-    return row, False
+    instance.cached_health = live_health(engine, instance)
+    return instance.cached_health, False
 
 
 def diagnose(engine: Engine, instance: Instance) -> dict[str, Any]:

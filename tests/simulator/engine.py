@@ -147,7 +147,7 @@ class Engine:
             return
         if drawn.outcome == "succeeded":
             self._apply(target)
-        elif self.knobs.failed_restarts and target.instance.state == "restarting":
+        elif target.instance.state == "restarting":
             self.restarted(target.instance, "process")
         self._finish(target, drawn.outcome)
 

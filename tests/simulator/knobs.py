@@ -110,7 +110,6 @@ class Knobs:
     warmup_s: Annotated[float, _number()] = 2.0
     uptime_kind: Annotated[str, _choice("process", "host")] = "process"
     # health
-    force_stores: Annotated[bool, _flag] = True
     force_while_down: Annotated[object, _choice("cached", 404, 502, 503, 504)] = "cached"
     force_always_cached: Annotated[bool, _flag] = False
     # policy
@@ -118,16 +117,13 @@ class Knobs:
     window_error: Annotated[object, _choice(403, 409, 422, "200_skip", "defer_countdown")] = 409
     window_applies_to: Annotated[str, _choice("fleet", "everything")] = "fleet"
     max_parallel_mode: Annotated[object, _choice("none", 409, 429, "queue")] = "queue"
-    busy_instance: Annotated[object, _choice(409, "queue")] = "queue"
     second_fleet: Annotated[object, _choice(409, "allow")] = 409
-    cancel_terminal: Annotated[object, _choice(409, 200)] = 409
     retry_when_paused: Annotated[object, _choice(409, "queue", "run")] = 409
     skip_current: Annotated[bool, _flag] = True
     apply_all_role: Annotated[str, _choice("user", "admin")] = "user"
     # targets
     outcome_shares: Annotated[dict[str, float], _shares] = field(default_factory=dict)
     late_result_s: Annotated[float | None, _optional(_number())] = None
-    failed_restarts: Annotated[bool, _flag] = True
     bundle_change_at: Annotated[int | None, _optional(_number(low=1))] = None
     error_message: Annotated[str, str] = "bundle checksum mismatch on the agent"
     # replies
@@ -148,7 +144,6 @@ class Knobs:
     audit_retention_s: Annotated[float | None, _optional(_number())] = None
     # churn
     insert_rollouts_per_s: Annotated[float, _number(high=1000.0)] = 0.0
-    delete_rollouts_per_s: Annotated[float, _number(high=1000.0)] = 0.0
     twin_rollouts: Annotated[int, _number(high=5)] = 0
     # the wire
     refuse_writes: Annotated[bool, _flag] = False

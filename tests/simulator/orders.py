@@ -119,8 +119,6 @@ def redeploy(engine: Engine, instance: Instance, ip: str | None) -> Target:
     knobs = engine.knobs
     if instance.stopped:
         raise Refused(409, "Instance is not running")
-    if knobs.busy_instance == 409 and (instance.busy or instance.open_targets):
-        raise Refused(409, "Instance is busy: a deployment or restart is under way")
     extra = 0.0
     if knobs.window_applies_to == "everything":
         skip_all, extra = _enforce_window(engine, override=False)
@@ -169,8 +167,6 @@ def pause(engine: Engine, rollout: Rollout) -> None:
 def cancel(engine: Engine, rollout: Rollout, force: bool) -> None:
     """E5: revoke the queued targets; with force, terminate those in progress, whose result is then uncertain."""
     if rollout.terminal:
-        if engine.knobs.cancel_terminal == 200:
-            return
         raise Refused(409, f"Rollout is {rollout.status} and cannot be cancelled")
     rollout.cancelled, rollout.paused = True, False
     _revoke_queued(engine, rollout)
@@ -243,7 +239,7 @@ def _reopen(engine: Engine, target: Target, countdown: float, wait_for_resume: b
         engine.queue(target, engine.now + countdown)
 
 
-def insert_foreign(engine: Engine, chooser: Any) -> Rollout:
+def insert_foreign(engine: Engine, chooser: Any) -> None:
     """Add a finished redeploy by another user: a new row in every list, without an effect on the fleet."""
     instance = chooser.choice([item for item in engine.fleet if not item.gone])
     rollout = _new_rollout(engine, "instance", FOREIGN_IP)
@@ -256,13 +252,10 @@ def insert_foreign(engine: Engine, chooser: Any) -> Rollout:
     target.last_result = "succeeded"
     rollout.started = True
     rollout.settle(engine.now)
-    return rollout
 
 
-def delete_rollouts(engine: Engine, oldest: int) -> list[str]:
+def delete_rollouts(engine: Engine, oldest: int) -> None:
     """Delete the oldest finished rollouts, as a retention period on the server does."""
-    ids = [rollout.id for rollout in engine.rollouts.values() if rollout.terminal][:oldest]
-    for rollout_id in ids:
+    for rollout_id in [rollout.id for rollout in engine.rollouts.values() if rollout.terminal][:oldest]:
         for target in engine.rollouts.pop(rollout_id).targets:
             target.instance.targets.remove(target)
-    return ids

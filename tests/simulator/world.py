@@ -40,7 +40,7 @@ class World:
         self.journal = Journal()
         self.engine = Engine(Fleet(instances, seed, start - AGE_S), self.knobs, seed, start)
         self._rng = random.Random(f"churn-{seed}")
-        self._churn = {"insert_rollouts_per_s": 0, "delete_rollouts_per_s": 0}
+        self._churn = 0
         if history:
             write_history(self.engine)
 
@@ -54,8 +54,9 @@ class World:
         for key, value in document.items():
             if key in CHECKS:
                 self.knobs.change({key: value})
-                if key in self._churn:
-                    self._start_churn(key)
+                if key == "insert_rollouts_per_s":
+                    self._churn += 1
+                    self._insert_repeatedly(self._churn, False)
             elif (change := getattr(self, f"_set_{key}", None)) is not None:
                 change(value)
             else:
@@ -150,23 +151,14 @@ class World:
                 raise ValueError(f"a step of the schedule needs at_s: {step!r}")
             self.engine.at(self.engine.now + float(step["at_s"]), self.configure, rest)
 
-    # churn
-
-    def _start_churn(self, knob: str) -> None:
-        self._churn[knob] += 1
-        rate = getattr(self.knobs, knob)
-        if rate:
-            self.engine.at(self.engine.now + 1 / rate, self._churn_once, knob, self._churn[knob])
-
-    def _churn_once(self, knob: str, generation: int) -> None:
-        rate = getattr(self.knobs, knob)
-        if generation != self._churn[knob] or not rate:
+    def _insert_repeatedly(self, generation: int, now: bool) -> None:
+        """Insert rollouts of another user at the configured rate until the knob is set again."""
+        rate = self.knobs.insert_rollouts_per_s
+        if generation != self._churn or not rate:
             return
-        if knob == "insert_rollouts_per_s":
+        if now:
             insert_foreign(self.engine, self._rng)
-        else:
-            delete_rollouts(self.engine, 1)
-        self.engine.at(self.engine.now + 1 / rate, self._churn_once, knob, generation)
+        self.engine.at(self.engine.now + 1 / rate, self._insert_repeatedly, generation, True)
 
 
 def _disease(word: str) -> str:

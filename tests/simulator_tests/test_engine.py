@@ -163,8 +163,6 @@ def test_cancel_lets_targets_in_progress_finish_unless_it_is_forced() -> None:
     assert rollout.counts["uncertain"] == 2
     with pytest.raises(Refused, match="cannot be cancelled"):
         orders.cancel(engine, rollout, force=True)
-    engine.knobs.change({"cancel_terminal": 200})
-    orders.cancel(engine, rollout, force=True)
 
 
 def test_a_stuck_target_stays_in_progress_until_a_forced_cancel() -> None:

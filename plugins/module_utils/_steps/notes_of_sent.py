@@ -11,7 +11,6 @@ the call is known. A killed process leaves its note behind. Notes are read and w
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -25,7 +24,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, number
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private, state_folder
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import (
+    make_private,
+    replace_text,
+    state_folder,
+)
 
 # Seconds for which a call whose effect was not found is not sent again.
 KEPT_FOR = 3600.0
@@ -167,19 +170,7 @@ class Notes:
             if not entries:
                 (folder / self._name).unlink(missing_ok=True)
                 return
-            beside = folder / f".{self._name}.new"
-            beside.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            try:
-                with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
-                    json.dump({**self._about, "calls": entries}, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(folder / self._name)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    beside.unlink()
-                raise
+            replace_text(folder / self._name, json.dumps({**self._about, "calls": entries}), flush=True)
         except (OSError, RuntimeError) as failure:
             self._warn(failure)
 

@@ -32,6 +32,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
+    manifest_is_stale,
     not_proved,
     reconcile,
     started_target,
@@ -357,3 +358,25 @@ def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record
         enough,
         timeout=_MANIFEST_WITHIN,
     ).state
+
+
+def newest_manifest(
+    context: Context,
+    updates: Record,
+    history: list[Record],
+    enough: Callable[[Record], bool] = lambda _seen: False,
+) -> tuple[Record, Record | None]:
+    """The version manifest (E25) as soon as it is newer than the last redeploy in ``history`` or ``enough(manifest)``.
+
+    If it remains older than a redeploy that succeeded, that redeploy, else None. Nothing is waited for in check mode.
+    ``updates``: the manifest that was read last.
+    """
+
+    def stale(seen: Record) -> Record | None:
+        return None if enough(seen) else manifest_is_stale(seen, history, context.client.server_time)
+
+    older = stale(updates)
+    if older is not None and not context.check_mode:
+        updates = until_manifest(context, lambda seen: stale(seen) is None)
+        older = older if stale(updates) is not None else None
+    return updates, older if older is not None and target_status(older.get("status")) == "succeeded" else None

@@ -31,6 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     name_of_server,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import try_lock
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import replace_text
 
 # For how many seconds an answer is recent enough for an admission.
 FRESH_FOR = 1.0
@@ -130,14 +131,8 @@ class SharedReads:
         return content if isinstance(content, dict) and content.get("by") == self._by else {}
 
     def _keep(self, path: Path, name: str, found: Record) -> None:
-        beside = path.with_suffix(".new")
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
-                # json.dump would make many small writes, which takes ten times as long.
-                file.write(json.dumps({**self._content(), "by": self._by, name: found}))
-            beside.replace(path)
+            replace_text(path, json.dumps({**self._content(), "by": self._by, name: found}))
 
 
 @contextlib.contextmanager

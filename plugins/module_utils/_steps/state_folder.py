@@ -2,10 +2,11 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The folders in which the collection keeps its own files."""
+"""The collection's own files: the folders for them, and replacing one."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
@@ -39,3 +40,25 @@ def make_private(folder: Path) -> None:
         path.chmod(0o700)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def replace_text(path: Path, text: str, part: str = ".new", *, flush: bool = False) -> None:
+    """Replace a file, with mode 0600, so that a reader sees either the old or the new text. Raises OSError.
+
+    ``part``: what is appended to its name while it is written; processes that may write it at once have different ones.
+    ``flush``: also write it to the disk before it replaces the old one.
+    """
+    beside = path.with_name(path.name + part)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise

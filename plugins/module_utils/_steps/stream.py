@@ -43,6 +43,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError, lock_folder
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import replace_text
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import shared_reads
 
 # When a stream begins, files of other streams that were last written longer ago than this (seconds) are removed.
@@ -108,7 +109,7 @@ class Stream:
                 with contextlib.suppress(OSError):
                     file.unlink()
         try:
-            self._replace(self._path("rules"), json.dumps(rules, default=str))
+            replace_text(self._path("rules"), json.dumps(rules, default=str), f".{os.getpid()}")
             for kind in ("marks", "failed", "stop"):
                 self._path(kind).touch(mode=0o600)
         except OSError as failure:
@@ -270,7 +271,7 @@ class Stream:
     def _keep(self, kind: str, reading: Mapping[str, Any]) -> None:
         """Replace a reading that the rules use. Without it they would pass, so a failure to write ends the stream."""
         try:
-            self._replace(self._path(kind), json.dumps(reading))
+            replace_text(self._path(kind), json.dumps(reading), f".{os.getpid()}")
         except (OSError, AdmissionError):
             self._end_without_rules()
 
@@ -311,11 +312,3 @@ class Stream:
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
         return [mark for mark in found if isinstance(mark, dict)]
-
-    @staticmethod
-    def _replace(path: Path, text: str) -> None:
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(path)

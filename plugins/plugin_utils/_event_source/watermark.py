@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private, replace_text
 
 from .errors import SourceError
 
@@ -107,13 +107,7 @@ class Watermark:
     def _replace(self, events: list[Record]) -> None:
         self.outbox = [*self.outbox, *events]
         whole = {"format": self.FORMAT, "api_url": self.api_url, "known": self.known, "outbox": self.outbox}
-        new = self.path.with_name(self.path.name + ".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(whole, file, separators=(",", ":"))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        replace_text(self.path, json.dumps(whole, separators=(",", ":")), flush=True)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

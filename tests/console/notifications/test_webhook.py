@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import itertools
 import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from console.notifications import send as sending
 from console.notifications.message import Message
 from console.notifications.rules import WEBHOOK, Destination
 from console.notifications.send import Address, IsDown, NotSent, Send, sender, signature
+from tests.http_server import running
 
 MESSAGE = Message("0" * 32, "hook", False, "Title", "Text", [])
 
@@ -42,14 +42,9 @@ def answering(
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Call) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
         address = Address(Destination("hook", WEBHOOK, "A", "B"), f"http://127.0.0.1:{server.server_address[1]}/", "k")
-        try:
+        with running(server):
             yield sender([address], sleep=sleep), calls
-        finally:
-            server.shutdown()
-            thread.join(30)
 
 
 def test_a_webhook_whose_answer_never_ends_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

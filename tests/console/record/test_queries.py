@@ -18,6 +18,7 @@ import pytest
 from console.collect.api.records import health_rows
 from console.record import opening
 from console.record.read import attention, audit, fleet, frames, freshness, operation, operations, rollouts, runs
+from console.record.read.operation import whole_id
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import (
@@ -398,3 +399,14 @@ def test_the_version_of_the_database_changes_with_every_write(tmp_path: Path) ->
             store.put_tenant(f"{TENANT}{n}", NOW)
             stamps.append(frames.database_version(path))
     assert len(set(stamps)) == len(stamps)
+
+
+def test_an_id_or_host_name_is_found_by_its_beginning_if_that_is_unique(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with open_store(database) as store:
+        store.put_tenant(TENANT, 1e9)
+        store.put_rollouts([fleet_rollout("abcd1234-0000-4000-8000-000000000001", 3, 1, 1e9)])
+    assert whole_id(database, "abcd1234", "run", "rollout") == "abcd1234-0000-4000-8000-000000000001"
+    assert whole_id(database, host_name(2)[:11], "instance") == ident(2, 0xB0)
+    for unclear in ("agent-0000", "abc", "no-such", "abcd1234%"):
+        assert whole_id(database, unclear, "run", "rollout", "instance") is None

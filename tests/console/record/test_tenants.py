@@ -283,8 +283,7 @@ def test_each_page_shows_the_age_of_its_data(two: Path, monkeypatch: pytest.Monk
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", shown)
     assert f"{OTHER}: the API was last read 3 d ago" in shown
     assert shown.count("Last 24 hours, all tenants") == 1
-    app = opened(monkeypatch, two, "rollouts")
-    listed = words(app)
+    listed = words(opened(monkeypatch, two, "rollouts"))
     assert " 50 s " in listed and " 2 h 00 min " in listed
     app = opened(monkeypatch, two, "rollout", id=THERE)
     shown = words(app)

@@ -19,7 +19,7 @@ CONSOLE = Path(__file__).resolve().parents[3] / "console"
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, /, **query: str) -> AppTest:
-    """A page after one run."""
+    """A page after one run, which must not raise an exception."""
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
     app = AppTest.from_file(str(CONSOLE / "app.py"), default_timeout=60)
     for name, value in query.items():
@@ -28,7 +28,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, /, **quer
         app.switch_page(SCRIPTS[page])
         for name, value in query.items():
             app.query_params[name] = value
-    return app.run()
+    app.run()
+    assert not app.exception, (page, app.exception[0].stack_trace)
+    return app
 
 
 def words(app: AppTest) -> str:
@@ -50,4 +52,6 @@ def drawn(app: AppTest) -> list[str]:
 
 def synced(app: AppTest) -> AppTest:
     next(button for button in app.button if button.label == "Sync now").click()
-    return app.run(timeout=120)
+    app.run(timeout=120)
+    assert not app.exception
+    return app

@@ -10,14 +10,14 @@ import email
 import email.policy
 import socketserver
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
+
+from tests.http_server import QuietHandler, http_server, running
 
 
 @dataclass
@@ -73,7 +73,7 @@ def mail_server() -> Iterator[MailServer]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
         server.daemon_threads = True
         state.port = server.server_address[1]
-        with _served(server):
+        with running(server):
             yield state
 
 
@@ -100,7 +100,7 @@ def webhook_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web
     """An HTTP server, or an HTTPS server if a certificate and its key are given."""
     state = WebhookServer()
 
-    class Call(BaseHTTPRequestHandler):
+    class Call(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.calls.append((self.path, dict(self.headers), body))
@@ -110,33 +110,9 @@ def webhook_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Log nothing."""
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except ConnectionError:
-                # The client was killed.
-                return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Call) as server:
-        server.daemon_threads = True
-        state.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        with _served(server):
-            yield state
-
-
-@contextmanager
-def _served(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join(30)
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+    with http_server(Call, context) as state.url:
+        yield state

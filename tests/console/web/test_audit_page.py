@@ -122,13 +122,10 @@ def test_the_pivot_contains_every_event_and_instances_with_gaps_come_first(audit
 def test_the_page_names_gaps_and_its_address_restores_the_selected_cell(
     audited: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(monkeypatch, audited, "audit", span="All", by="Server", audit_server_slug="jira")
-    assert not app.exception
-    text = words(app)
+    text = words(opened(monkeypatch, audited, "audit", span="All", by="Server", audit_server_slug="jira"))
     assert "Events of 1 instance are missing" in text and "20,000 of 20,192 events ingested" in text
     wanted = rows(audited, "SELECT count(*) AS n FROM audit_events WHERE server_slug = 'jira'")[0]["n"]
     assert f"{wanted:,} events, newest first" in text
     # A filter with an unknown value counts as no filter.
     app = opened(monkeypatch, audited, "audit", span="All", by="Tool", audit_tool_name=HOSTILE, audit_when="yesterday")
-    assert not app.exception
     assert "20,000 events, newest first" in words(app)

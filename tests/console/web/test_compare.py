@@ -187,9 +187,7 @@ def listed(app: AppTest) -> list[str]:
 
 
 def test_the_page_compares_the_operations_in_its_address(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
-    assert not app.exception
-    text = words(app)
+    text = words(opened(monkeypatch, database, "compare", a=THEN, b=TODAY))
     assert "New failure 1" in text and "9 instances" in text and "took 8.3 s longer" in text
     assert f"?a={THEN}&b={TODAY}" in text
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
@@ -210,9 +208,7 @@ def test_the_page_compares_the_operations_in_its_address(database: Path, monkeyp
 def test_without_operations_in_the_address_the_page_takes_the_two_newest(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(monkeypatch, small, "compare")
-    assert not app.exception
-    assert f"?a={FLEET}&b={OPEN}" in words(app)
+    assert f"?a={FLEET}&b={OPEN}" in words(opened(monkeypatch, small, "compare"))
 
 
 def test_the_page_takes_the_newest_two_operations_that_can_be_compared(
@@ -235,20 +231,14 @@ def test_unknown_operations_and_an_empty_database_are_reported(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:  # fmt: skip
     app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
-    assert not app.exception
     assert "has no operation 0000-unknown" in words(app)
     with open_store(tmp_path / "empty.db"):
         pass
-    app = opened(monkeypatch, tmp_path / "empty.db", "compare")
-    assert not app.exception
-    assert "python -m console sync" in words(app)
-    app = opened(monkeypatch, tmp_path / "none.db", "compare")
-    assert not app.exception
-    assert "python -m console sync" in words(app)
+    assert "python -m console sync" in words(opened(monkeypatch, tmp_path / "empty.db", "compare"))
+    assert "python -m console sync" in words(opened(monkeypatch, tmp_path / "none.db", "compare"))
 
 
 def test_the_page_shows_a_comparison_of_20000_targets(two_big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, two_big, "compare", a=THEN, b=TODAY)
-    assert not app.exception
     assert "20,001 instances" in words(app)
     assert len(listed(app)) == frames.LIST_PAGE

@@ -69,9 +69,7 @@ def database(tmp_path: Path) -> Path:
 def test_no_page_shows_a_text_in_another_direction(
     page: str, query: dict[str, str], shows_host: bool, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(monkeypatch, database, page, **query)
-    assert not app.exception
-    shown = words(app)
+    shown = words(opened(monkeypatch, database, page, **query))
     assert [line for line in shown.splitlines() if "\u202e" in line or "\u2066" in line] == []
     assert SHOWN in shown or not shows_host
 

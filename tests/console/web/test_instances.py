@@ -24,13 +24,12 @@ from console.record.write.store import open_store
 from console.text import file_formats, times
 from console.web.shared import paging
 from tests.console.support.page import opened, words
-from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, iso, rollout_read, seed_small, target
+from tests.console.support.seeded import RUN, TENANT, ident, iso, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
 
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
-PAGES = ("instances", "instance", "policy")
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +55,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "console.db"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_without_a_database_or_with_an_empty_one_each_page_says_what_to_run(
-    page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    app = opened(monkeypatch, tmp_path / "none.db", page, id="x")
-    assert not app.exception
-    assert "python -m console sync" in words(app)
-    open_store(tmp_path / "empty.db").close()
-    app = opened(monkeypatch, tmp_path / "empty.db", page, id="x")
-    assert not app.exception
-    text = words(app)
-    assert "python -m console sync" in text or "has no instance x" in text
-
-
 def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(monkeypatch, small, "instances")
-    assert not app.exception
-    text = words(app)
+    text = words(opened(monkeypatch, small, "instances"))
     assert f"python -m console sync --db {small} --health --updates --memory" in text
     table = text[text.index("health host open problem") :].splitlines()[1:]
     sick = next(row for row in table if NAME in row)
@@ -89,7 +72,6 @@ def test_the_list_shows_24_instances_with_problems_first(small: Path, monkeypatc
 def test_the_page_of_an_instance_shows_its_details(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wanted in (INSTANCE, NAME):
         app = opened(monkeypatch, small, "instance", id=wanted)
-        assert not app.exception
         text = words(app)
         for word in ("database: unhealthy", "Available 2.5.0", "Updates waiting runtime", "Uptime 1 d 2 h"):
             assert word in text, f"{word!r} is missing:\n{text[:3000]}"
@@ -122,19 +104,16 @@ def test_an_instance_whose_skills_have_updates_is_not_called_outdated(
 def test_the_page_of_an_instance_without_details_names_the_options_of_sync(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(monkeypatch, bare, "instance", id=ident(20, 0xB0))
-    assert not app.exception
-    text = words(app)
+    text = words(opened(monkeypatch, bare, "instance", id=ident(20, 0xB0)))
     for flag in ("--health", "--actions", "--updates"):
         assert f"python -m console sync --db {bare} {flag} --instance {ident(20, 0xB0)}" in text
-    assert not opened(monkeypatch, bare, "instances").exception
+    opened(monkeypatch, bare, "instances")
     text = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
     assert "has no instance 0000-unknown" in text
 
 
 def test_the_policy_page_shows_the_policy_and_the_window(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "policy")
-    assert not app.exception
     text = words(app)
     for word in (
         "is open",
@@ -160,21 +139,12 @@ def test_20000_instances_are_paged_and_filtered_in_under_a_second(many: Path, mo
     assert "100 of 20,000 instances" in words(app)
     app = opened(monkeypatch, many, "instances", instances_page="200", instances_sort="Host")
     assert rows_of_the_list(app) == frames.LIST_PAGE
-    assert not opened(monkeypatch, many, "instance", id=ident(10, 0xB0)).exception
+    opened(monkeypatch, many, "instance", id=ident(10, 0xB0))
 
 
 def rows_of_the_list(app: AppTest) -> int:
     (table,) = [part.value for part in app.get("html") if "<table" in part.value]
     return table.count("<tr>") - 1
-
-
-def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for page, query in (("instances", {}), ("instance", {"id": INSTANCE}), ("policy", {})):
-        app = opened(monkeypatch, small, page, **query)
-        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header, *app.title]:
-            assert "<img" not in element.value and "](http" not in element.value
-        assert not any("<img" in part.value for part in app.get("html"))
-    assert HOSTILE in words(opened(monkeypatch, small, "instance", id=INSTANCE))
 
 
 # Queries

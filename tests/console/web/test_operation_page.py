@@ -54,7 +54,6 @@ def test_the_page_of_a_stopped_run_shows_the_numbers_of_its_report(
     recap = rows(record, "SELECT host, ok FROM run_hosts WHERE run_id = ?", STOPPED)
     assert {row["host"]: row["ok"] > 0 for row in recap} == dict.fromkeys(HOSTS, True)
     app = opened(monkeypatch, record, "operation", id=STOPPED)
-    assert not app.exception
     text = words(app)
     assert f"Stopped after batch 2 of 4: {WHY} 3 updated, 1 failed, 4 not touched." in text
     reported = {category: count for category, count in REPORT["counts"].items() if count}
@@ -126,9 +125,7 @@ def test_the_page_of_a_run_under_way_shows_its_progress(record: Path, monkeypatc
 def test_the_filters_of_the_list_are_taken_from_the_address(
     query: dict[str, str], titles: list[str], record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(monkeypatch, record, "operations", **query)
-    assert not app.exception
-    text = words(app)
+    text = words(opened(monkeypatch, record, "operations", **query))
     if not titles:
         assert "No operations match these filters." in text
     for title in ("rolling_redeploy", "reboot", "fleet rollout"):
@@ -137,7 +134,6 @@ def test_the_filters_of_the_list_are_taken_from_the_address(
 
 def test_an_invalid_period_is_reported_and_hides_nothing(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, record, "operations", operations_when="soon <b>")
-    assert not app.exception
     assert "'soon <b>' is not a time. Examples: yesterday," in words(app)
     assert "4 operations" in words(app)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_server import QuietHandler, http_server
 
 
 @dataclass
@@ -30,6 +30,7 @@ class CrookedServer:
     """``answer(method, path, headers)`` returns the answer. ``seen``: method, path and headers of each request."""
 
     url: str = ""
+    admin_key: str = "some-key"
     answer: Callable[[str, str, Mapping[str, str]], Reply] = lambda method, path, headers: Reply({})
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -38,13 +39,16 @@ class CrookedServer:
         reply = Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
         self.answer = lambda method, path, got: reply
 
+    def advance(self, seconds: float) -> None:
+        """The answers do not depend on the time."""
+
 
 @contextmanager
 def crooked_server(tls: ssl.SSLContext | None = None) -> Iterator[CrookedServer]:
     """A server on a free port until the block ends."""
     stub = CrookedServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
@@ -61,24 +65,5 @@ def crooked_server(tls: ssl.SSLContext | None = None) -> Iterator[CrookedServer]
 
         do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing on stderr."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Some tests want a client that gives up a handshake."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    stub.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with http_server(Handler, tls) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

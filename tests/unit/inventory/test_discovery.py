@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import (
     Instance,
     RolloutReading,
-    choose_rollouts,
     instances_of,
 )
 
@@ -46,26 +45,6 @@ def reading(
             }
         )
     return RolloutReading(row, {"timeline": timeline, "total_targets": row["total_targets"]}, {"targets": details})
-
-
-def test_rollouts_of_single_instances_do_not_hide_fleet_rollouts() -> None:
-    singles = [rollout(f"s{n}", 20, "instance") for n in range(80)]
-    fleets = [rollout(f"f{n}", 10 - n, "fleet", 24) for n in range(7)]
-    chosen = choose_rollouts(singles + fleets, fleet=5, single=50)
-    ids = [row["id"] for row in chosen.rollouts]
-    assert [i for i in ids if i.startswith("f")] == ["f0", "f1", "f2", "f3", "f4"]
-    assert [i for i in ids if i.startswith("s")] == [f"s{n}" for n in range(50)]
-    assert chosen.problems == []
-
-
-def test_a_history_without_a_fleet_rollout_reports_what_it_leaves_out() -> None:
-    singles = [rollout(f"s{n}", 20 - n, "instance") for n in range(12)]
-    assert choose_rollouts(singles, fleet=5, single=12).problems == []
-    chosen = choose_rollouts(singles, fleet=5, single=10)
-    assert [row["id"] for row in chosen.rollouts] == [f"s{n}" for n in range(10)]
-    assert len(chosen.problems) == 1
-    assert "only 10 of 12 rollouts" in chosen.problems[0]
-    assert "raise instance_rollouts" in chosen.problems[0]
 
 
 def test_the_newest_target_is_used_and_older_ones_supply_a_missing_name_and_bundle() -> None:

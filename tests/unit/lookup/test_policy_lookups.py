@@ -37,23 +37,6 @@ def test_batch_sizes_are_integers_from_1_to_the_limit(
         assert all(after <= 2 * before for before, after in pairwise(sizes))
 
 
-@pytest.mark.parametrize(
-    ("limit", "options", "sizes"),
-    [
-        (2, {}, [1, 2]),
-        (3, {"canary": 0}, [3]),
-        (8, {"batch_max": 5}, [1, 5]),
-        (8, {"growth": "doubling"}, [1, 2, 4, 8]),
-        (9, {"growth": "doubling", "canary": 2, "batch_max": 7}, [2, 4, 7]),
-        (2, {"canary": 5}, [2, 2]),
-    ],
-)
-def test_batch_sizes_follow_the_canary_the_maximum_and_the_growth(
-    limit: int, options: dict[str, Any], sizes: list[int]
-) -> None:
-    assert batch_sizes(limit, **options) == sizes
-
-
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
     with running_simulator(instances=2) as running:
@@ -132,12 +115,6 @@ def test_a_limit_that_is_not_a_positive_number_is_refused(value: Any) -> None:
         _policy.parallel_limit({"max_parallel_rollouts": value})
     with pytest.raises(_policy.PolicyError):
         _policy.parallel_limit({})
-
-
-def test_a_policy_of_the_server_below_1_is_refused(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": 0})
-    with pytest.raises(_policy.PolicyError, match="rollouts are switched off"):
-        _policy.parallel_limit(read())
 
 
 @pytest.mark.parametrize("value", [-1, "-1", "one", "", True, False, 1.5, None, [1], "²"])

@@ -19,6 +19,7 @@ import yaml
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ENVIRONMENT
 from tests.integration.module_table import TABLE, module_of
+from tests.integration.module_task import operation_of
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -92,6 +93,27 @@ def test_the_documentation_of_a_module_is_complete(module: str) -> None:
         assert "api_key" not in str(task)
     for name, entry in yaml.safe_load(loaded.RETURN).items():
         assert {"description", "returned", "type", "sample"} <= set(entry), name
+
+
+def test_every_module_has_a_row_and_every_row_a_module() -> None:
+    # tests/integration/test_every_module.py runs each row: twice, in check mode, with each fault.
+    assert {module_of(case) for case in TABLE} == set(MODULES)
+
+
+def test_every_endpoint_is_called_by_a_module() -> None:
+    served = frozenset().union(*(row.serves for row in TABLE.values()))
+    assert served == {endpoint.number for endpoint in ENDPOINTS.values()}
+
+
+def test_only_rows_of_modules_that_write_list_a_write() -> None:
+    named = {write for row in TABLE.values() for write in row.writes}
+    assert named == {endpoint.name for endpoint in ENDPOINTS.values() if endpoint.writes}
+    assert [case for case, row in TABLE.items() if module_of(case).endswith("_info") and row.writes] == []
+
+
+def test_an_instance_module_is_tested_with_an_unknown_instance() -> None:
+    on_instance = {case for case in TABLE if operation_of(module_of(case)).on_instance}
+    assert {case for case in on_instance if TABLE[case].unknown != "instance_id"} == set()
 
 
 def test_the_table_of_endpoints_agrees_with_the_contract() -> None:

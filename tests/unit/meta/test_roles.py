@@ -15,7 +15,11 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import SET_BY_PLAYBOOKS, STATS
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    SET_BY_PLAYBOOKS,
+    STATS,
+    variables_of,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import typed
 from tests.unit.meta.roles import PAGE, PLAYBOOKS, ROLES, ROOT, defaults, load, rows, variables
 
@@ -174,3 +178,10 @@ def test_playbooks_pass_retry_if_absent_to_the_modules_whose_messages_suggest_it
     sending = [task for task in _tasks_of(files, name) if not task.get("check_mode")]
     assert sending
     assert [t["name"] for t in sending if "fleetops_retry_if_absent" not in str(t[name].get("retry_if_absent"))] == []
+
+
+def test_an_option_that_a_message_says_to_set_has_a_variable_in_the_playbooks() -> None:
+    code = "".join(path.read_text() for path in sorted((ROOT / "plugins").rglob("*.py")))
+    named = set(re.findall(r"\{with_variable\('(\w+)'\)", code))
+    assert "retry_if_absent" in named
+    assert {f"fleetops_{option}" for option in named} <= set(variables_of(ROOT))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The log_file file: complete lines in all cases, and a lock that child processes do not keep."""
+"""The file of a run log and its folder: complete lines in all cases, and a lock that child processes do not keep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible import constants
 
+from ansible_collections.fleetops.agents.plugins.callback.run_log import _checked
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import LogFile
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -154,3 +157,29 @@ def test_the_last_line_has_reserved_space_below_a_file_size_limit(tmp_path: Path
         log_file.append_last(b"z" * 8000)
         log_file.close()
     assert log_file.path.read_bytes().endswith(b"y\n" + b"z" * 8000 + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [
+        ("{here}/runs", ""),
+        ("{config}/runs", ""),
+        ("/srv/~old/runs", ""),
+        ("{here}/~nouser/runs", "~nouser is not the home of a user"),
+        ("{config}/~nouser/runs", "~nouser is not the home of a user"),
+        ("{here}/$NOPE/runs", "$NOPE is not an environment variable"),
+        ("/srv/$NOPE/runs", "The path /srv/$NOPE/runs cannot be used: $NOPE is not an environment variable"),
+    ],
+)
+def test_a_folder_that_ansible_could_not_resolve_is_refused(
+    folder: str, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, config = tmp_path / "here", tmp_path / "config"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(constants, "CONFIG_FILE", str(config / "ansible.cfg"))
+    given = Path(folder.format(here=here, config=config))
+    try:
+        assert _checked(given) == given and not refused
+    except FileError as bad:
+        assert refused and refused in str(bad)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._steps import stream as stream_files
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream
 
 RULES: dict[str, Any] = {"max_failed": 0}
@@ -69,7 +70,7 @@ def test_a_read_of_the_hold_or_the_health_that_cannot_be_stored_stops_the_stream
         stream = Stream(kind)
         stream.begin(RULES)
         with monkeypatch.context() as disk:
-            disk.setattr(Stream, "_replace", staticmethod(full))
+            disk.setattr(stream_files, "replace_text", full)
             stream._keep(kind, {})
         with pytest.raises(NotAdmittedError):
             stream._rules()
