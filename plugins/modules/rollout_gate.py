@@ -150,8 +150,8 @@ options:
     type: int
     default: 50
   soak:
-    description: Seconds for which the instances of the last batch must stay healthy, by live health checks. V(0) for no
-      soak.
+    description: Seconds for which the instances of the last batch must stay healthy, by live health checks. After that,
+      the policy, the window and the other checks before the soak are made again. V(0) for no soak.
     type: float
     default: 0
   soak_reads:
@@ -354,15 +354,17 @@ def run(context: Context) -> None:
     _check_options(context)
     started = context.clock()
     checks = _checks(context)
-    if gate.worst(checks) == gate.PASS:
-        checks += _soak_and_audit(context)
+    soaked = _soak_and_audit(context) if gate.worst(checks) == gate.PASS else []
+    if soaked and gate.worst(soaked) == gate.PASS and not context.check_mode:
+        # The state may have changed during the soak.
+        checks = _checks(context)
+    checks += soaked
     if gate.worst(checks) == gate.PASS:
         checks += judge_metrics(context)
     if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
         held = _hold(context)
         if held.verdict == gate.PASS and held.facts.get("held_seconds"):
-            # The state may have changed during the hold, so all checks except the soak and the audit are made again.
-            soaked = [check for check in checks if check.name in ("soak", "audit")]
+            # The state may have changed during the hold too.
             checks = _checks(context) + soaked + judge_metrics(context)
         checks.append(held)
     verdict = gate.worst(checks)
