@@ -17,6 +17,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
@@ -56,6 +57,18 @@ def close_window(sim: Simulator, opens_in: int = 5) -> str:
 
 
 # Window and roles
+
+
+def test_after_the_given_time_nothing_is_sent(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
+    run_task(sim, "agent-002", wait=False)
+    sim.clear_journal()
+    start_by = iso_time(sim.state()["now"] + 600)
+    done = run_task(sim, start_by=start_by)
+    assert posts(sim) == []
+    assert done.result["skipped"] and not done.result["changed"] and 590 <= sum(done.pauses) <= 620
+    assert done.result["not_admitted"]["verdict"] == "deferred"
+    assert run_task(sim, start_by="soon").msg == "start_by is 'soon': a time such as 2026-12-24T18:00:00Z was expected."
 
 
 # behaviour 3.5, row 12
