@@ -26,6 +26,13 @@ options:
         O(stream.place) waits too.
     type: int
     default: 3600
+  start_by:
+    description:
+      - The time after which nothing is sent, for example RV(fleetops.agents.rollout_gate#module:start_by). If the task
+        is still waiting for admission then, it is skipped with RV(not_admitted).
+      - ISO 8601, without an offset in UTC, by the server's clock.
+    type: str
+    version_added: 0.2.0
   stream:
     description:
       - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the

@@ -150,8 +150,8 @@ options:
     type: int
     default: 50
   soak:
-    description: Seconds for which the instances of the last batch must stay healthy, by live health checks. V(0) for no
-      soak.
+    description: Seconds for which the instances of the last batch must stay healthy, by live health checks. After that,
+      the policy, the window and the other checks before the soak are made again. V(0) for no soak.
     type: float
     default: 0
   soak_reads:
@@ -303,6 +303,13 @@ busy:
   returned: success
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
+start_by:
+  description:
+    - When the next batch must have started to end before the maintenance window closes and the next freeze begins.
+    - V(null) if nothing of this is known, or if they are overridden.
+  returned: success
+  type: str
+  sample: "2026-11-24T23:50:00+00:00"
 waited_seconds:
   description: Seconds that the soak and a hold took.
   returned: success
@@ -322,7 +329,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
     HOLD_OPTIONS,
@@ -354,15 +361,17 @@ def run(context: Context) -> None:
     _check_options(context)
     started = context.clock()
     checks = _checks(context)
-    if gate.worst(checks) == gate.PASS:
-        checks += _soak_and_audit(context)
+    soaked = _soak_and_audit(context) if gate.worst(checks) == gate.PASS else []
+    if soaked and gate.worst(soaked) == gate.PASS and not context.check_mode:
+        # The state may have changed during the soak.
+        checks = _checks(context)
+    checks += soaked
     if gate.worst(checks) == gate.PASS:
         checks += judge_metrics(context)
     if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
         held = _hold(context)
         if held.verdict == gate.PASS and held.facts.get("held_seconds"):
-            # The state may have changed during the hold, so all checks except the soak and the audit are made again.
-            soaked = [check for check in checks if check.name in ("soak", "audit")]
+            # The state may have changed during the hold too.
             checks = _checks(context) + soaked + judge_metrics(context)
         checks.append(held)
     verdict = gate.worst(checks)
@@ -373,9 +382,16 @@ def run(context: Context) -> None:
         go=verdict == gate.PASS,
         reasons=[check.reason for check in checks if check.verdict != gate.PASS],
         busy=_busy(context) if verdict == gate.PASS else {},
+        start_by=_start_by(checks, context.params["expected_seconds"]),
         checks=[check.as_dict() for check in checks],
         waited_seconds=round(context.clock() - started, 1),
     )
+
+
+def _start_by(checks: list[gate.Check], needs: float) -> str | None:
+    known = [check.facts for check in checks if check.verdict == gate.PASS and "overridden" not in check.facts]
+    ends = [parse_time(facts.get(key)) for facts in known for key in ("closes_at", "frozen_from")]
+    return iso_time(min((end - needs for end in ends if end is not None), default=None))
 
 
 def _check_options(context: Context) -> None:

@@ -147,6 +147,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state import bundles_of
 
 
 def run(context: Context) -> None:
@@ -178,7 +179,10 @@ def run(context: Context) -> None:
 
 def _versions(context: Context) -> dict[str, str]:
     """``current``, ``outdated`` or ``unknown`` by name, from the server's versions. Warns if some cannot be read."""
-    seen = [name for name, outcome in context.params["outcomes"].items() if (outcome or {}).get("is_current") is True]
+    outcomes = {name: outcome or {} for name, outcome in context.params["outcomes"].items()}
+    # If a bundle was published during the run, an instance that was current may no longer be.
+    one_bundle = len(bundles_of(outcomes)) < 2
+    seen = [name for name, outcome in outcomes.items() if one_bundle and outcome.get("is_current") is True]
     found: dict[str, str] = dict.fromkeys(seen, "current")
     left_out = {*context.params["gone"], *seen}
     known = {name: str(i) for name, i in context.params["instances"].items() if name not in left_out}

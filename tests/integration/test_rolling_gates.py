@@ -106,15 +106,35 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
         assert touched(sim) == hosts(4, 5)
 
 
-def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
-    """After that many redeploys, move the clock to the window's last minutes: too few for another batch."""
+def test_instances_that_wait_for_their_turn_until_the_window_closes_are_deferred(run_playbook: Run) -> None:
+    with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
+        policy(
+            sim,
+            max_parallel_rollouts=2,
+            maintenance_window_start_hour_utc=22,
+            maintenance_window_end_hour_utc=0,
+        )
+        # Somebody else's redeploy occupies one of the two seats until after the end of the window.
+        sim.knobs(outcomes={"agent-005": "stuck"})
+        assert sim.call("POST", f"/v1/instances/{sim.instance('agent-005')['id']}/runtime/redeploy")[0] == 200
+        closing = closing_after(sim, 3, left=-60)
+        run = run_playbook(sim, PLAYBOOK, "--limit", "all:!agent-005*", e=QUICK)
+        closing.join()
+        assert run.rc == 0, run.output
+        assert touched(sim) == hosts(1, 2, 5)
+        found = report_of(run)
+        assert (found["verdict"], found["updated"], found["deferred"]) == ("deferred", hosts(1, 2), hosts(3, 4))
+
+
+def closing_after(sim: Simulator, redeployed: int, left: float = 300) -> threading.Thread:
+    """After that many redeploys, leave so many seconds of the window: by default too few for another batch."""
 
     def watch() -> None:
         deadline = time.monotonic() + 90
         while len(redeploys(sim)) < redeployed and time.monotonic() < deadline:
             time.sleep(0.05)
         now = sim.state()["now"]
-        sim.advance(86400 - now % 86400 - 300)
+        sim.advance(86400 - now % 86400 - left)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -402,6 +402,17 @@ def test_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_run(s
     assert posts(sim) == ["start_fleet_rollout"], "no cancel, no SIGTERM, no second one"
 
 
+def test_a_rollout_that_somebody_else_pauses_is_not_reported_as_left_running(sim: Simulator) -> None:
+    def pause(number: int) -> None:
+        if number == 2:
+            (row,) = [row for row in sim.state()["rollouts"] if row["status"] == "in_progress"]
+            sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{row['id']}/pause")
+
+    done = run_task(sim, wait_timeout=200, during=pause)
+    assert done.result["timed_out"] and "within 200 s; it is paused" in done.msg
+    assert done.msg.endswith("Resume or cancel it with fleetops.agents.rollout (state=running or state=cancelled).")
+
+
 # The window and roles
 
 

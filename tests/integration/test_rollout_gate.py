@@ -182,6 +182,16 @@ def test_an_instance_that_becomes_unhealthy_during_the_soak_fails_it_at_once(sim
     assert sum(done.pauses) < 60
 
 
+def test_after_a_soak_everything_is_checked_again(sim: Simulator) -> None:
+    now = hour_of(sim)
+    hours(sim, now, (now + 1) % 24)
+    left = 3600 - sim.state()["now"] % 3600
+    done = ask(sim, soak=left, soak_interval=600, expected_seconds=60, window_margin=60)
+    assert (done.result["verdict"], len(done.result["reasons"])) == ("deferred", 1)
+    assert "is closed; it opens next at " in done.result["reasons"][0]
+    assert check_of(done, "soak")["verdict"] == "pass"
+
+
 def test_an_unavailable_health_api_is_inconclusive_and_blames_no_instance(sim: Simulator) -> None:
     def break_down(pause: int) -> None:
         if pause == 2:

@@ -44,6 +44,14 @@ def test_the_report_of_a_stopped_run_agrees_with_the_server(sim: Simulator) -> N
     assert done.result["changed"] is False and posts(sim) == []
 
 
+def test_after_a_version_was_published_during_the_run_every_instance_with_the_old_one_is_named(sim: Simulator) -> None:
+    outcomes = redeploy(sim, "agent-001", "agent-002")
+    sim.knobs(publish="9999.1.0")
+    outcomes |= redeploy(sim, "agent-003")
+    done = report(sim, outcomes=outcomes)
+    assert list(done.result["report"]["disagreements"]) == ["agent-001", "agent-002"]
+
+
 def test_a_redeploy_that_the_run_did_not_wait_for_is_uncertain(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": ["stuck"]})
     outcomes = {"agent-001": run_module(sim, "instance_runtime", "agent-001", wait_timeout=60).result}

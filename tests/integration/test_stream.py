@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, lock_folder
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 from tests.integration.module_task import ModuleTask, sound
 from tests.integration.second_task import run_at_once, run_second, when
@@ -183,6 +184,25 @@ def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_time_out(tm
         thread.join()
         assert all(row["changed"] for row in results)
         assert min(call["at"] for call in api.called("redeploy_runtime")) >= lifted["at"]
+
+
+def test_a_clock_that_is_set_forward_does_not_end_a_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "hold"
+    first_read = lock_folder() / "stream-run-1.hold"
+    clock = SimpleNamespace(time=lambda: time.time() + 7200 * first_read.exists(), monotonic=time.monotonic)
+    monkeypatch.setattr(f"{Stream.__module__}.time", clock)
+    with second_api(instances=1, deploy_seconds=0.5) as api:
+        begin(api, hold=str(file), hold_timeout=60, hold_interval=0.3)
+        file.write_text("INC-9")
+
+        def lift() -> None:
+            time.sleep(2)
+            file.unlink()
+
+        thread = when(first_read.exists, lift)
+        (done,) = roll(api)
+        thread.join()
+        assert sound(done)["changed"], done.result
 
 
 def test_updates_of_skills_only_respect_the_hold_while_somebody_else_redeploys(

@@ -21,7 +21,8 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``run``, a name that no other run has
 - ``busy``, why instances were busy when the run was planned and so come last, and ``left_out``, why instances are
   not touched by this run; both by name
-- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about
+- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about; ``start_by``,
+  the time after which nothing of the current batch is started, or None
 - ``waiting`` (names to ids), the planned instances that are neither updated nor failed yet
 - ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
   batch, in the latest one that has ended, and in all that have begun
@@ -87,6 +88,7 @@ def started(
         "begun": [],
         "next_batch": {name: planned[name] for name in first},
         "expected_seconds": _window_seconds(batches[0]) if batches else expected_seconds,
+        "start_by": None,
         "waiting": planned,
         "updated": {},
         "failed": [],
@@ -166,7 +168,8 @@ def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
     """The state with the gate's verdict. ``gate``: the result of rollout_gate; without a verdict it counts as fail."""
     reasons = gate.get("reasons", [gate.get("msg", "The gate gave no answer.")])
     left_out = {**state["left_out"], **gate.get("busy", {})}
-    return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons, "left_out": left_out}
+    told = {"verdict": gate.get("verdict", "fail"), "reasons": reasons, "start_by": gate.get("start_by")}
+    return {**state, **told, "left_out": left_out}
 
 
 def batch_ended(

@@ -53,6 +53,7 @@ _APPEARS_WITHIN = 30.0
 _APPEARS_UNKNOWN_WITHIN = 60.0
 # A rollout with an unknown status has ended after this many seconds without an open target (behaviour 2.4).
 _QUIET_FOR = 5.0
+RESUME_IT = "Resume or cancel it with fleetops.agents.rollout (state=running or state=cancelled)."
 # Seconds within which the effect of a call must be visible in E4.
 SHOWS_WITHIN = 10.0
 
@@ -174,10 +175,12 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
     if not waited.done:
         left = tally(detail["rollout"], detail["targets"])
         held_back = closed_window(context) if left.queued else ""
+        is_paused = rollout_status(detail["rollout"].get("status")) == "paused"
+        step = RESUME_IT if is_paused else "It was left running; run this task again to follow it."
         context.fail(
             f"Fleet rollout {rollout_id} did not end within {context.params['wait_timeout']} s; it "
             f"{is_status(detail['rollout'])}, with {left.queued} targets queued and {left.in_progress} in progress. "
-            f"It was left running; run this task again to follow it. {held_back}".strip(),
+            f"{step} {held_back}".strip(),
             timed_out=True,
         )
     return detail

@@ -62,6 +62,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     FLEET,
+    RESUME_IT,
     SHOWS_WITHIN,
     evidence_of,
     fail_if_too_many,
@@ -391,7 +392,7 @@ def _stop(context: Context, detail: Record) -> None:
         if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
             return
         context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
-    step = "" if cancels else " Resume or cancel it with fleetops.agents.rollout (state=running or state=cancelled)."
+    step = "" if cancels else f" {RESUME_IT}"
     context.fail(
         f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
     )

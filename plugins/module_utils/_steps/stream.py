@@ -219,7 +219,7 @@ class Stream:
 
     def look_at_hold(self, context: Context) -> None:
         """Read the hold, unless it was read within the last hold_interval seconds. Only the first waiting task does."""
-        rules, before, now = self._rules(), self._looks(), time.time()
+        rules, before, now = self._rules(), self._looks(), time.monotonic()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
         looks = hold.Looks.after(before, read_hold(rules["hold"], context.params), now)
