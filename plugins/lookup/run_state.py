@@ -135,6 +135,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
     problem_of_variables,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import (
     server_by_variables,
     servers_by_files,
@@ -145,7 +146,7 @@ _FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
 _TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Reads the play's variables; what a state is and how it changes is in plugins/module_utils/_rules/run_state.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
