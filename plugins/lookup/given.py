@@ -79,18 +79,19 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Finds the value of each variable. The conversion is in plugin_utils/_lookups/given.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
         variables = variables or {}
-        of_playbook = kwargs.get("playbook") or {}
-        self._times = set(kwargs.get("times") or [])
+        of_playbook, self._times = self.get_option("playbook"), set(self.get_option("times"))
         self._inventory: dict[str, Any] | None = None
         found = {}
         try:
@@ -98,10 +99,10 @@ class LookupModule(LookupBase):
                 for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
                     found[str(name)] = self._value(str(name), default, of_playbook, variables)
         except GivenError as bad:
-            if kwargs.get("problem"):
+            if self.get_option("problem"):
                 return [{"problem": str(bad)}]
             raise AnsibleLookupError(str(bad)) from None
-        return [{"problem": ""} if kwargs.get("problem") else found]
+        return [{"problem": ""} if self.get_option("problem") else found]
 
     def _role(self, name: Any) -> dict[str, Any]:
         path = _ROLES / str(name) / "defaults" / "main.yml"

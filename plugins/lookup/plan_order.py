@@ -62,6 +62,7 @@ _raw:
 
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
@@ -73,5 +74,7 @@ class LookupModule(StrictOptions, LookupBase):
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
+        if terms:
+            raise AnsibleLookupError("The lookup fleetops.agents.plan_order takes options only, for example waves.")
         asked = {name: self.get_option(name) for name in ("canary_hosts", "waves", "share_by")}
         return [order_of_patterns(self._loader, variables or {}, **asked)]

@@ -52,7 +52,8 @@ description:
 options:
   _terms:
     description:
-      - The pattern. The default is the variable C(fleetops_hosts), or C(fleetops_instances) if that is not set.
+      - The pattern, or several of them. The default is the variable C(fleetops_hosts), or C(fleetops_instances) if that
+        is not set.
       - For V(localhost), the inventory is not checked. The playbooks of this collection that use it act on the whole
         tenant, so they are refused if C(fleetops_hosts) selects some instances.
     type: list
@@ -121,6 +122,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
@@ -154,13 +156,13 @@ _NOT_ENDED = (
 )
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Returns the pattern or the message, or fails."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         self._variables = variables or {}
-        pattern = str(terms[0]) if terms else self._asked()
+        pattern = ",".join(map(str, terms)) if terms else self._asked()
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
         self._is_given = bool(terms)

@@ -27,8 +27,9 @@ options:
       - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
-        C(fleetops_instance_id), or two hosts whose servers or keys differ, by their variables C(fleetops_api_url) and
-        C(fleetops_api_key) or by their files of the plugin P(fleetops.agents.fleet#inventory). Empty if there are none.
+        C(fleetops_instance_id), two hosts with the same one, or two hosts whose servers or keys differ, by their
+        variables C(fleetops_api_url) and C(fleetops_api_key) or by their files of the plugin
+        P(fleetops.agents.fleet#inventory). Empty if there are none.
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
         O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
         it includes by name. If it is a folder to write to, its path is checked.
@@ -134,6 +135,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variabl
     problem_of_variables,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import (
     server_by_variables,
     servers_by_files,
@@ -144,7 +146,7 @@ _FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
 _TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Reads the play's variables; what a state is and how it changes is in plugins/module_utils/_rules/run_state.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
@@ -173,13 +175,12 @@ class LookupModule(LookupBase):
 
     def problem_of_hosts(self) -> dict[str, Any]:
         hostvars, names = self._variables["hostvars"], self._variables["ansible_play_hosts_all"]
-        without, servers = [], {}
+        ids, servers = {}, {}
         # Each access to hostvars computes all variables of that host, so each host is accessed once.
         for name, variables in ((name, hostvars[name]) for name in names):
-            if "fleetops_instance_id" not in variables:
-                without.append(name)
+            ids[name] = variables.get("fleetops_instance_id")
             servers[name] = server_by_variables(variables, os.environ)
-        problem = problem_of_hosts(without) or problem_of_servers(servers)
+        problem = problem_of_hosts(ids) or problem_of_servers(servers)
         return {"problem": problem or problem_of_servers(servers_by_files(names))}
 
     def problem_of_variables(self) -> dict[str, Any]:

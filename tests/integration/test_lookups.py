@@ -187,6 +187,46 @@ def test_a_task_can_use_the_values_of_the_policy(
     assert process.returncode == 0, output
 
 
+@pytest.mark.parametrize(
+    ("lookup", "message"),
+    [
+        ("'fleetops.agents.given', {'x': 1}, playbok={'x': 2}", "playbok is not an option of this plugin"),
+        ("'fleetops.agents.given', {'x': 1}, playbook='x'", "playbook must be a mapping"),
+        ("'fleetops.agents.play_hosts', 'all', refusl=true", "refusl is not an option of this plugin"),
+        ("'fleetops.agents.plan_order', wave=['h1']", "wave is not an option of this plugin (but waves is)"),
+        ("'fleetops.agents.plan_order', 'h1'", "takes options only"),
+        ("'fleetops.agents.run_state', 'audits', sinc='2026-11-23'", "sinc is not an option of this plugin"),
+    ],
+)
+def test_a_lookup_refuses_what_it_would_not_use(
+    simulator: Simulator, play: Callable[..., subprocess.Popen[str]], lookup: str, message: str
+) -> None:
+    task = {"ansible.builtin.debug": {"msg": f"{{{{ lookup({lookup}) }}}}"}}
+    process = play(simulator, {"tasks": [task]}, hosts="h1")
+    output, _dummy = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "".join(message.split()) in "".join(output.split())
+
+
+def test_the_options_of_the_lookup_given_are_converted(
+    simulator: Simulator, play: Callable[..., subprocess.Popen[str]]
+) -> None:
+    given = "lookup('fleetops.agents.given', {'since': '', 'limit': 5}, times='since', problem='false')"
+    that = f"{given} == {{'since': '2026-11-23', 'limit': 7}}"
+    variables = {"since": "2026-11-23", "limit": "7"}
+    process = play(simulator, {"tasks": [{"ansible.builtin.assert": {"that": that}}], "vars": variables}, hosts="h1")
+    output, _dummy = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+
+
+def test_a_play_has_the_hosts_of_all_patterns(simulator: Simulator, play: Callable[..., subprocess.Popen[str]]) -> None:
+    several = "{{ lookup('fleetops.agents.play_hosts', 'h1', 'h3') }}"
+    process = play(simulator, {"hosts": several, "tasks": [{"ansible.builtin.debug": {"msg": "HOST"}}]})
+    output, _dummy = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert re.findall(r"ok: \[(h\d)\]", output) == ["h1", "h3"]
+
+
 def test_throttle_follows_a_policy_that_is_lowered_during_the_task(
     simulator: Simulator, play: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:

@@ -218,6 +218,9 @@ def test_hosts_of_two_servers_are_not_in_one_run(simulator: Simulator, run_playb
         ("audit_report", {"fleetops_audit_dir": "$NOPE/x"}, "$NOPE is not an environment variable on this machine."),
         ("memory_backup", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
         ("audit_report", {"fleetops_hosts": "all"}, "These hosts have no fleetops_instance_id: web-1, web-2."),
+        ("audit_report", {"fleetops_hosts": "fleetops_instances,twin"}, "agent-1 and twin are the same instance"),
+        ("memory_backup", {"fleetops_hosts": "fleetops_instances,twin"}, "agent-1 and twin are the same instance"),
+        ("fleet_state", {"fleetops_hosts": "fleetops_instances,twin"}, "agent-1 and twin are the same instance"),
     ],
 )
 def test_an_invalid_variable_or_host_is_one_failure_and_not_one_per_host(
@@ -226,7 +229,8 @@ def test_an_invalid_variable_or_host_is_one_failure_and_not_one_per_host(
     hosts = tmp_path / "hosts.ini"
     ids = [row["id"] for row in simulator.state()["instances"]]
     known = [f"agent-{number} fleetops_instance_id={found}" for number, found in enumerate(ids, 1)]
-    hosts.write_text("\n".join(["[fleetops_instances]", *known, "[web]", "web-1", "web-2"]))
+    twin = ["[twins]", f"twin fleetops_instance_id={ids[0].upper()}"]
+    hosts.write_text("\n".join(["[fleetops_instances]", *known, "[web]", "web-1", "web-2", *twin]))
     run = play(run_playbook, simulator, playbook, e=asked, inventory=hosts)
     assert (run.rc, run.total("failed"), len(simulator.journal())) == (2, 1, 0), run.output
     assert word in " ".join(run.output.split()), run.output

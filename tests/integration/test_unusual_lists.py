@@ -78,6 +78,19 @@ def test_the_inventory_finds_the_fleet_behind_newer_redeploys(quirk: dict[str, A
         assert hosts(api, tmp_path) == [one.hostname for one in api.instances]
 
 
+@pytest.mark.playbook
+def test_the_inventory_reads_as_many_redeploys_as_the_user_asked_for(tmp_path: Path) -> None:
+    with second_api(instances=3) as api:
+        api.rollouts.clear()
+        # The third instance was only ever redeployed by itself, before 120 redeploys of another one.
+        api.add_rollout(api.instances[2:], "instance", ended=True, at=time.time() - 5000)
+        add_single_rollouts(api, 120)
+        api.add_rollout(api.instances[:2], "fleet", ended=True, at=time.time() - 1000)
+        names = [one.hostname for one in api.instances]
+        assert hosts(api, tmp_path, rollouts=1, instance_rollouts=121) == names
+        assert hosts(api, tmp_path, rollouts=1, instance_rollouts=120) == names[:2]
+
+
 @pytest.mark.parametrize("quirk", [{"page_cap": {"list_fleet_rollouts": 20}}, {"oldest_first": OLDEST_FIRST}])
 def test_a_fleet_rollout_under_way_is_found_behind_newer_redeploys(quirk: dict[str, Any]) -> None:
     with second_api(instances=5, deploy_seconds=1e5, **quirk) as api:

@@ -112,7 +112,8 @@ def kind_of_status(status: int) -> str:
     }
     if status in exact:
         return exact[status]
-    if 300 <= status < 400:
+    # After 304, the answer would be one that the client keeps, but it keeps none.
+    if 300 <= status < 400 and status != 304:
         return "redirected"
     if status >= 500:
         return "server"

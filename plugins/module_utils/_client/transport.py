@@ -286,14 +286,15 @@ class Transport:
             again = AttemptOutcome.UNKNOWN if content is not None or endpoint.writes else AttemptOutcome.REFUSED
             return again, unreadable, None
         detail: str | None
-        if 300 <= status < 400:
+        kind = kind_of_status(status)
+        if kind == "redirected":
             # Masked before it is shortened, as below.
             target = self.redactor.text(response.headers.get("Location") or "an unnamed address")
             detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
             # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self.redactor.scrub(body)) if is_json else self._described(response, content)
-        error = ApiError(kind_of_status(status), method, path, status=status, detail=detail, request_id=request_id)
+        error = ApiError(kind, method, path, status=status, detail=detail, request_id=request_id)
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
     @cached_property

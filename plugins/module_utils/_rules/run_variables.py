@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import parse_time
 from .change import change_problem
+from .ids import id_key
 from .pace import PACES, refusal_of_run
 from .plain_values import SettingsError, number
 
@@ -58,15 +59,24 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
     return ""
 
 
-def problem_of_hosts(without_id: Iterable[str]) -> str:
-    """Why a run cannot be made with its hosts, as a sentence; empty if there are none ``without_id``."""
-    names = ", ".join(without_id)
-    if not names:
-        return ""
-    return (
-        f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "
-        "Exclude these hosts with fleetops_hosts or --limit. Nothing was done."
-    )
+def problem_of_hosts(instances: Mapping[str, Any]) -> str:
+    """Why a run cannot be made with its hosts (names to ids, None without one), as a sentence; empty if it can.
+
+    An instance with two hosts would be counted twice, and written to twice.
+    """
+    if names := ", ".join(name for name, instance_id in instances.items() if instance_id is None):
+        return (
+            f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "
+            "Exclude these hosts with fleetops_hosts or --limit. Nothing was done."
+        )
+    first: dict[str, str] = {}
+    for name, instance_id in instances.items():
+        if (other := first.setdefault(id_key(instance_id), name)) != name:
+            return (
+                f"{other} and {name} are the same instance {instance_id}. Exclude one of them with fleetops_hosts or "
+                "--limit. Nothing was done."
+            )
+    return ""
 
 
 def problem_of_servers(servers: Mapping[str, tuple[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import Constructable
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
@@ -37,6 +37,10 @@ class ConstructedOfKnown(Constructable):
     def _construct(self, names: list[str]) -> None:
         """Apply the options compose, groups and keyed_groups to the hosts. Raises AnsibleError."""
         compose, groups, keyed = (self.get_option(name) or () for name in ("compose", "groups", "keyed_groups"))
+        for entry in keyed:
+            # Such an entry fails for every host, which would not be an error without strict.
+            if not isinstance(entry, Mapping) or not isinstance(entry.get("key"), str):
+                raise AnsibleParserError(f"Each entry of keyed_groups must be a mapping with a key, unlike {entry!r}.")
         for name in names if compose or groups or keyed else ():
             for variable in compose:
                 one = {variable: compose[variable]}
@@ -48,9 +52,8 @@ class ConstructedOfKnown(Constructable):
                 self._made(names, name, groups[group], partial(self._add_host_to_composed_groups, one))
             for entry in keyed:
                 self._keyed_entry = entry
-                key = entry.get("key") if isinstance(entry, Mapping) else None
                 try:
-                    self._made(names, name, key, partial(self._add_host_to_keyed_groups, [entry]))
+                    self._made(names, name, entry["key"], partial(self._add_host_to_keyed_groups, [entry]))
                 finally:
                     self._keyed_entry = None
 
@@ -68,7 +71,7 @@ class ConstructedOfKnown(Constructable):
 
     def _compose(self, template: Any, *arguments: Any, **keywords: Any) -> Any:
         value = super()._compose(template, *arguments, **keywords)
-        return named_values(value, self._keyed_entry) if isinstance(self._keyed_entry, Mapping) else value
+        return value if self._keyed_entry is None else named_values(value, self._keyed_entry)
 
 
 def lacks_a_value(expression: Any, own: Mapping[str, Any], of_all: Iterable[Mapping[str, Any]]) -> bool:

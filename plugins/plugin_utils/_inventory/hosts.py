@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ def given_instances(value: Any) -> dict[str, Given]:
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value) if value.strip() else {}
+            value = json.loads(value, object_pairs_hook=_each_once) if value.strip() else {}
         except (ValueError, RecursionError) as bad:
             raise ValueError(f"instances is not valid JSON: {bad}") from None
     if value is None:
@@ -90,6 +90,13 @@ def given_instances(value: Any) -> dict[str, Given]:
                 )
         given[id_key(instance_id)] = Given(name, variables, instance_id)
     return given
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping of JSON. Python itself would keep only the last value of a name, so an instance would be missing."""
+    if twice := [name for name, times in Counter(name for name, _value in pairs).items() if times > 1]:
+        raise ValueError(f"{twice[0]} is there twice")
+    return dict(pairs)
 
 
 def with_given(instances: Sequence[Instance], given: Mapping[str, Given]) -> list[Instance]:

@@ -44,7 +44,7 @@ def read_fleet(client: FleetClient, *, fleet: int, single: int, workers: int) ->
     if fleet < 1 and single < 1:
         return Fleet([], [])
     try:
-        rows = read_history(client, fleet)
+        rows = read_history(client, fleet, single)
     except ApiError as failure:
         return Fleet([], [f"the list of rollouts: {failure}"])
     choice = choose_rollouts(rows, fleet=fleet, single=single)
@@ -64,23 +64,24 @@ def read_fleet(client: FleetClient, *, fleet: int, single: int, workers: int) ->
     return Fleet(instances, problems + missing)
 
 
-def read_history(client: FleetClient, fleet: int) -> list[Record]:
-    """The rows of E3 down to the page with the ``fleet``-th fleet rollout, or to the end of the list.
+def read_history(client: FleetClient, fleet: int, single: int) -> list[Record]:
+    """The rows of E3 down to the page with enough rollouts of both kinds, or to the end of the list.
 
-    At least the newest 100 rows are read, for the rollouts of single instances among them. Raises ApiError.
+    ``fleet`` and ``single``: see read_fleet. Raises ApiError.
     """
     rows: dict[str, Record] = {}
-    fleets: set[str] = set()
+    ids: dict[bool, set[str]] = {False: set(), True: set()}
 
     def fetch(limit: int, offset: int) -> list[Record]:
         page = client.list_fleet_rollouts(limit=limit, offset=offset)
         # If a row is read twice, the later answer is kept. A row without an id is kept so that it is counted.
         rows.update({str(row.get("id") or f"no id, {offset} {place}"): row for place, row in enumerate(page)})
-        fleets.update(str(row.get("id")) for row in page if not is_single_target(row))
+        for row in page:
+            ids[is_single_target(row)].add(str(row.get("id")))
         return page
 
     def deep_enough(_row: Record) -> bool:
-        return len(fleets) >= fleet and len(rows) >= ROLLOUTS_PAGE
+        return len(ids[False]) >= fleet and len(ids[True]) >= single
 
     read_list(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
     return list(rows.values())

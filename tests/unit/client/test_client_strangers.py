@@ -73,6 +73,13 @@ def test_a_redirect_is_not_followed_and_the_key_is_sent_nowhere_else(
     assert len(server.seen) == 1
 
 
+def test_an_answer_of_a_cache_that_nothing_has_changed_is_no_redirect(server: CrookedServer) -> None:
+    server.says(b"", status=304)
+    error = refusal(client_for(server.url), "get_fleet_update_policy")
+    assert (error.kind, len(server.seen)) == ("unexpected", 1)
+    assert str(error).endswith("failed with HTTP 304")
+
+
 def test_the_environment_of_the_controller_does_not_change_what_is_sent(
     server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,8 +61,9 @@ def test_a_plan_is_not_required_in_check_mode() -> None:
 
 
 def test_each_host_without_an_id_is_named() -> None:
-    assert problem_of_hosts(["web-1", "web-2"]).startswith("These hosts have no fleetops_instance_id: web-1, web-2.")
-    assert problem_of_hosts([]) == ""
+    problem = problem_of_hosts({"web-1": None, "agent-001": "4f0c", "web-2": None})
+    assert problem.startswith("These hosts have no fleetops_instance_id: web-1, web-2.")
+    assert problem_of_hosts({}) == problem_of_hosts({"agent-001": "4f0c", "agent-002": "5f0c"}) == ""
 
 
 OURS, OF_TENANT = ("https://a.example", "key-1"), ("https://a.example", "key-2")
