@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.figures import audit
 from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
@@ -90,12 +91,12 @@ def chosen_instance() -> str:
     """The id of the instance in the address, which may also name its host; '' for all instances."""
     # Not bound to the address, because Streamlit would discard an id, which is not the text of an option.
     known = cached.ask(audit_queries.audit_instances)
-    hosts = {"": "all instances", **dict(zip(known["instance_id"], known["host"], strict=True))}
+    hosts = {"": "all instances", **dict(zip(known["instance_id"], map(printable, known["host"]), strict=True))}
     asked = str(st.query_params.get("instance", "")).strip()
     found = cached.ask(instance_queries.instance, asked) if asked else None
     wanted = found["instance_id"] if found else ""
     # The list has only the first instances of a large fleet.
-    hosts.setdefault(wanted, found["host"] or wanted if found else "")
+    hosts.setdefault(wanted, printable(found["host"] or wanted) if found else "")
     st.session_state["audit_instance"] = wanted
 
     def choose() -> None:
@@ -104,7 +105,12 @@ def chosen_instance() -> str:
             st.query_params["instance"] = chosen
 
     st.selectbox(
-        "Instance", list(hosts), format_func=lambda key: hosts[key], key="audit_instance", on_change=choose, width=300
+        "Instance",
+        list(hosts),
+        format_func=lambda key: hosts[key],
+        key="audit_instance",
+        on_change=choose,
+        width=300,
     )
     return wanted
 
