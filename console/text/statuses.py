@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+
 
 @dataclass(frozen=True)
 class Tone:
@@ -100,6 +102,6 @@ STYLES = {word: StatusStyle(word, tone) for tone, words in _PLAIN.items() for wo
 
 
 def style_of(status: str | None) -> StatusStyle:
-    """The style of a status; an unknown one is shown as it is."""
+    """The style of a status; an unknown one is shown as it is, without characters that would change its direction."""
     word = (status or "").strip()
-    return STYLES.get(word) or StatusStyle(word or "no status", OTHER)
+    return STYLES.get(word) or StatusStyle(printable(word) or "no status", OTHER)

@@ -21,6 +21,7 @@ import pandas as pd
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.record.connection import dicts, first_value
 from console.record.read.frames import LIST_PAGE, OnePage, as_frame, as_page, query
+from console.record.read.rollouts import SHORT_ID
 
 Grain = Literal["day", "hour"]
 
@@ -118,10 +119,12 @@ def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> On
 
 @query
 def audit_instances(conn: Connection) -> pd.DataFrame:
-    """The first 5,000 instances with stored events, sorted by name: instance_id, host."""
+    """The first 5,000 instances with stored events, sorted by name: instance_id, host. The name of a host that several
+    instances have is followed by the beginning of the id, as in the inventory."""
     return as_frame(
         conn,
-        "SELECT h.instance_id, coalesce(i.hostname, h.instance_id) AS host FROM audit_held h"
+        "SELECT h.instance_id, coalesce(i.hostname || CASE WHEN count(*) OVER (PARTITION BY i.hostname) > 1"  # noqa: S608
+        f" THEN '-' || substr(h.instance_id, 1, {SHORT_ID}) ELSE '' END, h.instance_id) AS host FROM audit_held h"
         " LEFT JOIN instances i ON i.tenant = h.tenant AND i.instance_id = h.instance_id"
         " WHERE h.events > 0 ORDER BY host LIMIT 5000",
     )

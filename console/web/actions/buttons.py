@@ -137,7 +137,7 @@ def _confirm(pending: _Confirmation) -> None:
         return
     connection, no_api = sign_in.connection("act")
     if connection is None:
-        st.text(no_api)
+        lists.line(no_api)
         return
     seen = pending.seen or _read(connection, pending)
     if seen is None:
@@ -148,7 +148,7 @@ def _confirm(pending: _Confirmation) -> None:
         return
     intent = replace(intent, force=_forced(intent, seen))
     decision = judge(intent, seen)
-    st.text(decision.sentence)
+    lists.line(decision.sentence)
     st.caption(
         f"Read from the API at {viewer.moment(pending.seen_at, '%H:%M:%S')}, and read again before anything is sent."
     )
@@ -223,7 +223,7 @@ def _send(
 
 def _show(outcome: ActionOutcome) -> None:
     lists.status_badge(outcome.word)
-    st.text(outcome.sentence)
+    lists.line(outcome.sentence)
     with lists.row():
         closed = st.button("Close", key="act_close")
         # A refused action has changed nothing.
@@ -253,10 +253,10 @@ def _sync() -> bool:
                 api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
             )
     except (DatabaseProblem, SettingsError) as error:
-        st.text(str(error))
+        lists.line(str(error))
         return False
     for sentence in report.problems:
-        st.text(sentence)
+        lists.line(sentence)
     return not report.problems
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.figures import audit
 from console.figures.audit import pivot
 from console.record.read import audit as audit_queries
+from console.record.read import instances as instance_queries
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.shared import cached, columns, lists, markup, messages, paging, plot, tables, viewer
@@ -79,19 +81,38 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
         days = SPANS[lists.choice("Time", SPANS, "span", "30 days")]
         per = lists.choice("Per", ("Day", "Hour"), "per") if days == 7 else "Hour" if days == 1 else "Day"
         name = lists.choice("By", DIMENSIONS, "by")
-        known = cached.ask(audit_queries.audit_instances)
-        hosts = dict(zip(known["instance_id"], known["host"], strict=True))
-        instance = st.selectbox(
-            "Instance",
-            ["", *hosts],
-            format_func=lambda i: hosts.get(i, "all instances"),
-            key="instance",
-            bind="query-params",
-            width=300,
-        )
+        instance = chosen_instance()
     # Rounded to the hour, so that results can be cached.
     now = viewer.clock() // 3600 * 3600
-    return audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or ""), DIMENSIONS[name], name
+    return audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance), DIMENSIONS[name], name
+
+
+def chosen_instance() -> str:
+    """The id of the instance in the address, which may also name its host; '' for all instances."""
+    # Not bound to the address, because Streamlit would discard an id, which is not the text of an option.
+    known = cached.ask(audit_queries.audit_instances)
+    hosts = {"": "all instances", **dict(zip(known["instance_id"], map(printable, known["host"]), strict=True))}
+    asked = str(st.query_params.get("instance", "")).strip()
+    found = cached.ask(instance_queries.instance, asked) if asked else None
+    wanted = found["instance_id"] if found else ""
+    # The list has only the first instances of a large fleet.
+    hosts.setdefault(wanted, printable(found["host"] or wanted) if found else "")
+    st.session_state["audit_instance"] = wanted
+
+    def choose() -> None:
+        st.query_params.pop("instance", None)
+        if chosen := st.session_state["audit_instance"]:
+            st.query_params["instance"] = chosen
+
+    st.selectbox(
+        "Instance",
+        list(hosts),
+        format_func=lambda key: hosts[key],
+        key="audit_instance",
+        on_change=choose,
+        width=300,
+    )
+    return wanted
 
 
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:

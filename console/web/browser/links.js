@@ -4,6 +4,11 @@
 // Opens the console's own links in one step. Clicks with a modifier key or another button are left to the browser.
 // While there is no connection to the server, Streamlit ignores links, Back and Forward, so the last one is repeated when
 // there is a connection again. Streamlit may call it again without ending the previous call.
+// A refresh replaces the HTML of a list, so the keyboard focus is put on the same link of the new HTML.
+const FOCUSABLE = ".fo a.fo-link, .fo .fo-scroll"
+const alike = one => [...document.querySelectorAll(FOCUSABLE)].filter(
+  other => other.href === one.href && other.ariaLabel === one.ariaLabel)
+
 export default function ({ parentElement }) {
   const app = document.querySelector("[data-testid=stApp]")
   const isConnected = () => app.dataset.testConnectionState === "CONNECTED"
@@ -26,15 +31,29 @@ export default function ({ parentElement }) {
     history.pushState({}, "", link.href)
     open()
   }
+  const focused = ({ target: one }) => {
+    parentElement.last = one.matches?.(FOCUSABLE) ? { one, place: alike(one).indexOf(one) } : {}
+  }
+  const replaced = () => {
+    const { one, place } = parentElement.last ?? {}
+    if (!one || one.isConnected || document.activeElement !== document.body) return
+    const found = alike(one)
+    ;(found[place] ?? found[0])?.focus({ preventScroll: true })
+  }
   const end = () => {
     document.removeEventListener("click", parentElement.go, true)
+    document.removeEventListener("focusin", parentElement.focused)
     removeEventListener("popstate", parentElement.moved)
     parentElement.observer?.disconnect()
+    parentElement.contents?.disconnect()
   }
   end()
-  Object.assign(parentElement, { go, moved, observer: new MutationObserver(connected) })
+  Object.assign(parentElement, { go, moved, focused, observer: new MutationObserver(connected),
+    contents: new MutationObserver(replaced) })
   document.addEventListener("click", go, true)
+  document.addEventListener("focusin", focused)
   addEventListener("popstate", moved)
   parentElement.observer.observe(app, { attributeFilter: ["data-test-connection-state"] })
+  parentElement.contents.observe(app, { childList: true, subtree: true })
   return end
 }

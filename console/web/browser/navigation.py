@@ -27,7 +27,8 @@ _NAMES = [page.name for page in PAGES[1:]]
 
 
 def links() -> None:
-    """Make each link to a page of the console add a single entry. Called after the page is drawn."""
+    """Make each link to a page of the console add a single entry, and keep the keyboard focus on a link when the HTML
+    around it is replaced. Called after the page is drawn."""
     st.components.v2.component("fleetops_links", js=_LINKS_JS)(key="links", height=1)
 
 

@@ -88,7 +88,7 @@ def chosen(found: pd.DataFrame, since: float, until: float | None) -> None:
         return
     st.header("Instances with this failure")
     if len(known):
-        st.code(known.iloc[0], language=None, wrap_lines=True)
+        lists.code(known.iloc[0])
     total = int(hosts["total"].iloc[0])
     shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
     listed = Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most, since, until))

@@ -78,7 +78,7 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
     st.text(f"{sentence} {how}")
     # Quoted, because the id comes from the server and the line is pasted into a shell.
     words = ["sync", *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
-    lists.shell(messages.command(" ".join(words)))
+    lists.code(messages.command(" ".join(words)))
 
 
 def as_of(known: dict[str, Any], kind: str) -> str:
@@ -140,7 +140,7 @@ def health(known: dict[str, Any]) -> None:
     )
     lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))
     if known["trouble"]:
-        st.code(known["trouble"], language=None, wrap_lines=True)
+        lists.code(known["trouble"])
 
 
 def deploys(known: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def unread(tally: dict[str, int]) -> None:
     if flags and not cached.is_copy():
         with st.expander("Some data has not been read for every instance", icon=":material/info:"):
             st.text("Each of these options costs one API call per instance, so they are not the default:")
-            lists.shell(messages.command(f"sync {' '.join(flags)}"))
+            lists.code(messages.command(f"sync {' '.join(flags)}"))
 
 
 def filters(compared: declared_queries.Comparison | None, tenants: list[str]) -> instances.InstanceFilter:

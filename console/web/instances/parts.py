@@ -114,7 +114,7 @@ def comparison(compared: Comparison | None) -> None:
     if compared is None:
         with st.expander("The fleet has not been compared with a declared state", icon=":material/info:"):
             st.text("This command compares the fleet with the state that is declared in a file, and changes nothing:")
-            lists.shell(COMPARE)
+            lists.code(COMPARE)
         return
     words = _words(compared)
     if words:

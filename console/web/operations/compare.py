@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.outcomes.words import title
 from console.record.read import operations
 from console.text.listing import records
@@ -91,13 +92,13 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
 def label(row: Row) -> str:
     started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
-    return f"{started} · {title(row)}{mode} · {row['status']} · {links.short(row['key'])}"
+    return printable(f"{started} · {title(row)}{mode} · {row['status']} · {links.short(row['key'])}")
 
 
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
     unknown = [name for name, found in (("a", a), ("b", b)) if found is None and asked(name)]
     for name in unknown:
-        st.text(f"The database has no operation {asked(name)}.")
+        lists.line(f"The database has no operation {asked(name)}.")
     if any_known:
         st.text("Choose two operations above.")
     elif not unknown:

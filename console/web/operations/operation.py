@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from markupsafe import Markup
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_values
 from console.figures.timeline.axes import Mark
 from console.outcomes import words
 from console.outcomes.next_step import next_step
@@ -86,7 +87,7 @@ def following(found: queries.Operation) -> None:
     st.header("Next")
     st.text(step.sentence)
     if step.command:
-        lists.shell(step.command)
+        lists.code(step.command)
         st.caption("Add your inventory and variables, which the run log does not contain.")
 
 
@@ -117,7 +118,7 @@ def closed(found: queries.Operation) -> None:
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:
             with st.expander("Raw plan and report"):
-                st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)
+                st.json(printable_values({"plan": found.plan, "report": found.facts.report}), expanded=1)
 
 
 auto_refresh.refreshing(body, lambda: cached.is_open(ID))

@@ -100,7 +100,7 @@ def show() -> DeltaGenerator:
     with container.container(border=True):
         if result.report is None:
             st.badge("sync failed", icon=":material/error:", color="red")
-            st.text(result.error)
+            lists.line(result.error)
         else:
             problems = result.report.problems
             if problems:
@@ -109,7 +109,7 @@ def show() -> DeltaGenerator:
                 st.badge("synced", icon=":material/check_circle:", color="green")
             st.text(result.report.summary)
             for sentence in [*problems, *result.report.notes]:
-                st.text(sentence)
+                lists.line(sentence)
         if result.without_api:
             st.text(f"The API was not read. {result.without_api}")
         if st.button("Dismiss", type="tertiary"):
@@ -131,7 +131,7 @@ def what_to_set() -> None:
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):
             st.text(why)
             st.text("Set these before you start the console. The key is kept only in its environment.")
-            lists.shell(
+            lists.code(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
                 f"read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n{messages.command('serve')}"
             )

@@ -80,7 +80,7 @@ def body() -> None:
         retention(kept)
         st.header("Monitoring")
         st.text("Run this from cron or a timer. It prints one line for each check, and the exit code is 0, 1 or 2.")
-        lists.shell(messages.command("check"))
+        lists.code(messages.command("check"))
 
 
 def sources(found: pd.DataFrame) -> None:
@@ -116,7 +116,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     columns.show("Tenants of the record", shown)
     if stale and not cached.is_copy():
         st.text("Retire a tenant that is no longer read. Its data is kept, and it no longer counts as stale.")
-        lists.shell(messages.command(f"retire {shlex.quote(stale[0].tenant)}"))
+        lists.code(messages.command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
@@ -133,7 +133,7 @@ def troubles() -> None:
         st.text(f"{counted(missing.total, 'part')} of the sources with an error, a gap or skipped lines")
         missing.share()
     for row in records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
-        st.code(row["last_error"], language=None, wrap_lines=True)
+        lists.code(row["last_error"])
     parts = [
         host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
     ]
@@ -149,7 +149,7 @@ def troubles() -> None:
     missing.pager()
     if not cached.is_copy():
         st.text("The next sync tries again. The second command also closes gaps in the audit events, by reading more:")
-        lists.shell(f"{messages.command('sync')}\n{messages.command('sync --audit-events 5000')}")
+        lists.code(f"{messages.command('sync')}\n{messages.command('sync --audit-events 5000')}")
 
 
 def run_logs(waiting: Backlog) -> None:
@@ -163,7 +163,7 @@ def run_logs(waiting: Backlog) -> None:
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().run_log_dir, times.size(waiting.unread)
         st.text(f"Not loaded yet: {unread} in {files} in {folder}{since}.")
-        lists.shell(messages.command("sync --no-api"))
+        lists.code(messages.command("sync --no-api"))
 
 
 def notifications_sent() -> None:
@@ -174,7 +174,7 @@ def notifications_sent() -> None:
     if not total:
         st.text("No notification has been sent. Without a rules file (FLEETOPS_NOTIFY_RULES), none are sent.")
         if not cached.is_copy():
-            lists.shell(messages.command("notify --rules FILE --dry-run"))
+            lists.code(messages.command("notify --rules FILE --dry-run"))
         return
     found = found.assign(
         # Each has begun, or was given up.
@@ -236,7 +236,7 @@ def backup(kept: record_health.LastMaintenance) -> None:
         )
     st.text("A backup is a single file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
-    lists.shell(f"{messages.command(f'backup {name}')}\n{COMMAND} serve --db {name}")
+    lists.code(f"{messages.command(f'backup {name}')}\n{COMMAND} serve --db {name}")
 
 
 def copy(kept: record_health.LastMaintenance) -> None:
@@ -246,7 +246,7 @@ def copy(kept: record_health.LastMaintenance) -> None:
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
     )
     st.text("A copy is never synced. This command turns it into a database that can be synced:")
-    lists.shell(messages.command("migrate --adopt"))
+    lists.code(messages.command("migrate --adopt"))
 
 
 def retention(kept: record_health.LastMaintenance) -> None:
@@ -270,7 +270,7 @@ def retention(kept: record_health.LastMaintenance) -> None:
         columns.count(found["rows"], "rows", 110),
     ]
     columns.show("Rows that prune would remove", shown)
-    lists.shell(f"{messages.command('prune --dry-run')}\n{messages.command('prune --yes')}")
+    lists.code(f"{messages.command('prune --dry-run')}\n{messages.command('prune --yes')}")
 
 
 body()

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.figures import phases
 from console.record.read import durations, frames, freshness, rollouts
 from console.record.read.operation import Operation
@@ -248,7 +249,7 @@ def go_to(found: pd.DataFrame) -> None:
     chosen = st.selectbox(
         "Open an instance from this list",
         list(hosts),
-        format_func=lambda instance_id: hosts[instance_id],
+        format_func=lambda instance_id: printable(hosts[instance_id]),
         index=None,
         placeholder="Open an instance",
         label_visibility="collapsed",

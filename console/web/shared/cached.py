@@ -60,21 +60,22 @@ def targets_of(found: operation_queries.Operation, now: float) -> Callable[[], p
     return lambda: (operation(found.row["key"], now) or found).targets
 
 
-# The functions below return False if the database cannot be read: the body of the page shows that error.
-
-
 def is_copy() -> bool:
-    """Whether the database is a copy for review, which is never synced."""
+    """Whether the database is a copy for review, which is never synced; False if the database cannot be read."""
     with suppress(DatabaseProblem):
         return ask(freshness_queries.freshness).copied_at is not None
     return False
+
+
+# The two functions below return True if the database cannot be read. The page shows that error, and its automatic
+# refresh continues, so that it shows the data as soon as the database can be read again.
 
 
 def something_open() -> bool:
     """Whether anything may still change."""
     with suppress(DatabaseProblem):
         return ask(freshness_queries.freshness).open_work
-    return False
+    return True
 
 
 def is_open(key: str) -> bool:
@@ -85,4 +86,4 @@ def is_open(key: str) -> bool:
             return bool(rollout["is_open"])
         started = ask(rollouts.rollouts_of_run, key)
         return bool((started["is_open"] != 0).any()) or (run is not None and run["status"] == "running")
-    return False
+    return True

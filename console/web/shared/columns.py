@@ -95,7 +95,7 @@ def statuses(
 ) -> Column:
     """A column of statuses as coloured badges with sign and word. among: those that can occur, because sending all of
     them makes a wide table slow."""
-    styles = [style_of(word) for word in among]
+    styles, title = [style_of(word) for word in among], printable(title)
     cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
     config = st.column_config.MultiselectColumn(
         title,

@@ -51,7 +51,7 @@ def selectbox(label: str, options: Iterable[str], key: str, width: int, format_f
 
 
 def _bound(key: str, format_func: FormatFunc) -> dict[str, Any]:
-    return {"format_func": format_func, "key": key, "bind": "query-params"}
+    return {"format_func": lambda option: printable(format_func(option)), "key": key, "bind": "query-params"}
 
 
 def containing(frame: pd.DataFrame, search: str) -> pd.DataFrame:
@@ -119,9 +119,9 @@ def line(*parts: str) -> None:
     st.text(printable(" · ".join(part for part in parts if part)))
 
 
-def shell(commands: str) -> None:
-    """Commands to copy. They wrap, and are not highlighted, because Streamlit's colours for a shell are too pale."""
-    st.code(commands, language=None, wrap_lines=True)
+def code(text: str) -> None:
+    """Commands or a message to copy. It wraps, and is not highlighted: Streamlit's colours for a shell are too pale."""
+    st.code(printable(text), language=None, wrap_lines=True)
 
 
 def literal(text: str) -> str:

@@ -40,7 +40,7 @@ def problem(title: str, sentence: str) -> None:
 def not_found(title: str, what: str, identifier: str, page: Page, icon: str) -> None:
     """Show that the database does not contain the id. what: the singular noun for it. page: the list of all of them."""
     st.title(title)
-    st.text(f"The database has no {what} {identifier}." if identifier else f"No {what} is selected.")
+    lists.line(f"The database has no {what} {identifier}." if identifier else f"No {what} is selected.")
     links.to(page, f"All {title.lower()}s", icon)
 
 
@@ -52,7 +52,7 @@ def empty(title: str, sentence: str, commands: Sequence[str] = ("sync",)) -> Non
         for words in commands:
             # A copy cannot be synced.
             if words != "sync" or not cached.is_copy():
-                lists.shell(command(words) if words == "sync" else words)
+                lists.code(command(words) if words == "sync" else words)
 
 
 def command(words: str) -> str:

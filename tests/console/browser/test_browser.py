@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.support.seeded import FLEET
+from tests.console.support.seeded import FLEET, host_name, ident
 from tests.console.support.served import upgrade_answer
 from tests.console.support.table_in_browser import click_cell
 
@@ -60,6 +61,24 @@ def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: 
     page.goto("about:blank")
     page.goto(shared)
     page.get_by_text(shown, exact=True).wait_for()
+
+
+def test_the_page_of_an_instance_links_to_its_own_audit_events(address: str, watched: Page) -> None:
+    page = watched
+    page.goto(f"{address}/instance?id={ident(1, 0xB0)}")
+    page.get_by_text("Open in the audit summary").click()
+    page.get_by_role("heading", name="Audit summary").wait_for()
+    box = page.get_by_label("Instance", exact=True)
+    events = page.get_by_text(re.compile("^[0-9,]+ events, newest first"))
+    expect(box).to_have_value(host_name(1))
+    expect(events).to_contain_text("300 events")
+    box.click()
+    page.get_by_role("option", name="all instances").click()
+    expect(events).to_contain_text("1,200 events")
+    page.go_back()
+    expect(events).to_contain_text("300 events")
+    page.go_back()
+    page.get_by_role("heading", name=host_name(1)).wait_for()
 
 
 def test_an_open_page_follows_a_change_of_the_theme(address: str, watched: Page) -> None:

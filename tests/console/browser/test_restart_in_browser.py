@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A page that is open while the server is stopped and started again."""
+"""A page that is open while the server is stopped and started again, or while the database is away."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.support.every_page import Tab
+from tests.console.support.seeded import OPEN
 from tests.console.support.served import free_port, serving
 
 pytestmark = pytest.mark.browser
@@ -40,3 +42,21 @@ def test_a_link_and_back_that_were_used_while_the_server_was_stopped_open_when_i
     use(row.click, title)
     use(page.go_back, "Operations")
     expect(page).to_have_url(listed)
+
+
+def test_a_live_page_shows_its_data_again_after_the_database_was_away_for_a_moment(
+    small: Path, page: Page, tmp_path: Path
+) -> None:
+    database, elsewhere = tmp_path / "console.db", tmp_path / "elsewhere.db"
+    shutil.copy(small, database)
+    with serving(database, tmp_path / "runs") as served:
+        tab = Tab(page, served.url)
+        for path, heading in ((f"/rollout?id={OPEN}", "Rollout, fleet"), ("/operations", "Operations")):
+            tab.load(path, heading)
+            data = page.get_by_text("API data as of")
+            data.wait_for()
+            database.rename(elsewhere)
+            page.get_by_text("There is no data yet").wait_for()
+            expect(data).to_be_hidden()
+            elsewhere.rename(database)
+            data.wait_for()

@@ -182,6 +182,23 @@ def test_a_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_
     expect(until).not_to_have_text(shown_until)
 
 
+def test_a_link_of_a_list_keeps_the_keyboard_focus_when_a_refresh_adds_a_row_above_it(
+    address: str, record: Path, watched: Page
+) -> None:
+    page = watched
+    page.goto(f"{address}/rollouts")
+    link = page.locator(f".fo-table a[href='./rollout?id={FLEET}']")
+    link.focus()
+    total = int((page.get_by_text(re.compile(r"^\d+ rollouts$")).text_content() or "").split()[0])
+    with open_store(record) as store:
+        store.put_rollouts([fleet_rollout(ident(21, 0x12), 6, 2, time.time() - 300)])
+    page.get_by_text(f"{total + 1} rollouts", exact=True).wait_for()
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
+    assert f"id={FLEET}" in page.url
+
+
 def test_a_page_refreshes_while_it_is_live_and_visible_and_then_stops(
     address: str, record: Path, watched: Page
 ) -> None:

@@ -16,11 +16,11 @@ from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, RunLog, ident, iso, rollout_read, target
 
 TOKEN = "hxq-"
-# Markup of HTML, Markdown with Streamlit's directives, LaTeX and Plotly.
+# Markup of HTML, Markdown with Streamlit's directives, LaTeX and Plotly; a character that reverses the text after it.
 MARKUP = (
     '<b>b</b><img src="x" onerror="window.hit=1"><script>window.hit=1</script><a href="javascript:window.hit=1">j</a>'
     " [m](https://203.0.113.9/m) ![i](http://203.0.113.9/i.png) $x^2$ :material/bolt: :red[r] :green-badge[succeeded]"
-    " **s** `c` %{y}"
+    " :smile: **s** `c` %{y}\u202e"
 )
 BEFORE, NOW, RUN, INSTANCE = ident(1, 0x4A), ident(2, 0x4B), ident(3, 0x4C), ident(1, 0xB0)
 

@@ -129,3 +129,27 @@ def test_the_page_names_gaps_and_its_address_restores_the_selected_cell(
     # A filter with an unknown value counts as no filter.
     app = opened(monkeypatch, audited, "audit", span="All", by="Tool", audit_tool_name=HOSTILE, audit_when="yesterday")
     assert "20,000 events, newest first" in words(app)
+
+
+def test_the_page_shows_the_instance_of_its_address_whether_named_by_id_or_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "console.db"
+    seed_audit(path, 1_000, 3, NOW)
+    first, second = ident(1, 0xB0), ident(2, 0x1B0)
+    with sqlite3.connect(path) as conn:
+        # An instance that was created again has a new id.
+        conn.execute("UPDATE instances SET hostname = 'twin' WHERE instance_id IN (?, ?)", (first, ident(2, 0xB0)))
+        for table in ("instances", "audit_held", "audit_events", "audit_daily"):
+            conn.execute(f"UPDATE {table} SET instance_id = ? WHERE instance_id = ?", (second, ident(2, 0xB0)))
+    counts = "SELECT count(*) AS n FROM audit_events WHERE instance_id = ?"
+    hosts = audit_queries.audit_instances(path).set_index("instance_id")["host"]
+    assert (hosts[first], hosts[second]) == ("twin-000000b0", "twin-000001b0")
+    assert "-" not in hosts[ident(0, 0xB0)].partition(".")[0].removeprefix("agent-")
+    for instance_id in hosts.index:
+        expected = f"{rows(path, counts, instance_id)[0]['n']:,} events, newest first"
+        for asked in (instance_id, hosts[instance_id]):
+            app = opened(monkeypatch, path, "audit", span="All", instance=asked)
+            assert not app.exception
+            assert expected in words(app), asked
+            assert app.selectbox(key="audit_instance").value == instance_id
