@@ -238,12 +238,16 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(
     assert KEY not in repr(load_api(api))
     assert (load_api(api).request_timeout, load_api(api).retries, load_api(api).validate_certs) == (30.0, 3, True)
     assert not load_api({**api, "FLEETOPS_VALIDATE_CERTS": "No"}).validate_certs
+    gateway = load_api({**api, "FLEETOPS_EXTRA_HEADERS": json.dumps({"X-Gateway": KEY})})
+    assert gateway.headers == {"X-Gateway": KEY} and KEY not in repr(gateway)
     for name, value in (
         ("FLEETOPS_RETRIES", "1.5"),
         ("FLEETOPS_RETRIES", "-1"),
         ("FLEETOPS_REQUEST_TIMEOUT", "nan"),
         ("FLEETOPS_REQUEST_TIMEOUT", "0"),
         ("FLEETOPS_VALIDATE_CERTS", "maybe"),
+        ("FLEETOPS_EXTRA_HEADERS", "X-Gateway: yes"),
+        ("FLEETOPS_EXTRA_HEADERS", '{"X-Gateway": true}'),
         ("FLEETOPS_CA_PATH", str(tmp_path / "absent.pem")),
     ):
         with pytest.raises(SettingsError, match=name):
