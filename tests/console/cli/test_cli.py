@@ -98,6 +98,17 @@ def test_each_mistake_is_reported_in_one_sentence(
     assert KEY not in output.err
 
 
+def test_the_help_of_each_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
+    assert "sync" in commands and "serve" in commands
+    for command in commands:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert re.search(r"\n\n[A-Z]", capsys.readouterr().out.partition("options:")[0]), command
+
+
 def test_a_given_folder_must_exist_but_the_default_one_may_be_missing(tmp_path: Path) -> None:
     done = console("sync", "--no-api", HOME=str(tmp_path))
     assert (done.returncode, "yet: no playbook run" in done.stderr) == (0, True)
