@@ -53,7 +53,7 @@ _EXIT_CODES = """\
 exit codes:
   0    success, or sync --follow was stopped by SIGTERM or Ctrl-C
   1    something could not be read (standard error says what; the rest is stored), or the output could not be written
-  2    wrong usage or settings, and nothing was done; or the server refused the key of sync --follow
+  2    wrong usage or settings, and nothing was done; or sync --follow ended, for example because its key was refused
   3    the database cannot be used
        (check and notify have their own exit codes: see their --help)
   130  interrupted: everything that was stored before is kept, and the next sync continues from there
