@@ -53,14 +53,15 @@ _EXIT_CODES = """\
 exit codes:
   0    success, or sync --follow was stopped by SIGTERM or Ctrl-C
   1    something could not be read (standard error says what; the rest is stored), or the output could not be written
-  2    wrong usage or settings, and nothing was done; or the server refused the key of sync --follow
+  2    wrong usage or settings, and nothing was done; or sync --follow ended, for example because its key was refused
   3    the database cannot be used
        (check and notify have their own exit codes: see their --help)
   130  interrupted: everything that was stored before is kept, and the next sync continues from there
   141  the program that read standard output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
-FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
+FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_EXTRA_HEADERS,
+FLEETOPS_CONSOLE_REMOVE_SPOOLS.
 serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
 FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER. sync --follow and sync awx read FLEETOPS_AWX_URL,
 FLEETOPS_AWX_TOKEN, FLEETOPS_AWX_CA_PATH. notify reads FLEETOPS_NOTIFY_RULES and the variables that the rules refer to.

@@ -23,6 +23,7 @@ from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
 
@@ -57,6 +58,7 @@ class ApiConnection:
     ca_path: str | None = None
     request_timeout: float = 30.0
     retries: int = 3
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load_settings(
@@ -101,6 +103,7 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
         ca_path=ca_path,
         request_timeout=checked(env, "FLEETOPS_REQUEST_TIMEOUT", partial(plain_values.number, least=0.1), 30.0),
         retries=int(checked(env, "FLEETOPS_RETRIES", partial(plain_values.number, least=0, whole=True), 3.0)),
+        headers=checked(env, "FLEETOPS_EXTRA_HEADERS", headers_of, {}),
     )
 
 

@@ -92,7 +92,7 @@ enable_by_configuration: |
 enable_by_environment: |
   export ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log
   export FLEETOPS_RUN_LOG_DIR="$HOME/fleet-runs"
-  ansible-playbook fleetops.agents.rolling_redeploy
+  ansible-playbook fleetops.agents.rolling_redeploy -i production.fleet.yml
 """
 
 import functools

@@ -62,6 +62,7 @@ options:
   extra_headers:
     description:
       - Additional headers to send with each request, for example for a gateway in front of the server.
+      - If it is not set, the environment variable E(FLEETOPS_EXTRA_HEADERS) is used, in which it is written as JSON.
     type: dict
     default: {}
   api_trace:

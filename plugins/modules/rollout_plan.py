@@ -134,7 +134,8 @@ options:
     type: float
     default: 0
   fallback_seconds:
-    description: The expected duration of a redeploy in seconds, if there is no history.
+    description: The assumed duration of a redeploy in seconds, if no recent one is known. With O(state=checked) it is
+      always used.
     type: float
     default: 180
 seealso:
@@ -400,6 +401,7 @@ def run(context: Context) -> None:
         pace=params["pace"],
     )
     calendar = Freezes.of(params["freezes"])
+    most = limit if params["batch_max"] is None else min(limit, params["batch_max"])
     plan = make_plan(
         members,
         policy=policy,
@@ -410,7 +412,7 @@ def run(context: Context) -> None:
             **({"pace": params["pace"]} if params["pace"] != BATCHES else {}),
             **rules.hashed,
         },
-        most=limit if params["batch_max"] is None else min(limit, params["batch_max"]),
+        most=most,
         known=known,
         now=now,
         margin=params["window_margin"],
@@ -429,7 +431,8 @@ def run(context: Context) -> None:
     words = plan_lines(
         plan,
         window=window,
-        limit=limit,
+        limit=most,
+        limited_by="batch_max" if most < limit else "max_parallel_rollouts",
         redeploy_all=params["state"] != "latest",
         freezes=calendar,
         rules=rules,
@@ -557,7 +560,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     timelines = read_timelines(
         context,
         lambda rows: [row for row in rows if rollout_is_terminal(row)][: context.params["history"]],
-        without="Durations are estimated by fallback_seconds",
+        without="A duration is assumed",
         with_fewer="Durations are estimated from fewer rollouts",
     )
     return durations_of(timelines)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
@@ -221,6 +222,25 @@ def test_a_source_that_is_stopped_during_a_call_does_not_wait_for_its_answer(tmp
         started = time.monotonic()
         follow(arguments(api, tmp_path / "mark", request_timeout=60), script)
         assert time.monotonic() - started < 20
+
+
+def test_headers_of_a_gateway_are_sent_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "token-of-the-gateway-0123456789"
+    with second_api(instances=1, gateway=("X-Gateway", token)) as api:
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: api.called("list_fleet_rollouts"))
+
+        monkeypatch.setenv("FLEETOPS_EXTRA_HEADERS", json.dumps({"X-Gateway": token}))
+        follow(arguments(api, tmp_path / "mark"), script)
+        api.quirks.gateway = ("X-Gateway", "another")
+        with pytest.raises(SourceError, match="Refused by the gateway") as refused:
+            follow(arguments(api, tmp_path / "other"), lambda task, _rules: task)
+        assert token not in str(refused.value) + caplog.text
+    with pytest.raises(SourceError, match=r"extra_headers must be a mapping"):
+        read_settings({"api_url": "http://fleet", "api_key": "k", "extra_headers": "X-Gateway"}, {})
 
 
 def test_a_negative_retry_after_does_not_shorten_the_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,21 @@ def test_an_empty_variable_counts_as_not_set_and_a_wrong_one_is_named(results: C
         assert len(api.calls) == before
 
 
+def test_headers_of_a_gateway_are_read_from_the_environment_by_modules_too(
+    results: Callable[..., dict[str, Any]],
+) -> None:
+    token = "token-of-the-gateway-0123456789"
+    with second_api(instances=1, gateway=("X-Gateway", f"Bearer {token}")) as api:
+        outcome = results(api, FLEETOPS_EXTRA_HEADERS=json.dumps({"X-Gateway": f"Bearer {token}"}))
+        assert not any(result.get("failed") for result in outcome.values()), outcome
+        for wrong in ("X-Gateway: " + token, json.dumps([token]), json.dumps({"X-Gateway": token})):
+            outcome = results(api, FLEETOPS_EXTRA_HEADERS=wrong)
+            assert all(result["failed"] for result in outcome.values()) and token not in json.dumps(outcome)
+            assert outcome["here"]["msg"] == outcome["ordinary"]["msg"]
+            named = "Refused by the gateway" if "{" in wrong else "FLEETOPS_EXTRA_HEADERS must be a mapping"
+            assert all(named in result["msg"] for result in outcome.values()), outcome
+
+
 # reports/2026-11 C5
 def test_no_worker_looks_up_the_proxies_of_the_operating_system(
     results: Callable[..., dict[str, Any]], tmp_path: Path

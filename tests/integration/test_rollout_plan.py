@@ -233,4 +233,8 @@ def test_health_history_and_audit_are_read_only_for_the_rules_that_need_them(sim
     checked = plan(sim, state="checked", fallback_seconds=30, extra_seconds=0, soak=5).result
     assert sim.journal(operation_id="get_available_updates") == []
     assert (checked["serial"], checked["batches"][0]["p90_seconds"]) == ([1, 2, 2, 1], 35.0)
-    assert "6 instances: 6 to check in 4 batches" in checked["text"][0]
+    assert "6 instances: 6 to check in 4 batches, at most 2 at once (max_parallel_rollouts)" in checked["text"][0]
+    assert "; calculated from an assumed duration." in "\n".join(checked["text"])
+    one = plan(sim, state="checked", batch_max=1).result
+    assert (max(one["serial"]), one["max_parallel_rollouts"]) == (1, 2)
+    assert "at most 1 at once (batch_max)" in one["text"][0]

@@ -477,7 +477,10 @@ def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
             base = api.quirks.base_path
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             name = ""
-            if self.headers.get("X-Api-Key") != KEY:
+            gateway = api.quirks.gateway
+            if gateway and self.headers.get(gateway[0]) != gateway[1]:
+                status, body = 403, {"detail": f"Refused by the gateway: {self.headers.get(gateway[0])}"}
+            elif self.headers.get("X-Api-Key") != KEY:
                 status, body = 401, {"detail": "Invalid API key"}
             elif not parts.path.startswith(base):
                 status, body = 404, {"detail": "Not Found"}

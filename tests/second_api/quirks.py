@@ -50,6 +50,7 @@ class Quirks:
     drip: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds between two bytes of the body
     drip_head: dict[str, float] = field(default_factory=dict)  # the same for the status line and the headers
     base_path: str = ""  # the path prefix of the API
+    gateway: tuple[str, str] | None = None  # name and value of a header without which a call is refused
 
     # Behaviour
     deploy_seconds: float = 0.2

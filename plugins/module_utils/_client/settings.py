@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._rules.plain_values import SettingsError
+from .._rules.plain_values import SettingsError, mapping
 
 _LONGEST_TIMEOUT = 86400.0
 _PORTS = {"http": 80, "https": 443}
@@ -59,6 +59,17 @@ def check_timeout(setting: str, seconds: float) -> None:
         raise SettingsError(
             f"is {seconds}: it must be above 0 seconds, at most {_LONGEST_TIMEOUT:.0f}", setting=setting
         )
+
+
+def headers_of(setting: str, value: Any) -> dict[str, str]:
+    """Headers from a mapping or its JSON text. Raises SettingsError, which never shows the value of a header."""
+    headers = mapping(setting, value)
+    for name, text in headers.items():
+        # Python's spelling of null, a boolean or a list is not what was meant. A value from a vault is neither of
+        # these, and with ansible-core 2.18 no str either.
+        if text is None or isinstance(text, (bool, list, tuple, Mapping)):
+            raise SettingsError(f"{setting}: the value of {name} must be text. Write it in quotes")
+    return {str(name): str(text) for name, text in headers.items()}
 
 
 def _check_header(name: str, value: str) -> None:

@@ -9,6 +9,7 @@ Their documentation is in doc_fragments; a test compares both.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
     is_blank,
+    mapping,
     number,
 )
 
@@ -34,6 +37,7 @@ ENVIRONMENT = {
     "ca_path": "FLEETOPS_CA_PATH",
     "request_timeout": "FLEETOPS_REQUEST_TIMEOUT",
     "retries": "FLEETOPS_RETRIES",
+    "extra_headers": "FLEETOPS_EXTRA_HEADERS",
     "api_trace": "FLEETOPS_API_TRACE",
 }
 
@@ -84,6 +88,9 @@ def _from_environment(option: str) -> Any:
         raise AnsibleFallbackNotFound
     if kind == "bool":
         return boolean(variable, value)
+    if kind == "dict":
+        # Ansible keeps the fallback of a secret option in a set, so it must be text, which is then converted.
+        return json.dumps(mapping(variable, value))
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
 
 
@@ -188,16 +195,8 @@ def open_client(
         ca_path=option("ca_path"),
         request_timeout=option("request_timeout"),
         retries=option("retries"),
-        headers={str(name): _header(name, value) for name, value in (option("extra_headers") or {}).items()},
+        headers=headers_of("extra_headers", option("extra_headers") or {}),
         read_only=read_only,
         on_repeat=on_repeat,
         before_send=before_send,
     )
-
-
-def _header(name: Any, value: Any) -> str:
-    """The value of an additional header. Python's spelling of null, a boolean or a list is not what was meant."""
-    # A value from a vault is neither of these, and with ansible-core 2.18 no str either.
-    if value is None or isinstance(value, (bool, list, tuple, Mapping)):
-        raise SettingsError(f"extra_headers: the value of {name} must be text. Write it in quotes")
-    return str(value)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -54,6 +55,21 @@ def list_of_text(name: str, value: Any) -> Any:
         except (ValueError, RecursionError):
             raise ValueError(f"{name} begins like JSON, but is not valid JSON") from None
     return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping, from a mapping or its JSON text. Errors do not show the value, since headers may contain secrets.
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{name} must be a mapping; in an environment variable, write it as JSON")
+    return value
 
 
 def boolean(name: str, value: Any) -> bool:

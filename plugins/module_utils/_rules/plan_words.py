@@ -25,19 +25,18 @@ def plan_lines(
     rules: Rules = NO_RULES,
     facts: Facts = NO_FACTS,
     act: str = "redeploy",
+    limited_by: str = "max_parallel_rollouts",
 ) -> list[str]:
     """The lines of a plan: the instances and what is done to them, the batches, the expected end, and the hash.
 
-    ``limit``: how many instances are in flight at once. ``act``: what is done to an instance, as an infinitive.
+    ``limit``: how many instances are in flight at once, by the setting ``limited_by``. ``act``: what is done to an
+    instance, as an infinitive.
     """
     total, planned = len(plan.members), plan.planned
     how = f"{len(plan.batches)} {'batch' if len(plan.batches) == 1 else 'batches'}"
     if plan.pace == CONTINUOUS:
         how = "one stream" if len(plan.batches) < 2 else "a canary batch and one stream"
-    lines = [
-        f"{counted(total, 'instance')}: {len(planned)} to {act} in {how}, "
-        f"at most {limit} at once (max_parallel_rollouts)."
-    ]
+    lines = [f"{counted(total, 'instance')}: {len(planned)} to {act} in {how}, at most {limit} at once ({limited_by})."]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
     if planned and not redeploy_all:
         lines.append("Versions: " + ", ".join(f"{current} to {available}" for current, available in versions) + ".")
@@ -55,7 +54,7 @@ def plan_lines(
     if planned:
         recent = counted(plan.samples, "recent redeploy")
         unknown = ", because no recent redeploy is known" if act == "redeploy" else ""
-        source = recent if plan.samples else f"fallback_seconds{unknown}"
+        source = recent if plan.samples else f"an assumed duration{unknown}"
         median, most = (duration(ends - plan.fit.starts_at) for ends in (plan.fit.ends_p50, plan.fit.ends_p90))
         span = f"about {median}" if median == most else f"{median} (median) to {most} (90th percentile)"
         lines.append(f"Expected duration: {span}, ending by {clock(plan.fit.ends_p90)}; calculated from {source}.")

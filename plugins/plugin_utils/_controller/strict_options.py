@@ -12,7 +12,6 @@ one is an error that names the option.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
     SettingsError,
     boolean,
     is_blank,
+    mapping,
     number,
 )
 
@@ -81,26 +81,14 @@ def read_options(
     return given
 
 
-def _mapping(name: str, value: Any) -> Any:
-    """A mapping, from a mapping or its JSON text. Errors do not show the value, since headers may contain secrets."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-    if not isinstance(value, Mapping):
-        raise SettingsError(f"{name} must be a mapping; in an environment variable, write it as JSON")
-    return value
-
-
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "bool": boolean,
     "boolean": boolean,
     "int": lambda name, value: number(name, value, whole=True),
     "integer": lambda name, value: number(name, value, whole=True),
     "float": number,
-    "dict": _mapping,
-    "dictionary": _mapping,
+    "dict": mapping,
+    "dictionary": mapping,
 }
 
 

@@ -17,7 +17,6 @@ from typing import TypeVar
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import NEWEST_FIRST, OLDEST_FIRST, order_of
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor, spellings
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
 from .errors import SourceError, as_sentence
@@ -53,12 +52,13 @@ class Api:
                     ca_path=settings.ca_path,
                     request_timeout=settings.request_timeout,
                     retries=0,
+                    headers=settings.extra_headers,
                     read_only=True,
                 )
         except ImportError as missing:
             raise SourceError(str(missing)) from None
         self._idle = [self._client]
-        self._redactor = Redactor(spellings(settings.api_key))
+        self._redactor = self._client.transport.redactor
         self._seconds_between_calls = 1 / settings.max_rate
         self._next_call = 0.0
         # The Date of the newest answer (epoch seconds), or this machine's time if the server sends none.

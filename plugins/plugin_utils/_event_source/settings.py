@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import Settings as Connection
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
@@ -36,6 +37,7 @@ class Settings(NamedTuple):
     validate_certs: bool
     ca_path: str | None
     request_timeout: float
+    extra_headers: dict[str, str]
     max_rate: float
     interval: float
     instance_interval: float
@@ -89,6 +91,7 @@ class _Reader:
             validate_certs=self._boolean("validate_certs", True, "FLEETOPS_VALIDATE_CERTS"),
             ca_path=self._text("ca_path", None, "FLEETOPS_CA_PATH"),
             request_timeout=self._number("request_timeout", 30, "FLEETOPS_REQUEST_TIMEOUT"),
+            headers=headers_of(*self._value("extra_headers", {}, "FLEETOPS_EXTRA_HEADERS")),
         )
         mark = self._text("watermark", "~/.local/state/fleetops/eda-watermark.json", "FLEETOPS_EDA_WATERMARK")
         return Settings(
@@ -97,6 +100,7 @@ class _Reader:
             validate_certs=connection.validate_certs,
             ca_path=connection.ca_path,
             request_timeout=connection.request_timeout,
+            extra_headers=dict(connection.headers),
             max_rate=self._number("max_rate", 10, least=SHORTEST_INTERVAL),
             interval=self._number("interval", 30, least=SHORTEST_INTERVAL),
             instance_interval=self._number("instance_interval", 60, least=SHORTEST_INTERVAL),

@@ -98,6 +98,17 @@ def test_each_mistake_is_reported_in_one_sentence(
     assert KEY not in output.err
 
 
+def test_the_help_of_each_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
+    assert "sync" in commands and "serve" in commands
+    for command in commands:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert re.search(r"\n\n[A-Z]", capsys.readouterr().out.partition("options:")[0]), command
+
+
 def test_a_given_folder_must_exist_but_the_default_one_may_be_missing(tmp_path: Path) -> None:
     done = console("sync", "--no-api", HOME=str(tmp_path))
     assert (done.returncode, "yet: no playbook run" in done.stderr) == (0, True)
@@ -238,12 +249,16 @@ def test_settings_are_read_from_the_environment_and_invalid_ones_are_refused(
     assert KEY not in repr(load_api(api))
     assert (load_api(api).request_timeout, load_api(api).retries, load_api(api).validate_certs) == (30.0, 3, True)
     assert not load_api({**api, "FLEETOPS_VALIDATE_CERTS": "No"}).validate_certs
+    gateway = load_api({**api, "FLEETOPS_EXTRA_HEADERS": json.dumps({"X-Gateway": KEY})})
+    assert gateway.headers == {"X-Gateway": KEY} and KEY not in repr(gateway)
     for name, value in (
         ("FLEETOPS_RETRIES", "1.5"),
         ("FLEETOPS_RETRIES", "-1"),
         ("FLEETOPS_REQUEST_TIMEOUT", "nan"),
         ("FLEETOPS_REQUEST_TIMEOUT", "0"),
         ("FLEETOPS_VALIDATE_CERTS", "maybe"),
+        ("FLEETOPS_EXTRA_HEADERS", "X-Gateway: yes"),
+        ("FLEETOPS_EXTRA_HEADERS", '{"X-Gateway": true}'),
         ("FLEETOPS_CA_PATH", str(tmp_path / "absent.pem")),
     ):
         with pytest.raises(SettingsError, match=name):

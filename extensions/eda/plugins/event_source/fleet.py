@@ -65,6 +65,12 @@ options:
       - For a live health check (O(live)), this is at least 60 seconds.
     type: float
     default: 30
+  extra_headers:
+    description:
+      - Additional headers to send with each request, for example for a gateway in front of the server.
+      - If it is not set, the environment variable E(FLEETOPS_EXTRA_HEADERS) is used, in which it is written as JSON.
+    type: dict
+    default: {}
   max_rate:
     description: The maximum number of calls per second. While a server's C(Retry-After) lasts, none are sent.
     type: float
