@@ -471,7 +471,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         if what not in self._warned:
             self._warned.add(what)
             reason = self._masks.redactor.text(str(error)) or type(error).__name__
-            self._display.warning(f"Run log: {what}: {reason}. The play goes on.{advice}")
+            self._display.warning(f"Run log: {what}: {reason}. The play continues.{advice}")
 
 
 def _checked(folder: Path) -> Path:

@@ -251,7 +251,7 @@ busy:
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
 gone:
-  description: Names of the instances that the server does not know any more. They are left out.
+  description: Names of the instances that the server no longer knows. They are left out.
   returned: success
   type: list
   elements: str
@@ -449,8 +449,8 @@ def run(context: Context) -> None:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:
             context.fail(
-                f"This is not the plan that was agreed on: {' and '.join(parts_moved)} moved since. Nothing was done. "
-                f"Look at the new plan; its hash is {plan.hash}.",
+                f"This is not the approved plan. Changed since then: {', '.join(parts_moved)}. Nothing was done. "
+                f"Review the new plan; its hash is {plan.hash}.",
                 moved=parts_moved,
             )
 
@@ -464,7 +464,7 @@ def _check(context: Context) -> None:
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
     if not params["instances"]:
-        context.fail("instances is empty: there is nothing to plan for. Does the inventory hold the fleet?")
+        context.fail("instances is empty: there is nothing to plan for. Does the inventory contain the fleet?")
     without = [name for name, instance_id in params["instances"].items() if not instance_id]
     if without:
         context.fail(f"These hosts have no instance id: {', '.join(map(str, without))}.")

@@ -368,7 +368,7 @@ def _retry_one(context: Context, row: Record) -> None:
     if not reopened:
         context.fail(
             f"The server accepted the retry of {name}, but within {SHOWS_WITHIN:.0f} s its status is "
-            f"{text_of(row, 'status')}. Look at it with rollout_info."
+            f"{text_of(row, 'status')}. Read it with rollout_info."
         )
 
 

@@ -120,7 +120,7 @@ def test_status_words_and_time_formats_of_the_server_make_no_difference(sim: Sim
 def test_an_unknown_final_status_is_not_a_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
-    assert done.result["failed"] and "ended as brewed. Look at the instance" in done.msg
+    assert done.result["failed"] and "ended as brewed. Check the instance" in done.msg
     assert posts(sim) == ["redeploy_runtime"]
 
 

@@ -121,4 +121,4 @@ def shape_of(body: Any) -> str:
     """The kind of a parsed body, as a phrase."""
     if body is None:
         return "empty"
-    return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")
+    return {list: "a list", dict: "an object", str: "text", bool: "true or false"}.get(type(body), "a number")

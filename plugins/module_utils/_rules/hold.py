@@ -53,7 +53,7 @@ def problem_of(source: str) -> str:
     if not host:
         return "the address has no host"
     if parts.username is not None or parts.password is not None:
-        return "the address must not hold a user name or a password: it is read without credentials"
+        return "the address must not contain a user name or a password: it is read without credentials"
     return ""
 
 

@@ -19,7 +19,7 @@ from .run_state import bundles_of
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
 _TITLES = {
     "failed": "Failed",
-    "uncertain": "Uncertain, look at them before you repeat anything",
+    "uncertain": "Uncertain, check them before you repeat anything",
     "current": "Already current, not changed",
     "deferred": "Deferred until the maintenance window opens or the freeze ends",
     "not_touched": "Not touched",

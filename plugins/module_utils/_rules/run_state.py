@@ -64,7 +64,7 @@ def started(
     first = batches[0]["instances"] if batches else list(planned)[:1]
     return {
         "verdict": "fail" if planned else "pass",
-        "reasons": ["The gate was not asked."] if planned else [],
+        "reasons": ["The gate was not evaluated."] if planned else [],
         "planned": planned,
         "order": [name for batch in batches for name in batch["instances"]] or sorted(planned),
         "sizes": [len(batch["instances"]) for batch in batches] or [1],
@@ -164,7 +164,7 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
 
 def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
     """The state with the gate's verdict. ``gate``: the result of rollout_gate; without a verdict it counts as fail."""
-    reasons = gate.get("reasons", [gate.get("msg", "The gate gave no answer.")])
+    reasons = gate.get("reasons", [gate.get("msg", "The gate returned no verdict.")])
     left_out = {**state["left_out"], **gate.get("busy", {})}
     return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons, "left_out": left_out}
 

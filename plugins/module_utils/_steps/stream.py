@@ -77,7 +77,7 @@ class Stream:
         if not context.params.get("stream"):
             return None
         if context.params.get("admission") == "none":
-            context.fail("stream and admission=none exclude each other: the rules of a stream hold at its admission.")
+            context.fail("stream cannot be used with admission=none: its rules are checked at the admission.")
         if (place := context.params["stream"]["place"]) is not None and place < 0:
             context.fail(f"stream.place is {place}: it must be 0 or more.")
         return None if context.check_mode else cls(context.params["stream"]["run"])

@@ -199,8 +199,8 @@ def send_admitted(
             if error.kind != "conflict" or context.params["admission"] == "none":
                 raise
             return context.fail(
-                f"{str(error).rstrip('.')}. It is not about a full or busy server, so it was not asked again. Look at "
-                "the instance, and run this task again.",
+                f"{str(error).rstrip('.')}. This does not say that the server is full or busy, so the call was "
+                "not repeated. Check the instance, and run this task again.",
                 error=error.as_dict(),
             )
 

@@ -28,7 +28,7 @@ URL = "https://monitor.example/hold?token=s3cret"
         ("ftp://monitor/hold", "neither an absolute path"),
         ("http://", "has no host"),
         ("http://host:port/", "not a valid address"),
-        ("https://ann:pw@monitor.example/hold", "must not hold a user name or a password"),
+        ("https://ann:pw@monitor.example/hold", "must not contain a user name or a password"),
     ],
 )
 def test_a_hold_is_an_absolute_path_or_an_address(source: str, problem: str) -> None:
