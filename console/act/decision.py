@@ -69,7 +69,7 @@ def judge(intent: Intent, seen: Seen) -> Decision:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
         return _judge_retry(intent, seen)
-    return _judge_power_cycle(intent, seen)
+    return _judge_power_cycle(seen)
 
 
 def _judge_steering(intent: Intent, seen: Seen) -> Decision:
@@ -107,7 +107,7 @@ def _judge_retry(intent: Intent, seen: Seen) -> Decision:
     return Decision(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
-def _judge_power_cycle(intent: Intent, seen: Seen) -> Decision:
+def _judge_power_cycle(seen: Seen) -> Decision:
     busy = open_target(seen.targets)
     if busy is not None:
         where = named("rollout", busy, "rollout_id")

@@ -443,7 +443,7 @@ def run(context: Context) -> None:
             for period in calendar.between(now, now + _FREEZES_AHEAD, _FREEZES_MOST)
         ]
     at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
-    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
+    context.result.update(_as_result(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
     context.result["plan_agreed"] = bool(params["plan_hash"])
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
@@ -563,7 +563,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     return durations_of(timelines)
 
 
-def _told(plan: Plan, problem: str) -> Record:
+def _as_result(plan: Plan, problem: str) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     instances = plan.fit.instances_that_fit

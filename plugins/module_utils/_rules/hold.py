@@ -101,7 +101,7 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Reads:
     """The result of all reads of a hold so far.
 
     ``reading``: the latest one. ``at``: when that was. ``since``: since when nothing may be started; None if something
@@ -116,7 +116,7 @@ class Looks:
     seconds: float = 0.0
 
     @classmethod
-    def after(cls, before: Looks | None, reading: Reading, at: float) -> Looks:
+    def after(cls, before: Reads | None, reading: Reading, at: float) -> Reads:
         """``before`` with one more read. ``at``: its time in seconds, by any clock that does not stop."""
         since, unknown, seconds = (None, 0, 0.0) if before is None else (before.since, before.unknown, before.seconds)
         if before is not None and since is not None:
