@@ -28,7 +28,7 @@ _COUNTS = f"""CASE WHEN h.kind = 'item' THEN {_NAMED.format("h")} IS NOT NULL WH
     SELECT 1 FROM host_results x INDEXED BY host_results_trouble WHERE x.run_id = h.run_id
     AND x.task_counter = h.task_counter AND x.status IN ('failed', 'unreachable') AND {_NAMED.format("x")} IS NOT NULL
   ) END"""  # noqa: S608 - no user input
-# The verdict of a run is no failure of the host that reports it: localhost or, if --limit leaves that out, another one.
+# The verdict of a run is not a failure of the host that reports it (localhost, or another one with --limit).
 _RESULT_HOST = f"""CASE WHEN h.kind = 'item' THEN coalesce((
   SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
   AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")})

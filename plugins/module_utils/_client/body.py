@@ -17,7 +17,7 @@ from .redact import Redactor
 
 # The maximum size of an answer in bytes, after it was decompressed. The largest page of a list is far smaller.
 MOST_BYTES = 64 * 1024 * 1024
-# Compressed bytes that are decompressed at once. They can be a thousand times as large then.
+# How many compressed bytes are decompressed at once. The result can be a thousand times as large.
 _STEP = 16 * 1024
 # How much of a body is searched for secrets before its first words are shown.
 _SHOWN_MOST = 64 * 1024
@@ -52,7 +52,7 @@ def too_large(most: int = MOST_BYTES) -> str:
 def parsed(content: bytes) -> tuple[Any, bool]:
     """The body, and whether it was JSON. An empty body counts as null.
 
-    NaN and infinity are no JSON and become null, since they cannot be compared or sent back. A body that is nested too
+    NaN and infinity are not JSON and become null, since they cannot be compared or sent back. A body that is nested too
     deeply counts as invalid: recursive functions, here and in Ansible, would fail on it.
     """
     if not content.strip():

@@ -27,7 +27,7 @@ Until = Callable[[Record], bool]
 
 # How many rows of a page are read again with the next one.
 OVERLAP = 5
-# Limits, so that a list that never stops growing is not read for ever.
+# Limits, so that reading a list that never stops growing ends.
 _MOST_HEAD_READS = 20
 _MOST_STEPS_BACK = 100
 _MOST_IDLE_PAGES = 20

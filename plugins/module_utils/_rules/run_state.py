@@ -8,7 +8,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 
 - ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the latest gate
 - ``planned``, the instances that the run is to change, names to ids; ``left_alone``, names of those that are current
-  already; ``gone``, names of those that the server does not know any more
+  already; ``gone``, names of those that the server no longer knows
 - ``plan_hash``; ``plan_agreed``, whether the run was given it; ``override_reason``; ``change``, the text of
   fleetops_change
 - ``group``, the inventory group of the planned instances

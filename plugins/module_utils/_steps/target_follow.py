@@ -171,7 +171,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
                 continue
             outage.over()
             read_at, alone_pause = now, alone_again(now - started, alone_pause)
-            # If the list contradicts the target itself, it is not used any more.
+            # If the list contradicts the target itself, it is no longer used.
             listed.useful = listed.useful and not ended
             continue
         pauses = [read_next - now, started + context.params["wait_timeout"] - now, interval]

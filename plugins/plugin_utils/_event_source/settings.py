@@ -173,7 +173,7 @@ def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | 
         beside = [name for name in ("group_vars", "host_vars") if (file.parent / name).is_dir()]
         if not given or not file.is_file() or not beside:
             return None
-    except OSError:  # A list of hosts is longer than any name of a file.
+    except OSError:  # A list of hosts can be longer than a file name may be.
         return None
     return (
         f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {' and '.join(beside)}"
