@@ -22,7 +22,7 @@ from console.text.counts import counted
 STEERING = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 ACTIONS = (*STEERING, "retry", "power-cycle")
 FORCED = ("cancel", "retry")
-REASON_MOST = 500
+MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
         return f"The console has no action {intent.action!r}."
     if not reason:
         return "Give a reason: it is stored with the action."
-    if len(reason) > REASON_MOST:
-        return f"The reason has {len(reason):,} characters; at most {REASON_MOST} are allowed."
+    if len(reason) > MAX_REASON:
+        return f"The reason has {len(reason):,} characters; at most {MAX_REASON} are allowed."
     if intent.force and intent.action not in FORCED:
         return f"{intent.action} cannot be forced."
     # As the page shows it.

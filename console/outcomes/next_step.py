@@ -24,7 +24,7 @@ from console.outcomes.words import (
     WAITING,
 )
 
-HOSTS_MOST = 20
+MAX_HOSTS = 20
 """A pattern for more hosts than this is not written out."""
 
 # Text of a run log becomes part of a command only if it matches. Otherwise Ansible could read it as further variables
@@ -80,7 +80,7 @@ def next_step(
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
     parts = ["The process ended without a recap."] if verdict == LOST else []
     bad = " and ".join(word for word in (FAILED, UNCERTAIN) if counts.get(word, 0))
-    listed = 0 < len(problems) <= HOSTS_MOST and all(map(_NAME.fullmatch, problems))
+    listed = 0 < len(problems) <= MAX_HOSTS and all(map(_NAME.fullmatch, problems))
     if untouched:
         them = f"{untouched:,} instances that were" if untouched > 1 else "instance that was"
         also = f", and retries the {bad} ones" if bad else ""

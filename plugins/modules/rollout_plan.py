@@ -365,8 +365,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timeli
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _FREEZES_AHEAD = 35 * 86400.0
-_FREEZES_MOST = 50
-_LEAST = {
+_MAX_FREEZES = 50
+_MINIMA = {
     **dict.fromkeys(("batch_max", "percent", "workers"), 1),
     **dict.fromkeys(("canary", "history", "quarantine"), 0),
     **dict.fromkeys(("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"), 0),
@@ -440,7 +440,7 @@ def run(context: Context) -> None:
     if not calendar.problem:
         context.result["freezes"] = [
             {"from": iso_time(period.start), "to": iso_time(period.end), "reason": period.reason}
-            for period in calendar.between(now, now + _FREEZES_AHEAD, _FREEZES_MOST)
+            for period in calendar.between(now, now + _FREEZES_AHEAD, _MAX_FREEZES)
         ]
     at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
     context.result.update(_as_result(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
@@ -458,7 +458,7 @@ def run(context: Context) -> None:
 def _check(context: Context) -> None:
     """Fail if a number or an instance is invalid."""
     params = context.params
-    for name, least in _LEAST.items():
+    for name, least in _MINIMA.items():
         if params[name] is not None and params[name] < least:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:

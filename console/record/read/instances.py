@@ -32,7 +32,7 @@ from console.record.read.sql import (
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
 
-CHECKS_MOST = 50_000
+MAX_CHECKS = 50_000
 """Maximum number of health checks that are read: a little more than one a minute over 30 days."""
 
 
@@ -220,12 +220,12 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
 
 @query
 def health_checks(conn: Connection, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
-    """The newest CHECKS_MOST health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
+    """The newest MAX_CHECKS health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     sql = """
     SELECT checked_at, status, uptime_s, trouble FROM health_checks
     WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
     """
-    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST})
+    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": MAX_CHECKS})
     return frame.iloc[::-1].reset_index(drop=True)
 
 

@@ -20,7 +20,7 @@ _HELD, _FREE = 200, 404
 
 
 # The check is inconclusive after this many consecutive reads that did not show whether the run is held.
-MOST_UNKNOWN = 4
+MAX_UNKNOWN = 4
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ class Reads:
         return 0.0 if self.since is None else self.at - self.since
 
     def check(self, timeout: float) -> Check:
-        """As ``judge``, but an unknown result is inconclusive only after MOST_UNKNOWN consecutive ones."""
+        """As ``judge``, but an unknown result is inconclusive only after MAX_UNKNOWN consecutive ones."""
         check = judge(self.reading, waited=self.waited, timeout=timeout)
-        if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:
+        if check.verdict == INCONCLUSIVE and self.unknown < MAX_UNKNOWN:
             return Check(NAME, HOLD, f"{check.reason} It will be checked again.", check.facts)
         return check

@@ -76,7 +76,7 @@ def check_hold(context: Context, *, wait: bool = True) -> Check:
             return replace(check, facts={**check.facts, "held_seconds": round(reads.seconds, 1)})
         interval = params["hold_interval"]
         left = params["hold_timeout"] - reads.waited
-        # A hold that could not be read is read MOST_UNKNOWN times, even if that takes longer than hold_timeout.
+        # A hold that could not be read is read MAX_UNKNOWN times, even if that takes longer than hold_timeout.
         context.sleep(min(interval, left) if reads.reading.held else interval)
 
 
