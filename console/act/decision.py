@@ -22,7 +22,7 @@ from console.text.counts import counted
 STEERING = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 ACTIONS = (*STEERING, "retry", "power-cycle")
 FORCED = ("cancel", "retry")
-REASON_MOST = 500
+MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def judge(intent: Intent, seen: Seen) -> Decision:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
         return _judge_retry(intent, seen)
-    return _judge_power_cycle(intent, seen)
+    return _judge_power_cycle(seen)
 
 
 def _judge_steering(intent: Intent, seen: Seen) -> Decision:
@@ -107,7 +107,7 @@ def _judge_retry(intent: Intent, seen: Seen) -> Decision:
     return Decision(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
-def _judge_power_cycle(intent: Intent, seen: Seen) -> Decision:
+def _judge_power_cycle(seen: Seen) -> Decision:
     busy = open_target(seen.targets)
     if busy is not None:
         where = named("rollout", busy, "rollout_id")
@@ -126,8 +126,8 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
         return f"The console has no action {intent.action!r}."
     if not reason:
         return "Give a reason: it is stored with the action."
-    if len(reason) > REASON_MOST:
-        return f"The reason has {len(reason):,} characters; at most {REASON_MOST} are allowed."
+    if len(reason) > MAX_REASON:
+        return f"The reason has {len(reason):,} characters; at most {MAX_REASON} are allowed."
     if intent.force and intent.action not in FORCED:
         return f"{intent.action} cannot be forced."
     # As the page shows it.

@@ -32,7 +32,7 @@ from console.text.times import moment, rounded
 # _BEAT_WITHIN seconds: one call of the API may take several times its timeout.
 _BEAT_EVERY, _BEAT_WITHIN = 10.0, 180.0
 # How many messages are remembered so that they are not repeated.
-_PRINTED_MOST = 1000
+_MAX_PRINTED = 1000
 
 
 class FollowError(Exception):
@@ -161,7 +161,7 @@ class Follower:
         for sentence in [*problems, *(f"note: {note}" for note in report.notes)]:
             # A message that stays true is not repeated.
             if sentence not in self._printed:
-                self._printed = {sentence, *self._printed} if len(self._printed) < _PRINTED_MOST else {sentence}
+                self._printed = {sentence, *self._printed} if len(self._printed) < _MAX_PRINTED else {sentence}
                 self._tell(sentence)
 
     def _next_try(self, failures: int) -> str:

@@ -23,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
 from console.collect.check_modes import add_result, new_modes
-from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
+from console.collect.task_results import MAX_RESULT, TROUBLE, item_of, kept_part, message_of, references
 from console.record.rows import PREDICTED, Row, RunRows, as_text, to_json
 from console.text.json_values import mapping
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -294,7 +294,7 @@ class RunReader:
                 # A plan and a report belong to the run, not to a batch.
                 "batch": self.state.get("batch_number") if kind == "gate" else None,
                 "verdict": as_text(document.get("verdict")),
-                "document_json": to_json(cut_artifacts(document, RESULT_MOST, self._redactor)),
+                "document_json": to_json(cut_artifacts(document, MAX_RESULT, self._redactor)),
             }
         )
 
@@ -324,7 +324,7 @@ class RunReader:
     def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
         """Keep the data of set_stats, shortened by the run log's rule; the ids in it become links."""
         clean = self._redactor.scrub(dict(artifacts))
-        self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
+        self.run["stats_json"] = to_json(cut_artifacts(clean, MAX_RESULT, self._redactor))
         self._link(clean, None, None)
 
     def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:

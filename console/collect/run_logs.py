@@ -5,7 +5,7 @@
 """Loads run logs into the store: complete runs, and the new lines of runs in progress.
 
 A log is read from where the last sync stopped. Its last line is left for later as long as it has no line end. A line
-that is not an event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
+that is not an event, or is longer than MAX_LINE, is skipped, counted and reported. A run without an end is ``running``
 while its writer holds the lock on the file, and ``lost`` once the lock is free or the file is gone.
 
 Other users may be able to put files into the folder, so only the user's own regular files are loaded, and no links.
@@ -42,9 +42,9 @@ FOLDER = ""
 BATCH = 5000
 BATCH_BYTES = 16 << 20
 # Longer than the recap of 20,000 hosts with long names.
-LINE_MOST = 8 << 20
+MAX_LINE = 8 << 20
 # How many of the files that are not loaded are listed.
-_NAMED_MOST = 5
+_MAX_NAMED = 5
 
 
 @dataclass
@@ -112,7 +112,7 @@ def sync_run_logs(
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
     report.lost += store.lose_runs("callback", math.inf, [*here - there])
     if left_out:
-        named = first_of([f"{_shown(name)} ({why})" for name, why in left_out.items()], _NAMED_MOST)
+        named = first_of([f"{_shown(name)} ({why})" for name, why in left_out.items()], _MAX_NAMED)
         report.notes.append(
             f"Not loaded from {folder}: {named}. Only regular files that belong to the user who runs the console"
             " are loaded."
@@ -273,13 +273,13 @@ class _RunLog:
         file.seek(began)
         position, lines, self._torn = began, 0, False
         while lines < BATCH and position - began < BATCH_BYTES:
-            line = file.readline(LINE_MOST)
+            line = file.readline(MAX_LINE)
             ends = line.endswith(b"\n")
             continues = bool(reader.state.get("in_long_line"))
-            if continues or (not ends and len(line) == LINE_MOST):
+            if continues or (not ends and len(line) == MAX_LINE):
                 if not continues:
                     cursor.bad_lines += 1
-                    cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
+                    cursor.last_error = f"The line at byte {position} is longer than {MAX_LINE >> 20} MiB."
                 # A later sync may read the rest of it.
                 reader.state["in_long_line"] = self._torn = not ends
             elif not ends:
@@ -298,9 +298,9 @@ class _RunLog:
 
     def _ahead(self, file: BinaryIO) -> float:
         """By how many seconds the writer's clock was ahead: the newest event cannot be in the future."""
-        file.seek(max(0, os.fstat(file.fileno()).st_size - LINE_MOST))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_LINE))
         newest = self._named_at
-        for line in reversed(file.read(LINE_MOST).splitlines()):
+        for line in reversed(file.read(MAX_LINE).splitlines()):
             with suppress(ValueError, RecursionError):
                 event = json.loads(line)
                 if isinstance(event, dict) and (created := parse_time(event.get("created"))) is not None:

@@ -14,12 +14,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.record.rows import to_json
 from console.text.json_values import listed
 
-RESULT_MOST = 64 * 1024
+MAX_RESULT = 64 * 1024
 """Bytes of the JSON that is stored of one result."""
 
-_TEXT_MOST = 8 * 1024
-_KEPT_VALUE_MOST = 2 * 1024
-_REF_MOST = 200
+_MAX_TEXT = 8 * 1024
+_MAX_KEPT_VALUE = 2 * 1024
+_MAX_REF = 200
 _DEEPEST_LINK = 5
 # ansible-core 2.19 and newer begin some messages with this. It is removed so that all versions give the same message.
 _PREFIX = "Task failed: "
@@ -55,12 +55,12 @@ def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str,
 
 
 def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
+    if isinstance(value, str) and 0 < len(value.strip()) <= _MAX_REF:
         yield kind, value.strip()
 
 
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
-    """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out because of its size.
+    """The result as JSON of at most MAX_RESULT bytes, or None, and whether something was left out because of its size.
 
     whole: keep all values; otherwise only ids, durations and outcomes.
     """
@@ -73,18 +73,18 @@ def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bo
     if not result:
         return None, False
     text = to_json(result)
-    if len(text.encode()) <= RESULT_MOST:
+    if len(text.encode()) <= MAX_RESULT:
         # The run log sets this if it has shortened the result itself.
         return text, result.get("truncated") is True
     small: dict[str, Any] = {}
-    left = RESULT_MOST - 1024
+    left = MAX_RESULT - 1024
     for key, value in result.items():
         size = len(to_json(value).encode())
-        cost = len(to_json(key).encode()) + min(size, _KEPT_VALUE_MOST) + 64
+        cost = len(to_json(key).encode()) + min(size, _MAX_KEPT_VALUE) + 64
         if cost > left:
             continue
         left -= cost
-        small[key] = value if size <= _KEPT_VALUE_MOST else f"({size:,} bytes left out)"
+        small[key] = value if size <= _MAX_KEPT_VALUE else f"({size:,} bytes left out)"
     return to_json(small), True
 
 
@@ -98,7 +98,7 @@ def message_of(result: Mapping[str, Any], status: str) -> str | None:
         candidates[:0] = [item for item in listed(result.get("results")) if _is_failed_item(item)][:1]
     for value in (candidate.get(name) for candidate in candidates for name in names):
         if value not in (None, "", [], {}):
-            return _shortened(value, _TEXT_MOST).removeprefix(_PREFIX)
+            return _shortened(value, _MAX_TEXT).removeprefix(_PREFIX)
     return None
 
 
@@ -109,7 +109,7 @@ def _is_failed_item(item: Any) -> bool:
 def item_of(result: Mapping[str, Any]) -> str | None:
     """The loop item of a result, shortened; None if it has none."""
     value = result.get("item")
-    return None if value is None else _shortened(value, _REF_MOST)
+    return None if value is None else _shortened(value, _MAX_REF)
 
 
 def _shortened(value: Any, most: int) -> str:

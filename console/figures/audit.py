@@ -65,7 +65,7 @@ def _hours_in_zone(buckets: Iterable[str], zone: str) -> list[str]:
     return [f"<br>({in_zone})" if in_zone else "" for in_zone in (local(zone, begin) for begin in begins)]
 
 
-SPARK_MOST = 120
+MAX_SPARK = 120
 """The maximum number of bars in the small chart of a row; the newest are kept."""
 
 
@@ -81,6 +81,6 @@ def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
     table = table.sort_values("events", ascending=False).head(most)
     named = counts[(counts["bucket"] != "") & counts["value"].isin(table.index)]
     lines = named.pivot_table(index="value", columns="bucket", values="events", aggfunc="sum", fill_value=0)
-    newest = lines.sort_index(axis=1).iloc[:, -SPARK_MOST:].reindex(table.index, fill_value=0)
+    newest = lines.sort_index(axis=1).iloc[:, -MAX_SPARK:].reindex(table.index, fill_value=0)
     table["over_time"] = newest.to_numpy().tolist()
     return table.reset_index()

@@ -106,7 +106,7 @@ def deploy_times(
     return finish(figure, theme, height=240, showlegend=True, hovermode="closest")
 
 
-HOLD_LEAST, HOLD_MOST = 300.0, 6 * 3600.0
+MIN_HOLD, MAX_HOLD = 300.0, 6 * 3600.0
 
 
 class Band(NamedTuple):
@@ -121,8 +121,8 @@ class Band(NamedTuple):
 def usual_hold(checked: Sequence[float]) -> float:
     """Twice the median time between two checks, but at least 5 minutes and at most 6 hours."""
     gaps = [later - earlier for earlier, later in itertools.pairwise(checked) if later > earlier]
-    usual = 2 * statistics.median(gaps) if gaps else HOLD_LEAST
-    return min(max(usual, HOLD_LEAST), HOLD_MOST)
+    usual = 2 * statistics.median(gaps) if gaps else MIN_HOLD
+    return min(max(usual, MIN_HOLD), MAX_HOLD)
 
 
 def bands(checked: Sequence[float], statuses: Sequence[str], now: float) -> list[Band]:

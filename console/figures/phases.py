@@ -26,11 +26,12 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     count = len(targets)
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light
-    unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_style in _PHASES]].fillna(0.0).sum(axis=1).max()))
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
     figure = go.Figure()
     phases = sorted(_PHASES, key=lambda phase: phase[0] != first)
+    order = [f"{name}_s" for name, *_style in phases]
+    unit, scale = axis_unit(float(targets[order].fillna(0.0).sum(axis=1).max()))
     for phase, colour, pattern in phases:
         seconds = targets[f"{phase}_s"].to_numpy(float)
         marker: dict[str, object] = {"color": colour[theme], "line": {"width": 0}}
@@ -53,8 +54,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     usual = targets["usual_s"].to_numpy(float)
     known = np.isfinite(usual)
     if known.any():
-        ahead = [name for name, *_style in phases[: [name for name, *_style in phases].index("run")]]
-        before = targets[[f"{name}_s" for name in ahead]].fillna(0.0).sum(axis=1).to_numpy(float)
+        before = targets[order[: order.index("run_s")]].fillna(0.0).sum(axis=1).to_numpy(float)
         figure.add_trace(
             go.Scatter(
                 mode="markers",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)
 """Upper bounds of the histogram of durations, in seconds."""
-VERSIONS_MOST = 30
+MAX_VERSIONS = 30
 """The maximum number of runtime versions with their own series; those with the fewest instances share one."""
 
 _NOT_READ = "not read"
@@ -121,7 +121,7 @@ def _by_version(fleet: Fleet) -> Counter[str]:
     found = Counter[str]()
     known = [(version, n) for version, n in fleet.versions if version is not None]
     for place, (version, n) in enumerate(known):
-        found[version if place < VERSIONS_MOST else _OTHER] += n
+        found[version if place < MAX_VERSIONS else _OTHER] += n
     return found
 
 

@@ -16,7 +16,7 @@ from console.notifications.rules import Quiet, Rule, Rules
 from console.outcomes.words import CHECK, CURRENT, NOT_TOUCHED, RUNNING
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
 
-MOST_SINGLE = 10
+MAX_SINGLE = 10
 """The maximum number of messages to one destination at a time; more facts become one message."""
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
 """Seconds before a failed message is sent again; the pause doubles after each attempt."""
@@ -137,7 +137,7 @@ def _should_give_up(row: Notification, now: float) -> bool:
 
 def _messages(destination: str, found: Sequence[tuple[Fact, Notification | None]], now: float) -> list[Due]:
     single = [Due(destination, (fact,), row is not None, row.since if row is not None else now) for fact, row in found]
-    if len(single) <= MOST_SINGLE:
+    if len(single) <= MAX_SINGLE:
         return single
     facts = tuple(fact for fact, _row in found)
     return [Due(destination, facts, any(due.repeated for due in single), min(due.since for due in single))]

@@ -48,7 +48,7 @@ def message(due: Due, console_url: str) -> Message:
     lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
     text = "\n".join([REPEATED, *lines] if due.repeated else lines)
     documents = [_document_of_fact(fact, console_url) for fact in facts]
-    # With other facts, the id must be another one. Otherwise the receiver could take a new fact for one that it knows.
+    # Other facts need another id. Otherwise the receiver could mistake a new fact for one that it knows.
     parts = [due.destination, f"{due.since:.3f}", *sorted("\0".join(fact.identity) for fact in facts)]
     return Message(_identifier("\n".join(parts)), due.destination, due.repeated, title, text, documents)
 

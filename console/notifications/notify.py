@@ -90,7 +90,7 @@ def notify_once(
         sent, not_sent, paused, down = [], [], found.paused, set[str]()
         for due, (name, content) in zip(found.due, messages, strict=True):
             if name in down:
-                # It stays due. To wait for the same server again would only delay the other destinations.
+                # It stays due. Waiting for the same server again would only delay the other destinations.
                 paused += len(due.facts)
                 continue
             before_each()

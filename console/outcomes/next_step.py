@@ -24,11 +24,11 @@ from console.outcomes.words import (
     WAITING,
 )
 
-HOSTS_MOST = 20
+MAX_HOSTS = 20
 """A pattern for more hosts than this is not written out."""
 
-# Only such texts of a run log become a part of a command. Ansible could read another one as further variables or as a
-# pattern for other hosts, and a shell as further commands.
+# Text of a run log becomes part of a command only if it matches. Otherwise Ansible could read it as further variables
+# or as a pattern for other hosts, and a shell as further commands.
 _HASH = re.compile(r"\w[\w-]*")
 _NAME = re.compile(r"\w[\w.-]*")
 _WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_cycle", "memory_backup", "audit_report")
@@ -53,7 +53,7 @@ def next_step(
     untouched = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
     problem_count = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
     known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")
-    # The user's own playbook is started as before.
+    # How to start the user's own playbook is not known.
     command = f"ansible-playbook fleetops.agents.{name}" if known else ""
     under_way = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
     if verdict == RUNNING:
@@ -80,7 +80,7 @@ def next_step(
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
     parts = ["The process ended without a recap."] if verdict == LOST else []
     bad = " and ".join(word for word in (FAILED, UNCERTAIN) if counts.get(word, 0))
-    listed = 0 < len(problems) <= HOSTS_MOST and all(map(_NAME.fullmatch, problems))
+    listed = 0 < len(problems) <= MAX_HOSTS and all(map(_NAME.fullmatch, problems))
     if untouched:
         them = f"{untouched:,} instances that were" if untouched > 1 else "instance that was"
         also = f", and retries the {bad} ones" if bad else ""

@@ -108,7 +108,7 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
 
 
 def of_variable(error: plain_values.SettingsError, variables: Mapping[str, str]) -> SettingsError:
-    """An error of a setting of the collection with the environment variable that ``variables`` has for the setting."""
+    """The error of an invalid setting, with the name of its environment variable from ``variables``."""
     name = variables.get(error.setting)
     return SettingsError(f"{name} {error.problem}." if name else f"{error}.")
 
@@ -125,7 +125,7 @@ def path_of(text: str) -> Path:
 
 
 def open_regular(file: Path) -> BinaryIO:
-    """Open a regular file to read. Raises OSError, for a device or a pipe, whose reading may never end, one that is
+    """Open a regular file to read. Raises OSError. For a device or a pipe, whose reading may never end, the error is
     also a ValueError."""
     # Otherwise opening a pipe would wait for its writer.
     opened = open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115

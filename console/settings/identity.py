@@ -20,7 +20,7 @@ LEEWAY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Identity:
-    """A visitor. ``name``: for people. ``why_not``: one sentence why the role is not operator, '' if it is."""
+    """A visitor. ``name``: for people. ``why_not``: why the role is not operator, for the visitor; '' if it is."""
 
     issuer: str = ""
     subject: str = ""

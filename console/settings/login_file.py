@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules import plai
 from console.settings.environment import SettingsError, checked, open_regular, optional_package, path_of, text_of
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
-_SECRET_LEAST = 32
+_MIN_SECRET = 32
 _CALLBACK = "/oauth2callback"
 
 
@@ -49,9 +49,9 @@ def load_login(file: Path) -> Login:
     missing = [name for name in _NEEDED if not isinstance(section.get(name), str) or not section[name].strip()]
     if missing:
         raise SettingsError(f"{_named(file)} lacks {', '.join(missing)} in its section [auth].")
-    if len(section["cookie_secret"]) < _SECRET_LEAST:
+    if len(section["cookie_secret"]) < _MIN_SECRET:
         raise SettingsError(
-            f"{_named(file)} has a cookie_secret of fewer than {_SECRET_LEAST} characters: "
+            f"{_named(file)} has a cookie_secret of fewer than {_MIN_SECRET} characters: "
             "create one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
     for package in ("authlib", "httpx"):

@@ -20,7 +20,7 @@ import pandas as pd
 
 from console.text.times import is_time
 
-MOST = 100_000
+MAX_ROWS = 100_000
 """The maximum number of rows in one file; the page says so if there are more."""
 
 # A spreadsheet treats a cell that begins with one of these as a formula.

@@ -111,7 +111,7 @@ class ActionModule(ActionBase):
         )
         result = execute(self.operation, context, diff_mode=self._task.diff)
         refused = result.get("failed") and (result.get("error") or {}).get("kind") == "auth"
-        if refused and not key.tell(host) and not result["changed"] and not result.get("adopted"):
+        if refused and not key.record(host) and not result["changed"] and not result.get("adopted"):
             return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
         return result
 

@@ -134,9 +134,9 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import LEAST_ARTIFACTS, EventWriter
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import MIN_ARTIFACTS, EventWriter
 
-_LEAST_RESULT_LIMIT = 1024
+_MIN_RESULT_LIMIT = 1024
 _CHECK_FOLDER = " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."
 
 
@@ -176,9 +176,9 @@ class CallbackModule(StrictOptions, CallbackBase):
     def set_options(self, *args: Any, **kwargs: Any) -> None:
         super().set_options(*args, **kwargs)
         self._limit = self.get_option("result_limit")
-        if self._limit < _LEAST_RESULT_LIMIT:
+        if self._limit < _MIN_RESULT_LIMIT:
             raise AnsibleOptionsError(
-                f"result_limit of the run log is {self._limit} bytes. Set it to {_LEAST_RESULT_LIMIT} or more."
+                f"result_limit of the run log is {self._limit} bytes. Set it to {_MIN_RESULT_LIMIT} or more."
             )
 
     # Playbook, plays, tasks
@@ -336,7 +336,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
         """Append the recap. On a full disk, only as much of the custom stats (artifacts) is written as fits."""
         parent = Parent(self._playbook_uuid, self._of_playbook)
-        for limit in (self._limit, LEAST_ARTIFACTS, 0):
+        for limit in (self._limit, MIN_ARTIFACTS, 0):
             data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._masks.redactor)}
             try:
                 self._write("playbook_on_stats", parent, data, last=True)
@@ -471,7 +471,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         if what not in self._warned:
             self._warned.add(what)
             reason = self._masks.redactor.text(str(error)) or type(error).__name__
-            self._display.warning(f"Run log: {what}: {reason}. The play goes on.{advice}")
+            self._display.warning(f"Run log: {what}: {reason}. The play continues.{advice}")
 
 
 def _checked(folder: Path) -> Path:

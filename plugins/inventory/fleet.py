@@ -268,12 +268,12 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             )
         if problems and self.get_option("on_partial") == "fail":
             raise ValueError(
-                f"it would be incomplete. {_sentence(problems)}. No host was added; on_partial: warn would go on with "
+                f"it would be incomplete. {_sentence(problems)}. No host was added; on_partial: warn would keep "
                 f"the {len(hosts)} found."
             )
         if problems:
             self.display.warning(
-                f"The fleet's inventory is incomplete, it goes on with {len(hosts)} hosts. {_sentence(problems)}."
+                f"The fleet's inventory is incomplete: it has only {len(hosts)} hosts. {_sentence(problems)}."
             )
         return hosts
 

@@ -247,10 +247,10 @@ class LookupModule(StrictOptions, LookupBase):
         if found and not unread and not missing:
             return ""
         told = [f"Nothing to act on: no host matches {pattern}{within}."] if not found else []
-        told += [f"No host matches {', '.join(missing)}, a part of what was asked for."] if missing else []
+        told += [f"No host matches {', '.join(missing)}, which is part of what was requested."] if missing else []
         told += [f"{reason.strip().rstrip('.')}." for reason in unread.values()]
         if found and unread:
-            told.append("The hosts of the other inventories would be a part of what was asked for.")
+            told.append("The hosts of the other inventories are only part of what was requested.")
         if known:
             told.append(f"The inventory has {known} host{'s' if known > 1 else ''}.")
         elif not unread:

@@ -103,7 +103,7 @@ def run(context: Context) -> None:
         )
     for name, value in context.params["query"].items():
         if any(isinstance(one, (Mapping, list)) for one in (value if isinstance(value, list) else [value])):
-            context.fail(f"query: {name} must be a text, a number, a boolean or a list of these.")
+            context.fail(f"query: {name} must be text, a number, a boolean or a list of these.")
 
     def send() -> Reply:
         return context.client.raw(method, path, query=context.params["query"], body=context.params["body"])

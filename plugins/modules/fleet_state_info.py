@@ -15,7 +15,7 @@ version_added: 0.2.0
 description:
   - Compares the tenant's update policy, the overrides of the instances and optionally their runtimes with a declared
     state, and reports each difference.
-  - Nothing is written. The role C(fleet_state) brings the fleet to the state.
+  - Nothing is written. The role C(fleet_state) brings the fleet in line with the state.
   - For each component, the policy of an instance is the one declared for it, or else that of its groups. If two groups
     of an instance declare different modes for a component and the instance declares none, the task fails and names
     both.

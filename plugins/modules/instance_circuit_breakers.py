@@ -220,7 +220,7 @@ def _verify(context: Context, before: Breakers) -> None:
     if still_open:
         context.fail(
             f"The circuit breakers of {context.instance} were cleared, but {', '.join(still_open)} "
-            f"{'is' if len(still_open) == 1 else 'are'} still open. Look at the provider, or restart the agent "
+            f"{'is' if len(still_open) == 1 else 'are'} still open. Check the provider, or restart the agent "
             "(instance_power_cycle)."
         )
 

@@ -176,7 +176,7 @@ def _listed(context: Context, selection: dict[str, str]) -> Listing:
     if not listing.available:
         context.fail(
             f"The server says that the memory of {context.instance} is not available, so its list proves nothing. "
-            "Look at the instance's health."
+            "Check the instance's health."
         )
     return listing
 

@@ -333,8 +333,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
     HOLD_OPTIONS,
+    check_hold,
     check_hold_options,
-    look_at_hold,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics import (
     METRIC_OPTIONS,
@@ -438,7 +438,7 @@ def _busy(context: Context) -> dict[str, str]:
 
 
 def _hold(context: Context) -> gate.Check:
-    check = look_at_hold(context, wait=context.params["hold_wait"] and not context.check_mode)
+    check = check_hold(context, wait=context.params["hold_wait"] and not context.check_mode)
     if context.check_mode and check.verdict == gate.HOLD:
         return gate.Check(check.name, gate.PASS, f"Not waited for in check mode: {check.reason}")
     return check
@@ -479,8 +479,8 @@ def _begin_stream(context: Context, health: gate.Check | None) -> None:
         )
     except AdmissionError as failure:
         context.fail(f"The stream cannot begin: {failure}.")
-    if health is not None and stream.health_seen(params["stream"]["health_interval"]) is None:
-        stream.health_was_read(health)
+    if health is not None and stream.stored_health(params["stream"]["health_interval"]) is None:
+        stream.store_health(health)
 
 
 def _fleet(context: Context) -> Record:
@@ -551,7 +551,7 @@ def _health(context: Context) -> list[gate.Check]:
     if params["min_healthy_share"] == 0:
         return []
     stream = params["stream"]
-    if stream and (seen := Stream(stream["run"]).health_seen(stream["health_interval"])) is not None:
+    if stream and (seen := Stream(stream["run"]).stored_health(stream["health_interval"])) is not None:
         return [seen]
     fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])

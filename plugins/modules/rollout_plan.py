@@ -252,7 +252,7 @@ busy:
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
 gone:
-  description: Names of the instances that the server does not know any more. They are left out.
+  description: Names of the instances that the server no longer knows. They are left out.
   returned: success
   type: list
   elements: str
@@ -366,8 +366,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timeli
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _FREEZES_AHEAD = 35 * 86400.0
-_FREEZES_MOST = 50
-_LEAST = {
+_MAX_FREEZES = 50
+_MINIMA = {
     **dict.fromkeys(("batch_max", "percent", "workers"), 1),
     **dict.fromkeys(("canary", "history", "quarantine"), 0),
     **dict.fromkeys(("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"), 0),
@@ -443,17 +443,17 @@ def run(context: Context) -> None:
     if not calendar.problem:
         context.result["freezes"] = [
             {"from": iso_time(period.start), "to": iso_time(period.end), "reason": period.reason}
-            for period in calendar.between(now, now + _FREEZES_AHEAD, _FREEZES_MOST)
+            for period in calendar.between(now, now + _FREEZES_AHEAD, _MAX_FREEZES)
         ]
     at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
-    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
+    context.result.update(_as_result(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
     context.result["plan_agreed"] = bool(params["plan_hash"])
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:
             context.fail(
-                f"This is not the plan that was agreed on: {' and '.join(parts_moved)} moved since. Nothing was done. "
-                f"Look at the new plan; its hash is {plan.hash}.",
+                f"This is not the approved plan. Changed since then: {', '.join(parts_moved)}. Nothing was done. "
+                f"Review the new plan; its hash is {plan.hash}.",
                 moved=parts_moved,
             )
 
@@ -461,13 +461,13 @@ def run(context: Context) -> None:
 def _check(context: Context) -> None:
     """Fail if a number or an instance is invalid."""
     params = context.params
-    for name, least in _LEAST.items():
+    for name, least in _MINIMA.items():
         if params[name] is not None and params[name] < least:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
     if not params["instances"]:
-        context.fail("instances is empty: there is nothing to plan for. Does the inventory hold the fleet?")
+        context.fail("instances is empty: there is nothing to plan for. Does the inventory contain the fleet?")
     without = [name for name, instance_id in params["instances"].items() if not instance_id]
     if without:
         context.fail(f"These hosts have no instance id: {', '.join(map(str, without))}.")
@@ -566,7 +566,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     return durations_of(timelines)
 
 
-def _told(plan: Plan, problem: str) -> Record:
+def _as_result(plan: Plan, problem: str) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     instances = plan.fit.instances_that_fit

@@ -273,7 +273,7 @@ def _retry_chosen(context: Context, chosen: list[Record]) -> None:
     before = {str(row["id"]): target_status(row.get("status")) for row in chosen}
     context.write(lambda: _retry_each(context, chosen), before=before, after=dict.fromkeys(before, "queued"))
     if context.check_mode:
-        context.result["retried"] = [_told(row) for row in chosen]
+        context.result["retried"] = [_as_result(row) for row in chosen]
         return
     context.changed = bool(context.result["retried"])
 
@@ -320,7 +320,7 @@ def _skip(context: Context, row: Record, reason: str) -> None:
     )
 
 
-def _told(row: Record) -> Record:
+def _as_result(row: Record) -> Record:
     return {
         "target_id": row.get("id"),
         "instance_id": row.get("instance_id"),
@@ -361,14 +361,14 @@ def _retry_one(context: Context, row: Record) -> None:
         _skip(context, now, reason or "somebody else retried it meanwhile")
         return
     context.changed = True
-    context.result["retried"].append(_told(row))
+    context.result["retried"].append(_as_result(row))
     interval = min(1.0, context.params["wait_interval"])
     with looking_up(context):
         reopened = read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN, interval=interval).done
     if not reopened:
         context.fail(
             f"The server accepted the retry of {name}, but within {SHOWS_WITHIN:.0f} s its status is "
-            f"{text_of(row, 'status')}. Look at it with rollout_info."
+            f"{text_of(row, 'status')}. Read it with rollout_info."
         )
 
 

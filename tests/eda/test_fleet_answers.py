@@ -334,7 +334,7 @@ def test_an_id_that_is_not_text_is_refused(instances: dict[Any, Any], sentence: 
 
 
 def test_an_api_key_that_yaml_has_read_as_a_number_is_refused() -> None:
-    with pytest.raises(SourceError, match="api_key must be a text, and YAML has read it as int: put it in quotes"):
+    with pytest.raises(SourceError, match="api_key must be text, but YAML read it as int: put it in quotes"):
         read_settings({"api_url": "https://x", "api_key": 493}, {})
 
 
@@ -392,7 +392,7 @@ def test_an_inventory_file_with_variables_beside_it_is_refused(
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
     assert str(refused.value) == (
         f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {beside} beside it, so"
-        f" they would run with other variables than yours. Give the folder: -i {file.parent}"
+        f" they would run without your variables. Give the folder: -i {file.parent}"
     )
     # A folder is copied with its content, and other programs copy nothing.
     assert inventory_problem([*program, "-i", str(file.parent)], {}) is None

@@ -240,7 +240,7 @@ def test_a_clear_is_refused_if_the_count_differs_from_the_backup(sim: Simulator)
     backup = run_module(sim, "instance_memory_info", HOST, conversation_id="conv-1").result
     remember(sim, {"content": "since", "conversation_id": "conv-1"})
     done = clear(sim, conversation_id="conv-1", expect_count=backup["count"])
-    assert done.result["failed"] and "are 3, but expect_count is 2" in done.msg
+    assert done.result["failed"] and "has 3 memories of conversation conv-1, but expect_count is 2" in done.msg
     assert posts(sim) == []
     assert clear(sim, conversation_id="conv-1", expect_count=3).result["changed"]
     assert not clear(sim, conversation_id="conv-1", expect_count=3).result.get("failed"), "already done"

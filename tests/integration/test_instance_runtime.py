@@ -88,7 +88,7 @@ def test_health_is_not_read_if_no_proof_is_requested(sim: Simulator) -> None:
 def test_an_unknown_final_status_is_not_a_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
-    assert done.result["failed"] and "ended as brewed. Look at the instance" in done.msg
+    assert done.result["failed"] and "ended as brewed. Check the instance" in done.msg
     assert posts(sim) == ["redeploy_runtime"]
 
 

@@ -175,7 +175,7 @@ def test_an_unreadable_part_of_the_fleet_is_an_error_that_names_it(simulator: Si
     assert warned.rc == 0
     assert warned.hosts == hostnames(simulator)
     assert warned.messages.count("[WARNING]") == 1
-    assert warned.says("incomplete, it goes on with 6 hosts")
+    assert warned.says("incomplete: it has only 6 hosts")
     assert warned.says(newest)
 
 

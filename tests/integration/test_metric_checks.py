@@ -143,7 +143,7 @@ def test_an_unreachable_or_slow_server_is_inconclusive(fleet: Simulator, server:
         ({"metric_checks": [{"query": "up"}]}, "metric_checks: entry 1: must_be is None"),
         ({"metric_url": ""}, "metric_checks need metric_url"),
         ({"metric_url": "prometheus.example.com"}, "metric_url must be an address such as https://"),
-        ({"metric_url": "https://me:secret@prometheus.example.com"}, "metric_url holds a user or password"),
+        ({"metric_url": "https://me:secret@prometheus.example.com"}, "metric_url contains a user name or password"),
         ({"metric_url": "https://prometheus.example.com:abc"}, "metric_url must be an address such as https://"),
         ({"metric_url": "https://prometheus.example.com:99999"}, "metric_url must be an address such as https://"),
         ({"metric_url": "https://prometheus.example.com?q"}, "metric_url must be an address such as https://"),

@@ -146,7 +146,7 @@ def test_a_limit_file_without_a_host_does_not_mean_the_whole_fleet(
     refused(run, simulator, "fleetops_hosts is ',', which names no host")
     failed.write_text("agent-001.fra1.fleet.example\nlocalhost\nagent-999.fra1.fleet.example\n")
     run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{failed}")
-    refused(run, simulator, "No host matches agent-999.fra1.fleet.example, a part of what was asked for")
+    refused(run, simulator, "No host matches agent-999.fra1.fleet.example, which is part of what was requested")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_an_unreadable_fleet_beside_a_readable_one_is_a_failure(
     run = play(run_playbook, simulator, "power_cycle", inventory=folder)
     assert run.rc == 1 and "us.fleet.yml cannot be used" in run.output and simulator.writes() == []
     run = play(run_playbook, simulator, "power_cycle", inventory=folder, env=GO_ON)
-    refused(run, simulator, "us.fleet.yml cannot be used", "would be a part of what was asked for")
+    refused(run, simulator, "us.fleet.yml cannot be used", "are only part of what was requested")
 
 
 def test_hosts_of_two_servers_are_not_in_one_run(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:

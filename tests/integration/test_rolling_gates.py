@@ -53,7 +53,7 @@ def test_a_plan_is_accepted_by_its_hash_and_refused_once_a_version_has_changed(r
         sim.knobs(publish="9999.1.0")
         refused = run_playbook(sim, PLAYBOOK, e={**growing, "plan_hash": agreed})
         assert refused.rc == 2
-        assert "This is not the plan that was agreed on: versions moved since. Nothing was done." in refused.stdout
+        assert "This is not the approved plan. Changed since then: versions. Nothing was done." in refused.stdout
         assert sim.writes() == []
         # The new plan is shown, so that somebody can approve it.
         assert plan_hash(refused) not in (agreed, "")

@@ -301,7 +301,7 @@ def test_a_rollout_is_stopped_once_too_many_have_failed(
         started_by_another(sim)
     done = run_task(sim, on_too_many=how, uncertain_grace=0)
     assert done.result["failed"] and done.result["too_many"] and done.result["stopped"] and done.result["changed"]
-    assert f"so it was {call}; what was in progress goes on to its end." in done.msg
+    assert f"so it was {call}; targets in progress continue to their end." in done.msg
     assert done.result["diff"] == {
         "before": {"fleet_rollout": "in_progress" if adopted else None},
         "after": {"fleet_rollout": call},
@@ -428,7 +428,7 @@ def test_a_closed_window_is_reported_the_same_however_the_server_refuses(sim: Si
     done = run_task(sim, wait_timeout=60)
     if kind == "defer_countdown":
         assert done.result["changed"] and done.result["timed_out"]
-        assert done.result["countdown_seconds"] > 3600 and "put the rollout off" in done.warnings[0]
+        assert done.result["countdown_seconds"] > 3600 and "postponed the rollout" in done.warnings[0]
     else:
         assert not done.result["changed"] and bool(done.result.get("failed")) == (kind != "200_skip")
     messages = [done.msg, *done.warnings]
@@ -535,7 +535,7 @@ def test_a_finished_rollout_is_not_changed(sim: Simulator, check: bool) -> None:
     assert "is completed: there was nothing left to cancel" in cancelled.warnings[0]
     for state, goal in (("paused", "paused"), ("running", "resumed")):
         done = run_task(sim, state=state, rollout_id=rollout_id, check=check)
-        assert done.result["failed"] and f"is completed: it cannot be {goal} any more" in done.msg
+        assert done.result["failed"] and f"is completed: it can no longer be {goal}" in done.msg
     assert posts(sim) == []
 
 

@@ -122,8 +122,8 @@ def test_a_plan_is_accepted_by_its_hash_until_its_inputs_change(sim: Simulator) 
     done = plan(sim, plan_hash=agreed)
     assert done.result["failed"] and done.result["moved"] == ["versions"]
     assert done.msg == (
-        "This is not the plan that was agreed on: versions moved since. Nothing was done. "
-        f"Look at the new plan; its hash is {done.result['plan_hash']}."
+        "This is not the approved plan. Changed since then: versions. Nothing was done. "
+        f"Review the new plan; its hash is {done.result['plan_hash']}."
     )
     hours(sim, 0, 0, limit=3)
     assert plan(sim, plan_hash=agreed).result["moved"] == ["policy", "versions"]
@@ -179,7 +179,7 @@ def test_no_plan_is_made_with_a_policy_below_1(sim: Simulator, limit: Any) -> No
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"instances": {}}, "instances is empty: there is nothing to plan for. Does the inventory hold the fleet?"),
+        ({"instances": {}}, "instances is empty: there is nothing to plan for. Does the inventory contain the fleet?"),
         ({"instances": {"a": None}}, "These hosts have no instance id: a."),
         ({"canary": -1}, "canary is -1: it must be 0 or more."),
         ({"percent": 101}, "percent is 101: it must be 100 or less."),

@@ -127,7 +127,7 @@ def test_a_call_whose_answer_is_lost_is_looked_up(sim: Simulator, fault: dict[st
     done = run_task(sim, max_parallel_rollouts=4, retries=0)
     assert not done.result.get("failed") and done.result["changed"], done.result
     assert done.result["changed_keys"] == ["max_parallel_rollouts"]
-    assert any("was lost; reading it back shows that it holds" in warning for warning in done.warnings)
+    assert any("was lost; reading it back shows that it was made" in warning for warning in done.warnings)
     assert len(bodies(sim)) == 1
 
 

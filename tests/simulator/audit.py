@@ -17,7 +17,7 @@ KINDS = ("tool_call", "llm_request", "memory_write", "login")
 TOOLS = {"crm": ("find_customer", "update_ticket"), "files": ("read_file", "search")}
 HISTORY_S = 86400.0
 # A simulator with a fast clock that runs overnight must not exhaust the memory.
-MOST_EVENTS = 20_000
+MAX_EVENTS = 20_000
 
 
 @dataclass
@@ -44,7 +44,7 @@ def trail_of(engine: Engine, instance: Instance) -> AuditTrail:
     while trail.due <= engine.now:
         trail.events.append(_event(engine, instance, trail, trail.due))
         trail.due += trail.rng.expovariate(rate / 3600.0)
-    del trail.events[:-MOST_EVENTS]
+    del trail.events[:-MAX_EVENTS]
     return trail
 
 

@@ -177,7 +177,7 @@ def _json(value: Any) -> str | None:
     return to_json(value) if value else None
 
 
-_TROUBLE_MOST = 400
+_MAX_TROUBLE = 400
 
 
 def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
@@ -213,8 +213,8 @@ def trouble_of(record: Mapping[str, Any]) -> str | None:
     if breakers:
         found.append(f"breakers open: {', '.join(breakers)}")
     trouble = as_text("; ".join(found))
-    if trouble is not None and len(trouble) > _TROUBLE_MOST:
-        return trouble[: _TROUBLE_MOST - 4] + " ..."
+    if trouble is not None and len(trouble) > _MAX_TROUBLE:
+        return trouble[: _MAX_TROUBLE - 4] + " ..."
     return trouble
 
 

@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import storable_result
 from console.collect.jobs.job import Job
 from console.collect.run_events import RunReader, host_of, parts_of
-from console.collect.task_results import RESULT_MOST
+from console.collect.task_results import MAX_RESULT
 from console.record.rows import RunRows, to_json
 
 # Events that contain a result. In ansible-runner, runner_on_skipped contains one too, but not in the run log.
@@ -51,9 +51,9 @@ def as_run_log(event: Any, redactor: Redactor) -> Any:
         data.pop("res", None)
     elif name in _WITH_RESULT and isinstance(data.get("res"), Mapping):
         action = data.get("resolved_action") or data.get("task_action")
-        if found := evidence_of(str(name), action, data["res"], RESULT_MOST, redactor):
+        if found := evidence_of(str(name), action, data["res"], MAX_RESULT, redactor):
             data["fleetops_evidence"] = found
-        data["res"] = storable_result(data["res"], str(name), RESULT_MOST, redactor)
+        data["res"] = storable_result(data["res"], str(name), MAX_RESULT, redactor)
     elif name == "playbook_on_task_start":
         # ansible-runner sets this for handlers only.
         data["is_handler"] = bool(data.get("is_conditional"))

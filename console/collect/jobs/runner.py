@@ -32,7 +32,7 @@ SOURCE = "runner"
 BATCH = 1000
 # Bytes of the events that are stored in one transaction, and of the longest event that is read.
 BATCH_BYTES = 16 << 20
-EVENT_MOST = 64 << 20
+MAX_EVENT = 64 << 20
 # A run without an end is lost if its folder has not changed for this long.
 LOST_AFTER_S = 6 * 3600.0
 
@@ -189,7 +189,7 @@ class _Run:
             try:
                 with open_regular(self._events / name) as file:
                     # What is longer is cut, which is not JSON.
-                    content = file.read(EVENT_MOST)
+                    content = file.read(MAX_EVENT)
                 read += len(content)
                 event = json.loads(content)
             except (ValueError, RecursionError):

@@ -17,10 +17,10 @@ from console.figures.theme import GRID, INK, MARGIN, axis_date, axis_dates, axis
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
-BARS_MOST = 1500
+MAX_BARS = 1500
 """Up to this number of targets, each has its own bar. With more, the browser is slow and bars cannot be told apart."""
 
-ROWS_MOST = 200
+MAX_ROWS = 200
 """Up to this number of targets, each has its own row. With more, they share the slots in which they ran."""
 
 
@@ -70,7 +70,7 @@ class Mark:
     label: str
 
 
-LABELS_MOST = 24
+MAX_LABELS = 24
 """With more marks than this, the labels would overlap, so only the lines are drawn."""
 
 
@@ -148,7 +148,7 @@ def _add_marks(figure: go.Figure, options: DrawOptions) -> None:
             {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "opacity": 0.6,
              "line": {"color": colour, "width": 1, "dash": "dash"}}
         )  # fmt: skip
-        if len(options.marks) <= LABELS_MOST:
+        if len(options.marks) <= MAX_LABELS:
             labels.append(
                 {"x": at, "xref": "x", "y": 0, "yref": "paper", "yanchor": "bottom", "xanchor": "left",
                  "showarrow": False, "text": plain(mark.label, 20, 1), "font": {"size": 10, "color": colour}}

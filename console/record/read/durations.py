@@ -22,7 +22,7 @@ from console.record.connection import first_column
 from console.record.read.frames import as_frame, query
 from console.record.read.sql import HOST, RUN_SECONDS
 
-USUAL_LEAST = 4
+MIN_DEPLOYS = 4
 """An instance with fewer succeeded deploys has no usual duration."""
 
 HISTORY = 50
@@ -130,13 +130,13 @@ def p95_of_scope(conn: Connection, scope: str | None) -> float | None:
 def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[str, Any]:
     """How long the newest succeeded deploys took, in seconds.
 
-    n, p50, p95: of the instance's HISTORY newest ones; p50 and p95 are None for fewer than USUAL_LEAST. fleet_p95: of
+    n, p50, p95: of the instance's HISTORY newest ones; p50 and p95 are None for fewer than MIN_DEPLOYS. fleet_p95: of
     the newest ones of all instances of the tenant; None if there are none.
     """
     key = {"tenant": tenant, "id": "", "before": math.inf}
     took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
     fleet = percentile(_of_rollouts(conn, "tenant = :tenant", key), 95)
-    known = took if len(took) >= USUAL_LEAST else []
+    known = took if len(took) >= MIN_DEPLOYS else []
     return {"n": len(took), "p50": percentile(known, 50), "p95": percentile(known, 95), "fleet_p95": fleet}
 
 
@@ -146,7 +146,7 @@ def usual_runs(
 ) -> pd.DataFrame:
     """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
 
-    One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
+    One row for each instance with at least MIN_DEPLOYS succeeded deploys created before ``before`` (epoch seconds),
     computed from its HISTORY newest; preceded by a row for the fleet, with the instance_id '', from its 2,000 newest.
     """
     key = {"tenant": tenant, "id": rollout_id, "before": before}
@@ -155,6 +155,6 @@ def usual_runs(
     rows = [
         (instance_id, len(runs), percentile(runs, 50), percentile(runs, 95))
         for instance_id, runs in took.items()
-        if len(runs) >= USUAL_LEAST
+        if len(runs) >= MIN_DEPLOYS
     ]
     return pd.DataFrame(rows, columns=["instance_id", "deploys", "p50_s", "p95_s"])

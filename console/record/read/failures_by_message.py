@@ -14,7 +14,7 @@ from console.record.read.sql import ENDS_RUN, HOST, IS_FAILURE, MATERIALIZED, TA
 from console.text.message_fingerprint import normalised
 
 # How many of the newest targets, and of the newest results, are read at most.
-MOST_FAILURES = 200_000
+MAX_FAILURES = 200_000
 
 NOTICED_AFTER = 3600.0
 """How many seconds after a target failed the task that waited for it may fail, and be in another period."""
@@ -28,7 +28,7 @@ _COUNTS = f"""CASE WHEN h.kind = 'item' THEN {_NAMED.format("h")} IS NOT NULL WH
     SELECT 1 FROM host_results x INDEXED BY host_results_trouble WHERE x.run_id = h.run_id
     AND x.task_counter = h.task_counter AND x.status IN ('failed', 'unreachable') AND {_NAMED.format("x")} IS NOT NULL
   ) END"""  # noqa: S608 - no user input
-# The verdict of a run is no failure of the host that reports it: localhost or, if --limit leaves that out, another one.
+# The verdict of a run is not a failure of the host that reports it (localhost, or another one with --limit).
 _RESULT_HOST = f"""CASE WHEN h.kind = 'item' THEN coalesce((
   SELECT i.hostname FROM tenants CROSS JOIN instances i ON i.tenant = tenants.tenant
   AND i.instance_id = {_NAMED.format("h")}), {_NAMED.format("h")})
@@ -107,7 +107,7 @@ def failures_by_message(
     """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")
-    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "like": pattern, "fingerprint": None}
+    params = {"since": since, "until": until, "rows": MAX_FAILURES, "most": most, "like": pattern, "fingerprint": None}
     frame = as_frame(conn, _BY_MESSAGE, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
@@ -121,5 +121,5 @@ def hosts_with(
 ) -> pd.DataFrame:
     """The instances with a failure of this message in a period, newest failure first: host, instance_id (None if not
     known), at, failures, operation (of the newest one), total (the number of all these instances, in each row)."""
-    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most, "fingerprint": fingerprint}
+    params = {"since": since, "until": until, "rows": MAX_FAILURES, "most": most, "fingerprint": fingerprint}
     return as_frame(conn, _INSTANCES, params)

@@ -32,7 +32,7 @@ from console.record.read.sql import (
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
 
-CHECKS_MOST = 50_000
+MAX_CHECKS = 50_000
 """Maximum number of health checks that are read: a little more than one a minute over 30 days."""
 
 
@@ -167,9 +167,9 @@ _PRESENT = f"(s.health IS NOT '{HEALTH_GONE}' AND tenant NOT IN {RETIRED})"
 
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances: total; present, those that a sync reads, because they are not gone and their tenant is not
-    retired; those of them of which each part was read (health_read, updates_read, with_memory); policies_read, all
-    whose update policy was read; and overriding, those with their own one."""
+    """Numbers of instances: total; present (neither gone nor of a retired tenant); of these, health_read, updates_read
+    and with_memory (this part of them was read); of the total, policies_read (their update policy was read) and
+    overriding (they have their own policy)."""
     _with_overrides(conn)
     sql = f"""
     SELECT count(*) AS total, count(*) FILTER (WHERE {_PRESENT}) AS present,
@@ -220,12 +220,12 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
 
 @query
 def health_checks(conn: Connection, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
-    """The newest CHECKS_MOST health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
+    """The newest MAX_CHECKS health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     sql = """
     SELECT checked_at, status, uptime_s, trouble FROM health_checks
     WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
     """
-    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST})
+    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": MAX_CHECKS})
     return frame.iloc[::-1].reset_index(drop=True)
 
 
@@ -286,8 +286,8 @@ def non_success_events(conn: Connection, tenant: str, instance_id: str, most: in
     return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
 
 
-# The runs with this host, or with one that they named as this instance. Before a run has ended, and if it was lost, a
-# host without results is only in run_in_flight.
+# The runs with this host, or with a host that their results name as this instance. In a run in progress or lost, a host
+# without results is only in run_in_flight.
 _WORKED = """
   SELECT run_id, host, failed, unreachable FROM run_hosts INDEXED BY run_hosts_host
   WHERE host IN (SELECT :host UNION SELECT host FROM run_links WHERE kind = 'instance' AND ref = :id)

@@ -32,8 +32,8 @@ from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
                     "derived", "rollout_id")  # fmt: skip
 
-_PRINTS_MOST = 4
-_ELSEWHERE_MOST = 2000
+_MAX_PRINTS = 4
+_MAX_ELSEWHERE = 2000
 
 
 @dataclass(frozen=True)
@@ -230,12 +230,12 @@ def _failures(
 
 
 def _prints(alike: Sequence[tuple[str, str, Outcome]]) -> set[str]:
-    """Up to _PRINTS_MOST fingerprints of one failure on several hosts: of the cause, and of the tasks' messages."""
+    """Up to _MAX_PRINTS fingerprints of one failure on several hosts: of the cause, and of the tasks' messages."""
     # The causes all have the same fingerprint.
     host, message, _outcome = alike[0]
     found = {fingerprint(message, host)} if message else set()
     for host, message, outcome in alike:
-        if outcome.message not in ("", message) and len(found) < _PRINTS_MOST:
+        if outcome.message not in ("", message) and len(found) < _MAX_PRINTS:
             found.add(fingerprint(outcome.message, host))
     return found
 
@@ -273,8 +273,8 @@ _LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 
 def _elsewhere(conn: Connection, key: Key, prints: set[str]) -> tuple[int, float | None, float | None, int]:
     """How many earlier operations failed with one of the messages, when the first and the last of them did, and how
-    many later ones. Only the nearest _ELSEWHERE_MOST results and targets are read."""
-    params = {"version": FP_VERSION, "begun": key.at, "key": key.key, "most": _ELSEWHERE_MOST}
+    many later ones. Only the nearest _MAX_ELSEWHERE results and targets are read."""
+    params = {"version": FP_VERSION, "begun": key.at, "key": key.key, "most": _MAX_ELSEWHERE}
     earlier, later = (
         [row for text in prints for row in dicts(conn, sql, {**params, "print": text})] for sql in (_EARLIER, _LATER)
     )
@@ -321,7 +321,7 @@ def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
     return tuple(found)
 
 
-PREFIX_LEAST = 4
+MIN_PREFIX = 4
 _IDS = {
     "run": "SELECT run_id FROM runs WHERE run_id >= :prefix AND run_id < :end LIMIT :most",
     "rollout": "SELECT DISTINCT r.rollout_id FROM tenants t CROSS JOIN rollouts r ON r.tenant = t.tenant"
@@ -335,8 +335,8 @@ _IDS = {
 @query
 def whole_id(conn: Connection, prefix: str, *kinds: str) -> str | None:
     """The complete id of the run, rollout or instance (``kinds``) whose id, or host name, begins with ``prefix``; None
-    if there is not exactly one, or the prefix is shorter than PREFIX_LEAST."""
-    if len(prefix) < PREFIX_LEAST:
+    if there is not exactly one, or the prefix is shorter than MIN_PREFIX."""
+    if len(prefix) < MIN_PREFIX:
         return None
     wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
     found = {text for kind in kinds for text in first_column(conn, _IDS[kind], wanted)}

@@ -46,7 +46,7 @@ def rollout_name(scope: str | None) -> str:
 
 
 def report_of_run(conn: Connection, run: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report of a run from its custom stats and its evidence, several reports being combined; and which of its
+    """The report of a run from its custom stats and its evidence (several reports are combined), and which of its
     lists are truncated. run: run_id, stats_json and meta_json.
 
     The numbers of a report that counts predicted changes, although the run is not a check run, are left out.

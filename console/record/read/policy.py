@@ -22,7 +22,7 @@ from console.record.read.operation_facts import name_of
 from console.record.read.sql import ROLLOUT_STATUS, RUN_BY, STARTED
 from console.text.json_values import listed, mapping, names, parsed
 
-_ROLLOUTS_MOST = 5000
+_MAX_ROLLOUTS = 5000
 
 
 @query
@@ -156,7 +156,7 @@ def outside_window(conn: Connection, tenant: str) -> pd.DataFrame:
         conn,
         f"SELECT rollout_id, scope, {ROLLOUT_STATUS} AS status, created_at FROM rollouts o WHERE tenant = :t"  # noqa: S608
         " AND scope IS NOT 'instance' AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
-        {"t": tenant, "most": _ROLLOUTS_MOST},
+        {"t": tenant, "most": _MAX_ROLLOUTS},
     )
     found = []
     for rollout in rollouts if seen else ():

@@ -195,7 +195,7 @@ def relaunches_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     return as_frame(conn, sql, {"id": run_id})
 
 
-TASKS_MOST = 60
+MAX_TASKS = 60
 
 _COUNTED = ("failed", "unreachable", "ignored", "changed", "ok", "skipped")
 # If a host has several results for a task, the worst one is shown.
@@ -249,7 +249,7 @@ def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, siz
     """One page of a run's hosts, those with failures first, with their status for each task; and how many hosts match.
 
     Columns: host, outcome (failed, unreachable, changed or ok according to the recap; in_flight if the result of its
-    last task is not known), and one column for each of the first TASKS_MOST tasks, named by number and name, such as
+    last task is not known), and one column for each of the first MAX_TASKS tasks, named by number and name, such as
     '1 Gather facts': the worst status of the host in this task, None if it did not reach it. search: part of a host
     name.
     """
@@ -270,7 +270,7 @@ def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, siz
     WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts)) AND task_counter IS NOT NULL
     """  # noqa: S608 - no user input
     cells = as_frame(conn, sql, {"id": run_id, "hosts": hosts["host"].tolist()})
-    shown = tasks[tasks["position"] < TASKS_MOST]
+    shown = tasks[tasks["position"] < MAX_TASKS]
     cells = cells.merge(shown[["counter", "position"]], on="counter")
     cells["rank"] = cells["status"].map({status: rank for rank, status in enumerate(_WORST_FIRST)})
     worst = cells.sort_values("rank", kind="stable").drop_duplicates(["host", "position"])

@@ -18,7 +18,7 @@ from console.record.read.sql import MATERIALIZED, ROLLOUT_STATUS, is_instance
 BEFORE, AFTER = 60.0, 300.0
 """Seconds before the start and after the end to include: the clocks of the API and the control node may differ."""
 
-INSTANCES_MOST = 2000
+MAX_INSTANCES = 2000
 """How many instances are examined at most; for a rollout, those with failed targets first."""
 
 
@@ -106,7 +106,7 @@ _EVENTS = f"{EVENT} {_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_t
 def beside_run(conn: Connection, run_id: str, first: float, last: float) -> SameTime:
     """What else happened on the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how
     many of the run's hosts), oldest first, at most 20."""
-    key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
+    key = {"id": run_id, "first": first, "last": last, "most": MAX_INSTANCES}
     return _beside(conn, _HOSTS_OF_RUN, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
 
 
@@ -114,7 +114,7 @@ def beside_run(conn: Connection, run_id: str, first: float, last: float) -> Same
 def beside_rollout(conn: Connection, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
     """What else happened on the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at,
     hosts (how many of the rollout's hosts), oldest first, at most 20."""
-    key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
+    key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": MAX_INSTANCES}
     return _beside(conn, _HOSTS_OF_ROLLOUT, _OTHER_RUNS, key)
 
 

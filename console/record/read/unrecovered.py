@@ -20,7 +20,7 @@ from console.record.read.sql import HOST, IS_FAILURE, RETIRED, STARTED, SUCCEEDE
 from console.record.rows import Row
 from console.text.message_fingerprint import fingerprint
 
-ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
+MAX_ROLLOUTS, MAX_RUNS, MAX_WHOLE, MAX_HOSTS = 500, 100, 5, 20_000
 """Limits: how many of the newest rollouts and runs with problems are examined; for how many runs without a report all
 results are read; and how many instances are returned."""
 
@@ -104,7 +104,7 @@ _RESTARTED = _actions("instance_runtime", "instance_power_cycle", "instance_rebo
 _TARGETS = f"""
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
-  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {ROLLOUTS_MOST}
+  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {MAX_ROLLOUTS}
 ), bad AS (
   SELECT t.* FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
   WHERE t.status IN ('failed', 'uncertain') AND NOT {_TARGET_SINCE.format(i="t", at="t.created_at")}
@@ -121,7 +121,7 @@ FROM (
   FROM named b
   WHERE NOT {_GONE.format(i="b")} AND NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(i="b", at="b.at", actions=_DEPLOYED)}
-  LIMIT {HOSTS_MOST})
+  LIMIT {MAX_HOSTS})
 """  # noqa: S608 - no user input
 
 
@@ -138,7 +138,7 @@ WHERE r.started_at >= :since AND (r.status IN ('failed', 'lost', 'unknown', 'can
     SELECT h.run_id FROM host_results h INDEXED BY host_results_failed
     LEFT JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter
     WHERE h.msg_fp IS NOT NULL AND h.ended_at >= :since AND {IS_FAILURE}))
-ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
+ORDER BY r.started_at DESC LIMIT {MAX_RUNS}
 """  # noqa: S608 - no user input
 
 
@@ -150,7 +150,7 @@ def failing_in_runs(
     known = {failing.identity for failing in of_targets}
     found: list[Failing] = []
     runs: list[tuple[Row, Verdict]] = []
-    reads_left = WHOLE_MOST
+    reads_left = MAX_WHOLE
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
         if not run["stats_json"] and reads_left <= 0:
             # The limit for runs without a report is reached: this run is returned without its instances.
@@ -180,7 +180,7 @@ def failing_in_runs(
         judged = verdict(facts, counted)
         if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["succeeded_later"]:
             runs.append((run, judged))
-    return found[:HOSTS_MOST], runs
+    return found[:MAX_HOSTS], runs
 
 
 _HOSTS = """

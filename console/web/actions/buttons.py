@@ -19,7 +19,7 @@ import streamlit as st
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from console.act.decision import FORCED, REASON_MOST, STEERING, Decision, Intent, Seen, as_stored, judge
+from console.act.decision import FORCED, MAX_REASON, STEERING, Decision, Intent, Seen, as_stored, judge
 from console.act.send import ActionOutcome, Attempt, act, read_state
 from console.collect.api.session import ApiOptions
 from console.collect.sync import sync_once
@@ -152,7 +152,7 @@ def _confirm(pending: _Confirmation) -> None:
     st.caption(
         f"Read from the API at {viewer.moment(pending.seen_at, '%H:%M:%S')}, and read again before anything is sent."
     )
-    reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="stored with the action")
+    reason = st.text_input("Reason", max_chars=MAX_REASON, key="act_reason", placeholder="stored with the action")
     typed = ""
     if intent.force:
         typed = st.text_input(f"To force this, type {_plain(intent.name)}", key="act_typed")

@@ -30,8 +30,7 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
     as long as ``is_open()`` returns True, the tab is visible and ``body`` does not call :func:`hold`."""
 
     def drawn() -> None:
-        hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
-        st.session_state[_TIMER] = REFRESH_SECONDS if is_open() and not hidden else None
+        st.session_state[_TIMER] = REFRESH_SECONDS if is_open() and not _is_hidden() else None
         st.session_state[_HELD] = False
         st.session_state[_DATABASE] = _database()
         # If this fragment is drawn again before Streamlit has sent all its elements, the rest are never sent, but the
@@ -45,9 +44,8 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 
     st.fragment(drawn)()
     if is_open():
-        hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
         st.components.v2.component("fleetops_tab", js=_JS)(
-            key=_TAB, data={"hidden": hidden}, height=1, on_hidden_change=lambda: None
+            key=_TAB, data={"hidden": _is_hidden()}, height=1, on_hidden_change=lambda: None
         )
 
 
@@ -73,6 +71,11 @@ def hold() -> None:
 def is_held() -> bool:
     """Whether the body has called :func:`hold` since it began."""
     return bool(st.session_state[_HELD])
+
+
+def _is_hidden() -> bool:
+    """Whether the browser has reported that the tab is hidden."""
+    return bool((st.session_state.get(_TAB) or {}).get("hidden", False))
 
 
 def _database() -> tuple[int, ...]:

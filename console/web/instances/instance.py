@@ -96,7 +96,7 @@ def happened(known: dict[str, Any]) -> None:
     first = now - HISTORY_DAYS * 86400.0 if since is None else since
     last = now + 86400.0 if until is None else until
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
-    listed = paging.from_frame("instance-history", cached.ask(instances.history, *key, file_formats.MOST))
+    listed = paging.from_frame("instance-history", cached.ask(instances.history, *key, file_formats.MAX_ROWS))
     end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     count = counted(listed.total, "entry", "entries")
     listed.head(f"{count} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}", head)
@@ -129,7 +129,7 @@ def health(known: dict[str, Any]) -> None:
     # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
     since = now - SPANS[span] * 86400
-    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - instance.HOLD_MOST)
+    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - instance.MAX_HOLD)
     alt = "Health of the instance over time"
     plot.chart(alt, "health", instance.health_over_time, checks, (since, now), viewer.theme(), viewer.zone())
     shown = int((checks["checked_at"] >= since).sum())
@@ -159,7 +159,7 @@ def deploys(known: dict[str, Any]) -> None:
         took = f"{times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
         sentence = f"Its {usual['n']:,} newest successful deploys took {took}"
     else:
-        sentence = f"Too few successful deploys for its own p50 and p95 ({usual['n']} of {durations.USUAL_LEAST})"
+        sentence = f"Too few successful deploys for its own p50 and p95 ({usual['n']} of {durations.MIN_DEPLOYS})"
         p95, whose = fleet, "the fleet's"
     st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:

@@ -194,7 +194,7 @@ def hosts_by_tasks() -> None:
     tasks_of_run = cached.ask(runs.run_tasks, ID)
     found = paging.from_query("grid", runs.run_grid, ID, search)
     with lists.row():
-        more = len(tasks_of_run) - runs.TASKS_MOST
+        more = len(tasks_of_run) - runs.MAX_TASKS
         st.caption(
             f"{counted(found.total, 'host')}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),

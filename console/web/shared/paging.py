@@ -39,10 +39,10 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
         st.code(address, language=None, wrap_lines=True)
         if fetch is None or not total:
             return
-        narrower = f". A file contains the first {file_formats.MOST:,}; narrow the filters to get the others."
-        st.caption(
-            f"{counted(total, 'row')} with these filters, times in UTC{narrower if total > file_formats.MOST else ''}"
-        )
+        shown = f"{counted(total, 'row')} with these filters, times in UTC"
+        if total > file_formats.MAX_ROWS:
+            shown += f". A file contains the first {file_formats.MAX_ROWS:,}; narrow the filters to get the others."
+        st.caption(shown)
         path = load_settings().database
         stem = f"fleetops-{re.sub(r'[^a-z0-9-]+', '-', name.lower())}-{pd.Timestamp.now('UTC'):%Y%m%dT%H%MZ}"
         with lists.row():
@@ -91,7 +91,7 @@ class Listed:
 
 def _deferred(form: file_formats.Format, fetch: Fetch, path: Path) -> Callable[[], bytes]:
     # The path is passed because Streamlit calls the function in another thread, where the settings cannot be read.
-    return lambda: form.write(fetch(path, file_formats.MOST))
+    return lambda: form.write(fetch(path, file_formats.MAX_ROWS))
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, before
     """The usual duration of each target; in a long timeline, only of the open ones."""
     targets, layout = _timeline(path, stamp, source, now, _read)
     instances = targets["instance_id"]
-    asked = instances if len(instances) <= axes.ROWS_MOST else instances[layout.open]
-    ids = tuple(asked.dropna().tolist()[: axes.BARS_MOST])
+    asked = instances if len(instances) <= axes.MAX_ROWS else instances[layout.open]
+    ids = tuple(asked.dropna().tolist()[: axes.MAX_BARS])
     tenant, rollout_id = source
     found = durations.usual_runs(Path(path), tenant, rollout_id, before, ids)
     known = found.set_index("instance_id")
@@ -135,7 +135,7 @@ def show(
     if bounds is None:
         _notes(targets, layout, now)
         return None
-    few = len(targets) <= axes.ROWS_MOST
+    few = len(targets) <= axes.MAX_ROWS
     with head:
         per_target = few and lists.choice("Rows", (PER_TARGET, PER_SLOT), "rows", labelled=False) == PER_TARGET
         elapsed = lists.choice("Axis", (TIME_OF_DAY, ELAPSED), "axis", labelled=False) == ELAPSED
@@ -166,16 +166,16 @@ def show(
     if window is not None or ids:
         with head:
             auto_refresh.hold()
-    only_bars = count <= axes.BARS_MOST
+    only_bars = count <= axes.MAX_BARS
     with chart:
         alt = f"Timeline of {count} targets in {layout.slots} slots"
         draw("bars" if only_bars else "heatmap", BARS if only_bars else HEATMAP, alt)
     _notes(targets, layout, now, per_target)
-    if not only_bars and 0 < inside <= axes.BARS_MOST:
+    if not only_bars and 0 < inside <= axes.MAX_BARS:
         draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window")
     elif not only_bars:
         st.caption(
-            f"{inside:,} targets in the window. To show each target as a bar, narrow it to {axes.BARS_MOST:,} or fewer,"
+            f"{inside:,} targets in the window. To show each target as a bar, narrow it to {axes.MAX_BARS:,} or fewer,"
             " with the slider or by dragging over the heat map."
         )
     return window

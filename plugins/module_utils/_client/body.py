@@ -16,19 +16,19 @@ from .errors import words_of_html
 from .redact import Redactor
 
 # The maximum size of an answer in bytes, after it was decompressed. The largest page of a list is far smaller.
-MOST_BYTES = 64 * 1024 * 1024
-# Compressed bytes that are decompressed at once. They can be a thousand times as large then.
+MAX_BYTES = 64 * 1024 * 1024
+# How many compressed bytes are decompressed at once. The result can be a thousand times as large.
 _STEP = 16 * 1024
 # How much of a body is searched for secrets before its first words are shown.
-_SHOWN_MOST = 64 * 1024
+_MAX_SHOWN = 64 * 1024
 _LONGEST_TYPE = 100
 # How many levels of nested lists and mappings a body may have.
-_MOST_LEVELS = 100
+_MAX_LEVELS = 100
 # The keys under which servers and proxies say what is wrong. A success may have a message too.
 _KEYS_OF_ERRORS = ("detail", "error", "errors", "title")
 
 
-def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
+def read_body(response: Any, most: int = MAX_BYTES) -> bytes | None:
     """The decompressed body of an answer that was requested with ``stream=True``; None if it is larger than ``most``.
 
     The connection of an answer that is too large is closed. Raises what the library raises.
@@ -44,7 +44,7 @@ def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
     return b"".join(parts)
 
 
-def too_large(most: int = MOST_BYTES) -> str:
+def too_large(most: int = MAX_BYTES) -> str:
     """The phrase for a body that ``read_body`` did not read to its end."""
     return f"the answer has more than {most // 1024 // 1024} MiB"
 
@@ -52,7 +52,7 @@ def too_large(most: int = MOST_BYTES) -> str:
 def parsed(content: bytes) -> tuple[Any, bool]:
     """The body, and whether it was JSON. An empty body counts as null.
 
-    NaN and infinity are no JSON and become null, since they cannot be compared or sent back. A body that is nested too
+    NaN and infinity are not JSON and become null, since they cannot be compared or sent back. A body that is nested too
     deeply counts as invalid: recursive functions, here and in Ansible, would fail on it.
     """
     if not content.strip():
@@ -71,7 +71,7 @@ def _finite(text: str) -> float | None:
 
 def _is_too_deep(body: Any) -> bool:
     level = [body]
-    for _dummy in range(_MOST_LEVELS):
+    for _dummy in range(_MAX_LEVELS):
         level = [
             inner
             for outer in level
@@ -86,7 +86,7 @@ def _is_too_deep(body: Any) -> bool:
 def described(content: bytes, content_type: str, redactor: Redactor) -> str:
     """The type of a body that is not JSON, with its first words, without HTML tags and secrets."""
     kind = redactor.text(content_type.split(";")[0])[:_LONGEST_TYPE] or "of no stated type"
-    shown = redactor.text(content[:_SHOWN_MOST].decode("utf-8", "replace"))
+    shown = redactor.text(content[:_MAX_SHOWN].decode("utf-8", "replace"))
     words = words_of_html(shown[:2000])[:120]
     return f"{kind} ({words})" if words else kind
 
@@ -121,4 +121,4 @@ def shape_of(body: Any) -> str:
     """The kind of a parsed body, as a phrase."""
     if body is None:
         return "empty"
-    return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")
+    return {list: "a list", dict: "an object", str: "text", bool: "true or false"}.get(type(body), "a number")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-# This comes first, because it refuses an older Python, which could not import the others.
+# First, because it refuses a Python that is too old to import the others.
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
     Reply,
     Settings,
@@ -36,7 +36,7 @@ ROLLOUTS_PAGE = 100
 AUDIT_PAGE = 500
 MEMORY_CAP = 200
 ACTIONS_CAP = 100
-# The keys that hold the times of rows, from which the order of a list is determined.
+# The keys with the times of rows, from which the order of a list is determined.
 ROLLOUT_TIMES = ACTION_TIMES = ("created_at",)
 
 # Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
@@ -318,7 +318,7 @@ class FleetClient:
         return False
 
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
-        """The answer of a call. The keys ``lists`` must hold lists, of which null is an empty one.
+        """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one.
 
         An error with status 200 has no value under the expected keys. It must not count as an empty list, as an answer
         in which every value is missing, or as the success of a write.
@@ -388,7 +388,7 @@ def _matcher(endpoint: Endpoint) -> re.Pattern[str]:
 def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
     for name, value in ids.items():
         # Such an id would turn the path into that of another endpoint: "fleet" into one of the whole tenant, and dots
-        # into one of a parent folder. Half of a surrogate pair has no place in a path.
+        # into one of a parent folder. Half of a surrogate pair cannot be encoded.
         text = "" if value is None else str(value)
         is_half = text != text.encode(errors="replace").decode()
         if is_half or not text.strip() or text in (".", "..") or (name == "instance_id" and text == "fleet"):

@@ -24,7 +24,7 @@ _NEXT_STEP = {
     "wrong_path": f"The path in api_url (FLEETOPS_API_URL) may be wrong: the server does not know {KNOWN_PATH} either.",
     "unreachable": "This call was not sent. Check api_url (FLEETOPS_API_URL), the name, the port and the route to it.",
     "tls": "This call was not sent. Check the server's certificate, ca_path or validate_certs.",
-    "redirected": "Nothing was followed, so that the key goes to no other server. Set api_url to the final address.",
+    "redirected": "The redirect was not followed, so no other server got the key. Set api_url to the final address.",
     "rate_limited": "The call was not executed. Lower the concurrency, or raise retries.",
 }
 _AMBIGUOUS = "Whether the server carried it out is unknown."

@@ -15,9 +15,9 @@ from .other_server import NoAnswerError, answer_to
 from .redact import Redactor
 
 # The maximum size of an answer in bytes.
-_MOST = 8 * 1024 * 1024
+_MAX_BYTES = 8 * 1024 * 1024
 # The maximum length of an error message in characters.
-_WORDS_MOST = 300
+_MAX_WORDS = 300
 
 
 def ask(url: str, check: MetricCheck, now: float, *, token: str | None, **connection: Any) -> Answer:
@@ -32,9 +32,9 @@ def ask(url: str, check: MetricCheck, now: float, *, token: str | None, **connec
     try:
         # A query may be too long for an address, so it is sent with POST.
         with answer_to("POST", url.rstrip("/") + path, **call, **connection) as (response, redactor):
-            content = read_body(response, _MOST)
+            content = read_body(response, _MAX_BYTES)
             if content is None:
-                return Answer(problem=too_large(_MOST))
+                return Answer(problem=too_large(_MAX_BYTES))
             return _reading(int(response.status_code), content, redactor)
     except NoAnswerError as failure:
         return Answer(problem=str(failure))
@@ -52,7 +52,7 @@ def _reading(status: int, content: bytes, redactor: Redactor) -> Answer:
     body: Any = parsed(content)[0]
     said = body.get("error") if isinstance(body, Mapping) else None
     # Masked before it is shortened: otherwise a part of a secret could remain.
-    words = redactor.text(str(said))[:_WORDS_MOST] if said else f"the server answers with status {status}"
+    words = redactor.text(str(said))[:_MAX_WORDS] if said else f"the server answers with status {status}"
     if status in (400, 422) and said:
         return Answer(problem=words, refused=True)
     if status in (401, 403):

@@ -27,11 +27,11 @@ Until = Callable[[Record], bool]
 
 # How many rows of a page are read again with the next one.
 OVERLAP = 5
-# Limits, so that a list that never stops growing is not read for ever.
-_MOST_HEAD_READS = 20
-_MOST_STEPS_BACK = 100
-_MOST_IDLE_PAGES = 20
-_MOST_READS = 10_000
+# Limits, so that reading a list that never stops growing ends.
+_MAX_HEAD_READS = 20
+_MAX_STEPS_BACK = 100
+_MAX_IDLE_PAGES = 20
+_MAX_READS = 10_000
 # This many rows further on there must be other rows, or none. A server that returns the same rows ignores the offset.
 _FAR = 100_000
 
@@ -152,14 +152,14 @@ class _Walk:
         steady = False
         while True:
             above = rows
-            if reads >= _MOST_READS:
+            if reads >= _MAX_READS:
                 problem = f"the list does not end: each of its first {reads} pages has other rows"
                 raise ApiError("unexpected", "GET", "of a list", detail=problem)
             rows = self.fetch(self.first or self.page if reads == 0 else self.page, offset)
             reads += 1
             keyed = _keyed(rows)
             apart = self.found.keys().isdisjoint(keyed)
-            if overlap and apart and offset > self.start and steps_back < _MOST_STEPS_BACK:
+            if overlap and apart and offset > self.start and steps_back < _MAX_STEPS_BACK:
                 steps_back += 1
                 offset = max(self.start, offset - step)
                 continue
@@ -184,7 +184,7 @@ class _Walk:
             if idle == 1 and self._ignores_offset(offset):
                 self.whole = True
                 break
-            if idle > _MOST_IDLE_PAGES:
+            if idle > _MAX_IDLE_PAGES:
                 break
             overlap = min(OVERLAP, len(rows) // 2)
             step = len(rows) - overlap
@@ -217,7 +217,7 @@ class _Walk:
 
     def _read_head(self) -> None:
         """Add the rows that were added at the head during the walk: read the head until a page has no new rows."""
-        for _attempt in range(_MOST_HEAD_READS):
+        for _attempt in range(_MAX_HEAD_READS):
             head: dict[Any, Record] = {}
             offset = 0
             while True:

@@ -113,10 +113,10 @@ def base_url(api_url: Any) -> str:
         )
     if parts.username is not None or parts.password is not None:
         raise SettingsError(
-            "must not hold a user name or a password: the key has a setting of its own", setting="api_url"
+            "must not contain a user name or a password: the key has a setting of its own", setting="api_url"
         )
     if parts.query or parts.fragment:
-        raise SettingsError("must not hold a query or a fragment", setting="api_url")
+        raise SettingsError("must not contain a query or a fragment", setting="api_url")
     path = parts.path.rstrip("/")
     for tail in ("/v1/instances", "/v1"):
         if path.endswith(tail):

@@ -60,7 +60,7 @@ CONNECT_TIMEOUT = 5.0
 LONGEST_TRACE = 500
 # Statuses from 102 to 199 precede the answer. After 101 the connection has another protocol.
 _SWITCHING, _FIRST_FINAL = 101, 200
-# Characters of the address that a redirect names, and of the server's id of a call.
+# The maximum length of a redirect's address, and of the server's id of a call, in a message.
 _LONGEST_ADDRESS, _LONGEST_ID = 300, 200
 
 

@@ -34,7 +34,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 
 Answer = TypeVar("Answer")
-# As seconds, 31 years: more than that is no time that Python can wait for, or no date.
+# As seconds, 31 years. Larger numbers can exceed what Python can wait for or represent as a date.
 _TOO_LARGE = 10**9
 Result = dict[str, Any]
 

@@ -96,7 +96,7 @@ def _from_environment(option: str) -> Any:
 
 # The options that contain an id, and a mapping of names to ids.
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", *SCOPE)
-# Options with a text of the user's own. Ansible would convert the number 493, which YAML reads in 0755, to other text.
+# Options with free text. YAML reads 0755 as the number 493, which Ansible would convert to other text.
 _TEXTS = ("content", "kind", "change", "override_reason", "plan_hash")
 # Options that select rows by one of their texts.
 _FILTERS = ("action", "outcome", "source", "status", "tool_name")
@@ -135,7 +135,7 @@ def check_ids(options: Mapping[str, Any]) -> None:
 
 
 def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse texts of the user's own that are not text, before Ansible converts them. Raises ValueError.
+    """Refuse values of _TEXTS that are not text, before Ansible converts them. Raises ValueError.
 
     ``spec``: the options of the module, since a name can have another meaning in another module.
     """
@@ -145,10 +145,10 @@ def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]
 
 
 def check_values(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse booleans as numbers, empty filters and wrong records. Raises ValueError with a sentence.
+    """Refuse booleans as numbers, empty filters, and records that are not mappings. Raises ValueError with a sentence.
 
-    Ansible would convert a boolean to 1 or 0. An empty filter would select nothing. For a record that is no mapping,
-    Ansible ends with a Python error that does not name the option. ``spec``: the options of the module.
+    Ansible would convert a boolean to 1 or 0. An empty filter would select nothing. For such a record, Ansible ends
+    with a Python error that does not name the option. ``spec``: the options of the module.
     """
     for name, entry in spec.items():
         value = options.get(name)

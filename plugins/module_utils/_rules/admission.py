@@ -139,7 +139,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def admission_decision(facts: Facts, rules: Iterable[Rule] = RULES) -> Decision:
-    """Whether one more redeploy may be sent now (go), perhaps later (wait), or not any more in this run (stop).
+    """Whether one more redeploy may be sent now (go), perhaps later (wait), or no more in this run (stop).
 
     ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold``, the stream
     waits. If it is neither ``hold`` nor ``pass``, the stream stops.

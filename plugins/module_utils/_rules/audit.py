@@ -18,7 +18,7 @@ from .ids import same_id
 
 # Seconds by which the clock of an agent may differ from the server's.
 CLOCKS_APART = 300.0
-# The keys that hold the times of an event.
+# The keys with the times of an event.
 AUDIT_TIMES = ("event_ts", "ingested_at")
 _COUNTS = ("total_events", "success_events", "error_events", "denied_events")
 

@@ -89,7 +89,7 @@ def _only(where: str, value: Mapping[Any, Any], keys: Sequence[str]) -> None:
 
 
 def _as_key(key: Any) -> str:
-    return str(key) if _KEY.fullmatch(str(key)) else "that is no name"
+    return str(key) if _KEY.fullmatch(str(key)) else "(not a name)"
 
 
 def _tenant(policy: Mapping[str, Any]) -> Record:

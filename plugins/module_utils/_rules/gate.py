@@ -187,7 +187,7 @@ def audit(
 ) -> Check:
     """Compares errors and denials of updated instances with those of instances that are not updated yet.
 
-    Both groups hold the events of the same time, by name of the instance; None if the counters decreased or could not
+    Both groups have the events of the same time, by name of the instance; None if the counters decreased or could not
     be read. The check fails if the rate of the updated instances is more than ``most`` (0 to 1) above that of the
     control group. It is inconclusive if a group has fewer than ``least_events`` events, or if the events of an instance
     are not known.

@@ -20,7 +20,7 @@ _HELD, _FREE = 200, 404
 
 
 # The check is inconclusive after this many consecutive reads that did not show whether the run is held.
-MOST_UNKNOWN = 4
+MAX_UNKNOWN = 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def problem_of(source: str) -> str:
     if not host:
         return "the address has no host"
     if parts.username is not None or parts.password is not None:
-        return "the address must not hold a user name or a password: it is read without credentials"
+        return "the address must not contain a user name or a password: it is read without credentials"
     return ""
 
 
@@ -101,7 +101,7 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Reads:
     """The result of all reads of a hold so far.
 
     ``reading``: the latest one. ``at``: when that was. ``since``: since when nothing may be started; None if something
@@ -116,7 +116,7 @@ class Looks:
     seconds: float = 0.0
 
     @classmethod
-    def after(cls, before: Looks | None, reading: Reading, at: float) -> Looks:
+    def after(cls, before: Reads | None, reading: Reading, at: float) -> Reads:
         """``before`` with one more read. ``at``: its time in seconds, by any clock that does not stop."""
         since, unknown, seconds = (None, 0, 0.0) if before is None else (before.since, before.unknown, before.seconds)
         if before is not None and since is not None:
@@ -136,8 +136,8 @@ class Looks:
         return 0.0 if self.since is None else self.at - self.since
 
     def check(self, timeout: float) -> Check:
-        """As ``judge``, but an unknown result is inconclusive only after MOST_UNKNOWN consecutive ones."""
+        """As ``judge``, but an unknown result is inconclusive only after MAX_UNKNOWN consecutive ones."""
         check = judge(self.reading, waited=self.waited, timeout=timeout)
-        if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:
+        if check.verdict == INCONCLUSIVE and self.unknown < MAX_UNKNOWN:
             return Check(NAME, HOLD, f"{check.reason} It will be checked again.", check.facts)
         return check

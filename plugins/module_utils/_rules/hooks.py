@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Whether a file of the user's own tasks can be run before or after a run, and which files it includes. Pure."""
+"""Whether a file with the user's tasks can be run before or after a run, and which files it includes. Pure."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TENANT_KEYS = ("max_parallel_rollouts", *HOUR_KEYS, *(f"{component}_default" for
 
 
 def is_value(said: Any, wanted: str | int | None) -> bool:
-    """Whether the server's value is the wanted one, whatever its spelling of a word or a number is."""
+    """Whether the server's value is the wanted one, however it spells a word or a number."""
     if wanted is None:
         return said is None
     if isinstance(wanted, str):

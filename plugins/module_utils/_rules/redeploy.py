@@ -173,7 +173,7 @@ def not_proved(verdict: str, evidence: str) -> str:
     if verdict == "superseded":
         return f"It is superseded: {evidence}. It was not sent again; run this task again to check the instance."
     return (
-        f"The instance does not show it either ({evidence}). It was not sent again. Look at the instance before you "
+        f"The instance does not show it either ({evidence}). It was not sent again. Check the instance before you "
         "repeat it."
     )
 

@@ -19,14 +19,14 @@ from .run_state import bundles_of
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
 _TITLES = {
     "failed": "Failed",
-    "uncertain": "Uncertain, look at them before you repeat anything",
+    "uncertain": "Uncertain, check them before you repeat anything",
     "current": "Already current, not changed",
     "deferred": "Deferred until the maintenance window opens or the freeze ends",
     "not_touched": "Not touched",
     "gone": "Not found on the server",
 }
 # A pattern for more hosts than this is not written out.
-_LIMIT_MOST = 20
+_MAX_LIMIT = 20
 
 
 def category_of(result: Mapping[str, Any] | None) -> str:
@@ -135,7 +135,7 @@ def _next_lines(report: Mapping[str, Any], plan_agreed: bool) -> list[str]:
     left = sorted({*bad, *report["not_touched"], *report["deferred"]} - {*report.get("left_out", ())})
     if not left:
         return []
-    these = shlex.quote(",".join(left)) if len(left) <= _LIMIT_MOST else f"for these {len(left)} instances"
+    these = shlex.quote(",".join(left)) if len(left) <= _MAX_LIMIT else f"for these {len(left)} instances"
     first = "correct the cause, and run" if bad else "run"
     needs = " It needs the hash of a new plan: approve the one that --check shows." if plan_agreed else ""
     return [f"Next: {first} the playbook again with --limit {these}.{needs}"]

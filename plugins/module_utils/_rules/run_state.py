@@ -8,7 +8,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 
 - ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the latest gate
 - ``planned``, the instances that the run is to change, names to ids; ``left_alone``, names of those that are current
-  already; ``gone``, names of those that the server does not know any more
+  already; ``gone``, names of those that the server no longer knows
 - ``plan_hash``; ``plan_agreed``, whether the run was given it; ``override_reason``; ``change``, the text of
   fleetops_change
 - ``group``, the inventory group of the planned instances
@@ -65,7 +65,7 @@ def started(
     first = batches[0]["instances"] if batches else list(planned)[:1]
     return {
         "verdict": "fail" if planned else "pass",
-        "reasons": ["The gate was not asked."] if planned else [],
+        "reasons": ["The gate was not evaluated."] if planned else [],
         "planned": planned,
         "order": [name for batch in batches for name in batch["instances"]] or sorted(planned),
         "sizes": [len(batch["instances"]) for batch in batches] or [1],
@@ -166,7 +166,7 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
 
 def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
     """The state with the gate's verdict. ``gate``: the result of rollout_gate; without a verdict it counts as fail."""
-    reasons = gate.get("reasons", [gate.get("msg", "The gate gave no answer.")])
+    reasons = gate.get("reasons", [gate.get("msg", "The gate returned no verdict.")])
     left_out = {**state["left_out"], **gate.get("busy", {})}
     told = {"verdict": gate.get("verdict", "fail"), "reasons": reasons, "start_by": gate.get("start_by")}
     return {**state, **told, "left_out": left_out}

@@ -210,7 +210,7 @@ def _turn(descriptor: int) -> Iterator[None]:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _TURN)
     except OSError as failure:
-        raise AdmissionError(f"the file system of the lock file supports no locks: {failure.strerror}") from None
+        raise AdmissionError(f"the file system of the lock file does not support locks: {failure.strerror}") from None
     try:
         yield
     finally:
@@ -243,7 +243,7 @@ def _try_lock(descriptor: int, first: int, length: int = 1) -> bool:
     try:
         return try_lock(descriptor, first, length)
     except OSError as failure:
-        raise AdmissionError(f"the file system of the lock file supports no locks: {failure.strerror}") from None
+        raise AdmissionError(f"the file system of the lock file does not support locks: {failure.strerror}") from None
 
 
 def _name_at(descriptor: int, seat: int) -> str:

@@ -35,7 +35,7 @@ class Queue:
             return False
         if self._place == 0:
             return True
-        # A shared lock, so that two processes that check at the same moment do not take each other for waiting ones.
+        # A shared lock, so that two processes that check at the same moment do not see each other as waiting.
         is_free = try_lock(self._descriptor, 0, self._place, fcntl.LOCK_SH)
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, self._place)
         return is_free

@@ -203,6 +203,6 @@ def check_nothing_waits(context: Context, updates: Record, applied_at: float | N
         return
     context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
     context.fail(
-        f"{done}, but the server still lists {updates_in_words(seen)}. Look at these components before you run this "
+        f"{done}, but the server still lists {updates_in_words(seen)}. Check these components before you run this "
         "task again."
     )

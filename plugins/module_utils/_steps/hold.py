@@ -58,26 +58,26 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
     return hold.of_status(source, status)
 
 
-def look_at_hold(context: Context, *, wait: bool = True) -> Check:
+def check_hold(context: Context, *, wait: bool = True) -> Check:
     """Check whether the run is held.
 
     With ``wait`` the verdict is never ``hold``: the hold is read again until it is lifted, or ``hold_timeout`` seconds
     have passed. The check is inconclusive after four consecutive reads without a result.
     """
     params = context.params
-    looks: hold.Looks | None = None
+    reads: hold.Reads | None = None
     while True:
-        looks = hold.Looks.after(looks, read_hold(params["hold"], params), context.clock())
-        if not wait and looks.reading.held:
+        reads = hold.Reads.after(reads, read_hold(params["hold"], params), context.clock())
+        if not wait and reads.reading.held:
             # The run has not waited yet, so hold_timeout cannot be reached.
-            return replace(hold.judge(looks.reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
-        check = looks.check(params["hold_timeout"])
+            return replace(hold.judge(reads.reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
+        check = reads.check(params["hold_timeout"])
         if check.verdict != HOLD:
-            return replace(check, facts={**check.facts, "held_seconds": round(looks.seconds, 1)})
+            return replace(check, facts={**check.facts, "held_seconds": round(reads.seconds, 1)})
         interval = params["hold_interval"]
-        left = params["hold_timeout"] - looks.waited
-        # A hold that could not be read is read MOST_UNKNOWN times, even if that takes longer than hold_timeout.
-        context.sleep(min(interval, left) if looks.reading.held else interval)
+        left = params["hold_timeout"] - reads.waited
+        # A hold that could not be read is read MAX_UNKNOWN times, even if that takes longer than hold_timeout.
+        context.sleep(min(interval, left) if reads.reading.held else interval)
 
 
 def _of_file(path: str) -> hold.Reading:

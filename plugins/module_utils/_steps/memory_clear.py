@@ -102,13 +102,13 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
         context.result["slices"] = slices(before.memories)
         context.fail(
             f"The server lists only {before.listed} memories{of_selection(selection)} of {context.instance} and there "
-            "may be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or "
+            "may be more, so it is unknown what would be cleared. Nothing was cleared. Clear it by conversation_id or "
             "customer_id; those that were seen are in slices."
         )
     if expected is not None and before.listed not in (0, expected):
         context.fail(
-            f"The memories{of_selection(selection)} of {context.instance} are {before.listed}, but expect_count is "
-            f"{expected}. Nothing was cleared. Back them up anew."
+            f"{context.instance_first} has {before.listed} memories{of_selection(selection)}, but expect_count is "
+            f"{expected}. Nothing was cleared. Back them up again."
         )
 
 
@@ -141,9 +141,9 @@ def _verify_cleared(
     if not waited.state.available:
         shown = "The server says now that its memory is not available"
     if lost is not None:
-        context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
+        context.fail(f"{lost} {shown}. Check them, then run this task again.", ambiguous=True, error=lost.as_dict())
     # If the server says that it has cleared none, and all are still listed, nothing has changed.
     context.changed = not (reported == 0 and left >= before.listed)
     cleared = f"says that it cleared {reported} memories of {context.instance}"
     said = "accepted the call" if reported is None else cleared
-    context.fail(f"The server {said}, but: {shown}. Look at them, then run this task again.")
+    context.fail(f"The server {said}, but: {shown}. Check them, then run this task again.")

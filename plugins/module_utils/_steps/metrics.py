@@ -50,7 +50,7 @@ def metric_checks(context: Context) -> list[MetricCheck]:
     if checks and not usable:
         context.fail("metric_url must be an address such as https://prometheus.example.com, without a query.")
     if checks and "@" in urlsplit(url).netloc:
-        context.fail("metric_url holds a user or password, which would be logged. Set FLEETOPS_METRIC_TOKEN instead.")
+        context.fail("metric_url contains a user name or password. Set FLEETOPS_METRIC_TOKEN instead.")
     check_timeout("metric_timeout", params["metric_timeout"])
     check_header_value("metric_token (FLEETOPS_METRIC_TOKEN)", _token(params) or "")
     return checks

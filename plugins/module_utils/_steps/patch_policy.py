@@ -117,7 +117,7 @@ def _compare(
             not_taken=not_taken,
         )
     if lost is not None:
-        context.warn(f"The answer to the change of {what} was lost; reading it back shows that it holds.")
+        context.warn(f"The answer to the change of {what} was lost; reading it back shows that it was made.")
 
 
 def _shown(value: Any) -> str:

@@ -256,7 +256,7 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
     if word in ("failed", "cancelled"):
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
-        context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
+        context.fail(f"{name} {ended_as(target)}{reason}. Check the instance before you repeat it.")
     context.result["redeployed"] = True
     ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:

@@ -112,7 +112,7 @@ def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -
     if context.result["reconciled"] == "unknown" and not context.params.get("retry_if_absent"):
         context.fail(
             f"{said} is unresolved: it is not known whether it was carried out, after "
-            f"{context.params['wait_timeout']} s of checks ({course.watch.in_words()}). Nothing was sent now. Look at "
+            f"{context.params['wait_timeout']} s of checks ({course.watch.in_words()}). Nothing was sent now. Check "
             f"the instance and run this task again. From {note.ends_in_words} on it is forgotten.",
             unresolved=True,
             ambiguous=True,
@@ -140,7 +140,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
     if course.ambiguous is not None and context.result["reconciled"] == "unknown":
         context.fail(
             f"{course.ambiguous} It is not known whether {context.instance} was restarted: within "
-            f"{context.params['wait_timeout']} s {course.watch.in_words()}. Look at it before you repeat the task.",
+            f"{context.params['wait_timeout']} s {course.watch.in_words()}. Check it before you repeat the task.",
             ambiguous=True,
             unresolved=True,
             timed_out=True,

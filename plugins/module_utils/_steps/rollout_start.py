@@ -321,7 +321,7 @@ def _tell_delay(context: Context, detail: Record) -> None:
     if len(known) == len(delays) and min(known) >= _PUT_OFF:
         held_back = closed_window(context)
         context.warn(
-            f"The server put the rollout off: its first target starts in {min(known):.0f} s. {held_back}".strip()
+            f"The server postponed the rollout: its first target starts in {min(known):.0f} s. {held_back}".strip()
         )
 
 
@@ -394,5 +394,5 @@ def _stop(context: Context, detail: Record) -> None:
         context.fail(f"{told()}, but it could not be {state}: {error}", **{**facts, "too_many": True})
     step = "" if cancels else f" {RESUME_IT}"
     context.fail(
-        f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
+        f"{told()}, so it was {state}; targets in progress continue to their end.{step}", too_many=True, stopped=True
     )

@@ -101,7 +101,7 @@ def _needs_call(context: Context, detail: Record) -> bool:
         said = f"Rollout {text_of(rollout, 'id')} {is_status(rollout)}"
         if state != "cancelled":
             goal = "paused" if state == "paused" else "resumed"
-            context.fail(f"{said}: it cannot be {goal} any more.")
+            context.fail(f"{said}: it can no longer be {goal}.")
         context.warn(f"{said}: there was nothing left to cancel.")
     return step == "call"
 
@@ -210,10 +210,10 @@ def _wait_for_status(context: Context, rollout_id: str) -> None:
     word = rollout_status(rollout.get("status"))
     if word == "cancelling":
         left = tally(rollout, targets).in_progress
-        context.warn(f"Rollout {rollout_id} is being cancelled; {left} targets in progress go on to their end.")
+        context.warn(f"Rollout {rollout_id} is being cancelled; {left} targets in progress continue to their end.")
         return
     context.fail(
         f"Rollout {rollout_id} was to be {state}, and the server accepted that, but after {limit} s its status is "
-        f"{text_of(rollout, 'status')}. Look at it with rollout_info.",
+        f"{text_of(rollout, 'status')}. Read it with rollout_info.",
         timed_out=True,
     )

@@ -139,7 +139,7 @@ class SharedReads:
 def _alone(path: Path, longest: float) -> Iterator[float | None]:
     """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None.
 
-    Waits for another task for ``longest`` seconds. It may be a stopped process, so this one then goes on beside it.
+    Waits for another task for ``longest`` seconds, and then continues without the lock, since that task may be stopped.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -52,8 +52,8 @@ _ABANDONED = 7 * 86400.0
 # Only the last bytes of the marks are read: enough for many more redeploys than one page of rollouts shows.
 _MARKS_BYTES = 65536
 _LOST = (
-    "What the tasks of this run tell each other cannot be read or written in the folder of the locks on this machine"
-    " (is its disk full?). The same command goes on with what is left"
+    "The files that the tasks of this run share, in the folder of the locks on this machine, cannot be read or"
+    " written (is its disk full?). The same command continues with what is left"
 )
 
 
@@ -78,7 +78,7 @@ class Stream:
         if not context.params.get("stream"):
             return None
         if context.params.get("admission") == "none":
-            context.fail("stream and admission=none exclude each other: the rules of a stream hold at its admission.")
+            context.fail("stream cannot be used with admission=none: its rules are checked at the admission.")
         if (place := context.params["stream"]["place"]) is not None and place < 0:
             context.fail(f"stream.place is {place}: it must be 0 or more.")
         return None if context.check_mode else cls(context.params["stream"]["run"])
@@ -117,8 +117,8 @@ class Stream:
 
     # Written by the tasks
 
-    def tell(self, context: Context, word: str, **facts: Any) -> None:
-        """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
+    def record(self, context: Context, word: str, **facts: Any) -> None:
+        """Record for the other tasks what this one did: ``started`` with ``rollout``, ``done`` or ``failed``."""
         mark = {"word": word, "name": str(context.params["stream"]["name"]), **facts}
         self._append("failed" if word == "failed" else "marks", mark)
 
@@ -135,7 +135,7 @@ class Stream:
         failed = dict.fromkeys(mark["name"] for mark in self._lines("failed"))
         return Marks(started, frozenset(done), tuple(failed), changed)
 
-    def look_for_stop(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raises NotAdmittedError if another task has already stopped the stream."""
         for stop in self._lines("stop"):
             raise NotAdmittedError(Decision(STOP, 0, stop["worst"], stop["reasons"]))
@@ -161,7 +161,7 @@ class Stream:
 
         Raises NotAdmittedError if the stream stops.
         """
-        self.look_for_stop()
+        self.raise_if_stopped()
         with self._inconclusive_without():
             facts = self._facts(context, self.marks(), max_age)
         found = admission_decision(facts)
@@ -205,8 +205,8 @@ class Stream:
             override=rules["override"],
             freezes=Freezes.of(rules["freezes"]),
             stall_timeout=rules["stall_timeout"],
-            health=self.health_seen(),
-            hold=None if (looks := self._looks()) is None else looks.check(rules["hold_timeout"]),
+            health=self.stored_health(),
+            hold=None if (held := self._hold_reads()) is None else held.check(rules["hold_timeout"]),
         )
 
     def _rules(self) -> Record:
@@ -217,42 +217,42 @@ class Stream:
 
     # The hold
 
-    def look_at_hold(self, context: Context) -> None:
-        """Read the hold, unless it was read within the last hold_interval seconds. Only the first waiting task does."""
-        rules, before, now = self._rules(), self._looks(), time.monotonic()
+    def refresh_hold(self, context: Context) -> None:
+        """Read the hold, unless it was read in the last hold_interval seconds. Only the first waiting task calls it."""
+        rules, before, now = self._rules(), self._hold_reads(), time.monotonic()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
-        looks = hold.Looks.after(before, read_hold(rules["hold"], context.params), now)
-        self._keep("hold", asdict(looks))
+        reads = hold.Reads.after(before, read_hold(rules["hold"], context.params), now)
+        self._keep("hold", asdict(reads))
 
     def seconds_held(self) -> float:
         """For how many seconds in total the hold has prevented the stream from sending, by the reads so far."""
-        looks = self._looks()
-        return 0.0 if looks is None else looks.seconds
+        reads = self._hold_reads()
+        return 0.0 if reads is None else reads.seconds
 
-    def _looks(self) -> hold.Looks | None:
+    def _hold_reads(self) -> hold.Reads | None:
         try:
             kept = json.loads(self._path("hold").read_text(encoding="utf-8"))
-            return hold.Looks(**{**kept, "reading": hold.Reading(**kept["reading"])})
+            return hold.Reads(**{**kept, "reading": hold.Reading(**kept["reading"])})
         except (OSError, ValueError, TypeError, KeyError, AdmissionError):
             return None
 
     # The share of healthy instances
 
-    def look_at_health(self, context: Context) -> None:
-        """Read the stored health (E16) of the sample, unless it was read within the last health_interval seconds. Only
-        the first task that waits does."""
+    def refresh_health(self, context: Context) -> None:
+        """Read the stored health (E16) of the sample, unless it was read in the last health_interval seconds. Only the
+        first waiting task calls it."""
         rules = self._rules()
-        if rules["min_healthy_share"] == 0 or self.health_seen(rules["health_interval"]) is not None:
+        if rules["min_healthy_share"] == 0 or self.stored_health(rules["health_interval"]) is not None:
             return
         readings = read_each(context.client, rules["sample"], FleetClient.get_deep_health, workers=rules["workers"])
-        self.health_was_read(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
+        self.store_health(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
-    def health_was_read(self, check: gate.Check) -> None:
+    def store_health(self, check: gate.Check) -> None:
         """Store the check of a health sample that was taken now."""
         self._keep("health", {"verdict": check.verdict, "reason": check.reason, **check.facts})
 
-    def health_seen(self, max_age: float | None = None) -> gate.Check | None:
+    def stored_health(self, max_age: float | None = None) -> gate.Check | None:
         """The check of the newest health sample; None if there is none, or it is ``max_age`` seconds old or older."""
         try:
             path = self._path("health")

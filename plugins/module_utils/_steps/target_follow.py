@@ -33,7 +33,7 @@ _OVERDUE = 2
 _PARTS = 10
 # The pause between two checks of the list that another task has read, which make no call, is the shortest pause divided
 # by this, but within these bounds in seconds.
-_LOOKS, _LEAST_LOOK, _MOST_LOOK = 8, 0.25, 1.0
+_LOOKS, _MIN_LOOK, _MAX_LOOK = 8, 0.25, 1.0
 
 
 def fresh_for(context: Context) -> float:
@@ -141,7 +141,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
         # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 
-    look_every = min(max(shortest / _LOOKS, _LEAST_LOOK), _MOST_LOOK)
+    look_every = min(max(shortest / _LOOKS, _MIN_LOOK), _MAX_LOOK)
 
     def alone_again(waited: float, former: float | None = None) -> float:
         """Seconds until the target itself is read again."""
@@ -171,7 +171,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
                 continue
             outage.over()
             read_at, alone_pause = now, alone_again(now - started, alone_pause)
-            # If the list contradicts the target itself, it is not used any more.
+            # If the list contradicts the target itself, it is no longer used.
             listed.useful = listed.useful and not ended
             continue
         pauses = [read_next - now, started + context.params["wait_timeout"] - now, interval]

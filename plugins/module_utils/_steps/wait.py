@@ -77,8 +77,8 @@ def wait_until(
 
     Pauses start at ``interval`` seconds (default: wait_interval) and grow by half each time, up to ``longest_interval``
     (default: 5 times ``interval``). The last read is at the deadline, so a state that is reached during the last pause
-    counts. An ApiError of ``read`` is raised as Outage says, or if the time is over. ``clock`` and
-    ``sleep``: by default those of the task.
+    counts. An ApiError of ``read`` is raised as Outage says, or after the timeout. ``clock`` and ``sleep``: by default
+    those of the task.
     """
     clock, sleep = clock or context.clock, sleep or context.sleep
     start = clock()

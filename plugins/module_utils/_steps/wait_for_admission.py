@@ -95,7 +95,7 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
                 overtaken_by = overtaken.target
                 admission.leave()
         if stream is not None:
-            stream.tell(context, "done", changed=context.changed)
+            stream.record(context, "done", changed=context.changed)
     except NotAdmittedError as stopped:
         decision = stopped.decision
         context.result.update(
@@ -105,7 +105,7 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
         )
     except (ApiError, OperationFailed):
         if stream is not None:
-            stream.tell(context, "failed")
+            stream.record(context, "failed")
         raise
     finally:
         admission.leave()
@@ -119,7 +119,7 @@ def tell_started(context: Context, target: Record, admission: Admission) -> None
     rollout_id, stream = id_key(str(target["rollout_id"])), Stream.of(context)
     admission.found(rollout_id)
     if stream is not None:
-        stream.tell(context, "started", rollout=rollout_id)
+        stream.record(context, "started", rollout=rollout_id)
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
@@ -205,8 +205,8 @@ def send_admitted(
             if error.kind != "conflict" or context.params["admission"] == "none":
                 raise
             return context.fail(
-                f"{str(error).rstrip('.')}. It is not about a full or busy server, so it was not asked again. Look at "
-                "the instance, and run this task again.",
+                f"{str(error).rstrip('.')}. This does not say that the server is full or busy, so the call was "
+                "not repeated. Check the instance, and run this task again.",
                 error=error.as_dict(),
             )
 
@@ -215,7 +215,7 @@ def send_admitted(
 
 def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
     """Wait for a seat in the stream before the instance is read, unless it may already have a redeploy in progress."""
-    stream.look_for_stop()
+    stream.raise_if_stopped()
     # Before the list is read, for which the tasks wait for each other.
     admission.join_queue()
     if stream.has_others_open(context, max_age=_WHILE_FULL * fresh_for(context)):
@@ -317,12 +317,12 @@ def _why_not(context: Context, admission: Admission) -> str:
     """Take a seat, or return why that is not possible now. Only the first of the waiting tasks reads the lists."""
     stream, fresh = Stream.of(context), fresh_for(context)
     if stream is not None:
-        stream.look_for_stop()
+        stream.raise_if_stopped()
     if not admission.is_first():
         return FULL
     if stream is not None:
-        stream.look_at_hold(context)
-        stream.look_at_health(context)
+        stream.refresh_hold(context)
+        stream.refresh_health(context)
     why, reads = FULL, shared_reads(context)
 
     def seen(max_age: float) -> tuple[int, int]:

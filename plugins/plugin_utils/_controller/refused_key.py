@@ -33,7 +33,7 @@ class RefusedKey:
         except OSError:
             return None
 
-    def tell(self, host: str) -> bool:
+    def record(self, host: str) -> bool:
         """Record that the key was refused. Returns whether this task is the first one that does so."""
         try:
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

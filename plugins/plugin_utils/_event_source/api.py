@@ -32,9 +32,9 @@ AT_ONCE = 4
 # How many times a call is sent while the server asks to wait, and the longest pause (seconds) if it names no time.
 ATTEMPTS, LONGEST_PAUSE = 6, 60.0
 # How many pages of a list are read.
-MOST_PAGES = 500
+MAX_PAGES = 500
 # How many consecutive pages may contain only known rows, which new rows above have moved down.
-MOST_IDLE_PAGES = 20
+MAX_IDLE_PAGES = 20
 # No list has this many rows. A server that returns rows at this offset ignores the offset.
 FAR = 100_000
 
@@ -103,7 +103,7 @@ class Api:
         added above have moved known ones onto it.
         """
         offset, seen, idle = start, set[str](), 0
-        for _page in range(MOST_PAGES):
+        for _page in range(MAX_PAGES):
             answer = await self.call(lambda client, at=offset: fetch(client, size, at))  # type: ignore[misc]
             rows = {str(row["id"]): row for row in answer if row.get("id") is not None}
             fresh = [row for row_id, row in rows.items() if row_id not in seen]
@@ -114,11 +114,11 @@ class Api:
                 yield fresh
                 continue
             idle += 1
-            if not rows or idle > MOST_IDLE_PAGES:
+            if not rows or idle > MAX_IDLE_PAGES:
                 return
             if idle == 1 and await self.call(lambda client: bool(fetch(client, size, FAR))):
                 return
-        self.warn_once(f"A list has more than {MOST_PAGES} pages of {size} rows; the further ones are not read.")
+        self.warn_once(f"A list has more than {MAX_PAGES} pages of {size} rows; the further ones are not read.")
 
     async def end_of(self, fetch: Fetch, size: int, known: int) -> int:
         """An offset at most ``size`` rows beyond the end of a list of at least ``known`` rows, found by bisection."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class SourceError(Exception):
-    """The source cannot go on. The message is one sentence that says what to do."""
+    """The source cannot continue. The message is one sentence that says what to do."""
 
 
 def as_sentence(problem: object) -> str:

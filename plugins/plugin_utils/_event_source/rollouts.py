@@ -143,7 +143,7 @@ class Rollouts:
                     steps[rollout_id] = step
                 return
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
-            # One of the past causes no events, so it is not read again either.
+            # A past rollout causes no events, so it is not read again either.
             steps[rollout_id] = Step({**step.known, "short": 0}, []) if rollout_id in for_names else step
             self._note_instances(timeline, names, excused)
 

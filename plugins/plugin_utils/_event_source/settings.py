@@ -57,7 +57,9 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
     """The settings from the arguments in a rulebook, else from the environment. Raises SourceError with the option."""
     unknown = set(args) - set(Settings._fields) - {"feedback", "eda_feedback_queue"}
     if unknown:
-        raise SourceError(f"There is no option {', '.join(sorted(unknown))}; there are {', '.join(Settings._fields)}.")
+        raise SourceError(
+            f"There is no option {', '.join(sorted(unknown))}. The options are {', '.join(Settings._fields)}."
+        )
     with as_source_error():
         return _Reader(args, environment).settings()
 
@@ -81,7 +83,7 @@ class _Reader:
     def settings(self) -> Settings:
         kinds = self._words("events", DEFAULT_EVENTS)
         if unknown := sorted(set(kinds) - set(EVENTS)):
-            raise SettingsError(f"events: there is no type {', '.join(unknown)}; there are {', '.join(EVENTS)}")
+            raise SettingsError(f"events: there is no type {', '.join(unknown)}; the types are {', '.join(EVENTS)}")
         _name, start = self._value("start_from", "now")
         if start not in ("now", "earliest"):
             raise SettingsError(f"start_from is {start!r}: it must be now or earliest")
@@ -123,7 +125,7 @@ class _Reader:
         _source, value = self._value(name, default, variable)
         if value is not None and not isinstance(value, str):
             kind = type(value).__name__
-            raise SettingsError(f"{name} must be a text, and YAML has read it as {kind}: put it in quotes")
+            raise SettingsError(f"{name} must be text, but YAML read it as {kind}: put it in quotes")
         return value
 
     def _number(
@@ -175,9 +177,9 @@ def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | 
         beside = [name for name in ("group_vars", "host_vars") if (file.parent / name).is_dir()]
         if not given or not file.is_file() or not beside:
             return None
-    except OSError:  # A list of hosts is longer than any name of a file.
+    except OSError:  # A list of hosts can be longer than a file name may be.
         return None
     return (
         f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {' and '.join(beside)}"
-        f" beside it, so they would run with other variables than yours. Give the folder: -i {file.parent}"
+        f" beside it, so they would run without your variables. Give the folder: -i {file.parent}"
     )

@@ -79,7 +79,7 @@ class Watermark:
             return
         except (ValueError, KeyError, RecursionError) as problem:
             raise SourceError(
-                f"The watermark file {self.path} is not readable ({problem}); move it away to start anew from now."
+                f"The watermark file {self.path} is not readable ({problem}); move it away to start again from now."
             ) from None
         if api_url != self.api_url:
             raise SourceError(

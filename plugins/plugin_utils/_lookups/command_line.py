@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What on the command line of Ansible a playbook of this collection cannot be started with.
+"""Which options and extra variables on Ansible's command line make a playbook of this collection refuse to run.
 
-Tags, --step and --start-at-task that leave out tasks, and extra variables that no playbook reads. A playbook of the
-user's own is never refused: it may import those of the collection with tags, and have other tasks and variables.
+These are tags, --step and --start-at-task that leave out tasks, and extra variables that no playbook reads. A
+playbook of the user is never refused: it may import those of the collection with tags, and have other tasks and
+variables.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Mappin
             continue
         known = [one.removeprefix(_PREFIX) for one in names if one not in STATS]
         near = difflib.get_close_matches(_plain(name).partition("_")[2], known, n=1, cutoff=0.8)
-        # A name with another spelling of the prefix may be a variable of the user.
+        # A name with another spelling of the prefix may be one of the user's variables.
         if near or name.startswith(_PREFIX):
             told.append(f"No playbook reads {name}." + (f" Did you mean {_PREFIX}{near[0]}?" if near else ""))
     if not told:

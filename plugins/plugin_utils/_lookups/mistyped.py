@@ -70,7 +70,7 @@ def _words_of(root: Path) -> frozenset[str]:
 def warning_of(what: str, names: Iterable[str], root: Path) -> str:
     """A warning about names that have no effect, or are like one that can be set, as one line; empty if there is none.
 
-    A name that is like none of them is a variable of the user. ``what`` sets them. ``root``: the folder of the
+    A name that is like none of them is one of the user's variables. ``what`` sets them. ``root``: the folder of the
     collection, whose files are read only if there is a name that the inventory plugin does not give.
     """
     unknown = sorted({name for name in names if name.startswith(_PREFIX)} - _OF_HOSTS)

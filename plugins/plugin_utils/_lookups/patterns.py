@@ -23,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
 
 _ID = "fleetops_instance_id"
 _WITHOUT = "the rest"
-# A text with a colon in brackets is a slice that Ansible does not know, such as agents[:3], and no set of characters.
+# A text with a colon in brackets is a slice that Ansible does not know, such as agents[:3], not a set of characters.
 _WILDCARD = re.compile(r"[*?]|\[[^:]+\]")
 
 
@@ -65,7 +65,7 @@ def problem_of_pattern(pattern: str, groups: Mapping[str, list[str]]) -> str:
 def problem_of_parts(parts: Iterable[str], groups: Mapping[str, list[str]]) -> str:
     """Which exclusion (``!name``) or intersection (``&name``) has an unknown name, as a phrase; empty if none has.
 
-    Ansible takes the hosts of such an exclusion all the same. Wildcards and regular expressions may match nothing, and
+    Ansible would include the hosts of such an exclusion. Wildcards and regular expressions may match nothing, and
     a group may be empty. The inventory plugin has no empty groups, so its groups may not exist. ``parts``: single
     patterns. ``groups``: those of the inventory, with their hosts.
     """

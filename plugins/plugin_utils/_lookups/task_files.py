@@ -34,7 +34,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks impor
 )
 
 _ROLES = Path(__file__).resolve().parents[3] / "roles"
-# The role that includes the file of the user.
+# The role that includes the user's task file.
 _ROLE = _ROLES / "fleet_preflight"
 # Ansible looks for a relative name in these folders, as it does for a task of a role.
 _TASKS = "tasks"

@@ -14,7 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import dump
 
 # A mapping with more entries is a table (an entry for each host), not a record with fields.
-_MOST_FIELDS = 64
+_MAX_FIELDS = 64
 _NO_LIMIT = 1 << 31
 # Tried in this order until the artifacts fit: the maximum number of entries of a list or a table, and of characters of
 # a text.
@@ -73,7 +73,7 @@ def _cut(value: Any, entries: int, characters: int, path: str, left_out: dict[st
     if depth > _DEEPEST:
         return None
     if isinstance(value, Mapping):
-        if len(value) > max(_MOST_FIELDS, entries):
+        if len(value) > max(_MAX_FIELDS, entries):
             left_out[path] = len(value)
             value = {key: value[key] for key in list(value)[:entries]}
         return _record(value, entries, characters, path, left_out, depth)

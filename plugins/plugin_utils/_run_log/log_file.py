@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folde
 # The name of a run log, with the start of the run and its id.
 NAME = re.compile(r"(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl")
 # Bytes that are reserved for the recap of a run whose hosts are not known yet.
-LEAST_RESERVE = 8192
+MIN_RESERVE = 8192
 _BLOCK = b"." * 65536
 
 
@@ -66,7 +66,7 @@ class LogFile:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         self._longest = None if limit == resource.RLIM_INFINITY else limit
         self._reserve_fd, self._reserved = -1, 0
-        self.reserve(LEAST_RESERVE)
+        self.reserve(MIN_RESERVE)
 
     @property
     def is_open(self) -> bool:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .events import RECAP, Clock, Parent
-from .log_file import LEAST_RESERVE, LogFile
+from .log_file import MIN_RESERVE, LogFile
 from .masks import Masks
 from .results import dump
 
 # Bytes that are reserved for the artifacts on a full disk.
-LEAST_ARTIFACTS = 4096
+MIN_ARTIFACTS = 4096
 
 
 class EventWriter:
@@ -81,7 +81,7 @@ class EventWriter:
             if host not in self._recap_room:
                 written = dump(self._masks.host_name(host), self._masks.redactor)
                 self._recap_room[host] = (len(written) + 8) * len(RECAP)
-        self._file.reserve(LEAST_RESERVE + LEAST_ARTIFACTS + sum(self._recap_room.values()))
+        self._file.reserve(MIN_RESERVE + MIN_ARTIFACTS + sum(self._recap_room.values()))
 
     def close(self) -> None:
         self._file.close()

@@ -56,7 +56,7 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
         (("sync",), {}, 2, "FLEETOPS_API_URL is not set"),
         (("sync",), {"FLEETOPS_API_URL": "http://127.0.0.1:9"}, 2, "FLEETOPS_API_KEY is not set"),
         (("sync",), {"FLEETOPS_API_URL": "ftp://x", "FLEETOPS_API_KEY": KEY}, 2, "FLEETOPS_API_URL must look like"),
-        (("sync",), {"FLEETOPS_API_URL": f"http://u:{KEY}@x", "FLEETOPS_API_KEY": KEY}, 2, "must not hold a user name"),
+        (("sync",), {"FLEETOPS_API_URL": f"http://u:{KEY}@x", "FLEETOPS_API_KEY": KEY}, 2, "must not contain a user"),
         (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": f"{KEY} "}, 2, "KEY begins or ends"),
         (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": f"{KEY}\n"}, 2, "KEY contains a line"),
         (("sync",), {"FLEETOPS_API_URL": "http://x", "FLEETOPS_API_KEY": " "}, 2, "FLEETOPS_API_KEY is not set"),

@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from console.collect.jobs.events import JobReader, as_run_log
 from console.collect.jobs.job import runner_job
 from console.collect.run_events import EventError, RunReader
-from console.collect.task_results import RESULT_MOST
+from console.collect.task_results import MAX_RESULT
 from console.text.message_fingerprint import fingerprint, normalised
 
 DATA = Path(__file__).parents[1] / "data"
@@ -250,7 +250,7 @@ def test_results_are_stored_without_output_and_with_a_limited_size() -> None:
     kept = json.loads(big["result_json"])
     assert (big["truncated"], kept["rollout_id"], kept["stdout"]) == (1, "r", "(200,002 bytes left out)")
     crowd = only(result(1, "runner_on_failed", {f"k{n}": "x" * 1000 for n in range(500)}))
-    assert len(crowd["result_json"].encode()) <= RESULT_MOST
+    assert len(crowd["result_json"].encode()) <= MAX_RESULT
     assert crowd["truncated"] == 1
     json.loads(crowd["result_json"])
     cut = only(result(1, "runner_on_failed", {"msg": "no", "truncated": True}))

@@ -12,7 +12,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.figures.instance import HOLD_LEAST, HOLD_MOST, Band, bands, deploy_times, health_over_time, usual_hold
+from console.figures.instance import MAX_HOLD, MIN_HOLD, Band, bands, deploy_times, health_over_time, usual_hold
 from console.figures.policy import calendar
 from tests.console.support.seeded import HOSTILE
 
@@ -24,7 +24,7 @@ def test_bands_are_in_order_cover_every_check_and_hold_for_a_limited_time(times:
     words = data.draw(st.lists(st.sampled_from(["healthy", "degraded", "?"]), min_size=len(times), max_size=len(times)))
     now = times[-1] + data.draw(st.floats(0, 1e5))
     hold = usual_hold(times)
-    assert HOLD_LEAST <= hold <= HOLD_MOST
+    assert MIN_HOLD <= hold <= MAX_HOLD
     found = bands(times, words, now)
     assert sum(band.checks for band in found) == len(times)
     for earlier, later in itertools.pairwise(found):

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from console.__main__ import main
-from console.monitoring.metrics import VERSIONS_MOST, fleet_metrics
+from console.monitoring.metrics import MAX_VERSIONS, fleet_metrics
 from console.record.read.fleet import Fleet
 from console.record.read.operations import operations
 from console.record.rows import Cursor
@@ -120,7 +120,7 @@ def test_what_was_not_read_has_no_series_and_each_series_occurs_once() -> None:
     found = parsed(fleet_metrics([fleet], {}, backup_at=None, now=1.0))
     assert "fleetops_instances_update_waiting" not in {sample.name for sample in found}
     of_versions = values(found, "instances_runtime", "version")
-    assert len(of_versions) == VERSIONS_MOST and of_versions["other",] == 2 + 7
+    assert len(of_versions) == MAX_VERSIONS and of_versions["other",] == 2 + 7
     assert len({(sample.name, *sorted(sample.labels.items())) for sample in found}) == len(found)
     bare = replace(fleet, versions=((None, 40),), on_published=0)
     found = parsed(fleet_metrics([bare], {}, backup_at=None, now=1.0))

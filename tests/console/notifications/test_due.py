@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.notifications.due import MOST_SINGLE, Plan, in_quiet_hours, plan
+from console.notifications.due import MAX_SINGLE, Plan, in_quiet_hours, plan
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STUCK, SUBJECTS, Fact
 from console.notifications.message import message
 from console.notifications.rules import Rules, RulesError, parse
@@ -177,7 +177,7 @@ def test_a_rule_can_select_policy_changes_outside_the_window() -> None:
 def test_many_facts_are_combined_into_one_message() -> None:
     facts = [replace(STOPPED, key=f"run {number}", title=f"reboot {number}: stopped") for number in range(40)]
     asked = rules('on = "operations"\nto = "chat"')
-    assert len(plan(asked, facts[:MOST_SINGLE], [], NOW).due) == MOST_SINGLE
+    assert len(plan(asked, facts[:MAX_SINGLE], [], NOW).due) == MAX_SINGLE
     (one,) = plan(asked, facts, [], NOW).due
     combined_message = message(one, asked.console_url)
     assert combined_message.title == "40 notifications" and len(combined_message.facts) == 40

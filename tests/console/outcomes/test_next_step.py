@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from console.outcomes.next_step import HOSTS_MOST, NextStep, next_step
+from console.outcomes.next_step import MAX_HOSTS, NextStep, next_step
 
 AGAIN = "ansible-playbook fleetops.agents.rolling_redeploy"
-MANY = [f"agent-{number:03d}" for number in range(HOSTS_MOST + 1)]
+MANY = [f"agent-{number:03d}" for number in range(MAX_HOSTS + 1)]
 
 # The case; verdict, counts, hosts with a problem; sentence, command.
 STEPS = [

@@ -28,7 +28,7 @@ from console.record.read.instances import history, instance
 from console.record.read.operation import operation
 from console.record.read.operations import COLUMNS, OperationFilter, operations
 from console.record.read.policy import override_runs
-from console.record.read.unrecovered import WHOLE_MOST, failing_in_runs
+from console.record.read.unrecovered import MAX_WHOLE, failing_in_runs
 from console.record.rows import Cursor, Row, RunRows, to_json
 from console.record.write.ledgers import open_ledger
 from console.record.write.store import open_store
@@ -587,7 +587,7 @@ def test_ignored_errors_of_other_runs_neither_need_attention_nor_hide_a_failed_r
     own = {"hosts": [A], "playbook": "own.yml", "action": "ansible.builtin.command"}
     put_run(path, "failed", 9000, status="failed", results=[{"host": A, "status": "failed"}], **own)
     ignored = {**own, "results": [{"host": B, "status": "ignored"}], "recap": [{"host": B, "ignored": 1}]}
-    for number in range(WHOLE_MOST):
+    for number in range(MAX_WHOLE):
         put_run(path, f"ignored {number}", 8000 - number, **ignored)
     assert titles(path) == [f"{A} failed"]
     put_run(path, "running", 700, **{**ignored, "action": RUNTIME}, status="running", ended_at=None, heartbeat_at=NOW)

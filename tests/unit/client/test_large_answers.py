@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.body import MOST_BYTES
+from ansible_collections.fleetops.agents.plugins.module_utils._client.body import MAX_BYTES
 from tests.unit.client.client_for import ONE, client_for, failure
 from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
@@ -43,7 +43,7 @@ def test_a_read_with_a_large_answer_fails_with_a_sentence_and_is_not_repeated(se
     assert (error.kind, error.status, error.ambiguous) == ("unreadable", 200, False)
     assert "failed with HTTP 200: the answer has more than 64 MiB" in str(error)
     assert len(server.seen) == 1
-    assert peak < 2.5 * MOST_BYTES, peak
+    assert peak < 2.5 * MAX_BYTES, peak
 
 
 def test_a_write_with_a_large_answer_is_sent_once_and_its_outcome_is_unknown(server: CrookedServer) -> None:
@@ -61,7 +61,7 @@ def test_a_refusal_with_a_large_body_stays_a_refusal(server: CrookedServer, bomb
 
 def test_an_answer_of_the_maximum_size_is_read(server: CrookedServer) -> None:
     body = json.dumps({"max_parallel_rollouts": 3}).encode()
-    full = body + b" " * (MOST_BYTES - len(body))
+    full = body + b" " * (MAX_BYTES - len(body))
     server.answer = lambda method, path, headers: Reply(gzip.compress(full, 1), headers={"Content-Encoding": "gzip"})
     client = client_for(server.url)
     assert client.get_fleet_update_policy() == {"max_parallel_rollouts": 3}

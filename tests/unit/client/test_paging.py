@@ -182,7 +182,7 @@ def test_rows_without_an_id_are_not_read_endlessly() -> None:
 def test_a_list_of_which_each_answer_has_other_rows_is_not_read_without_end(
     timed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "_MOST_READS", 50)
+    monkeypatch.setattr(paging, "_MAX_READS", 50)
     new = count()
 
     def fetch(limit: int, offset: int) -> list[dict[str, Any]]:

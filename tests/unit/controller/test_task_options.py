@@ -165,4 +165,4 @@ def test_a_list_in_a_query_is_one_parameter_for_each_value() -> None:
 def test_a_query_with_a_nested_value_is_refused(value: Any) -> None:
     options = {"method": "GET", "path": "/v1/instances/fleet/updates/policy", "query": {"filter": value}}
     result = execute(operation_of("api_request"), Context(options))
-    assert result["failed"] and result["msg"].startswith("query: filter must be a text, a number, "), result
+    assert result["failed"] and result["msg"].startswith("query: filter must be text, a number, "), result

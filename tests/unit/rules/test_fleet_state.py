@@ -52,7 +52,7 @@ def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[s
         # For example a file that was given by mistake.
         (
             {"root:$y$secret:2": None, "me:$y$secret:3": None},
-            "The state has the unknown key that is no name. It may have tenant_policy",
+            "The state has the unknown key (not a name). It may have tenant_policy",
         ),
         ({"tenant_policy": {"max_parallel": 2}}, "tenant_policy has the unknown key max_parallel"),
         ({"tenant_policy": {"max_parallel_rollouts": 0}}, "max_parallel_rollouts is 0: it must be 1 or more"),

@@ -28,7 +28,7 @@ URL = "https://monitor.example/hold?token=s3cret"
         ("ftp://monitor/hold", "neither an absolute path"),
         ("http://", "has no host"),
         ("http://host:port/", "not a valid address"),
-        ("https://ann:pw@monitor.example/hold", "must not hold a user name or a password"),
+        ("https://ann:pw@monitor.example/hold", "must not contain a user name or a password"),
     ],
 )
 def test_a_hold_is_an_absolute_path_or_an_address(source: str, problem: str) -> None:
@@ -117,13 +117,13 @@ def test_instances_in_flight_are_named_by_host_or_id_or_otherwise_by_their_rollo
 
 
 def test_reads_of_a_hold_keep_the_start_and_the_duration_of_the_hold() -> None:
-    looks: hold.Looks | None = None
+    reads: hold.Reads | None = None
     checks = []
     # Times, and what was read: free, held, unknown. A hold may last an hour.
     for at, held in [(0, False), (10, True), (20, True), (40, None), (50, False), (60, True), (3660, True)]:
-        looks = hold.Looks.after(looks, hold.Reading(held, "the file /x"), float(at))
-        check = looks.check(3600.0)
-        checks.append((check.verdict, check.facts["waited_seconds"], looks.seconds))
+        reads = hold.Reads.after(reads, hold.Reading(held, "the file /x"), float(at))
+        check = reads.check(3600.0)
+        checks.append((check.verdict, check.facts["waited_seconds"], reads.seconds))
     assert checks == [
         ("pass", 0.0, 0.0),
         ("hold", 0.0, 0.0),
@@ -136,9 +136,9 @@ def test_reads_of_a_hold_keep_the_start_and_the_duration_of_the_hold() -> None:
 
 
 def test_a_hold_is_inconclusive_after_the_fourth_failed_read_in_a_row() -> None:
-    looks: hold.Looks | None = None
+    reads: hold.Reads | None = None
     verdicts = []
     for at, held in enumerate([None, None, True, None, None, None, None]):
-        looks = hold.Looks.after(looks, hold.Reading(held, "nobody answered"), float(at))
-        verdicts.append(looks.check(3600.0).verdict)
+        reads = hold.Reads.after(reads, hold.Reading(held, "nobody answered"), float(at))
+        verdicts.append(reads.check(3600.0).verdict)
     assert verdicts == ["hold"] * 6 + ["inconclusive"]

@@ -126,7 +126,7 @@ def test_a_gate_without_a_verdict_is_a_failure_with_its_message() -> None:
     assert (passed["verdict"], passed["reasons"]) == ("pass", [])
     skipped = judged(state, {"skipped": True, "msg": "Not done."})
     assert (skipped["verdict"], skipped["reasons"]) == ("fail", ["Not done."])
-    assert judged(state, {})["reasons"] == ["The gate gave no answer."]
+    assert judged(state, {})["reasons"] == ["The gate returned no verdict."]
 
 
 def test_a_run_that_no_gate_stopped_has_failed_if_planned_instances_were_in_no_batch() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.hold import Reading
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import look_at_hold, read_hold
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import check_hold, read_hold
 from tests.unit.client.crooked_server import crooked_server
 
 SETTINGS: dict[str, Any] = {"validate_certs": True, "ca_path": None, "request_timeout": 5.0}
@@ -87,14 +87,14 @@ def test_a_held_run_waits_no_longer_than_configured(
     pauses: list[float] = []
     options = {"hold": str(tmp_path / "hold"), "hold_timeout": timeout, "hold_interval": interval}
     context = Context(options, clock=lambda: sum(pauses), sleep=pauses.append)
-    check = look_at_hold(context)
+    check = check_hold(context)
     assert (check.verdict, pauses) == ("fail", slept)
 
 
 def test_an_unreadable_hold_is_read_four_times_whatever_the_time_limit(tmp_path: Path) -> None:
     pauses: list[float] = []
     options = {"hold": str(tmp_path / "gone" / "hold"), "hold_timeout": 5, "hold_interval": 10}
-    check = look_at_hold(Context(options, clock=lambda: sum(pauses), sleep=pauses.append))
+    check = check_hold(Context(options, clock=lambda: sum(pauses), sleep=pauses.append))
     assert (check.verdict, pauses) == ("inconclusive", [10, 10, 10])
 
 

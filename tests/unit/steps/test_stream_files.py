@@ -40,9 +40,9 @@ def test_a_failure_that_cannot_be_recorded_stops_the_stream(written: Any, monkey
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", full)
-        stream.tell(TASK, "started", rollout="r1")
+        stream.record(TASK, "started", rollout="r1")
         assert stream._rules() == RULES, "an unrecorded start does not stop the stream"
-        stream.tell(TASK, "failed")
+        stream.record(TASK, "failed")
     with pytest.raises(NotAdmittedError, match="is its disk full"):
         stream._rules()
 
@@ -53,7 +53,7 @@ def test_a_running_stream_keeps_its_rules_however_old_they_are(own_folder: Path)
         stream.begin(RULES)
     for file in own_folder.glob("*/stream-*"):
         os.utime(file, (time.time() - 8 * 86400.0,) * 2)
-    running.tell(TASK, "started", rollout="r1")
+    running.record(TASK, "started", rollout="r1")
     Stream("next").begin(RULES)
     assert running._rules() == RULES
     assert not list(own_folder.glob("*/stream-ended.*"))
