@@ -114,8 +114,8 @@ def test_instances_that_wait_for_their_turn_until_the_window_closes_are_deferred
             maintenance_window_start_hour_utc=22,
             maintenance_window_end_hour_utc=0,
         )
-        # Somebody else's redeploy occupies one of the two seats until after the end of the window.
-        sim.knobs(outcomes={"agent-005": "stuck"})
+        # The redeploys of somebody else and of agent-002 occupy the two seats until the clock is moved.
+        sim.knobs(outcomes={"agent-005": "stuck", "agent-002": {"outcome": "succeeded", "duration_s": 1200}})
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-005')['id']}/runtime/redeploy")[0] == 200
         closing = closing_after(sim, 3, left=-60)
         run = run_playbook(sim, PLAYBOOK, "--limit", "all:!agent-005*", e=QUICK)

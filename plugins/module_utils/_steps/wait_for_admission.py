@@ -196,6 +196,8 @@ def send_admitted(
                 return why
         except (AdmissionError, ValueError) as failure:
             context.fail(f"{context.instance_first} was not redeployed: {failure}.")
+        # The calls above may have taken some time.
+        _end_if_late(context)
         try:
             return send()
         except ApiError as error:
