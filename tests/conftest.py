@@ -94,6 +94,18 @@ class PlaybookRun:
         files = sorted(self.run_logs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(line) for path in files for line in path.open()]
 
+    @property
+    def artifacts(self) -> dict[str, Any]:
+        """The set_stats data of the last playbook, as AWX shows it."""
+        ends = [event["event_data"] for event in self.events() if event["event"] == "playbook_on_stats"]
+        assert ends, self.output
+        return ends[-1]["artifact_data"]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report of a playbook among its artifacts."""
+        return self.artifacts["fleetops_report"]
+
 
 def read_recap(text: str) -> dict[str, dict[str, int]]:
     """The recap in the output of a playbook: host -> counter -> number."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def sim(fleet: Simulator, own_locks: None, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setattr(FIRST_PAUSE, 0.001)
     put_to_rest(fleet)
     return fleet
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    return itertools.count(3)
+
+
+@pytest.fixture
+def host(sim: Simulator, numbers: Iterator[int]) -> str:
+    """An instance whose runtime and two skills are outdated: a new one each time, as skills are never downgraded."""
+    return f"agent-{next(numbers):03d}"
 
 
 @pytest.fixture(scope="module")

@@ -40,17 +40,9 @@ def touched(sim: Simulator) -> list[str]:
     return short(redeploys(sim))
 
 
-def artifacts_of(run: PlaybookRun) -> dict[str, Any]:
-    """The set_stats data in the run log."""
-    ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
-    assert ends, run.output
-    found: dict[str, Any] = ends[-1]["artifact_data"]
-    return found
-
-
 def report_of(run: PlaybookRun) -> dict[str, Any]:
     """The report in the set_stats data, with short host names."""
-    found = artifacts_of(run)["fleetops_report"]
+    found = run.report
     return {**found, **{category: short(found[category]) for category in CATEGORIES}}
 
 

@@ -195,8 +195,7 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
     arguments = ("--check", "-e", as_awx_writes(tmp_path / "extravars", answers))
     run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", *arguments)
     assert run.rc == 0, run.output
-    stats = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
-    assert stats[-1]["artifact_data"]["fleetops_report"]["override_reason"] == reason
+    assert run.report["override_reason"] == reason
 
 
 @pytest.mark.parametrize(

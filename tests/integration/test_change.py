@@ -59,11 +59,6 @@ def hook_variables(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def report_of(run: PlaybookRun) -> dict[str, Any]:
-    ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
-    return ends[-1]["artifact_data"]["fleetops_report"]
-
-
 def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before_and_after(
     run_playbook: Run, tmp_path: Path
 ) -> None:
@@ -73,7 +68,7 @@ def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before
         refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks, "fleetops_change": "CHG31337"})
         assert refused.rc == 2 and sim.writes() == [], refused.output
         assert "fleetops_change is 'CHG31337', which does not match" in refused.output
-        assert report_of(refused)["change"] == "CHG31337"
+        assert refused.report["change"] == "CHG31337"
         assert not (tmp_path / "before.json").exists() and not (tmp_path / "after.json").exists()
 
         # A before task that fails refuses the run. The after tasks still run, and their failure is only a warning.
@@ -83,7 +78,7 @@ def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before
         expected = (
             "The tasks of fleetops_before_tasks failed, so no instance was changed. The ticket system does not answer."
         )
-        assert report_of(before_failed)["reasons"] == [expected]
+        assert before_failed.report["reasons"] == [expected]
         assert "Warning: The tasks of fleetops_after_tasks failed. The ticket system" in before_failed.stdout
         asked = hook_variables(tmp_path, "before")
         assert asked["change"] == "CHG0031337" and len(asked["planned"]) == 3 and asked["plan_hash"]
@@ -98,7 +93,7 @@ def test_a_change_number_is_required_and_recorded_and_the_users_tasks_run_before
         change |= hook(tmp_path, "before", good=True)
         done = run_playbook(sim, PLAYBOOK, e=change)
         assert done.rc == 0 and len(sim.writes()) == 3, done.output
-        assert "The ticket system does not answer" in report_of(done)["after_problem"]
+        assert "The ticket system does not answer" in done.report["after_problem"]
         after = hook_variables(tmp_path, "after")
         assert after["report"]["counts"]["updated"] == 3 and after["report"]["change"] == "CHG0031337"
         assert "Change: CHG0031337" in after["text"]
@@ -141,7 +136,7 @@ def test_a_run_whose_user_tasks_cannot_run_or_end_the_play_fails(run_playbook: R
             tasks = {f"fleetops_{name}_tasks": str(path), "fleetops_change": "CHG0031337"}
             refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
             assert refused.rc == 2 and sim.writes() == [], refused.output
-            assert reason in " ".join(report_of(refused)["reasons"]), refused.output
+            assert reason in " ".join(refused.report["reasons"]), refused.output
         # The play ends before the task in which the instance fails.
         sim.knobs(outcomes={"agent-001": "failed"})
         tasks = {"fleetops_after_tasks": str(hidden), "fleetops_change": "CHG0031337", "fleetops_max_failed": 1}
@@ -163,12 +158,12 @@ def test_user_tasks_that_ansible_cannot_load_or_that_end_the_play_do_not_lose_th
         change = {**QUICK, "fleetops_change": "CHG0031337"}
         refused = run_playbook(sim, PLAYBOOK, e={**change, "fleetops_before_tasks": str(missing)})
         assert refused.rc == 2 and sim.writes() == [], refused.output
-        assert "The tasks of fleetops_before_tasks failed, so no" in report_of(refused)["reasons"][0]
+        assert "The tasks of fleetops_before_tasks failed, so no" in refused.report["reasons"][0]
         ended = run_playbook(sim, PLAYBOOK, e={**change, "fleetops_after_tasks": str(ending)})
         assert ended.rc == 0 and "Warning: The tasks of fleetops_after_tasks did not finish." in ended.output
-        assert report_of(ended)["after_problem"] and len(report_of(ended)["updated"]) == 2
+        assert ended.report["after_problem"] and len(ended.report["updated"]) == 2
         sim.knobs(outcomes={"agent-002": "failed"})
         options = {"fleetops_state": "redeployed", "fleetops_after_tasks": str(missing)}
         failed = run_playbook(sim, PLAYBOOK, e={**change, **options})
-        assert failed.rc == 2 and "The tasks of fleetops_after_tasks failed." in report_of(failed)["after_problem"]
-        assert len(report_of(failed)["failed"]) == 1
+        assert failed.rc == 2 and "The tasks of fleetops_after_tasks failed." in failed.report["after_problem"]
+        assert len(failed.report["failed"]) == 1

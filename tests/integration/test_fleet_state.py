@@ -37,8 +37,7 @@ def play(run: Run, sim: Simulator, *arguments: str, **variables: Any) -> Playboo
 
 
 def report_of(run: PlaybookRun) -> dict[str, Any]:
-    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
-    return stats[-1]["event_data"]["artifact_data"]["fleetops_fleet_state_report"]
+    return run.artifacts["fleetops_fleet_state_report"]
 
 
 def sent(sim: Simulator) -> list[tuple[str, Any]]:

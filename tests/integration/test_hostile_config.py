@@ -90,11 +90,6 @@ def sent(sim: Simulator) -> list[tuple[str, str]]:
     return [(row["operation_id"], (row["instance"] or "").partition(".")[0]) for row in sim.writes()]
 
 
-def artifact(run: PlaybookRun, name: str) -> Any:
-    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
-    return stats[-1]["event_data"]["artifact_data"][name]
-
-
 def hosts(*numbers: int) -> list[str]:
     return [f"agent-{number:03d}" for number in numbers]
 
@@ -109,7 +104,7 @@ def test_a_rolling_redeploy_keeps_its_batches_its_timeouts_and_its_report(
         run = hostile(sim, "rolling_redeploy", strategy)
         assert run.rc == 2, run.output
         assert sorted({name for _operation, name in sent(sim)}) == hosts(1, 2, 3)
-        report = artifact(run, "fleetops_report")
+        report = run.report
     assert [name.partition(".")[0] for name in report["failed"]] == hosts(3)
     assert [name.partition(".")[0] for name in report["updated"]] == hosts(1, 2)
     assert "bundle checksum mismatch on the agent" in run.stdout
@@ -147,9 +142,7 @@ def test_unhealthy_instances_are_recovered(hostile: Callable[..., PlaybookRun]) 
 def test_a_fleet_rollout_runs_and_the_policy_is_set(hostile: Callable[..., PlaybookRun]) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
         rolled = hostile(sim, "fleet_rollout")
-        assert rolled.rc == 0 and artifact(rolled, "fleetops_report")["rollout"]["succeeded_targets"] == 3, (
-            rolled.output
-        )
+        assert rolled.rc == 0 and rolled.report["rollout"]["succeeded_targets"] == 3, rolled.output
         assert hostile(sim, "update_policy", fleetops_max_parallel_rollouts=3).rc == 0
         assert len(sent(sim)) == 2
         assert sim.call("GET", "/v1/instances/fleet/updates/policy")[1]["max_parallel_rollouts"] == 3

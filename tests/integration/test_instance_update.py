@@ -6,38 +6,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, redeploy_by_another, run_module, sound
-from tests.simulator.running import Simulator, running_simulator
+from tests.integration.module_task import ModuleTask, posts, redeploy_by_another, run_module, sound
+from tests.simulator.running import Simulator
 from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 ONCE = ["apply_all_updates"]
 RUNTIME = "runtime/agent-runtime"
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[tuple[Simulator, Iterator[str]]]:
-    # The clock stands still until a task pauses. Skills are never downgraded, so each test has a fresh instance.
-    with running_simulator(instances=90, speed=0) as sim:
-        yield sim, (f"agent-{number:03d}" for number in itertools.count(3))
+INSTANCES = 90
 
 
 @pytest.fixture
-def sim(fleet: tuple[Simulator, Iterator[str]], own_locks: None) -> Simulator:
-    put_to_rest(fleet[0])
-    fleet[0].knobs(apply_all_role="user")
-    return fleet[0]
-
-
-@pytest.fixture
-def host(sim: Simulator, fleet: tuple[Simulator, Iterator[str]]) -> str:
-    """An instance whose runtime and two skills are outdated."""
-    return next(fleet[1])
+def sim(sim: Simulator) -> Simulator:
+    sim.knobs(apply_all_role="user")
+    return sim
 
 
 def run_task(sim: Simulator, host: str, /, **options: Any) -> ModuleTask:

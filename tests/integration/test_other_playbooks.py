@@ -10,7 +10,6 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,12 +27,6 @@ POLICY = "playbooks/update_policy.yml"
 QUICK = {"fleetops_wait_interval": 0.3, "fleetops_uncertain_grace": 0, "fleetops_healthy_reads": 1}
 
 
-def artifact(run: PlaybookRun, name: str) -> Any:
-    """The set_stats data of the run, as AWX shows it."""
-    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
-    return stats[-1]["event_data"]["artifact_data"][name]
-
-
 def sent(sim: Simulator) -> list[str]:
     return [row["operation_id"] for row in sim.writes()]
 
@@ -47,7 +40,7 @@ def test_fleet_rollout_updates_the_fleet_and_a_second_run_sends_nothing(
     predicted = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
     assert predicted.rc == 0 and predicted.total("changed") == 1, predicted.output
     assert "A fleet rollout would be started." in predicted.stdout and "nothing to roll out" not in predicted.stdout
-    told = artifact(predicted, "fleetops_report")
+    told = predicted.report
     assert (told["changed"], told["text"], told["check_mode"]) == (True, "A fleet rollout would be started.", True)
     assert simulator.writes() == []
     run = run_playbook(simulator, ROLLOUT, e={**pattern, "fleetops_change": "CHG42"})
@@ -57,7 +50,7 @@ def test_fleet_rollout_updates_the_fleet_and_a_second_run_sends_nothing(
     assert sync_once(Settings(database=database, run_log_dir=run.run_logs), connection=None).problems == []
     frame, total = runs.runs(database, search="chg42")
     assert total == 1 and frame["change"].tolist() == ["CHG42"]
-    told = artifact(run, "fleetops_report")
+    told = run.report
     assert told["rollout"]["succeeded_targets"] == 6
     assert (told["changed"], told["text"], told["check_mode"]) == (True, "The rollout ended.", False)
     assert {row["runtime"] for row in simulator.state()["instances"]} == {simulator.state()["newest_runtime"]}
@@ -72,22 +65,20 @@ def test_a_rollout_with_too_many_failures_is_paused_and_adopted_by_the_same_comm
         assert "Too many targets of fleet rollout" in run.stdout and "so it was paused" in run.stdout
         assert "8 targets: " in run.stdout and "total_targets" not in run.stdout.partition("TASK [Show how")[2]
         (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
-        assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
+        assert run.report["rollout_id"] == rollout["id"]
         predicted = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})
         assert predicted.rc == 0 and predicted.total("changed") == 0, predicted.output
         expected = (
             f"Fleet rollout {rollout['id']} is in progress. It would be followed to its end, and none would be started."
         )
-        assert (
-            artifact(predicted, "fleetops_report")["text"] == expected and "The rollout ended." not in predicted.stdout
-        )
+        assert predicted.report["text"] == expected and "The rollout ended." not in predicted.stdout
         # Slow enough to be still under way when the second playbook reads the rollouts.
         sim.knobs(deploy_s=[240, 240])
         # After somebody resumes it, the same command follows it instead of starting a second one.
         sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{rollout['id']}/resume")
         again = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 2})
         assert again.rc == 0, again.output
-        assert artifact(again, "fleetops_report")["adopted"] is True
+        assert again.report["adopted"] is True
         assert sent(sim).count("start_fleet_rollout") == 1
 
 
@@ -100,7 +91,7 @@ def test_failed_targets_are_retried_once_if_requested(run_playbook: Run) -> None
         # The target that had succeeded after all is not tried again.
         assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target", "retry_rollout_target"]
         assert {row["runtime"] for row in sim.state()["instances"]} == {sim.state()["newest_runtime"]}
-        assert artifact(run, "fleetops_report")["changed"] is True
+        assert run.report["changed"] is True
 
 
 def test_a_rollout_with_a_target_that_cannot_be_retried_fails(run_playbook: Run) -> None:
@@ -111,7 +102,7 @@ def test_a_rollout_with_a_target_that_cannot_be_retried_fails(run_playbook: Run)
         run = run_playbook(sim, ROLLOUT, e=settings | {"fleetops_uncertain_grace": 0})
         assert run.rc == 2, run.output
         assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target"]
-        assert "of 3 targets, 1 uncertain" in artifact(run, "fleetops_report")["why"]
+        assert "of 3 targets, 1 uncertain" in run.report["why"]
 
 
 def test_a_rollout_that_check_mode_false_starts_despite_check_is_judged_after_the_retry(
@@ -143,13 +134,13 @@ def test_the_policy_is_shown_predicted_and_set(simulator: Simulator, run_playboo
     assert '+    "max_parallel_rollouts": 5' in predicted.stdout
     assert "Nothing was changed (check mode). The policy would be:" in predicted.stdout
     assert "At most 5 redeploys at once." in predicted.stdout and "At most 2" not in predicted.stdout
-    assert artifact(predicted, "fleetops_policy")["max_parallel_rollouts"] == 5
+    assert predicted.artifacts["fleetops_policy"]["max_parallel_rollouts"] == 5
     # A workflow of AWX passes the stats of an earlier node as extra variables.
     run = run_playbook(simulator, POLICY, e={**survey, "fleetops_policy": {"max_parallel_rollouts": 99}})
     assert run.rc == 0, run.output
     (row,) = simulator.writes()
     assert row["body"] == {"max_parallel_rollouts": 5, "maintenance_window_end_hour_utc": 6}
-    assert artifact(run, "fleetops_policy")["max_parallel_rollouts"] == 5
+    assert run.artifacts["fleetops_policy"]["max_parallel_rollouts"] == 5
     assert run_playbook(simulator, POLICY, e=survey).total("changed") == 0
     refused = run_playbook(simulator, POLICY, e={"fleetops_max_parallel_rollouts": 0})
     assert refused.rc == 2 and "it must be 1 or more" in refused.output
@@ -173,7 +164,7 @@ def test_the_audit_of_the_fleet_is_printed_and_written_to_files(
         assert (
             report["totals"][name]
             == sum(int(row[name]) for row in rows)
-            == artifact(run, "fleetops_audit")["totals"][name]
+            == run.artifacts["fleetops_audit"]["totals"][name]
         )
     listed = [event for events in report["events"].values() for event in events]
     assert listed and {event["outcome"] for event in listed} <= {"error", "denied"}
@@ -205,7 +196,7 @@ def test_all_updates_are_applied_in_batches_and_a_second_run_changes_nothing(
     assert run.rc == 0 and "WARNING" not in run.output, run.output
     assert sent(simulator) == ["apply_all_updates"] * 6
     assert simulator.in_flight()["violations"] == []
-    assert artifact(run, "fleetops_report")["counts"]["updated"] == 6
+    assert run.report["counts"]["updated"] == 6
     simulator.clear_journal()
     again = run_playbook(simulator, "playbooks/apply_updates.yml", e=QUICK)
     assert again.rc == 0 and again.total("changed") == 0, again.output

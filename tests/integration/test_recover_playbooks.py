@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -33,12 +32,6 @@ def touched(sim: Simulator) -> list[tuple[str, str]]:
     return [(row["operation_id"], row["instance"].partition(".")[0]) for row in sim.writes()]
 
 
-def report_of(run: PlaybookRun) -> dict[str, Any]:
-    """The report in the set_stats data of the run."""
-    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
-    return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
-
-
 def short(names: list[str]) -> list[str]:
     return [name.partition(".")[0] for name in names]
 
@@ -61,7 +54,7 @@ def test_each_fault_is_recovered_by_the_mildest_step_and_healthy_instances_are_l
         "agent-006": ["power_cycle", "reboot"],
     }
     assert {host for host, disease in state.items() if disease != "none"} == {"agent-006"}
-    report = report_of(run)
+    report = run.report
     assert short(report["failed"]) == ["agent-006"]
     assert short(report["updated"]) == ["agent-002", "agent-003", "agent-004"]
     assert short(report["current"]) == ["agent-001", "agent-005"]
@@ -73,7 +66,7 @@ def test_the_limits_of_a_run_apply_across_batches_and_within_a_batch(run_playboo
         settings = {**QUICK, "fleetops_recover_power_cycle_max": 2, "fleetops_max_failed": 9}
         predicted = run_playbook(sim, "playbooks/recover.yml", "--check", e=settings)
         assert predicted.rc == 0 and touched(sim) == [], predicted.output
-        report = report_of(predicted)
+        report = predicted.report
         assert (report["counts"]["updated"], report["counts"]["not_touched"], report["counts"]["current"]) == (
             2,
             3,
@@ -101,7 +94,7 @@ def test_an_instance_is_rebooted_only_if_requested(run_playbook: Run) -> None:
         assert rebooted.rc == 0, rebooted.output
         assert touched(sim)[len(done) :] == [("reboot", "agent-002")]
         assert sim.instance("agent-002")["disease"] == "none"
-        assert short(report_of(rebooted)["updated"]) == ["agent-002"]
+        assert short(rebooted.report["updated"]) == ["agent-002"]
     assert run.rc == 2, run.output
     assert [operation for operation, _host in done] == ["power_cycle"]
 
@@ -133,7 +126,7 @@ def test_a_recovered_instance_does_not_stop_a_rolling_run_and_an_unrecovered_one
     assert {host for operation, host in done if operation == "redeploy_runtime"} == {
         f"agent-00{n}" for n in range(1, 6)
     }
-    report = report_of(run)
+    report = run.report
     assert short(report["failed"]) == ["agent-004"]
     assert short(report["updated"]) == ["agent-001", "agent-002", "agent-003", "agent-005"]
     # A recovered instance is not reported as failed.
@@ -149,7 +142,7 @@ def test_a_recovered_instance_whose_version_was_not_checked_does_not_count_as_up
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
         assert sim.instance("agent-002")["disease"] == "none"
     assert run.rc == 2, run.output
-    report = report_of(run)
+    report = run.report
     assert short(report["failed"]) == ["agent-002", "agent-003"] and short(report["updated"]) == ["agent-001"]
     (why,) = [reason for name, reason in report["why"].items() if name.startswith("agent-002")]
     assert "healed by breakers" in why and "its version was not checked" in why
@@ -171,7 +164,7 @@ def test_a_healthy_instance_whose_redeploy_did_not_succeed_does_not_count_as_upd
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
         assert touched(sim) == [("redeploy_runtime", "agent-001")]
     assert run.rc == 2, run.output
-    report = report_of(run)
+    report = run.report
     assert short(report[category]) == ["agent-001"] and report["updated"] == [], report
     # The check of the version changes nothing.
     assert run.total("changed") == 0, run.output
@@ -183,7 +176,7 @@ def test_an_instance_whose_health_cannot_be_read_is_not_called_unhealthy(run_pla
     with running_simulator(instances=2, speed=SPEED, faults=faults) as sim:
         run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_canary": 0})
     assert run.rc == 2, run.output
-    (why,) = [reason for name, reason in report_of(run)["why"].items() if name.startswith("agent-002")]
+    (why,) = [reason for name, reason in run.report["why"].items() if name.startswith("agent-002")]
     assert why.startswith("It is not known whether the instance is healthy. Not done: the server refused the key"), why
     assert "Still not healthy" not in run.output and "the maximum number of" not in run.output, run.output
 
@@ -193,5 +186,5 @@ def test_an_instance_whose_reads_are_redirected_is_not_restarted(run_playbook: R
     with running_simulator(instances=1, speed=SPEED, faults={"plans": moved}) as sim:
         run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_canary": 0})
         assert sim.writes() == []
-    assert run.rc == 2 and "the server redirects to" in str(report_of(run)["why"]), run.output
+    assert run.rc == 2 and "the server redirects to" in str(run.report["why"]), run.output
     assert "Still not healthy" not in run.output, run.output

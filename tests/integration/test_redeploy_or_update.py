@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
-from tests.integration.module_task import ModuleTask, posts, put_to_rest, redeploy_by_another, run_module, sound
-from tests.simulator.running import Simulator, running_simulator
+from tests.integration.module_task import ModuleTask, posts, redeploy_by_another, run_module, sound
+from tests.simulator.running import Simulator
 
-Fleet = tuple[Simulator, Iterator[str]]
+INSTANCES = 100
 
 
 @dataclass(frozen=True)
@@ -31,25 +29,6 @@ class Kind:
 
 REDEPLOY = Kind("instance_runtime", "redeploy_runtime", None)
 UPDATE = Kind("instance_update", "apply_all_updates", ["calendar", "mail-triage"])
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    # The clock stands still until a task pauses. Skills are never downgraded, so each test has a fresh instance.
-    with running_simulator(instances=100, speed=0) as sim:
-        yield sim, (f"agent-{number:03d}" for number in itertools.count(3))
-
-
-@pytest.fixture
-def sim(fleet: Fleet, own_locks: None) -> Simulator:
-    put_to_rest(fleet[0])
-    return fleet[0]
-
-
-@pytest.fixture
-def host(sim: Simulator, fleet: Fleet) -> str:
-    """An instance whose runtime and two skills are outdated."""
-    return next(fleet[1])
 
 
 @pytest.fixture(params=[REDEPLOY, UPDATE], ids=lambda kind: kind.module)

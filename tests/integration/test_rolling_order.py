@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
-from tests.integration.rolling import PLAYBOOK, QUICK, artifacts_of, hosts, plan_hash, policy, report_of
+from tests.integration.rolling import PLAYBOOK, QUICK, hosts, plan_hash, policy, report_of
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -154,7 +154,7 @@ def test_restarts_follow_the_same_order_and_refuse_rules_that_need_redeploys(run
         assert sim.writes() == []
         plan = planned(checked)
         assert plan == [hosts(3), hosts(1, 2), hosts(4)]
-        published = artifacts_of(checked)
+        published = checked.artifacts
         assert published["fleetops_plan_hash"] == plan_hash(checked)
         counts = {"batches": 3, "planned": 4, "left_alone": 0, "left_out": 2, "gone": 0}
         assert published["fleetops_plan_counts"] == counts

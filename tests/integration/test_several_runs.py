@@ -47,11 +47,6 @@ def sent(sim: Simulator) -> list[tuple[str, str]]:
     return [(row["operation_id"], (row["instance"] or "").partition(".")[0]) for row in sim.writes()]
 
 
-def report_of(run: PlaybookRun) -> dict[str, Any]:
-    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
-    return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
-
-
 def test_importing_a_playbook_twice_changes_each_group_once(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:
@@ -65,7 +60,7 @@ def test_importing_a_playbook_twice_changes_each_group_once(
     assert run.rc == 0, run.output
     assert sent(simulator) == [("power_cycle", f"agent-00{n}") for n in (1, 2, 5)]
     # The report is that of the last run, with its instances only.
-    assert [name.partition(".")[0] for name in report_of(run)["updated"]] == ["agent-005"]
+    assert [name.partition(".")[0] for name in run.report["updated"]] == ["agent-005"]
 
 
 def test_results_of_an_earlier_run_do_not_prevent_recover_from_acting(run_playbook: Run, tmp_path: Path) -> None:
@@ -79,7 +74,7 @@ def test_results_of_an_earlier_run_do_not_prevent_recover_from_acting(run_playbo
         run = run_playbook(sim, file, e=QUICK)
         assert run.rc == 0, run.output
         assert sent(sim) == [("power_cycle", "agent-002")]
-        report = report_of(run)
+        report = run.report
     assert [name.partition(".")[0] for name in report["updated"]] == ["agent-002"]
     assert len(report["current"]) == 2
 
@@ -101,7 +96,7 @@ def test_each_run_has_its_own_limits_and_verdict(run_playbook: Run, tmp_path: Pa
         done = sent(sim)
     assert first_two.rc == 2, first_two.output
     assert done == [("redeploy_runtime", "agent-002"), ("power_cycle", "agent-001")]
-    report = report_of(first_two)
+    report = first_two.report
     assert [name.partition(".")[0] for name in report["not_touched"]] == ["agent-004"]
     assert report["updated"] == report["failed"] == report["current"] == []
     assert report["bundles"] == {}, "the bundles of the first run"
@@ -128,9 +123,9 @@ def test_a_retry_in_one_fleet_rollout_is_not_reported_by_the_next_one(run_playbo
         assert run.rc == 0, run.output
         assert [operation for operation, _host in sent(sim)][:2] == ["start_fleet_rollout", "retry_rollout_target"]
         newest = [row["id"] for row in sim.state()["rollouts"] if row["scope"] == "fleet"]
-        first = report_of(run)["rollout_id"]
+        first = run.report["rollout_id"]
     # The second fleet_rollout starts a rollout of its own, or none.
-    assert first is None or (len(newest) > 1 and report_of(run)["rollout"]["id"] == first)
+    assert first is None or (len(newest) > 1 and run.report["rollout"]["id"] == first)
 
 
 def test_audits_of_two_groups_are_two_separate_reports(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
@@ -153,7 +148,7 @@ def test_a_refused_run_fails_no_instance(simulator: Simulator, run_playbook: Run
     assert run.rc == 2, run.output
     bad = {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]}
     assert bad == {"localhost"}, run.recap
-    assert report_of(run)["failed"] == [] and len(report_of(run)["not_touched"]) == 6
+    assert run.report["failed"] == [] and len(run.report["not_touched"]) == 6
     assert simulator.writes() == []
 
 
@@ -173,7 +168,7 @@ def test_with_a_limit_the_report_of_a_refused_run_names_no_failed_instance_eithe
     given = {**QUICK, "fleetops_plan_hash": "of another plan"}
     run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--limit", "agent-00[1-2]*", e=given)
     assert run.rc == 2, run.output
-    assert report_of(run)["failed"] == [] and simulator.writes() == []
+    assert run.report["failed"] == [] and simulator.writes() == []
 
 
 REFUSED = "Not done: the server refused the key to an earlier task of this run."
@@ -248,7 +243,7 @@ def test_a_condition_that_leaves_out_some_hosts_changes_nothing_without_a_gate_a
         assert "2 planned instances were not touched, although no check stopped the run" in check.output
         run = run_playbook(sim, file, e=QUICK)
         assert run.rc == 2 and sent(sim) == [("redeploy_runtime", "agent-001")], run.output
-        report = report_of(run)
+        report = run.report
         assert report["verdict"] == "fail" and len(report["updated"]) == 1 and len(report["not_touched"]) == 2
         assert "2 planned instances were not touched, although no check stopped the run" in report["reasons"][0]
         first = yaml.safe_dump([{"ansible.builtin.import_playbook": "fleetops.agents.rolling_redeploy"}])
