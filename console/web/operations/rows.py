@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, CHECK, COMPLETE, RUNNING, UPDATED, WAITING, started_by, title, word
-from console.text import times
 from console.web import pages
 from console.web.shared import markup, viewer
 
@@ -75,12 +74,12 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
 
     ``running``: the instances in progress. ``progress``: how far the operation is. ``gate``: the last gate.
     """
+    started = viewer.day_moment(row["started_at"])
     first = markup.head(
         markup.badge(RUNNING),
         markup.operation(title(row), row["key"]),
-        markup.small(
-            f"{by_whom(row)}, started {viewer.day_moment(row['started_at'])} ({times.duration(row['seconds'])} ago)"
-        ),
+        # Not how long it took so far, which ends at the last sync.
+        markup.small(by_whom(row) + (f", started {started} ({viewer.ago(row['started_at'])})" if started else "")),
         Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else markup.NOTHING,
     )
     parts = segments(row)
