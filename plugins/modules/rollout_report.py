@@ -146,6 +146,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import counted
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state import bundles_of
 
@@ -193,7 +194,8 @@ def _versions(context: Context) -> dict[str, str]:
     unread = [answer for answer in answers if not isinstance(answer, dict)]
     if unread:
         first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")
-        context.warn(f"The versions of {len(unread)} instances could not be compared with the server's: {first}")
+        number = counted(len(unread), "instance")
+        context.warn(f"The versions of {number} could not be compared with the server's: {first}")
     for (name, instance_id), answer in zip(known.items(), answers, strict=True):
         if isinstance(answer, dict):
             member = member_of(name, instance_id, answer, redeploy_all=False)

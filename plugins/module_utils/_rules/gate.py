@@ -143,9 +143,8 @@ def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float,
     asked = len(readings)
     answered = [name for name, health in readings.items() if health is not None]
     if asked and not answered:
-        return Check(
-            "health", INCONCLUSIVE, f"The health could not be read of any of {asked} instances.", {"asked": asked}
-        )
+        reason = f"No health could be read: none of {counted(asked, 'instance')} answered."
+        return Check("health", INCONCLUSIVE, reason, {"asked": asked})
     unhealthy = [name for name, health in readings.items() if health is None or not is_healthy(health)]
     healthy = asked - len(unhealthy)
     share = healthy / asked if asked else 1.0

@@ -210,7 +210,7 @@ def _wait_for_status(context: Context, rollout_id: str) -> None:
     word = rollout_status(rollout.get("status"))
     if word == "cancelling":
         left = tally(rollout, targets).in_progress
-        context.warn(f"Rollout {rollout_id} is being cancelled; {left} targets in progress continue to their end.")
+        context.warn(f"Rollout {rollout_id} is being cancelled; targets in progress ({left}) continue to their end.")
         return
     context.fail(
         f"Rollout {rollout_id} was to be {state}, and the server accepted that, but after {limit} s its status is "
