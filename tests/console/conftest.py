@@ -46,11 +46,15 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console over a fleet of 24, on a free port."""
-    folder = tmp_path_factory.mktemp("served")
-    seed_small(folder / "console.db", folder / "runs", time.time())
-    with serving(folder / "console.db", folder / "runs") as served:
+def record(small: Path) -> Path:
+    """The database that is served: a fleet of 24, unless a test file has a fixture of this name."""
+    return small
+
+
+@pytest.fixture(scope="module")
+def address(record: Path) -> Iterator[str]:
+    """A served console, on a free port."""
+    with serving(record, record.with_name("runs")) as served:
         yield served.url
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page
 
 from tests.console.support.every_page import Tab
 from tests.console.support.seeded_operations import BY_OTHERS, HOSTS, STOPPED, UNDER_WAY, seed_operations
-from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
@@ -40,11 +39,10 @@ WIDTHS = (1440, 390)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("accessible")
     seed_operations(folder / "console.db", folder / "runs", time.time())
-    with serving(folder / "console.db", folder / "runs") as served:
-        yield served.url
+    return folder / "console.db"
 
 
 def violations(page: Page) -> set[tuple[str, str, str]]:

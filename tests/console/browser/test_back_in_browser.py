@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from playwright.sync_api import Locator, Page, expect
 from console.record.read import instances, operations, rollouts, runs
 from tests.console.support.every_page import Tab
 from tests.console.support.seeded import RUN, ident, seed_big, seed_small
-from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
@@ -97,12 +96,6 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # More instances than fit on one page of the list.
     seed_big(folder / "console.db", time.time(), 120)
     return folder / "console.db"
-
-
-@pytest.fixture(scope="module")
-def address(record: Path) -> Iterator[str]:
-    with serving(record, record.parent / "runs") as served:
-        yield served.url
 
 
 def link_to(page: Page, of: List, row: pd.Series) -> Locator:

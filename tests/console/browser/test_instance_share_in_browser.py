@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,12 @@ from tests.console.support.downloads import downloaded
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, audit_events, seed_small
 from tests.console.support.seeded_instances import INSTANCE, actions, put, seed_details
-from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More actions and failed audit events than the page shows."""
     folder = tmp_path_factory.mktemp("shared")
     now = float(int(time.time()))
@@ -41,12 +39,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         events = [audit_row(TENANT, INSTANCE, event) for event in audit_events(1, 1500, now)]
         store.put_audit(events, None, Cursor("audit", f"{TENANT}|{INSTANCE}", last_ok_at=now))
     return folder / "console.db"
-
-
-@pytest.fixture(scope="module")
-def address(database: Path) -> Iterator[str]:
-    with serving(database, database.with_name("runs")) as server:
-        yield server.url
 
 
 def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
@@ -60,7 +52,7 @@ def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
 
 
 def test_each_list_of_an_instance_can_be_downloaded_with_all_its_rows(
-    database: Path, address: str, watched: Page
+    record: Path, address: str, watched: Page
 ) -> None:
     page = watched
     page.goto(f"{address}/instance?id={INSTANCE}")
@@ -73,12 +65,12 @@ def test_each_list_of_an_instance_can_be_downloaded_with_all_its_rows(
     assert downloaded[0]["created_at"].endswith("Z") and HOSTILE in {row["message"] for row in downloaded}
 
     _name, text = file_of(page, "instance-rollouts", "JSON lines")
-    stored = rows(database, "SELECT rollout_id FROM rollout_targets WHERE instance_id = ?", INSTANCE)
+    stored = rows(record, "SELECT rollout_id FROM rollout_targets WHERE instance_id = ?", INSTANCE)
     assert {json.loads(line)["rollout_id"] for line in text.splitlines()} == {row["rollout_id"] for row in stored}
 
     _name, text = file_of(page, "instance-audit", "JSON lines")
     bad = rows(
-        database,
+        record,
         "SELECT count(*) AS n FROM audit_events WHERE tenant = ? AND instance_id = ? AND outcome IS NOT 'success'",
         TENANT,
         INSTANCE,

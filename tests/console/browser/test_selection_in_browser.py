@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from console.record.rows import Cursor
 from console.record.write.store import open_store
 from console.web.browser.auto_refresh import REFRESH_SECONDS
 from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, seed_big, seed_small
-from tests.console.support.served import serving
 from tests.console.support.table_in_browser import click_cell
 from tests.console.support.timeline_in_browser import bar_of, click, drag_to_zoom, settled, ticked, window
 
@@ -35,13 +33,6 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.put_rollouts([fleet_rollout(ident(20, 0x11), 24, 2, now - 20_000)])
     seed_big(folder / "console.db", now, 2_000)
     return folder / "console.db"
-
-
-@pytest.fixture(scope="module")
-def address(record: Path) -> Iterator[str]:
-    """A served console with a fleet of 24 and a rollout of 2,000."""
-    with serving(record, record.parent / "runs") as served:
-        yield served.url
 
 
 def test_chart_table_and_address_share_a_selection_and_the_link_restores_it(address: str, watched: Page) -> None:

@@ -10,6 +10,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -26,17 +27,15 @@ from tests.console.support.seeded_operations import (
     YESTERDAY,
     seed_operations,
 )
-from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tasks")
     seed_operations(folder / "console.db", folder / "runs", time.time())
-    with serving(folder / "console.db", folder / "runs") as served:
-        yield served.url
+    return folder / "console.db"
 
 
 class Person:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,6 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from tests.console.support.every_page import Tab, place
 from tests.console.support.seeded import BIG, FLEET, seed_big, seed_small
-from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
@@ -30,13 +30,12 @@ HOSTILE = '<img src=x onerror="window.hit=1">/../../etc/passwd'
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console with a fleet of 24 and a rollout of 2,000 from today."""
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a fleet of 24 and a rollout of 2,000 from today."""
     folder = tmp_path_factory.mktemp("zones")
     seed_small(folder / "console.db", folder / "runs", time.time())
     seed_big(folder / "console.db", time.time(), 2_000)
-    with serving(folder / "console.db", folder / "runs") as served:
-        yield served.url
+    return folder / "console.db"
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from playwright.sync_api import Page, expect
 
 from console.record.write.store import open_store
 from tests.console.support.seeded import BIG, FLEET, fleet_rollout, ident, seed_big, seed_small
-from tests.console.support.served import serving
 from tests.console.support.timeline_in_browser import bar_of, click, drag, framed, in_address, settled, shown, window
 
 pytestmark = pytest.mark.browser
@@ -25,16 +23,15 @@ BEFORE = ident(20, 0x11)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console with fleets of 24 and 20,000."""
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with fleets of 24 and 20,000."""
     folder = tmp_path_factory.mktemp("record")
     now = time.time()
     seed_small(folder / "console.db", folder / "runs", now)
     seed_big(folder / "console.db", now)
     with open_store(folder / "console.db") as store:
         store.put_rollouts([fleet_rollout(BEFORE, 24, 2, now - 20_000)])
-    with serving(folder / "console.db", Path(folder / "runs")) as served:
-        yield served.url
+    return folder / "console.db"
 
 
 def zoomed(page: Page, chart: int = 0, size: float = 1.0, before: list[int] | None = None) -> list[int]:

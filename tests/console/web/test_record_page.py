@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -19,12 +18,7 @@ from console.record.write.store import open_store
 from tests.console.support.page import drawn, opened, words
 from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
 
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(tmp_path / "runs"))
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def test_with_an_empty_database_the_page_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
