@@ -116,10 +116,13 @@ def test_in_forced_colours_bars_and_legends_keep_the_colours_of_their_statuses(a
     assert seen[0] == seen[1] and len(set(seen[0])) > 3
 
 
-def test_a_table_fits_the_width_of_printed_a4_paper(address: str, browser: Browser) -> None:
-    # 210 mm less the browser's usual margins of 10 mm.
-    page = browser.new_page(viewport={"width": 718, "height": 1000}, reduced_motion="reduce")
-    page.emulate_media(media="print")
+# Paper: 210 mm less the browser's usual margins of 10 mm.
+@pytest.mark.parametrize(("width", "media"), [(718, "print"), (1024, "screen")])
+def test_a_table_fits_the_width_of_printed_a4_paper_and_of_a_small_screen(
+    width: int, media: Any, address: str, browser: Browser
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 1000}, reduced_motion="reduce")
+    page.emulate_media(media=media)
     tab, cut = Tab(page, address), list[str]()
     for number, (where, heading) in enumerate(PAGES):
         (tab.turn if number else tab.load)(where, heading)

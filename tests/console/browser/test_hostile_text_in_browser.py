@@ -53,6 +53,8 @@ EFFECTS = (
     "[data-testid=stIconMaterial]:text-is('bolt')",
     "text=😄",
 )
+CUT = """() => [...document.querySelectorAll('.fo-strip > div, .fo-card')].filter(
+    cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent.slice(0, 60))"""
 # Elements whose text would be shown in another direction. Boxes have their text as a value.
 REVERSED = """() => [...document.querySelectorAll('body *')].filter(element => [
     element.title, element.ariaLabel, element.value, ...[...element.childNodes].map(node => node.data),
@@ -99,6 +101,7 @@ def effects(tab: Tab) -> list[str]:
     if tab.page.evaluate("window.hit"):
         found.append("a script ran")
     found += [f"not literal: {text!r}" for text in tab.page.evaluate(BROKEN, [TOKEN, MARKUP])]
+    found += [f"wider than its cell: {text!r}" for text in tab.page.evaluate(CUT)]
     found += [f"reversed text: {text}" for text in tab.page.evaluate(REVERSED)]
     return found + tab.troubles
 
