@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ try:
     from console.settings.invocation import COMMAND
 except ImportError as error:
     sys.exit(_report_package(error))
+except KeyboardInterrupt:
+    sys.exit(130)
 
 PARTLY, USAGE, NO_DATABASE, INTERRUPTED, READER_ENDED = 1, 2, 3, 130, 141
 
@@ -56,7 +59,8 @@ exit codes:
   2    wrong usage or settings, and nothing was done; or sync --follow ended, for example because its key was refused
   3    the database cannot be used
        (check and notify have their own exit codes: see their --help)
-  130  interrupted: everything that was stored before is kept, and the next sync continues from there
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP: everything that was stored before is kept, and the next sync continues
+       from there
   141  the program that read standard output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
@@ -104,7 +108,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ImportError as error:
         return _report_package(error)
     except KeyboardInterrupt:
-        return say("Interrupted. What was done so far is kept; the same command continues from there.", INTERRUPTED)
+        return say("Interrupted. What was stored before is kept; run the same command again to finish.", INTERRUPTED)
 
 
 def _replace_closed_streams() -> None:
@@ -165,4 +169,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    for _number in (signal.SIGTERM, signal.SIGHUP):
+        # As with Ctrl-C, so that no file of an unfinished copy is left. nohup ignores SIGHUP.
+        if signal.getsignal(_number) is signal.SIG_DFL:
+            signal.signal(_number, signal.default_int_handler)
     sys.exit(main())

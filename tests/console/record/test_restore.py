@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -126,6 +128,28 @@ def test_nothing_is_restored_while_another_process_writes(
     assert main(["restore", str(backup), "--db", str(database)]) == 0
     assert "is restored from" in capsys.readouterr().out
     assert late_cursors(database) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_restore_that_is_ended_by_a_signal_leaves_no_part_of_a_copy(
+    number: signal.Signals, backed_up: tuple[Path, Path]
+) -> None:
+    database, backup = backed_up
+    with closing(sqlite3.connect(database)) as user:
+        user.execute("SELECT * FROM rollouts").fetchone()
+        before = set(database.parent.iterdir())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "console", "restore", str(backup), "--db", str(database)],
+            cwd=CHECKOUT, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        )  # fmt: skip
+        # It waits for the other program.
+        while not list(database.parent.glob(".console.db.*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _out, message = process.communicate(timeout=60)
+        assert (process.returncode, set(database.parent.iterdir())) == (130, before), message
+    assert message.startswith("console: Interrupted.")
 
 
 def test_a_restore_that_runs_out_of_space_for_the_previous_database_leaves_no_part_of_a_copy(
