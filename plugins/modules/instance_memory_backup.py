@@ -119,8 +119,10 @@ empty:
 import os
 from pathlib import Path
 
+from ansible.module_utils.common.parameters import remove_values
+
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option, secret_texts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import Listing, body_of, says_something
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_backup import (
@@ -238,6 +240,18 @@ def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
             f"{len(missing)} memories of the backup {path} are not among the {listing.listed} that the API lists at "
             f"once of {context.instance}, but there may be more than these. Compare it in slices, by "
             "conversation_id or customer_id."
+        )
+    secrets = secret_texts(context.params, OPERATION.argument_spec())
+    # They would be stored again with a mask in place of the secret.
+    masked = [
+        name_of(memory, n)
+        for n, memory in enumerate(document["memories"], 1)
+        if memory in missing and remove_values(memory, secrets) != memory
+    ]
+    if masked:
+        context.fail(
+            f"These missing memories of {context.instance} contain the API key or the value of a header, which Ansible "
+            f"masks in results, so they cannot be stored again: {', '.join(masked)}. Remove it from the backup {path}."
         )
     context.result.update(count=len(document["memories"]), missing=missing, empty=empty)
 

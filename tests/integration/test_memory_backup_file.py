@@ -157,6 +157,27 @@ def test_a_memory_that_was_saved_twice_is_missing_and_restored_once(tmp_path: Pa
         assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
 
 
+def test_a_memory_that_ansible_would_mask_is_not_restored_with_a_mask(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
+    texts = ["acme pays on Fridays.", f"The key is {KEY}."]
+    with second_api(instances=1) as api:
+        given = {**api.environment(), "FLEETOPS_EXTRA_HEADERS": '{"X-Tenant": "acme"}'}
+        monkeypatch.setattr(api, "environment", lambda: given)
+        api.instances[0].memories = [{"id": f"m{n}", "content": text} for n, text in enumerate(texts)]
+        assert play(api, **folder).returncode == 0
+        api.instances[0].memories = []
+        refused = play(api, "restore", **folder)
+        assert refused.returncode == 2 and "cannot be stored again: m1. Remove it from the backup" in refused.stdout
+        assert api.writes() == [] and KEY not in refused.stdout + refused.stderr
+        file = tmp_path / "backup" / "agent-001.json"
+        file.write_text(file.read_text().replace(KEY, "gone"))
+        restored = play(api, "restore", **folder)
+        assert restored.returncode == 0, restored.stdout
+        assert contents(api) == ["The key is gone.", texts[0]]
+
+
 # reports/2026-11 E7
 
 
