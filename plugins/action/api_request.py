@@ -39,6 +39,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_ids,
     check_texts,
     check_values,
+    secret_texts,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
@@ -83,7 +84,6 @@ class ActionModule(ActionBase):
         except SettingsError as refused:  # An environment variable is invalid.
             return {"failed": True, "msg": f"{refused}."}
         params = checked.validated_parameters
-        secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
         warnings: list[str] = []
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
             result = self._run_unless_key_is_refused(task_vars, params, warnings)
         if warnings:
             result["warnings"] = warnings
-        return remove_values(result, secrets)
+        return remove_values(result, secret_texts(params, spec))
 
     def _run_unless_key_is_refused(
         self, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
@@ -158,16 +158,3 @@ def _complaint(name: str, checked: Any) -> str:
     if isinstance(checked.errors[0], UnsupportedError):
         return f"Unsupported parameters for (fleetops.agents.{name}) module: {message}"
     return message
-
-
-def _texts_of(values: Any) -> set[str]:
-    """All texts inside the given values."""
-    found: set[str] = set()
-    for value in values:
-        if isinstance(value, dict):
-            found |= _texts_of(value.values())
-        elif isinstance(value, (list, tuple)):
-            found |= _texts_of(value)
-        elif value not in (None, "") and not isinstance(value, bool):
-            found.add(str(value))
-    return found

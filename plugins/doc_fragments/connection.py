@@ -62,6 +62,8 @@ options:
   extra_headers:
     description:
       - Additional headers to send with each request, for example for a gateway in front of the server.
+      - A value is masked in results if it has 16 or more characters, or if the name of the header says that it is
+        secret, for example C(Authorization) or C(X-Gateway-Token).
       - If it is not set, the environment variable E(FLEETOPS_EXTRA_HEADERS) is used, in which it is written as JSON.
     type: dict
     default: {}

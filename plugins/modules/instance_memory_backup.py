@@ -119,8 +119,11 @@ empty:
 import os
 from pathlib import Path
 
+from ansible.module_utils.common.parameters import remove_values
+
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option, secret_texts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import Listing, body_of, says_something
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_backup import (
@@ -183,13 +186,19 @@ def _listed(context: Context, selection: dict[str, str]) -> Listing:
 
 def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     instance_id = context.params["instance_id"]
-    try:
-        former = read_backup(path)
-    except BackupError as problem:
-        context.fail(f"{problem}. Nothing was written. Name another path, or move the file away.")
-    if former is not None:
-        refuse_other_instance(path, former, instance_id)
-        refuse_other_slice(path, former, selection)
+
+    def replaceable(file: Path) -> Record | None:
+        """The backup that is in the file, if it may be replaced."""
+        try:
+            former = read_backup(file)
+        except BackupError as problem:
+            context.fail(f"{problem}. Nothing was written. Name another path, or move the file away.")
+        if former is not None:
+            refuse_other_instance(file, former, instance_id)
+            refuse_other_slice(file, former, selection)
+        return former
+
+    former = replaceable(path)
     listing = _listed(context, selection)
     if listing.truncated:
         context.fail(
@@ -217,7 +226,8 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     if is_current(path, text):
         return
     context.write(
-        lambda: replace_file(path, text),
+        # Checked again: another task may have saved the backup of another instance to the same file since.
+        lambda: replace_file(path, text, replaceable),
         before={"path": str(path), "count": None if former is None else len(former["memories"])},
         after={"path": str(path), "count": len(listing.memories)},
     )
@@ -238,6 +248,18 @@ def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
             f"{len(missing)} memories of the backup {path} are not among the {listing.listed} that the API lists at "
             f"once of {context.instance}, but there may be more than these. Compare it in slices, by "
             "conversation_id or customer_id."
+        )
+    secrets = secret_texts(context.params, OPERATION.argument_spec())
+    # They would be stored again with a mask in place of the secret.
+    masked = [
+        name_of(memory, n)
+        for n, memory in enumerate(document["memories"], 1)
+        if memory in missing and remove_values(memory, secrets) != memory
+    ]
+    if masked:
+        context.fail(
+            f"These missing memories of {context.instance} contain the API key or the value of a header, which Ansible "
+            f"masks in results, so they cannot be stored again: {', '.join(masked)}. Remove it from the backup {path}."
         )
     context.result.update(count=len(document["memories"]), missing=missing, empty=empty)
 

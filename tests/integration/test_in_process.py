@@ -310,6 +310,24 @@ def test_the_key_appears_in_no_output_of_either_way(sim: Simulator, play: Play, 
     assert wrong not in seen
 
 
+def test_a_short_header_that_is_a_part_of_a_name_masks_nothing(sim: Simulator, play: Play) -> None:
+    one, token = sim.instance("agent-001"), "q7w8e9"
+    headers = {"X-Tenant": "agent", "X-Version": "1", "X-Gateway-Token": token}
+    options = {"instances": {one["hostname"]: one["id"]}, "batch_max": 1}
+    cases = {
+        "with": task("rollout_plan", extra_headers=headers, **options),
+        "without": task("rollout_plan", **options),
+        "repeated": task("api_request", path=f"/v1/{token}", extra_headers=headers),
+    }
+    run, results = play(sim, both_ways(cases), "-vvvv")
+    assert not results["with: here"]["failed"], results["with: here"]
+    plans = [comparable(results[f"{given}: {way}"]) for given in ("with", "without") for way in ("here", "ordinary")]
+    kept = [(plan["batches"], plan["forks"]) for plan in plans]
+    assert kept == kept[:1] * 4
+    assert one["hostname"] in json.dumps(plans[0]["batches"])
+    assert token not in run.output + json.dumps(results)
+
+
 def test_text_of_the_server_is_not_run_as_a_template(sim: Simulator, play: Play, tmp_path: Path) -> None:
     proof = tmp_path / "executed"
     detail = "{{ lookup('pipe', 'touch " + str(proof) + "') }}"

@@ -111,6 +111,22 @@ def test_a_backup_that_cannot_be_written_leaves_the_previous_one_in_place(play: 
         assert refused.returncode == 2 and "is of conversation a/b, not of conversation a_b" in refused.stdout
 
 
+def test_a_backup_of_another_instance_that_appears_while_the_memories_are_read_is_kept(tmp_path: Path) -> None:
+    # The hosts a/b and a_b have the same file, and both are saved at once for the first time.
+    file = tmp_path / "a_b.json"
+    other = json.dumps({"instance_id": "11111111-1111-4111-8111-111111111111", "memories": [GOOD]})
+    with second_api(instances=1) as api:
+
+        def saved_meanwhile(usual: Any) -> Any:
+            file.write_text(other)
+            return usual
+
+        api.quirks.answers = {"list_memories": saved_meanwhile}
+        refused = outcome_of(api, BACKUP, path=str(file))
+        assert refused["failed"] and not refused["changed"] and "is of instance 11111111" in refused["msg"]
+        assert [file] == list(tmp_path.iterdir()) and file.read_text() == other
+
+
 def test_a_report_of_unusual_events_is_complete_and_readable_by_its_owner_only(play: Play, tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
@@ -155,6 +171,27 @@ def test_a_memory_that_was_saved_twice_is_missing_and_restored_once(tmp_path: Pa
         (missing,) = result_of(api, BACKUP, path=file, state="compared")["missing"]
         assert result_of(api, "instance_memory", memory=missing)["changed"]
         assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
+
+
+def test_a_memory_that_ansible_would_mask_is_not_restored_with_a_mask(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
+    texts = ["acme pays on Fridays.", f"The key is {KEY}."]
+    with second_api(instances=1) as api:
+        given = {**api.environment(), "FLEETOPS_EXTRA_HEADERS": '{"X-Tenant": "acme"}'}
+        monkeypatch.setattr(api, "environment", lambda: given)
+        api.instances[0].memories = [{"id": f"m{n}", "content": text} for n, text in enumerate(texts)]
+        assert play(api, **folder).returncode == 0
+        api.instances[0].memories = []
+        refused = play(api, "restore", **folder)
+        assert refused.returncode == 2 and "cannot be stored again: m1. Remove it from the backup" in refused.stdout
+        assert api.writes() == [] and KEY not in refused.stdout + refused.stderr
+        file = tmp_path / "backup" / "agent-001.json"
+        file.write_text(file.read_text().replace(KEY, "gone"))
+        restored = play(api, "restore", **folder)
+        assert restored.returncode == 0, restored.stdout
+        assert contents(api) == ["The key is gone.", texts[0]]
 
 
 # reports/2026-11 E7

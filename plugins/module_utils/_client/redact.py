@@ -24,6 +24,8 @@ _SECRET_KEY = re.compile(
 _HEADER_VALUE = re.compile(r"(?i)\b(x-api-key|authorization)(\s*[:=]\s*)(?:bearer\s+)?[^\s,;'\"]+")
 # Shorter values would mask ordinary words.
 _SHORTEST_SECRET = 4
+# The length from which the value of any header may be a token.
+_SHORTEST_TOKEN = 16
 _DEEPEST = 40
 
 
@@ -91,5 +93,10 @@ def spellings(secret: str) -> set[str]:
 
 
 def header_secrets(headers: Mapping[str, str]) -> set[str]:
-    """The values of headers, and the last word of each, which in ``Bearer x`` are the credentials themselves."""
-    return {secret for value in headers.values() for secret in (value, value.rpartition(" ")[2])}
+    """The values of headers that are secret, and the last word of each, which in ``Bearer x`` are the credentials.
+
+    A value is secret if the name of its header says so, or if it is long enough for a token. Masking a shorter one, as
+    in ``X-Tenant: eu``, would change names and numbers that contain it.
+    """
+    values = {v for k, v in headers.items() if len(v) >= (_SHORTEST_SECRET if is_secret_key(k) else _SHORTEST_TOKEN)}
+    return {secret for v in values for secret in (v, v.rpartition(" ")[2]) if len(secret) >= _SHORTEST_SECRET}

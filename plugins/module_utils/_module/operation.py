@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import newest
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import MASK
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
     CONNECTION_OPTIONS,
@@ -27,6 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     connection_spec,
     id_option,
     open_client,
+    secret_texts,
     wait_spec,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
@@ -288,6 +290,9 @@ def run_as_module(operation: Operation) -> None:
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=str(REQUESTS_IMPORT_ERROR))
     context = Context(module.params, check_mode=module.check_mode, warn=module.warn)
+    # Ansible would mask the value of each header in the whole result, and not only in the options that it shows.
+    module.no_log_values = secret_texts(module.params, spec)
+    module.params["extra_headers"] = MASK
     result = execute(operation, context, diff_mode=module._diff)
     if result.get("failed"):
         module.fail_json(**result)

@@ -17,6 +17,7 @@ from typing import Any
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import header_secrets
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
@@ -165,6 +166,14 @@ def check_values(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any
             )
         if isinstance(value, Mapping):
             check_values(value, entry.get("options") or {})
+
+
+def secret_texts(params: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The texts in the options that must not appear in a result. ``spec``: the options of the module."""
+    secrets = {name: params.get(name) for name, entry in spec.items() if entry.get("no_log") and params.get(name)}
+    headers = secrets.pop("extra_headers", None)
+    texts = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+    return {str(value) for value in secrets.values()} | header_secrets(texts)
 
 
 def wait_spec(default_timeout: int) -> Spec:

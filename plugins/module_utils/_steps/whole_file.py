@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import glob
 import os
 import re
 import stat
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
@@ -76,11 +78,12 @@ def size_of(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, check: Callable[[Path], object] | None = None) -> None:
     """Replace the file with one that has this text, or leave it unchanged.
 
     The text is written to a temporary file beside it, flushed to the disk and read again, before that file is renamed.
-    Missing folders are created with mode 0700, and the file has mode 0600. Raises FileError.
+    Missing folders are created with mode 0700, and the file has mode 0600. ``check(path)`` is called before the file is
+    renamed, while no other process renames one in this folder, and raises if it must not. Raises FileError.
     """
     started: Path | None = None
     try:
@@ -97,8 +100,11 @@ def replace_file(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         if started.read_text(encoding="utf-8") != text:
             raise FileError(f"{started} does not contain what was written to it. {path} was not changed")
-        started.replace(path)
-        started = None
+        with _locked(path.parent):
+            if check is not None:
+                check(path)
+            started.replace(path)
+            started = None
         _flush_folder(path.parent)
     # A path with a null character is a ValueError.
     except (OSError, ValueError) as error:
@@ -114,6 +120,17 @@ def _remove_abandoned(path: Path) -> None:
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED:
                 left.unlink()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder against other processes in this block, if its file system supports that."""
+    with ExitStack() as lock:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            lock.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _flush_folder(folder: Path) -> None:

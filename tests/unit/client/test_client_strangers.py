@@ -121,6 +121,8 @@ def test_the_token_of_a_gateway_is_masked_in_an_error_of_a_server_that_repeats_i
     token = "gateway-token-77777"
     server.says({"detail": f"unknown {token}"}, 403)
     assert token not in str(refusal(client_for(server.url, headers={"X-Gateway": token})))
+    server.says({"detail": "agent-001 is busy"}, 409)
+    assert "agent-001 is busy" in str(refusal(client_for(server.url, headers={"X-Tenant": "agent", "X-Token": "1"})))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Basic", "token"])
