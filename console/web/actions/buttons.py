@@ -190,7 +190,9 @@ def _chosen(intent: Intent, seen: Seen) -> Intent | None:
     if len(bad) > MAX_CHOICES:
         st.caption(f"The first {MAX_CHOICES} of {len(bad):,} targets")
     labels = {key: f"{hosts.get(key, key)} ({target_status((seen.target(key) or {}).get('status'))})" for key in bad}
-    target = st.selectbox("Target", bad[:MAX_CHOICES], format_func=lambda key: _plain(labels[key]), key="act_target")
+    target = st.selectbox(
+        "Target", bad[:MAX_CHOICES], format_func=lambda key: printable_line(labels[key]), key="act_target"
+    )
     return replace(intent, target_id=target, name=hosts.get(target, target))
 
 

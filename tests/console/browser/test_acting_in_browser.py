@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
+from console.collect.sync import sync_once
+from console.settings.environment import ApiConnection, Settings
 from tests.console.support.every_page import Tab
 from tests.console.support.served import upgrade_answer
 from tests.console.support.site_with_login import ROLLOUTS, Site, running_site, sign_in
@@ -179,3 +181,21 @@ def test_a_viewer_cannot_sync(site: Site, page: Page) -> None:
     button.click(force=True)
     page.get_by_text("Only operators can sync").wait_for()
     assert site.fleet.journal() == []
+
+
+# The last test, because it ends the rollout.
+def test_the_targets_to_retry_are_offered_by_their_host_names(site: Site, page: Page) -> None:
+    site.fleet.knobs(outcomes={"*": "failed"})
+    site.fleet.call("POST", f"{ROLLOUTS}/{site.rollout_id}/resume")
+    for _dummy in range(12):
+        site.fleet.advance(300)
+    settings = Settings(site.database, site.database.with_name("runs"), run_log_dir_is_default=True)
+    assert sync_once(settings, connection=ApiConnection(site.fleet.url, site.fleet.admin_key)).problems == []
+    with sqlite3.connect(site.database) as conn:
+        failed = dict(conn.execute("SELECT hostname || ' (failed)', 1 FROM rollout_targets WHERE status = 'failed'"))
+    sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("button", name="Retry", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Target").click()
+    page.get_by_role("option").first.wait_for()
+    # Of a long list, only the visible options are drawn.
+    assert page.get_by_role("option").all_inner_texts()[0] in failed
