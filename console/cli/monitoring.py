@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import OutputError, command, format_option, measure, put, run_log_option, say
+from console.cli.options import OutputError, command, format_option, measure, not_blank, put, run_log_option, say
 from console.monitoring.backlog import backlog
 from console.monitoring.checks import FIGURES, Check, Level, Limits, judge, value_text, worst
 from console.monitoring.metrics import check_metrics, fleet_metrics
@@ -64,7 +64,7 @@ def register(commands: Any) -> None:
         )
     stuck_options(check)
     textfile = "also write the figures to this file, for node_exporter's textfile collector"
-    check.add_argument("--prometheus", metavar="FILE", help=textfile)
+    check.add_argument("--prometheus", type=not_blank, metavar="FILE", help=textfile)
 
     metrics = command(
         commands,
@@ -76,7 +76,7 @@ def register(commands: Any) -> None:
         " prune never deletes. check --prometheus writes the age of the recorded data, and what is stuck or failed.",
     )
     output = "write to this file, which is replaced atomically; the collector reads only files whose names end in .prom"
-    metrics.add_argument("--output", metavar="FILE", help=output)
+    metrics.add_argument("--output", type=not_blank, metavar="FILE", help=output)
     permissions = "permissions of the file (default: %(default)s)"
     metrics.add_argument("--mode", choices=("0600", "0640", "0644"), default="0644", help=permissions)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
-from console.cli.options import Options, command, flag, format_option, put, repeated, say
+from console.cli.options import Options, command, flag, format_option, not_blank, put, repeated, say
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text.counts import counted
 from console.text.listing import as_json
@@ -54,7 +54,7 @@ def register(commands: Any) -> None:
 
 
 def rules_option(parser: Options) -> None:
-    parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
+    parser.add_argument("--rules", type=not_blank, metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 
 
 def load_rules(named: str | None) -> Rules:

@@ -57,7 +57,7 @@ def command(commands: Any, name: str, run: Callable[..., int], what: str, **more
     texts = {"help": what, "description": f"{what[0].upper()}{what[1:]}.", **more}
     parser: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **texts)
     parser.set_defaults(run=run)
-    parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
+    parser.add_argument("--db", type=not_blank, metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
     return parser
 
 
@@ -77,7 +77,8 @@ def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
 
 
 def run_log_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+    what = "folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)"
+    parser.add_argument("--spool", type=not_blank, metavar="DIR", help=what)
 
 
 def format_option(parser: argparse.ArgumentParser, choices: Sequence[str] = FORMATS, of: str = "") -> None:
@@ -111,6 +112,13 @@ def put_report(database: Path, report: Any) -> int:
     for problem in report.problems:
         say(problem, 1)
     return int(bool(report.problems))
+
+
+def not_blank(text: str) -> str:
+    """A path or a name. A blank one, such as a variable of a script that is not set, would count as not given."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be blank")
+    return text
 
 
 def at_least_one(text: str) -> int:

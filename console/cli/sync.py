@@ -26,6 +26,7 @@ from console.cli.options import (
     days_option,
     duration,
     flag,
+    not_blank,
     option,
     progress_line,
     put_report,
@@ -90,11 +91,11 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     rules_option(following)
     flag(following, "--no-awx", "do not read AWX")
     for name, what in _FILTERS.items():
-        following.add_argument(f"--awx-{name}", metavar="NAME", help=f"from AWX, only jobs {what}")
+        following.add_argument(f"--awx-{name}", type=not_blank, metavar="NAME", help=f"from AWX, only jobs {what}")
     sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
     awx = _source(sources, "awx", _awx, "jobs of AWX or Automation Platform", description=_AWX)
     for name, what in _FILTERS.items():
-        awx.add_argument(f"--{name}", metavar="NAME", help=f"only jobs {what}")
+        awx.add_argument(f"--{name}", type=not_blank, metavar="NAME", help=f"only jobs {what}")
     days_option(awx, "jobs")
     runner = _source(sources, "runner", _runner, "artifact folders of ansible-runner")
     folder = "a private data directory, its artifacts folder, or the folder of one run"

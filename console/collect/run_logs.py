@@ -87,12 +87,12 @@ def sync_run_logs(
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
-    there = {*names, *left_out}
+    there, unnamed = {*names, *left_out}, []
     step = _Step(progress, names, folder, cursors)
     for name in names:
         match = NAME.fullmatch(name)
         if match is None:
-            report.notes.append(f"{_shown(name)} is not named like a run log; it was ignored.")
+            unnamed.append(_shown(name))
             continue
         try:
             run_log = _RunLog(store, folder / name, match["run_id"], parse_time(match["at"]), redactor, now())
@@ -111,6 +111,8 @@ def sync_run_logs(
     # The cursors were read before the files were listed, so a log that another sync has loaded since is not lost.
     here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
     report.lost += store.lose_runs("callback", math.inf, [*here - there])
+    if unnamed:
+        report.notes.append(f"Not named like a run log, and ignored: {first_of(unnamed, _MAX_NAMED)}.")
     if left_out:
         named = first_of([f"{_shown(name)} ({why})" for name, why in left_out.items()], _MAX_NAMED)
         report.notes.append(

@@ -288,6 +288,14 @@ def test_files_that_the_console_creates_are_accessible_to_the_owner_only_for_any
         (["runs", "--db", "~nobody-of-this-name/x.db"], 2, "The home folder in ~nobody-of-this-name/x.db is not known"),
         (["backup", " "], 2, "The path of a file or folder is blank"),
         (["sync", "runner", ""], 2, "The path of a file or folder is blank"),
+        # A variable of a script that is not set.
+        (["prune", "--yes", "--db", ""], 2, "argument --db: must not be blank"),
+        (["sync", "--no-api", "--spool="], 2, "argument --spool: must not be blank"),
+        (["metrics", "--output", ""], 2, "argument --output: must not be blank"),
+        (["check", "--prometheus", " "], 2, "argument --prometheus: must not be blank"),
+        (["notify", "--rules", ""], 2, "argument --rules: must not be blank"),
+        (["sync", "awx", "--project", ""], 2, "argument --project: must not be blank"),
+        (["sync", "--follow", "--awx-label", ""], 2, "argument --awx-label: must not be blank"),
     ],
 )
 @pytest.mark.usefixtures("environment")

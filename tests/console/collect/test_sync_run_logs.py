@@ -304,8 +304,12 @@ def test_other_files_and_missing_folders_are_reported(run_logs: Path, tmp_path: 
     (run_logs / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
     database = tmp_path / "console.db"
     report = load(database, run_logs)
-    assert report.notes == ["notes.jsonl is not named like a run log; it was ignored."]
+    assert report.notes == ["Not named like a run log, and ignored: notes.jsonl."]
     assert (report.problems, rows(database, "SELECT * FROM runs")) == ([], [])
+    for number in range(2000):
+        (run_logs / f"app-{number:04}.jsonl").touch()
+    (note,) = load(database, run_logs).notes
+    assert note.endswith("app-0004.jsonl and 1,996 more.")
     absent = tmp_path / "absent"
     assert "does not exist; check FLEETOPS_RUN_LOG_DIR" in load(database, absent).problems[0]
     report = load(database, absent, folder_may_be_missing=True)
