@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
@@ -81,7 +82,7 @@ class Context:
         self.check_mode = check_mode
         self.host = host
         self.clock, self._sleep = clock, sleep
-        self._parent = os.getppid()
+        self._parent = _parent_of(os.getpid())
         tell = warn or (lambda message: None)
         self.warn: Callable[[str], None] = lambda message: tell(printable(message))
         self.result: Result = {}
@@ -170,6 +171,12 @@ class Context:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+
+
+@cache
+def _parent_of(_pid: int) -> int:
+    """The process that started this one. Determined once, because one process runs all items of a loop."""
+    return os.getppid()
 
 
 @dataclass(frozen=True)
