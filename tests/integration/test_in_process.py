@@ -310,6 +310,19 @@ def test_the_key_appears_in_no_output_of_either_way(sim: Simulator, play: Play, 
     assert wrong not in seen
 
 
+def test_a_header_from_the_environment_is_not_shown_by_a_module_with_invalid_options(
+    sim: Simulator, play: Play
+) -> None:
+    headers = {"X-Gateway-Token": "q7w8e9", "X-Gw": "r4t5"}
+    cases = {
+        "read": task("update_policy_info", {"environment": {"FLEETOPS_X": "y"}}),
+        "invalid": task("update_policy_info", {"environment": {"FLEETOPS_X": "y"}}, colour="blue"),
+    }
+    run, results = play(sim, cases, "-vvvv", env={"FLEETOPS_EXTRA_HEADERS": json.dumps(headers)})
+    assert not results["read"]["failed"] and "Unsupported parameters" in results["invalid"]["msg"]
+    assert not [value for value in headers.values() if value in run.output + json.dumps(results)]
+
+
 def test_a_short_header_that_is_a_part_of_a_name_masks_nothing(sim: Simulator, play: Play) -> None:
     one, token = sim.instance("agent-001"), "q7w8e9"
     headers = {"X-Tenant": "agent", "X-Version": "1", "X-Gateway-Token": token}

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,18 @@ from tests.second_api.api import SecondApi, second_api
 QUICK: dict[str, Any] = {"wait_interval": 0.05}
 
 
-def orphan(api: SecondApi, module: str, waits: Callable[[], bool], **options: Any) -> bool:
-    """Run a task in a child of a process that is killed as soon as ``waits()``. Whether the task ends within 20 s."""
+def orphan(
+    api: SecondApi, module: str, waits: Callable[[], bool], items: Sequence[dict[str, Any]] = ({},), **options: Any
+) -> bool:
+    """Run a task in a child of a process that is killed as soon as ``waits()``. Whether the task ends within 20 s.
+
+    ``items``: the further options of each round of its loop.
+    """
     ended, held_open = os.pipe()
     workers = FORK.Queue()
 
     def controller() -> None:
-        worker = FORK.Process(target=lambda: run_second(api, module, real=True, **options))
+        worker = FORK.Process(target=lambda: [run_second(api, module, real=True, **options, **item) for item in items])
         worker.start()
         workers.put(worker.pid)
         worker.join()
@@ -72,3 +77,10 @@ def test_a_held_run_ends_with_its_controller(tmp_path: Path) -> None:
         batch = {"agent-001": api.instance("agent-001").id}
         options = {"next_batch": batch, "waiting": batch, "hold": str(hold), "hold_interval": 0.05}
         assert orphan(api, "rollout_gate", lambda: bool(api.called("get_deep_health")), **options)
+
+
+def test_a_loop_ends_with_its_controller_and_sends_nothing_for_the_items_that_remain() -> None:
+    with second_api(latency={"store_memory": 0.5}) as api:
+        items = [{"content": f"fact {number}"} for number in range(4)]
+        assert orphan(api, "instance_memory", lambda: bool(api.called("store_memory")), items)
+        assert api.writes() == ["store_memory"]

@@ -194,6 +194,17 @@ def test_a_memory_that_ansible_would_mask_is_not_restored_with_a_mask(
         assert contents(api) == ["The key is gone.", texts[0]]
 
 
+def test_a_memory_of_no_conversation_does_not_stand_for_the_same_one_of_a_conversation(tmp_path: Path) -> None:
+    file, of_conversation = str(tmp_path / "agent-001.json"), {**GOOD, "id": "m2", "conversation_id": "conv-1"}
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [GOOD, of_conversation]
+        result_of(api, BACKUP, path=file)
+        api.instances[0].memories = [GOOD]
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == [of_conversation]
+        api.instances[0].memories = []
+        assert len(result_of(api, BACKUP, path=file, state="compared")["missing"]) == 2
+
+
 # reports/2026-11 E7
 
 

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
@@ -26,6 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_ids,
     check_values,
     connection_spec,
+    headers_from_environment,
     id_option,
     open_client,
     secret_texts,
@@ -81,7 +83,7 @@ class Context:
         self.check_mode = check_mode
         self.host = host
         self.clock, self._sleep = clock, sleep
-        self._parent = os.getppid()
+        self._parent = _parent_of(os.getpid())
         tell = warn or (lambda message: None)
         self.warn: Callable[[str], None] = lambda message: tell(printable(message))
         self.result: Result = {}
@@ -170,6 +172,12 @@ class Context:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+
+
+@cache
+def _parent_of(_pid: int) -> int:
+    """The process that started this one. Determined once, because one process runs all items of a loop."""
+    return os.getppid()
 
 
 @dataclass(frozen=True)
@@ -280,9 +288,12 @@ def run_as_module(operation: Operation) -> None:
     """Run an operation as an ordinary Ansible module, on whatever host. Each module's main() calls this."""
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-    spec = operation.argument_spec()
+    # If Ansible itself read the headers from their variable, it would show them in the result.
+    spec = {**operation.argument_spec(), "extra_headers": {"type": "dict", "no_log": True}}
     try:
         module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
+        if module.params["extra_headers"] is None:
+            module.params["extra_headers"] = headers_from_environment()
     except SettingsError as refused:
         # An environment variable is invalid. A module with the same options, but no requirements, can report that.
         undemanding = {name: {"type": "raw", "no_log": bool(entry.get("no_log"))} for name, entry in spec.items()}

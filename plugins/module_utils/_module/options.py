@@ -17,7 +17,7 @@ from typing import Any
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import header_secrets
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import header_secrets, spellings
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
@@ -93,6 +93,12 @@ def _from_environment(option: str) -> Any:
         # Ansible keeps the fallback of a secret option in a set, so it must be text, which is then converted.
         return json.dumps(mapping(variable, value))
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
+
+
+def headers_from_environment() -> Mapping[str, Any]:
+    """The headers in FLEETOPS_EXTRA_HEADERS. Raises SettingsError."""
+    value = os.environ.get(ENVIRONMENT["extra_headers"])
+    return {} if is_blank(value) else mapping(ENVIRONMENT["extra_headers"], value)
 
 
 # The options that contain an id, and a mapping of names to ids.
@@ -173,7 +179,8 @@ def secret_texts(params: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]
     secrets = {name: params.get(name) for name, entry in spec.items() if entry.get("no_log") and params.get(name)}
     headers = secrets.pop("extra_headers", None)
     texts = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, Mapping) else {}
-    return {str(value) for value in secrets.values()} | header_secrets(texts)
+    hidden = {str(value) for value in secrets.values()} | header_secrets(texts)
+    return {spelling for secret in hidden for spelling in spellings(secret)}
 
 
 def wait_spec(default_timeout: int) -> Spec:

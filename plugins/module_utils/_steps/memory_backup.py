@@ -14,7 +14,13 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.body import parsed
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, body_of, find, says_something
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
+    SCOPE,
+    body_of,
+    find,
+    says_something,
+    scope_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
 
 
@@ -88,7 +94,9 @@ def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Recor
     empty: list[Record] = []
     for memory in saved:
         body = body_of(memory)
-        if find([*held, *missing, *empty], body) is None:
+        # The list is of the whole instance, so a memory without a conversation in it belongs to none.
+        candidates = [row for row in (*held, *missing, *empty) if scope_of(row) == scope_of(body)]
+        if find(candidates, body) is None:
             (missing if says_something(body) else empty).append(memory)
     return missing, empty
 

@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_ids,
     check_values,
     open_client,
+    secret_texts,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError
 from tests.integration.module_task import operation_of
@@ -33,6 +34,14 @@ def test_a_date_becomes_text_as_a_value_and_as_a_key() -> None:
             "2026-11-23T08:00:00": 1, "('a', 1)": 2, "7": True, "null": None,
         }
     }  # fmt: skip
+
+
+def test_the_key_is_masked_in_every_spelling_but_a_short_header_only_if_its_name_says_that_it_is_secret() -> None:
+    headers = {"X-Tenant": "eu", "X-Gateway": "g" * 16, "Authorization": "Bearer abcd", "X-Version": 1}
+    given = {"api_key": 'a/"b', "extra_headers": headers, "instance_id": "i"}
+    hidden = secret_texts(given, operation_of("instance_health_info").argument_spec())
+    assert {'a/"b', "a%2F%22b", "g" * 16, "Bearer abcd", "abcd"} <= hidden
+    assert not hidden & {"eu", "1", "i"}
 
 
 ID = "d3580219-2889-4c0a-9f3e-5b1a7c2d4e6f"
