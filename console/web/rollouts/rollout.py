@@ -219,7 +219,7 @@ def targets_table(found: pd.DataFrame) -> None:
     took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
     button = st.column_config.ButtonColumn("instance", type="tertiary", key=_BUTTONS, alignment="left")
     shown = [
-        columns.Column("open", [links.short(value) if value else "" for value in found["instance_id"]], button),
+        columns.Column("open", ["Open" if value else "" for value in found["instance_id"]], button),
         columns.text(found["host"], "host", 240),
         columns.statuses(found["status"], width=120),
         columns.moments(found["started_at"], "started"),

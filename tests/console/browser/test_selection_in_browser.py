@@ -120,7 +120,7 @@ def test_dragging_over_the_chart_of_2000_targets_selects_the_window_and_a_row_li
     page.get_by_text("1 of 24 targets").wait_for()
     table = page.locator("[data-testid=stDataFrame]").first
     table.locator("canvas").first.wait_for()
-    click_cell(page, table, 80, 48, r"/instance\?")
+    click_cell(page, table, 68, 48, r"/instance\?")
     assert f"/instance?id={ident(3, 0xB0)}" in page.url
     page.get_by_role("heading", name=host_name(3)).wait_for()
 
