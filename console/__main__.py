@@ -9,6 +9,7 @@
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import shlex
@@ -50,6 +51,8 @@ except ImportError as error:
 except KeyboardInterrupt:
     sys.exit(130)
 
+# A path that is not UTF-8 is written as it is.
+_UTF8: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 PARTLY, USAGE, NO_DATABASE, INTERRUPTED, READER_ENDED = 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
@@ -120,7 +123,7 @@ def _replace_closed_streams() -> None:
         if getattr(sys, name) is None:
             # It gets the lowest free descriptor. The processes that a command starts inherit it.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False, **_UTF8))
 
 
 def _discard_unwritten(*streams: TextIO) -> None:
@@ -173,4 +176,7 @@ if __name__ == "__main__":
         # As with Ctrl-C, so that no file of an unfinished copy is left. nohup ignores SIGHUP.
         if signal.getsignal(_number) is signal.SIG_DFL:
             signal.signal(_number, signal.default_int_handler)
+    # In every locale, because the programs that read JSON and metrics expect it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(**_UTF8)
     sys.exit(main())

@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -127,6 +128,19 @@ def test_a_command_with_closed_standard_streams_runs_as_with_dev_null(small: Pat
             ["sh", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
         )
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+@pytest.mark.parametrize("closed", ["", ">&-"])
+@pytest.mark.parametrize("locale", ["LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0", "PYTHONIOENCODING=latin-1"])
+def test_the_output_is_utf8_in_every_locale(locale: str, closed: str, small: Path, tmp_path: Path) -> None:
+    database = tmp_path / "gr\u00fcn.db"
+    shutil.copyfile(small, database)
+    with sqlite3.connect(database) as conn:
+        conn.execute("UPDATE runs SET playbook = 'gr\u00fcn-\U0001f680.yml'")
+    for number, command in enumerate(["runs --format json", "runs --format csv", "runs", "metrics", "backup {}"]):
+        line = f"{locale} {sys.executable} -m console {command.format(f'{database}-{number}')} --db {database} {closed}"
+        done = subprocess.run(["sh", "-c", line], cwd=CHECKOUT, capture_output=True, timeout=120, check=False)
+        assert (done.returncode, "gr\u00fcn" in done.stdout.decode()) == (0, not closed), done.stderr
 
 
 # reports/2026-11 D16
