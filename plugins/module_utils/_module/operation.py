@@ -10,6 +10,7 @@ nothing in check mode. In addition, the client of a run in check mode refuses ev
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +24,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
     CONNECTION_OPTIONS,
+    HEADERS_BY_VARIABLE,
     Spec,
     check_ids,
     check_values,
     connection_spec,
-    headers_from_environment,
+    from_environment,
+    headers_by_variable,
     id_option,
     open_client,
     secret_texts,
@@ -288,12 +291,13 @@ def run_as_module(operation: Operation) -> None:
     """Run an operation as an ordinary Ansible module, on whatever host. Each module's main() calls this."""
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+    spec = operation.argument_spec()
     # If Ansible itself read the headers from their variable, it would show them in the result.
-    spec = {**operation.argument_spec(), "extra_headers": {"type": "dict", "no_log": True}}
+    spec["extra_headers"]["fallback"] = (headers_by_variable,)
     try:
         module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
-        if module.params["extra_headers"] is None:
-            module.params["extra_headers"] = headers_from_environment()
+        if module.params["extra_headers"] == HEADERS_BY_VARIABLE:
+            module.params["extra_headers"] = json.loads(from_environment("extra_headers"))
     except SettingsError as refused:
         # An environment variable is invalid. A module with the same options, but no requirements, can report that.
         undemanding = {name: {"type": "raw", "no_log": bool(entry.get("no_log"))} for name, entry in spec.items()}

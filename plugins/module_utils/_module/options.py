@@ -42,6 +42,9 @@ ENVIRONMENT = {
     "api_trace": "FLEETOPS_API_TRACE",
 }
 
+# In the options that Ansible shows, this stands for the headers in the variable.
+HEADERS_BY_VARIABLE = {ENVIRONMENT["extra_headers"]: ""}
+
 _CONNECTION: Spec = {
     "api_url": {"type": "str", "required": True},
     "api_key": {"type": "str", "required": True, "no_log": True},
@@ -74,12 +77,12 @@ ROLLING_OPTIONS: Spec = {
 def connection_spec() -> Spec:
     """The connection options of every module, with their environment variables as fallbacks."""
     return {
-        name: {**entry, **({"fallback": (_from_environment, [name])} if name in ENVIRONMENT else {})}
+        name: {**entry, **({"fallback": (from_environment, [name])} if name in ENVIRONMENT else {})}
         for name, entry in _CONNECTION.items()
     }
 
 
-def _from_environment(option: str) -> Any:
+def from_environment(option: str) -> Any:
     """The value of an option from its environment variable. An empty one counts as not set. Raises SettingsError."""
     variable, kind = ENVIRONMENT[option], _CONNECTION[option]["type"]
     value = os.environ.get(variable)
@@ -95,10 +98,10 @@ def _from_environment(option: str) -> Any:
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
 
 
-def headers_from_environment() -> Mapping[str, Any]:
-    """The headers in FLEETOPS_EXTRA_HEADERS. Raises SettingsError."""
-    value = os.environ.get(ENVIRONMENT["extra_headers"])
-    return {} if is_blank(value) else mapping(ENVIRONMENT["extra_headers"], value)
+def headers_by_variable() -> str:
+    """If FLEETOPS_EXTRA_HEADERS is set, its name in place of the headers, as JSON. Raises SettingsError."""
+    from_environment("extra_headers")
+    return json.dumps(HEADERS_BY_VARIABLE)
 
 
 # The options that contain an id, and a mapping of names to ids.
