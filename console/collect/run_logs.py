@@ -109,7 +109,8 @@ def sync_run_logs(
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
     # The cursors were read before the files were listed, so a log that another sync has loaded since is not lost.
-    here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == os.path.realpath(folder)}
+    real_folder = os.path.realpath(folder)
+    here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == real_folder}
     report.lost += store.lose_runs("callback", math.inf, [*here - there])
     if unnamed:
         report.notes.append(f"Not named like a run log, and ignored: {first_of(unnamed, _MAX_NAMED)}.")
