@@ -225,7 +225,7 @@ def test_a_refusal_that_waiting_cannot_change_fails_at_once(sim: Simulator) -> N
     done = run_task(sim)
     sim.knobs(running=["agent-001"])
     assert done.result["failed"] and not done.result["changed"] and "timed_out" not in done.result
-    assert done.result["error"]["kind"] == "conflict" and "Instance is not running. It is not about" in done.msg
+    assert done.result["error"]["kind"] == "conflict" and "Instance is not running. This does not say that" in done.msg
     assert posts(sim) == ["redeploy_runtime"] and done.pauses == []
 
 

@@ -604,6 +604,6 @@ def test_an_accepted_call_that_had_no_effect_before_the_rollout_ended_is_no_chan
     assert not done.result["changed"] and "diff" not in done.result
     assert len(sim.writes()) == 1 and done.result["rollout"]["status"] == "completed"
     if state == "paused":
-        assert done.msg == f"Rollout {rollout_id} is completed: it cannot be paused any more."
+        assert done.msg == f"Rollout {rollout_id} is completed: it can no longer be paused."
     else:
         assert done.warnings == [f"Rollout {rollout_id} is completed: there was nothing left to cancel."]
