@@ -13,7 +13,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
+
+_ATTEMPTS = 100
 
 
 class Queue:
@@ -24,10 +27,17 @@ class Queue:
         self._descriptor: int | None = None
 
     def join(self) -> bool:
-        """Wait from now on. Returns whether this process has its place, which another one may lock for a moment."""
+        """Wait from now on. Returns whether this process has its place, which another one may lock for a moment.
+
+        It tries for up to a second, because until it has its place, processes that come later are admitted before it.
+        """
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        return try_lock(self._descriptor, self._place, 1)
+        for _attempt in range(_ATTEMPTS):
+            if try_lock(self._descriptor, self._place, 1):
+                return True
+            time.sleep(1 / _ATTEMPTS)
+        return False
 
     def is_next(self) -> bool:
         """Whether this process waits, and no other process that waits has a lower place."""

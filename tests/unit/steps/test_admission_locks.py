@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import time
@@ -23,7 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     AdmissionError,
     lock_folder,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue, try_lock
 
 # As Ansible starts its workers.
 FORK = multiprocessing.get_context("fork")
@@ -194,6 +195,22 @@ def test_waiting_processes_are_admitted_in_the_order_of_the_plan(
     waiting[0].join()
     ended.set()
     assert [admitted.get(timeout=120) for _process in range(4)] == [2, 3, 4, 5]
+
+
+def test_a_process_joins_the_queue_although_another_one_checks_its_place_at_that_moment(
+    start: Callable[..., BaseProcess], own_folder: Path
+) -> None:
+    path, checking = own_folder / "stream-1.queue", FORK.Event()
+
+    def check() -> None:
+        with path.open("w+") as file:
+            assert try_lock(file.fileno(), 0, 5, fcntl.LOCK_SH)
+            checking.set()
+            time.sleep(0.2)
+
+    start(check)
+    assert checking.wait(120)
+    assert Queue(path, 2).join()
 
 
 def test_an_exception_while_reading_is_raised_and_leaves_no_lock() -> None:
