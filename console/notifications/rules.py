@@ -63,7 +63,6 @@ class Rule:
     such as "agent-00*"). outside_window: only changes of the policy that were found while the window was closed.
     """
 
-    name: str
     on: tuple[str, ...]
     to: tuple[str, ...]
     verdicts: tuple[str, ...] = ()
@@ -165,7 +164,6 @@ def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, .
         _check_keys(table, _RULE_KEYS, place)
         on = _words(table, "on", place, SUBJECTS, required=True)
         rule = Rule(
-            name=name,
             on=on,
             to=_words(table, "to", place, tuple(destinations), required=True),
             verdicts=_words(table, "verdicts", place, VERDICTS),

@@ -114,14 +114,20 @@ def of_variable(error: plain_values.SettingsError, variables: Mapping[str, str])
 
 
 def path_of(text: str) -> Path:
-    """The path in a setting or an argument. Raises SettingsError if it is blank, or if its home folder (``~name``) is
-    unknown."""
+    """The path in a setting or an argument. Raises SettingsError if it is blank, if its home folder (``~name``) is
+    unknown, or if it is a link that leads back to itself."""
     if not text.strip():
         raise SettingsError("The path of a file or folder is blank.")
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
+    try:
+        path.resolve()
+    except RuntimeError:
+        # From Python 3.13 on, the link cannot be opened instead.
+        raise SettingsError(f"{text} is a link that leads back to itself.") from None
+    return path
 
 
 def open_regular(file: Path) -> BinaryIO:

@@ -327,6 +327,19 @@ def test_invalid_arguments_are_each_reported_in_one_sentence(
     assert sentence in errors and len(errors.splitlines()) <= 1
 
 
+@pytest.mark.usefixtures("environment")
+def test_a_link_that_leads_back_to_itself_is_reported_in_one_sentence(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    database = ["--db", str(small)]
+    for arguments in (["restore", str(small), "--db", str(loop)], ["metrics", "--output", str(loop), *database]):
+        assert done(*arguments) == 2
+        errors = capsys.readouterr().err
+        assert str(loop) in errors and len(errors.splitlines()) == 1
+
+
 @pytest.mark.usefixtures("environment", "no_umask")
 def test_a_pipe_or_a_device_is_not_accepted_as_a_database_and_is_left_unchanged(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

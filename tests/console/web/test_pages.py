@@ -134,7 +134,7 @@ def test_the_table_of_20000_targets_is_paged(big: Path, monkeypatch: pytest.Monk
 
 def test_each_of_20000_targets_links_to_its_instance(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = opened(monkeypatch, big, "rollout", id=BIG, targets_page="40").dataframe[-1].value
-    assert table["open"].tolist() == [instance_id[:8] for instance_id in table["instance_id"]]
+    assert set(table["open"]) == {"Open"}
     assert table["instance_id"].is_unique
     host, instance_id = table[["host", "instance_id"]].iloc[-1]
     app = opened(monkeypatch, big, "instance", id=instance_id)
