@@ -176,7 +176,9 @@ def test_a_process_that_is_killed_while_it_reads_does_not_block_the_others(start
 def test_waiting_processes_are_admitted_in_the_order_of_the_plan(
     start: Callable[..., BaseProcess], own_folder: Path
 ) -> None:
-    ready, admitted, ended = FORK.Semaphore(0), FORK.Queue(), FORK.Event()
+    ready, ended = FORK.Semaphore(0), FORK.Event()
+    # A queue would be written to by a thread, and so in another order.
+    admitted, entered = FORK.Pipe(duplex=False)
 
     def wait(place: int) -> None:
         admission = Admission(URL, Queue(own_folder / "stream-1.queue", place))
@@ -184,7 +186,7 @@ def test_waiting_processes_are_admitted_in_the_order_of_the_plan(
         ready.release()
         while not (admission.is_first() and admission.enter(lambda _seats: (0, 1 if ended.is_set() else 0))):
             admission.pause(0.1, time.sleep)
-        admitted.put(place)
+        entered.send(place)
         admission.leave()
 
     # The last instance of the plan arrives first, and a killed process does not block the others.
@@ -194,7 +196,10 @@ def test_waiting_processes_are_admitted_in_the_order_of_the_plan(
     waiting[0].kill()
     waiting[0].join()
     ended.set()
-    assert [admitted.get(timeout=120) for _process in range(4)] == [2, 3, 4, 5]
+    order = []
+    while len(order) < 4 and admitted.poll(120):
+        order.append(admitted.recv())
+    assert order == [2, 3, 4, 5]
 
 
 def test_a_process_joins_the_queue_although_another_one_checks_its_place_at_that_moment(
