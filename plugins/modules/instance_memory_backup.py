@@ -259,7 +259,7 @@ def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
     if masked:
         context.fail(
             f"These missing memories of {context.instance} contain the API key or the value of a header, which Ansible "
-            f"masks in results, so they cannot be stored again: {', '.join(masked)}. Remove it from the backup {path}."
+            f"masks in results, so they cannot be stored again: {', '.join(masked)}. Remove the secret from {path}."
         )
     context.result.update(count=len(document["memories"]), missing=missing, empty=empty)
 

@@ -305,8 +305,9 @@ busy:
   sample: {agent-007: its newest conversation was 12 s ago}
 start_by:
   description:
-    - When the next batch must have started to end before the maintenance window closes and the next freeze begins.
-    - V(null) if nothing of this is known, or if they are overridden.
+    - The latest time at which the next batch can begin so that it ends before the maintenance window closes and before
+      the next freeze begins.
+    - V(null) if there is no window and no freeze, or if they are overridden.
   returned: success
   type: str
   sample: "2026-11-24T23:50:00+00:00"
@@ -389,6 +390,7 @@ def run(context: Context) -> None:
 
 
 def _start_by(checks: list[gate.Check], needs: float) -> str | None:
+    """The latest start of a batch that takes ``needs`` seconds, by the checks; None if there is no limit."""
     known = [check.facts for check in checks if check.verdict == gate.PASS and "overridden" not in check.facts]
     ends = [parse_time(facts.get(key)) for facts in known for key in ("closes_at", "frozen_from")]
     return iso_time(min((end - needs for end in ends if end is not None), default=None))

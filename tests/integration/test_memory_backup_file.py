@@ -185,7 +185,7 @@ def test_a_memory_that_ansible_would_mask_is_not_restored_with_a_mask(
         assert play(api, **folder).returncode == 0
         api.instances[0].memories = []
         refused = play(api, "restore", **folder)
-        assert refused.returncode == 2 and "cannot be stored again: m1. Remove it from the backup" in refused.stdout
+        assert refused.returncode == 2 and "cannot be stored again: m1. Remove the secret from" in refused.stdout
         assert api.writes() == [] and KEY not in refused.stdout + refused.stderr
         file = tmp_path / "backup" / "agent-001.json"
         file.write_text(file.read_text().replace(KEY, "gone"))

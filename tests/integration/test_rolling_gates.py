@@ -35,6 +35,11 @@ Run = Callable[..., PlaybookRun]
 
 # Two hours before the window of the tests closes: three minutes of real time.
 BEFORE_MIDNIGHT = ("--start", "2026-11-24T22:00:00Z")
+TWO_UNTIL_MIDNIGHT = {
+    "max_parallel_rollouts": 2,
+    "maintenance_window_start_hour_utc": 22,
+    "maintenance_window_end_hour_utc": 0,
+}
 
 
 # behaviour 3.5, row 28
@@ -71,12 +76,7 @@ def test_a_plan_is_accepted_by_its_hash_and_refused_once_a_version_has_changed(r
 # behaviour 3.5, row 11
 def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
-        policy(
-            sim,
-            max_parallel_rollouts=2,
-            maintenance_window_start_hour_utc=22,
-            maintenance_window_end_hour_utc=0,
-        )
+        policy(sim, **TWO_UNTIL_MIDNIGHT)
         closing = closing_after(sim, 3)
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
         closing.join()
@@ -108,12 +108,7 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
 
 def test_instances_that_wait_for_their_turn_until_the_window_closes_are_deferred(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
-        policy(
-            sim,
-            max_parallel_rollouts=2,
-            maintenance_window_start_hour_utc=22,
-            maintenance_window_end_hour_utc=0,
-        )
+        policy(sim, **TWO_UNTIL_MIDNIGHT)
         # The redeploys of somebody else and of agent-002 occupy the two seats until the clock is moved.
         sim.knobs(outcomes={"agent-005": "stuck", "agent-002": {"outcome": "succeeded", "duration_s": 1200}})
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-005')['id']}/runtime/redeploy")[0] == 200

@@ -292,7 +292,7 @@ def run_as_module(operation: Operation) -> None:
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
     spec = operation.argument_spec()
-    # If Ansible itself read the headers from their variable, it would show them in the result.
+    # For invalid options, Ansible ends here and shows all options, so the headers in the variable are not among them.
     spec["extra_headers"]["fallback"] = (headers_by_variable,)
     try:
         module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
