@@ -114,11 +114,11 @@ def test_a_blank_answer_does_not_override_the_inventory(quiet: Simulator, run_pl
     (folder / "fleet.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
     (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_min_healthy_share: 1.0\n")
     quiet.knobs(disease={"agent-001": "process"})
-    for answers in ({}, {"fleetops_min_healthy_share": ""}):
-        run = run_playbook(quiet, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
-        assert run.rc == 2 and "2 of 3 checked instances are healthy; at least 100% must be" in run.output, run.output
+    blank = {"fleetops_min_healthy_share": ""}
+    run = run_playbook(quiet, "playbooks/rolling_redeploy.yml", "--check", e=blank, inventory=folder)
+    assert run.rc == 2 and "2 of 3 checked instances are healthy; at least 100% must be" in run.output, run.output
     # A variable that the playbook sets for its own purpose wins over the inventory, blank or not.
-    for answers in ({}, {"fleetops_min_healthy_share": ""}):
+    for answers in ({}, blank):
         run = run_playbook(quiet, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)
         assert run.rc == 0, run.output
     run = run_playbook(
