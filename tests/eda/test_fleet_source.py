@@ -165,6 +165,14 @@ def test_a_change_of_health_is_an_event_except_during_a_deployment(sim: Simulato
         await until(task, lambda: "instance.healthy" in rules.types())
         sim.knobs(gone=["agent-006"])
         await until(task, lambda: "instance.gone" in rules.types())
+        # It may appear again. After a day, it costs no more calls.
+        await full_poll(task, sim)
+        sim.advance(90_000)
+        await full_poll(task, sim)
+        before = max(row["seq"] for row in sim.journal())
+        await full_poll(task, sim)
+        polled = {row["path"].split("/")[3] for row in sim.journal(operation_id="get_deep_health", since=before)}
+        assert len(polled) == 5 and rules.events[-1]["instance"]["id"] not in polled
 
     rules = follow(args, script)
     health = [event for event in rules.events if event["type"].startswith("fleetops.instance.")]

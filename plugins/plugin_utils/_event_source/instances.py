@@ -25,6 +25,8 @@ from .settings import Settings
 AUDIT_PAGE = 100
 # At the first poll of an instance, at least this many of its newest audit events are read.
 AUDIT_FIRST = 500
+# For how many seconds an instance is polled that the server no longer knows, unless a rollout has it again.
+GONE_POLLED = 86_400.0
 # After how many instances their events are sent, and the rollouts are polled if that is due.
 INSTANCES_AT_ONCE = 50
 
@@ -58,9 +60,13 @@ class Instances:
             await self._delivery.update(
                 {**self._delivery.known, "health": health, "audit": audit}, events, on_disk=bool(events)
             )
-        if has_new:
+        known = self._delivery.known
+        until = self._api.server_time - GONE_POLLED
+        long_gone = {i for i, state in known.get("health", {}).items() if state.get("gone_at", until) < until}
+        names = {i: name for i, name in known["names"].items() if i not in long_gone}
+        if has_new or names != known["names"]:
             # The first state of an instance causes no event, but it must still be known after a restart.
-            await self._delivery.update(self._delivery.known, [])
+            await self._delivery.update({**known, "names": names}, [])
 
     async def _poll_one(
         self, answers: dict[str, Record | None], audit: Record, events: list[Record], instance_id: str
