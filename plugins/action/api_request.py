@@ -39,6 +39,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     check_ids,
     check_texts,
     check_values,
+    optional_connection_spec,
     secret_texts,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
@@ -79,6 +80,9 @@ class ActionModule(ActionBase):
 
     def _run_here(self, task_vars: Mapping[str, Any]) -> Result:
         spec = self.operation.argument_spec()
+        if self.operation.offline:
+            # Also the report of a run that was refused because of its connection.
+            spec |= optional_connection_spec()
         try:
             checked = ArgumentSpecValidator(spec, **self.operation.rules).validate(_as_json(self._task.args))
         except SettingsError as refused:  # An environment variable is invalid.

@@ -15,12 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source import instances
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.events import (
     EVENTS,
@@ -163,6 +165,14 @@ def test_a_change_of_health_is_an_event_except_during_a_deployment(sim: Simulato
         await until(task, lambda: "instance.healthy" in rules.types())
         sim.knobs(gone=["agent-006"])
         await until(task, lambda: "instance.gone" in rules.types())
+        # It may appear again. After a day, it costs no more calls.
+        await full_poll(task, sim)
+        sim.advance(90_000)
+        await full_poll(task, sim)
+        before = max(row["seq"] for row in sim.journal())
+        await full_poll(task, sim)
+        polled = {row["path"].split("/")[3] for row in sim.journal(operation_id="get_deep_health", since=before)}
+        assert len(polled) == 5 and rules.events[-1]["instance"]["id"] not in polled
 
     rules = follow(args, script)
     health = [event for event in rules.events if event["type"].startswith("fleetops.instance.")]
@@ -170,6 +180,44 @@ def test_a_change_of_health_is_an_event_except_during_a_deployment(sim: Simulato
     assert health[0]["instance"] == health[1]["instance"] == {"id": sick["id"], "name": sick["hostname"]}
     assert (health[0]["health"]["status"], health[0]["health"]["unwell"]) == ("unhealthy", ["worker"])
     assert sim.call("GET", f"/v1/instances/{health[2]['instance']['id']}/health/deep")[0] == 404
+
+
+def test_a_deployment_that_begins_while_the_instances_are_polled_is_not_an_unhealthy_instance(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    # The poll of a large fleet takes minutes. Here, the calls are slow.
+    args = arguments(sim, tmp_path / "mark", live=True, max_rate=6)
+    last = max(row["id"] for row in sim.state()["instances"])
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await full_poll(task, sim)
+        sim.knobs(warmup_s=50)
+        before = max(row["seq"] for row in sim.journal())
+        await until(task, lambda: sim.journal(operation_id="list_fleet_rollouts", since=before))
+        assert sim.call("POST", f"/v1/instances/{last}/runtime/redeploy")[0] == 200
+        while sim.call("GET", f"/v1/instances/{last}/health/deep?force=true")[1]["status"] == "healthy":
+            sim.advance(5)
+        await full_poll(task, sim)
+        sim.knobs(warmup_s=2)
+
+    rules = follow(args, script)
+    assert "instance.unhealthy" not in rules.types() and "rollout.started" in rules.types()
+
+
+def test_the_rollouts_are_polled_at_their_interval_while_many_instances_are_polled(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "INSTANCES_AT_ONCE", 2)
+    operations = ("list_fleet_rollouts", "get_deep_health")
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await full_poll(task, sim)
+        before = max(row["seq"] for row in sim.journal())
+        await until(task, lambda: len(sim.journal(operation_id="get_deep_health", since=before)) >= 12)
+        calls = [row["operation_id"] for row in sim.journal(since=before) if row["operation_id"] in operations]
+        assert max(len(list(same)) for name, same in groupby(calls) if name == "get_deep_health") == 2, calls
+
+    follow(arguments(sim, tmp_path / "mark", max_rate=12), script)
 
 
 def test_a_rollout_that_appears_late_after_newer_ones_causes_events(sim: Simulator, tmp_path: Path) -> None:
@@ -218,7 +266,8 @@ def test_audit_events_are_sent_once_even_if_they_are_ingested_late(sim: Simulato
 
         sent += follow(args, script).events
     sim.knobs(audit_per_hour=0)
-    sim.advance(0)
+    # Until everything is ingested. Otherwise an event could appear after the poll.
+    sim.advance(90)
     sent += follow(args, one_poll).events
     mine = [event["audit"]["id"] for event in sent if event["instance"]["id"] == instance]
     assert len(mine) == len(set(mine)) > 4
@@ -270,7 +319,8 @@ def test_after_a_sigkill_no_event_is_lost_and_at_most_one_is_repeated(sim: Simul
     follow(args, first)
 
     def lines() -> list[Event]:
-        return [json.loads(line) for line in sent.read_text().splitlines()] if sent.exists() else []
+        # The last line may not have been written completely.
+        return [json.loads(line) for line in sent.read_text().split("\n")[:-1]] if sent.exists() else []
 
     for kill in (True, False):
         process = subprocess.Popen(

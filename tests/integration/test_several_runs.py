@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
+from tests.integration.simulated_fleet import names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -142,13 +143,30 @@ def test_audits_of_two_groups_are_two_separate_reports(simulator: Simulator, run
     assert all(events == [] for events in yaml.safe_load(second)["events"].values())
 
 
-@pytest.mark.parametrize("given", [{"fleetops_growth": "quick"}, {"fleetops_audit_gate": True}])
-def test_a_refused_run_fails_no_instance(simulator: Simulator, run_playbook: Run, given: dict[str, Any]) -> None:
-    run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", e={**QUICK, **given})
+@pytest.mark.parametrize(
+    ("given", "environment"),
+    [
+        ({"fleetops_growth": "quick"}, {}),
+        ({"fleetops_audit_gate": True}, {}),
+        # As in AWX: the inventory is stored there, and the job template has no credential, or one with a mistake.
+        ({}, {"FLEETOPS_API_KEY": ""}),
+        ({}, {"FLEETOPS_REQUEST_TIMEOUT": "soon"}),
+    ],
+)
+def test_a_refused_run_fails_no_instance(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path, given: dict[str, Any], environment: dict[str, str]
+) -> None:
+    hosts = {name: {"fleetops_instance_id": i} for name, i in names_to_ids(simulator).items()}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"fleetops_instances": {"hosts": hosts}}))
+    run = run_playbook(
+        simulator, "playbooks/rolling_redeploy.yml", inventory=inventory, e={**QUICK, **given}, env=environment
+    )
     assert run.rc == 2, run.output
     bad = {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]}
     assert bad == {"localhost"}, run.recap
     assert run.report["failed"] == [] and len(run.report["not_touched"]) == 6
+    assert all(name in run.report["reasons"][0] for name in environment)
     assert simulator.writes() == []
 
 

@@ -10,6 +10,7 @@ what is kept of a result, and the hosts of a batch are those that have events in
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -40,6 +41,8 @@ KNOWN = (
     | {f"playbook_on_{end}" for end in _OTHER_PLAYBOOK}
     | {"verbose", "debug", "warning", "deprecated", "system_warning", "error"}
 )
+# An error of Ansible outside of a task, in its output: [ERROR]: or, before ansible-core 2.19, ERROR! or ERROR:
+_ERROR = re.compile(r"^(?:\x1b\[[\d;]*m)?(?:\[ERROR\]:|ERROR[!:]) *([^\x1b\n]+)", re.MULTILINE)
 
 
 def as_run_log(event: Any, redactor: Redactor) -> Any:
@@ -78,6 +81,8 @@ class JobReader(RunReader):
         name, data = event["event"], event.get("event_data")
         if name not in KNOWN:
             self.unknown[name[:60]] += 1
+        if "first_play" not in self.state and (found := _ERROR.search(str(event.get("stdout") or ""))):
+            self.state.setdefault("error", self._redactor.scrub(found[1]))
         if name == "playbook_on_start":
             # As in the run log: the container and Ansible start before it.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]

@@ -93,6 +93,8 @@ class JobImport:
         if self._job.ended:
             row["finished_at"] = row["finished_at"] or run["ended_at"]
         row["playbook"] = row["playbook"] or run["playbook"]
+        if not row["first_play"]:
+            row["explanation"] = row["explanation"] or reader.state.get("error")
         if not self._store.put_run(reader.take(), cursor, after=before.position if before else None, job=row):
             raise StoredByAnother
         self.cursor = cursor

@@ -98,6 +98,21 @@ def from_environment(option: str) -> Any:
     return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
 
 
+def optional_connection_spec() -> Spec:
+    """The same options for a task that may make no call. What is missing or invalid in the environment is not set."""
+    return {
+        name: {**entry, "required": False, "fallback": (_from_valid_environment, [name])}
+        for name, entry in _CONNECTION.items()
+    }
+
+
+def _from_valid_environment(option: str) -> Any:
+    try:
+        return from_environment(option)
+    except SettingsError:
+        raise AnsibleFallbackNotFound from None
+
+
 def headers_by_variable() -> str:
     """If FLEETOPS_EXTRA_HEADERS is set, its name in place of the headers, as JSON. Raises SettingsError."""
     from_environment("extra_headers")

@@ -45,13 +45,14 @@ def health_step(
     check that is far ahead of it was made while a clock was ahead, so this one is newer.
 
     ``known``: None, or state (None, healthy, unhealthy, gone), streak (how many consecutive checks found it unhealthy),
-    and checked_at of the newest check.
+    checked_at of the newest check, and gone_at, since when (epoch seconds) the server has not known the instance.
     """
     old: Record = dict(known or NEVER_CHECKED)
     subject = {"instance": {"id": instance_id}}
     if health is None:
+        new = {"state": "gone", "streak": 0, "checked_at": None, "gone_at": old.get("gone_at", server_time)}
         gone = event(GONE, None, [instance_id, old["checked_at"]], **subject)
-        return Step({"state": "gone", "streak": 0, "checked_at": None}, [] if old["state"] == "gone" else [gone])
+        return Step(new, [] if old["state"] == "gone" else [gone])
     checked = bounded_text(health.get("checked_at"))
     previous, now = parse_time(old["checked_at"]), parse_time(checked)
     was_ahead = is_ahead(previous, server_time)

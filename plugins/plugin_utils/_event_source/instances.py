@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -15,23 +16,26 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 
 from .api import Api, Fetch, for_each, is_newest_first, is_oldest_first
 from .delivery import Delivery
-from .events import AUDIT_EVENT, HEALTH_EVENTS, Step, is_ahead
+from .events import AUDIT_EVENT, HEALTH_EVENTS, UNHEALTHY, Step, is_ahead
 from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
+from .rollouts import Rollouts
 from .settings import Settings
 
 # How many audit events a page has.
 AUDIT_PAGE = 100
 # At the first poll of an instance, at least this many of its newest audit events are read.
 AUDIT_FIRST = 500
-# After how many instances the known state is written to the watermark file.
-INSTANCES_AT_ONCE = 200
+# For how many seconds an instance is polled that the server no longer knows, unless a rollout has it again.
+GONE_POLLED = 86_400.0
+# After how many instances their events are sent, and the rollouts are polled if that is due.
+INSTANCES_AT_ONCE = 50
 
 
 class Instances:
     """Polls the instances."""
 
-    def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
-        self._settings, self._api, self._delivery = settings, api, delivery
+    def __init__(self, settings: Settings, api: Api, delivery: Delivery, rollouts: Rollouts) -> None:
+        self._settings, self._api, self._delivery, self._rollouts = settings, api, delivery, rollouts
 
     async def poll(self) -> None:
         """Poll all instances, if events about them are wanted. Raises ApiError and SourceError."""
@@ -40,23 +44,41 @@ class Instances:
         has_new = False
         ids = sorted(self._delivery.names())
         for start in range(0, len(ids), INSTANCES_AT_ONCE):
+            if start and self._rollouts.is_due:
+                await self._rollouts.poll_again()
+            answers: dict[str, Record | None] = {}
             before = self._delivery.known
-            health, audit = dict(before.get("health", {})), dict(before.get("audit", {}))
-            events: list[Record] = []
-            await for_each(ids[start : start + INSTANCES_AT_ONCE], partial(self._poll_one, health, audit, events))
+            audit, of_audit = dict(before.get("audit", {})), list[Record]()
+            await for_each(ids[start : start + INSTANCES_AT_ONCE], partial(self._poll_one, answers, audit, of_audit))
+            health, events = self._health(answers)
+            if any(row["type"] == UNHEALTHY for row in events):
+                # A deployment that has begun since the rollouts were polled may explain it.
+                await self._rollouts.poll_again()
+                health, events = self._health(answers)
             has_new = has_new or len(health) + len(audit) > len(before.get("health", {})) + len(before.get("audit", {}))
-            await self._delivery.update({**before, "health": health, "audit": audit}, events, on_disk=bool(events))
-        if has_new:
+            events += of_audit
+            await self._delivery.update(
+                {**self._delivery.known, "health": health, "audit": audit}, events, on_disk=bool(events)
+            )
+        known = self._delivery.known
+        until = self._api.server_time - GONE_POLLED
+        long_gone = {i for i, state in known.get("health", {}).items() if state.get("gone_at", until) < until}
+        names = {i: name for i, name in known["names"].items() if i not in long_gone}
+        if has_new or names != known["names"]:
             # The first state of an instance causes no event, but it must still be known after a restart.
-            await self._delivery.update(self._delivery.known, [])
+            await self._delivery.update({**known, "names": names}, [])
 
-    async def _poll_one(self, health: Record, audit: Record, events: list[Record], instance_id: str) -> None:
-        """Poll one instance: set its new state in ``health`` and ``audit``, and add its events to ``events``."""
+    async def _poll_one(
+        self, answers: dict[str, Record | None], audit: Record, events: list[Record], instance_id: str
+    ) -> None:
+        """Poll one instance: add its health to ``answers``, its new audit state to ``audit``, its events to ``events``.
+
+        The health is None if the server does not know the instance.
+        """
         try:
             if self._settings.wants(*HEALTH_EVENTS):
-                health[instance_id], new = await self._health(instance_id, health.get(instance_id))
-                events += new
-            if self._settings.wants(AUDIT_EVENT) and health.get(instance_id, {}).get("state") != "gone":
+                answers[instance_id] = await self._health_of(instance_id)
+            if self._settings.wants(AUDIT_EVENT) and answers.get(instance_id, {}) is not None:
                 audit[instance_id], new = await self._audit(instance_id, audit.get(instance_id))
                 events += new
         except ApiError as error:
@@ -64,23 +86,30 @@ class Instances:
                 raise
             self._api.warn_once(error)
 
-    async def _health(self, instance_id: str, known: Record | None) -> Step:
+    async def _health_of(self, instance_id: str) -> Record | None:
         try:
-            health = await self._api.call(lambda client: client.get_deep_health(instance_id, force=self._settings.live))
+            return await self._api.call(lambda client: client.get_deep_health(instance_id, force=self._settings.live))
         except ApiError as error:
             if error.kind == "not_found":
-                return health_step(known, instance_id, None)
+                return None
             raise
-        started, excused = self._delivery.known.get("excused", {}).get(instance_id, (0.0, 0.0))
-        server_time = self._api.server_time
-        return health_step(
-            known,
-            instance_id,
-            health,
-            needed=self._settings.unhealthy_after,
-            excused=0.0 if is_ahead(started, server_time) else excused,
-            server_time=server_time,
-        )
+
+    def _health(self, answers: Mapping[str, Record | None]) -> tuple[Record, list[Record]]:
+        """The new state of the health of all instances, and the events."""
+        known, server_time = self._delivery.known, self._api.server_time
+        health, events = dict(known.get("health", {})), list[Record]()
+        for instance_id, answer in answers.items():
+            started, excused = known.get("excused", {}).get(instance_id, (0.0, 0.0))
+            health[instance_id], new = health_step(
+                health.get(instance_id),
+                instance_id,
+                answer,
+                needed=self._settings.unhealthy_after,
+                excused=0.0 if is_ahead(started, server_time) else excused,
+                server_time=server_time,
+            )
+            events += new
+        return health, events
 
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
         past: Record = dict(known or {"floor": None, "ids": {}})

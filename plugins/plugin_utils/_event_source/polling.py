@@ -56,7 +56,7 @@ async def follow(queue: Any, args: Mapping[str, Any]) -> None:
 async def _poll(settings: Settings, api: Api, delivery: Delivery) -> None:
     """Poll forever. Wait longer after each consecutive failure that concerns all calls."""
     rollouts = Rollouts(settings, api, delivery)
-    instances = Instances(settings, api, delivery)
+    instances = Instances(settings, api, delivery, rollouts)
     failures, down_since, next_instances = 0, 0.0, 0.0
     while True:
         pause = settings.interval

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
@@ -73,9 +74,21 @@ class Rollouts:
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
         self._rest: _List | None = None
+        self._next_poll = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether ``interval`` has passed since the last poll. A poll of many instances takes longer."""
+        return time.monotonic() >= self._next_poll
+
+    async def poll_again(self) -> None:
+        """Poll between two parts of a poll of the instances. The past is read first, if it has not been read yet."""
+        await self.poll_other_pages()
+        await self.poll_first_page()
 
     async def poll_first_page(self) -> None:
         """Poll the first page of the list. If further pages must be read, ``poll_other_pages`` does that."""
+        self._next_poll = time.monotonic() + self._settings.interval
         known = self._delivery.known
         rollouts: dict[str, Record] = known.get("rollouts", {})
         listed = _List(self._api.pages(_page_of_rollouts, ROLLOUTS_PAGE))

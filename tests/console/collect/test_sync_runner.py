@@ -361,3 +361,18 @@ def test_an_ad_hoc_command_has_its_task_and_its_outcome(tmp_path: Path, capsys: 
     assert {row["task_counter"] for row in rows(database, "SELECT * FROM host_results")} == {task["counter"]}
     assert main(["operations", "--db", str(database)]) == 0
     assert "2 done, 1 failed" in capsys.readouterr().out
+
+
+def test_a_run_that_ended_before_its_first_play_is_explained_by_the_error_of_ansible(tmp_path: Path) -> None:
+    """As in AWX with an execution environment that lacks a collection. Ansible shows this only as output."""
+    data, database = tmp_path / "data", tmp_path / "console.db"
+    (data / "project").mkdir(parents=True)
+    (data / "project" / "site.yml").write_text("- hosts: localhost\n  roles: [fleetops.missing.role]\n")
+    done = ansible_runner.run(
+        private_data_dir=str(data), playbook="site.yml", quiet=True, envvars={"ANSIBLE_FORCE_COLOR": "1"}
+    )
+    assert done.status == "failed"
+    assert load(database, data).problems == []
+    (job,) = rows(database, "SELECT * FROM run_jobs")
+    assert job["status"] == "failed"
+    assert job["explanation"].startswith("the role 'fleetops.missing.role' was not found"), job["explanation"]
