@@ -170,7 +170,6 @@ def test_the_item_of_a_loop_is_found_whatever_its_variable_is_called() -> None:
         assert only(task, result(2, "runner_item_on_ok", res))["item"] == "a-1"
 
 
-
 def test_a_boolean_or_a_structure_is_ignored_where_text_is_expected_and_a_number_becomes_text() -> None:
     read = reader()
     about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False, "tags": [True, "all", {}, 1]}
