@@ -246,7 +246,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     except OperationFailed as failure:
         outcome = {"failed": True, "msg": str(failure), **failure.facts}
     except BaseException as stopped:
-        # Apart from these, it is the keyword timeout of the task. Ansible's own result would say that nothing was changed.
+        # Apart from these, it is the task's keyword timeout. Ansible's own result would say that nothing was changed.
         is_timeout = not isinstance(stopped, (Exception, SystemExit, KeyboardInterrupt))
         if not is_timeout or context.check_mode or not context.changed:
             raise
