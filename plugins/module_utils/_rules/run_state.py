@@ -41,7 +41,7 @@ from .answers import Record
 from .record_words import with_host
 
 _GROUP = "fleetops_planned"
-_DROPPED = "it has failed earlier, and Ansible runs no more tasks for it"
+_DROPPED = "it had failed or left the play before the run was planned"
 # The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
 _UNKNOWN_SECONDS, _PROOF = 180.0, 10.0
 
@@ -61,7 +61,7 @@ def started(
 
     ``instances``: all instances of the run, names to ids. ``plan``: the result of rollout_plan. If it has no
     ``planned`` the run has no plan: all instances count as planned, and the first batch is the first instance.
-    ``in_play``: the hosts for which Ansible still runs tasks. It runs none for a host that has failed before.
+    ``in_play``: the hosts for which Ansible still runs tasks. Those that have failed in an earlier play are not.
     """
     dropped = set(instances) - set(in_play)
     planned = dict(plan.get("planned", {name: i for name, i in instances.items() if name not in dropped}))

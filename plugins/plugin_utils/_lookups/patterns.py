@@ -164,7 +164,7 @@ class _Patterns:
     def __init__(self, loader: Any, variables: Mapping[str, Any]) -> None:
         self._groups = variables.get("groups", {})
         self._hostvars = variables.get("hostvars", {})
-        # Without the hosts that have failed earlier in this process, for which Ansible runs no more tasks.
+        # Without the hosts that have failed, even in an earlier play: Ansible runs no more tasks for them.
         self._in_play = set(variables.get("ansible_play_hosts", []))
         self._inventory = inventory_of(loader, self._groups)
 
