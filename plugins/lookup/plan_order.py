@@ -47,9 +47,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - C(instances) maps the names of the play's hosts to their ids, in the order of the inventory. C(canary_hosts) is a
-      list of names, null without a pattern, and empty if none of these hosts is in this run. C(waves) has names as
-      C(hosts). C(share_groups) maps each name to its group. C(problem) is a sentence, or empty.
+    - C(instances) maps the names of the play's hosts that have not failed to their ids, in the order of the inventory.
+      C(canary_hosts) is a list of names, null without a pattern, and empty if none of these hosts is in this run.
+      C(waves) has names as C(hosts). C(share_groups) maps each name to its group. C(problem) is a sentence, or empty.
   type: list
   elements: dict
   sample:

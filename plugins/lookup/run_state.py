@@ -216,6 +216,7 @@ class LookupModule(StrictOptions, LookupBase):
         return run_state.started(
             self.instances(),
             self.get_option("plan"),
+            in_play=self._variables["ansible_play_hosts"],
             group=run_state.free_group(self._variables["groups"]),
             expected_seconds=self.get_option("expected_seconds"),
             override_reason=self.get_option("override_reason"),

@@ -146,6 +146,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file 
     FileError,
     absolute_path,
     is_current,
+    refuse_unwritable,
     replace_file,
 )
 
@@ -225,6 +226,7 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     context.result["count"] = len(listing.memories)
     if is_current(path, text):
         return
+    refuse_unwritable(path)
     context.write(
         # Checked again: another task may have saved the backup of another instance to the same file since.
         lambda: replace_file(path, text, replaceable),

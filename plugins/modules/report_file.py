@@ -81,6 +81,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file 
     FileError,
     absolute_path,
     is_current,
+    refuse_unwritable,
     replace_file,
     size_of,
 )
@@ -95,6 +96,7 @@ def run(context: Context) -> None:
         context.result["file"] = str(path)
         if is_current(path, text):
             return
+        refuse_unwritable(path)
         context.write(
             lambda: replace_file(path, text),
             before={"path": str(path), "bytes": size_of(path)},

@@ -140,6 +140,10 @@ def test_async_and_delegated_tasks_run_where_ansible_would_run_them(sim: Simulat
         "away": task("update_policy_info", {"delegate_to": "away.invalid", "ignore_unreachable": True}),
         "an empty environment": task("update_policy_info", {"environment": {}}),
         "a loop": task("instance_health_info", {"loop": sim.instance_ids[:2]}, instance_id="{{ item }}"),
+        # It never ends, because the clock stands still.
+        "a time limit": task(
+            "instance_power_cycle", {"timeout": 2}, instance_id=sim.instance_ids[3], wait_interval=0.2
+        ),
     }
     tasks["away"] |= {"vars": {"ansible_connection": "nowhere"}}
     _run, results = play(sim, tasks, env={"ANSIBLE_CONNECTION_PLUGINS": str(tmp_path)})
@@ -152,6 +156,12 @@ def test_async_and_delegated_tasks_run_where_ansible_would_run_them(sim: Simulat
     looped = results["a loop"]["results"]
     assert [row["health"]["instance_id"] for row in looped] == sim.instance_ids[:2]
     assert not any("invocation" in row for row in looped)
+    limited = results["a time limit"]
+    assert [row["operation_id"] for row in sim.writes()] == ["power_cycle"]
+    assert limited["failed"] and limited["changed"] and limited["instance_id"] == sim.instance_ids[3], limited
+    assert limited["msg"].endswith("The server accepted the call before that, but what it did was not verified."), (
+        limited
+    )
 
 
 def test_a_host_without_a_connection_is_no_obstacle_and_module_defaults_apply(sim: Simulator, play: Play) -> None:

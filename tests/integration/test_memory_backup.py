@@ -19,6 +19,17 @@ from tests.simulator.running import running_simulator
 pytestmark = pytest.mark.playbook
 
 PLAYBOOK = "playbooks/memory_backup.yml"
+LOOPING = """
+- hosts: fleetops_instances
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: fleetops.agents.memory_backup
+        tasks_from: restore
+      vars:
+        fleetops_memory_dir: "{{ item }}"
+      loop: "{{ folders }}"
+"""
 
 
 def test_saved_memories_can_be_verified_and_restored(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
@@ -55,7 +66,10 @@ def test_saved_memories_can_be_verified_and_restored(tmp_path: Path, run_playboo
         foretold = play("restore", "--check")
         assert f"Missing memories that would be stored again: {counts[1]}." in foretold.output
         assert foretold.total("changed") == 1 and sim.writes() == []
-        restored = play("restore")
+        # In a play of the user, which restores from several folders in a loop.
+        looping = tmp_path / "restore.yml"
+        looping.write_text(LOOPING)
+        restored = run_playbook(sim, looping, e={"folders": [str(folder)]})
         assert restored.rc == 0 and f"Missing memories stored again: {counts[1]}." in restored.output
         assert contents() == had
         assert play("restore").total("changed") == 0

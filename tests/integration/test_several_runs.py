@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
+from tests.integration.rolling import batches
 from tests.integration.simulated_fleet import names_to_ids
 from tests.simulator.running import Simulator, running_simulator
 
@@ -78,6 +79,28 @@ def test_results_of_an_earlier_run_do_not_prevent_recover_from_acting(run_playbo
         report = run.report
     assert [name.partition(".")[0] for name in report["updated"]] == ["agent-002"]
     assert len(report["current"]) == 2
+
+
+def test_a_host_that_failed_in_one_run_is_not_the_canary_of_a_later_one_nor_are_its_batch_mates_changed_again(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    with running_simulator(instances=4, speed=20.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
+        file = imports(
+            tmp_path / "again.yml",
+            ("rolling_redeploy", {"fleetops_hosts": "agent-001*,agent-002*", "fleetops_canary": 0}),
+            ("rolling_redeploy", {"fleetops_hosts": "agent-001*", "fleetops_state": "redeployed"}),
+            ("rolling_redeploy", {"fleetops_hosts": "agent-001*,agent-003*,agent-004*"}),
+        )
+        run = run_playbook(sim, file, e={**QUICK, "fleetops_max_failed": 1, "fleetops_min_healthy_share": 0})
+        done = sent(sim)
+    assert run.rc == 2, run.output
+    assert sorted(done) == [("redeploy_runtime", f"agent-00{n}") for n in (1, 2, 3, 4)]
+    # The second run has no host left.
+    assert batches(run) == [["agent-001", "agent-002"], [], ["agent-003"], ["agent-004"]]
+    report = run.report
+    assert [name.partition(".")[0] for name in report["not_touched"]] == ["agent-001"]
+    assert list(report["left_out"].values()) == ["it had failed or left the play before the run was planned"]
+    assert report["verdict"] == "pass" and len(report["updated"]) == 2
 
 
 def test_each_run_has_its_own_limits_and_verdict(run_playbook: Run, tmp_path: Path) -> None:

@@ -245,6 +245,13 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         outcome = {"failed": True, "msg": f"{error}."}
     except OperationFailed as failure:
         outcome = {"failed": True, "msg": str(failure), **failure.facts}
+    except BaseException as stopped:
+        # Apart from these, it is the task's keyword timeout. Ansible's own result would say that nothing was changed.
+        is_timeout = not isinstance(stopped, (Exception, SystemExit, KeyboardInterrupt))
+        if not is_timeout or context.check_mode or not context.changed:
+            raise
+        said = "The server accepted the call before that, but what it did was not verified."
+        outcome = {"failed": True, "msg": f"The task was ended by its keyword timeout. {said}"}
     finally:
         context.close()
     result = {"changed": context.changed, **context.result, **outcome}

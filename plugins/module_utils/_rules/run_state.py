@@ -11,7 +11,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
   already; ``gone``, names of those that the server no longer knows
 - ``plan_hash``; ``plan_agreed``, whether the run was given it; ``override_reason``; ``change``, the text of
   fleetops_change
-- ``group``, the inventory group of the planned instances
+- ``group``, the inventory group of the planned instances; empty after the report
 - ``refused``, true if nothing could be planned
 - ``order``, the names of the planned instances in the order of the plan, and ``sizes``, the number of instances in each
   batch, for the play's serial
@@ -41,6 +41,7 @@ from .answers import Record
 from .record_words import with_host
 
 _GROUP = "fleetops_planned"
+_DROPPED = "it had failed or left the play before the run was planned"
 # The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
 _UNKNOWN_SECONDS, _PROOF = 180.0, 10.0
 
@@ -49,6 +50,7 @@ def started(
     instances: Mapping[str, Any],
     plan: Mapping[str, Any],
     *,
+    in_play: Iterable[str],
     group: str,
     expected_seconds: float,
     override_reason: str,
@@ -59,8 +61,10 @@ def started(
 
     ``instances``: all instances of the run, names to ids. ``plan``: the result of rollout_plan. If it has no
     ``planned`` the run has no plan: all instances count as planned, and the first batch is the first instance.
+    ``in_play``: the hosts for which Ansible still runs tasks. Those that have failed in an earlier play are not.
     """
-    planned = dict(plan.get("planned", instances))
+    dropped = set(instances) - set(in_play)
+    planned = dict(plan.get("planned", {name: i for name, i in instances.items() if name not in dropped}))
     batches = plan.get("batches") or []
     first = batches[0]["instances"] if batches else list(planned)[:1]
     return {
@@ -74,7 +78,7 @@ def started(
         "gate": batches[0].get("gate", {}) if batches else {},
         "run": run,
         "busy": dict(plan.get("busy", {})),
-        "left_out": dict(plan.get("left_out", {})),
+        "left_out": {**dict.fromkeys(sorted(dropped), _DROPPED), **plan.get("left_out", {})},
         "plan_hash": plan.get("plan_hash", ""),
         "plan_agreed": plan.get("plan_agreed", False),
         "left_alone": plan.get("left_alone", []),
@@ -130,7 +134,7 @@ def _window_seconds(batch: Mapping[str, Any]) -> float:
 
 def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "") -> Record:
     """The state of a run that ends before its first batch, with the reason as a sentence."""
-    empty = started({}, {}, group=group, expected_seconds=0.0, override_reason="", change=change)
+    empty = started({}, {}, in_play=(), group=group, expected_seconds=0.0, override_reason="", change=change)
     return {
         **empty,
         "verdict": "fail",
@@ -236,9 +240,12 @@ def bundles_of(
 
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
-    """The state at the end, with the verdict, reasons and failures that rollout_report returned."""
+    """The state at the end, with the verdict, reasons and failures that rollout_report returned.
+
+    Without its group, because a later run of this process whose hosts have all failed would act on these hosts again.
+    """
     why = [with_host(name, reason) for name, reason in sorted(report["why"].items())]
-    return {**state, "verdict": report["verdict"], "reasons": report["reasons"], "why": why}
+    return {**state, "verdict": report["verdict"], "reasons": report["reasons"], "why": why, "group": ""}
 
 
 def free_group(groups: Iterable[str]) -> str:

@@ -61,6 +61,21 @@ def refuse_special(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise FileError if ``replace_file`` would fail, as far as that can be known without writing. For check mode."""
+    try:
+        refuse_special(path)
+        path = Path(os.path.realpath(path))
+        folder = next(one for one in path.parents if one.exists())
+        if path.is_dir() or not folder.is_dir():
+            number = errno.EISDIR if path.is_dir() else errno.ENOTDIR
+            raise OSError(number, os.strerror(number))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        raise _not_written(path, error) from error
+
+
 def is_current(path: Path, text: str) -> bool:
     """Whether the file already has this text and the mode 0600."""
     try:
@@ -106,13 +121,17 @@ def replace_file(path: Path, text: str, check: Callable[[Path], object] | None =
             started.replace(path)
             started = None
         _flush_folder(path.parent)
-    # A path with a null character is a ValueError.
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise FileError(f"The file {path} cannot be written, so it was not changed: {why}") from error
+        raise _not_written(path, error) from error
     finally:
         if started is not None:
             started.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError | ValueError) -> FileError:
+    """The error for a file that cannot be written. A path with a null character is a ValueError."""
+    why = getattr(error, "strerror", None) or error
+    return FileError(f"The file {path} cannot be written, so it was not changed: {why}")
 
 
 def _remove_abandoned(path: Path) -> None:

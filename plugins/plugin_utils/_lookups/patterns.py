@@ -164,7 +164,8 @@ class _Patterns:
     def __init__(self, loader: Any, variables: Mapping[str, Any]) -> None:
         self._groups = variables.get("groups", {})
         self._hostvars = variables.get("hostvars", {})
-        self._in_play = set(variables.get("ansible_play_hosts_all", []))
+        # Without the hosts that have failed, even in an earlier play: Ansible runs no more tasks for them.
+        self._in_play = set(variables.get("ansible_play_hosts", []))
         self._inventory = inventory_of(loader, self._groups)
 
     def instances(self) -> dict[str, Any]:

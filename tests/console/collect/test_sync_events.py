@@ -164,6 +164,12 @@ def test_each_kind_of_result_has_its_status_and_message(name: str, data: dict, r
     assert (row["msg_fp"] is None) == (row["status"] in ("ok", "skipped", "retry"))
 
 
+def test_the_item_of_a_loop_is_found_whatever_its_variable_is_called() -> None:
+    task = event(1, "playbook_on_task_start", task_uuid="t")
+    for res in ({"ansible_loop_var": "agent", "agent": "a-1"}, {"item": "a-1"}):
+        assert only(task, result(2, "runner_item_on_ok", res))["item"] == "a-1"
+
+
 def test_a_boolean_or_a_structure_is_ignored_where_text_is_expected_and_a_number_becomes_text() -> None:
     read = reader()
     about = {"user": True, "controller": {"name": "c"}, "job_id": 17, "limit": False, "tags": [True, "all", {}, 1]}

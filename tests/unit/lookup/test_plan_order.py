@@ -36,7 +36,7 @@ def asked(in_play: tuple[str, ...] = ("a", "b", "c"), names: list[str] | None = 
         name: {"fleetops_instance_id": f"id-{name}", **({"region": REGIONS[name]} if name in REGIONS else {})}
         for name in groups["all"]
     }
-    variables = {"groups": groups, "ansible_play_hosts_all": list(in_play), "hostvars": hostvars}
+    variables = {"groups": groups, "ansible_play_hosts": list(in_play), "hostvars": hostvars}
     asked_for = {"canary_hosts": "", "waves": None, "share_by": "", **options}
     return order_of_patterns(DataLoader(), variables, **asked_for)
 

@@ -51,6 +51,12 @@ def test_a_role_specifies_the_variables_of_its_defaults_and_no_others(role: str)
             assert option["type"] == "raw" and "choices" not in option, (name, variable)
 
 
+def test_a_loop_of_a_role_does_not_hide_the_item_of_a_play_that_includes_the_role_in_a_loop() -> None:
+    for path in ROOT.glob("roles/*/tasks/*.yml"):
+        loops = re.findall(r"^(?: *)loop: .*\n((?: .*\n)*)", path.read_text(), flags=re.MULTILINE)
+        assert all("loop_var: fleetops_" in keywords for keywords in loops), path
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_every_variable_that_it_has(role: str) -> None:
     folder = ROOT / "roles" / role

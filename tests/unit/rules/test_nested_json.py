@@ -23,7 +23,7 @@ DEEP = "[" * 200_000
 
 
 def of_waves(text: str) -> None:
-    variables: dict[str, Any] = {"groups": {"all": []}, "ansible_play_hosts_all": [], "hostvars": {}}
+    variables: dict[str, Any] = {"groups": {"all": []}, "ansible_play_hosts": [], "hostvars": {}}
     found = order_of_patterns(DataLoader(), variables, canary_hosts="", waves=text, share_by="")
     raise ValueError(found["problem"])
 

@@ -40,7 +40,7 @@ GOOD, BAD, SKIPPED = {"changed": True}, {"failed": True, "msg": "No."}, {"skippe
 
 
 def run_of(plan: dict[str, Any]) -> dict[str, Any]:
-    return started(FLEET, plan, group="fleetops_planned", expected_seconds=180.0, override_reason="")
+    return started(FLEET, plan, in_play=FLEET, group="fleetops_planned", expected_seconds=180.0, override_reason="")
 
 
 def after(state: dict[str, Any], names: list[str], results: dict[str, Any], *, dropped: str = "") -> dict[str, Any]:

@@ -31,13 +31,15 @@ def server() -> Iterator[CrookedServer]:
         yield room
 
 
-def run(operation: Operation, url: str = "http://127.0.0.1:9", **options: Any) -> dict[str, Any]:
+def run(
+    operation: Operation, url: str = "http://127.0.0.1:9", *, check_mode: bool = False, **options: Any
+) -> dict[str, Any]:
     given = {"api_url": url, "api_key": "k", "retries": 0, **options}
     if operation.on_instance:
         given["instance_id"] = "agent-1"
     checked = ArgumentSpecValidator(operation.argument_spec()).validate(given)
     assert not checked.error_messages, checked.error_messages
-    return execute(operation, Context(checked.validated_parameters), diff_mode=True)
+    return execute(operation, Context(checked.validated_parameters, check_mode=check_mode), diff_mode=True)
 
 
 def backup(server: CrookedServer, path: Path, **options: Any) -> dict[str, Any]:
@@ -149,3 +151,23 @@ def test_a_file_behind_a_link_that_the_system_does_not_follow_is_not_replaced(
 def test_an_impossible_file_name_is_reported_in_a_sentence(server: CrookedServer, tmp_path: Path, name: str) -> None:
     for result in (run(report_file.OPERATION, path=str(tmp_path / name), content="x"), backup(server, tmp_path / name)):
         assert result["failed"] and result["msg"].endswith(".") and "File name too long" in result["msg"], result
+
+
+@pytest.mark.parametrize("name", ["file/report", "file/more/report", "folder", "locked/more/report", "new/report"])
+def test_check_mode_predicts_whether_a_file_can_be_written(server: CrookedServer, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "locked").mkdir(mode=0o500)
+    path = str(tmp_path / name)
+    for one in (
+        lambda **mode: run(report_file.OPERATION, path=path, content="x", **mode),
+        lambda **mode: run(instance_memory_backup.OPERATION, server.url, path=path, **mode),
+    ):
+        predicted, done = one(check_mode=True), one()
+        assert [done.get(key) for key in ("changed", "failed", "msg")] == [
+            predicted.get(key) for key in ("changed", "failed", "msg")
+        ]
+        # The superuser may write into any folder.
+        assert done["changed"] == (name == "new/report" or ("locked" in name and os.geteuid() == 0)), done
+        if done["changed"]:
+            (tmp_path / name).unlink()
