@@ -195,6 +195,24 @@ def test_a_run_without_an_end_is_running_if_its_log_is_locked_and_otherwise_lost
     assert rows(database, "SELECT * FROM run_in_flight") == []
 
 
+def test_run_logs_without_news_cost_neither_reads_nor_writes_of_their_runs(run_logs: Path, tmp_path: Path) -> None:
+    database, running = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
+    (run_logs / NAME).write_bytes(b"".join(lines()))
+    (run_logs / running).write_bytes(b"".join(lines(end=False)))
+    (run_logs / running.replace("0002", "0003")).write_bytes(b"".join(lines()))
+    load(database, run_logs)
+    (run_logs / running.replace("0002", "0003")).unlink()
+    statements: list[str] = []
+    with open_store(database) as store:
+        store.conn.set_trace_callback(statements.append)
+        report = sync_run_logs(store, run_logs, now=time.time)
+    assert (report.runs, report.lost) == (0, 1)
+    # Of a cursor only the position, except that of the folder; of a run only the status.
+    states = [sql for sql in statements if "SELECT * FROM ingest_cursors" in sql]
+    assert [sql for sql in states if "scope = ''" not in sql] == []
+    assert [sql for sql in statements if RUN[:-1] in sql] == []
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_run_log_read_in_any_parts_gives_the_same_rows(data: st.DataObject) -> None:
