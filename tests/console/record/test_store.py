@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -357,6 +358,20 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_transaction(tmp_path: Pat
             store.put_rollouts([read("in_progress", many, 1.0)])
         assert rows(path, "SELECT count(*) AS n FROM rollouts") == [{"n": 0}]
         store.drop_cursor("spool", "before")
+
+
+def test_a_database_on_a_full_disk_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_policy(policy_row(TENANT, {}, 100.0))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file can grow, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        found = len(policies(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found == 1
 
 
 def test_the_work_of_storing_grows_linearly_with_the_fleet(tmp_path: Path) -> None:
