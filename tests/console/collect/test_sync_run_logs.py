@@ -409,6 +409,22 @@ def test_a_missing_event_that_comes_later_in_the_log_is_no_longer_missing(run_lo
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(lines()), "dropped_events": 0}]
 
 
+def test_the_report_of_a_run_is_stored_once_and_kept_when_later_events_are_read(run_logs: Path, tmp_path: Path) -> None:
+    database, whole = tmp_path / "console.db", lines()
+    late, end = whole.pop(7), json.loads(whole.pop())
+    end["event_data"]["artifact_data"] = {"fleetops_report": {"reason": "x" * 9000}}
+    (run_logs / NAME).write_bytes(b"".join([*whole, json.dumps(end).encode() + b"\n"]))
+    load(database, run_logs)
+    stored = rows(database, "SELECT stats_json FROM runs")
+    assert "x" * 9000 in stored[0]["stats_json"]
+    # The position of a log is read often, together with this state.
+    assert rows(database, "SELECT max(length(state_json)) < 9000 AS short FROM ingest_cursors") == [{"short": 1}]
+    with (run_logs / NAME).open("ab") as file:
+        file.write(late)
+    assert load(database, run_logs).events == 1
+    assert rows(database, "SELECT stats_json FROM runs") == stored
+
+
 def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(run_logs: Path, tmp_path: Path) -> None:
     database, later = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
     (run_logs / NAME).write_bytes(b"".join(lines()))

@@ -82,6 +82,10 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
     failed = "INSERT INTO host_results (run_id, counter, host, kind, status, msg, msg_fp, fp_version)"
     values = " VALUES ('r', ?, 'a', 'result', 'failed', ?, ?, 1)"
+    states = ['{"run":{"events":1,"stats_json":"{}"}}', '{"run":{"stats_json":null}}', "{", None]
+    old.conn.executemany(
+        "INSERT INTO ingest_cursors (source, scope, state_json) VALUES ('spool', ?, ?)", [*enumerate(states)]
+    )
     messages = ["a is down", "a is down", "Task failed"]
     read = messages if stop_before > "0018" else ["Task failed: a is down", *messages[1:]]
     for counter, text in enumerate(read):
@@ -101,6 +105,8 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "SELECT run_id, status, events FROM runs") == [
         {"run_id": "r", "status": "successful", "events": 0}
     ]
+    found = rows(path, "SELECT state_json AS state FROM ingest_cursors ORDER BY scope")
+    assert [row["state"] for row in found] == ['{"run":{"events":1}}', *states[1:]]
     found = rows(path, "SELECT msg, msg_fp FROM host_results ORDER BY counter")
     assert found == [{"msg": text, "msg_fp": fingerprint(text, "a")} for text in messages]
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
