@@ -146,7 +146,7 @@ class RunReader:
         """The rows since the previous call, with the current row of the run."""
         rows, self._rows = self._rows, RunRows(run={})
         rows.run = dict(self.run)
-        # It may be long, and is not needed to continue: later rows of the run do not have it, so the stored one is kept.
+        # It may be long, and is not needed to continue: later rows do not have it, so that the stored one is kept.
         if self.run.get("stats_json"):
             del self.run["stats_json"]
         rows.in_flight = [
