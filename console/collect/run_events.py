@@ -146,6 +146,9 @@ class RunReader:
         """The rows since the previous call, with the current row of the run."""
         rows, self._rows = self._rows, RunRows(run={})
         rows.run = dict(self.run)
+        # It may be long, and is not needed to continue: later rows do not have it, so that the stored one is kept.
+        if self.run.get("stats_json"):
+            del self.run["stats_json"]
         rows.in_flight = [
             {"run_id": self.run_id, "host": host, "counter": counter, "task_counter": task, "started_at": at}
             for host, (counter, task, at) in self.state["in_flight"].items()

@@ -30,6 +30,7 @@ from console.collect.progress import Progress, ReadReport, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.file_locks import is_locked
 from console.record.rows import Cursor
+from console.record.write import runs
 from console.record.write.store import Store
 from console.text.counts import first_of
 from console.text.times import ahead_by, duration
@@ -43,6 +44,8 @@ BATCH = 5000
 BATCH_BYTES = 16 << 20
 # Longer than the recap of 20,000 hosts with long names.
 MAX_LINE = 8 << 20
+# The status of a run without an end: if its log is not locked, and if it is.
+_UNENDED = ("lost", "running")
 # How many of the files that are not loaded are listed.
 _MAX_NAMED = 5
 
@@ -69,7 +72,9 @@ def sync_run_logs(
     progress: Progress = silent,
 ) -> RunLogReport:
     """Load new lines from ``folder``. A log that cannot be read is reported and does not stop the others."""
-    report, cursors = RunLogReport(), store.cursors(SOURCE)
+    # Before the files are listed, so that a log that another sync loads meanwhile does not count as gone.
+    report, positions, recorded = RunLogReport(), store.positions(SOURCE), runs.of_logs(store)
+    statuses = {run["run_id"]: run["status"] for run in recorded}
     try:
         names, left_out = _found(folder)
         open_folder = open_to_others(folder)
@@ -88,7 +93,7 @@ def sync_run_logs(
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
     there, unnamed = {*names, *left_out}, []
-    step = _Step(progress, names, folder, cursors)
+    step = _Step(progress, names, folder, positions)
     for name in names:
         match = NAME.fullmatch(name)
         if match is None:
@@ -96,7 +101,7 @@ def sync_run_logs(
             continue
         try:
             run_log = _RunLog(store, folder / name, match["run_id"], parse_time(match["at"]), redactor, now())
-            run_log.load(cursors.get(name), report, step)
+            run_log.load(positions.get(name), statuses.get(match["run_id"]), report, step)
             if remove_loaded and run_log.is_done():
                 (folder / name).unlink(missing_ok=True)
                 report.removed += 1
@@ -108,10 +113,10 @@ def sync_run_logs(
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
-    # The cursors were read before the files were listed, so a log that another sync has loaded since is not lost.
-    real_folder = os.path.realpath(folder)
-    here = {name for name, cursor in cursors.items() if cursor.state.get("folder") == real_folder}
-    report.lost += store.lose_runs("callback", math.inf, [*here - there])
+    gone = {run["source_ref"] for run in recorded if run["status"] == "running"} - there
+    folders = {name: cursor.state.get("folder") for name in gone if (cursor := store.cursor(SOURCE, name))}
+    here = [name for name, of in folders.items() if of == os.path.realpath(folder)]
+    report.lost += store.lose_runs("callback", math.inf, here)
     if unnamed:
         report.notes.append(f"Not named like a run log, and ignored: {first_of(unnamed, _MAX_NAMED)}.")
     if left_out:
@@ -169,12 +174,11 @@ def _shown(name: str) -> str:
 class _Step:
     """Reports how many of the folder's unread bytes have been read, in KiB."""
 
-    def __init__(self, progress: Progress, names: list[str], folder: Path, cursors: Mapping[str, Cursor]) -> None:
+    def __init__(self, progress: Progress, names: list[str], folder: Path, positions: Mapping[str, int]) -> None:
         self._progress, self._done, self._total = progress, 0, 0
         for name in names:
-            read = cursors[name].position or 0 if name in cursors else 0
             with suppress(OSError):
-                self._total += max(0, (folder / name).stat().st_size - read)
+                self._total += max(0, (folder / name).stat().st_size - positions.get(name, 0))
         self.add(0)
 
     def add(self, read: int) -> None:
@@ -198,16 +202,22 @@ class _RunLog:
         self._cursor: Cursor | None = None
         self._events, self._torn = 0, False
 
-    def load(self, cursor: Cursor | None, report: RunLogReport, step: _Step) -> None:
-        self._cursor = cursor
-        if cursor is not None and cursor.state.get("ended") and cursor.position == self._path.stat().st_size:
+    def load(self, position: int | None, status: str | None, report: RunLogReport, step: _Step) -> None:
+        """``position``: up to which byte the log is stored. ``status``: the stored status of its run."""
+        # The state of a cursor is large, so it is only read if there is something new.
+        is_stored = position == self._path.stat().st_size
+        if is_stored and status not in (*_UNENDED, None):
             return
         with _open(self._path) as file:
             # The lock is checked first: if the run ends in between, its end is then already in the file.
             alive = is_locked(file)
+            if is_stored and status == _UNENDED[alive]:
+                report.running, report.lost = report.running + alive, report.lost + (not alive)
+                return
+            before = self._cursor = self._store.cursor(SOURCE, self._path.name)
             while self._load_batch(file, alive, step):
                 pass
-        self._add_to(report, cursor)
+        self._add_to(report, before)
 
     def _add_to(self, report: RunLogReport, before: Cursor | None) -> None:
         cursor = self._cursor
@@ -229,7 +239,7 @@ class _RunLog:
 
     def is_done(self) -> bool:
         """Whether the run has ended and every byte of its log is stored; False if it has unreadable lines."""
-        cursor = self._cursor
+        cursor = self._cursor or self._store.cursor(SOURCE, self._path.name)
         if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
             return False
         with _open(self._path) as file:
@@ -256,7 +266,7 @@ class _RunLog:
         if run["started_at"] is None:
             run["started_at"] = reader.corrected(self._named_at)
         if not reader.ended:
-            run["status"] = "running" if alive else "lost"
+            run["status"] = _UNENDED[alive]
         reader.state["folder"] = os.path.realpath(self._path.parent)
         next_cursor.state = reader.state
         if not self._store.put_run(reader.take(), next_cursor, after=after):

@@ -228,10 +228,11 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
     try:
         return _connect(file, "mode=ro", seconds)
     except sqlite3.OperationalError as error:
-        if not _kind(error).startswith(_NO_RIGHTS) or _has_log(file):
+        if not _kind(error).startswith((*_NO_RIGHTS, "SQLITE_IOERR_SHMSIZE")) or _has_log(file):
             raise
-        # A WAL database needs its -shm file, which cannot be created in a folder that this account cannot write to.
-        # Without a log, no process is writing and nothing is pending, so the database file is complete by itself.
+        # A WAL database needs its -shm file, which cannot be created on a full disk, or in a folder that this account
+        # cannot write to. Without a log, no process is writing and nothing is pending, so the database file is complete
+        # by itself.
         return _connect(file, _IMMUTABLE, seconds)
 
 

@@ -131,7 +131,7 @@ class JobReader(RunReader):
         run["playbook"] = run["playbook"] or job.row["playbook"]
         if run["started_at"] is None:
             run["started_at"] = job.row["started_at"]
-        if job.artifacts and run["stats_json"] is None:
+        if job.artifacts and run.get("stats_json", "stored") is None:
             self._take_artifacts(job.artifacts)
         if job.ended:
             self.state["ended"] = True

@@ -156,7 +156,8 @@ class Follower:
 
 
 _FOLLOWER = """
-SELECT f.*, (SELECT max(last_ok_at) FROM ingest_cursors WHERE source IN ('api', 'spool')) AS read_at
+SELECT f.*, (SELECT max(last_ok_at) FROM ingest_cursors
+             WHERE source = 'api' OR (source = 'spool' AND scope = '')) AS read_at
 FROM follower f WHERE NOT EXISTS (SELECT 1 FROM upkeep WHERE kind = 'copy')
 """
 

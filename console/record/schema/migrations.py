@@ -57,6 +57,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0017_no_target_changes": _by(("DROP TABLE target_changes",)),
     "0018_failures": lambda db: runs.read_failures_again(db.conn),
     "0019_closed_targets": _by(rollouts.CLOSED_TARGETS),
+    "0020_shorter_states": _by(runs.SHORTER_STATES),
 }
 for _name, _migrate in _MIGRATIONS.items():
     migrations(name=_name)(_migrate)

@@ -248,6 +248,12 @@ EVIDENCE = (
     """,
 )
 
+SHORTER_STATES = (
+    # The custom stats of a run are in runs.
+    "UPDATE ingest_cursors SET state_json = json_remove(state_json, '$.run.stats_json')"
+    " WHERE json_valid(state_json) AND json_extract(state_json, '$.run.stats_json') <> ''",
+)
+
 
 def read_failures_again(conn: sqlite3.Connection) -> None:
     """Find ignored errors by their message too, and remove the prefix that ansible-core 2.19 and newer add to messages.

@@ -15,6 +15,11 @@ from console.record.write.tables import Tables
 _ENDED = ("successful", "failed", "canceled")
 
 
+def of_logs(tables: Tables) -> list[Row]:
+    """The runs that were read from run logs: run_id, status and source_ref (the name of the log)."""
+    return tables.rows("SELECT run_id, status, source_ref FROM runs WHERE source = 'callback'")
+
+
 def put(tables: Tables, rows: RunRows) -> None:
     """Store the rows of some of a run's events, and the current recap."""
     run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)

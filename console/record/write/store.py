@@ -41,6 +41,11 @@ class Store(Tables):
         found = self.rows("SELECT * FROM ingest_cursors WHERE source = ?", (source,))
         return {row["scope"]: _cursor(row) for row in found}
 
+    def positions(self, source: str) -> dict[str, int]:
+        """The position of each cursor of a source that has one, by scope."""
+        found = self.rows("SELECT scope, position FROM ingest_cursors WHERE source = ? AND position >= 0", (source,))
+        return {row["scope"]: row["position"] for row in found}
+
     def put_cursor(self, cursor: Cursor) -> None:
         row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
         del row["state"]

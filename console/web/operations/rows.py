@@ -63,7 +63,7 @@ COLUMNS = (
     markup.when("started", "started_at"),
     markup.Column("operation", _title_and_verdict, "title"),
     markup.Column("outcome", outcome, "outcome"),
-    markup.Column("started by", started_by, "short fo-rest"),
+    markup.Column("started by", started_by, "who fo-rest"),
     markup.Column("why it ended", _why, "long fo-rest"),
     markup.duration("took", "seconds"),
 )

@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_line
 from console.record.read.operation_facts import rollout_name
 from console.text import times
 from console.text.counts import counted
@@ -126,7 +126,8 @@ def code(text: str) -> None:
 
 def literal(text: str) -> str:
     """Machine text for places that accept Markdown: as code, unless it contains only words, names and numbers."""
-    text = printable(text)
+    # A line feed would end the code.
+    text = printable_line(text)
     # A single underscore between two letters is not emphasis.
     if not text or (re.fullmatch(r"[^\W_]+((_|[ .,+%-]+)[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +44,8 @@ WIDTHS = (1440, 390)
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("accessible")
     seed_operations(folder / "console.db", folder / "runs", time.time())
+    with closing(sqlite3.connect(folder / "console.db", isolation_level=None)) as conn:
+        conn.execute("UPDATE runs SET user = 'given.family@platform-engineering.example.com, approved by another one'")
     return folder / "console.db"
 
 

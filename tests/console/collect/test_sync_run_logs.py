@@ -195,6 +195,24 @@ def test_a_run_without_an_end_is_running_if_its_log_is_locked_and_otherwise_lost
     assert rows(database, "SELECT * FROM run_in_flight") == []
 
 
+def test_run_logs_without_news_cost_neither_reads_nor_writes_of_their_runs(run_logs: Path, tmp_path: Path) -> None:
+    database, running = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
+    (run_logs / NAME).write_bytes(b"".join(lines()))
+    (run_logs / running).write_bytes(b"".join(lines(end=False)))
+    (run_logs / running.replace("0002", "0003")).write_bytes(b"".join(lines()))
+    load(database, run_logs)
+    (run_logs / running.replace("0002", "0003")).unlink()
+    statements: list[str] = []
+    with open_store(database) as store:
+        store.conn.set_trace_callback(statements.append)
+        report = sync_run_logs(store, run_logs, now=time.time)
+    assert (report.runs, report.lost) == (0, 1)
+    # Of a cursor only the position, except that of the folder; of a run only the status.
+    states = [sql for sql in statements if "SELECT * FROM ingest_cursors" in sql]
+    assert [sql for sql in states if "scope = ''" not in sql] == []
+    assert [sql for sql in statements if RUN[:-1] in sql] == []
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_run_log_read_in_any_parts_gives_the_same_rows(data: st.DataObject) -> None:
@@ -389,6 +407,22 @@ def test_a_missing_event_that_comes_later_in_the_log_is_no_longer_missing(run_lo
     (run_logs / NAME).write_bytes(b"".join([*whole, late, end]))
     load(database, run_logs)
     assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(lines()), "dropped_events": 0}]
+
+
+def test_the_report_of_a_run_is_stored_once_and_kept_when_later_events_are_read(run_logs: Path, tmp_path: Path) -> None:
+    database, whole = tmp_path / "console.db", lines()
+    late, end = whole.pop(7), json.loads(whole.pop())
+    end["event_data"]["artifact_data"] = {"fleetops_report": {"reason": "x" * 9000}}
+    (run_logs / NAME).write_bytes(b"".join([*whole, json.dumps(end).encode() + b"\n"]))
+    load(database, run_logs)
+    stored = rows(database, "SELECT stats_json FROM runs")
+    assert "x" * 9000 in stored[0]["stats_json"]
+    # The position of a log is read often, together with this state.
+    assert rows(database, "SELECT max(length(state_json)) < 9000 AS short FROM ingest_cursors") == [{"short": 1}]
+    with (run_logs / NAME).open("ab") as file:
+        file.write(late)
+    assert load(database, run_logs).events == 1
+    assert rows(database, "SELECT stats_json FROM runs") == stored
 
 
 def test_the_times_of_a_run_by_a_clock_that_was_ahead_are_shifted_once(run_logs: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -81,6 +82,10 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
     failed = "INSERT INTO host_results (run_id, counter, host, kind, status, msg, msg_fp, fp_version)"
     values = " VALUES ('r', ?, 'a', 'result', 'failed', ?, ?, 1)"
+    states = ['{"run":{"events":1,"stats_json":"{}"}}', '{"run":{"stats_json":null}}', "{", None]
+    old.conn.executemany(
+        "INSERT INTO ingest_cursors (source, scope, state_json) VALUES ('spool', ?, ?)", [*enumerate(states)]
+    )
     messages = ["a is down", "a is down", "Task failed"]
     read = messages if stop_before > "0018" else ["Task failed: a is down", *messages[1:]]
     for counter, text in enumerate(read):
@@ -100,6 +105,8 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     assert rows(path, "SELECT run_id, status, events FROM runs") == [
         {"run_id": "r", "status": "successful", "events": 0}
     ]
+    found = rows(path, "SELECT state_json AS state FROM ingest_cursors ORDER BY scope")
+    assert [row["state"] for row in found] == ['{"run":{"events":1}}', *states[1:]]
     found = rows(path, "SELECT msg, msg_fp FROM host_results ORDER BY counter")
     assert found == [{"msg": text, "msg_fp": fingerprint(text, "a")} for text in messages]
     assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
@@ -357,6 +364,20 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_transaction(tmp_path: Pat
             store.put_rollouts([read("in_progress", many, 1.0)])
         assert rows(path, "SELECT count(*) AS n FROM rollouts") == [{"n": 0}]
         store.drop_cursor("spool", "before")
+
+
+def test_a_database_on_a_full_disk_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_policy(policy_row(TENANT, {}, 100.0))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file can grow, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        found = len(policies(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found == 1
 
 
 def test_the_work_of_storing_grows_linearly_with_the_fleet(tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def test_an_operation_without_instances_can_be_compared() -> None:
         ("www.example", "` www.example `"),
         ("a`b``c", "``` a`b``c ```"),
         (IMAGE, f"` {IMAGE} `"),
+        ("a\n\n:red[x] \t`b`", "`` a\\n\\n:red[x] \\t`b` ``"),
     ],
 )
 def test_a_title_from_the_record_is_not_rendered_as_markdown(text: str, shown: str) -> None:
