@@ -81,11 +81,8 @@ def _check_packages() -> None:
 
 
 def _make_ready(settings: Settings) -> None:
-    """Make sure that there is a database of this version for the pages, which only read.
-
-    A copy of this version is not changed, so that it can be shown from a read-only folder. An empty database is created
-    only at the default path. Raises DatabaseProblem.
-    """
+    """Make sure that there is a database of this version for the pages, which only read. A copy of this version is not
+    changed, so that it can be shown from a read-only folder. Raises DatabaseProblem."""
     database = settings.database
     with as_database_problem(database, BUSY_TIMEOUT, "read"):
         if not is_default(database) and not database.exists():

@@ -2,11 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a follower reads its sources again, how much it reads at once, and what it leaves for later. Pure.
-
-The rate of its calls is limited: a larger fleet does not cause more calls, it takes longer to read. All times are in
-seconds.
-"""
+"""When a follower reads its sources again, how much it reads at once, and what it leaves for later (times in seconds).
+Pure. The rate of its calls is limited: a larger fleet does not cause more calls, it takes longer to read."""
 
 from __future__ import annotations
 
@@ -85,11 +82,9 @@ def instances_at_once(calls: float, calls_each: int) -> int:
 def due_instances(
     known: Sequence[T], read_at: Mapping[T, float], ended_at: Mapping[T, float], now: float, every: float
 ) -> list[T]:
-    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago.
-
-    ``read_at``: when each was read; ``ended_at``: when a redeploy of it was seen to have ended. Those that were read
-    within ``every`` seconds and not redeployed since are left out.
-    """
+    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago. Those
+    that were read within ``every`` seconds and not redeployed since are left out. ``ended_at``: when a redeploy was
+    seen to end."""
 
     def last_read(instance: T) -> float:
         return read_at.get(instance, -math.inf)

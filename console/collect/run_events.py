@@ -57,10 +57,7 @@ class EventError(ValueError):
 
 class RunReader:
     """Reads the events of one run. ``run_id`` is in the key of all its rows; ``source`` is callback, runner or awx.
-
-    ``ahead``: by how many seconds the writer's clock was ahead; all times are corrected by it. It is kept in the state,
-    as is ``missing``: the first and the last counter of each gap.
-    """
+    ``ahead``: by how many seconds the writer's clock was ahead; all times are corrected by it."""
 
     def __init__(
         self,

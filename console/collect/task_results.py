@@ -61,9 +61,7 @@ def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
     """The result as JSON of at most MAX_RESULT bytes, or None, and whether something was left out because of its size.
-
-    whole: keep all values; otherwise only ids, durations and outcomes.
-    """
+    whole: keep all values; otherwise only ids, durations and outcomes."""
     if not whole:
         result = {
             k: v

@@ -2,11 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console's settings, read from the environment once and checked there.
-
-console/README.md lists the variables. A wrong value raises SettingsError, one sentence with the name of the variable; a
-key is never shown.
-"""
+"""The console's settings, read from the environment once and checked there; console/README.md lists the variables. A
+wrong value raises SettingsError, one sentence with the name of the variable; a key is never shown."""
 
 from __future__ import annotations
 

@@ -2,12 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them.
-
-The rows are described in console/record/schema. The records are those of the endpoints E1, E3, E4, E9, E20 and E21 and,
-for single instances, health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of
-another type becomes NULL or 0; nothing is guessed. Only the number of memories is stored, never their content.
-"""
+"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them. The
+rows are described in console/record/schema. A field that is absent, null or of another type becomes NULL or 0; nothing
+is guessed. Only the number of memories is stored, never their content."""
 
 from __future__ import annotations
 
@@ -47,8 +44,8 @@ _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain"
 
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4. If ``targets`` are given, they also decide whether the rollout is open, and the
-    counters that are missing in the record are counted from them; otherwise these are 0."""
+    """A row of rollouts from E3 or E4. ``targets``, if given, also decide whether the rollout is open, and give the
+    counters that are missing in the record; otherwise these are 0."""
     tally = counters(record)
     if targets:
         counted = counters_of_targets(targets).as_dict()
@@ -82,11 +79,8 @@ def has_all_counters(record: Mapping[str, Any]) -> bool:
 def target_rows(
     tenant: str, rollout_id: str, targets: Sequence[Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]]
 ) -> list[Row]:
-    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
-
-    E1 is read after E4 and takes precedence, except for the spelling of ids. Only E4 has bundle_hash, celery_task_id
-    and detail_json; only E1 has the host name and the duration. A record without an id is left out.
-    """
+    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order. E1
+    is read after E4 and takes precedence, except for the spelling of ids. A record without an id is left out."""
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
         if as_text(entry.get("target_id")):

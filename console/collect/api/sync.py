@@ -2,12 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new.
-
-rollouts.py, instances.py and audit.py read one kind of data each, the last two on request. session.py defines how much
-a follower reads at once. There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it
-would occur in every call (key, certificate, address).
-"""
+"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new. An
+error is reported and does not stop the rest, unless it would occur in every call (key, certificate, address)."""
 
 from __future__ import annotations
 
@@ -47,10 +43,7 @@ def sync_api(
     memory: Memory | None = None,
 ) -> ApiReport:
     """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
-    thread.
-
-    ``reading``: how much is read, by default everything. ``memory``: the follower's, which is updated.
-    """
+    thread. ``memory``: the follower's, which is updated."""
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(

@@ -136,10 +136,8 @@ class AwxClient:
         return body
 
     def pages(self, path: str, **query: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a list, as pairs of the total count and the records of the page. Raises AwxError.
-
-        Only the query of ``next`` is used, so that the token is not sent to any other address.
-        """
+        """The pages of a list, as pairs of the total count and the records of the page. Raises AwxError. Only the query
+        of ``next`` is used, so that the token is not sent to any other address."""
         read: list[dict[str, Any]] = []
         while query not in read:
             read.append(query)

@@ -2,11 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event.
-
-An incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is
-skipped and reported, and the run is read again once that file has changed or other files have been added.
-"""
+"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event. An
+incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is skipped
+and reported, and the run is read again once files have changed or been added."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 def sync_runner(store: Store, folder: Path, *, now: Callable[[], float], progress: Progress = silent) -> ImportReport:
     """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
-
-    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
-    """
+    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem."""
     report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)

@@ -1,11 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Automatic refresh of a page, as long as something on it is open and the tab is visible. While something on the page
-is selected or zoomed, it is not refreshed; instead, it shows when there is new data, with a button to load it.
-
-Streamlit's timer also runs in a hidden tab, so the browser reports whether the tab is visible.
-"""
+"""Automatic refresh of a page, as long as something on it is open and the tab is visible, which the browser reports.
+While something is selected or zoomed, it instead shows when there is new data, with a button to load it."""
 
 from __future__ import annotations
 

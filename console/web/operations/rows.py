@@ -70,10 +70,8 @@ COLUMNS = (
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
-    """The card of an operation in progress. Each text is empty if there is nothing to show.
-
-    ``running``: the instances in progress. ``progress``: how far the operation is. ``gate``: the last gate.
-    """
+    """The card of an operation in progress. ``running``: the instances in progress. ``progress``: how far the operation
+    is. ``gate``: the last gate. '' if there is nothing to show."""
     started = viewer.day_moment(row["started_at"])
     first = markup.head(
         markup.badge(RUNNING),

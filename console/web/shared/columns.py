@@ -31,10 +31,7 @@ class Column(NamedTuple):
 
 
 def show(alt: str, shown: Sequence[Column], key: str | None = None, visible: int = VISIBLE_ROWS, **more: Any) -> None:
-    """Draw a table of these columns. With more than ``visible`` rows it scrolls.
-
-    alt: describes it for screen readers. more: arguments of ``st.dataframe``.
-    """
+    """Draw a table of these columns; with more than ``visible`` rows it scrolls. alt: its name for screen readers."""
     frame = pd.DataFrame(
         {
             # Matched by position, because the index of a sorted or filtered frame is not consecutive.

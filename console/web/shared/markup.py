@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTML for the pages: links, badges, bars and tables, styled by console.css in this folder. Text is always escaped.
-
-Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone. The tables
-of this module are for lists of up to a few hundred rows.
-"""
+Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone."""
 
 from __future__ import annotations
 
@@ -161,9 +158,9 @@ def _linked(text: str | Markup, href: str) -> Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", for
-    example 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
-    screen); '' for text. sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
+    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", such
+    as 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
+    screen). sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
 
     title: str
     cell: Callable[[Any], Markup | str]
@@ -221,9 +218,7 @@ def table(
     sorts: Any = None,
 ) -> Markup:
     """A table. rows: of any type, or a frame, whose rows the columns get as dicts. label: its name for screen readers.
-
-    sorted_by: the current sort order ('-name' for descending). sorts: returns the address of the page in another order.
-    """
+    sorted_by: the current order ('-name' for descending). sorts: returns the address of the page in another order."""
     listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
     # Concatenated, because Markup.format for each cell would take longer than the rest of the page.

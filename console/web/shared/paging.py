@@ -28,10 +28,8 @@ Fetch = Callable[[Path, int], pd.DataFrame]
 
 
 def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
-    """The menu Share: copy the link, and download all rows that match the filters.
-
-    name: what is listed; part of the names of the files and widgets. fetch: called only when a file is downloaded.
-    """
+    """The menu Share: copy the link, and download all rows that match the filters. name: what is listed; part of the
+    names of the files and widgets. fetch: called only when a file is downloaded."""
     with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{name}_share"):
         st.caption("Link to this view with its filters and page")
         parameters = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
@@ -60,8 +58,8 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that can be exported. name: what is listed; part of URL parameters and file names. total: how many rows
-    there are. fetch: returns all of them, up to a maximum."""
+    """A list that can be exported. name: what is listed; part of URL parameters and file names. fetch: returns all
+    rows, up to a maximum."""
 
     name: str
     total: int

@@ -1,10 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The targets selected on a page. Their ids are in the address. Chart and table both show and change the selection.
-
-The session keeps them too, because a request that was sent before the browser received a change has the old address.
-"""
+"""The targets selected on a page. Their ids are in the address. Chart and table both show and change the selection. The
+session keeps them too: a request that was sent before the browser received a change has the old address."""
 
 from __future__ import annotations
 
