@@ -123,10 +123,8 @@ class ActionModule(ActionBase):
 
 
 def _host_of(params: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
-    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty.
-
-    A template in the variable counts as another id. On this machine, the variable may be one of the play.
-    """
+    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty. A template in the
+    variable counts as another id. On this machine, the variable may be one of the play."""
     host, known = task_vars.get("inventory_hostname"), task_vars.get("fleetops_instance_id")
     if host in C.LOCALHOST or not isinstance(known, str) or not same_id(known, params.get("instance_id")):
         return ""

@@ -62,9 +62,7 @@ def connect(
     before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
     """A client for one server. Nothing is sent yet. ``request_timeout`` is in seconds; for the rest, see Settings.
-
-    Raises SettingsError for settings that cannot be used.
-    """
+    Raises SettingsError for settings that cannot be used."""
     settings = Settings(
         api_url=api_url,
         api_key=api_key,

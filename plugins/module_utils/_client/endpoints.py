@@ -27,9 +27,7 @@ class Repeat(Enum):
 @dataclass(frozen=True)
 class Endpoint:
     """One operation. ``number``: 1 to 26 for E1 to E26, 0 for any other call. ``path``: with parameters in braces.
-
-    ``read_timeout``: wait at least this many seconds for the answer; None: only the setting request_timeout applies.
-    """
+    ``read_timeout``: wait at least this many seconds for the answer; None: only the setting request_timeout applies."""
 
     number: int
     name: str

@@ -94,10 +94,8 @@ def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list
 def read_each(
     client: FleetClient, instances: Mapping[str, Any], read: Callable[..., Record], *, workers: int
 ) -> dict[str, Record | None]:
-    """The answer of ``read(client, instance_id=...)`` for each instance (names to ids), None if there was none.
-
-    Raises the ApiError of a refused key or role.
-    """
+    """The answer of ``read(client, instance_id=...)`` for each instance (names to ids), None if there was none. Raises
+    the ApiError of a refused key or role."""
     calls = [partial(read, instance_id=str(instance_id)) for instance_id in instances.values()]
     answers = in_pool(client, calls, workers=workers)
     for answer in answers:
@@ -107,10 +105,8 @@ def read_each(
 
 
 def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:
-    """A phrase for each call that failed, and one with the number of calls that were not made afterwards.
-
-    ``labels``: the names of the calls, in the order of ``answers``.
-    """
+    """A phrase for each call that failed, and one with the number of calls that were not made afterwards. ``labels``:
+    the names of the calls, in the order of ``answers``."""
     phrases = [
         f"{label}: {answer}" for label, answer in zip(labels, answers, strict=True) if isinstance(answer, ApiError)
     ]

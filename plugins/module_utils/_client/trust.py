@@ -17,10 +17,8 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 class Trust(NamedTuple):
-    """``verify``: the value for requests: false, true (its own certificates), or a file or folder.
-
-    ``name``: the option or the environment variable that the value comes from.
-    """
+    """``verify``: the value for requests: false, true (its own certificates), or a file or folder. ``name``: the option
+    or the environment variable that the value comes from."""
 
     verify: bool | str
     name: str

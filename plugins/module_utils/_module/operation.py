@@ -268,10 +268,8 @@ def _check_types(context: Context, operation: Operation) -> None:
 
 
 def _check_size(context: Context) -> None:
-    """Refuse NaN, infinity and numbers beyond any time or count.
-
-    Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
-    """
+    """Refuse NaN, infinity and numbers beyond any time or count. Ansible accepts them as a float. No comparison is true
+    for NaN, so it would switch off the limit that it stands for."""
     for name, value in context.params.items():
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""

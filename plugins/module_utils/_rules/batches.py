@@ -49,10 +49,8 @@ def batch_sizes(
 
 @dataclass(frozen=True)
 class Member:
-    """One instance of the plan. ``planned``: whether the run will change it. ``why``: the reason.
-
-    ``current`` and ``available``: versions of the runtime, None if unknown.
-    """
+    """One instance of the plan. ``planned``: whether the run will change it. ``why``: the reason. ``current`` and
+    ``available``: versions of the runtime, None if unknown."""
 
     name: str
     instance_id: str

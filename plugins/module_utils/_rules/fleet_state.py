@@ -42,9 +42,7 @@ Policy = dict[str, str]
 @dataclass(frozen=True)
 class Declared:
     """A valid state. ``tenant``: values by their keys in E9. ``groups`` and ``instances``: policies by group and host.
-
-    ``runtime_current``: whether each runtime must have the published version.
-    """
+    ``runtime_current``: whether each runtime must have the published version."""
 
     tenant: Record
     groups: dict[str, Policy]

@@ -79,10 +79,8 @@ def spellings(value: Any) -> set[str]:
 
 
 def task_keys(value: Any) -> frozenset[str]:
-    """The keys by which the task ids in a value are compared, whatever their case or type.
-
-    ``value``: a text, a number, or a list of them, or a mapping, of which only the values count.
-    """
+    """The keys by which the task ids in a value are compared, whatever their case or type. ``value``: a text, a number,
+    or a list of them, or a mapping, of which only the values count."""
     if isinstance(value, Mapping):
         return frozenset().union(*(task_keys(part) for part in value.values()))
     if isinstance(value, (list, tuple, set, frozenset)):

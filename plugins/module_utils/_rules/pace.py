@@ -54,10 +54,8 @@ def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
 
 
 def refusal_of_run(asked: Mapping[str, Any]) -> str:
-    """Why the variables of a run (names to values) cannot be used with its pace, as a sentence; empty if they can.
-
-    The pace is one of PACES.
-    """
+    """Why the variables of a run (names to values) cannot be used with its pace, as a sentence; empty if they can. The
+    pace is one of PACES."""
     if asked.get("fleetops_pace", BATCHES) == BATCHES:
         return ""
     if asked.get("fleetops_plan_for", "redeploy") not in ("redeploy", "updates"):
@@ -69,9 +67,7 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
 
 def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -> Iterator[tuple[float, float]]:
     """Start and end of each item in order, if at most ``most`` run at once and the next one begins as soon as one ends.
-
-    ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds.
-    """
+    ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds."""
     ends: list[float] = []
     for each in seconds:
         start = begin if len(ends) < most else heapq.heappop(ends)
@@ -80,9 +76,7 @@ def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -
 
 
 def forks_needed(most: int, of: int, usual: float, proof: float) -> int:
-    """How many of Ansible's workers are needed to keep ``most`` redeploys in flight, with ``of`` instances in total.
-
-    A worker is busy for the ``usual`` seconds of the redeploy and the ``proof`` seconds of the health checks after it.
-    """
+    """How many of Ansible's workers are needed to keep ``most`` redeploys in flight, with ``of`` instances in total. A
+    worker is busy for the ``usual`` seconds of the redeploy and the ``proof`` seconds of the health checks after it."""
     busy = most * (1.0 + proof / usual) if usual > 0 else float(of)
     return max(1, min(math.ceil(busy), of))

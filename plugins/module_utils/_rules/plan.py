@@ -68,10 +68,8 @@ class Expected:
 
 
 def expect(batches: Sequence[Sequence[Member]], usual: Usual, extras: Sequence[float]) -> list[Expected]:
-    """How long each batch takes: as long as its slowest member.
-
-    ``extras``: for each batch, the seconds of the health checks and the soak that are added.
-    """
+    """How long each batch takes: as long as its slowest member. ``extras``: for each batch, the seconds of the health
+    checks and the soak that are added."""
 
     def slowest(batch: Sequence[Member], percent: int, more: float) -> float:
         return round(max((usual.of(member.instance_id, percent) for member in batch), default=0.0) + more, 1)
@@ -113,10 +111,8 @@ class Fit:
 
 
 def fit(openings: Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening.
-
-    A batch fits if it ends, by p90, at least ``margin`` seconds before the window closes.
-    """
+    """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening. A batch
+    fits if it ends, by p90, at least ``margin`` seconds before the window closes."""
     opening = openings.next_opening(now)
     known = not openings.problem
     start = now if opening is None else opening

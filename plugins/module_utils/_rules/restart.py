@@ -140,10 +140,8 @@ def has_failed(row: Mapping[str, Any]) -> bool:
 def started_action(
     rows: Sequence[Mapping[str, Any]], kind: str, known: Collection[str], action_id: str | None
 ) -> Record | None:
-    """The row (E11) of a call: the one with its id or, if the id is unknown, the newest new row of its kind.
-
-    ``known``: the keys (action_key) of the rows before the call.
-    """
+    """The row (E11) of a call: the one with its id or, if the id is unknown, the newest new row of its kind. ``known``:
+    the keys (action_key) of the rows before the call."""
     if action_id:
         keys = task_keys(action_id)
         return next((dict(row) for row in rows if keys & task_keys([row.get("action_id"), row.get("id")])), None)
@@ -153,9 +151,7 @@ def started_action(
 
 def completed_ago(rows: Sequence[Mapping[str, Any]], now: float | None, within: float, *kinds: str) -> float | None:
     """Seconds since the newest completed action of one of ``kinds``, if that is at most ``within``; otherwise None.
-
-    ``now``: epoch seconds by the server's clock, None if unknown.
-    """
+    ``now``: epoch seconds by the server's clock, None if unknown."""
     return _newest_age([row for row in rows if is_action(row, *kinds) and is_completed(row)], now, within)
 
 

@@ -71,10 +71,8 @@ class Found:
 
 
 def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None) -> bool:
-    """Whether a rollout may have been created by E2.
-
-    A rollout with an unknown scope and a single target belongs to E22, unless exactly one instance was ``enqueued``.
-    """
+    """Whether a rollout may have been created by E2. A rollout with an unknown scope and a single target belongs to
+    E22, unless exactly one instance was ``enqueued``."""
     scope = normalise(rollout.get("scope"))
     return not is_single_target(rollout) or (enqueued == 1 and scope not in SINGLE_SCOPES)
 
@@ -96,10 +94,8 @@ def doubt_about(answer: Mapping[str, Any]) -> str:
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
-    """The rows of E3 that the call may have created: new fleet rollouts.
-
-    A rollout that is older than the newest one before the call is left out, unless the answer had ids to decide by.
-    """
+    """The rows of E3 that the call may have created: new fleet rollouts. A rollout that is older than the newest one
+    before the call is left out, unless the answer had ids to decide by."""
     return [
         dict(row)
         for row in rollouts
@@ -224,10 +220,8 @@ def unlisted(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -
 
 
 def is_quiet(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a rollout with an unknown status has no target that is queued or in progress.
-
-    If this is true twice, some seconds apart, the rollout has ended (behaviour 2.4).
-    """
+    """Whether a rollout with an unknown status has no target that is queued or in progress. If this is true twice, some
+    seconds apart, the rollout has ended (behaviour 2.4)."""
     word = rollout_status(rollout.get("status"))
     if word in ROLLOUT_OPEN | ROLLOUT_TERMINAL:
         return False
@@ -298,9 +292,7 @@ def instance_in_words(target: Mapping[str, Any], names: Mapping[str, str]) -> st
 
 def ends_text(found: Ends, names: Mapping[str, str]) -> str:
     """The targets that did not succeed, as a phrase: their numbers, and the first instances with the server's reasons.
-
-    ``names``: see host_names.
-    """
+    ``names``: see host_names."""
     kinds = {"failed": found.failed, "uncertain": found.uncertain, "with an unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
     counts = {kind: len(rows) for kind, rows in kinds.items()} | {"failed or uncertain but not listed": found.unlisted}
@@ -321,9 +313,7 @@ def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: 
 
 def grace_left(targets: Iterable[Mapping[str, Any]], now: float | None, grace: float) -> float:
     """How many more seconds to wait for late results of the uncertain targets, counted from the end of each target.
-
-    ``now``: epoch seconds by the server's clock. Without it, or if an end has no time, this is all of ``grace``.
-    """
+    ``now``: epoch seconds by the server's clock. Without it, or if an end has no time, this is all of ``grace``."""
     lost = [parse_time(t.get("completed_at")) for t in targets if target_status(t.get("status")) == "uncertain"]
     if not lost:
         return 0.0

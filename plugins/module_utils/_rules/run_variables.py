@@ -26,10 +26,8 @@ _RUNGS = ("breakers", "power_cycle", "reboot")
 
 
 def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
-    """Why a run cannot be made with its variables (names to values), as a sentence; empty if it can.
-
-    A variable that is missing is not checked.
-    """
+    """Why a run cannot be made with its variables (names to values), as a sentence; empty if it can. A variable that is
+    missing is not checked."""
     for name, words in _WORDS.items():
         if asked.get(name, words[0]) not in words:
             return f"{name} is {asked[name]}: it must be {_either(words)}."
@@ -60,10 +58,8 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
 
 
 def problem_of_hosts(instances: Mapping[str, Any]) -> str:
-    """Why a run cannot be made with its hosts (names to ids, None without one), as a sentence; empty if it can.
-
-    An instance with two hosts would be counted twice, and written to twice.
-    """
+    """Why a run cannot be made with its hosts (names to ids, None without one), as a sentence; empty if it can. An
+    instance with two hosts would be counted twice, and written to twice."""
     if names := ", ".join(name for name, instance_id in instances.items() if instance_id is None):
         return (
             f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "

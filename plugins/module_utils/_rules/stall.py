@@ -51,9 +51,7 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
 
 def with_instances(check: Check, timelines: Iterable[Mapping[str, Any]]) -> Check:
     """``check`` with the instances in flight in its reason, or with their rollouts if no instance is known.
-
-    ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id.
-    """
+    ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id."""
     names = [
         text_of(row, "instance_hostname", text_of(row, "instance_id", ""))
         for timeline in timelines

@@ -218,10 +218,8 @@ def _turn(descriptor: int) -> Iterator[None]:
 
 
 def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
-    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others.
-
-    The range is locked as a whole if possible, and else halved, because most bytes are free.
-    """
+    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others. The
+    range is locked as a whole if possible, and else halved, because most bytes are free."""
     if _try_lock(descriptor, first, after - first):
         return set()
     if after - first == 1:

@@ -178,10 +178,8 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
-    """The target of the redeploy. Fails if it does not appear within 30 s.
-
-    With ``once_more``, a call with an unknown outcome of which nothing has appeared is sent a second time.
-    """
+    """The target of the redeploy. Fails if it does not appear within 30 s. With ``once_more``, a call with an unknown
+    outcome of which nothing has appeared is sent a second time."""
     instance_id = context.params["instance_id"]
     with looking_up(context, sent.ambiguous, unresolved=True):
         found = _listed(context, sent)
@@ -214,10 +212,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
 
 def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) -> Result:
-    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect.
-
-    If that fails, the outcome of the first call is still unknown, so it keeps a note.
-    """
+    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect. If that
+    fails, the outcome of the first call is still unknown, so it keeps a note."""
     context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
     first = sent.notes.read(sent.key)
     try:
@@ -269,9 +265,7 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
 
 def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     """The status and the target after a late result of an uncertain target, or ``succeeded`` if the evidence says so.
-
-    Fails if the target remains uncertain and the evidence does not show a success.
-    """
+    Fails if the target remains uncertain and the evidence does not show a success."""
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(

@@ -152,10 +152,8 @@ def read_until(
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
-    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true.
-
-    Fails with ``timed_out`` after wait_timeout, and leaves the rollout running.
-    """
+    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true. Fails with ``timed_out`` after
+    wait_timeout, and leaves the rollout running."""
     quiet_since: float | None = None
 
     def ended(detail: Record) -> bool:
@@ -222,9 +220,7 @@ def settle_uncertain(
 
 def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, str]) -> None:
     """Fail if more targets of a rollout (E4 body) than ``max_failed`` did not succeed, or if it was cancelled.
-
-    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help.
-    """
+    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help."""
     rollout, targets = detail["rollout"], detail["targets"]
     proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
     found = ends(targets, proved, rollout=rollout)

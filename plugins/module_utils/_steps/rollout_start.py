@@ -340,10 +340,8 @@ def _follow_to_end(context: Context) -> None:
 
 
 class _TooMany:
-    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4.
-
-    An uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded.
-    """
+    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4. An
+    uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -14,10 +14,8 @@ from pathlib import Path
 
 
 def state_folder(environ: Mapping[str, str], name: str) -> Path:
-    """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
-
-    Without HOME, the home directory is that of the account. Raises RuntimeError if there is none.
-    """
+    """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path. Without
+    HOME, the home directory is that of the account. Raises RuntimeError if there is none."""
     given, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "").strip()
     try:
         base = Path(given) if given.startswith("/") else (Path(home) if home else Path.home()) / ".local" / "state"
@@ -27,10 +25,8 @@ def state_folder(environ: Mapping[str, str], name: str) -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError.
-
-    Existing folders are not changed.
-    """
+    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError. Existing
+    folders are not changed."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         try:

@@ -62,10 +62,8 @@ ADMISSION_OPTIONS: Spec = {
 
 
 class OvertakenError(Exception):
-    """The instance has changed since the decision to send.
-
-    ``target``: a redeploy of it by somebody else or by an earlier run; None if there is none.
-    """
+    """The instance has changed since the decision to send. ``target``: a redeploy of it by somebody else or by an
+    earlier run; None if there is none."""
 
     def __init__(self, target: Record | None = None) -> None:
         super().__init__("overtaken")

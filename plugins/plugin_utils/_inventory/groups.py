@@ -109,10 +109,8 @@ def _path(node: nodes.Node) -> Path:
 
 
 def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> bool:
-    """Whether there is a value at the path. With ``empty_counts``, null and an empty text count as values.
-
-    An attribute of a value that is not a mapping, such as a method of a text, counts as a value.
-    """
+    """Whether there is a value at the path. With ``empty_counts``, null and an empty text count as values. An attribute
+    of a value that is not a mapping, such as a method of a text, counts as a value."""
     value: Any = variables
     for key in path:
         if isinstance(value, Mapping):

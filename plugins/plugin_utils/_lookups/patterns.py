@@ -40,10 +40,8 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
 
 
 def parts_of_limit(limit: str) -> list[str]:
-    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file.
-
-    If there are none, as with an empty file, Ansible takes all hosts.
-    """
+    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file. If there are
+    none, as with an empty file, Ansible takes all hosts."""
     parts: list[str] = []
     for part in split_host_pattern(limit):
         if part.startswith("@"):

@@ -28,10 +28,8 @@ Secrets = dict[str, str]
 
 
 def environment_secrets(environ: Mapping[str, str]) -> Secrets:
-    """The API key, and long values of environment variables and extra headers whose names say that they are secret.
-
-    The path of an existing file does not count, since it only says where a secret is stored.
-    """
+    """The API key, and long values of environment variables and extra headers whose names say that they are secret. The
+    path of an existing file does not count, since it only says where a secret is stored."""
     found = {
         value: f"the environment variable {name}"
         for name, value in environ.items()
