@@ -156,8 +156,8 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 @query
 def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of the raw events of a cell, newest first, in the columns of EVENT; and how many there are. Those without
-    a time are never listed."""
+    """One page of the raw events of a cell, newest first, as in EVENT, and how many there are. Those without a time
+    are never listed."""
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is not a dimension of the audit")
     first, last = _limits(cell)
