@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.requirements import missing_requests
+from .requirements import missing_requests
 
 try:
     import requests

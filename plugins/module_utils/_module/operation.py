@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import newest
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import MASK
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
+from .._client.client import ApiError, FleetClient, SettingsError
+from .._client.paging import newest
+from .._client.redact import MASK
+from .._client.transport import REQUESTS_IMPORT_ERROR
+from .._rules.answers import Record
+from .._rules.ids import same_id
+from .._rules.printable import printable, printable_values
+from .options import (
     CONNECTION_OPTIONS,
     HEADERS_BY_VARIABLE,
     Spec,
@@ -36,9 +39,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     secret_texts,
     wait_spec,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 
 Answer = TypeVar("Answer")
 # As seconds, 31 years. Larger numbers can exceed what Python can wait for or represent as a date.

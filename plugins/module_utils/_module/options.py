@@ -16,18 +16,12 @@ from typing import Any
 
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import header_secrets, spellings
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
-    SettingsError,
-    boolean,
-    is_blank,
-    mapping,
-    number,
-)
+from .._client.client import FleetClient, connect
+from .._client.redact import header_secrets, spellings
+from .._client.settings import headers_of
+from .._rules.ids import require_text
+from .._rules.memory import SCOPE
+from .._rules.plain_values import SettingsError, boolean, is_blank, mapping, number
 
 Spec = dict[str, dict[str, Any]]
 

@@ -24,9 +24,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue, try_lock
+from .._client.transport import base_url
+from .._rules.ids import id_key
+from .admission_queue import Queue, try_lock
 
 # The bytes that are locked. Byte 0: whose turn it is. 1 to 1022: the seats, one for each redeploy in flight. The byte
 # 1024 further on: the server does not list this redeploy yet. 1023: the first process that waits for a seat. From 2048

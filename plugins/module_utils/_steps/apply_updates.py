@@ -8,34 +8,17 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import UNKNOWN, text_of, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
-    RUNTIME,
-    outdated,
-    reported_after,
-    runtime_waits,
-    skills_moved,
-    versions,
-    waiting,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
-    APPEARS_WITHIN,
-    Sent,
-    find,
-    look_for,
-    send_once,
-    send_once_more,
-    take,
-    until_manifest,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, SKILLS
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, is_live, parse_time
+from .._rules.record_words import UNKNOWN, text_of, with_variable
+from .._rules.refusals import refusal_in
+from .._rules.updates import RUNTIME, outdated, reported_after, runtime_waits, skills_moved, versions, waiting
+from .look_up import looking_up
+from .redeploy import APPEARS_WITHIN, Sent, find, look_for, send_once, send_once_more, take, until_manifest
+from .refusal import fail_refused
+from .unresolved import REDEPLOY, SKILLS
+from .wait import wait_for_effect
 
 
 def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, AdmissionError
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .._module.operation import Context
+from .admission_locks import Admission, AdmissionError
+from .wait import wait_until
 
 # Seconds to wait for the other task. A restart keeps its claim until there is evidence of it.
 _WAITS_FOR = 3600.0

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.other_server import NoAnswerError, status_of
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_timeout
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import HOLD, Check
+from .._client.other_server import NoAnswerError, status_of
+from .._client.settings import check_timeout
+from .._module.operation import Context
+from .._module.options import Spec
+from .._rules import hold
+from .._rules.gate import HOLD, Check
 
 # The options of a module that can be held. Times are in seconds.
 HOLD_OPTIONS: Spec = {

@@ -11,17 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.body import parsed
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    SCOPE,
-    body_of,
-    find,
-    says_something,
-    scope_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
+from .._client.body import parsed
+from .._rules.answers import Record
+from .._rules.ids import same_id
+from .._rules.memory import SCOPE, body_of, find, says_something, scope_of
+from .whole_file import refuse_special
 
 
 class BackupError(Exception):

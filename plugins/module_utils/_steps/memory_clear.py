@@ -8,26 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count, number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    Listing,
-    outside_selection,
-    remains,
-    slices,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
-    SHOWS_WITHIN,
-    of_selection,
-    read_for_change,
-    read_memories,
-    read_until,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, count, number
+from .._rules.memory import Listing, outside_selection, remains, slices
+from .._rules.refusals import refusal_in
+from .look_up import looking_up
+from .memory_read import SHOWS_WITHIN, of_selection, read_for_change, read_memories, read_until
+from .notes_of_sent import Notes
+from .refusal import fail_refused
 
 
 def clear(context: Context, selection: Mapping[str, str]) -> None:

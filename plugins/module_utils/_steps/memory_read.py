@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect
+from .._client.client import MEMORY_CAP
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.memory import SCOPE, Listing, listing_of
+from .look_up import looking_up
+from .wait import Waited, wait_for_effect
 
 # Seconds within which the effect of a write must be visible in the list.
 SHOWS_WITHIN = 10.0

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import changed_unasked, differing
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record
+from .._rules.policy import changed_unasked, differing
+from .._rules.refusals import refusal_in
+from .look_up import looking_up
+from .wait import wait_for_effect
 
 # Seconds within which a change must be visible when the policy is read again.
 _SHOWS_WITHIN = 10.0

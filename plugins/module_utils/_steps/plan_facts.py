@@ -11,17 +11,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import (
-    HOPELESS,
-    failures,
-    in_one_phrase,
-    in_pool,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_variable
+from .._client.client import FleetClient
+from .._client.errors import ApiError
+from .._client.pool import HOPELESS, failures, in_one_phrase, in_pool
+from .._module.operation import Context
+from .._rules.order import is_failing, why_busy
+from .._rules.record_words import with_variable
 
 # How many of an instance's newest audit events are searched for a conversation.
 _EVENTS = 100

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_one_phrase, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from .._client.client import ROLLOUTS_PAGE, FleetClient
+from .._client.errors import ApiError
+from .._client.pool import failures, in_one_phrase, in_pool
+from .._module.operation import Context
+from .._rules.answers import Record
 
 
 def read_timelines(

@@ -10,16 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import (
-    HOPELESS,
-    failures,
-    in_one_phrase,
-    in_pool,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from .._client.client import FleetClient
+from .._client.errors import ApiError
+from .._client.pool import HOPELESS, failures, in_one_phrase, in_pool
+from .._module.operation import Context
+from .._rules.answers import Record
 
 
 def read_updates(

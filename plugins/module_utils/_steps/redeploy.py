@@ -10,54 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    is_healthy,
-    is_live,
-    parse_time,
-    target_is_terminal,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    ended_as,
-    health_in_words,
-    is_status,
-    named,
-    reason_of,
-    text_of,
-    with_variable,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
-    Before,
-    manifest_is_stale,
-    not_proved,
-    reconcile,
-    started_target,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    ANSWERED,
-    KEPT_FOR,
-    LOST,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
-    closed_window,
-    fail_if_refused,
-    fail_refused,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
-    own_target,
-    remember,
-    until_ended,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, notes_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect, wait_until
+from .._client.errors import KEY_REFUSED, ApiError
+from .._module.operation import Context, OperationFailed
+from .._module.options import Spec
+from .._rules.answers import Record, is_healthy, is_live, parse_time, target_is_terminal, target_status
+from .._rules.record_words import ended_as, health_in_words, is_status, named, reason_of, text_of, with_variable
+from .._rules.redeploy import Before, manifest_is_stale, not_proved, reconcile, started_target
+from .._rules.refusals import refusal_in
+from .admission_locks import Admission
+from .look_up import looking_up
+from .notes_of_sent import ANSWERED, KEPT_FOR, LOST, Notes
+from .refusal import closed_window, fail_if_refused, fail_refused
+from .target_follow import own_target, remember, until_ended
+from .unresolved import REDEPLOY, notes_of
+from .wait import wait_for_effect, wait_until
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 APPEARS_WITHIN = 30.0

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.window import Window
 
 
 def fail_if_refused(context: Context, error: ApiError) -> None:

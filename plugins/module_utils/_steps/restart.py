@@ -6,35 +6,21 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    boot_time,
-    is_healthy,
-    is_live,
-    number,
-    parse_time,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
-    Watch,
-    action_key,
-    completed_ago,
-    has_failed,
-    is_completed,
-    restarted_ago,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import FOUND, LOST, Note, Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import (
+from .._client.client import FleetClient
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._module.options import Spec
+from .._rules.answers import Record, boot_time, is_healthy, is_live, number, parse_time
+from .._rules.ids import id_key
+from .._rules.record_words import is_status, named, with_variable
+from .._rules.redeploy import open_target
+from .._rules.refusals import refusal_in
+from .._rules.restart import Watch, action_key, completed_ago, has_failed, is_completed, restarted_ago
+from .claimed import claimed
+from .look_up import looking_up
+from .notes_of_sent import FOUND, LOST, Note, Notes
+from .refusal import fail_if_refused
+from .restart_watch import (
     DOWN,
     Course,
     Restart,
@@ -45,7 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_wat
     reconcile,
     without_repeats,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .wait import wait_until
 
 RESTART_OPTIONS: Spec = {
     "only_if_unhealthy": {"type": "bool", "default": False},

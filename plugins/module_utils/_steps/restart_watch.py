@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
-    Watch,
-    has_failed,
-    rows_of,
-    started_action,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .._client.client import ACTIONS_CAP, FleetClient
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, number
+from .._rules.restart import Watch, has_failed, rows_of, started_action
+from .wait import wait_until
 
 # The kinds of errors with which calls may fail while an agent is restarting.
 DOWN = frozenset(

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    is_single_target,
-    rollout_is_terminal,
-    rollout_status,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    ended_as,
-    is_status,
-    origin,
-    text_of,
-    with_variable,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import reconcile
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+from .._client.client import ROLLOUTS_PAGE
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, is_single_target, rollout_is_terminal, rollout_status, target_status
+from .._rules.record_words import ended_as, is_status, origin, text_of, with_variable
+from .._rules.redeploy import reconcile
+from .._rules.rollout import (
     Evidence,
     Found,
     ends,
@@ -40,10 +28,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     targets_text,
     unlisted,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect, wait_until
+from .look_up import looking_up
+from .notes_of_sent import KEPT_FOR, Notes
+from .refusal import closed_window
+from .wait import Waited, wait_for_effect, wait_until
 
 # The subject and the key of the note of E2. A tenant has one fleet.
 FLEET = "fleet"

@@ -17,21 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ROLLOUT_TIMES,
-    ROLLOUTS_PAGE,
-    FleetClient,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import NEWEST_FIRST, order_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_is_terminal
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
-    AdmissionError,
-    lock_folder,
-    name_of_server,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import try_lock
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import replace_text
+from .._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE, FleetClient
+from .._client.errors import ApiError
+from .._client.paging import NEWEST_FIRST, order_of
+from .._rules.answers import Record, rollout_is_terminal
+from .admission_locks import AdmissionError, lock_folder, name_of_server
+from .admission_queue import try_lock
+from .state_folder import replace_text
 
 # For how many seconds an answer is recent enough for an admission.
 FRESH_FOR = 1.0

@@ -6,22 +6,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    FLEET_SCOPES,
-    Record,
-    in_flight,
-    normalise,
-    rollout_is_terminal,
-    target_is_terminal,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import pause_before_look
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id, task_keys
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, origin
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Outage
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import FLEET_SCOPES, Record, in_flight, normalise, rollout_is_terminal, target_is_terminal
+from .._rules.durations import pause_before_look
+from .._rules.ids import same_id, task_keys
+from .._rules.record_words import named, origin
+from .admission_locks import Admission
+from .shared_reads import FRESH_FOR, SharedReads
+from .wait import Outage
 
 # The longest pause, in multiples of wait_interval.
 _LONGEST = 5

@@ -9,19 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import started_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import versions
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    FOUND,
-    SENDING,
-    SETTLES_WITHIN,
-    Note,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._module.operation import Context
+from .._rules.answers import Record, parse_time
+from .._rules.record_words import named, with_variable
+from .._rules.redeploy import started_target
+from .._rules.updates import versions
+from .notes_of_sent import FOUND, SENDING, SETTLES_WITHIN, Note, Notes
+from .wait import wait_for_effect
 
 Found = TypeVar("Found")
 

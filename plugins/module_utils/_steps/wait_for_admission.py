@@ -10,32 +10,23 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import FULL, GO, STOP, Decision
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    in_flight,
-    max_parallel_rollouts,
-    parse_time,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import clock as shown
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, AdmissionError
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
-    count_as_listed,
-    fresh_for,
-    shared_reads,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .._client.client import ROLLOUTS_PAGE
+from .._client.errors import ApiError
+from .._module.operation import Context, OperationFailed
+from .._module.options import Spec
+from .._rules import gate
+from .._rules.admission import FULL, GO, STOP, Decision
+from .._rules.answers import Record, in_flight, max_parallel_rollouts, parse_time
+from .._rules.durations import clock as shown
+from .._rules.ids import id_key, same_id
+from .._rules.redeploy import may_pass, newest_first
+from .admission_locks import Admission, AdmissionError
+from .redeploy import Sent
+from .refusal import closed_window
+from .stream import NotAdmittedError, Stream
+from .target_follow import count_as_listed, fresh_for, shared_reads
+from .unresolved import resolve_update
+from .wait import wait_until
 
 # Seconds within which an accepted redeploy must appear in the list of rollouts.
 _LISTED_WITHIN = 30.0

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
+from .._rules.printable import printable_line
+from .state_folder import make_private
 
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0

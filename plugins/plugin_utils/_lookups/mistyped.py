@@ -16,12 +16,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
-    SET_BY_PLAYBOOKS,
-    STATS,
-    variables_of,
-)
+from .._inventory.discovery import Instance
+from .command_line import SET_BY_PLAYBOOKS, STATS, variables_of
 
 _PREFIX = "fleetops_"
 _WORD = re.compile(rf"\b{_PREFIX}\w+")

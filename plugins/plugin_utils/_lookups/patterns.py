@@ -19,7 +19,8 @@ from ansible.parsing.utils.addresses import parse_address
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank, list_of_text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import is_group_of_plugin
+
+from .._inventory.hosts import is_group_of_plugin
 
 _ID = "fleetops_instance_id"
 _WITHOUT = "the rest"
