@@ -25,25 +25,12 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
-    REQUESTS_IMPORT_ERROR,
-    SettingsError,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    Result,
-    execute,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
-    check_ids,
-    check_texts,
-    check_values,
-    secret_texts,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
+from ..module_utils._client.transport import REQUESTS_IMPORT_ERROR, SettingsError
+from ..module_utils._module.operation import Context, Operation, Result, execute
+from ..module_utils._module.options import check_ids, check_texts, check_values, secret_texts
+from ..module_utils._rules.ids import same_id
+from ..modules.api_request import OPERATION
+from ..plugin_utils._controller.refused_key import RefusedKey
 
 _NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
 

@@ -121,11 +121,11 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+from ..module_utils._rules.plain_values import is_blank
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._inventory.addresses import warning_of_addresses
+from ..plugin_utils._inventory.unread import unread_inventories
+from ..plugin_utils._lookups.command_line import (
     SET_BY_PLAYBOOKS,
     is_all_of_collection,
     refusal_by_connection,
@@ -133,16 +133,16 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     refusal_by_tasks,
     refusal_by_variables,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import names_in_inventory, warning_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+from ..plugin_utils._lookups.given import GivenError, of_inventory, text
+from ..plugin_utils._lookups.mistyped import names_in_inventory, warning_of
+from ..plugin_utils._lookups.patterns import (
     hosts_of_part,
     inventory_of,
     parts_of_limit,
     problem_of_parts,
     problem_of_pattern,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
+from ..plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
