@@ -105,7 +105,6 @@ def _is_failed_item(item: Any) -> bool:
 
 
 def item_of(result: Mapping[str, Any]) -> str | None:
-    """The loop item of a result, shortened; None if it has none."""
     value = result.get("item")
     return None if value is None else _shortened(value, _MAX_REF)
 
