@@ -10,17 +10,9 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 
 from console.record.connection import dicts, first_value
+from console.record.read import instances
 from console.record.read.frames import query
 from console.record.read.freshness import TenantFreshness, freshness
-from console.record.read.instances import (
-    HEALTH_GONE,
-    HEALTH_OTHER,
-    HEALTH_UNREAD,
-    HEALTH_WORD,
-    HEALTH_WORDS,
-    PUBLISHED,
-    UPDATE_KIND,
-)
 from console.record.read.operations import status_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
@@ -66,20 +58,20 @@ def fleets(conn: Connection, now: float) -> list[Fleet]:
 
 
 _HEALTH = f"""
-SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at, count(s.outdated) AS updates
+SELECT {instances.HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at, count(s.outdated) AS updates
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant
-AND s.health IS NOT '{HEALTH_GONE}' GROUP BY word
+AND s.health IS NOT '{instances.HEALTH_GONE}' GROUP BY word
 """  # noqa: S608 - no user input
 
 _VERSIONS = f"""
 SELECT s.runtime_current AS version, count(*) AS n
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id)
-WHERE i.tenant = :tenant AND s.health IS NOT '{HEALTH_GONE}'
+WHERE i.tenant = :tenant AND s.health IS NOT '{instances.HEALTH_GONE}'
 GROUP BY version ORDER BY version IS NULL, n DESC, version DESC
 """  # noqa: S608 - no user input
 
 _WAITING = f"""
-SELECT {UPDATE_KIND} AS kind, count(DISTINCT s.instance_id) AS n
+SELECT {instances.UPDATE_KIND} AS kind, count(DISTINCT s.instance_id) AS n
 FROM instance_state s, json_each(s.components_json) c
 WHERE s.tenant = :tenant AND s.outdated > 0 AND json_valid(s.components_json) AND json_extract(c.value, '$.outdated')
 GROUP BY kind
@@ -91,9 +83,10 @@ def _fleet(
 ) -> Fleet:
     key = {"tenant": tenant.tenant}
     words = dicts(conn, _HEALTH, key)
-    health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
+    health = dict.fromkeys((*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD), 0)
+    health |= {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
-    offered = dicts(conn, f"SELECT * FROM ({PUBLISHED}) WHERE tenant = :tenant ORDER BY place", key)  # noqa: S608 - no user input
+    offered = dicts(conn, f"SELECT * FROM ({instances.PUBLISHED}) WHERE tenant = :tenant ORDER BY place", key)  # noqa: S608 - no user input
     available = [(row["version"], row["n"], row["host"]) for row in offered]
     published = available[0][0] if available else None
     waiting = {row["kind"]: row["n"] for row in dicts(conn, _WAITING, key)}
