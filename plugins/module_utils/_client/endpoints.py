@@ -152,11 +152,8 @@ _LONGEST_PAUSE = 8.0
 
 
 def retry_after_seconds(header: str | None, server_now: float | None) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if it is missing or invalid.
-
-    The header contains seconds or an HTTP date. A date is compared with ``server_now`` (the Date header of the same
-    answer, epoch seconds), so that a wrong local clock does not matter.
-    """
+    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if it is missing or invalid. A date in it is
+    compared with ``server_now`` (epoch seconds), so that a wrong local clock does not matter."""
     if header is None:
         return None
     text = header.strip()

@@ -24,11 +24,8 @@ class Trust(NamedTuple):
     name: str
 
     def problem(self, certificates_in: Callable[[str], int]) -> str | None:
-        """Why the certificates cannot be used, as a phrase with the path; None if they can.
-
-        ``certificates_in(path)`` is the number of certificates in a file. It raises OSError if the file cannot be
-        opened.
-        """
+        """Why the certificates cannot be used, as a phrase with the path; None if they can. ``certificates_in(path)``:
+        the number of certificates in a file; raises OSError."""
         if isinstance(self.verify, bool):
             return None
         path = Path(self.verify)

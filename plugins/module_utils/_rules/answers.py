@@ -304,11 +304,8 @@ def runtime_component(updates: Mapping[str, Any]) -> Record:
 
 
 def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
-    """``max_parallel_rollouts`` of E9, an integer of 1 or more.
-
-    Raises ValueError with a sentence if it is absent, not a whole number, or below 1. Such a value must never be used
-    for Ansible's serial, which reads 0 as "all hosts at once".
-    """
+    """``max_parallel_rollouts`` of E9, an integer of 1 or more. Raises ValueError with a sentence for anything else,
+    which must never be used for Ansible's serial: that reads 0 as "all hosts at once"."""
     value = policy.get("max_parallel_rollouts")
     if value is None:
         raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing may start")

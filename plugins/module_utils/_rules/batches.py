@@ -62,11 +62,9 @@ class Member:
 
 @dataclass
 class Part:
-    """Members that a run takes together, in their order, for example a wave.
-
-    ``limit``: the maximum size of its batches, in addition to the policy's limit. ``soak``: the soak after each of its
-    batches in seconds, instead of that of the run. ``settings``: options of the gate after each of its batches.
-    """
+    """Members that a run takes together, in their order, for example a wave. ``limit``: the maximum size of its
+    batches, in addition to the policy's limit. ``soak`` (seconds), ``settings``: of the gate after each of its
+    batches."""
 
     name: str
     members: list[Member]

@@ -157,12 +157,8 @@ def wanted_policies(state: Declared, names: Iterable[str], groups: Mapping[str, 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The fleet as it was read.
-
-    ``tenant``: E9. ``updates``: E25 by host. ``gone``: hosts whose instance the server does not know. ``inventory``:
-    all hosts, names to ids. ``groups``: the hosts of each group. ``seen``: host names by id, from the history of
-    rollouts.
-    """
+    """The fleet as it was read. ``tenant``: E9. ``updates``: E25 by host. ``gone``: hosts whose instance the server
+    does not know. ``inventory``: all hosts, names to ids. ``seen``: host names by id, from the history of rollouts."""
 
     tenant: Record
     updates: Mapping[str, Record]

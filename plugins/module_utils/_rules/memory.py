@@ -63,11 +63,8 @@ def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
 
 
 def may_be_cut(listed: int, answer: Mapping[str, Any], limit: int) -> bool:
-    """Whether there may be more memories than the ``listed`` ones in an answer of E17 with this ``limit``.
-
-    True if the list has ``limit`` items, or fewer than the ``count`` of the answer. E17 has no paging, so a list that a
-    server cuts off below ``limit`` without saying so cannot be detected.
-    """
+    """Whether there may be more memories than the ``listed`` ones in an answer of E17 with this ``limit``: the list is
+    full, or shorter than its ``count``. A list that a server cuts off without saying so cannot be detected."""
     return listed >= limit or count(answer.get("count")) > listed
 
 

@@ -38,12 +38,9 @@ _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
-    """Why one of the options ``asked`` (names to values) cannot be used in a run without batches, as a sentence.
-
-    Empty if all of them can. ``without``: the setting that makes it such a run, for example ``pace=continuous``.
-    ``prefix``: the prefix of the names of the options. The value of ``waves`` is a tuple with the names of the waves
-    that have their own settings.
-    """
+    """Why one of the options ``asked`` (names to values) cannot be used in a run without batches, as a sentence; empty
+    if all can. ``without``: the setting that makes it such a run, such as ``pace=continuous``. ``prefix``: of the
+    options' names. The value of ``waves``: the names of the waves that have their own settings."""
     for option, (words, why) in _NEEDS_BATCHES.items():
         value = asked.get(prefix + option)
         if value in words or (value and not words):

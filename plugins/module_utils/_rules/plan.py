@@ -26,10 +26,8 @@ from .window import Window
 def member_of(
     name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
 ) -> Member:
-    """The member for an instance, from its available updates (E25). It is planned if the server does not say enough.
-
-    ``redeploy_all``: plan it whatever its version is. ``any_component``: updates of skills and MCP servers count too.
-    """
+    """The member for an instance, from its available updates (E25). It is planned if the server does not say enough, or
+    with ``redeploy_all``. ``any_component``: updates of skills and MCP servers count too."""
     runtime = component_of(RUNTIME, runtime_component(updates))
     current, available, outdated = runtime.current, runtime.available, runtime.outdated
     if any_component:
@@ -148,10 +146,8 @@ def fit_stream(
     margin: float,
 ) -> Fit:
     """As ``fit``, for a stream. Also counts the instances that can be sent before the time in the window is too short.
-
-    ``seconds``: how long the redeploy of each member of the last batch takes, in order. ``most``: how many may be in
-    flight at once. ``extra``: the seconds of the health checks after each redeploy.
-    """
+    ``seconds``: of the redeploy of each member of the last batch. ``most``: how many may be in flight at once.
+    ``extra``: the seconds of the health checks after each redeploy."""
     whole = fit(openings, now, expected, margin)
     before = len(batches) - 1
     count = sum(map(len, batches[: min(before, whole.batches_that_fit)]))

@@ -47,11 +47,8 @@ class Watch:
     last: str = "it was not checked"
 
     def see(self, health: Mapping[str, Any] | None, since_call: float, said: str = "no answer") -> Watch:
-        """The state after one more record (E16 with force). ``health``: None if there was no answer.
-
-        ``since_call``: seconds from the restart call to the request for this record, by the local clock. ``said``: why
-        there was no answer, as a phrase.
-        """
+        """The state after one more record (E16 with force; None if there was no answer, with the phrase ``said``).
+        ``since_call``: seconds from the restart call to the request for this record, by the local clock."""
         if health is None:
             return replace(self, down=True, answering=False, healthy=0, last=said)
         old = health_in_words(health, is_new=False)

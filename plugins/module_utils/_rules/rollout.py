@@ -59,11 +59,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Found:
-    """The rollout that was found, and all candidates.
-
-    ``detail``: its E4 body, None if no rollout or more than one matches. ``match``: ``exact`` by ids or instances, or
-    ``weak`` as the only new rollout. ``candidates``: rows of E3.
-    """
+    """The rollout that was found, and all candidates (rows of E3). ``detail``: its E4 body, None if no rollout or more
+    than one matches. ``match``: ``exact`` by ids or instances, or ``weak`` as the only new rollout."""
 
     detail: Record | None = None
     match: str | None = None
@@ -147,11 +144,8 @@ def _fits(detail: Mapping[str, Any], evidence: Evidence, keys: frozenset[str]) -
 def transition(
     state: str, rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], force: bool = False
 ) -> str:
-    """What must be done to bring a rollout to ``state`` (paused, running, cancelled).
-
-    ``call``: make the call. ``already``: the rollout is in that state. ``too_late``: it has ended or is being
-    cancelled. ``force``: also terminate targets in progress.
-    """
+    """What must be done to bring a rollout to ``state`` (paused, running, cancelled): ``call``; ``already``, or
+    ``too_late``, since it has ended or is being cancelled. ``force``: also terminate targets in progress."""
     word = rollout_status(rollout.get("status"))
     finished = rollout_is_terminal(rollout, targets)
     if state == "cancelled":
@@ -256,11 +250,9 @@ def ends(
     finished: bool = True,
     rollout: Mapping[str, Any] | None = None,
 ) -> Ends:
-    """The targets by how they ended. ``proved``: the ids of uncertain targets for which there is evidence of success.
-
-    If the rollout is not ``finished``, targets that have not ended are left out. ``rollout``: its record, if the
-    targets are all that it lists.
-    """
+    """The targets by how they ended; those that have not ended only if the rollout is ``finished``. ``proved``: the ids
+    of uncertain targets for which there is evidence of success. ``rollout``: its record, if the targets are all that it
+    lists."""
     rows = [dict(t) for t in targets]
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
@@ -354,11 +346,9 @@ def unlisted_among(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, An
 
 
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
-    """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones).
-
-    For an uncertain target, ``verdict`` (see reconcile) decides. It is retried only if it certainly was not applied or,
-    with ``retry_unknown``, if that is unknown.
-    """
+    """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones). For
+    an uncertain target, ``verdict`` (see reconcile) decides: only if it certainly was not applied or, with
+    ``retry_unknown``, if that is unknown."""
     word = target_status(target.get("status"))
     if word == "failed":
         return None

@@ -55,11 +55,9 @@ def started(
     change: str = "",
     run: str = "",
 ) -> Record:
-    """The state before the gate of the first batch.
-
-    ``instances``: all instances of the run, names to ids. ``plan``: the result of rollout_plan. If it has no
-    ``planned`` the run has no plan: all instances count as planned, and the first batch is the first instance.
-    """
+    """The state before the gate of the first batch. ``instances``: all of the run, names to ids. ``plan``: the result
+    of rollout_plan. Without ``planned`` in it, all instances count as planned, and the first batch is the first
+    instance."""
     planned = dict(plan.get("planned", instances))
     batches = plan.get("batches") or []
     first = batches[0]["instances"] if batches else list(planned)[:1]
@@ -98,11 +96,9 @@ def started(
 
 
 def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) -> list[Record]:
-    """The hosts of the run's group with their variables, in the order of the plan; none unless the verdict is pass.
-
-    ``usual``: by name, how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each host
-    has ``name``, ``group``, ``usual_seconds``, and ``stream``, the option of instance_runtime.
-    """
+    """The hosts of the run's group with their variables (``name``, ``group``, ``usual_seconds``, and ``stream``, the
+    option of instance_runtime), in the order of the plan; none unless the verdict is pass. ``usual``: by name, how many
+    seconds redeploys of the instance take (``p50``, ``p90``, None if unknown)."""
     if state["verdict"] != "pass":
         return []
     unknown = {"p50": None, "p90": None}

@@ -76,11 +76,8 @@ def problem_of_hosts(instances: Mapping[str, Any]) -> str:
 
 
 def problem_of_servers(servers: Mapping[str, tuple[str, Any]]) -> str:
-    """Why a run cannot be made with hosts of these servers, as a sentence without keys; empty if it is one server.
-
-    ``servers``: the address and the key, by the name of the host. A server does not know the instances of another
-    server, nor those of another tenant, so a run would take them for instances that no longer exist.
-    """
+    """Why a run cannot be made with hosts of these servers (address and key, by host name), as a sentence without keys;
+    empty if it is one server. A run would take instances of another server or tenant for ones that no longer exist."""
     first, server = next(iter(servers.items()), ("", ("", "")))
     for name, other in servers.items():
         # Tuples with the same objects are equal without a comparison, so a key from a vault is not decrypted.

@@ -19,12 +19,9 @@ NAME = "stall"
 
 
 def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) -> Check:
-    """``fail`` if redeploys are in flight and none has ended for ``timeout`` seconds.
-
-    ``rollouts``: the newest rows of E3, including ended ones. ``now``: epoch seconds by the server's clock. The facts
-    contain the ids of the rollouts in flight, and for how many seconds none has ended. The time counts from the latest
-    end, or from the creation of the oldest rollout in flight, whichever is later.
-    """
+    """``fail`` if redeploys are in flight and none has ended for ``timeout`` seconds, counted from the latest end or,
+    if that is later, from the creation of the oldest rollout in flight. ``rollouts``: the newest rows of E3, including
+    ended ones. ``now``: epoch seconds by the server's clock."""
     rows = list(rollouts)
     flying = [row for row in rows if in_flight([row])]
     made = [at for row in flying if (at := parse_time(row.get("created_at"))) is not None]

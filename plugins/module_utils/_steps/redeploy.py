@@ -44,11 +44,8 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A call that starts a redeploy.
-
-    ``before``: the history before the call. ``key``: the key of its note in ``notes``. ``task_id``: the server's id of
-    the redeploy, or None. ``ambiguous``: the error if the outcome is unknown. ``answer``: empty if there was none.
-    """
+    """A call that starts a redeploy. ``before``: the history before the call. ``key``: of its note in ``notes``.
+    ``task_id``: the server's id of the redeploy, or None. ``ambiguous``: the error if the outcome is unknown."""
 
     before: Before
     notes: Notes
@@ -194,10 +191,7 @@ def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) ->
 
 def follow(context: Context, target: Record, admission: Admission) -> Record:
     """Wait for the end of the target, check its outcome and then the health of the instance. Returns the ended target.
-
-    ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
-    redeploy fails or does not end in time, or if the instance does not become healthy.
-    """
+    The seat of ``admission`` is given back before the health checks. Fails if the redeploy or the health checks do."""
     name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
     target = until_ended(context, target, admission)

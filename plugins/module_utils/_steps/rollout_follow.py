@@ -175,11 +175,9 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
 def settle_uncertain(
     context: Context, detail: Record, among: Collection[str] | None = None
 ) -> tuple[Record, dict[str, str]]:
-    """Wait for late results of uncertain targets. Returns the rollout, and the verdicts of those that remain uncertain.
-
-    ``among``: only the targets with these ids. The verdicts, by target id, are those of reconcile() and are also in the
-    return value ``reconciled``.
-    """
+    """Wait for late results of uncertain targets (``among``: only those with these ids). Returns the rollout, and the
+    verdicts of reconcile(), by id, of those that remain uncertain, which are also in the return value
+    ``reconciled``."""
     rollout_id = str(detail["rollout"].get("id"))
 
     def lost(seen: Record) -> list[Record]:

@@ -65,10 +65,8 @@ def start(context: Context) -> None:
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
-    """The rollout (E4 body) to follow, None if there is none. The caller has claimed the fleet on this machine.
-
-    ``waited_from``: when this task began to wait for another one (epoch seconds, local clock); None if it did not wait.
-    """
+    """The rollout (E4 body) to follow, or None. The caller has claimed the fleet on this machine. ``waited_from``: when
+    this task began to wait for another one (epoch seconds, local clock), or None."""
     notes = Notes(context, FLEET, FLEET)
     rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
     unfinished = unfinished_fleet_rollouts(context)

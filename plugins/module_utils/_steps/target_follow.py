@@ -45,11 +45,8 @@ def remember(context: Context, target: Record) -> None:
 
 
 def own_target(context: Context, target: Record) -> Record:
-    """The current state of the target: from E4, or from E23 for a target of a fleet rollout.
-
-    It is found by its row id, which a retry or a resume does not change, or without one by its task id. If the answer
-    lacks it, ``target`` is returned.
-    """
+    """The current state of the target: from E4, or from E23 for a target of a fleet rollout. It is found by its row id,
+    or without one by its task id. If the answer lacks it, ``target`` is returned."""
     client, rows = context.client, []
     if target.get("rollout_id") and normalise(target.get("rollout_scope")) not in FLEET_SCOPES:
         try:

@@ -112,11 +112,8 @@ def tell_started(context: Context, target: Record, admission: Admission) -> None
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
-    """Claim the instance before its history is read. Returns whether this task has the claim.
-
-    Without the claim, the history is read again before anything is sent. An unusable lock file is reported then, and
-    not here. Nothing is claimed in check mode.
-    """
+    """Claim the instance before its history is read, not in check mode. Returns whether this task has the claim;
+    without it, the history is read again before anything is sent. An unusable lock file is reported then."""
     try:
         return not context.check_mode and admission.claim(context.params["instance_id"])
     except AdmissionError:
@@ -286,11 +283,8 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Result |
 
 
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
-    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone.
-
-    This is for a task that does not follow its redeploy. If the redeploy does not appear in the list, it is counted by
-    its seat until the task ends.
-    """
+    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone, for a task
+    that does not follow it. If it does not appear, it is counted by its seat until the task ends."""
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
         return

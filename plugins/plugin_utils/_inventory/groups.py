@@ -123,11 +123,8 @@ def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> boo
 
 
 def named_values(key: Any, entry: Mapping[str, Any]) -> Any:
-    """The value of a ``keyed_groups`` entry without null and empty texts, also inside it, since these name no groups.
-
-    Values for which the entry defines a name (``default_value``, ``trailing_separator``) are kept. For an empty list
-    Ansible creates no group.
-    """
+    """The value of a ``keyed_groups`` entry without null and empty texts, also inside it, since these name no groups,
+    unless the entry defines a name for them (``default_value``, ``trailing_separator``)."""
     if entry.get("default_value") is not None:
         return key
     if isinstance(key, (list, tuple)):

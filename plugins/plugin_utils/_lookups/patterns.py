@@ -172,10 +172,8 @@ class _Patterns:
         return {name: self._hostvars[name][_ID] for name in names if _ID in self._hostvars[name]}
 
     def hosts(self, name: str, pattern: str) -> list[str]:
-        """The hosts of the play that a pattern matches. Raises ValueError if it matches no host of the inventory.
-
-        ``name``: the option with the pattern, for the message.
-        """
+        """The hosts of the play that a pattern of the option ``name`` matches. Raises ValueError if it matches no host
+        of the inventory."""
         parts = split_host_pattern(pattern)
         if problem := problem_of_pattern(pattern, self._groups):
             raise ValueError(f"{name} is {pattern!r}, and {problem}")
