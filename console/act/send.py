@@ -71,8 +71,7 @@ def act(
     connection: ApiConnection,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ActionOutcome:
-    """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome. Raises
-    DatabaseProblem if one of them cannot be recorded; without the attempt nothing is sent."""
+    """Carry out one attempt, or refuse it. Raises DatabaseProblem if it, or its outcome, cannot be recorded."""
     with ExitStack() as opened:
         try:
             ledger = opened.enter_context(open_ledger(database))

@@ -32,8 +32,7 @@ _FINAL_AT_FIRST = frozenset({"tls", "redirected", "wrong_path"})
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between two reads: ``interval`` while something is open, ``idle_interval`` while nothing is, and
-    ``details_interval`` for the audit and details of one instance."""
+    """Seconds between two reads: while something is open, while nothing is, and of the details of one instance."""
 
     interval: float = 3.0
     idle_interval: float = 30.0
@@ -67,8 +66,7 @@ def rollouts_at_once(seconds: float) -> int:
 
 
 def credit(saved: float, seconds: float, used: float, pace: Pace) -> float:
-    """How many calls for single instances may be made: those ``saved`` before plus those of the ``seconds`` since,
-    minus those ``used`` by the previous read."""
+    """How many calls for single instances may be made: those saved before and since, minus those ``used``."""
     return max(0.0, min(saved + _CALLS * seconds - used, _CALLS * pace.idle_interval))
 
 
@@ -79,9 +77,7 @@ def instances_at_once(calls: float, calls_each: int) -> int:
 def due_instances(
     known: Sequence[T], read_at: Mapping[T, float], ended_at: Mapping[T, float], now: float, every: float
 ) -> list[T]:
-    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago. Those
-    that were read within ``every`` seconds and not redeployed since are left out. ``ended_at``: when a redeploy was
-    seen to end."""
+    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago."""
 
     def last_read(instance: T) -> float:
         return read_at.get(instance, -math.inf)

@@ -83,8 +83,8 @@ class RunReader:
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> bool:
-        """Read one event. Returns False, and ignores it, if it was read before. Raises EventError, and changes nothing,
-        if it is not an event."""
+        """Read one event. Returns False if it was read before. Raises EventError, and changes nothing, if it is
+        none."""
         counter, name, data = parts_of(event)
         if not self._is_new(counter):
             return False

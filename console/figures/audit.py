@@ -24,8 +24,7 @@ def outcome_order(outcome: str) -> tuple[int, str]:
 
 
 def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
-    """Events per bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), stacked by outcome. zone: the viewer's time zone, in which
-    the label of an hour shows its start again. Days are in UTC."""
+    """Events per bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), stacked by outcome. zone: for the labels of hours."""
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
     hourly = len(named) > 0 and len(str(named["bucket"].iloc[0])) > 10

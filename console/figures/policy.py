@@ -35,8 +35,7 @@ def calendar(
     theme: str = "light",
     days: int = 7,
 ) -> go.Figure:
-    """A calendar from today on in UTC, one row for each day: when the window is open, and when changes are frozen.
-    frozen: the start and end (epoch seconds) and the reason of each freeze."""
+    """A calendar from today on in UTC, a row for each day. frozen: start and end (epoch seconds) and reason."""
     first = now // DAY * DAY
     figure = go.Figure()
     patterned = {"shape": "/", "size": 5, "solidity": 0.35, "fillmode": "overlay"}

@@ -63,8 +63,7 @@ def fleet_metrics(
 
 
 def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The metrics of the checks, with times instead of ages, so that an age grows between two checks. They have no
-    labels from the database, and need no package."""
+    """The metrics of the checks, with times instead of ages. They have no labels from the database."""
     lines: list[str] = []
 
     def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:

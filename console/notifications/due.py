@@ -26,8 +26,7 @@ GIVE_UP_AFTER = 86400.0
 
 @dataclass(frozen=True)
 class Due:
-    """One message to send. repeated: it may have arrived already, because an earlier attempt did not succeed. since:
-    when it first became due (epoch seconds)."""
+    """One message to send. repeated: it may have arrived already. since: when it first became due (epoch seconds)."""
 
     destination: str
     facts: tuple[Fact, ...]

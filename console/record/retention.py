@@ -47,8 +47,7 @@ class Removal:
 
 
 def retired_at(tenant: str, read_at: str) -> str:
-    """SQL for when it was recorded that a tenant's API is no longer read; NULL if that was never recorded, or if the
-    API was read since. ``tenant``, ``read_at``: SQL expressions."""
+    """SQL for when a tenant was retired; NULL if it never was, or if its API was read since. All are expressions."""
     return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
       AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
 
@@ -80,8 +79,7 @@ WHERE newest IS NOT NULL
 
 
 def removals(retention: Retention, now: float) -> tuple[Removal, ...]:
-    """The rows that ``retention`` no longer keeps, as of ``now`` (epoch seconds, UTC) or the last read, whichever is
-    earlier."""
+    """The rows that ``retention`` no longer keeps, as of ``now`` or the last read, whichever is earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),

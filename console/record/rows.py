@@ -44,8 +44,7 @@ class Cursor:
 
 @dataclass
 class RunRows:
-    """The content of some events of one run, as rows by table. ``hosts``: Ansible's own recap, present once the run has
-    ended. ``in_flight``: all tasks that are running."""
+    """Some events of one run, as rows by table. ``hosts``: Ansible's own recap. ``in_flight``: all running tasks."""
 
     run: Row
     plays: list[Row] = field(default_factory=list)
@@ -104,8 +103,7 @@ class Notification:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with stable key order, so that equal data gives equal text. NaN and the infinities, which are
-    not valid JSON and which SQLite cannot read, are written as strings."""
+    """Compact JSON text with stable key order. NaN and the infinities, which SQLite cannot read, become strings."""
     form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
     try:
         text = json.dumps(value, allow_nan=False, **form)

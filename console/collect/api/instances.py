@@ -39,8 +39,7 @@ class _Read:
 
 
 def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[str]) -> None:
-    """Read and store some kinds of details of the instances: rows with instance_id and hostname. All failures of one
-    kind are one problem in the report."""
+    """Read and store some kinds of details. All failures of one kind are one problem in the report."""
     errors: list[tuple[_Read, ApiError]] = []
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
         part = instances[start : start + _INSTANCES_AT_ONCE]
@@ -66,8 +65,7 @@ def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[s
 
 
 def _call(tenant: str, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
-    """The rows that were read (the content of memories must not leave this function), and the number of actions that
-    the API listed if it has more of them, otherwise None."""
+    """The rows, without the content of memories, and the number of listed actions if the API has more, or None."""
     instance_id = read.instance_id
     if read.kind == "health":
         return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
@@ -88,8 +86,7 @@ def _take(
     answer: tuple[InstanceRows, int | None] | ApiError | NotCalled,
     errors: list[tuple[_Read, ApiError]],
 ) -> bool:
-    """Store an answer, or add it to ``errors``. Returns False if the API did not find the instance, and no other sync
-    has read it since."""
+    """Store an answer, or add it to ``errors``. Returns False if the API does not find the instance."""
     scope = f"{session.tenant}|{read.instance_id}"
     cursor = session.store.cursor(read.kind, scope) or Cursor(read.kind, scope)
     if isinstance(answer, NotCalled) or session.is_older(read.at, cursor):

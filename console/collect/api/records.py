@@ -50,8 +50,7 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[answer
 
 
 def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout (``record``, and its ``row``) has not changed since it was stored. Only the counters
-    that the record contains are compared."""
+    """Whether a listed rollout is as it was stored. Only the counters that the record contains are compared."""
     return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *_counters_of(record)))
 
 

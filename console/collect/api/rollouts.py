@@ -69,8 +69,7 @@ def sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: those stored as open or without
-    their targets, by id."""
+    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: open, or without targets."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -147,8 +146,8 @@ def _rollout_result(
     listed: Row | None,
     stored: Row | None,
 ) -> RolloutRead | None:
-    """Record the result of reading one rollout in the report and the cursors. Returns what to store of it, or None.
-    ``answer``: NotCalled if it was not tried. ``listed``, ``stored``: the rollout in the list and in the database."""
+    """Record the result of reading one rollout. Returns what to store of it, or None. ``answer``: NotCalled if not
+    tried."""
     scope, report = f"{session.tenant}|{rollout_id}", session.report
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:

@@ -42,8 +42,7 @@ def sync_api(
     reading: Reading | None = None,
     memory: Memory | None = None,
 ) -> ApiReport:
-    """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
-    thread. ``memory``: the follower's, which is updated."""
+    """Bring the store up to date with the tenant of ``client``. ``memory``: the follower's, which is updated."""
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(
@@ -75,8 +74,7 @@ def _sync(session: Session) -> None:
 
 
 def _is_clock_right(session: Session) -> bool:
-    """Correct times that were stored while this machine's clock was ahead. Returns False if this machine's clock is
-    behind the server's: then nothing may be stored."""
+    """Correct times stored while this clock was ahead. False if it is behind the server's: then nothing is stored."""
     now = session.now()
     if (ahead := clock.ahead_of(session.store, now)) is None:
         return True

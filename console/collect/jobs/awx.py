@@ -68,8 +68,8 @@ def sync_awx(
     sleep: Callable[[float], None] = time.sleep,
     wait: float = WAIT_S,
 ) -> ImportReport:
-    """Import the ended jobs that are not stored yet. Errors are in the report; the next sync tries those jobs again.
-    ``wait``: how many seconds in total to wait for AWX to process the events of new jobs. Raises DatabaseProblem."""
+    """Import the ended jobs that are not stored yet. ``wait``: the seconds for AWX to process events. Raises
+    DatabaseProblem."""
     report, wanted = ImportReport(f"AWX {client.origin}"), wanted or JobFilter()
     scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
     cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
@@ -196,8 +196,7 @@ class _Pull:
             self.sleep(_WAIT_STEP_S)
 
     def _has_stopped(self, record: Mapping[str, Any], name: str) -> bool:
-        """Whether a job that AWX has not finished processing has had no new event for STILL_S seconds, by the number of
-        events at earlier syncs, or by when AWX stored the newest event."""
+        """Whether a job that AWX has not finished processing has had no new event for STILL_S seconds."""
         key, now = str(record.get("id")), self.now()
         before = self.unfinished.get(key)
         self.still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}

@@ -46,8 +46,7 @@ class StoredByAnother(Exception):
 
 
 class JobImport:
-    """Stores the events of a job, starting after those that are stored. ``name``: the job's name in messages.
-    ``redactor`` may be replaced between two batches."""
+    """Stores the events of a job after those that are stored. ``redactor`` may be replaced between two batches."""
 
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
         self._store, self._job, self._name, self.redactor = store, job, name, redactor

@@ -57,8 +57,7 @@ def awx_approvals(nodes: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[str]:
-    """The users who approved, from the detail records of approvals (``workflow_approvals/N/``), before the job was
-    created: later approvals belong to later nodes of its workflow."""
+    """The users who approved before the job was created, from the records ``workflow_approvals/N/``."""
     created = parse_time(before)
     found = []
     for approval in approvals:

@@ -38,8 +38,8 @@ _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
 def sync_runner(store: Store, folder: Path, *, now: Callable[[], float], progress: Progress = silent) -> ImportReport:
-    """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
-    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem."""
+    """Import new events of the run or runs in ``folder``. Runs that cannot be read are reported. Raises
+    DatabaseProblem."""
     report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)

@@ -73,8 +73,7 @@ MAX_LABELS = 24
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How a timeline is drawn. window: in epoch seconds, None for all. selected: rows of the frame. zone: the viewer's
-    time zone, '' for UTC only."""
+    """How a timeline is drawn. window: in epoch seconds. selected: rows of the frame. zone: '' for UTC only."""
 
     theme: str = "light"
     rows: Rows = "slots"

@@ -114,8 +114,7 @@ def pack(start: Floats, end: Floats) -> Ints:
 def lay_out(
     created: Floats, started: Floats, completed: Floats, countdown: Floats, is_open: Bools, now: float
 ) -> Layout:
-    """Place every target that has started. An open one (is_open: its status is not final) without completed_at ends at
-    ``now``; a final one without it is not placed, because its end is unknown."""
+    """Place every target that has started. An open one ends at ``now``; one whose end is unknown is not placed."""
     size = started.size
     running = is_open & np.isnan(completed)
     end = np.where(running, max(now, 0.0), completed)

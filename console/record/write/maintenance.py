@@ -112,8 +112,7 @@ class Maintenance(Tables):
         return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
-        Its data is kept. The errors of its syncs are removed, because no later sync would remove them."""
+        """Record that a tenant's API is no longer read, and remove its errors. False if this is known already."""
         with self.transaction():
             if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
@@ -126,8 +125,7 @@ class Maintenance(Tables):
         return [row["scope"] for row in self.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Remove the sync errors of an AWX or a folder that is no longer read; returns False if there are none. The
-        jobs that were imported from there are kept."""
+        """Remove the sync errors of an AWX or a folder that is no longer read. False if there are none."""
         with self.transaction():
             if not self._forget_errors(source):
                 return False

@@ -20,8 +20,7 @@ from console.text.json_values import parsed
 
 
 def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, into_copy: bool = False) -> Store:
-    """Open the database for writing; create it or migrate it as needed. Raises DatabaseProblem (see
-    ``opening.open_to_write``)."""
+    """Open the database for writing; create it or migrate it as needed. Raises DatabaseProblem."""
     return Store(*open_to_write(path, busy_timeout, into_copy=into_copy), busy_timeout)
 
 
@@ -120,8 +119,7 @@ class Store(Tables):
         return written
 
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
-        """Store audit events of one instance, its summary if that differs from the newest, and the cursor. Returns how
-        many events are new."""
+        """Store audit events of one instance, its summary if it differs, and the cursor. Returns how many are new."""
         with self.transaction():
             added = audit.add(self, events)
             if summary is not None:

@@ -106,8 +106,7 @@ class Tables:
         return tuple(row[c] for c in facts) not in found and bool(self.upsert(table, [row]))
 
     def spelled(self, table: str, column: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
-        """The ids that ``table`` contains within ``scope``, with their spelling there: a server may spell a UUID in
-        another way than before."""
+        """The ids that ``table`` contains within ``scope``, each with its spelling there, which may be another one."""
         wanted = list(ids)
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])

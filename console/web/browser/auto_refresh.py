@@ -47,8 +47,7 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 
 
 def hold() -> None:
-    """Stop the automatic refresh until the body is drawn without this call. Show in its place that it is stopped, and a
-    button once the database has changed. Called by the body."""
+    """Stop the automatic refresh until the body, which calls this, is drawn without it; then new data has a button."""
     st.session_state[_HELD] = True
     database = st.session_state[_DATABASE]
 

@@ -43,8 +43,7 @@ def _why_not() -> str:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. It is disabled if there is no source, or for others than
-    operators if a login is set up, and absent on a copy."""
+    """Draw the button; returns whether it was pressed. It is disabled without a source, and absent on a copy."""
     if cached.is_copy():
         return False
     connection, why = sign_in.connection()

@@ -89,8 +89,7 @@ def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
 def statuses(
     words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = _ALL, pinned: bool = False
 ) -> Column:
-    """A column of statuses as coloured badges with sign and word. among: those that can occur, because sending all of
-    them makes a wide table slow."""
+    """A column of statuses as badges. among: those that can occur; sending all makes a wide table slow."""
     styles, title = [style_of(word) for word in among], printable(title)
     cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
     config = st.column_config.MultiselectColumn(

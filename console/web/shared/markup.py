@@ -29,8 +29,7 @@ NOTHING = Markup("")
 
 
 def draw(*parts: Markup) -> None:
-    """Draw parts on the page, in the colours of the viewer's theme. Characters that would change the direction of text
-    are shown as escapes, as on the command line."""
+    """Draw parts in the colours of the viewer's theme. Characters that change the direction of text become escapes."""
     st.html(printable(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts))))
 
 
@@ -56,8 +55,7 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
 
 
 def instances(hosts: Iterable[str], total: int, ids: Iterable[str | None]) -> Markup:
-    """Links to the pages of instances, followed by how many of the total are not listed. ids: of each, None if it is
-    not known."""
+    """Links to instances, and how many of the total are not listed. ids: of each, None if it is not known."""
     shown = [instance(host, instance_id) for host, instance_id in zip(hosts, ids, strict=True)]
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
     return joined((joined(shown, ", "), more))

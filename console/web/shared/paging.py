@@ -58,8 +58,7 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that can be exported. name: what is listed; part of URL parameters and file names. fetch: returns all
-    rows, up to a maximum."""
+    """A list that can be exported. name: what is listed. fetch: returns all rows, up to a maximum."""
 
     name: str
     total: int
@@ -69,8 +68,7 @@ class Listed:
         share(self.name, self.total, self.fetch)
 
     def head(self, caption: str, row: DeltaGenerator | None = None) -> DeltaGenerator:
-        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, so that more can be added
-        to it."""
+        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, for more."""
         row = lists.row() if row is None else row
         with row:
             st.caption(caption, width="content")

@@ -58,8 +58,7 @@ def _put_in_address(ids: tuple[str, ...]) -> None:
 
 
 def after_click(now: Sequence[str], clicked: Sequence[str]) -> list[str]:
-    """The selection after a click or a box in the chart: the clicked targets are added, but a single target that was
-    already selected is removed."""
+    """The selection after a click or a box: the clicked targets are added; a single one that was in it is removed."""
     if len(clicked) == 1 and clicked[0] in now:
         return [target_id for target_id in now if target_id != clicked[0]]
     return [*now, *clicked]
