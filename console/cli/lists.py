@@ -224,11 +224,12 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
 
 def fleet_lines(fleet: Fleet, now: float, *, several: bool) -> list[str]:
     """The state of a fleet as lines for a terminal. ``several``: there are other fleets too."""
+    limit = "; the limit is unknown" if fleet.limit is None else f" of at most {fleet.limit:,}"
     rows = [
         ("Health", _health(fleet, now)),
         ("Runtime", _runtime(fleet)),
         ("Updates", _updates(fleet)),
-        ("In flight", _in_flight(fleet)),
+        ("In flight", f"{fleet.in_flight:,}{limit}."),
         ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
         ("Last 24 h", _last_day(fleet, " of all tenants" if several else "")),
         ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
@@ -260,12 +261,6 @@ def _updates(fleet: Fleet) -> str:
     waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
     missing = fleet.instances - fleet.updates_read
     return f"{', '.join(waiting) or 'No updates are waiting'}{f'; {missing:,} not read' if missing else ''}."
-
-
-def _in_flight(fleet: Fleet) -> str:
-    if fleet.limit is None:
-        return f"{fleet.in_flight:,}; the limit is unknown."
-    return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 
 def _last_day(fleet: Fleet, of: str) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -58,7 +56,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     """Parquet. Columns of mixed types and columns without any value become text."""
     plain = _with_times(frame, as_text=False)
     for name in _texts(plain):
-        plain[name] = pd.Series([_text(value) for value in plain[name]], dtype="str")
+        plain[name] = plain[name].astype(object).map(str, na_action="ignore").astype("str")
     file = io.BytesIO()
     plain.to_parquet(file, index=False)
     return file.getvalue()
@@ -85,7 +83,3 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
     return plain
-
-
-def _text(value: Any) -> Any:
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)

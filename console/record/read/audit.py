@@ -9,6 +9,7 @@ pruned. Counts by hour are computed from the raw events, for at most the newest 
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -189,10 +190,6 @@ def _events_of(span: AuditSpan) -> str:
         WHERE {_OF_INSTANCE} AND"""
 
 
-_FAR = 10**12 * DAY
-"""A time later than that of any event."""
-
-
 def _begin(bucket: str) -> float:
     return parse_time(bucket + ("" if len(bucket) == 10 else ":00")) or 0.0
 
@@ -201,4 +198,4 @@ def _limits(cell: AuditCell) -> tuple[float, float]:
     if cell.bucket:
         begin = _begin(cell.bucket)
         return begin, begin + (DAY if len(cell.bucket) == 10 else HOUR)
-    return (_begin(cell.span.since) if cell.span.since else -_FAR), _FAR
+    return (_begin(cell.span.since) if cell.span.since else -math.inf), math.inf

@@ -7,7 +7,7 @@ changes are frozen."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
@@ -153,7 +153,8 @@ def outside_window(conn: Connection, tenant: str) -> pd.DataFrame:
     )
     found = []
     for rollout in rollouts if seen else ():
-        window, assumed = in_force(seen, rollout["created_at"])
+        before = [window for taken_at, window in seen if taken_at <= rollout["created_at"]]
+        window, assumed = (before[-1], False) if before else (seen[0][1], True)
         if window.problem or window.is_open(rollout["created_at"]):
             continue
         run_id, reason = _why(conn, rollout["rollout_id"])
@@ -161,13 +162,6 @@ def outside_window(conn: Connection, tenant: str) -> pd.DataFrame:
         found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
     columns = ["rollout_id", "scope", "status", "created_at", "hours", "assumed", "run_id", "reason"]
     return pd.DataFrame(found, columns=columns)
-
-
-def in_force(seen: Sequence[tuple[float, Window]], at: float) -> tuple[Window, bool]:
-    """The window that was in force at ``at``, and whether that is an assumption, because it was first seen later.
-    ``seen``: the windows and when each was seen, oldest first."""
-    before = [window for taken_at, window in seen if taken_at <= at]
-    return (before[-1], False) if before else (seen[0][1], True)
 
 
 _REASON = "json_extract(r.stats_json, '$.fleetops_report.override_reason')"

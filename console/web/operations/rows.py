@@ -53,16 +53,13 @@ def _title_and_verdict(row: dict[str, Any]) -> Markup:
     return markup.joined((markup.operation(title(row), row["key"]), *badges), " ")
 
 
-def _why(row: dict[str, Any]) -> Markup:
-    return Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or "")
-
-
+_CLAMPED = Markup('<span class="fo-clamp" title="{0}">{0}</span>')
 COLUMNS = (
     markup.when("started", "started_at"),
     markup.Column("operation", _title_and_verdict, "title"),
     markup.Column("outcome", outcome, "outcome"),
     markup.Column("started by", started_by, "short fo-rest"),
-    markup.Column("why it ended", _why, "long fo-rest"),
+    markup.Column("why it ended", lambda row: _CLAMPED.format(row["why"] or ""), "long fo-rest"),
     markup.duration("took", "seconds"),
 )
 
