@@ -32,7 +32,6 @@ class Reading:
 
 
 def is_address(source: str) -> bool:
-    """Whether the hold is an HTTP address, and not a file."""
     return source.lower().startswith(("http://", "https://"))
 
 

@@ -35,7 +35,6 @@ def fresh_for(context: Context) -> float:
 
 
 def shared_reads(context: Context) -> SharedReads:
-    """The reads that this task shares with the others of this machine."""
     return SharedReads(context.client, clock=context.clock)
 
 

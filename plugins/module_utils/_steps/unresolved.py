@@ -26,7 +26,6 @@ _LOOKS_FOR = 30.0
 
 
 def notes_of(context: Context) -> Notes:
-    """The notes of the instance's redeploys and updates."""
     return Notes(context, "update", context.params["instance_id"])
 
 

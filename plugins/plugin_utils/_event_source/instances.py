@@ -28,8 +28,6 @@ INSTANCES_AT_ONCE = 200
 
 
 class Instances:
-    """Polls the instances."""
-
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
 
