@@ -9,11 +9,12 @@ pruned. Counts by hour are computed from the raw events, for at most the newest 
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from sqlite3 import Connection
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -130,11 +131,15 @@ def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
     params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id, "tenant": span.tenant}
     if span.grain == "hour":
         params["first"] = _begin(span.since)
+        found = "audit_events e INDEXED BY audit_events_newest WHERE"
+        if span.instance_id:
+            found = f"""audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
+                WHERE {_OF_INSTANCE} AND"""
         sql = f"""
             SELECT strftime('%Y-%m-%dT%H', hour * {HOUR}, 'unixepoch') AS bucket, value, outcome, events FROM (
               SELECT CAST(e.event_ts / {HOUR} AS INTEGER) AS hour, coalesce(e.{by}, '') AS value,
                      coalesce(e.outcome, '') AS outcome, count(*) AS events
-              {_events_of(span)} e.event_ts >= :first
+              FROM {found} e.event_ts >= :first
               GROUP BY 1, 2, 3 ORDER BY 1 DESC)"""  # noqa: S608
     elif span.instance_id:
         sql = f"""
@@ -157,19 +162,29 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 @query
 def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of the raw events of a cell, newest first, as in EVENT, and how many there are. Those without a time
-    are never listed."""
+    """One page of the raw events of a cell, newest first, in the columns of EVENT; and how many there are. Events
+    without a time are never listed. For the fleet, only the days on the page are read."""
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is not a dimension of the audit")
     first, last = _limits(cell)
-    found = f"{_events_of(cell.span)} e.event_ts >= :first AND e.event_ts < :last"
-    # Only the conditions that are needed, because each is evaluated for every event.
-    if cell.value is not None:
-        found += f" AND coalesce(e.{cell.by}, '') = :value"
-    if cell.outcome is not None:
-        found += " AND coalesce(e.outcome, '') = :outcome"
-    params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last}
-    params |= {"instance": cell.span.instance_id, "tenant": cell.span.tenant, "size": size, "skip": (page - 1) * size}
+    skip = (page - 1) * size
+    params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last, "size": size}
+    if cell.span.instance_id:
+        found = f"""
+            FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
+              AND e.event_ts >= :first AND e.event_ts < :last
+            WHERE {_OF_INSTANCE} AND {_wanted(cell.by)}"""
+        params |= {"instance": cell.span.instance_id, "tenant": cell.span.tenant, "skip": skip}
+        total = first_value(conn, "SELECT count(*) " + found, params)
+    else:
+        parts = _parts(conn, cell, first, last)
+        total = sum(part.events for part in parts)
+        chosen, before = _parts_of_page(parts, skip, size)
+        found = f"""
+            FROM audit_events e INDEXED BY audit_events_newest
+            WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""
+        params |= {"first": chosen[-1].begin, "last": chosen[0].end} if chosen else {"last": first}
+        params |= {"skip": skip - before}
     # The keys are selected first, because otherwise SQLite reads the complete row of every event that the index
     # does not exclude.
     sql = f"""{EVENT}
@@ -179,15 +194,71 @@ def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = L
         CROSS JOIN audit_events e ON e.tenant = k.tenant AND e.instance_id = k.instance_id AND e.id = k.id
         LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id
         ORDER BY e.event_ts DESC, e.id, e.instance_id"""
-    return as_frame(conn, sql, params), first_value(conn, f"SELECT count(*) {found}", params)
+    return as_frame(conn, sql, params), total
 
 
-def _events_of(span: AuditSpan) -> str:
-    """The beginning of a query of raw events ``e``, up to its first own condition."""
-    if not span.instance_id:
-        return "FROM audit_events e INDEXED BY audit_events_newest WHERE"
-    return f"""FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
-        WHERE {_OF_INSTANCE} AND"""
+def _wanted(by: str) -> str:
+    return f"""(:value IS NULL OR coalesce(e.{by}, '') = :value)
+        AND (:outcome IS NULL OR coalesce(e.outcome, '') = :outcome)"""
+
+
+class _Part(NamedTuple):
+    """A part of the period of a list, from ``begin`` to before ``end`` (epoch seconds), and its number of events."""
+
+    begin: float
+    end: float
+    events: int
+
+
+def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+    """The parts of the period that contain events of the fleet in the cell, newest first. For complete days, the number
+    of events is taken from the daily counts, as far back as no instance was pruned; all others are counted from the raw
+    events."""
+    pruned = first_value(conn, "SELECT max(floor) FROM audit_floors")
+    begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)
+    end = last // DAY * DAY
+    if begin >= end:
+        return _raw_part(conn, cell, first, last)
+    sql = """
+    SELECT CAST(strftime('%s', day) AS INTEGER), sum(n) FROM audit_fleet_daily
+    WHERE dimension = :by AND day > '' AND day >= :since AND day < :until
+      AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
+    GROUP BY day ORDER BY day DESC
+    """
+    days = conn.execute(
+        sql,
+        {
+            # The counts of any one dimension cover all events; this one has few values.
+            "by": cell.by if cell.value is not None else "source",
+            "since": _bucket("day", begin) if begin > -_FAR else "",
+            "until": _bucket("day", end) if end < _FAR else "~",
+            "value": cell.value,
+            "outcome": cell.outcome,
+        },
+    )
+    complete = [_Part(day, day + DAY, n) for day, n in days]
+    return [*_raw_part(conn, cell, end, last), *complete, *_raw_part(conn, cell, first, begin)]
+
+
+def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+    if first >= last:
+        return []
+    sql = f"""SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
+        WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""  # noqa: S608 - one of the dimensions
+    params = {"first": first, "last": last, "value": cell.value, "outcome": cell.outcome}
+    n = first_value(conn, sql, params)
+    return [_Part(first, last, n)] if n else []
+
+
+def _parts_of_page(parts: Sequence[_Part], skip: int, size: int) -> tuple[list[_Part], int]:
+    """The parts that contain the ``size`` events after the first ``skip``; and how many events are in newer parts."""
+    newer = accumulate((part.events for part in parts), initial=0)
+    chosen = [(part, n) for part, n in zip(parts, newer, strict=False) if n < skip + size and n + part.events > skip]
+    return [part for part, _newer in chosen], chosen[0][1] if chosen else 0
+
+
+_FAR = 10**12 * DAY
+"""A time later than that of any event."""
 
 
 def _begin(bucket: str) -> float:
@@ -198,4 +269,4 @@ def _limits(cell: AuditCell) -> tuple[float, float]:
     if cell.bucket:
         begin = _begin(cell.bucket)
         return begin, begin + (DAY if len(cell.bucket) == 10 else HOUR)
-    return (_begin(cell.span.since) if cell.span.since else -math.inf), math.inf
+    return (_begin(cell.span.since) if cell.span.since else -_FAR), _FAR
