@@ -7,6 +7,7 @@ log's own rule decides what is kept of a result, and the hosts of a batch are th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,17 @@ _WITH_RESULT = frozenset(
     {f"runner_on_{end}" for end in ("ok", "failed", "unreachable")}
     | {f"runner_item_on_{end}" for end in ("ok", "failed", "skipped")}
     | {"runner_retry"}
+)
+_OTHER_HOSTS = ("start", "skipped", "error", "no_hosts", "async_poll", "async_ok", "async_failed", "file_diff")
+_OTHER_PLAYBOOK = (
+    "start", "play_start", "task_start", "notify", "include", "stats", "no_hosts_matched", "no_hosts_remaining",
+    "vars_prompt", "setup", "import_for_host", "not_import_for_host",
+)  # fmt: skip
+KNOWN = (
+    _WITH_RESULT
+    | {f"runner_on_{end}" for end in _OTHER_HOSTS}
+    | {f"playbook_on_{end}" for end in _OTHER_PLAYBOOK}
+    | {"verbose", "debug", "warning", "deprecated", "system_warning", "error"}
 )
 
 
@@ -46,11 +58,12 @@ def as_run_log(event: Any, redactor: Redactor) -> Any:
 
 
 class JobReader(RunReader):
-    """Reads the events of one job."""
+    """Reads the events of one job. ``unknown``: how many events of unknown kinds it has, by name."""
 
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
         source_ref = job.row["url"] or job.row["name"]
         super().__init__(job.key, source=job.source, source_ref=source_ref, state=state, redactor=redactor)
+        self.unknown: Counter[str] = Counter()
 
     def feed(self, event: Any) -> bool:
         parts_of(event)
@@ -60,6 +73,8 @@ class JobReader(RunReader):
         if not super().feed(event):
             return False
         name, data = event["event"], event.get("event_data")
+        if name not in KNOWN:
+            self.unknown[name[:60]] += 1
         if name == "playbook_on_start":
             # As in the run log: the container and Ansible start before it.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,7 +52,7 @@ class JobImport:
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
         self._store, self._job, self._name, self.redactor = store, job, name, redactor
         self.cursor = store.cursor(job.source, job.key)
-        self.events = 0
+        self.events, self.unknown = 0, Counter[str]()
         self.bad: list[str] = []
 
     @property
@@ -77,6 +78,7 @@ class JobImport:
                 cursor.last_error = f"{self._name}: a record is not an event: {error}."
                 self.bad.append(str(error))
         reader.settle(self._job)
+        self.unknown += reader.unknown
         cursor.state = {**reader.state, **more}
         run = reader.run
         row = {**self._job.row, "first_play": reader.state.get("first_play"), "complete": int(complete)}
@@ -98,6 +100,12 @@ class JobImport:
         report.jobs += 1
         report.events += self.events
         report.joined += int(self.joined)
+        if self.unknown:
+            kinds = ", ".join(sorted(self.unknown))
+            report.notes.append(
+                f"{self._name}: {sum(self.unknown.values())} event(s) of unknown kinds ({kinds}) were counted but are"
+                " not shown; the rest is stored."
+            )
         if self.bad:
             report.problems.append(
                 f"{self._name}: {len(self.bad)} record(s) are not events ({self.bad[0]}); the rest is stored."
