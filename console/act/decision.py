@@ -27,11 +27,9 @@ MAX_REASON = 500
 
 @dataclass(frozen=True)
 class Intent:
-    """One action on one rollout, target or instance.
-
-    name: shown to people, who must type it to force the action. tenant: the address of the API from which it was read.
-    force: also cancel targets in progress; also retry a target whose outcome is uncertain.
-    """
+    """One action on one rollout, target or instance. name: shown to people, who must type it to force the action.
+    tenant: the address of its API. force: also cancel targets in progress; also retry a target whose outcome is
+    uncertain."""
 
     action: str
     tenant: str
@@ -64,7 +62,6 @@ class Decision:
 
 
 def judge(intent: Intent, seen: Seen) -> Decision:
-    """What the action would do in the state that the API shows."""
     if intent.action in STEERING:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
@@ -145,7 +142,6 @@ def why_not_confirmed(decision: Decision, confirmed: int) -> str:
 
 
 def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
-    """Whether the state after a call shows that the action was carried out."""
     if intent.action in STEERING:
         return transition(STEERING[intent.action], after.rollout, after.targets, intent.force) == "already"
     if intent.action == "retry":

@@ -14,18 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from console.cli.options import (
-    at_least_one,
-    command,
-    days_option,
-    duration,
-    format_option,
-    list_options,
-    option,
-    put,
-    repeated,
-    say,
-)
+from console.cli import options as cli
 from console.outcomes.words import CATEGORIES, STATUSES, VERDICTS, counts_text, started_by, title
 from console.record.read import rollouts, runs
 from console.record.read.frames import reading
@@ -78,20 +67,22 @@ _TABLES: dict[str, Table] = {
 
 
 def register(commands: Any) -> None:
-    fleet = command(
+    fleet = cli.command(
         commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
     )
-    format_option(fleet, ("text", "json"))
+    cli.format_option(fleet, ("text", "json"))
 
-    lister = command(
+    lister = cli.command(
         commands,
         "operations",
         _operations,
         "list operations, newest first: playbook runs, rollouts started elsewhere, actions in the console",
     )
-    list_options(lister)
-    days_option(lister, "operations")
-    repeated(lister, "--verdict", "only operations with this verdict (may be repeated): %(choices)s", choices=VERDICTS)
+    cli.list_options(lister)
+    cli.days_option(lister, "operations")
+    cli.repeated(
+        lister, "--verdict", "only operations with this verdict (may be repeated): %(choices)s", choices=VERDICTS
+    )
     for name, what in (
         ("--who", "by users whose name or address contains TEXT"),
         ("--text", "with TEXT in the title, the id or a host name"),
@@ -99,27 +90,29 @@ def register(commands: Any) -> None:
         lister.add_argument(name, default="", metavar="TEXT", help=f"only operations {what}")
 
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
-        lister = command(commands, name, _list, f"list {what}, newest first")
-        list_options(lister)
-        repeated(lister, "--status", f"only {what} with this status (may be repeated)")
+        lister = cli.command(commands, name, _list, f"list {what}, newest first")
+        cli.list_options(lister)
+        cli.repeated(lister, "--status", f"only {what} with this status (may be repeated)")
 
-    failures = command(
+    failures = cli.command(
         commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
     )
-    list_options(failures)
-    days_option(failures, "failures")
+    cli.list_options(failures)
+    cli.days_option(failures, "failures")
 
-    stuck = command(commands, "stuck", _stuck, "list targets that make no progress, uncertain targets and lost runs")
-    list_options(stuck)
+    stuck = cli.command(
+        commands, "stuck", _stuck, "list targets that make no progress, uncertain targets and lost runs"
+    )
+    cli.list_options(stuck)
     stuck_options(stuck)
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
     slower = "a target in progress is stuck after N times the 95th percentile of its scope"
-    option(parser, "--slower", at_least_one, 3, "N", slower)
-    option(parser, "--at-least", duration, "10min", "TIME", "but not before it has run this long")
+    cli.option(parser, "--slower", cli.at_least_one, 3, "N", slower)
+    cli.option(parser, "--at-least", cli.duration, "10min", "TIME", "but not before it has run this long")
     grace = "a queued target is stuck this long after its countdown, while the window is open and a slot is free"
-    option(parser, "--grace", duration, "60s", "TIME", grace)
+    cli.option(parser, "--grace", cli.duration, "60s", "TIME", grace)
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:
@@ -148,7 +141,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
         hint = f"known statuses: {', '.join(known)}" if known else "none are stored"
-        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {hint}.", code)
+        return cli.say(f"note: no {options.command} with the status {' or '.join(options.status)}; {hint}.", code)
     return code
 
 
@@ -172,8 +165,8 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 
 def _put(rows: list[dict[str, Any]], columns: Sequence[str], options: argparse.Namespace, of: str) -> int:
     """Write the rows. ``of``: how many rows exist, if not all of them are written, else ''."""
-    put(listing(rows, columns, options.format, _TABLES.get(options.command)))
-    return say(f"note: {len(rows):,} of {of} shown; use --limit to show more.", 0) if of else 0
+    cli.put(listing(rows, columns, options.format, _TABLES.get(options.command)))
+    return cli.say(f"note: {len(rows):,} of {of} shown; use --limit to show more.", 0) if of else 0
 
 
 def _operations(options: argparse.Namespace, settings: Settings) -> int:
@@ -201,16 +194,15 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     now = float(int(time.time()))
     found = fleets(settings.database, now)
     if options.format == "json":
-        put(as_json([_plain(fleet) for fleet in found]))
+        cli.put(as_json([_plain(fleet) for fleet in found]))
     elif found:
         texts = (map(printable_line, fleet_lines(fleet, now, several=len(found) > 1)) for fleet in found)
-        put("\n".join("\n".join(lines) + "\n" for lines in texts))
+        cli.put("\n".join("\n".join(lines) + "\n" for lines in texts))
     read = command_for(settings.database, "sync --details")
-    return 0 if found else say(f"note: the API was never read, or is retired. Read it with: {read}", 0)
+    return 0 if found else cli.say(f"note: the API was never read, or is retired. Read it with: {read}", 0)
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:
-    """The state of a fleet as plain data for JSON, with times as ISO 8601 text in UTC."""
     document = asdict(fleet)
     for name in _TIMES:
         document[name] = iso_time(document[name])
@@ -225,11 +217,12 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
 
 def fleet_lines(fleet: Fleet, now: float, *, several: bool) -> list[str]:
     """The state of a fleet as lines for a terminal. ``several``: there are other fleets too."""
+    limit = "; the limit is unknown" if fleet.limit is None else f" of at most {fleet.limit:,}"
     rows = [
         ("Health", _health(fleet, now)),
         ("Runtime", _runtime(fleet)),
         ("Updates", _updates(fleet)),
-        ("In flight", _in_flight(fleet)),
+        ("In flight", f"{fleet.in_flight:,}{limit}."),
         ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
         ("Last 24 h", _last_day(fleet, " of all tenants" if several else "")),
         ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
@@ -261,12 +254,6 @@ def _updates(fleet: Fleet) -> str:
     waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
     missing = fleet.instances - fleet.updates_read
     return f"{', '.join(waiting) or 'No updates are waiting'}{f'; {missing:,} not read' if missing else ''}."
-
-
-def _in_flight(fleet: Fleet) -> str:
-    if fleet.limit is None:
-        return f"{fleet.in_flight:,}; the limit is unknown."
-    return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 
 def _last_day(fleet: Fleet, of: str) -> str:

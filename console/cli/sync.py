@@ -19,21 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.cli import options as cli
 from console.cli.notify import notifier, rules_option
-from console.cli.options import (
-    at_least_one,
-    command,
-    days_option,
-    duration,
-    flag,
-    not_blank,
-    option,
-    progress_line,
-    put_report,
-    repeated,
-    run_log_option,
-    say,
-)
 from console.collect.follow_pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api, path_of
 from console.text.times import moment
@@ -66,37 +53,37 @@ _FILTERS = {"project": "of this project", "template": "of this job template", "l
 
 
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
-    sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
-    run_log_option(sync)
-    flag(sync, "--no-spools", "do not read the run logs")
-    flag(sync, "--no-api", "do not read the API (no key is needed)")
-    flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
-    option(sync, "--rollouts", at_least_one, 1000, "N", "how many of the newest rollouts to read")
+    sync = cli.command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
+    cli.run_log_option(sync)
+    cli.flag(sync, "--no-spools", "do not read the run logs")
+    cli.flag(sync, "--no-api", "do not read the API (no key is needed)")
+    cli.flag(sync, "--no-audit", "do not read the audit (one call for each instance, two if there are new events)")
+    cli.option(sync, "--rollouts", cli.at_least_one, 1000, "N", "how many of the newest rollouts to read")
     events = "how many of the newest audit events of each instance to read"
-    option(sync, "--audit-events", at_least_one, 500, "N", events)
+    cli.option(sync, "--audit-events", cli.at_least_one, 500, "N", events)
     only = "read the audit and the details of only this instance (host name or id; may be repeated)"
-    repeated(sync, "--instance", only, metavar="NAME")
+    cli.repeated(sync, "--instance", only, metavar="NAME")
     for kind, what in _DETAILS.items():
-        flag(sync, f"--{kind}", f"also read {what} (one call for each instance)")
-    flag(sync, "--details", "short for " + ", ".join(f"--{kind}" for kind in _DETAILS))
-    flag(sync, "--remove-loaded", "delete the run log of a run that has ended, once all of it is stored")
-    flag(sync, "--quiet", "show no progress")
+        cli.flag(sync, f"--{kind}", f"also read {what} (one call for each instance)")
+    cli.flag(sync, "--details", "short for " + ", ".join(f"--{kind}" for kind in _DETAILS))
+    cli.flag(sync, "--remove-loaded", "delete the run log of a run that has ended, once all of it is stored")
+    cli.flag(sync, "--quiet", "show no progress")
     following = sync.add_argument_group("following")
-    flag(following, "--follow", "keep reading until SIGTERM or Ctrl-C, also AWX if FLEETOPS_AWX_URL is set")
+    cli.flag(following, "--follow", "keep reading until SIGTERM or Ctrl-C, also AWX if FLEETOPS_AWX_URL is set")
     for name, what in _PACE.items():
         default = f"{getattr(Pace, name):g}s"
         given = "--" + name.replace("_", "-")
-        following.add_argument(given, type=duration, metavar="TIME", help=f"{what} (default: {default})")
-    flag(following, "--notify", "also send notifications, like the command notify")
+        following.add_argument(given, type=cli.duration, metavar="TIME", help=f"{what} (default: {default})")
+    cli.flag(following, "--notify", "also send notifications, like the command notify")
     rules_option(following)
-    flag(following, "--no-awx", "do not read AWX")
+    cli.flag(following, "--no-awx", "do not read AWX")
     for name, what in _FILTERS.items():
-        following.add_argument(f"--awx-{name}", type=not_blank, metavar="NAME", help=f"from AWX, only jobs {what}")
+        following.add_argument(f"--awx-{name}", type=cli.not_blank, metavar="NAME", help=f"from AWX, only jobs {what}")
     sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
     awx = _source(sources, "awx", _awx, "jobs of AWX or Automation Platform", description=_AWX)
     for name, what in _FILTERS.items():
-        awx.add_argument(f"--{name}", type=not_blank, metavar="NAME", help=f"only jobs {what}")
-    days_option(awx, "jobs")
+        awx.add_argument(f"--{name}", type=cli.not_blank, metavar="NAME", help=f"only jobs {what}")
+    cli.days_option(awx, "jobs")
     runner = _source(sources, "runner", _runner, "artifact folders of ansible-runner")
     folder = "a private data directory, its artifacts folder, or the folder of one run"
     runner.add_argument("folder", metavar="DIR", help=folder)
@@ -104,8 +91,8 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
 
 def _source(sources: Any, name: str, run: Callable[..., int], what: str, **more: Any) -> argparse.ArgumentParser:
     # No defaults for --db and --quiet, so that an option given before the name of the source keeps its value.
-    parser = command(sources, name, run, what, argument_default=argparse.SUPPRESS, **more)
-    flag(parser, "--quiet", "show no progress")
+    parser = cli.command(sources, name, run, what, argument_default=argparse.SUPPRESS, **more)
+    cli.flag(parser, "--quiet", "show no progress")
     parser.argument_default = None
     return parser
 
@@ -143,7 +130,7 @@ def _api_options(options: argparse.Namespace) -> Any:
 def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.sync import sync_once
 
-    with progress_line(options.quiet) as progress:
+    with cli.progress_line(options.quiet) as progress:
         report = sync_once(
             settings,
             connection=connection,
@@ -151,7 +138,7 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
             api_options=_api_options(options),
             progress=progress,
         )
-    return put_report(settings.database, report)
+    return cli.put_report(settings.database, report)
 
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
@@ -176,7 +163,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
 
     def tell(sentence: str) -> None:
         line.close()
-        say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
+        cli.say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(line))
@@ -210,7 +197,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
                 follower.run()
             except FollowError as error:
                 line.close()
-                return say(error, 2)
+                return cli.say(error, 2)
             tell("Stopped; everything that was read is stored.")
     return 0
 
@@ -273,6 +260,6 @@ def _refuse_follow(options: argparse.Namespace) -> None:
 def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:
     from console.record.write.store import open_store
 
-    with progress_line(options.quiet) as progress, open_store(settings.database) as store:
+    with cli.progress_line(options.quiet) as progress, open_store(settings.database) as store:
         report = read(store, now=time.time, progress=progress)
-    return put_report(settings.database, report)
+    return cli.put_report(settings.database, report)

@@ -63,9 +63,7 @@ class Source:
 
 class Follower:
     """Reads the sources until ``stop`` is set. ``tell``: prints a message. ``progress``: that of the first read.
-
-    ``open_work``: whether something is open in the database, which makes the reads more frequent.
-    """
+    ``open_work``: whether something is open in the database, which makes the reads more frequent."""
 
     def __init__(
         self,
@@ -196,7 +194,6 @@ class Follower:
                 return
 
     def _report(self, seconds: float) -> None:
-        """Record that the follower is running and will report again within this many seconds."""
         now = time.time()
         away = [source for source in self._sources if source.away_since is not None]
         self._beat |= {

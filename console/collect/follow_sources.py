@@ -9,19 +9,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from console.collect import follow_pace
 from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
 from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
-from console.collect.follow_pace import (
-    POLICY_EVERY,
-    WHOLE_LIST_EVERY,
-    WHOLE_LIST_OF_MANY_EVERY,
-    Pace,
-    credit,
-    instances_at_once,
-    is_final,
-    rollouts_at_once,
-)
 from console.collect.progress import Progress, ReadReport
 from console.record.write.store import Store
 from console.settings.api_client import open_client
@@ -32,10 +23,9 @@ RETRIES = 1
 
 
 class Api:
-    """One tenant's API. The first read is a complete sync, except for instances that were read recently. Raises
-    SettingsError for a connection that cannot be used."""
+    """One tenant's API. The first read is a complete sync, except for recently read instances. Raises SettingsError."""
 
-    def __init__(self, connection: ApiConnection, options: ApiOptions, pace: Pace) -> None:
+    def __init__(self, connection: ApiConnection, options: ApiOptions, pace: follow_pace.Pace) -> None:
         retries = min(connection.retries, RETRIES)
         self._client = open_client(replace(connection, retries=retries), read_only=True)
         self._options, self._pace = options, pace
@@ -51,8 +41,8 @@ class Api:
         self._client.close()
 
     def read(self, store: Store, *, progress: Progress) -> ReadReport:
-        """Read what may have changed. Raises FollowError if the server refuses the key or, at the first read, if the
-        address or the certificate is wrong."""
+        """Read what may have changed. Raises FollowError for a refused key or, at first, a wrong address or
+        certificate."""
         reading = self._reading()
         if self._read_at is None:
             self._memory.details_at = self._details_at(store)
@@ -74,14 +64,16 @@ class Api:
         now = time.monotonic()
         # A longer pause, because the API was not available, is not made up for.
         seconds = min(now - self._read_at, self._pace.idle_interval)
-        whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
-        self._credit = credit(self._credit, seconds, self._used, self._pace)
+        whole_list_every = (
+            follow_pace.WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else follow_pace.WHOLE_LIST_EVERY
+        )
+        self._credit = follow_pace.credit(self._credit, seconds, self._used, self._pace)
         return Reading(
-            policy=now - self._policy_at >= min(POLICY_EVERY, self._pace.idle_interval),
+            policy=now - self._policy_at >= min(follow_pace.POLICY_EVERY, self._pace.idle_interval),
             whole_list=now - self._whole_list_at >= whole_list_every,
-            rollouts=rollouts_at_once(seconds),
+            rollouts=follow_pace.rollouts_at_once(seconds),
             unmoved_after=self._pace.idle_interval,
-            instances=instances_at_once(self._credit, self._calls_each),
+            instances=follow_pace.instances_at_once(self._credit, self._calls_each),
             details_after=self._pace.details_interval,
             workers=2,
         )
@@ -102,7 +94,7 @@ class Api:
         self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
         error = report.ended_by
         if error is not None:
-            if is_final(error.kind, ever_read=self._ever_read):
+            if follow_pace.is_final(error.kind, ever_read=self._ever_read):
                 raise FollowError(f"The API was not read, and the follower has stopped: {error}")
             report.away = f"The API was not read: {error}"
             return report

@@ -52,8 +52,6 @@ _MAX_NAMED = 5
 
 @dataclass
 class RunLogReport(ReadReport):
-    """What one pass over the folder did."""
-
     runs: int = 0
     events: int = 0
     running: int = 0
@@ -149,7 +147,6 @@ def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def _foreign(found: os.stat_result) -> str | None:
-    """Why a file is not loaded, None if it is."""
     if stat.S_ISLNK(found.st_mode):
         return "a link"
     if not stat.S_ISREG(found.st_mode):
@@ -279,10 +276,7 @@ class _RunLog:
         return more
 
     def _read_lines(self, file: BinaryIO, began: int, reader: RunReader, cursor: Cursor) -> tuple[int, bool]:
-        """Pass up to BATCH lines from byte ``began`` on to the reader, and count unreadable ones in the cursor.
-
-        Returns up to which byte the file was read, and whether there may be more lines.
-        """
+        """Read up to BATCH lines from byte ``began`` on. Returns up to which byte, and whether there may be more."""
         file.seek(began)
         position, lines, self._torn = began, 0, False
         while lines < BATCH and position - began < BATCH_BYTES:

@@ -30,17 +30,14 @@ class SyncReport:
 
     @property
     def problems(self) -> list[str]:
-        """What could not be loaded, as sentences."""
         return [text for part in (self.run_logs, self.api) if part for text in part.problems]
 
     @property
     def notes(self) -> list[str]:
-        """What is worth knowing but is not an error, as sentences."""
         return [text for part in (self.run_logs, self.api) if part for text in part.notes]
 
     @property
     def summary(self) -> str:
-        """One line of figures."""
         parts = []
         if self.run_logs:
             s = self.run_logs
@@ -77,11 +74,9 @@ def sync_once(
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
 ) -> SyncReport:
-    """Bring the database up to date. Without ``connection``, the API is not read.
-
-    Raises DatabaseProblem if the database cannot be used, and SettingsError if the connection cannot be used. Other
-    errors are in the report, and the rest is stored.
-    """
+    """Bring the database up to date. Without ``connection``, the API is not read. Raises DatabaseProblem if the
+    database, and SettingsError if the connection cannot be used. Other errors are in the report, and the rest is
+    stored."""
     report = SyncReport()
     with ExitStack() as opened:
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None

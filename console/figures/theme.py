@@ -2,11 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shared by all figures: colours for Streamlit's light and dark theme, layout, and text, times and units for Plotly.
-Pure.
-
-The colours of a status are in console.text.statuses. Plotly reads markup in its labels, so machine text (host names,
-errors) goes through :func:`plain`.
-"""
+Pure. Plotly reads markup in its labels, so machine text (host names, errors) goes through :func:`plain`."""
 
 from __future__ import annotations
 
@@ -31,8 +27,8 @@ MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 
 
 def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
-    """Set what all figures share: the margins, the legend above the figure, and a text colour for axes and legend that
-    is readable at their small size. layout: further entries of Plotly's layout, which take precedence."""
+    """Set what all figures share: the margins, the legend above the figure, and a text colour that is readable at a
+    small size. layout: further entries of Plotly's layout, which take precedence."""
     font = {"color": LABEL[theme]}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "font": font}
     figure.update_layout({"margin": MARGIN, "legend": legend, "hoverlabel": {"align": "left"}, **layout})
@@ -54,7 +50,6 @@ def add_spans(figure: go.Figure, name: str, base: Any, x: Any, y: Any, width: fl
 
 
 def with_opacity(colour: str, opacity: float) -> str:
-    """A hex colour as rgba text for Plotly, with this opacity (0 to 1)."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
@@ -77,7 +72,6 @@ def axis_date(seconds: float) -> str:
 
 
 def axis_dates(seconds: Iterable[float]) -> list[str | None]:
-    """:func:`axis_date` of each, None for NaN."""
     times = np.array(list(seconds), dtype=float)
     known = np.isfinite(times)
     dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")

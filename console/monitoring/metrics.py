@@ -8,9 +8,9 @@ No label contains an id, a host name or a message: labels are tenants, fixed wor
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from console.monitoring.checks import FIGURES, Check
@@ -63,8 +63,7 @@ def fleet_metrics(
 
 
 def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The metrics of the checks, with times instead of ages, so that an age grows between two checks. They have no
-    labels from the database, and need no package."""
+    """The metrics of the checks, with times instead of ages. They have no labels from the database."""
     lines: list[str] = []
 
     def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:
@@ -148,11 +147,8 @@ def _operation_metrics(gauge: Gauge, families: Any, totals: Mapping[tuple[str, s
 
 
 def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
-    counts = [0] * (len(BUCKETS) + 1)
-    for value in seconds:
-        counts[next((place for place, bound in enumerate(BUCKETS) if value <= bound), len(BUCKETS))] += 1
-    bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
-    return list(zip(bounds, map(float, accumulate(counts)), strict=True))
+    ordered = sorted(seconds)
+    return [*((f"{bound:g}", float(bisect_right(ordered, bound))) for bound in BUCKETS), ("+Inf", float(len(ordered)))]
 
 
 def _time_metrics(gauge: Gauge, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:

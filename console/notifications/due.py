@@ -26,8 +26,7 @@ GIVE_UP_AFTER = 86400.0
 
 @dataclass(frozen=True)
 class Due:
-    """One message to send. repeated: an earlier attempt did not succeed, but the message may have arrived. since: when
-    it first became due (epoch seconds)."""
+    """One message to send. repeated: it may have arrived already. since: when it first became due (epoch seconds)."""
 
     destination: str
     facts: tuple[Fact, ...]
@@ -37,9 +36,9 @@ class Due:
 
 @dataclass(frozen=True)
 class Plan:
-    """due: the messages to send now. quiet: the number of facts held back until the quiet hours end. paused: the number
-    of facts that wait for the next attempt. give_up: ledger rows whose message is not sent again. over: ledger rows of
-    conditions that have ended."""
+    """due: the messages to send now. quiet: how many facts are held back until the quiet hours end. paused: how many
+    wait for the next attempt. give_up: ledger rows whose message is not sent again. over: rows of conditions that have
+    ended."""
 
     due: tuple[Due, ...] = ()
     quiet: int = 0
@@ -49,7 +48,6 @@ class Plan:
 
 
 def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], now: float) -> Plan:
-    """What to do at ``now``. ``facts``: all current facts of the subjects in the rules."""
     known = {(row.destination, row.subject, row.key, row.state): row for row in ledger}
     is_quiet = rules.quiet is not None and in_quiet_hours(rules.quiet, now)
     ready: dict[str, list[tuple[Fact, Notification | None]]] = {}
@@ -80,7 +78,6 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
 
 
 def in_quiet_hours(quiet: Quiet, now: float) -> bool:
-    """Whether ``now`` is in the quiet hours of their own time zone."""
     clock = datetime.fromtimestamp(now, UTC).astimezone(quiet.zone).time()
     if quiet.start < quiet.until:
         return quiet.start <= clock < quiet.until

@@ -11,18 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from console.outcomes.words import (
-    CHECK,
-    COMPLETE,
-    DEFERRED,
-    FAILED,
-    LOST,
-    NOT_TOUCHED,
-    RUNNING,
-    UNCERTAIN,
-    UPDATED,
-    WAITING,
-)
+from console.outcomes import words
 
 MAX_HOSTS = 20
 """A pattern for more hosts than this is not written out."""
@@ -36,8 +25,8 @@ _WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_
 
 @dataclass(frozen=True)
 class NextStep:
-    """sentence: what is left and what happens to it. command: to copy, '' for none; the user must add the variables of
-    the run, which the run log does not record."""
+    """sentence: what is left and what happens to it. command: to copy, or ''; without the variables, which are not
+    recorded."""
 
     sentence: str
     command: str = ""
@@ -46,22 +35,20 @@ class NextStep:
 def next_step(
     name: str, verdict: str, counts: Mapping[str, int], problems: Sequence[str], plan_hash: str = ""
 ) -> NextStep:
-    """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show.
-
-    name: that of the playbook. plan_hash: that of the plan of a check run, to which a real run can be bound.
-    """
-    untouched = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
-    problem_count = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
+    """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show. name: that
+    of the playbook. plan_hash: that of the plan of a check run, to which a real run can be bound."""
+    untouched = counts.get(words.NOT_TOUCHED, 0) + counts.get(words.DEFERRED, 0)
+    problem_count = counts.get(words.FAILED, 0) + counts.get(words.UNCERTAIN, 0)
     known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")
     # How to start the user's own playbook is not known.
     command = f"ansible-playbook fleetops.agents.{name}" if known else ""
-    under_way = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
-    if verdict == RUNNING:
+    under_way = counts.get(words.RUNNING, 0) + counts.get(words.WAITING, 0)
+    if verdict == words.RUNNING:
         return NextStep("It is still running.")
-    if verdict == CHECK:
+    if verdict == words.CHECK:
         if not any(counts.values()):
             return NextStep("What a real run would do to each instance is not recorded.", command)
-        if not counts.get(UPDATED, 0):
+        if not counts.get(words.UPDATED, 0):
             return NextStep("A real run would change nothing.")
         if not _HASH.fullmatch(plan_hash):
             return NextStep("A real run would do this.", command)
@@ -71,15 +58,15 @@ def next_step(
         were = "instances were" if under_way > 1 else "instance was"
         return NextStep(f"{under_way:,} {were} still in progress on the server. Sync, and check again.")
     if not untouched and not problem_count:
-        if verdict == COMPLETE and any(counts.values()):
+        if verdict == words.COMPLETE and any(counts.values()):
             return NextStep("Nothing is left to do.")
         return NextStep("It ended, and nothing is known about any instance. Fix the cause and run it again.", command)
     if name not in _WITH_LIMIT:
         # A rollout of the complete fleet cannot be limited to hosts: the server continues it, or it is cancelled.
         are = "instances are" if untouched + problem_count > 1 else "instance is"
         return NextStep(f"{untouched + problem_count:,} {are} not done. The same command continues with them.", command)
-    parts = ["The process ended without a recap."] if verdict == LOST else []
-    bad = " and ".join(word for word in (FAILED, UNCERTAIN) if counts.get(word, 0))
+    parts = ["The process ended without a recap."] if verdict == words.LOST else []
+    bad = " and ".join(word for word in (words.FAILED, words.UNCERTAIN) if counts.get(word, 0))
     listed = 0 < len(problems) <= MAX_HOSTS and all(map(_NAME.fullmatch, problems))
     if untouched:
         them = f"{untouched:,} instances that were" if untouched > 1 else "instance that was"
@@ -92,6 +79,6 @@ def next_step(
         parts.append(f"This command retries the {bad} {'instances' if problem_count > 1 else 'instance'}.")
         if listed:
             command += " --limit " + shlex.quote(",".join(problems))
-    if counts.get(UNCERTAIN, 0):
+    if counts.get(words.UNCERTAIN, 0):
         parts.append("Before it sends anything again, it looks up what became of the uncertain ones.")
     return NextStep(" ".join(parts), command)

@@ -77,11 +77,9 @@ _TOO_MANY = 2**53
 
 
 class Outcome(NamedTuple):
-    """The outcome of one instance.
-
-    category: one of words.CATEGORIES. message: the reason, '' if there is nothing to explain. since: when the instance
-    got this outcome (epoch seconds), None if unknown. derived: the category does not come from the run's report.
-    """
+    """The outcome of one instance. category: one of words.CATEGORIES. message: the reason, '' if there is nothing to
+    explain. since: when the instance got this outcome (epoch seconds), or None. derived: it does not come from the
+    run's report."""
 
     category: str
     message: str = ""
@@ -90,12 +88,9 @@ class Outcome(NamedTuple):
 
 
 def outcomes(facts: Facts) -> dict[str, Outcome]:
-    """The outcome of each instance of the operation, by host name, exactly one each.
-
-    It comes from the run's report if there is one, otherwise from the plan, the results of our own modules, the tasks
-    in progress and the targets on the server. The outcomes of a rollout come from its targets. Ansible's status of a
-    host is never used by itself.
-    """
+    """The outcome of each instance of the operation, by host name, exactly one each. It comes from the run's report if
+    there is one, otherwise from the plan, the results of our own modules, the tasks in progress and the targets on the
+    server; for a rollout only from its targets. Ansible's status of a host is never used by itself."""
     if facts.kind == ACT:
         category = _ACTS.get(facts.status, UNCERTAIN)
         return {host: Outcome(category, facts.detail) for host in facts.hosts}
@@ -269,7 +264,6 @@ def _unfinished(cut: Flight | None, target: Target | None, known: Outcome | None
 
 
 def spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
-    """From when to when our modules worked on each host."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for result in results:
         if result.status == "skipped" or result.action not in OURS:
@@ -320,7 +314,6 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_counters(facts: Facts) -> dict[str, int]:
-    """The number of instances by category, from the counters of a rollout whose targets were not read."""
     record: Mapping[str, Any] = facts.rollout or mapping(facts.report.get("rollout"))
     counters = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     counters["cancelled"] = max(0, counters["total"] - sum(counters[key] for key in _COUNTERS))

@@ -39,10 +39,8 @@ _REASONS_NAMED = 2
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: from words.VERDICTS. status: from words.STATUSES. why: the reason, short, for a list. sentence: all of it
-    with the numbers, for example "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail.
-    6 updated, 1 failed."
-    """
+    """word: from words.VERDICTS. status: from words.STATUSES. why: the reason, short, for a list. sentence: all of it,
+    such as 'Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail. 6 updated, 1 failed.'"""
 
     word: str
     status: str
@@ -94,7 +92,6 @@ def verdict_word(facts: Facts) -> str:
 
 
 def status_of(facts: Facts, counted: Mapping[str, int]) -> str:
-    """Only the status of the verdict. counted: the result of :func:`outcome.counts`."""
     return WITH_FAILURES if _failures(facts, counted) else verdict_word(facts)
 
 

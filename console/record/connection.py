@@ -21,11 +21,9 @@ sqlite3.register_adapter(tuple, json.dumps)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that replaces lone surrogates with ``?``, both in stored values and in search terms.
-
-    JSON can contain a lone surrogate (an emoji that was cut in two), and Python uses one for each byte of an argument
-    or file name that is not UTF-8. SQLite cannot store them.
-    """
+    """A connection that replaces lone surrogates, which SQLite cannot store, with ``?``: both in stored values and in
+    search terms. JSON can contain one (an emoji that was cut in two), and Python uses one for each byte of an argument
+    or file name that is not UTF-8."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
@@ -44,7 +42,6 @@ class Connection(sqlite3.Connection):
 
 
 def dicts(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[dict[str, Any]]:
-    """All rows of a SELECT, each as a dictionary."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -56,7 +53,6 @@ def first_row(conn: sqlite3.Connection, sql: str, params: Params = ()) -> dict[s
 
 
 def first_column(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[Any]:
-    """The first value of each row."""
     return [row[0] for row in conn.execute(sql, params)]
 
 

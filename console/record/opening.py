@@ -2,11 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening the console's database for reading and for writing, and the messages for when that fails.
-
-The database is an SQLite file in WAL mode. Every error of SQLite or the file system becomes a DatabaseProblem with a
-message for the user. This module does not import pandas.
-"""
+"""Opening the console's database for reading and for writing, and the messages for when that fails: every error of
+SQLite or the file system becomes a DatabaseProblem. This module does not import pandas."""
 
 from __future__ import annotations
 
@@ -109,10 +106,8 @@ def _message(error: sqlite3.Error) -> str:
 
 @contextmanager
 def as_database_problem(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
-    """Turn errors of SQLite and the file system into a DatabaseProblem.
-
-    ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
-    """
+    """Turn errors of SQLite and the file system into a DatabaseProblem. ``seconds``: the busy timeout. ``action``: what
+    was attempted, "read" or "written"."""
     if sqlite3.sqlite_version_info < (3, 34):
         found = f"{sys.executable} has {sqlite3.sqlite_version}"
         raise DatabaseProblem(f"The console needs SQLite 3.34 or newer, but {found}.")
@@ -237,7 +232,6 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
 
 
 def _has_log(file: Path) -> bool:
-    """Whether a database has a write-ahead log that is not empty."""
     log = log_of(file)
     return log.exists() and log.stat().st_size > 0
 
@@ -271,7 +265,6 @@ def is_copy(file: Path) -> bool:
 
 
 def is_of_the_console(conn: sqlite3.Connection) -> bool:
-    """Whether a database is the console's, of any version."""
     return _version(conn)[0] not in (_Version.EMPTY, _Version.FOREIGN)
 
 
@@ -294,14 +287,10 @@ def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None
 def open_to_write(
     path: str | os.PathLike[str], busy_timeout: float = BUSY_TIMEOUT, *, create: bool = True, into_copy: bool = False
 ) -> tuple[sqlite3.Connection, Path]:
-    """Open the database and migrate it as needed; returns the connection and the file.
-
-    ``create``: create the file (0600) if it is missing, and for the default database also its folder (0700).
-    ``into_copy``: accept a copy for review.
-
-    Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
-    program or a newer console, is read-only or damaged, or stays locked for ``busy_timeout`` seconds.
-    """
+    """Open the database and migrate it as needed; returns the connection and the file. ``create``: create the file
+    (0600) if it is missing, and for the default database also its folder (0700). ``into_copy``: accept a copy for
+    review. Raises DatabaseProblem for every file that is not a writable database of this console or an older one, or
+    that stays locked for ``busy_timeout`` seconds."""
     file = Path(path).expanduser()
     with as_database_problem(file, busy_timeout):
         if not create and not file.exists():

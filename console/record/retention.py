@@ -2,12 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long details in the database are kept, and which rows are older than that. Pure: rules as data.
-
-Only details are removed: task results, raw audit events and the API's audit totals, individual health checks, and old
-actions and versions. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily audit
-counts are kept forever.
-"""
+"""How long details in the database are kept, and which rows are older than that. Pure: rules as data. Only task
+results, raw audit events and the API's audit totals, health checks, and old actions and versions are removed. Runs with
+their recaps, plans, gates and reports, rollouts with their targets, and the daily audit counts are kept forever."""
 
 from __future__ import annotations
 
@@ -24,11 +21,8 @@ NEWEST_STATE = 1
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many days details are kept; None keeps them forever.
-
-    results: task results of successful runs without failed hosts. failed_results: task results of all other ended runs.
-    audit: raw events and the API's own totals. versions: what an instance ran before its newest versions.
-    """
+    """For how many days details are kept; None keeps them forever. results: of successful runs without failed hosts.
+    failed_results: of all other ended runs. audit: raw events and the API's own totals. versions: former ones."""
 
     results: int | None = 90
     failed_results: int | None = 365
@@ -41,10 +35,8 @@ class Retention:
 @dataclass(frozen=True)
 class Removal:
     """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
-
     ``where``: the condition for a match, as SQL with {0} before the scope's column names. ``floors``: whether the edge
-    of each scope is stored, so that a later sync does not bring the rows back.
-    """
+    of each scope is stored, so that a later sync does not bring the rows back."""
 
     what: str
     table: str
@@ -55,11 +47,7 @@ class Removal:
 
 
 def retired_at(tenant: str, read_at: str) -> str:
-    """SQL for when it was recorded that a tenant's API is no longer read; NULL if that was never recorded, or if the
-    API was read since.
-
-    ``tenant``, ``read_at``: SQL expressions for the tenant's address and for when it was last read.
-    """
+    """SQL for when a tenant was retired; NULL if it never was, or if its API was read since. All are expressions."""
     return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
       AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
 
@@ -91,8 +79,7 @@ WHERE newest IS NOT NULL
 
 
 def removals(retention: Retention, now: float) -> tuple[Removal, ...]:
-    """The rows that ``retention`` no longer keeps, as of ``now`` (epoch seconds, UTC) or the last read, whichever is
-    earlier."""
+    """The rows that ``retention`` no longer keeps, as of ``now`` or the last read, whichever is earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),

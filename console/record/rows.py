@@ -44,10 +44,7 @@ class Cursor:
 
 @dataclass
 class RunRows:
-    """The content of some events of one run, as rows by table.
-
-    ``hosts``: Ansible's own recap, present once the run has ended. ``in_flight``: all tasks that are running.
-    """
+    """Some events of one run, as rows by table. ``hosts``: Ansible's own recap. ``in_flight``: all running tasks."""
 
     run: Row
     plays: list[Row] = field(default_factory=list)
@@ -61,11 +58,9 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read.
-
-    ``again``: whether to read it again although its row may not change, because it has ended and not all of its targets
-    were listed as ended.
-    """
+    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read. ``again``:
+    whether to read it again although its row may not change: it has ended, but not all of its targets were listed as
+    ended."""
 
     rollout: Row
     targets: list[Row] | None
@@ -75,10 +70,7 @@ class RolloutRead:
 
 @dataclass
 class InstanceRows:
-    """What was read about one instance, as rows by table. Parts that were not read stay empty.
-
-    ``state``: only those columns of instance_state that were read.
-    """
+    """What was read about one instance, as rows by table. Parts that were not read stay empty."""
 
     state: Row | None = None
     health: Row | None = None
@@ -111,10 +103,7 @@ class Notification:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with stable key order, so that equal data gives equal text.
-
-    NaN and the infinities, which are not valid JSON and which SQLite cannot read, are written as strings.
-    """
+    """Compact JSON text with stable key order. NaN and the infinities, which SQLite cannot read, become strings."""
     form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
     try:
         text = json.dumps(value, allow_nan=False, **form)

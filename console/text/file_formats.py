@@ -1,20 +1,15 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure.
-
-Columns of times (:func:`times.is_time`) are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in
-CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the other formats.
-"""
+"""Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure. Columns of times (:func:`times.is_time`)
+become times in UTC: ISO 8601 text in CSV and JSON lines, timestamps in Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -50,7 +45,6 @@ def as_csv(frame: pd.DataFrame) -> bytes:
 
 
 def as_json_lines(frame: pd.DataFrame) -> bytes:
-    """One JSON object per row, in UTF-8."""
     plain = _with_times(frame, as_text=True)
     if not len(plain):
         return b""
@@ -62,7 +56,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     """Parquet. Columns of mixed types and columns without any value become text."""
     plain = _with_times(frame, as_text=False)
     for name in _texts(plain):
-        plain[name] = pd.Series([_text(value) for value in plain[name]], dtype="str")
+        plain[name] = plain[name].astype(object).map(str, na_action="ignore").astype("str")
     file = io.BytesIO()
     plain.to_parquet(file, index=False)
     return file.getvalue()
@@ -89,7 +83,3 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
     return plain
-
-
-def _text(value: Any) -> Any:
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)

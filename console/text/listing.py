@@ -30,20 +30,15 @@ Table = Mapping[str, str | Callable[[Row], Any]]
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """The rows of a frame, one dictionary each."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON for a terminal, with a newline at the end."""
     return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def listing(rows: Sequence[Row], columns: Sequence[str], form: str, table: Table | None = None) -> str:
-    """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC).
-
-    table: the columns of the format "table", if they differ from ``columns``.
-    """
+    """``rows`` as text. Times become ISO 8601 (UTC). table: the columns of the format "table", if they differ."""
     if form == "table":
         return _table(rows, table or {column: column for column in columns})
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]

@@ -25,26 +25,12 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
-    REQUESTS_IMPORT_ERROR,
-    SettingsError,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    Result,
-    execute,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
-    check_ids,
-    check_texts,
-    check_values,
-    optional_connection_spec,
-    secret_texts,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
+from ..module_utils._client.transport import REQUESTS_IMPORT_ERROR, SettingsError
+from ..module_utils._module.operation import Context, Operation, Result, execute
+from ..module_utils._module.options import check_ids, check_texts, check_values, optional_connection_spec, secret_texts
+from ..module_utils._rules.ids import same_id
+from ..modules.api_request import OPERATION
+from ..plugin_utils._controller.refused_key import RefusedKey
 
 _NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
 
@@ -101,10 +87,8 @@ class ActionModule(ActionBase):
         self, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
     ) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another host.
-
-        A later task of the host that failed fails too: it may be a retry, and a skip would look like a success. So
-        does a task whose key is refused after it has changed something, since the state of its instance is unknown.
-        """
+        A later task of the host that failed fails too: it may be a retry, and a skip would look like a success. So does
+        a task whose key is refused after it has changed something."""
         host = str(task_vars.get("inventory_hostname"))
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
         failed_host = key.host
@@ -127,10 +111,8 @@ class ActionModule(ActionBase):
 
 
 def _host_of(params: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
-    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty.
-
-    A template in the variable counts as another id. On this machine, the variable may be one of the play.
-    """
+    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty. A template in the
+    variable counts as another id. On this machine, the variable may be one of the play."""
     host, known = task_vars.get("inventory_hostname"), task_vars.get("fleetops_instance_id")
     if host in C.LOCALHOST or not isinstance(known, str) or not same_id(known, params.get("instance_id")):
         return ""

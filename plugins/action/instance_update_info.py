@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.action import api_request
-from ansible_collections.fleetops.agents.plugins.modules.instance_update_info import OPERATION
+from ..action import api_request
+from ..modules.instance_update_info import OPERATION
 
 
 class ActionModule(api_request.ActionModule):

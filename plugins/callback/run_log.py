@@ -108,25 +108,19 @@ from ansible import context
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import state_folder
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import absolute_path
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.check_modes import CheckModes
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import (
-    Clock,
-    Parent,
-    described_task,
-    recap_of,
-    recap_since,
-)
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of, has_evidence
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file import LogFile
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.masks import Masks
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import is_kept_whole, storable_result
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
+from ..module_utils._steps.state_folder import state_folder
+from ..module_utils._steps.whole_file import absolute_path
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._run_log.artifacts import cut_artifacts
+from ..plugin_utils._run_log.check_modes import CheckModes
+from ..plugin_utils._run_log.events import Clock, Parent, described_task, recap_of, recap_since
+from ..plugin_utils._run_log.evidence import evidence_of, has_evidence
+from ..plugin_utils._run_log.log_file import LogFile
+from ..plugin_utils._run_log.masks import Masks
+from ..plugin_utils._run_log.origin import run_origin
+from ..plugin_utils._run_log.refused import listen
+from ..plugin_utils._run_log.results import is_kept_whole, storable_result
+from ..plugin_utils._run_log.secrets import (
     Secrets,
     connection_secrets,
     environment_secrets,
@@ -134,7 +128,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import MIN_ARTIFACTS, EventWriter
+from ..plugin_utils._run_log.writer import MIN_ARTIFACTS, EventWriter
 
 _MIN_RESULT_LIMIT = 1024
 _CHECK_FOLDER = " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."
@@ -475,11 +469,8 @@ class CallbackModule(StrictOptions, CallbackBase):
 
 
 def _checked(folder: Path) -> Path:
-    """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable.
-
-    Ansible leaves these unchanged. It takes them for a folder in the working folder or in that of ansible.cfg, unless
-    the path is absolute.
-    """
+    """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable, which
+    Ansible would leave unchanged and take for a folder in the working folder."""
     absolute_path(str(folder))
     for base in (Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
         if folder.is_relative_to(base):

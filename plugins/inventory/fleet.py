@@ -167,16 +167,16 @@ if not hasattr(template, "trust_as_template"):
 
     inert = wrap_var
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_one_phrase
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import note_server
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.groups import ConstructedOfKnown
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import (
+from ..module_utils._client.client import SettingsError
+from ..module_utils._client.pool import in_one_phrase
+from ..module_utils._client.transport import base_url
+from ..module_utils._module.options import open_client
+from ..module_utils._rules.printable import printable, printable_values
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._inventory.addresses import note_server
+from ..plugin_utils._inventory.discovery import Instance
+from ..plugin_utils._inventory.groups import ConstructedOfKnown
+from ..plugin_utils._inventory.hosts import (
     Given,
     Host,
     given_instances,
@@ -185,8 +185,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts i
     other_instances,
     with_given,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import Fleet, enrich, read_fleet
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
+from ..plugin_utils._inventory.reading import Fleet, enrich, read_fleet
+from ..plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")

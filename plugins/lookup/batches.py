@@ -132,14 +132,10 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import batch_sizes
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
-    PolicyError,
-    parallel_limit,
-    update_policy,
-)
+from ..module_utils._rules.batches import batch_sizes
+from ..module_utils._rules.plain_values import is_blank
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._lookups.policy import PolicyError, parallel_limit, update_policy
 
 
 class LookupModule(StrictOptions, LookupBase):

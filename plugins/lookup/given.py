@@ -78,9 +78,9 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, typed
+from ..module_utils._rules.plain_values import is_blank
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._lookups.given import GivenError, of_inventory, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -65,8 +65,8 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import order_of_patterns
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._lookups.patterns import order_of_patterns
 
 
 class LookupModule(StrictOptions, LookupBase):

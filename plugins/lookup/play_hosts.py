@@ -121,11 +121,11 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+from ..module_utils._rules.plain_values import is_blank
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._inventory.addresses import warning_of_addresses
+from ..plugin_utils._inventory.unread import unread_inventories
+from ..plugin_utils._lookups.command_line import (
     SET_BY_PLAYBOOKS,
     is_all_of_collection,
     refusal_by_connection,
@@ -133,16 +133,16 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     refusal_by_tasks,
     refusal_by_variables,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, of_inventory, text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import names_in_inventory, warning_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+from ..plugin_utils._lookups.given import GivenError, of_inventory, text
+from ..plugin_utils._lookups.mistyped import names_in_inventory, warning_of
+from ..plugin_utils._lookups.patterns import (
     hosts_of_part,
     inventory_of,
     parts_of_limit,
     problem_of_parts,
     problem_of_pattern,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
+from ..plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
@@ -157,8 +157,6 @@ _NOT_ENDED = (
 
 
 class LookupModule(StrictOptions, LookupBase):
-    """Returns the pattern or the message, or fails."""
-
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         self._variables = variables or {}
@@ -267,9 +265,7 @@ class LookupModule(StrictOptions, LookupBase):
 
     def _refusal_by_inventory(self, asked: str) -> str:
         """Why the run is refused because of a variable of its first host. Mistyped variables are only warned about.
-
-        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another.
-        """
+        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another."""
         hostvars, first = self._variables.get("hostvars"), self._variables.get("inventory_hostname")
         inventory = getattr(hostvars, "_inventory", None)
         if inventory is None or not first or first == _LOCALHOST:
@@ -285,10 +281,8 @@ class LookupModule(StrictOptions, LookupBase):
         return ""
 
     def _problem(self, pattern: str) -> str:
-        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop.
-
-        Empty if nothing is wrong with them, which does not mean that a host matches.
-        """
+        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop; empty
+        if nothing is wrong with them, which does not mean that a host matches."""
         groups, limit = self._variables.get("groups", {}), self._variables.get("ansible_limit")
         if problem := problem_of_pattern(pattern, groups):
             return f"In fleetops_hosts {pattern}, {problem}"
@@ -335,7 +329,6 @@ def _warn_of(what: str, names: Iterable[str]) -> None:
 
 
 def _warn_of_another_server() -> None:
-    """Warn if the inventory is of another server than that of the tasks."""
     is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not _only_reads_the_playbook()
     if is_ours and (warning := warning_of_addresses(os.environ.get("FLEETOPS_API_URL", ""))):
         Display().warning(warning)

@@ -124,23 +124,13 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import (
-    names_with_results_of_others,
-    report_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_variables import (
-    problem_of_hosts,
-    problem_of_servers,
-    problem_of_variables,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import FileError, absolute_path
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import (
-    server_by_variables,
-    servers_by_files,
-)
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
+from ..module_utils._rules import run_state
+from ..module_utils._rules.audit import names_with_results_of_others, report_of
+from ..module_utils._rules.run_variables import problem_of_hosts, problem_of_servers, problem_of_variables
+from ..module_utils._steps.whole_file import FileError, absolute_path
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._inventory.addresses import server_by_variables, servers_by_files
+from ..plugin_utils._lookups.task_files import problem_of_task_file
 
 _FOLDERS = ("fleetops_memory_dir", "fleetops_audit_dir")
 _TASK_FILES = ("fleetops_before_tasks", "fleetops_after_tasks")
@@ -257,7 +247,6 @@ class LookupModule(StrictOptions, LookupBase):
         return localhost["fleetops_run"]
 
     def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
-        """The variable of each host that has it, by the host's name."""
         hostvars = self._variables["hostvars"]
         # Each access to hostvars computes all variables of that host, so each host is accessed once.
         found = ((name, hostvars[name]) for name in names)

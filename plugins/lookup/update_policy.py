@@ -88,14 +88,9 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import HOUR_KEYS
-from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
-    PolicyError,
-    parallel_limit,
-    readable_window,
-    update_policy,
-)
+from ..module_utils._rules.policy import HOUR_KEYS
+from ..plugin_utils._controller.strict_options import StrictOptions
+from ..plugin_utils._lookups.policy import PolicyError, parallel_limit, readable_window, update_policy
 
 
 class LookupModule(StrictOptions, LookupBase):

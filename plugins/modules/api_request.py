@@ -89,8 +89,8 @@ body:
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Reply
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._client.transport import Reply
+from ..module_utils._module.operation import Context, Operation, run_as_module
 
 
 def run(context: Context) -> None:

@@ -120,23 +120,12 @@ text:
   sample: ["Tenant: max_parallel_rollouts is 2, should be 4."]
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    is_single_target,
-    records_in,
-    text_or_none,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import (
-    Fleet,
-    compare,
-    declared,
-    state_lines,
-    wanted_policies,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timelines import read_timelines
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import WORKERS_OPTION
+from ..module_utils._rules.answers import Record, is_single_target, records_in, text_or_none
+from ..module_utils._rules.fleet_state import Fleet, compare, declared, state_lines, wanted_policies
+from ..module_utils._steps.read_timelines import read_timelines
+from ..module_utils._steps.read_updates import read_updates
 
 # How many fleet rollouts are read for instances that are missing from the inventory.
 _FLEET_ROLLOUTS = 5

@@ -87,12 +87,12 @@ truncated:
   sample: false
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, records_in, whole
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import is_action
+from ..module_utils._client.client import ACTIONS_CAP
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option
+from ..module_utils._rules.answers import Record, normalise, records_in, whole
+from ..module_utils._rules.ids import same_id
+from ..module_utils._rules.restart import is_action
 
 
 def run(context: Context) -> None:

@@ -124,17 +124,12 @@ reaches_since:
   sample: true
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import AUDIT_PAGE, AUDIT_TIMES
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_list
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    read_listing,
-    run_as_module,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import end_of_walk, passes
+from ..module_utils._client.client import AUDIT_PAGE, AUDIT_TIMES
+from ..module_utils._client.paging import read_list
+from ..module_utils._module.operation import Context, Operation, read_listing, run_as_module
+from ..module_utils._module.options import LISTING_OPTIONS
+from ..module_utils._rules.answers import Record, parse_time
+from ..module_utils._rules.audit import end_of_walk, passes
 
 _FILTERS = ("outcome", "source", "tool_name")
 

@@ -118,18 +118,18 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN, actions_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import Record, is_live
+from ..module_utils._rules.breakers import Breakers, breakers_of
+from ..module_utils._rules.ids import id_key
+from ..module_utils._rules.refusals import refusal_in
+from ..module_utils._rules.restart import action_key, started_action
+from ..module_utils._steps.claimed import claimed
+from ..module_utils._steps.look_up import looking_up
+from ..module_utils._steps.refusal import fail_if_refused
+from ..module_utils._steps.restart_watch import DOWN, actions_of
+from ..module_utils._steps.wait import wait_for_effect
 
 # Seconds within which the breakers must be closed after the server's answer, which may precede its effect (behaviour
 # 2.4).

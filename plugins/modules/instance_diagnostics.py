@@ -116,12 +116,12 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_healthy, normalise
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import changed_subsystems
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused, fail_refused
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import Record, is_healthy, normalise
+from ..module_utils._rules.diagnosis import changed_subsystems
+from ..module_utils._rules.refusals import refusal_in
+from ..module_utils._steps.refusal import fail_if_refused, fail_refused
 
 
 def run(context: Context) -> None:

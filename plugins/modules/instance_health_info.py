@@ -81,8 +81,8 @@ booted_at:
   sample: "2026-11-23T01:00:00+00:00"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import boot_time, is_healthy, iso_time
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import boot_time, is_healthy, iso_time
 
 
 def run(context: Context) -> None:

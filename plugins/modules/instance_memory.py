@@ -207,24 +207,17 @@ ambiguous:
 from collections.abc import Mapping
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    Listing,
-    body_of,
-    find,
-    key_of,
-    says_something,
-    scope_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option
+from ..module_utils._rules.answers import Record
+from ..module_utils._rules.ids import id_key
+from ..module_utils._rules.memory import Listing, body_of, find, key_of, says_something, scope_of
+from ..module_utils._rules.record_words import with_variable
+from ..module_utils._rules.refusals import refusal_in
+from ..module_utils._steps.claimed import claimed
+from ..module_utils._steps.memory_clear import clear
+from ..module_utils._steps.memory_read import (
     SHOWS_WITHIN,
     of_selection,
     read_for_change,
@@ -232,15 +225,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read
     read_until,
     selected,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    ANSWERED,
-    FOUND,
-    LOST,
-    Note,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
+from ..module_utils._steps.notes_of_sent import ANSWERED, FOUND, LOST, Note, Notes
+from ..module_utils._steps.refusal import fail_refused
+from ..module_utils._steps.unresolved import resolve
 
 
 def run(context: Context) -> None:
@@ -255,7 +242,6 @@ def run(context: Context) -> None:
 
 
 def _wanted(context: Context) -> Record:
-    """The memory to store, from the options."""
     params = context.params
     if params["all"] or params["expect_count"] is not None:
         context.fail("all and expect_count say what to clear; they go with state=absent only.")
@@ -272,7 +258,6 @@ def _wanted(context: Context) -> Record:
 
 
 def _store(context: Context, body: Record) -> None:
-    """Store the memory unless it exists."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
     before = read_for_change(context, scope)
     held = find(before.memories, body)
@@ -374,7 +359,6 @@ def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refu
 
 
 def _send_noted(context: Context, notes: Notes, key: str, body: Record) -> Record:
-    """Write the note and send E18."""
     notes.sending(key)
     return context.client.store_memory(context.params["instance_id"], body)
 

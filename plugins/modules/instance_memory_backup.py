@@ -121,12 +121,12 @@ from pathlib import Path
 
 from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option, secret_texts
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import Listing, body_of, says_something
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_backup import (
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option, secret_texts
+from ..module_utils._rules.answers import Record
+from ..module_utils._rules.ids import same_id
+from ..module_utils._rules.memory import Listing, body_of, says_something
+from ..module_utils._steps.memory_backup import (
     BackupError,
     broken,
     compare,
@@ -137,18 +137,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_back
     refuse_other_slice,
     text_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
-    of_selection,
-    read_memories,
-    selected,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
-    FileError,
-    absolute_path,
-    is_current,
-    refuse_unwritable,
-    replace_file,
-)
+from ..module_utils._steps.memory_read import of_selection, read_memories, selected
+from ..module_utils._steps.whole_file import FileError, absolute_path, is_current, refuse_unwritable, replace_file
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 

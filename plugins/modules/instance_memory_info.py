@@ -107,11 +107,11 @@ status:
   sample: {available: true}
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import DEFAULT_LIMIT, slices
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import read_memories, selected
+from ..module_utils._client.client import MEMORY_CAP
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option
+from ..module_utils._rules.memory import DEFAULT_LIMIT, slices
+from ..module_utils._steps.memory_read import read_memories, selected
 
 
 def run(context: Context) -> None:

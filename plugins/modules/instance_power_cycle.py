@@ -179,12 +179,8 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart import (
-    POWER_CYCLE,
-    RESTART_OPTIONS,
-    run_restart,
-)
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._steps.restart import POWER_CYCLE, RESTART_OPTIONS, run_restart
 
 
 def run(context: Context) -> None:

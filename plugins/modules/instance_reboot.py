@@ -182,8 +182,8 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart import REBOOT, RESTART_OPTIONS, run_restart
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._steps.restart import REBOOT, RESTART_OPTIONS, run_restart
 
 
 def run(context: Context) -> None:

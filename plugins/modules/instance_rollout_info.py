@@ -75,15 +75,10 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    read_listing,
-    run_as_module,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
+from ..module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
+from ..module_utils._module.operation import Context, Operation, read_listing, run_as_module
+from ..module_utils._module.options import LISTING_OPTIONS
+from ..module_utils._rules.answers import target_status
 
 
 def run(context: Context) -> None:

@@ -208,22 +208,15 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, runtime_component
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import RUNTIME, component_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
-    SENT_OPTIONS,
-    find,
-    follow,
-    newest_manifest,
-    remember,
-    send_redeploy,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import Record, runtime_component
+from ..module_utils._rules.record_words import text_of
+from ..module_utils._rules.redeploy import open_target
+from ..module_utils._rules.updates import RUNTIME, component_of
+from ..module_utils._steps.admission_locks import Admission
+from ..module_utils._steps.redeploy import SENT_OPTIONS, find, follow, newest_manifest, remember, send_redeploy
+from ..module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
     claim_first,
     converge_admitted,

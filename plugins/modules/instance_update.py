@@ -213,33 +213,21 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
-    outdated,
-    runtime_waits,
-    versions,
-    waiting,
-    without_runtime,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updates import (
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import Record, parse_time
+from ..module_utils._rules.record_words import text_of
+from ..module_utils._rules.redeploy import open_target
+from ..module_utils._rules.updates import outdated, runtime_waits, versions, waiting, without_runtime
+from ..module_utils._steps.admission_locks import Admission
+from ..module_utils._steps.apply_updates import (
     check_nothing_waits,
     checked_at,
     find_applied,
     send_apply,
     updates_in_words,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
-    SENT_OPTIONS,
-    follow,
-    newest_manifest,
-    prove_health,
-    remember,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
+from ..module_utils._steps.redeploy import SENT_OPTIONS, follow, newest_manifest, prove_health, remember
+from ..module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
     converge_admitted,
     send_admitted,
@@ -300,11 +288,9 @@ def _waiting(context: Context, updates: Record) -> int:
 
 
 def _trusted(context: Context, updates: Record, history: list[Record]) -> Record:
-    """The version report as soon as it is newer than the last redeploy. Before that, it lists applied updates.
-
-    If the report remains older than a successful redeploy, the updates in it count as applied, since applying them may
-    redeploy the instance again.
-    """
+    """The version report as soon as it is newer than the last redeploy: before that, it lists applied updates. If it
+    remains older than a successful redeploy, the updates in it count as applied: applying them may redeploy the
+    instance again."""
     updates, done = newest_manifest(context, updates, history, lambda seen: waiting(seen) == 0)
     if done is None:
         return updates

@@ -94,9 +94,9 @@ update_policy:
   sample: {runtime: notify, runtime_override: null, runtime_source: platform_default, runtime_auto_supported: true}
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import outdated
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import number, parse_time
+from ..module_utils._rules.updates import outdated
 
 
 def run(context: Context) -> None:

@@ -135,11 +135,11 @@ refused:
 
 from collections.abc import Callable
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import Record
+from ..module_utils._rules.ids import id_key
+from ..module_utils._rules.policy import (
     COMPONENTS,
     INHERIT,
     MODES,
@@ -150,11 +150,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     unknown_overrides,
     with_overrides,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+from ..module_utils._rules.refusals import refusal_in
+from ..module_utils._steps.claimed import claimed
+from ..module_utils._steps.look_up import looking_up
+from ..module_utils._steps.patch_policy import patch
+from ..module_utils._steps.refusal import fail_refused
 
 _MODES = [*MODES, INHERIT]
 

@@ -76,8 +76,8 @@ file:
 
 import json
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._steps.whole_file import (
     FileError,
     absolute_path,
     is_current,

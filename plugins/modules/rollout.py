@@ -311,10 +311,10 @@ waited_seconds:
   sample: 312.4
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_start import start
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import steer
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option
+from ..module_utils._steps.rollout_start import start
+from ..module_utils._steps.rollout_steer import steer
 
 
 def run(context: Context) -> None:

@@ -66,7 +66,7 @@ verdict:
   sample: inconclusive
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.operation import Context, Operation, run_as_module
 
 
 def run(context: Context) -> None:

@@ -324,26 +324,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
-    HOLD_OPTIONS,
-    check_hold,
-    check_hold_options,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics import (
-    METRIC_OPTIONS,
-    judge_metrics,
-    metric_checks,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
+from ..module_utils._client.client import ROLLOUTS_PAGE, FleetClient
+from ..module_utils._client.errors import KEY_REFUSED, ApiError
+from ..module_utils._client.pool import read_each
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
+from ..module_utils._rules import freezes, gate, pace, stall
+from ..module_utils._rules.answers import Record, iso_time, parse_time
+from ..module_utils._steps.admission_locks import AdmissionError
+from ..module_utils._steps.hold import HOLD_OPTIONS, check_hold, check_hold_options
+from ..module_utils._steps.metrics import METRIC_OPTIONS, judge_metrics, metric_checks
+from ..module_utils._steps.plan_facts import busy
+from ..module_utils._steps.stream import Stream
 
 _NOT_NEGATIVE = (
     "max_failed",
@@ -486,7 +478,6 @@ def _begin_stream(context: Context, health: gate.Check | None) -> None:
 
 
 def _fleet(context: Context) -> Record:
-    """The instances of the run, names to ids."""
     return {**context.params["updated"], **context.params["waiting"], **context.params["next_batch"]}
 
 

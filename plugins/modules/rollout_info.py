@@ -103,22 +103,11 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    Operation,
-    read_listing,
-    run_as_module,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import LISTING_OPTIONS, id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    counters,
-    rollout_is_terminal,
-    rollout_status,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import warn_if_cut
+from ..module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
+from ..module_utils._module.operation import Context, Operation, read_listing, run_as_module
+from ..module_utils._module.options import LISTING_OPTIONS, id_option
+from ..module_utils._rules.answers import Record, counters, rollout_is_terminal, rollout_status, target_status
+from ..module_utils._steps.rollout_follow import warn_if_cut
 
 
 def run(context: Context) -> None:

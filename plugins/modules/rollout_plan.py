@@ -325,18 +325,13 @@ moved:
 import time
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    iso_time,
-    max_parallel_rollouts,
-    rollout_is_terminal,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import GROWTHS, Member, batch_sizes
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import (
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
+from ..module_utils._rules.answers import Record, iso_time, max_parallel_rollouts, rollout_is_terminal
+from ..module_utils._rules.batches import GROWTHS, Member, batch_sizes
+from ..module_utils._rules.freezes import Freezes
+from ..module_utils._rules.ids import id_key
+from ..module_utils._rules.order import (
     CANARY,
     SCOPES,
     Facts,
@@ -349,21 +344,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     share_of,
     waves_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of as pace_refusal
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
-    Plan,
-    describe,
-    durations_of,
-    make_plan,
-    member_of,
-    moved,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import plan_lines
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy, failing, health_words
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_timelines import read_timelines
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
+from ..module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
+from ..module_utils._rules.pace import refusal_of as pace_refusal
+from ..module_utils._rules.plan import Plan, describe, durations_of, make_plan, member_of, moved
+from ..module_utils._rules.plan_words import plan_lines
+from ..module_utils._rules.window import Window
+from ..module_utils._steps.plan_facts import busy, failing, health_words
+from ..module_utils._steps.read_timelines import read_timelines
+from ..module_utils._steps.read_updates import read_updates
 
 _FREEZES_AHEAD = 35 * 86400.0
 _MAX_FREEZES = 50
@@ -459,7 +447,6 @@ def run(context: Context) -> None:
 
 
 def _check(context: Context) -> None:
-    """Fail if a number or an instance is invalid."""
     params = context.params
     for name, least in _MINIMA.items():
         if params[name] is not None and params[name] < least:
@@ -523,7 +510,6 @@ def _rules(context: Context) -> Rules:
 
 
 def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping[str, Sequence[float]]) -> Facts:
-    """The data that the rules need. Nothing else is read."""
     planned = {member.name: member.instance_id for member in members if member.planned}
     return Facts(
         inventory=[str(name) for name in context.params["instances"]],
@@ -567,7 +553,6 @@ def _durations(context: Context) -> dict[str, list[float]]:
 
 
 def _as_result(plan: Plan, problem: str) -> Record:
-    """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     instances = plan.fit.instances_that_fit
     if instances is None:

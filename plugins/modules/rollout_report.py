@@ -140,15 +140,15 @@ text:
 
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import WORKERS_OPTION
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import counted
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report, report_lines
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state import bundles_of
+from ..module_utils._client.client import FleetClient
+from ..module_utils._client.errors import ApiError
+from ..module_utils._client.pool import Pool
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import WORKERS_OPTION
+from ..module_utils._rules.plan import member_of
+from ..module_utils._rules.record_words import counted
+from ..module_utils._rules.report import make_report, report_lines
+from ..module_utils._rules.run_state import bundles_of
 
 
 def run(context: Context) -> None:

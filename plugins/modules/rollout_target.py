@@ -203,17 +203,13 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    target_is_terminal,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+from ..module_utils._client.errors import ApiError
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._module.options import id_option
+from ..module_utils._rules.answers import Record, target_is_terminal, target_status
+from ..module_utils._rules.ids import id_key
+from ..module_utils._rules.record_words import is_status, named, text_of
+from ..module_utils._rules.rollout import (
     ends,
     ends_text,
     instance_in_words,
@@ -222,10 +218,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     was_reopened,
     why_not_retried,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window, fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
+from ..module_utils._steps.claimed import claimed
+from ..module_utils._steps.look_up import looking_up
+from ..module_utils._steps.refusal import closed_window, fail_if_refused
+from ..module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
     fail_if_too_many,
     names_of,
@@ -234,7 +230,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     settle_uncertain,
     warn_if_cut,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import send_until_it_shows
+from ..module_utils._steps.rollout_steer import send_until_it_shows
 
 
 def run(context: Context) -> None:
@@ -279,10 +275,8 @@ def _retry_chosen(context: Context, chosen: list[Record]) -> None:
 
 
 def _chosen(context: Context) -> tuple[list[Record], int]:
-    """The targets to retry, and how many selected ones the server counts but does not list.
-
-    The other selected targets are returned as ``skipped_targets`` with the reason.
-    """
+    """The targets to retry, and how many selected ones the server counts but does not list. The other selected targets
+    are returned as ``skipped_targets`` with the reason."""
     params = context.params
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])

@@ -141,8 +141,8 @@ refused:
 
 import time
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.policy import (
     HOUR_KEYS,
     MODES,
     TENANT_KEYS,
@@ -150,10 +150,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     problem_of_tenant,
     tenant_values,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import policy_lines
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
+from ..module_utils._rules.policy_words import policy_lines
+from ..module_utils._rules.window import Window
+from ..module_utils._steps.claimed import claimed
+from ..module_utils._steps.patch_policy import patch
 
 _MODES = list(MODES)
 

@@ -99,10 +99,10 @@ text:
 
 import time
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import policy_lines
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from ..module_utils._module.operation import Context, Operation, run_as_module
+from ..module_utils._rules.answers import iso_time
+from ..module_utils._rules.policy_words import policy_lines
+from ..module_utils._rules.window import Window
 
 
 def run(context: Context) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import HOUR_KEYS
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from ..module_utils._rules.answers import parse_time
+from ..module_utils._rules.policy import HOUR_KEYS
+from ..module_utils._rules.window import Window
 
 
 def in_maintenance_window(value: Any, policy: Any = None, at: Any = None) -> bool:
@@ -60,7 +60,5 @@ def _shown(policy: Any) -> str:
 
 
 class TestModule:
-    """Registers the tests of this file with Ansible."""
-
     def tests(self) -> dict[str, Callable[..., bool]]:
         return {"in_maintenance_window": in_maintenance_window}

@@ -2,11 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one.
-
-An instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are
-read even if the summary has not changed: the counts stay the same if as many events were added as were removed.
-"""
+"""Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one. An
+instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are read
+even if the summary has not changed: as many events may have been added as were removed."""
 
 from __future__ import annotations
 
@@ -52,7 +50,6 @@ class _Request:
 
 
 def sync_audit(session: Session, instances: list[Row]) -> None:
-    """Read and store the audit of the instances: rows with instance_id and hostname."""
     done = 0
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
         requests = [_request(session, instance) for instance in instances[start : start + _INSTANCES_AT_ONCE]]
@@ -71,7 +68,6 @@ def _request(session: Session, instance: Row) -> _Request:
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
-    """Whether this sync reads further back than any before it."""
     # Older consoles stored "all" because they took a short page for the end of the list: the list is read again.
     depth = cursor.state.get("depth", 0)
     return not cursor.state.get("whole") and session.options.audit_events > (0 if depth == "all" else depth)
@@ -139,11 +135,9 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:
-    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (id_key). Raises ApiError.
-
-    This takes one call if the server lists the newest first and the first page contains a known one. If the server
-    lists the oldest first, or the times do not show the order, the complete list is read.
-    """
+    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (id_key). Raises ApiError. This
+    takes one call if the server lists the newest first and the first page contains a known one. If the server lists the
+    oldest first, or the times do not show the order, the complete list is read."""
 
     def fetch(limit: int, offset: int) -> list[Record]:
         return client.list_audit_events(instance_id, limit=limit, offset=offset)

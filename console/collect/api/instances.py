@@ -3,11 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads details of each instance from the API: health (E16), updates (E25), actions (E11), number of memories (E17).
-
-Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored:
-a sync does not start a health check. There are up to 8 calls at a time. Errors are reported and do not stop the rest,
-unless they would occur in every call.
-"""
+Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored.
+Errors are reported and do not stop the rest, unless they would occur in every call."""
 
 from __future__ import annotations
 
@@ -42,8 +39,7 @@ class _Read:
 
 
 def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[str]) -> None:
-    """Read and store some kinds of details of the instances: rows with instance_id and hostname. All failures of one
-    kind are one problem in the report."""
+    """Read and store some kinds of details. All failures of one kind are one problem in the report."""
     errors: list[tuple[_Read, ApiError]] = []
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
         part = instances[start : start + _INSTANCES_AT_ONCE]
@@ -69,8 +65,7 @@ def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[s
 
 
 def _call(tenant: str, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
-    """The rows that were read (the content of memories must not leave this function), and the number of actions that
-    the API listed if it has more of them, otherwise None."""
+    """The rows, without the content of memories, and the number of listed actions if the API has more, or None."""
     instance_id = read.instance_id
     if read.kind == "health":
         return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
@@ -91,8 +86,7 @@ def _take(
     answer: tuple[InstanceRows, int | None] | ApiError | NotCalled,
     errors: list[tuple[_Read, ApiError]],
 ) -> bool:
-    """Store an answer, or add it to ``errors``. Returns False if the API did not find the instance, and no other sync
-    has read it since."""
+    """Store an answer, or add it to ``errors``. Returns False if the API does not find the instance."""
     scope = f"{session.tenant}|{read.instance_id}"
     cursor = session.store.cursor(read.kind, scope) or Cursor(read.kind, scope)
     if isinstance(answer, NotCalled) or session.is_older(read.at, cursor):
@@ -114,7 +108,6 @@ def _take(
 
 
 def _note_gap(session: Session, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
-    """Record a gap if there were more actions since the last sync than the API lists."""
     ids = [row["action_id"] for row in actions]
     newest = stored.newest_action(session.store, session.tenant, read.instance_id, unless=ids)
     if newest is None:

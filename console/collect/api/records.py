@@ -2,12 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them.
-
-The rows are described in console/record/schema. The records are those of the endpoints E1, E3, E4, E9, E20 and E21 and,
-for single instances, health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of
-another type becomes NULL or 0; nothing is guessed. Only the number of memories is stored, never their content.
-"""
+"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them. The
+rows are described in console/record/schema. A field that is absent, null or of another type becomes NULL or 0; nothing
+is guessed. Only the number of memories is stored, never their content."""
 
 from __future__ import annotations
 
@@ -17,22 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    amount,
-    count,
-    counters,
-    counters_of_targets,
-    is_healthy,
-    known_count,
-    normalise,
-    parse_time,
-    rollout_is_terminal,
-    rollout_status,
-    target_is_terminal,
-    target_status,
-    whole,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import answers
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
@@ -46,21 +28,21 @@ from console.text.message_fingerprint import FP_VERSION, fingerprint
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
 
 
-def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4. If ``targets`` are given, they also decide whether the rollout is open, and the
-    counters that are missing in the record are counted from them; otherwise these are 0."""
-    tally = counters(record)
+def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[answers.Record] | None = None) -> Row:
+    """A row of rollouts from E3 or E4. ``targets``, if given, also decide whether the rollout is open, and give the
+    counters that are missing in the record; otherwise these are 0."""
+    tally = answers.counters(record)
     if targets:
-        counted = counters_of_targets(targets).as_dict()
-        unknown = {name: counted[name] for name in _COUNTED if known_count(record.get(f"{name}_targets")) is None}
-        tally = replace(tally, **unknown)
+        counted = answers.counters_of_targets(targets).as_dict()
+        known = _counters_of(record)
+        tally = replace(tally, **{name: counted[name] for name in _COUNTED if name not in known})
     return {
         "tenant": tenant,
         "rollout_id": str(record["id"]),
         **_texts(record, "scope", "initiated_from_ip"),
-        "status": rollout_status(record.get("status")) or "unknown",
+        "status": answers.rollout_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
-        "is_open": int(not rollout_is_terminal(record, targets)),
+        "is_open": int(not answers.rollout_is_terminal(record, targets)),
         **_times(record, "created_at", "completed_at"),
         **tally.as_dict(),
         "metadata_json": _json(record.get("metadata_json")),
@@ -68,25 +50,25 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
 
 
 def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout (``record``, and its ``row``) has not changed since it was stored. Only the counters
-    that the record contains are compared."""
-    counted = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
-    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *counted))
+    """Whether a listed rollout is as it was stored. Only the counters that the record contains are compared."""
+    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *_counters_of(record)))
 
 
 def has_all_counters(record: Mapping[str, Any]) -> bool:
     """Whether a listed rollout has all counters, so that they show whether the status of a target has changed."""
-    return all(known_count(record.get(f"{name}_targets")) is not None for name in _COUNTED)
+    return len(_counters_of(record)) == len(_COUNTED)
+
+
+def _counters_of(record: Mapping[str, Any]) -> list[str]:
+    """Which of its counters a listed rollout has."""
+    return [name for name in _COUNTED if answers.known_count(record.get(f"{name}_targets")) is not None]
 
 
 def target_rows(
     tenant: str, rollout_id: str, targets: Sequence[Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]]
 ) -> list[Row]:
-    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
-
-    E1 is read after E4 and takes precedence, except for the spelling of ids. Only E4 has bundle_hash, celery_task_id
-    and detail_json; only E1 has the host name and the duration. A record without an id is left out.
-    """
+    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order. E1
+    is read after E4 and takes precedence, except for the spelling of ids. A record without an id is left out."""
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
         if as_text(entry.get("target_id")):
@@ -108,12 +90,12 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         "target_id": target_id,
         "position": position,
         "hostname": hostname,
-        "status": target_status(record.get("status")) or "unknown",
+        "status": answers.target_status(record.get("status")) or "unknown",
         "status_raw": as_text(record.get("status")),
-        "is_open": int(not target_is_terminal(record)),
+        "is_open": int(not answers.target_is_terminal(record)),
         **_times(record, "created_at", "started_at", "completed_at"),
-        "duration_s": amount(record.get("duration_seconds")),
-        "countdown_s": amount(record.get("scheduled_countdown_seconds")),
+        "duration_s": answers.amount(record.get("duration_seconds")),
+        "countdown_s": answers.amount(record.get("scheduled_countdown_seconds")),
         **_texts(record, "instance_id", "last_result_status", "bundle_hash", "celery_task_id"),
         "error_message": error,
         "msg_fp": fingerprint(error, hostname) if error else None,
@@ -123,25 +105,23 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
 
 
 def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
-    """A row of policies from E9."""
     return {
         "tenant": tenant,
         "taken_at": at,
-        "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
-        "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
-        "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
+        "max_parallel_rollouts": answers.whole(record.get("max_parallel_rollouts")),
+        "window_start_hour": answers.whole(record.get("maintenance_window_start_hour_utc")),
+        "window_end_hour": answers.whole(record.get("maintenance_window_end_hour_utc")),
         **_texts(record, "runtime_default", "skills_default", "mcp_servers_default"),
         "raw_json": to_json(record),
     }
 
 
 def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
-    """A row of audit_events from E20; the record has an ``id``."""
     return {
         "tenant": tenant,
         "instance_id": instance_id,
         "id": str(record["id"]),
-        "event_ts": parse_time(record.get("event_ts")),
+        "event_ts": answers.parse_time(record.get("event_ts")),
         "event_ts_raw": as_text(record.get("event_ts")),
         **_times(record, "ingested_at"),
         **_texts(record, "event_id", "source", "event_type", "outcome", "role", "tool_name", "server_slug"),
@@ -151,12 +131,11 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
 
 
 def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> Row:
-    """A row of audit_summaries from E21."""
     return {
         "tenant": tenant,
         "instance_id": instance_id,
         "taken_at": at,
-        **{word: count(record.get(f"{word}_events")) for word in ("total", "success", "error", "denied")},
+        **{word: answers.count(record.get(f"{word}_events")) for word in ("total", "success", "error", "denied")},
         "by_source_json": _json(record.get("by_source")),
     }
 
@@ -168,7 +147,7 @@ def _texts(record: Mapping[str, Any], *names: str) -> Row:
 def _times(record: Mapping[str, Any], *names: str) -> Row:
     row: Row = {}
     for name in names:
-        row[name] = parse_time(record.get(name))
+        row[name] = answers.parse_time(record.get(name))
         row[name.replace("_at", "_raw")] = as_text(record.get(name))
     return row
 
@@ -181,11 +160,10 @@ _MAX_TROUBLE = 400
 
 
 def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
-    """The rows of a deep health record, read at ``at``."""
     key = {"tenant": tenant, "instance_id": instance_id}
-    checked = parse_time(record.get("checked_at"))
-    status = "healthy" if is_healthy(record) else normalise(record.get("status")) or "unknown"
-    cached, uptime, trouble = record.get("cached"), amount(record.get("uptime_seconds")), trouble_of(record)
+    checked = answers.parse_time(record.get("checked_at"))
+    status = "healthy" if answers.is_healthy(record) else answers.normalise(record.get("status")) or "unknown"
+    cached, uptime, trouble = record.get("cached"), answers.amount(record.get("uptime_seconds")), trouble_of(record)
     check: Row = {
         **key,
         "checked_at": checked if checked is not None else at,
@@ -207,7 +185,7 @@ def trouble_of(record: Mapping[str, Any]) -> str | None:
     found = []
     for name, part in mapping(parts).items():
         word = status_of(part)
-        if word is not None and not is_healthy({"status": word}):
+        if word is not None and not answers.is_healthy({"status": word}):
             found.append(f"{name}: {word}")
     breakers = breakers_of(parts).open
     if breakers:
@@ -247,18 +225,17 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
 def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
     """The number of memories, if they can be read. ``record``: the list, read with the API's largest limit."""
     found = listing_of(record, MEMORY_CAP)
-    count = max(known_count(record.get("count")) or 0, found.listed)
+    counted = max(answers.known_count(record.get("count")) or 0, found.listed)
     state: Row = {
         "tenant": tenant,
         "instance_id": instance_id,
-        "memories": count,
-        "memories_full": int(found.truncated and count <= found.listed),
+        "memories": counted,
+        "memories_full": int(found.truncated and counted <= found.listed),
     }
     return InstanceRows(state=state if found.available else None)
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:
-    """The rows of a response of E11, newest first, each id once."""
     rows = (_action_row(tenant, instance_id, record) for record in rows_of(answer))
     return list({row["action_id"]: row for row in reversed(list(rows))}.values())[::-1]
 
@@ -275,12 +252,12 @@ def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row
         "instance_id": instance_id,
         "action_id": identity,
         "action": word,
-        "status": as_text(normalise(record.get("status"))) or "unknown",
+        "status": as_text(answers.normalise(record.get("status"))) or "unknown",
         "status_raw": as_text(record.get("status")),
         "message": as_text(record.get("message")),
         "actor": _first(record, ("actor", "initiated_by", "requested_by", "user", "source")),
         **_times(record, "created_at", "completed_at"),
-        "duration_ms": amount(record.get("duration_ms")),
+        "duration_ms": answers.amount(record.get("duration_ms")),
         "detail_json": _json(record.get("detail")),
     }
 

@@ -2,11 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the rollouts that may have changed, with their targets.
-
-The newest rollouts are listed (E3). Those that are new, were open, or differ from what is stored are read in detail
-(E4, then E1).
-"""
+"""Reads the rollouts that may have changed: of those that the API lists (E3), the ones that are new, were open, or
+differ from what is stored are read with their targets (E4, then E1)."""
 
 from __future__ import annotations
 
@@ -33,7 +30,6 @@ _SETTLED_IN_A_ROW = 20
 
 
 def sync_rollouts(session: Session) -> None:
-    """Store the rollouts that are new or may have changed."""
     session.progress(0, None, "list of rollouts")
     known, most, until = _Known(session), session.options.rollouts, None
     if not session.reading.whole_list:
@@ -73,8 +69,7 @@ def sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: those stored as open or without
-    their targets, by id."""
+    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: open, or without targets."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -83,13 +78,11 @@ class _Known:
         self._settled = 0
 
     def as_stored(self, record: Record) -> Record:
-        """A listed rollout with its id in the spelling in which it is stored."""
         if not as_text(record.get("id")):
             return record
         return {**record, "id": rollouts.spelled(self._session.store, self._session.tenant, str(record["id"]))}
 
     def row(self, rollout_id: str) -> Row | None:
-        """The stored row of a rollout, None if there is none."""
         if rollout_id not in self._rows:
             self._rows[rollout_id] = rollouts.stored(self._session.store, self._session.tenant, rollout_id)
         return self._rows[rollout_id]
@@ -153,10 +146,8 @@ def _rollout_result(
     listed: Row | None,
     stored: Row | None,
 ) -> RolloutRead | None:
-    """Record the result of reading one rollout in the report and the cursors. Returns what to store of it, or None.
-
-    ``answer``: NotCalled if it was not tried. ``listed``: the rollout as in the list. ``stored``: as in the database.
-    """
+    """Record the result of reading one rollout. Returns what to store of it, or None. ``answer``: NotCalled if not
+    tried."""
     scope, report = f"{session.tenant}|{rollout_id}", session.report
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:

@@ -85,16 +85,13 @@ def awx_origin(url: str) -> str:
 
 
 def _split(url: str) -> tuple[str, str, str]:
-    """The server of an AWX, the path of AWX there, and below it that of its API, which is /api/controller in Automation
-    Platform. Raises ValueError."""
+    """The server of an AWX, the path of AWX there, and below it that of its API. Raises ValueError."""
     parts = urlsplit(url.strip().rstrip("/"))
     prefix, api, below = parts.path.removesuffix("/v2").partition("/api")
     return base_url(f"{parts.scheme}://{parts.netloc}"), prefix, (api or "/api") + below
 
 
 class AwxClient:
-    """Reads AWX's API. ``origin`` is its address without the path of the API."""
-
     def __init__(self, connection: ApiConnection, **transport: Callable[..., Any]) -> None:
         try:
             server, prefix, api = _split(connection.api_url)
@@ -136,10 +133,7 @@ class AwxClient:
         return body
 
     def pages(self, path: str, **query: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a list, as pairs of the total count and the records of the page. Raises AwxError.
-
-        Only the query of ``next`` is used, so that the token is not sent to any other address.
-        """
+        """The pages of a list, each with the total count. Of ``next`` only the query is used. Raises AwxError."""
         read: list[dict[str, Any]] = []
         while query not in read:
             read.append(query)

@@ -34,7 +34,6 @@ class ImportReport(ReadReport):
 
     @property
     def summary(self) -> str:
-        """One line of figures."""
         parts = [f"{self.source}: jobs read {self.jobs}", f"events {self.events}", f"already stored {self.known}"]
         if self.joined:
             parts.append(f"also recorded by the run log {self.joined}")
@@ -48,10 +47,7 @@ class StoredByAnother(Exception):
 
 
 class JobImport:
-    """Stores the events of a job, starting after those that are stored. ``name`` is the job's name in messages.
-
-    ``redactor`` may be replaced between two batches.
-    """
+    """Stores the events of a job after those that are stored. ``redactor`` may be replaced between two batches."""
 
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
         self._store, self._job, self._name, self.redactor = store, job, name, redactor
@@ -61,7 +57,6 @@ class JobImport:
 
     @property
     def position(self) -> int:
-        """The counter up to which events are stored."""
         return (self.cursor.position or 0) if self.cursor else 0
 
     @property
@@ -71,9 +66,7 @@ class JobImport:
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
-
-        ``complete``: these are the last events of a job that has ended. Raises StoredByAnother.
-        """
+        ``complete``: these are the last events of a job that has ended. Raises StoredByAnother."""
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
         cursor = replace(before or Cursor(self._job.source, self._job.key), position=position)

@@ -2,11 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event.
-
-An incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is
-skipped and reported, and the run is read again once that file has changed or other files have been added.
-"""
+"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event. An
+incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is skipped
+and reported, and the run is read again once files have changed or been added."""
 
 from __future__ import annotations
 
@@ -40,10 +38,8 @@ _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
 def sync_runner(store: Store, folder: Path, *, now: Callable[[], float], progress: Progress = silent) -> ImportReport:
-    """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
-
-    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
-    """
+    """Import new events of the run or runs in ``folder``. Runs that cannot be read are reported. Raises
+    DatabaseProblem."""
     report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)
@@ -99,8 +95,6 @@ class _Batch:
 
 
 class _Run:
-    """The current state of one artifact folder."""
-
     def __init__(self, folder: Path, now: float) -> None:
         self._folder, self._events = folder, folder / "job_events"
         names = [(int(m["counter"]), m["uuid"], m[0]) for p in self._events.iterdir() if (m := _EVENT.match(p.name))]
@@ -123,7 +117,6 @@ class _Run:
         self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 
     def load(self, store: Store, report: ImportReport) -> None:
-        """Store the events after the cursor."""
         name = f"The run {self._folder.name} of ansible-runner"
         if not self._names and self._job.row["status"] == "running":
             # Its key would be another one than that of the same run with events.
@@ -174,7 +167,6 @@ class _Run:
         return NameRedactor(self._secrets, self._unmasked, self._always)
 
     def _must_start_over(self, cursor: Cursor) -> bool:
-        """Whether files up to the cursor have changed or been added since."""
         unread = cursor.state.get("unread", {})
         if any(self._stamp(name) != stamp for name, stamp in unread.items()):
             return True

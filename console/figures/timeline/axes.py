@@ -38,17 +38,14 @@ class Axis:
 
     @staticmethod
     def elapsed(first: float, last: float) -> Axis:
-        """The axis of the time elapsed since ``first``, in a unit that suits the time up to ``last``."""
         return Axis(first, *axis_unit(last - first))
 
     def at(self, seconds: Any) -> Any:
-        """Epoch seconds, or an array of them, as values of the axis."""
         if self.origin is not None:
             return (seconds - self.origin) / self.size
         return axis_dates(seconds) if isinstance(seconds, np.ndarray) else axis_date(seconds)
 
     def length(self, seconds: Any) -> Any:
-        """A duration in seconds as a length on the axis."""
         return seconds * 1000 if self.origin is None else seconds / self.size
 
     def seconds(self, value: str | float) -> float:
@@ -76,8 +73,7 @@ MAX_LABELS = 24
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How a timeline is drawn. window: in epoch seconds, None for all. selected: rows of the frame. usual: the usual
-    duration of a run phase. zone: the viewer's time zone, '' for UTC only. marks: labelled times, such as gates."""
+    """How a timeline is drawn. window: in epoch seconds. selected: rows of the frame. zone: '' for UTC only."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -107,10 +103,8 @@ def add_axes(
     ticks: dict[str, Any],
     row_height: int,
 ) -> go.Figure:
-    """Set the axes, size and legend of the figure. bounds: the x axis in epoch seconds, None to let Plotly choose.
-
-    count: the number of rows. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows.
-    """
+    """Set the axes, size and legend of the figure, which has ``count`` rows. bounds: the x axis in epoch seconds, None
+    to let Plotly choose. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows."""
     axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
     # Without names on the y axis its width is known. If Plotly computes it, it draws the figure twice.
@@ -139,7 +133,6 @@ def add_axes(
 
 
 def _add_marks(figure: go.Figure, options: DrawOptions) -> None:
-    """Add a dashed line over the full height for each mark."""
     colour = INK[options.theme]
     lines, labels = [], []
     for mark in options.marks:

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a rollout with a bar for each target. Pure.
-
-The ids of the targets are in ``customdata``, from where a click in the browser reports them.
-"""
+"""The timeline of a rollout with a bar for each target, whose id a click reports from ``customdata``. Pure."""
 
 from __future__ import annotations
 
@@ -29,12 +26,9 @@ STRIP = 0.1
 
 def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
     """One bar for each target, one trace for each status. A thin bar before it is the wait (countdown, then queue).
-
-    targets: the frame from ``rollouts.targets_of``, in the order of ``layout``. rows='targets' gives each target its
-    own row and shows its complete wait, up to ``now`` if it is still waiting. 'slots' shows the wait only while the
-    slot was free. Below a bar are two strips from the median to the 95th percentile of the run, for the instance and
-    for the fleet; with 'slots', only below open runs.
-    """
+    rows='targets' gives each target its own row and shows its complete wait, up to ``now`` if it is still waiting.
+    'slots' shows the wait only while the slot was free. Below a bar are two strips from the median to the 95th
+    percentile of the run, for the instance and for the fleet; with 'slots', only below open runs."""
     axis, theme = options.axis, options.theme
     shown = layout.placed if options.window is None else in_window(layout, *options.window)
     figure = go.Figure()
@@ -95,7 +89,6 @@ def _marker(style: StatusStyle, theme: str) -> dict[str, object]:
 
 
 def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, options: DrawOptions) -> np.ndarray:
-    """A label for each target shown: name, status, start, duration, usual duration, wait, error."""
     labels = np.empty(len(targets), dtype=object)
     columns = zip(
         targets["host"].to_list(),
@@ -160,7 +153,6 @@ def _add_thin(
     figure: go.Figure, name: str, y: Floats, rows: Ints, first: Floats, last: Floats, width: float, colour: str,
     opacity: float, options: DrawOptions,
 ) -> None:  # fmt: skip
-    """Add a trace of thin bars without hover and click."""
     if rows.size:
         long = options.axis.length(last[rows] - first[rows])
         # The opacity is in the colour, because the legend ignores the opacity of a marker.

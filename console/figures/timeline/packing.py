@@ -1,11 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy.
-
-A rollout works on at most ``max_parallel_rollouts`` targets at once, so first-free-slot packing needs as many rows as
-the peak concurrency, whatever the size of the fleet. All times are seconds since the epoch, UTC; NaN means "no time".
-"""
+"""The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy. Times are epoch seconds, NaN if
+unknown. A rollout works on at most ``max_parallel_rollouts`` targets at once, so first-free-slot packing needs as many
+rows as the peak concurrency, whatever the size of the fleet."""
 
 from __future__ import annotations
 
@@ -27,14 +25,10 @@ UNPLACED = -1
 
 @dataclass(frozen=True)
 class Layout:
-    """Every array has one entry for each target, in the order given to :func:`lay_out`.
-
-    slot: the row of the run phase, 0 at the top, ``UNPLACED`` if there is none.
-    start, end: the run phase; an open one ends at ``now``.
-    open: whether the run phase has not ended yet.
-    wait_from, wait_until: the countdown and the queue before the run phase, while the slot was free.
-    planned: created_at + countdown, when the server planned to start the target.
-    """
+    """Every array has one entry for each target, in the order given to :func:`lay_out`. slot: the row of the run phase,
+    0 at the top, ``UNPLACED`` if there is none. start, end: the run phase; an open one ends at ``now``. wait_from,
+    wait_until: the countdown and the queue before it, while the slot was free. planned: created_at + countdown, when
+    the server planned to start the target."""
 
     slot: Ints
     start: Floats
@@ -46,13 +40,11 @@ class Layout:
 
     @property
     def placed(self) -> Bools:
-        """True where the target has a bar."""
         placed: Bools = self.slot != UNPLACED
         return placed
 
     @property
     def slots(self) -> int:
-        """Number of rows, which is the peak concurrency."""
         return int(self.slot.max()) + 1 if self.slot.size else 0
 
     @property
@@ -67,9 +59,7 @@ class Layout:
 @dataclass(frozen=True)
 class Usual:
     """The usual duration of a run phase: median and 95th percentile in seconds, NaN if there are too few earlier runs.
-
-    p50, p95, deploys: one entry for each target, from earlier successful deploys of its instance. fleet_*: from all.
-    """
+    p50, p95, deploys: one entry for each target, from earlier successful deploys of its instance. fleet_*: from all."""
 
     p50: Floats
     p95: Floats
@@ -79,7 +69,6 @@ class Usual:
     fleet_deploys: int = 0
 
     def any(self, rows: Bools) -> bool:
-        """Whether the usual duration is known for any of ``rows``."""
         return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
 
     def sentences(self, row: int, took: float, fmt: Callable[[float], str]) -> list[str]:
@@ -102,11 +91,8 @@ def occupied_until(start: Floats, end: Floats) -> Floats:
 
 
 def pack(start: Floats, end: Floats) -> Ints:
-    """Give each span [start, end) the lowest slot that is free at its start.
-
-    Greedy by start time is optimal for intervals: the number of slots is the peak concurrency.
-    Both arrays are finite; end >= start.
-    """
+    """Give each span [start, end) the lowest slot that is free at its start. Greedy by start time is optimal for
+    intervals: the number of slots is the peak concurrency. Both arrays are finite; end >= start."""
     slots = np.empty(start.size, dtype=np.int64)
     order = np.lexsort((end, start)).tolist()
     starts, untils = start.tolist(), occupied_until(start, end).tolist()
@@ -128,11 +114,7 @@ def pack(start: Floats, end: Floats) -> Ints:
 def lay_out(
     created: Floats, started: Floats, completed: Floats, countdown: Floats, is_open: Bools, now: float
 ) -> Layout:
-    """Place every target that has started.
-
-    is_open: the status of the target is not final. Without completed_at, its run phase then ends at ``now``. A target
-    with a final status but without completed_at is not placed, because its end is unknown.
-    """
+    """Place every target that has started. An open one ends at ``now``; one whose end is unknown is not placed."""
     size = started.size
     running = is_open & np.isnan(completed)
     end = np.where(running, max(now, 0.0), completed)

@@ -38,13 +38,10 @@ _MAX_ELSEWHERE = 2000
 
 @dataclass(frozen=True)
 class Failure:
-    """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers.
-
-    status: failed or uncertain. message: of one of the instances, or ''. pattern: the message, normalised. first_at,
-    last_at: when it occurred in this operation. before: how many earlier operations had it. first_seen, last_before:
-    when these had it. later: how many later operations had it. Without a message, other operations are not known.
-    Times are epoch seconds.
-    """
+    """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers. message:
+    of one of the instances, or ''. pattern: the message, normalised. first_at, last_at: when it occurred in this
+    operation. before: how many earlier operations had it, from first_seen to last_before. later: how many later ones.
+    Without a message, other operations are not known. Times are epoch seconds."""
 
     status: str
     message: str
@@ -64,8 +61,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate of a run. batch: the batch before which it was evaluated; None if not known. at: epoch seconds. figures:
-    the result of each check as text."""
+    """A gate of a run. batch: the one before which it was evaluated; None if not known. at: epoch seconds. figures: the
+    result of each check as text."""
 
     batch: int | None
     at: float | None
@@ -75,16 +72,11 @@ class Gate:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation.
-
-    row: the values of operations.COLUMNS. facts: what the outcome was determined from. instances: INSTANCE_COLUMNS,
-    problems first; seconds: how long the redeploy or restart took; waited: how long it was before it began (both NaN if
-    not known). failures: the one with the most instances first. rollouts: of the run, as in rollouts.rollouts_of_run.
-    gates: in order. plan: what is known about the plan, such as hash, planned, left_alone, gone, batches,
-    override_reason, and outcomes.evidence.plan_facts. followed: ids of the rollouts that the run adopted.
-    disagreements: host -> how the server's status differs, from the report. targets: of a rollout, as in
-    rollouts.targets_of; empty for other operations.
-    """
+    """One operation. row: the values of operations.COLUMNS. instances: INSTANCE_COLUMNS, problems first; seconds: how
+    long the redeploy or restart took; waited: how long it was before it began (both NaN if not known). failures: the
+    one with the most instances first. rollouts: of the run, as in rollouts.rollouts_of_run. plan: as in _plan.
+    followed: ids of the rollouts that the run adopted. disagreements: host -> how the server's status differs, from the
+    report. targets: of a rollout, as in rollouts.targets_of; else empty."""
 
     row: dict[str, Any]
     facts: Facts
@@ -100,10 +92,8 @@ class Operation:
 
 @query
 def operation(conn: Connection, key: str, now: float) -> Operation | None:
-    """One operation by its run id, rollout id or attempt id; None if it is not known.
-
-    The id of a rollout that a known run started gives the rollout itself, not the run.
-    """
+    """One operation by its run id, rollout id or attempt id; None if it is not known. The id of a rollout that a known
+    run started gives the rollout itself, not the run."""
     known = _key(conn, key)
     if known is None:
         return None
@@ -165,10 +155,7 @@ def _instances(
 
 def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
     """The instances of a rollout with the status ``rollout``, each with its newest target, and the targets that failed
-    or are uncertain. Instances with the same host name are named as in the inventory.
-
-    Computed by column, because with objects, 20,000 instances take three times as long.
-    """
+    or are uncertain. Computed by column, because with objects, 20,000 instances take three times as long."""
     if targets["host"].duplicated().any():
         pairs = list(zip(targets["host"], targets["instance_id"].fillna(""), strict=True))
         names = names_apart(pairs)

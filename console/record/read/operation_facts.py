@@ -46,11 +46,9 @@ def rollout_name(scope: str | None) -> str:
 
 
 def report_of_run(conn: Connection, run: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report of a run from its custom stats and its evidence (several reports are combined), and which of its
-    lists are truncated. run: run_id, stats_json and meta_json.
-
-    The numbers of a report that counts predicted changes, although the run is not a check run, are left out.
-    """
+    """The report of a run from its custom stats and its evidence (several reports are combined), and which of its lists
+    are truncated. run: run_id, stats_json and meta_json. The numbers of a report that counts predicted changes,
+    although the run is not a check run, are left out."""
     run_id, stats = run["run_id"], parsed(run["stats_json"])
     report, places = dict(mapping(stats.get("fleetops_report"))), mapping(stats.get("left_out"))
     cut = _lists(report, [place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)])
@@ -71,10 +69,8 @@ def _check_modes(run: Mapping[str, Any]) -> list[Any]:
 
 
 def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> Facts:
-    """The facts of a playbook run; ``run`` is its row of the table ``runs``.
-
-    details: also read the outcome of each instance if the report already contains the counts.
-    """
+    """The facts of a playbook run, given its row of the table ``runs``. details: also read the outcome of each instance
+    if the report already contains the counts."""
     run_id = run["run_id"]
     report, cut = report_of_run(conn, run)
     plan: dict[str, Any] = next(reversed(documents(conn, run_id, "plan")), {})
@@ -140,7 +136,6 @@ Instance = tuple[str | None, str | None]
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
-    """The instances of hosts of a run, see :func:`identified`."""
     sql = f"""
     WITH hosts AS {MATERIALIZED} (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
     SELECT host, tenant, instance_id FROM identified
@@ -160,7 +155,6 @@ def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _lists(report: Mapping[str, Any], places: Iterable[str]) -> frozenset[str]:
-    """Which of the places are lists of instances in a report."""
     return frozenset({*places} & {*report} - _NO_CATEGORIES)
 
 
@@ -309,12 +303,9 @@ def _results(conn: Connection, run_id: str, tasks: Tasks, *, check: bool) -> tup
 
 
 def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
-    """Results, and items of loops, whose hosts are the instances that they are about.
-
-    A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
-    items are left out, because the result of their loop says the same. Attempts that were followed by another one
-    always stay.
-    """
+    """Results, and items of loops, whose hosts are the instances that they are about. A task of one host, such as
+    localhost, may loop over several instances: then each item counts as a result. All other items are left out, because
+    the result of their loop says the same. Retries always stay."""
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
     for row in rows:
@@ -342,7 +333,6 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
 
 
 def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
-    """The host names of known instances, by id (id_key)."""
     sql = """
     SELECT i.instance_id, i.hostname FROM tenants CROSS JOIN instances i
     WHERE i.tenant = tenants.tenant AND i.instance_id IN (SELECT value FROM json_each(:ids)) AND i.hostname IS NOT NULL
@@ -352,7 +342,6 @@ def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:
-    """Whether a run had results that have all been removed."""
     sql = """
     SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)
            AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)

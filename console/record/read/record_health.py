@@ -26,8 +26,8 @@ from console.text.json_values import parsed
 
 @query
 def sources(conn: Connection) -> pd.DataFrame:
-    """One row per source: source, scopes (how many), read_at (newest read), oldest_at (when the scope that was not read
-    for the longest time was read), and the numbers of errors, gaps and bad_lines."""
+    """One row per source. scopes: how many. oldest_at: when the scope that was not read for the longest time was read.
+    errors, gaps, bad_lines: how many."""
     sql = f"""
     SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
            min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
@@ -53,17 +53,14 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> O
 
 @query
 def run_log_positions(conn: Connection) -> dict[str, int]:
-    """Up to which byte each run log has been read, by file name."""
     found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
     return {str(name): int(position or 0) for name, position in found}
 
 
 @dataclass(frozen=True)
 class LastMaintenance:
-    """When the newest backup and pruning took place (epoch seconds; None for never), and their details.
-
-    copied_at, copy: when this database was copied for review (None if it is not a copy), and from which "file".
-    """
+    """When the newest backup and pruning took place (epoch seconds; None for never), and their details; and when this
+    database was copied for review, and from which "file"."""
 
     backup_at: float | None
     backup: dict[str, Any]
@@ -75,7 +72,6 @@ class LastMaintenance:
 
 @query
 def last_maintenance(conn: Connection) -> LastMaintenance:
-    """The newest backup and pruning, and whether the database is a copy."""
     found = {
         kind: (at, parsed(detail))
         for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
@@ -86,7 +82,7 @@ def last_maintenance(conn: Connection) -> LastMaintenance:
 
 @query
 def table_sizes(conn: Connection) -> pd.DataFrame:
-    """One row per table, biggest first: table, rows, bytes (including indexes; NaN if SQLite does not report it)."""
+    """One row per table, biggest first. bytes: including indexes; NaN if SQLite does not report it."""
     names = first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
     rows = {name: first_value(conn, f'SELECT count(*) FROM "{name}"') for name in tables}  # noqa: S608 - own tables
@@ -108,7 +104,7 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
 
 @query
 def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame:
-    """What pruning would remove: what, table, before_at (older rows are candidates), rows."""
+    """What pruning would remove. before_at: older rows are candidates."""
     found = []
     for removal in removals(retention, now):
         sql = f"""
@@ -121,14 +117,11 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
 
 @dataclass(frozen=True)
 class Vitals:
-    """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none.
-
-    api_at: when the API of the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if
-    there is only one. oldest_open_at: when the oldest open target was created. stuck: targets that are stuck (rules in
-    stuck.py). uncertain, failed: instances whose newest target in the last 14 days has this status and that have not
-    recovered since. lost: lost runs in those days without a later success. errors: sources with an error. follower: as
-    returned by freshness.follower.
-    """
+    """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none. api_at: when the API of
+    the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if there is only one.
+    oldest_open_at: when the oldest open target was created. uncertain, failed: instances whose newest target in the
+    last 14 days has this status and that have not recovered since. lost: lost runs in those days without a later
+    success. errors: sources with an error."""
 
     api_at: float | None
     runs_at: float | None

@@ -31,8 +31,7 @@ RESTARTS = ("recover", "reboot", "power_cycle")
 @dataclass(frozen=True)
 class Failing:
     """One instance that an operation left failed or uncertain (status). at: since when. message: '' if there is none.
-    kind, key: the operation (a run or a rollout). instance_id, tenant: None for a host that is not a known instance.
-    """
+    kind, key: the operation. instance_id, tenant: None for a host that is not a known instance."""
 
     status: str
     host: str
@@ -205,12 +204,10 @@ EXISTS (
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
-    """Which of these hosts have recovered since, or are gone.
-
-    From a failed deploy: by a newer target, which is judged by itself, by a later successful deploy, or because the
-    instance runs the published version. From a failed restart: by a later successful one, or because the instance is
-    healthy. From anything else: by a later success of the same playbook.
-    """
+    """Which of these hosts have recovered since, or are gone. From a failed deploy: by a newer target, which is judged
+    by itself, by a later successful deploy, or because the instance runs the published version. From a failed restart:
+    by a later successful one, or because the instance is healthy. From anything else: by a later success of the same
+    playbook."""
     if name in DEPLOYS:
         ways = [
             _TARGET_SINCE.format(i="w", at=":at"),

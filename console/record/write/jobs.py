@@ -2,11 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction.
-
-If the callback inside a job of AWX or ansible-runner recorded the run too, the callback's row is kept, because it has
-the hosts of the batches and the options of the run. The job then only adds how the run ended.
-"""
+"""Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction. If the
+callback inside a job recorded the run too, the callback's row is kept, because it has the hosts of the batches and the
+options of the run. The job then only adds how the run ended."""
 
 from __future__ import annotations
 
@@ -24,13 +22,11 @@ _PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_ho
 
 
 def complete(tables: Tables, origin: str) -> set[str]:
-    """The jobs of an origin that are stored completely."""
     found = tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
     return {row["job"] for row in found}
 
 
 def shown_by(tables: Tables, job: str) -> str | None:
-    """The run that shows a job, None for an unknown job."""
     found = tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
     return found["run_id"] if found else None
 

@@ -29,11 +29,9 @@ class Ledger(Tables):
         return self._add({**row, "phase": "attempt"})
 
     def end(self, row: Row) -> bool:
-        """Store the outcome of an attempt. Returns False if one is already stored."""
         return self._add({**row, "phase": "outcome"})
 
     def outcome(self, attempt_id: str) -> Row | None:
-        """The stored outcome of an attempt, None if there is none."""
         return self.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
 
     def _add(self, row: Row) -> bool:
@@ -53,10 +51,7 @@ class Notifications(Tables):
     """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, rows: Sequence[Notification], now: float) -> None:
-        """Record that one message with these facts is about to be sent.
-
-        ``rows``: one row for each fact. The attempts of a fact that is known, and not over, continue to be counted.
-        """
+        """Record that one message with these facts is about to be sent. The attempts of known ones go on counting."""
         with self.transaction():
             for row in rows:
                 known = self._known(row)

@@ -13,19 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from console.record import opening
 from console.record.connection import Connection, first_value
-from console.record.opening import (
-    BUSY_TIMEOUT,
-    DatabaseProblem,
-    as_database_problem,
-    connect_to_read,
-    copied_at,
-    is_current,
-    is_of_the_console,
-    no_database,
-    open_to_write,
-    refuse_other_files,
-)
+from console.record.opening import DatabaseProblem
 from console.record.private_files import beside, database_files, rename_to_new
 from console.record.retention import Removal, retired_at
 from console.record.rows import to_json
@@ -40,7 +30,7 @@ Progress = Callable[[int, int | None, str], None]
 
 def open_maintenance(path: Path) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
-    return Maintenance(*open_to_write(path, create=False, into_copy=True))
+    return Maintenance(*opening.open_to_write(path, create=False, into_copy=True))
 
 
 class Maintenance(Tables):
@@ -109,14 +99,10 @@ class Maintenance(Tables):
             return True
 
     def tenants(self) -> list[str]:
-        """The addresses of the APIs that were ever read."""
         return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
-
-        Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
-        """
+        """Record that a tenant's API is no longer read, and remove its errors. False if this is known already."""
         with self.transaction():
             if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
@@ -129,10 +115,7 @@ class Maintenance(Tables):
         return [row["scope"] for row in self.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Remove the sync errors of an AWX or a folder that is no longer read; returns False if there are none.
-
-        The jobs that were imported from there are kept.
-        """
+        """Remove the sync errors of an AWX or a folder that is no longer read. False if there are none."""
         with self.transaction():
             if not self._forget_errors(source):
                 return False
@@ -162,16 +145,14 @@ ORDER BY 1
 
 
 def back_up(path: Path, target: Path, now: float) -> str:
-    """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600).
-
-    It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
-    be copied first; the time of the copy is recorded where that is possible. Returns why it was not recorded, '' if it
-    was. Raises DatabaseProblem, and leaves nothing at ``target`` then.
-    """
-    with as_database_problem(path, BUSY_TIMEOUT, "read"):
+    """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600). It is
+    marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can be
+    copied first. Returns why the time of the copy could not be recorded, or ''. Raises DatabaseProblem, and leaves
+    nothing at ``target`` then."""
+    with opening.as_database_problem(path, opening.BUSY_TIMEOUT, "read"):
         if not path.exists():
-            raise no_database(path)
-        refuse_other_files(path)
+            raise opening.no_database(path)
+        opening.refuse_other_files(path)
     if target.resolve() in beside(path.resolve()):
         raise DatabaseProblem(f"{target} is a name that SQLite uses for its own files; specify another file.")
     if os.path.lexists(target):
@@ -191,10 +172,8 @@ def back_up(path: Path, target: Path, now: float) -> str:
 
 @contextmanager
 def copied(path: Path, beside: Path) -> Iterator[Path]:
-    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
-
-    The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
-    """
+    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``. It is
+    removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file."""
     fd, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
     os.close(fd)
     made = Path(name)
@@ -209,20 +188,19 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 
 
 def _copy(path: Path, made: Path) -> None:
-    with closing(connect_to_read(path, BUSY_TIMEOUT)) as source:
-        if not is_of_the_console(source):
+    with closing(opening.connect_to_read(path, opening.BUSY_TIMEOUT)) as source:
+        if not opening.is_of_the_console(source):
             raise DatabaseProblem(f"{path} is not the console's database; specify its file with --db.")
         # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
         # As bytes, because the name may not be valid UTF-8.
         source.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(made),))
-    with closing(connect_to_read(made)) as copy:
+    with closing(opening.connect_to_read(made)) as copy:
         found = first_value(copy, "PRAGMA quick_check(1)")
     if found != "ok":
         raise DatabaseProblem(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
 
 
 def as_on_disk(file: Path) -> None:
-    """Return once the file's contents are on the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
 
@@ -232,13 +210,13 @@ def _mark(path: Path, target: Path, now: float) -> None:
     with closing(sqlite3.connect(target, isolation_level=None, factory=Connection)) as conn:
         # Databases of the first versions do not have this table.
         has_table = first_value(conn, "SELECT 1 FROM sqlite_master WHERE name = 'upkeep'")
-        if has_table and copied_at(conn) is None:
+        if has_table and opening.copied_at(conn) is None:
             Maintenance(conn, target).record("copy", now, {"file": str(path.absolute())})
 
 
 def _note(path: Path, target: Path, now: float) -> str:
     try:
-        if not is_current(path):
+        if not opening.is_current(path):
             return "The time of this backup is not recorded: the database is from an older or newer console."
         with open_maintenance(path) as database:
             database.record("backup", now, {"file": str(target.absolute()), "bytes": target.stat().st_size})

@@ -16,7 +16,6 @@ from console.record.write.tables import Tables
 
 
 def stored(tables: Tables, tenant: str, rollout_id: str) -> Row | None:
-    """The row of a stored rollout, None if it is not stored."""
     return tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
 
 
@@ -53,7 +52,6 @@ TABLES = {
 
 
 def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
-    """A read with all its ids in the spelling in which they are stored."""
     of_tenant, rollout_id = {"tenant": read.rollout["tenant"]}, read.rollout["rollout_id"]
     key = {"rollout_id": _as_stored(tables, "rollout", of_tenant, [rollout_id])[rollout_id]}
     found = read.targets or []
@@ -67,10 +65,7 @@ def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
 
 
 def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
-    """Store rollouts with their targets; returns how many rows were written.
-
-    A read that is older than what is stored is ignored (another sync was faster).
-    """
+    """Store rollouts with their targets; returns how many rows. A read that is older than what is stored is ignored."""
     reads = [_read_as_stored(tables, read) for read in reads]
     written = 0
     instances: dict[tuple[str, str], Row] = {}

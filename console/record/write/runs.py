@@ -21,7 +21,6 @@ def of_logs(tables: Tables) -> list[Row]:
 
 
 def put(tables: Tables, rows: RunRows) -> None:
-    """Store the rows of some of a run's events, and the current recap."""
     run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)
     if not is_part:
         tables.upsert("runs", [rows.run])
@@ -40,8 +39,7 @@ def put(tables: Tables, rows: RunRows) -> None:
 
 
 def _is_part_of_stored(tables: Tables, run: Row) -> bool:
-    """Whether these events are part of a run whose end is stored, such as those of a run log that was truncated later
-    or is being copied. The run has ended nevertheless."""
+    """Whether the end of the run is stored: its log was truncated later, or is being copied."""
     stored = tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
     return (
         stored is not None

@@ -19,11 +19,8 @@ from console.record.rows import Row
 
 
 class Tables:
-    """A database that is open for writing. Use it from one thread, and as a context manager.
-
-    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions in their SQL come
-    from this code, and values are bound.
-    """
+    """A database that is open for writing. Use it from one thread, and as a context manager. ``upsert``, ``replace``
+    and ``add_if_new`` belong inside ``transaction``; the names and conditions in their SQL come from this code."""
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
@@ -66,15 +63,12 @@ class Tables:
             return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
-        """The first row of a SELECT, None if there is none. Raises DatabaseProblem."""
         return next(iter(self.rows(sql, params)), None)
 
     def upsert(self, table: str, rows: Sequence[Row]) -> int:
-        """Insert or update by the table's key; unchanged rows are not written. Returns how many were written.
-
-        All rows have the same columns. ``first_seen`` is set on insert only. ``updated_at`` is only written if another
-        column differs.
-        """
+        """Insert or update by the table's key; unchanged rows are not written. Returns how many were written. All rows
+        have the same columns. ``first_seen`` is set on insert only, and ``updated_at`` only if another column
+        differs."""
         if not rows:
             return 0
         columns, keys = list(rows[0]), self._key(table)
@@ -112,10 +106,7 @@ class Tables:
         return tuple(row[c] for c in facts) not in found and bool(self.upsert(table, [row]))
 
     def spelled(self, table: str, column: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
-        """For each of the ids that ``table`` contains within ``scope``, its spelling there.
-
-        A server may spell a UUID in another way than before.
-        """
+        """The ids that ``table`` contains within ``scope``, each with its spelling there, which may be another one."""
         wanted = list(ids)
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])
@@ -126,5 +117,4 @@ class Tables:
         return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
     def _key(self, table: str) -> list[str]:
-        """The columns of a table's primary key."""
         return first_column(self.conn, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))

@@ -27,8 +27,7 @@ COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops
 
 
 def table(found: pd.DataFrame, compared: Comparison | None, tally: Mapping[str, int]) -> Markup:
-    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown. What
-    was not read of any instance, according to ``tally``, has no column."""
+    """Instances. What was not read of any instance, according to ``tally``, has no column."""
 
     def policy(row: dict[str, Any]) -> Markup:
         own = row["overrides"] or markup.small("not read" if row["overrides"] is None else "inherits")
@@ -81,13 +80,11 @@ def _memories(row: dict[str, Any]) -> str:
 
 
 def _bundle(row: dict[str, Any]) -> str:
-    """The beginning of a digest, long enough to distinguish it from others."""
     digest = (row["current_bundle"] or "").removeprefix("sha256:")
     return f"{digest[:12]}…" if len(digest) > 12 else digest
 
 
 def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
-    """How many instances have their own update policy, and how many differ from the declared state."""
     read, own = tally["policies_read"], tally["overriding"]
     if not read:
         policies: Markup | str = "not read; a sync with --updates reads them"
@@ -109,8 +106,7 @@ def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
 
 
 def comparison(compared: Comparison | None) -> None:
-    """The report of the comparison in a closed expander, or the command for a comparison. It is below the list, which
-    shows the differences of each instance."""
+    """The report of the comparison in a closed expander, or the command for a comparison."""
     if compared is None:
         with st.expander("The fleet has not been compared with a declared state", icon=":material/info:"):
             st.text("This command compares the fleet with the state that is declared in a file, and changes nothing:")
@@ -133,7 +129,6 @@ def _words(compared: Comparison) -> list[str]:
 
 
 def by_whom(compared: Comparison) -> Markup:
-    """A link to the run that made the comparison, and its time."""
     name = "fleet_state, check" if compared.check_mode else "fleet_state"
     return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.day_moment(compared.at)), ", ")
 

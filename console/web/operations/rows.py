@@ -31,7 +31,6 @@ def outcome_word(category: str, row: dict[str, Any]) -> str:
 
 
 def outcome(row: dict[str, Any]) -> Markup:
-    """The outcome as a bar with numbers."""
     parts = segments(row)
     if not parts:
         return markup.small("no instances")
@@ -46,7 +45,6 @@ def by_whom(row: dict[str, Any]) -> str:
 
 
 def statuses(row: dict[str, Any]) -> list[str]:
-    """The status, and whether it was a run in check mode."""
     return list(dict.fromkeys((row["status"], CHECK) if row["check"] is True else (row["status"],)))
 
 
@@ -55,25 +53,19 @@ def _title_and_verdict(row: dict[str, Any]) -> Markup:
     return markup.joined((markup.operation(title(row), row["key"]), *badges), " ")
 
 
-def _why(row: dict[str, Any]) -> Markup:
-    return Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or "")
-
-
+_CLAMPED = Markup('<span class="fo-clamp" title="{0}">{0}</span>')
 COLUMNS = (
     markup.when("started", "started_at"),
     markup.Column("operation", _title_and_verdict, "title"),
     markup.Column("outcome", outcome, "outcome"),
     markup.Column("started by", started_by, "who fo-rest"),
-    markup.Column("why it ended", _why, "long fo-rest"),
+    markup.Column("why it ended", lambda row: _CLAMPED.format(row["why"] or ""), "long fo-rest"),
     markup.duration("took", "seconds"),
 )
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
-    """The card of an operation in progress. Each text is empty if there is nothing to show.
-
-    ``running``: the instances in progress. ``progress``: how far the operation is. ``gate``: the last gate.
-    """
+    """The card of an operation in progress. ``gate``: the last one. Each text is '' if there is nothing to show."""
     started = viewer.day_moment(row["started_at"])
     first = markup.head(
         markup.badge(RUNNING),

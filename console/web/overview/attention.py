@@ -28,7 +28,6 @@ LINKS = {
 
 
 def show(entries: list[dict[str, Any]]) -> None:
-    """Show the first entries, and the others in an expander."""
     if not entries:
         markup.draw(
             markup.paragraph(markup.badge("succeeded", "nothing to do"),
@@ -48,8 +47,7 @@ def exported(path: Path, limit: int, now: float) -> pd.DataFrame:
 
 
 def split(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Split the entries into those shown and those in the expander. The first entries of each kind are always shown, so
-    that many failures do not hide lost runs or stale tenants."""
+    """Split the entries into those shown, with the first of each kind, and those in the expander."""
     seen: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
     hidden: list[dict[str, Any]] = []
@@ -60,7 +58,6 @@ def split(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[
 
 
 def entry(item: dict[str, Any]) -> Markup:
-    """The card of an entry: its title, its start, its instances and details, and a link to the page on which to act."""
     act: Markup = markup.NOTHING
     if item["page"]:
         target, label, key = LINKS[item["page"]]

@@ -43,10 +43,7 @@ def _why_not() -> str:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. It is disabled if there is no source, and absent on a copy.
-
-    If a login is set up, only operators can use it.
-    """
+    """Draw the button; returns whether it was pressed. It is disabled without a source, and absent on a copy."""
     if cached.is_copy():
         return False
     connection, why = sign_in.connection()
@@ -76,12 +73,10 @@ def _may_have_run_logs(folder: Path) -> bool:
 
 
 def _details() -> tuple[str, ...]:
-    """The chosen entries of KINDS, in their order."""
     return tuple(kind for kind in KINDS if kind in (st.session_state.get(_DETAILS) or ()))
 
 
 def _choice_of_details() -> None:
-    """The choice of what a sync also reads for each instance; nothing by default."""
     with st.popover("What to read", type="tertiary"):
         st.text("Always read: run logs, rollouts, the policy, new audit events.")
         st.pills("Also for each instance", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
@@ -125,7 +120,6 @@ def sync(container: DeltaGenerator) -> None:
 
 
 def what_to_set() -> None:
-    """Show which settings for the API are missing, if any."""
     connection, why = sign_in.connection()
     if connection is None and not cached.is_copy():
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTML for the pages: links, badges, bars and tables, styled by console.css in this folder. Text is always escaped.
-
-Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone. The tables
-of this module are for lists of up to a few hundred rows.
-"""
+Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone."""
 
 from __future__ import annotations
 
@@ -32,13 +29,11 @@ NOTHING = Markup("")
 
 
 def draw(*parts: Markup) -> None:
-    """Draw parts on the page, in the colours of the viewer's theme. Characters that would change the direction of text
-    are shown as escapes, as on the command line."""
+    """Draw parts in the colours of the viewer's theme. Characters that change the direction of text become escapes."""
     st.html(printable(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts))))
 
 
 def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
-    """The parts that are not empty, one after another."""
     return escape(between).join(part for part in parts if part)
 
 
@@ -60,8 +55,7 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
 
 
 def instances(hosts: Iterable[str], total: int, ids: Iterable[str | None]) -> Markup:
-    """Links to the pages of instances, followed by how many of the total are not listed. ids: of each, None if it is
-    not known."""
+    """Links to instances, and how many of the total are not listed. ids: of each, None if it is not known."""
     shown = [instance(host, instance_id) for host, instance_id in zip(hosts, ids, strict=True)]
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
     return joined((joined(shown, ", "), more))
@@ -72,7 +66,6 @@ def operation(label: str | Markup, key: str) -> Markup:
 
 
 def small(text: str | Markup) -> Markup:
-    """Text in the size and colour of a caption."""
     return Markup('<span class="fo-small">{}</span>').format(text) if text else NOTHING
 
 
@@ -81,17 +74,14 @@ def strong(text: str | Markup) -> Markup:
 
 
 def paragraph(*parts: Markup | str, between: str = " ") -> Markup:
-    """A line of text that wraps."""
     return Markup('<p class="fo-line">{}</p>').format(joined(parts, between))
 
 
 def preformatted(text: str) -> Markup:
-    """A message with its line breaks."""
     return Markup('<p class="fo-line fo-message">{}</p>').format(text)
 
 
 def badge(status: str, word: str = "") -> Markup:
-    """A status as a badge with its sign and its word."""
     style = style_of(status)
     return Markup('<span class="fo-badge fo-{}"><span aria-hidden="true">{}</span> {}</span>').format(
         style.tone.badge, style.tone.sign, word or style.word
@@ -161,9 +151,9 @@ def _linked(text: str | Markup, href: str) -> Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", for
-    example 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
-    screen); '' for text. sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
+    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", such
+    as 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
+    screen). sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
 
     title: str
     cell: Callable[[Any], Markup | str]
@@ -190,7 +180,6 @@ def when(title: str, name: str, kind: str = "time") -> Column:
 
 
 def moment(title: str, name: str, kind: str = "time", sort: str = "") -> Column:
-    """A column of times, with date and seconds."""
     return Column(title, lambda row: viewer.clock_time(row[name]), kind, sort)
 
 
@@ -221,9 +210,7 @@ def table(
     sorts: Any = None,
 ) -> Markup:
     """A table. rows: of any type, or a frame, whose rows the columns get as dicts. label: its name for screen readers.
-
-    sorted_by: the current sort order ('-name' for descending). sorts: returns the address of the page in another order.
-    """
+    sorted_by: the current order ('-name' for descending). sorts: returns the address of the page in another order."""
     listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
     # Concatenated, because Markup.format for each cell would take longer than the rest of the page.

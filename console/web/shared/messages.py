@@ -33,7 +33,6 @@ def database() -> Iterator[None]:
 
 
 def problem(title: str, sentence: str) -> None:
-    """Show an error, or a problem with the subject of the page."""
     markup.draw(markup.card("failed", markup.paragraph(markup.badge("failed", title), sentence)))
 
 
@@ -56,13 +55,11 @@ def empty(title: str, sentence: str, commands: Sequence[str] = ("sync",)) -> Non
 
 
 def command(words: str) -> str:
-    """A console command for the database that the pages show."""
     return command_for(load_settings().database, words)
 
 
 def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
-    """Draw the title of a page in a row with its statuses and the age of the data, see :func:`data_as_of`. Returns the
-    row, so that more can be added to it."""
+    """Draw the title of a page with its statuses and the age of the data. Returns the row, for more."""
     row = lists.row()
     with row:
         st.title(title, width="content")
@@ -97,7 +94,6 @@ def data_as_of(tenant: str = "") -> None:
 
 
 def _is_well(found: Follower) -> bool:
-    """Whether a follower is running and can read all its sources."""
     return found.state == RUNNING and found.trouble is None
 
 

@@ -28,10 +28,8 @@ Fetch = Callable[[Path, int], pd.DataFrame]
 
 
 def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
-    """The menu Share: copy the link, and download all rows that match the filters.
-
-    name: what is listed; part of the names of the files and widgets. fetch: called only when a file is downloaded.
-    """
+    """The menu Share: copy the link, and download all rows that match the filters. name: what is listed; part of the
+    names of the files and widgets. fetch: called only when a file is downloaded."""
     with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{name}_share"):
         st.caption("Link to this view with its filters and page")
         parameters = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
@@ -60,8 +58,7 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that can be exported. name: what is listed; part of URL parameters and file names. total: how many rows
-    there are. fetch: returns all of them, up to a maximum."""
+    """A list that can be exported. name: what is listed. fetch: returns all rows, up to a maximum."""
 
     name: str
     total: int
@@ -71,8 +68,7 @@ class Listed:
         share(self.name, self.total, self.fetch)
 
     def head(self, caption: str, row: DeltaGenerator | None = None) -> DeltaGenerator:
-        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, so that more can be added
-        to it."""
+        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, for more."""
         row = lists.row() if row is None else row
         with row:
             st.caption(caption, width="content")
@@ -102,7 +98,6 @@ class Paged(Listed):
     size: int
 
     def pager(self) -> None:
-        """The control that changes the page, if there is more than one."""
         count = -(-self.total // self.size)
         if count > 1:
             st.pagination(count, key=f"{self.name}_page", bind="query-params")
@@ -115,7 +110,6 @@ def from_query(name: str, query: Callable[..., OnePage], *args: Any, size: int =
 
 
 def from_frame(name: str, frame: pd.DataFrame) -> Paged:
-    """A list whose rows have all been read."""
     rows, total = _page(name, lambda page: (frame[(page - 1) * LIST_PAGE : page * LIST_PAGE], len(frame)), LIST_PAGE)
     return Paged(name, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
 

@@ -119,12 +119,9 @@ def show(
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
-    """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all.
-
-    now: where open bars end. before: if given, also show when the targets of a rollout usually end, according to the
-    rollouts that were created before this time. selectable: whether a click changes the page's selection. marks: drawn
-    as dashed lines.
-    """
+    """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all. now: where open
+    bars end. before: if given, also show when the targets of a rollout usually end, according to the rollouts that were
+    created before this time. selectable: whether a click changes the page's selection. marks: dashed lines."""
     path = load_settings().database
     key = (str(path), frames.database_version(path), source, now)
     targets, layout = _timeline(*key, read)
@@ -182,10 +179,8 @@ def show(
 
 
 def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ()) -> None:
-    """Draw the targets of all rollouts of a run on one axis. linked: the result of ``rollouts.rollouts_of_run``.
-
-    If a rollout is open, or no end is known, the axis ends at the oldest of the last syncs of the tenants in question.
-    """
+    """Draw the targets of all rollouts of a run on one axis. linked: the result of ``rollouts.rollouts_of_run``. If one
+    is open, or no end is known, the axis ends at the oldest of the last syncs of the tenants in question."""
     fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
     waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
     now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
@@ -214,11 +209,9 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
 
 def _listen(zoomed: Callable[[list[Any]], None]) -> None:
     """Call ``zoomed`` after a zoom in a chart with "zoom" in its ``layout.meta``: with both ends of the x axis as the
-    browser formats them, or with an empty list after the axis was reset. Must be called once per page.
-
-    Streamlit reports only selections, and a changed figure is a new chart without the zoom of the previous one.
-    Therefore a component in the browser listens to Plotly's events, and the page keeps the zoom in the address.
-    """
+    browser formats them, or with an empty list after the axis was reset. Must be called once per page. Streamlit
+    reports only selections, so a component in the browser listens to Plotly's events, and the page keeps the zoom in
+    the address: a changed figure is a new chart without the zoom of the previous one."""
 
     def report() -> None:
         zoomed(list(st.session_state[_ZOOM].range))
@@ -236,17 +229,14 @@ def _clicked(key: str) -> None:
 
 
 def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
-    """A box was drawn in the heat map: it becomes the window."""
     boxes = st.session_state[key]["selection"]["box"]
     if boxes:
         take(boxes[-1]["x"])
 
 
 def _take(axis: Axis, bounds: tuple[float, float], most: int, values: list[Any]) -> None:
-    """Set the window to the period between two values of the axis, in whole seconds.
-
-    Remove the window if there are no values, or if they are the current window, which the reset of a chart reports.
-    """
+    """Set the window to the period between two values of the axis, in whole seconds. Remove the window if there are
+    none, or if they are the current window, which the reset of a chart reports."""
     now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
     drawn = (now[0], long if now[1] == most else now[1])
     first, last = sorted(axis.seconds(value) - bounds[0] for value in values) if values else drawn
@@ -294,7 +284,6 @@ def _window(layout: Layout, bounds: tuple[float, float]) -> tuple[float, float] 
 
 
 def _notes(targets: pd.DataFrame, layout: Layout, now: float, per_target: bool = False) -> None:
-    """A line about the targets that have no complete bar."""
     notes = []
     statuses = targets["status"]
     if layout.open.any():

@@ -30,9 +30,7 @@ _KEYS_OF_ERRORS = ("detail", "error", "errors", "title")
 
 def read_body(response: Any, most: int = MAX_BYTES) -> bytes | None:
     """The decompressed body of an answer that was requested with ``stream=True``; None if it is larger than ``most``.
-
-    The connection of an answer that is too large is closed. Raises what the library raises.
-    """
+    The connection of an answer that is too large is closed. Raises what the library raises."""
     parts: list[bytes] = []
     size = 0
     for part in response.iter_content(_STEP):
@@ -118,7 +116,6 @@ def says_nothing(body: Mapping[str, Any], keys: Set[str]) -> bool:
 
 
 def shape_of(body: Any) -> str:
-    """The kind of a parsed body, as a phrase."""
     if body is None:
         return "empty"
     return {list: "a list", dict: "an object", str: "text", bool: "true or false"}.get(type(body), "a number")

@@ -12,14 +12,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-# First, because it refuses a Python that is too old to import the others.
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
-    Reply,
-    Settings,
-    SettingsError,
-    Transport,
-)
-
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .._rules.audit import AUDIT_TIMES
 from .._rules.ids import are_different_uuids
@@ -28,6 +20,9 @@ from .body import rows_of, says_nothing, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_list
+
+# First, because it refuses a Python that is too old to import the others.
+from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
 
@@ -62,9 +57,7 @@ def connect(
     before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
     """A client for one server. Nothing is sent yet. ``request_timeout`` is in seconds; for the rest, see Settings.
-
-    Raises SettingsError for settings that cannot be used.
-    """
+    Raises SettingsError for settings that cannot be used."""
     settings = Settings(
         api_url=api_url,
         api_key=api_key,
@@ -111,11 +104,8 @@ class FleetClient:
         return self.transport.server_time
 
     def seconds_since(self, at: float) -> float | None:
-        """How many seconds, at least, have passed since ``at`` (epoch seconds by the server's clock).
-
-        None if no answer had a Date. More exact than server_time, which has whole seconds and stands still between
-        answers.
-        """
+        """How many seconds, at least, have passed since ``at`` (epoch seconds by the server's clock), or None. More
+        exact than server_time, which has whole seconds and stands still between answers."""
         return self.transport.seconds_since(at)
 
     # E1 to E8: fleet rollouts
@@ -145,10 +135,7 @@ class FleetClient:
         return [row for row in self.recent_fleet_rollouts() if not rollout_is_terminal(row)]
 
     def recent_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts from the newest row down to 100 consecutive ones that have ended.
-
-        This takes one call if the newest 100 have all ended, and two if there are fewer than 100.
-        """
+        """E3: the rollouts from the newest row down to 100 consecutive ones that have ended."""
         ended_in_a_row = 0
 
         def is_far_enough(row: Record) -> bool:
@@ -318,11 +305,9 @@ class FleetClient:
         return False
 
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
-        """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one.
-
-        An error with status 200 has no value under the expected keys. It must not count as an empty list, as an answer
-        in which every value is missing, or as the success of a write.
-        """
+        """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one. An error with
+        status 200, which has no value under the expected keys, must not count as an empty list or as the success of a
+        write."""
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
             raise self._unexpected(name, call, f"an object was expected, but the answer is {shape_of(body)}")

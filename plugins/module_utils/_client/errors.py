@@ -97,7 +97,6 @@ class ApiError(Exception):
 
 
 def kind_of_status(status: int) -> str:
-    """The kind of error that an HTTP status stands for (behaviour 2.3)."""
     exact = {
         401: "auth",
         403: "forbidden",
@@ -122,10 +121,8 @@ def kind_of_status(status: int) -> str:
 
 def detail_text(body: Any, limit: int = LONGEST_WORDS) -> str | None:
     """The server's explanation in one line of at most ``limit`` characters; None if there is none (behaviour 2.3).
-
-    ``body``: a parsed body such as ``{"detail": [{"loc", "msg", "type"}]}`` or ``{"detail": "text"}``, another mapping,
-    a list, or the raw text of a body that is not JSON.
-    """
+    ``body``: ``{"detail": [{"loc", "msg", "type"}]}``, ``{"detail": "text"}``, another mapping, a list, or the raw text
+    of a body that is not JSON."""
     if body is None:
         return None
     detail = body
@@ -152,7 +149,6 @@ def _validation_line(item: Any) -> str:
 
 
 def words_of_html(text: str) -> str:
-    """The text of an HTML document without tags, in one line."""
     out, inside = [], False
     for letter in text:
         if letter in "<>":

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.requirements import missing_requests
+from .requirements import missing_requests
 
 try:
     import requests
@@ -170,7 +170,6 @@ class Transport:
             urllib3.disable_warnings(urllib3_errors.InsecureRequestWarning)
 
     def clone(self) -> Transport:
-        """A transport with the same settings and a session of its own."""
         twin = Transport(
             self.settings,
             read_only=self.read_only,

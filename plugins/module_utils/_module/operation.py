@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError, FleetClient, SettingsError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import newest
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import MASK
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
+from .._client.client import ApiError, FleetClient, SettingsError
+from .._client.paging import newest
+from .._client.redact import MASK
+from .._client.transport import REQUESTS_IMPORT_ERROR
+from .._rules.answers import Record
+from .._rules.ids import same_id
+from .._rules.printable import printable, printable_values
+from .options import (
     CONNECTION_OPTIONS,
     HEADERS_BY_VARIABLE,
     Spec,
@@ -36,9 +39,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
     secret_texts,
     wait_spec,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_values
 
 Answer = TypeVar("Answer")
 # As seconds, 31 years. Larger numbers can exceed what Python can wait for or represent as a date.
@@ -203,7 +203,6 @@ class Operation:
     rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def argument_spec(self) -> Spec:
-        """All options of the module, shared ones and its own."""
         return {
             **connection_spec(),
             **({"instance_id": id_option(required=True)} if self.on_instance else {}),
@@ -216,10 +215,8 @@ def read_listing(
     context: Context, read_page: Callable[[int, int], list[Record]], page: int, times: Sequence[str]
 ) -> tuple[list[Record], bool, int | None]:
     """The rows for the options ``limit``, ``offset`` and ``all``, whether there are more, and the offset of these.
-
-    ``read_page(limit, offset)`` reads one page, of at most ``page`` rows. ``times``: the keys of the rows' times, which
-    show whether the server lists the newest row first.
-    """
+    ``read_page(limit, offset)`` reads at most ``page`` rows. ``times``: the keys of the rows' times, which show their
+    order."""
     limit, offset = context.params["limit"], context.params["offset"]
     if limit < 1:
         context.fail(f"limit is {limit}: it must be 1 or more.")
@@ -275,10 +272,8 @@ def _check_types(context: Context, operation: Operation) -> None:
 
 
 def _check_size(context: Context) -> None:
-    """Refuse NaN, infinity and numbers beyond any time or count.
-
-    Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
-    """
+    """Refuse NaN, infinity and numbers beyond any time or count. Ansible accepts them as a float. No comparison is true
+    for NaN, so it would switch off the limit that it stands for."""
     for name, value in context.params.items():
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""

@@ -16,18 +16,12 @@ from typing import Any
 
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import header_secrets, spellings
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import headers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
-    SettingsError,
-    boolean,
-    is_blank,
-    mapping,
-    number,
-)
+from .._client.client import FleetClient, connect
+from .._client.redact import header_secrets, spellings
+from .._client.settings import headers_of
+from .._rules.ids import require_text
+from .._rules.memory import SCOPE
+from .._rules.plain_values import SettingsError, boolean, is_blank, mapping, number
 
 Spec = dict[str, dict[str, Any]]
 
@@ -160,10 +154,8 @@ def check_ids(options: Mapping[str, Any]) -> None:
 
 
 def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse values of _TEXTS that are not text, before Ansible converts them. Raises ValueError.
-
-    ``spec``: the options of the module, since a name can have another meaning in another module.
-    """
+    """Refuse values of _TEXTS that are not text, before Ansible converts them. Raises ValueError. ``spec``: the options
+    of the module, since a name can have another meaning in another module."""
     for name in _TEXTS:
         if options.get(name) is not None and spec.get(name, {}).get("type") == "str":
             require_text(options[name], name)
@@ -217,10 +209,8 @@ def open_client(
     on_repeat: Callable[[str], None] | None = None,
     before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
-    """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option).
-
-    Raises SettingsError with a sentence for invalid values.
-    """
+    """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option). Raises
+    SettingsError with a sentence for invalid values."""
     return connect(
         api_url=option("api_url"),
         api_key=option("api_key"),

@@ -38,10 +38,8 @@ def breakers_of(subsystems: Any) -> Breakers:
 
 
 def _search(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    """Pairs of a breaker's name and whether it is open, below any key with "breaker" in its name.
-
-    ``owner``: the nearest name above, used for a breaker without a name of its own.
-    """
+    """Pairs of a breaker's name and whether it is open, below any key with "breaker" in its name. ``owner``: the
+    nearest name above, used for a breaker without a name of its own."""
     for key, value in _items(node, owner):
         if "breaker" in normalise(key):
             yield from _named_by_key(normalise(key), value, owner)
@@ -81,7 +79,6 @@ def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
 
 
 def _is_open(node: Any) -> bool | None:
-    """Whether a breaker is open; None for a value that is not a breaker."""
     if isinstance(node, str):
         word = normalise(node)
         return True if word in _OPEN else False if word in _CLOSED else None

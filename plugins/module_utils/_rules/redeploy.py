@@ -39,11 +39,8 @@ _PASSES = re.compile(
 
 
 def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
-    """Whether waiting may help after a refusal, because the server is full or busy.
-
-    ``kind``, ``status`` and ``detail`` are those of the ApiError. Status 423, 425 and 429 always mean this. Status 409
-    means it if the text says so, or if there is no text.
-    """
+    """Whether waiting may help after a refusal, because the server is full or busy: always with status 423, 425 and
+    429, and with 409 if the text says so, or if there is no text."""
     if kind == "rate_limited":
         return True
     if kind != "conflict":
@@ -92,7 +89,6 @@ class Before:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Before:
-        """The snapshot of a list."""
         listed = list(rows)
         times = [at for row in listed if (at := parse_time(row.get("created_at"))) is not None]
         return cls(frozenset(str(row["id"]) for row in listed if row.get("id")), max(times, default=None))

@@ -41,7 +41,6 @@ def category_of(result: Mapping[str, Any] | None) -> str:
 
 
 def _still_runs(result: Mapping[str, Any]) -> bool:
-    """Whether a failed task left a redeploy that has not ended."""
     target = result.get("target")
     return isinstance(target, Mapping) and not target_is_terminal(target)
 
@@ -105,11 +104,8 @@ def report_lines(
     predicted: bool = False,
     plan_agreed: bool = False,
 ) -> list[str]:
-    """The lines of the report: why the run ended, and then each category that is not empty.
-
-    ``acted``: what was done to the instances in ``updated``, as a participle. ``predicted``: whether it is a
-    prediction. ``plan_agreed``: whether the run was given the hash of its plan.
-    """
+    """The lines of the report: why the run ended, and then each category that is not empty. ``acted``: what was done to
+    the instances in ``updated``, as a participle. ``plan_agreed``: whether the run was given the hash of its plan."""
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
     if acted != "updated":
         titles["current"] = "Unchanged, nothing to do"

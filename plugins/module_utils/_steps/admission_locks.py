@@ -24,9 +24,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue, try_lock
+from .._client.transport import base_url
+from .._rules.ids import id_key
+from .admission_queue import Queue, try_lock
 
 # The bytes that are locked. Byte 0: whose turn it is. 1 to 1022: the seats, one for each redeploy in flight. The byte
 # 1024 further on: the server does not list this redeploy yet. 1023: the first process that waits for a seat. From 2048
@@ -69,9 +69,7 @@ class Admission:
 
     def claim(self, name: str) -> bool:
         """Prevent other tasks of this machine from claiming ``name`` until ``leave()``; False if another one has it.
-
-        The id of an instance, in any spelling, is the name for its redeploy. For other names, see claimed.py.
-        """
+        For a redeploy, it is the id of the instance in any spelling; for others, see claimed.py."""
         number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _CLAIMS + number)
 
@@ -106,10 +104,8 @@ class Admission:
         return kept is not None
 
     def found(self, name: str) -> None:
-        """Store the name by which the server will list this redeploy, at most 64 bytes.
-
-        Another task can then find it in the list before this one has read the list.
-        """
+        """Store the name by which the server will list this redeploy, at most 64 bytes, so that another task can find
+        it in the list before this one has read the list."""
         if self._descriptor is not None and self._seat is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(
@@ -128,10 +124,8 @@ class Admission:
         return self._seat is not None
 
     def is_first(self) -> bool:
-        """Whether this process is the first one that waits for a seat.
-
-        It stays the first until ``give_up_first()``, or until a process that comes before it in the queue waits too.
-        """
+        """Whether this process is the first one that waits for a seat, until ``give_up_first()``, or until a process
+        that comes before it in the queue waits too."""
         try:
             is_next = self._queue is None or self._queue.is_next()
         except OSError as failure:
@@ -177,7 +171,6 @@ class Admission:
             self._wake()
 
     def leave(self) -> None:
-        """Give back the seat and the claims, and wait no longer."""
         self.give_back()
         self.leave_queue()
         if self._descriptor is not None:
@@ -218,10 +211,8 @@ def _turn(descriptor: int) -> Iterator[None]:
 
 
 def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
-    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others.
-
-    The range is locked as a whole if possible, and else halved, because most bytes are free.
-    """
+    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others. The
+    range is locked as a whole if possible, and else halved, because most bytes are free."""
     if _try_lock(descriptor, first, after - first):
         return set()
     if after - first == 1:
@@ -254,7 +245,6 @@ def _name_at(descriptor: int, seat: int) -> str:
 
 
 def _is_locked(descriptor: int, byte: int) -> bool:
-    """Whether another process holds a byte."""
     if not _try_lock(descriptor, byte):
         return True
     fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)

@@ -8,41 +8,22 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import UNKNOWN, text_of, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
-    RUNTIME,
-    outdated,
-    reported_after,
-    runtime_waits,
-    skills_moved,
-    versions,
-    waiting,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
-    APPEARS_WITHIN,
-    Sent,
-    find,
-    look_for,
-    send_once,
-    send_once_more,
-    take,
-    until_manifest,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, SKILLS
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, is_live, parse_time
+from .._rules.record_words import UNKNOWN, text_of, with_variable
+from .._rules.refusals import refusal_in
+from .._rules.updates import RUNTIME, outdated, reported_after, runtime_waits, skills_moved, versions, waiting
+from .look_up import looking_up
+from .redeploy import APPEARS_WITHIN, Sent, find, look_for, send_once, send_once_more, take, until_manifest
+from .refusal import fail_refused
+from .unresolved import REDEPLOY, SKILLS
+from .wait import wait_for_effect
 
 
 def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:
-    """Send E24 once. ``updates``: E25 before the call.
-
-    If the answer is a refusal, the task fails, unless an effect of the call can be found.
-    """
+    """Send E24 once. ``updates``: E25 before the call. If the answer is a refusal, the task fails, unless an effect of
+    the call can be found."""
     with_runtime = runtime_waits(updates)
     sent = send_once(
         context,
@@ -68,10 +49,8 @@ def send_apply(context: Context, history: list[Record], updates: Record) -> Sent
 
 
 def still_waits(updates: Record, seen: Record) -> bool:
-    """Whether a runtime or a skill that the call should have updated is still waiting.
-
-    ``updates`` and ``seen``: E25 before and after the call.
-    """
+    """Whether a runtime or a skill that the call should have updated is still waiting. ``updates`` and ``seen``: E25
+    before and after the call."""
 
     def names(of: Record) -> set[str]:
         return {c.name for c in outdated(of) if c.kind in (RUNTIME, "skills")}
@@ -82,7 +61,6 @@ def still_waits(updates: Record, seen: Record) -> bool:
 
 
 def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> NoReturn:
-    """Fail because nothing was applied, although updates are waiting."""
     sent.found()
     context.changed, context.diff = False, None
     context.result["after"] = versions(seen)
@@ -167,7 +145,6 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
 
 
 def updates_in_words(updates: Record) -> str:
-    """The waiting updates, as a phrase."""
     names = [f"{c.name} ({c.current or UNKNOWN} to {c.available or UNKNOWN})" for c in outdated(updates)]
     return ", ".join(names) or f"{waiting(updates)} without a name"
 
@@ -184,10 +161,8 @@ def checked_at(context: Context) -> float | None:
 
 
 def check_nothing_waits(context: Context, updates: Record, applied_at: float | None) -> None:
-    """Read the versions until they are newer than the update, and fail if updates are still waiting then.
-
-    ``updates``: E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown.
-    """
+    """Read the versions until they are newer than the update, and fail if updates are still waiting then. ``updates``:
+    E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown."""
     applied = "target_id" in context.result or bool(context.result["skills_applied"])
     done = f"{'All updates were' if applied else 'Nothing was'} applied to {context.instance}"
     seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))

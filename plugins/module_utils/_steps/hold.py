@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.other_server import NoAnswerError, status_of
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_timeout
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import HOLD, Check
+from .._client.other_server import NoAnswerError, status_of
+from .._client.settings import check_timeout
+from .._module.operation import Context
+from .._module.options import Spec
+from .._rules import hold
+from .._rules.gate import HOLD, Check
 
 # The options of a module that can be held. Times are in seconds.
 HOLD_OPTIONS: Spec = {
@@ -59,11 +59,9 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
 
 
 def check_hold(context: Context, *, wait: bool = True) -> Check:
-    """Check whether the run is held.
-
-    With ``wait`` the verdict is never ``hold``: the hold is read again until it is lifted, or ``hold_timeout`` seconds
-    have passed. The check is inconclusive after four consecutive reads without a result.
-    """
+    """Check whether the run is held. With ``wait``, the hold is read again until it is lifted, or ``hold_timeout``
+    seconds have passed, so the verdict is never ``hold``. It is inconclusive after four consecutive reads without a
+    result."""
     params = context.params
     reads: hold.Reads | None = None
     while True:

@@ -10,12 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    OperationFailed,
-    not_verified,
-)
+from .._client.errors import ApiError
+from .._module.operation import Context, OperationFailed, not_verified
 
 
 @contextmanager

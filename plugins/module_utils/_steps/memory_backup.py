@@ -11,17 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.body import parsed
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    SCOPE,
-    body_of,
-    find,
-    says_something,
-    scope_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import refuse_special
+from .._client.body import parsed
+from .._rules.answers import Record
+from .._rules.ids import same_id
+from .._rules.memory import SCOPE, body_of, find, says_something, scope_of
+from .whole_file import refuse_special
 
 
 class BackupError(Exception):
@@ -85,11 +79,8 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
 
 
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
-
-    ``saved``: the memories of the backup, of which equal ones count once. ``held``: those of the instance. The API does
-    not accept a memory without content.
-    """
+    """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones,
+    which the API does not accept. Equal ones in ``saved`` count once."""
     missing: list[Record] = []
     empty: list[Record] = []
     for memory in saved:

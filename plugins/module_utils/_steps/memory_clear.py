@@ -8,26 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count, number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
-    Listing,
-    outside_selection,
-    remains,
-    slices,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
-    SHOWS_WITHIN,
-    of_selection,
-    read_for_change,
-    read_memories,
-    read_until,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, count, number
+from .._rules.memory import Listing, outside_selection, remains, slices
+from .._rules.refusals import refusal_in
+from .look_up import looking_up
+from .memory_read import SHOWS_WITHIN, of_selection, read_for_change, read_memories, read_until
+from .notes_of_sent import Notes
+from .refusal import fail_refused
 
 
 def clear(context: Context, selection: Mapping[str, str]) -> None:
@@ -115,11 +104,8 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
 def _verify_cleared(
     context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None, reported: int | None
 ) -> None:
-    """Read the list again, and fail if memories from before are still listed.
-
-    ``lost``: the error of a call with an unknown outcome, otherwise None. ``reported``: how many the server says that
-    it has cleared; None if it gave no number.
-    """
+    """Read the list again, and fail if memories from before are still listed. ``lost``: the error of a call with an
+    unknown outcome. ``reported``: how many the server says that it has cleared."""
 
     def gone(now: Listing) -> bool:
         return now.available and not now.truncated and remains(before, now)[0] == 0

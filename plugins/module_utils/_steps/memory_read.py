@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect
+from .._client.client import MEMORY_CAP
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.memory import SCOPE, Listing, listing_of
+from .look_up import looking_up
+from .wait import Waited, wait_for_effect
 
 # Seconds within which the effect of a write must be visible in the list.
 SHOWS_WITHIN = 10.0
@@ -30,7 +30,6 @@ def of_selection(selection: Mapping[str, str]) -> str:
 
 
 def read_memories(context: Context, selection: Mapping[str, str], limit: int = MEMORY_CAP) -> Listing:
-    """The memories of the instance, or of one conversation or customer."""
     instance_id = context.params["instance_id"]
     answer = context.client.list_memories(
         instance_id,
@@ -63,9 +62,7 @@ def read_until(
     refused: str | None = None,
     timeout: float = SHOWS_WITHIN,
 ) -> Waited[Listing]:
-    """Read the memories until ``done(listing)``, for at most ``timeout`` seconds.
-
-    ``since`` and ``refused``: see looking_up. Fails if the memories cannot be read.
-    """
+    """Read the memories until ``done(listing)``, for at most ``timeout`` seconds. ``since`` and ``refused``: see
+    looking_up. Fails if the memories cannot be read."""
     with looking_up(context, since, refused):
         return wait_for_effect(context, lambda: read_memories(context, selection), done, timeout=timeout)

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import env_fallback
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.metrics import ask
-from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import check_header_value, check_timeout
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import Check
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.metric_checks import MetricCheck, checks_of, judge
+from .._client.metrics import ask
+from .._client.settings import check_header_value, check_timeout
+from .._module.operation import Context
+from .._module.options import Spec
+from .._rules.gate import Check
+from .._rules.metric_checks import MetricCheck, checks_of, judge
 
 # The options of a module that checks metrics.
 METRIC_OPTIONS: Spec = {

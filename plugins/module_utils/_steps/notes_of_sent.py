@@ -20,15 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import (
-    make_private,
-    replace_text,
-    state_folder,
-)
+from .._client.transport import base_url
+from .._module.operation import Context
+from .._rules.answers import Record, iso_time, number
+from .._rules.ids import id_key
+from .state_folder import make_private, replace_text, state_folder
 
 # Seconds for which a call whose effect was not found is not sent again.
 KEPT_FOR = 3600.0

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import changed_unasked, differing
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record
+from .._rules.policy import changed_unasked, differing
+from .._rules.refusals import refusal_in
+from .look_up import looking_up
+from .wait import wait_for_effect
 
 # Seconds within which a change must be visible when the policy is read again.
 _SHOWS_WITHIN = 10.0
@@ -82,11 +82,9 @@ def _compare(
     lost: ApiError | None,
     refused: str | None,
 ) -> None:
-    """Compare the policy with ``wanted``, set the return values, and fail if a value was not set.
-
-    ``held`` and ``now``: the values before and after. ``changes``: what was sent. ``lost``: the error of a PATCH with
-    an unknown outcome. ``refused``: the server's words if its answer was a refusal.
-    """
+    """Compare the policy with ``wanted``, set the return values, and fail if a value was not set. ``held`` and ``now``:
+    the values before and after. ``lost``, ``refused``: the error of a PATCH with an unknown outcome, or the words of a
+    refusal."""
     # All wanted values are compared: somebody else may have changed one that was not sent.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))

@@ -11,17 +11,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import (
-    HOPELESS,
-    failures,
-    in_one_phrase,
-    in_pool,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import with_variable
+from .._client.client import FleetClient
+from .._client.errors import ApiError
+from .._client.pool import HOPELESS, failures, in_one_phrase, in_pool
+from .._module.operation import Context
+from .._rules.order import is_failing, why_busy
+from .._rules.record_words import with_variable
 
 # How many of an instance's newest audit events are searched for a conversation.
 _EVENTS = 100
@@ -40,9 +35,7 @@ def health_words(context: Context, instances: Mapping[str, str]) -> dict[str, st
 
 def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozenset[str]:
     """The names of the instances whose last ``rows`` redeploys failed (E23). Fails if a history cannot be read.
-
-    ``instances``: names to ids.
-    """
+    ``instances``: names to ids."""
     limit = max(rows, _HISTORY)
     answers = _each(context, instances, partial(FleetClient.list_instance_rollouts, limit=limit))
     unread = failures(list(instances), answers)
@@ -56,9 +49,7 @@ def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozen
 
 def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[str, str]:
     """Why instances count as busy, by name. An instance whose audit events cannot be read counts as busy.
-
-    ``instances``: names to ids. ``within``: for how many seconds after a conversation an instance is busy.
-    """
+    ``instances``: names to ids. ``within``: for how many seconds after a conversation an instance is busy."""
     answers = _each(context, instances, partial(FleetClient.list_audit_events, limit=_EVENTS))
     now = context.client.server_time or time.time()
     why = {

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_one_phrase, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from .._client.client import ROLLOUTS_PAGE, FleetClient
+from .._client.errors import ApiError
+from .._client.pool import failures, in_one_phrase, in_pool
+from .._module.operation import Context
+from .._rules.answers import Record
 
 
 def read_timelines(
     context: Context, choose: Callable[[list[Record]], list[Record]], *, without: str, with_fewer: str
 ) -> list[Record]:
-    """The timelines of those of the newest rollouts that ``choose`` selects. None is read if ``history`` is 0.
-
-    What cannot be read is a warning. It begins with ``without`` if the rollouts cannot be listed, and with
-    ``with_fewer`` if a timeline cannot be read. Raises ApiError if the server refuses the key.
-    """
+    """The timelines of those of the newest rollouts that ``choose`` selects; none if ``history`` is 0. What cannot be
+    read is a warning, which begins with ``without`` (no list) or ``with_fewer``. Raises ApiError if the server refuses
+    the key."""
     if context.params["history"] == 0:
         return []
     try:

@@ -10,54 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    is_healthy,
-    is_live,
-    parse_time,
-    target_is_terminal,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    ended_as,
-    health_in_words,
-    is_status,
-    named,
-    reason_of,
-    text_of,
-    with_variable,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
-    Before,
-    manifest_is_stale,
-    not_proved,
-    reconcile,
-    started_target,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    ANSWERED,
-    KEPT_FOR,
-    LOST,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
-    closed_window,
-    fail_if_refused,
-    fail_refused,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
-    own_target,
-    remember,
-    until_ended,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, notes_of
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect, wait_until
+from .._client.errors import KEY_REFUSED, ApiError
+from .._module.operation import Context, OperationFailed
+from .._module.options import Spec
+from .._rules.answers import Record, is_healthy, is_live, parse_time, target_is_terminal, target_status
+from .._rules.record_words import ended_as, health_in_words, is_status, named, reason_of, text_of, with_variable
+from .._rules.redeploy import Before, manifest_is_stale, not_proved, reconcile, started_target
+from .._rules.refusals import refusal_in
+from .admission_locks import Admission
+from .look_up import looking_up
+from .notes_of_sent import ANSWERED, KEPT_FOR, LOST, Notes
+from .refusal import closed_window, fail_if_refused, fail_refused
+from .target_follow import own_target, remember, until_ended
+from .unresolved import REDEPLOY, notes_of
+from .wait import wait_for_effect, wait_until
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 APPEARS_WITHIN = 30.0
@@ -78,11 +44,8 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A call that starts a redeploy.
-
-    ``before``: the history before the call. ``key``: the key of its note in ``notes``. ``task_id``: the server's id of
-    the redeploy, or None. ``ambiguous``: the error if the outcome is unknown. ``answer``: empty if there was none.
-    """
+    """A call that starts a redeploy. ``before``: the history before the call. ``key``: of its note in ``notes``.
+    ``task_id``: the server's id of the redeploy, or None. ``ambiguous``: the error if the outcome is unknown."""
 
     before: Before
     notes: Notes
@@ -178,10 +141,8 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
-    """The target of the redeploy. Fails if it does not appear within 30 s.
-
-    With ``once_more``, a call with an unknown outcome of which nothing has appeared is sent a second time.
-    """
+    """The target of the redeploy. Fails if it does not appear within 30 s. With ``once_more``, a call with an unknown
+    outcome of which nothing has appeared is sent a second time."""
     instance_id = context.params["instance_id"]
     with looking_up(context, sent.ambiguous, unresolved=True):
         found = _listed(context, sent)
@@ -214,10 +175,8 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
 
 def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) -> Result:
-    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect.
-
-    If that fails, the outcome of the first call is still unknown, so it keeps a note.
-    """
+    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect. If that
+    fails, the outcome of the first call is still unknown, so it keeps a note."""
     context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
     first = sent.notes.read(sent.key)
     try:
@@ -232,10 +191,7 @@ def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) ->
 
 def follow(context: Context, target: Record, admission: Admission) -> Record:
     """Wait for the end of the target, check its outcome and then the health of the instance. Returns the ended target.
-
-    ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
-    redeploy fails or does not end in time, or if the instance does not become healthy.
-    """
+    The seat of ``admission`` is given back before the health checks. Fails if the redeploy or the health checks do."""
     name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
     target = until_ended(context, target, admission)
@@ -269,9 +225,7 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
 
 def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     """The status and the target after a late result of an uncertain target, or ``succeeded`` if the evidence says so.
-
-    Fails if the target remains uncertain and the evidence does not show a success.
-    """
+    Fails if the target remains uncertain and the evidence does not show a success."""
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(

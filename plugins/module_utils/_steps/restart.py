@@ -6,35 +6,21 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    boot_time,
-    is_healthy,
-    is_live,
-    number,
-    parse_time,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
-    Watch,
-    action_key,
-    completed_ago,
-    has_failed,
-    is_completed,
-    restarted_ago,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import FOUND, LOST, Note, Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import (
+from .._client.client import FleetClient
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._module.options import Spec
+from .._rules.answers import Record, boot_time, is_healthy, is_live, number, parse_time
+from .._rules.ids import id_key
+from .._rules.record_words import is_status, named, with_variable
+from .._rules.redeploy import open_target
+from .._rules.refusals import refusal_in
+from .._rules.restart import Watch, action_key, completed_ago, has_failed, is_completed, restarted_ago
+from .claimed import claimed
+from .look_up import looking_up
+from .notes_of_sent import FOUND, LOST, Note, Notes
+from .refusal import fail_if_refused
+from .restart_watch import (
     DOWN,
     Course,
     Restart,
@@ -45,7 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_wat
     reconcile,
     without_repeats,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .wait import wait_until
 
 RESTART_OPTIONS: Spec = {
     "only_if_unhealthy": {"type": "bool", "default": False},
@@ -61,7 +47,6 @@ REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
 
 
 def run_restart(context: Context, restart: Restart) -> None:
-    """Run a module that restarts an instance."""
     started = context.clock()
     try:
         _restart(context, restart)
@@ -88,10 +73,8 @@ def _restart(context: Context, restart: Restart) -> None:
 
 
 def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -> bool:
-    """Look for a restart that an earlier run on this machine sent with an unknown outcome, and follow it.
-
-    Returns whether it was carried out. Fails, and keeps the note, if that is still unknown.
-    """
+    """Look for a restart that an earlier run on this machine sent with an unknown outcome, and follow it. Returns
+    whether it was carried out. Fails, and keeps the note, if that is still unknown."""
     facts = note.facts
     course = Course(
         known=frozenset(facts.get("known") or ()),
@@ -184,7 +167,6 @@ def _now(context: Context, health: Record | None) -> float | None:
 
 
 def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None:
-    """Fail if the restart must not be sent now."""
     instance_id = context.params["instance_id"]
     if context.params.get("after_power_cycle"):
         within = context.params["after_power_cycle_within"]
@@ -207,10 +189,8 @@ def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None
 def _send(
     context: Context, restart: Restart, health: Record | None, rows: list[Record], notes: Notes, *, once_more: bool
 ) -> Course:
-    """Send the restart once. If the outcome is unknown, find out whether it was carried out.
-
-    With ``once_more``, a restart that was certainly not carried out is sent a second time.
-    """
+    """Send the restart once. If the outcome is unknown, find out whether it was carried out. With ``once_more``, a
+    restart that was certainly not carried out is sent a second time."""
     instance_id = context.params["instance_id"]
     live = health is not None and is_live(health)
     course = Course(

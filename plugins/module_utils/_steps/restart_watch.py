@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, number
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
-    Watch,
-    has_failed,
-    rows_of,
-    started_action,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .._client.client import ACTIONS_CAP, FleetClient
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, number
+from .._rules.restart import Watch, has_failed, rows_of, started_action
+from .wait import wait_until
 
 # The kinds of errors with which calls may fail while an agent is restarting.
 DOWN = frozenset(
@@ -73,7 +68,6 @@ class Course:
 
 
 def actions_of(context: Context) -> list[Record]:
-    """The instance's actions (E11), newest first."""
     return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
 
 
@@ -90,7 +84,6 @@ def without_repeats(context: Context) -> Iterator[FleetClient]:
 
 
 def look(context: Context, client: FleetClient, course: Course) -> None:
-    """Read the health of the agent once more."""
     since_call = context.clock() - course.sent_at
     try:
         health = client.get_deep_health(context.params["instance_id"], force=True)
@@ -111,7 +104,6 @@ def _answer_in_words(error: ApiError) -> str:
 
 
 def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:
-    """Look for the row of the call in E11."""
     try:
         rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
     except ApiError as error:
@@ -129,7 +121,6 @@ def look_for_row(context: Context, restart: Restart, client: FleetClient, course
 
 
 def fail_if_failed(context: Context, restart: Restart, course: Course) -> None:
-    """Fail if E11 says that the restart has failed."""
     if course.row is not None and has_failed(course.row):
         said = course.row.get("message") or course.row.get("status")
         context.fail(f"The {restart.words} of {context.instance} failed on the server: {said}.")

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    is_single_target,
-    rollout_is_terminal,
-    rollout_status,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    ended_as,
-    is_status,
-    origin,
-    text_of,
-    with_variable,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import reconcile
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+from .._client.client import ROLLOUTS_PAGE
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, is_single_target, rollout_is_terminal, rollout_status, target_status
+from .._rules.record_words import ended_as, is_status, origin, text_of, with_variable
+from .._rules.redeploy import reconcile
+from .._rules.rollout import (
     Evidence,
     Found,
     ends,
@@ -40,10 +28,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     targets_text,
     unlisted,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_for_effect, wait_until
+from .look_up import looking_up
+from .notes_of_sent import KEPT_FOR, Notes
+from .refusal import closed_window
+from .wait import Waited, wait_for_effect, wait_until
 
 # The subject and the key of the note of E2. A tenant has one fleet.
 FLEET = "fleet"
@@ -59,7 +47,6 @@ SHOWS_WITHIN = 10.0
 
 
 def unfinished_fleet_rollouts(context: Context) -> list[Record]:
-    """The fleet rollouts (E3) that have not ended."""
     return [row for row in context.client.open_fleet_rollouts() if not is_single_target(row)]
 
 
@@ -152,10 +139,8 @@ def read_until(
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
-    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true.
-
-    Fails with ``timed_out`` after wait_timeout, and leaves the rollout running.
-    """
+    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true. Fails with ``timed_out`` after
+    wait_timeout, and leaves the rollout running."""
     quiet_since: float | None = None
 
     def ended(detail: Record) -> bool:
@@ -189,11 +174,9 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
 def settle_uncertain(
     context: Context, detail: Record, among: Collection[str] | None = None
 ) -> tuple[Record, dict[str, str]]:
-    """Wait for late results of uncertain targets. Returns the rollout, and the verdicts of those that remain uncertain.
-
-    ``among``: only the targets with these ids. The verdicts, by target id, are those of reconcile() and are also in the
-    return value ``reconciled``.
-    """
+    """Wait for late results of uncertain targets (``among``: only those with these ids). Returns the rollout, and the
+    verdicts of reconcile(), by id, of those that remain uncertain, which are also in the return value
+    ``reconciled``."""
     rollout_id = str(detail["rollout"].get("id"))
 
     def lost(seen: Record) -> list[Record]:
@@ -222,9 +205,7 @@ def settle_uncertain(
 
 def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, str]) -> None:
     """Fail if more targets of a rollout (E4 body) than ``max_failed`` did not succeed, or if it was cancelled.
-
-    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help.
-    """
+    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help."""
     rollout, targets = detail["rollout"], detail["targets"]
     proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
     found = ends(targets, proved, rollout=rollout)
@@ -280,7 +261,6 @@ def remember_rollout(context: Context, detail: Record) -> None:
 
 
 def warn_if_cut(context: Context, detail: Record) -> None:
-    """Warn if the server lists fewer targets of a rollout (E4 body) than it has."""
     rollout, listed = detail["rollout"], len(detail["targets"])
     if missing := unlisted(rollout, detail["targets"]):
         what = f"{listed} of the {listed + missing} targets of rollout {rollout['id']}"

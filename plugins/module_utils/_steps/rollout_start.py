@@ -9,58 +9,21 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
-    Context,
-    OperationFailed,
-    facts_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    known_count,
-    number,
-    parse_time,
-    rollout_is_terminal,
-    rollout_status,
-    target_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import task_keys
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    counted,
-    ended_as,
-    named,
-    origin,
-    with_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import Before, manifest_is_stale
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
-    Evidence,
-    doubt_about,
-    ends,
-    ends_text,
-    grace_left,
-    is_quiet,
-    tasks_started,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    ANSWERED,
-    FOUND,
-    LOST,
-    Note,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
-    closed_window,
-    fail_if_refused,
-    fail_if_window_is_unknown,
-    fail_refused,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
+from .._client.client import ROLLOUTS_PAGE, FleetClient
+from .._client.errors import ApiError
+from .._client.pool import Call, failures, in_pool
+from .._module.operation import Context, OperationFailed, facts_of
+from .._rules.answers import Record, known_count, number, parse_time, rollout_is_terminal, rollout_status, target_status
+from .._rules.ids import task_keys
+from .._rules.plan import member_of
+from .._rules.record_words import counted, ended_as, named, origin, with_status
+from .._rules.redeploy import Before, manifest_is_stale
+from .._rules.refusals import refusal_in
+from .._rules.rollout import Evidence, doubt_about, ends, ends_text, grace_left, is_quiet, tasks_started
+from .claimed import claimed
+from .notes_of_sent import ANSWERED, FOUND, LOST, Note, Notes
+from .refusal import closed_window, fail_if_refused, fail_if_window_is_unknown, fail_refused
+from .rollout_follow import (
     FLEET,
     RESUME_IT,
     SHOWS_WITHIN,
@@ -74,8 +37,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     settle_uncertain,
     unfinished_fleet_rollouts,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import stop
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
+from .rollout_steer import stop
+from .unresolved import resolve
 
 # If the first target starts more than this many seconds later, the server has postponed the rollout.
 _PUT_OFF = 60.0
@@ -102,10 +65,8 @@ def start(context: Context) -> None:
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
-    """The rollout (E4 body) to follow, None if there is none. The caller has claimed the fleet on this machine.
-
-    ``waited_from``: when this task began to wait for another one (epoch seconds, local clock); None if it did not wait.
-    """
+    """The rollout (E4 body) to follow, or None. The caller has claimed the fleet on this machine. ``waited_from``: when
+    this task began to wait for another one (epoch seconds, local clock), or None."""
     notes = Notes(context, FLEET, FLEET)
     rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
     unfinished = unfinished_fleet_rollouts(context)
@@ -340,10 +301,8 @@ def _follow_to_end(context: Context) -> None:
 
 
 class _TooMany:
-    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4.
-
-    An uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded.
-    """
+    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4. An
+    uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

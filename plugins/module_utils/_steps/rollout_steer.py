@@ -9,31 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_status
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
-    is_status,
-    origin,
-    text_of,
-    with_status,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
-    after_transition,
-    refusal_of_rollout,
-    tally,
-    transition,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.look_up import looking_up
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused, fail_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
-    SHOWS_WITHIN,
-    read_until,
-    remember,
-    unfinished_fleet_rollouts,
-)
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import Record, rollout_status
+from .._rules.ids import id_key
+from .._rules.record_words import is_status, origin, text_of, with_status
+from .._rules.rollout import after_transition, refusal_of_rollout, tally, transition
+from .claimed import claimed
+from .look_up import looking_up
+from .refusal import fail_if_refused, fail_refused
+from .rollout_follow import SHOWS_WITHIN, read_until, remember, unfinished_fleet_rollouts
 
 # Seconds within which the status of the rollout must change after an accepted call.
 _CHANGES_WITHIN = 60
@@ -107,10 +92,8 @@ def _needs_call(context: Context, detail: Record) -> bool:
 
 
 def _judge_end(context: Context, cancelled: int) -> None:
-    """Report a rollout that has ended although the server had accepted its pause or cancellation.
-
-    ``cancelled``: the number of cancelled targets before the call. If there are no more now, nothing was changed.
-    """
+    """Report a rollout that has ended although the server had accepted its pause or cancellation. ``cancelled``: the
+    number of cancelled targets before the call. If there are no more now, nothing was changed."""
     state, detail = context.params["state"], {name: context.result[name] for name in ("rollout", "targets")}
     if transition(state, detail["rollout"], detail["targets"]) != "too_late":
         return

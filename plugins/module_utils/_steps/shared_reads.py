@@ -17,21 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ROLLOUT_TIMES,
-    ROLLOUTS_PAGE,
-    FleetClient,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import NEWEST_FIRST, order_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_is_terminal
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
-    AdmissionError,
-    lock_folder,
-    name_of_server,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import try_lock
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import replace_text
+from .._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE, FleetClient
+from .._client.errors import ApiError
+from .._client.paging import NEWEST_FIRST, order_of
+from .._rules.answers import Record, rollout_is_terminal
+from .admission_locks import AdmissionError, lock_folder, name_of_server
+from .admission_queue import try_lock
+from .state_folder import replace_text
 
 # For how many seconds an answer is recent enough for an admission.
 FRESH_FOR = 1.0
@@ -138,9 +130,7 @@ class SharedReads:
 @contextlib.contextmanager
 def _alone(path: Path, longest: float) -> Iterator[float | None]:
     """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None.
-
-    Waits for another task for ``longest`` seconds, and then continues without the lock, since that task may be stopped.
-    """
+    After ``longest`` seconds it continues without the lock, since the task that has it may be stopped."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:

@@ -19,32 +19,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import KEY_REFUSED, ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import read_each
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate, hold
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import (
-    STOP,
-    Decision,
-    Facts,
-    Marks,
-    admission_decision,
-    ends_of,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    in_flight,
-    is_single_target,
-    rollout_is_terminal,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError, lock_folder
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_queue import Queue
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import replace_text
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import shared_reads
+from .._client.client import FleetClient
+from .._client.errors import KEY_REFUSED, ApiError
+from .._client.pool import read_each
+from .._module.operation import Context
+from .._rules import gate, hold
+from .._rules.admission import STOP, Decision, Facts, Marks, admission_decision, ends_of
+from .._rules.answers import Record, in_flight, is_single_target, rollout_is_terminal
+from .._rules.freezes import Freezes
+from .._rules.ids import id_key
+from .admission_locks import AdmissionError, lock_folder
+from .admission_queue import Queue
+from .hold import read_hold
+from .state_folder import replace_text
+from .target_follow import shared_reads
 
 # When a stream begins, files of other streams that were last written longer ago than this (seconds) are removed.
 _ABANDONED = 7 * 86400.0
@@ -249,7 +237,6 @@ class Stream:
         self.store_health(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
     def store_health(self, check: gate.Check) -> None:
-        """Store the check of a health sample that was taken now."""
         self._keep("health", {"verdict": check.verdict, "reason": check.reason, **check.facts})
 
     def stored_health(self, max_age: float | None = None) -> gate.Check | None:

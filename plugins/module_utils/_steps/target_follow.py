@@ -6,22 +6,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    FLEET_SCOPES,
-    Record,
-    in_flight,
-    normalise,
-    rollout_is_terminal,
-    target_is_terminal,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import pause_before_look
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id, task_keys
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, origin
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Outage
+from .._client.errors import ApiError
+from .._module.operation import Context
+from .._rules.answers import FLEET_SCOPES, Record, in_flight, normalise, rollout_is_terminal, target_is_terminal
+from .._rules.durations import pause_before_look
+from .._rules.ids import same_id, task_keys
+from .._rules.record_words import named, origin
+from .admission_locks import Admission
+from .shared_reads import FRESH_FOR, SharedReads
+from .wait import Outage
 
 # The longest pause, in multiples of wait_interval.
 _LONGEST = 5
@@ -42,7 +35,6 @@ def fresh_for(context: Context) -> float:
 
 
 def shared_reads(context: Context) -> SharedReads:
-    """The reads that this task shares with the others of this machine."""
     return SharedReads(context.client, clock=context.clock)
 
 
@@ -52,11 +44,8 @@ def remember(context: Context, target: Record) -> None:
 
 
 def own_target(context: Context, target: Record) -> Record:
-    """The current state of the target: from E4, or from E23 for a target of a fleet rollout.
-
-    It is found by its row id, which a retry or a resume does not change, or without one by its task id. If the answer
-    lacks it, ``target`` is returned.
-    """
+    """The current state of the target: from E4, or from E23 for a target of a fleet rollout. It is found by its row id,
+    or without one by its task id. If the answer lacks it, ``target`` is returned."""
     client, rows = context.client, []
     if target.get("rollout_id") and normalise(target.get("rollout_scope")) not in FLEET_SCOPES:
         try:

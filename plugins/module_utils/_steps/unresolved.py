@@ -9,19 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, with_variable
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import started_target
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import versions
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
-    FOUND,
-    SENDING,
-    SETTLES_WITHIN,
-    Note,
-    Notes,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_for_effect
+from .._module.operation import Context
+from .._rules.answers import Record, parse_time
+from .._rules.record_words import named, with_variable
+from .._rules.redeploy import started_target
+from .._rules.updates import versions
+from .notes_of_sent import FOUND, SENDING, SETTLES_WITHIN, Note, Notes
+from .wait import wait_for_effect
 
 Found = TypeVar("Found")
 
@@ -32,7 +26,6 @@ _LOOKS_FOR = 30.0
 
 
 def notes_of(context: Context) -> Notes:
-    """The notes of the instance's redeploys and updates."""
     return Notes(context, "update", context.params["instance_id"])
 
 
@@ -92,9 +85,7 @@ def resolve(
 
 def resolve_update(context: Context, *, skills_too: bool) -> Record | None:
     """The target (E23) of a redeploy that an earlier run sent without finding its target; None if there is none.
-
-    ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target.
-    """
+    ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target."""
     instance_id = context.params["instance_id"]
     notes = notes_of(context)
 

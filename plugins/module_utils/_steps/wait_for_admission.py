@@ -10,32 +10,23 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, OperationFailed
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import FULL, GO, STOP, Decision
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Record,
-    in_flight,
-    max_parallel_rollouts,
-    parse_time,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import clock as shown
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission, AdmissionError
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
-    count_as_listed,
-    fresh_for,
-    shared_reads,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+from .._client.client import ROLLOUTS_PAGE
+from .._client.errors import ApiError
+from .._module.operation import Context, OperationFailed
+from .._module.options import Spec
+from .._rules import gate
+from .._rules.admission import FULL, GO, STOP, Decision
+from .._rules.answers import Record, in_flight, max_parallel_rollouts, parse_time
+from .._rules.durations import clock as shown
+from .._rules.ids import id_key, same_id
+from .._rules.redeploy import may_pass, newest_first
+from .admission_locks import Admission, AdmissionError
+from .redeploy import Sent
+from .refusal import closed_window
+from .stream import NotAdmittedError, Stream
+from .target_follow import count_as_listed, fresh_for, shared_reads
+from .unresolved import resolve_update
+from .wait import wait_until
 
 # Seconds within which an accepted redeploy must appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
@@ -62,10 +53,8 @@ ADMISSION_OPTIONS: Spec = {
 
 
 class OvertakenError(Exception):
-    """The instance has changed since the decision to send.
-
-    ``target``: a redeploy of it by somebody else or by an earlier run; None if there is none.
-    """
+    """The instance has changed since the decision to send. ``target``: a redeploy of it by somebody else or by an
+    earlier run; None if there is none."""
 
     def __init__(self, target: Record | None = None) -> None:
         super().__init__("overtaken")
@@ -123,11 +112,8 @@ def tell_started(context: Context, target: Record, admission: Admission) -> None
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
-    """Claim the instance before its history is read. Returns whether this task has the claim.
-
-    Without the claim, the history is read again before anything is sent. An unusable lock file is reported then, and
-    not here. Nothing is claimed in check mode.
-    """
+    """Claim the instance before its history is read, not in check mode. Returns whether this task has the claim;
+    without it, the history is read again before anything is sent. An unusable lock file is reported then."""
     try:
         return not context.check_mode and admission.claim(context.params["instance_id"])
     except AdmissionError:
@@ -297,11 +283,8 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Result |
 
 
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
-    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone.
-
-    This is for a task that does not follow its redeploy. If the redeploy does not appear in the list, it is counted by
-    its seat until the task ends.
-    """
+    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone, for a task
+    that does not follow it. If it does not appear, it is counted by its seat until the task ends."""
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
         return

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.state_folder import make_private
+from .._rules.printable import printable_line
+from .state_folder import make_private
 
 # A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0
@@ -77,7 +77,6 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def is_current(path: Path, text: str) -> bool:
-    """Whether the file already has this text and the mode 0600."""
     try:
         return path.stat().st_mode == stat.S_IFREG | 0o600 and path.read_text(encoding="utf-8") == text
     except (OSError, ValueError):

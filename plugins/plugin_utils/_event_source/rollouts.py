@@ -69,8 +69,6 @@ class _List:
 
 
 class Rollouts:
-    """Polls the rollouts."""
-
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
         self._rest: _List | None = None
@@ -196,9 +194,7 @@ class Rollouts:
 
     def _of_the_past(self, due: Mapping[str, Record], known: int) -> tuple[set[str], set[str]]:
         """The finished rollouts of the first poll: those that are not read, and those that are read only for names.
-
-        ``known``: the number of newer rollouts that are known.
-        """
+        ``known``: the number of newer rollouts that are known."""
         finished = [i for i, row in due.items() if rollout_is_terminal(row)]
         finished.sort(key=lambda i: -(parse_time(due[i].get("created_at")) or 0))
         most = max(0, FINISHED_KEPT - known)

@@ -66,7 +66,6 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 @contextmanager
 def as_source_error() -> Iterator[None]:
-    """Convert the ValueError of an invalid setting to SourceError."""
     try:
         yield
     except ValueError as problem:
@@ -155,11 +154,8 @@ def _as_path(name: str, text: str) -> Path:
 
 
 def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | None:
-    """Why the playbooks of ansible-rulebook would run without variables of its inventory, as a sentence, or None.
-
-    For each playbook, ansible-rulebook copies the inventory to another folder. It copies a folder completely, but a
-    file without the folders beside it. ``argv``: the command line of the process.
-    """
+    """Why the playbooks of ansible-rulebook would run without variables of its inventory, as a sentence, or None. It
+    copies the inventory for each playbook: a folder completely, but a file without the folders beside it."""
     program = Path(argv[0]) if argv else Path()
     if not {"ansible-rulebook", "ansible_rulebook"} & {program.name, program.parent.name}:
         return None

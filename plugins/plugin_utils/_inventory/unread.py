@@ -30,5 +30,4 @@ def reading(path: str) -> Iterator[None]:
 
 
 def unread_inventories() -> dict[str, str]:
-    """The reasons, by the path of the file."""
     return dict(_why)

@@ -16,12 +16,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
-    SET_BY_PLAYBOOKS,
-    STATS,
-    variables_of,
-)
+from .._inventory.discovery import Instance
+from .command_line import SET_BY_PLAYBOOKS, STATS, variables_of
 
 _PREFIX = "fleetops_"
 _WORD = re.compile(rf"\b{_PREFIX}\w+")
@@ -60,9 +56,7 @@ def names_in_inventory(inventory: Any, loader: Any, host: str) -> set[str]:
 @functools.cache
 def _words_of(root: Path) -> frozenset[str]:
     """All words with the prefix of the collection in its playbooks and roles, which takes less time than reading YAML.
-
-    ``root``: the folder of the collection. These are the names of its own variables too.
-    """
+    ``root``: the folder of the collection. These are the names of its own variables too."""
     files = [*root.glob("playbooks/*.yml"), *root.glob("roles/*/*/*.yml")]
     return frozenset(_WORD.findall("\n".join(path.read_text(encoding="utf-8") for path in files)))
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import dump
+
+from .results import dump
 
 # A mapping with more entries is a table (an entry for each host), not a record with fields.
 _MAX_FIELDS = 64

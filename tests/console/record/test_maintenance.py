@@ -25,6 +25,7 @@ from sqlite_utils import Database
 from console.__main__ import main
 from console.collect.api.records import audit_row
 from console.collect.progress import silent
+from console.record import opening
 from console.record.opening import DatabaseProblem
 from console.record.read import audit as audit_queries
 from console.record.read import record_health, rollouts
@@ -308,8 +309,8 @@ def test_a_backup_is_a_complete_private_file_and_is_recorded(
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE rollouts SET status = 'half way'")
     with monkeypatch.context() as patch:
-        patch.setattr(maintenance, "BUSY_TIMEOUT", 0.2)
-        patch.setattr(maintenance.open_maintenance, "__kwdefaults__", {"busy_timeout": 0.2})
+        patch.setattr(opening, "BUSY_TIMEOUT", 0.2)
+        patch.setattr(opening.open_to_write, "__defaults__", (0.2,))
         note = back_up(path, copy, NOW)
     assert "locked by another program" in note
     writer.execute("ROLLBACK")
