@@ -27,9 +27,11 @@ MAX_REASON = 500
 
 @dataclass(frozen=True)
 class Intent:
-    """One action on one rollout, target or instance. name: shown to people, who must type it to force the action.
-    tenant: the address of its API. force: also cancel targets in progress; also retry a target whose outcome is
-    uncertain."""
+    """One action on one rollout, target or instance.
+
+    name: shown to people, who must type it to force the action. tenant: the address of its API. force: also cancel
+    targets in progress; also retry a target whose outcome is uncertain.
+    """
 
     action: str
     tenant: str

@@ -74,9 +74,11 @@ def sync_once(
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
 ) -> SyncReport:
-    """Bring the database up to date. Without ``connection``, the API is not read. Raises DatabaseProblem if the
-    database, and SettingsError if the connection cannot be used. Other errors are in the report, and the rest is
-    stored."""
+    """Bring the database up to date. Without ``connection``, the API is not read.
+
+    Raises DatabaseProblem if the database, and SettingsError if the connection cannot be used. Other errors are in the
+    report, and the rest is stored.
+    """
     report = SyncReport()
     with ExitStack() as opened:
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None

@@ -21,11 +21,16 @@ CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact. It is identified by subject, key and state, and sent once to each destination. state: the verdict of an
-    operation, else ''. at: when it happened or began (epoch seconds), None if not known. details: further lines, with
-    the causes ordered by the number of instances. page, id: the console's page that shows it. is_held: it is not sent
-    now. Only for operations: counts and hosts (number and names of the instances, by outcome), name. Only for changes
-    of the policy: outside_window."""
+    """One fact. It is identified by subject, key and state, and sent once to each destination.
+
+    state: the verdict of an operation, else ''. at: when it happened or began (epoch seconds), None if not known.
+    title, sentence: texts for people. details: further lines, with the causes ordered by the number of instances. page,
+    id: the name of the console's page that shows it, as in the address, and the id for that page. is_held: it is not
+    sent now.
+
+    Only for operations: counts (the number of instances by outcome), hosts (their names by outcome), name (as in
+    outcomes.facts.Facts). Only for changes of the policy: outside_window.
+    """
 
     subject: str
     key: str

@@ -73,8 +73,10 @@ def notify_once(
     before_each: Callable[[], None] = lambda: None,
 ) -> NotifyReport:
     """Send what is due at ``now`` (epoch seconds, UTC). Each message is recorded before and after it is sent.
+
     ``before_each``: called before each message; if it raises, the remaining messages are due the next time. Raises
-    DatabaseProblem, also if the database is a copy for review."""
+    DatabaseProblem, also if the database is a copy for review.
+    """
     with open_notifications(database) as store, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
             return NotifyReport(is_busy=True)

@@ -54,10 +54,12 @@ class Destination:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which facts are sent. An empty tuple selects all. urgent: sent in quiet hours too. Only for operations: verdicts
-    (empty: all except running and check), outcomes (at least one instance has one of them), operations and instances
-    (patterns for names, such as "agent-00*"). outside_window: only changes of the policy that were found while the
-    window was closed."""
+    """Which facts are sent. An empty tuple selects all.
+
+    urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except running and check), outcomes (at
+    least one instance has one of them), operations and instances (patterns for names, such as "agent-00*").
+    outside_window: only changes of the policy that were found while the window was closed.
+    """
 
     on: tuple[str, ...]
     to: tuple[str, ...]

@@ -16,13 +16,15 @@ KINDS = (RUN, ROLLOUT, ACT)
 
 @dataclass(frozen=True)
 class Result:
-    """One result of a task on an instance, from the run log. Times are epoch seconds. There are results of our own
-    modules, and failures of any module, except for the tasks that run once for the complete run (plan, gate, report).
-    action: the module's name without its collection. status: ok, failed, ignored (an error that does not count),
-    skipped, or retry (an attempt that changed something, before another one). values: all that is stored of a failure,
-    else only ``adopted``. version: of the runtime afterwards. was_sent: the result contains an id from the server. A
-    redeploy without one is only predicted. predicted: it is a change that a task in check mode predicted, although the
-    run is not a check run. changed is then False."""
+    """One result of a task on an instance, from the run log. Times are epoch seconds.
+
+    action: the module's name without its collection. There are results of our own modules, and failures of any module,
+    except for the tasks that run once for the complete run (plan, gate, report). status: ok, failed, ignored (an error
+    that does not count), skipped, or retry (an attempt that changed something, before another one). values: all that is
+    stored of a failure, else only ``adopted``. version: the version of the runtime afterwards, None if unknown.
+    was_sent: the result contains an id from the server. A redeploy without one is only predicted. predicted: it is a
+    change that a task in check mode predicted, although the run is not a check run. changed is then False.
+    """
 
     host: str
     action: str
@@ -72,17 +74,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Facts:
-    """One operation. kind: run (a playbook run), rollout (started by somebody else) or act (an action in the console).
-    name: the playbook without folder and extension, ``rollout``, or the action. status: as stored. hosts: the
-    instances. targets: those of the rollouts that the operation started or, for a rollout, its own. rollout: the row of
-    the table ``rollouts`` with its counters, if no targets were read. detail: the answer of the server to an action.
-    Only for a run: check: None if unknown. report: ``stats_json.fleetops_report``. report_cut: the lists of the report
-    that were shortened because it was too long; its numbers are always complete. plan: the newest plan in the run log.
-    planned: the hosts to be changed, None if unknown. gone: the hosts that the server no longer knows. left_out: those
-    that a rule of the plan left out. batches: those that began. batches_planned: how many the plan has, None if
-    unknown. in_flight: by host. adopted: the run followed a rollout that somebody else started. despite_check: it was
-    not a check run, although it was started with --check. pruned: the results were deleted, so hosts has only those
-    that the server reports. first_failure: the first failed result, as a sentence."""
+    """One operation.
+
+    kind: run (a playbook run), rollout (started by somebody else) or act (an action in the console). name: the playbook
+    without folder and extension, ``rollout``, or the action. status: as stored. hosts: the instances of the operation.
+    targets: those of the rollouts that the operation started or, for a rollout, its own. rollout: the row of the table
+    ``rollouts`` with its counters (total, succeeded, failed, ...), if no targets were read.
+
+    Only for a run: check: it was a check run, None if unknown. report: ``stats_json.fleetops_report``, empty if none.
+    report_cut: the lists of the report that were shortened because it was too long; its numbers are always complete.
+    plan: the newest plan in the run log, empty if none. planned: the hosts to be changed, None if unknown. gone: the
+    hosts that the server no longer knows. left_out: those that a rule of the plan left out. batches: those that began.
+    batches_planned: how many batches the plan has, None if unknown. results: see Result, in order. in_flight: by host.
+    adopted: the run followed a rollout that somebody else started. despite_check: it was not a check run, although it
+    was started with --check. pruned: the results were deleted, so hosts has only those that the server reports.
+    first_failure: the first failed result, as a sentence.
+
+    Only for an action: detail: the answer of the server.
+    """
 
     kind: str
     name: str

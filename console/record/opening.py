@@ -287,10 +287,12 @@ def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None
 def open_to_write(
     path: str | os.PathLike[str], busy_timeout: float = BUSY_TIMEOUT, *, create: bool = True, into_copy: bool = False
 ) -> tuple[sqlite3.Connection, Path]:
-    """Open the database and migrate it as needed; returns the connection and the file. ``create``: create the file
-    (0600) if it is missing, and for the default database also its folder (0700). ``into_copy``: accept a copy for
-    review. Raises DatabaseProblem for every file that is not a writable database of this console or an older one, or
-    that stays locked for ``busy_timeout`` seconds."""
+    """Open the database and migrate it as needed; returns the connection and the file.
+
+    ``create``: create the file (0600) if it is missing, and for the default database also its folder (0700).
+    ``into_copy``: accept a copy for review. Raises DatabaseProblem for every file that is not a writable database of
+    this console or an older one, or that stays locked for ``busy_timeout`` seconds.
+    """
     file = Path(path).expanduser()
     with as_database_problem(file, busy_timeout):
         if not create and not file.exists():

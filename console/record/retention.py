@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long details in the database are kept, and which rows are older than that. Pure: rules as data. Only task
-results, raw audit events and the API's audit totals, health checks, and old actions and versions are removed. Runs with
-their recaps, plans, gates and reports, rollouts with their targets, and the daily audit counts are kept forever."""
+"""How long details in the database are kept, and which rows are older than that.
+
+Pure: rules as data. Only task results, raw audit events and the API's audit totals, health checks, and old actions and
+versions are removed. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily audit
+counts are kept forever.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,10 @@ class Retention:
 @dataclass(frozen=True)
 class Removal:
     """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+
     ``where``: the condition for a match, as SQL with {0} before the scope's column names. ``floors``: whether the edge
-    of each scope is stored, so that a later sync does not bring the rows back."""
+    of each scope is stored, so that a later sync does not bring the rows back.
+    """
 
     what: str
     table: str

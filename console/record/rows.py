@@ -58,9 +58,11 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read. ``again``:
-    whether to read it again although its row may not change: it has ended, but not all of its targets were listed as
-    ended."""
+    """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read.
+
+    ``again``: whether to read it again although its row may not change: it has ended, but not all of its targets were
+    listed as ended.
+    """
 
     rollout: Row
     targets: list[Row] | None

@@ -60,9 +60,12 @@ def load_login(file: Path) -> Login:
 
 @dataclass(frozen=True)
 class Acting:
-    """Who may see the console and who may act from it. ``login``: with it every page requires a login, without it
-    nobody can act. ``operators``: as ``email:`` and an address or ``sub:`` and a subject. ``operator_claim``: a claim
-    and the value that operators have in it. ``issuer``: the only one whose claims are accepted, '' if unknown."""
+    """Who may see the console and who may act from it.
+
+    ``login``: with it every page requires a login, without it nobody can act. ``operators``: as ``email:`` and an
+    address or ``sub:`` and a subject. ``operator_claim``: a claim and the value that operators have in it. ``issuer``:
+    the only one whose claims are accepted, '' if unknown.
+    """
 
     enabled: bool = False
     login: Login | None = None

@@ -87,8 +87,10 @@ class ActionModule(ActionBase):
         self, task_vars: Mapping[str, Any], params: dict[str, Any], warnings: list[str]
     ) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another host.
+
         A later task of the host that failed fails too: it may be a retry, and a skip would look like a success. So does
-        a task whose key is refused after it has changed something."""
+        a task whose key is refused after it has changed something.
+        """
         host = str(task_vars.get("inventory_hostname"))
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
         failed_host = key.host

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one. An
-instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are read
-even if the summary has not changed: as many events may have been added as were removed."""
+"""Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one.
+
+An instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are
+read even if the summary has not changed: as many events may have been added as were removed.
+"""
 
 from __future__ import annotations
 
@@ -135,9 +137,11 @@ def _store(session: Session, request: _Request, answer: tuple[Listing | None, Ro
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:
-    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (id_key). Raises ApiError. This
-    takes one call if the server lists the newest first and the first page contains a known one. If the server lists the
-    oldest first, or the times do not show the order, the complete list is read."""
+    """Read up to ``most`` of the newest events, down to some of the ``known`` ones (id_key). Raises ApiError.
+
+    This takes one call if the server lists the newest first and the first page contains a known one. If the server
+    lists the oldest first, or the times do not show the order, the complete list is read.
+    """
 
     def fetch(limit: int, offset: int) -> list[Record]:
         return client.list_audit_events(instance_id, limit=limit, offset=offset)

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads details of each instance from the API: health (E16), updates (E25), actions (E11), number of memories (E17).
+
 Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored.
-Errors are reported and do not stop the rest, unless they would occur in every call."""
+Errors are reported and do not stop the rest, unless they would occur in every call.
+"""
 
 from __future__ import annotations
 

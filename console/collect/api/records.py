@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them. The
-rows are described in console/record/schema. A field that is absent, null or of another type becomes NULL or 0; nothing
-is guessed. Only the number of memories is stored, never their content."""
+"""Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them.
+
+The rows are described in console/record/schema. A field that is absent, null or of another type becomes NULL or 0;
+nothing is guessed. Only the number of memories is stored, never their content.
+"""
 
 from __future__ import annotations
 

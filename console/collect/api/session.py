@@ -19,9 +19,12 @@ from console.record.write.store import Store
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """What is read of one tenant. rollouts: how many of the newest are listed. audit_events: how many events back the
-    audit of each instance is read; known ones are not read again. details: what else is read of each instance, from
-    ``instances.KINDS``. instances: the ids or host names of those whose audit and details are read, all if empty."""
+    """What is read of one tenant.
+
+    rollouts: how many of the newest are listed. audit_events: how many events back the audit of each instance is read;
+    known ones are not read again. details: what else is read of each instance, from ``instances.KINDS``. instances: the
+    ids or host names of those whose audit and details are read, all if empty.
+    """
 
     rollouts: int = 1000
     audit: bool = True
@@ -44,12 +47,15 @@ class ApiReport(ReadReport):
 
 @dataclass(frozen=True)
 class Reading:
-    """What one read covers. The defaults are those of a one-time sync: everything. whole_list: list as many rollouts as
-    the options say; if false, at most one page, and only down to rollouts that are stored as ended. rollouts,
-    instances: for how many at most the targets, and the audit and the details, are read (None: all); the others are
-    left for later reads. unmoved_after: seconds after which the targets of an open rollout are read again although it
-    has not changed. details_after: seconds after which those of one instance are read again. workers: the number of
-    simultaneous calls."""
+    """What one read covers. The defaults are those of a one-time sync: everything.
+
+    policy: whether the update policy is read. whole_list: list as many rollouts as the options say; if false, at most
+    one page, and only down to rollouts that are stored as ended. rollouts: for how many rollouts at most the targets
+    are read (None: all); the others are left for later reads. unmoved_after: seconds after which the targets of an open
+    rollout are read again although it has not changed. instances: for how many instances at most the audit and the
+    details are read (None: all). details_after: seconds after which those of one instance are read again. workers: the
+    number of simultaneous calls.
+    """
 
     policy: bool = True
     whole_list: bool = True
@@ -62,10 +68,12 @@ class Reading:
 
 @dataclass
 class Memory:
-    """When things were last read (epoch seconds, by id); empty for a one-time sync. tried_at: when the targets of an
-    open rollout were last requested. details_at: the same for the audit and details of an instance. ended_at: when a
-    redeploy of an instance was first seen to have ended; removed when its details are requested. has_more: the latest
-    read listed a full page without reaching a rollout that is stored as ended."""
+    """When things were last read (epoch seconds, by id); empty for a one-time sync.
+
+    tried_at: when the targets of an open rollout were last requested. details_at: the same for the audit and details of
+    an instance. ended_at: when a redeploy of an instance was first seen to have ended; removed when its details are
+    requested. has_more: the latest read listed a full page without reaching a rollout that is stored as ended.
+    """
 
     tried_at: dict[str, float] = field(default_factory=dict)
     details_at: dict[str, float] = field(default_factory=dict)

@@ -85,9 +85,12 @@ def sync_awx(
 
 @dataclass
 class _Pull:
-    """One import. ``patience``: how many seconds of waiting are left. ``unfinished``: the jobs that AWX had not
-    finished at the previous sync, by id: when this was first seen (epoch s), the number of events, and since when it
-    has not changed. ``still_unfinished``: the same for this sync."""
+    """One import.
+
+    ``patience``: how many seconds of waiting are left. ``unfinished``: the jobs that AWX had not finished at the
+    previous sync, by id: when this was first seen (epoch s), the number of events, and since when it has not changed.
+    ``still_unfinished``: the same for this sync.
+    """
 
     store: Store
     client: AwxClient

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event. An
-incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is skipped
-and reported, and the run is read again once files have changed or been added."""
+"""Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event.
+
+An incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is
+skipped and reported, and the run is read again once files have changed or been added.
+"""
 
 from __future__ import annotations
 

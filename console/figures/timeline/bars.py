@@ -25,10 +25,13 @@ STRIP = 0.1
 
 
 def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
-    """One bar for each target, one trace for each status. A thin bar before it is the wait (countdown, then queue).
-    rows='targets' gives each target its own row and shows its complete wait, up to ``now`` if it is still waiting.
-    'slots' shows the wait only while the slot was free. Below a bar are two strips from the median to the 95th
-    percentile of the run, for the instance and for the fleet; with 'slots', only below open runs."""
+    """One bar for each target, one trace for each status.
+
+    A thin bar before it is the wait (countdown, then queue). rows='targets' gives each target its own row and shows its
+    complete wait, up to ``now`` if it is still waiting. 'slots' shows the wait only while the slot was free. Below a
+    bar are two strips from the median to the 95th percentile of the run, for the instance and for the fleet; with
+    'slots', only below open runs.
+    """
     axis, theme = options.axis, options.theme
     shown = layout.placed if options.window is None else in_window(layout, *options.window)
     figure = go.Figure()

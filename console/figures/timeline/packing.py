@@ -1,9 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy. Times are epoch seconds, NaN if
-unknown. A rollout works on at most ``max_parallel_rollouts`` targets at once, so first-free-slot packing needs as many
-rows as the peak concurrency, whatever the size of the fleet."""
+"""The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy.
+
+Times are epoch seconds, NaN if unknown. A rollout works on at most ``max_parallel_rollouts`` targets at once, so
+first-free-slot packing needs as many rows as the peak concurrency, whatever the size of the fleet.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ UNPLACED = -1
 
 @dataclass(frozen=True)
 class Layout:
-    """Every array has one entry for each target, in the order given to :func:`lay_out`. slot: the row of the run phase,
-    0 at the top, ``UNPLACED`` if there is none. start, end: the run phase; an open one ends at ``now``. wait_from,
-    wait_until: the countdown and the queue before it, while the slot was free. planned: created_at + countdown, when
-    the server planned to start the target."""
+    """Every array has one entry for each target, in the order given to :func:`lay_out`.
+
+    slot: the row of the run phase, 0 at the top, ``UNPLACED`` if there is none. start, end: the run phase; an open one
+    ends at ``now``. wait_from, wait_until: the countdown and the queue before it, while the slot was free. planned:
+    created_at + countdown, when the server planned to start the target.
+    """
 
     slot: Ints
     start: Floats

@@ -72,9 +72,11 @@ class Entry(NamedTuple):
 
 @query
 def attention(conn: Connection, now: float) -> pd.DataFrame:
-    """What needs attention, one entry per cause, with the fields of Entry as columns. A run that left instances failed
-    has no entry of its own, only the entries of those instances. These stay until the instance has recovered (see
-    unrecovered.py). Whether an instance is unhealthy depends on its newest health check."""
+    """What needs attention, one entry per cause, with the fields of Entry as columns.
+
+    A run that left instances failed has no entry of its own, only the entries of those instances. These stay until the
+    instance has recovered (see unrecovered.py). Whether an instance is unhealthy depends on its newest health check.
+    """
     fresh = freshness(conn)
     runs_at = fresh.runs_at or now
     rows: list[Entry] = []

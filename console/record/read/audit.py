@@ -33,9 +33,11 @@ HOURLY_DAYS = 7
 
 @dataclass(frozen=True)
 class AuditSpan:
-    """What is counted. since: the first bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH', in UTC), '' for all. instance_id: ''
-    for all. tenant: only its instance of this id, '' for those of all tenants. Events without a time are in the day ''
-    and not in any hour."""
+    """What is counted.
+
+    since: the first bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH', in UTC), '' for all. instance_id: '' for all. tenant: only
+    its instance of this id, '' for those of all tenants. Events without a time are in the day '' and not in any hour.
+    """
 
     grain: Grain = "day"
     since: str = ""
@@ -79,9 +81,11 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 
 @query
 def audit_totals(conn: Connection) -> dict[str, int]:
-    """Sums over the instances that have stored events or totals from the API. held: how many events are stored,
-    counting for each instance at most its total, so that stored events that the API no longer has do not hide missing
-    events of other instances. gaps: how many instances have a gap in their events."""
+    """Sums over the instances that have stored events or totals from the API.
+
+    held: how many events are stored, counting for each instance at most its total, so that stored events that the API
+    no longer has do not hide missing events of other instances. gaps: how many instances have a gap in their events.
+    """
     [row] = dicts(
         conn,
         "SELECT count(*) AS instances, coalesce(sum(min(k.events, k.total)), 0) AS held,"
@@ -211,9 +215,11 @@ class _Part(NamedTuple):
 
 
 def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
-    """The parts of the period that contain events of the fleet in the cell, newest first. For complete days, the number
-    of events is taken from the daily counts, as far back as no instance was pruned; all others are counted from the raw
-    events."""
+    """The parts of the period that contain events of the fleet in the cell, newest first.
+
+    For complete days, the number of events is taken from the daily counts, as far back as no instance was pruned; all
+    others are counted from the raw events.
+    """
     pruned = first_value(conn, "SELECT max(floor) FROM audit_floors")
     begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)
     end = last // DAY * DAY

@@ -31,10 +31,12 @@ def override_words(policy_json: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The newest report of the role fleet_state. at: when its run ended (epoch seconds). check_mode: the run only
-    compared, and set nothing. instances: host name -> component -> 'wanted' and 'is'. tenant: the same for each key of
-    the tenant's policy. report: as the module fleet_state_info returns it. cut: some of its lists were too long for the
-    run log."""
+    """The newest report of the role fleet_state.
+
+    at: when its run ended (epoch seconds). check_mode: the run only compared, and set nothing. instances: host name ->
+    component -> 'wanted' and 'is'. tenant: the same for each key of the tenant's policy. report: as the module
+    fleet_state_info returns it. cut: some of its lists were too long for the run log.
+    """
 
     run_id: str
     at: float | None

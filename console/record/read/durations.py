@@ -138,9 +138,11 @@ def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[s
 def usual_runs(
     conn: Connection, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str]
 ) -> pd.DataFrame:
-    """How long the run phase took in earlier rollouts, in seconds. One row for each instance with at least MIN_DEPLOYS
-    succeeded deploys created before ``before`` (epoch seconds), computed from its HISTORY newest; preceded by a row for
-    the fleet, with the instance_id '', from its 2,000 newest."""
+    """How long the run phase took in earlier rollouts, in seconds.
+
+    One row for each instance with at least MIN_DEPLOYS succeeded deploys created before ``before`` (epoch seconds),
+    computed from its HISTORY newest; preceded by a row for the fleet, with the instance_id '', from its 2,000 newest.
+    """
     key = {"tenant": tenant, "id": rollout_id, "before": before}
     fleet = _of_rollouts(conn, "tenant = :tenant AND created_at < :before AND rollout_id <> :id", key)
     took = {"": fleet, **_by_instance(conn, key, instance_ids)}

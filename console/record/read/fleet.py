@@ -22,15 +22,19 @@ UPDATE_KINDS = ("runtime", "skills", "servers")
 
 @dataclass(frozen=True)
 class Fleet:
-    """The state of the fleet of one tenant, which is the address of its API. Times are epoch seconds. instances: how
-    many are known, without those that are gone from the API. health: word -> how many. health_at: the oldest of these
-    checks. versions: (runtime version or None if not read, how many), most first. published: the published version,
-    from the newest read of an instance's updates (E25); None if not known. published_others: (version, how many, a
-    host) for instances whose last read gave another one. updates: kind (UPDATE_KINDS, and other) -> how many instances
-    have pending updates. updates_read: for how many this is known. limit: the policy's max_parallel_rollouts, 0 if it
-    is not a valid number; limit and window are None without a policy. operations: words.STATUSES -> how many ran in the
-    last 24 h, for all tenants, because a run does not name its tenant. api_at, runs_at: when the API and the run logs
-    were last read; None for never."""
+    """The state of one tenant's fleet. Times are epoch seconds.
+
+    tenant: the address of its API. instances: how many are known, without those that are gone from the API.
+    health: healthy, degraded, unhealthy, other or not read -> how many. health_at: the oldest of these checks.
+    versions: (runtime version or None if not read, how many), most first. published: the published version, from the
+    newest read of an instance's updates (E25); None if not known. published_others: (version, how many, a host) for
+    instances whose last read gave another published version. on_published: how many run the published version.
+    updates: kind (UPDATE_KINDS, and other) -> how many instances have pending updates. updates_read: for how many
+    instances this is known. in_flight: redeploys in progress on the server. limit: the policy's max_parallel_rollouts,
+    0 if it is not a valid number; limit and window are None without a policy. operations: words.STATUSES -> how many
+    ran in the last 24 h, for all tenants, because a run does not name its tenant. api_at, runs_at: when the API and the
+    run logs were last read; None for never.
+    """
 
     tenant: str
     instances: int

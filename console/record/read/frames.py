@@ -47,9 +47,11 @@ def database_version(path: Path) -> tuple[int, ...]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Connection]:
-    """Open the database for the queries of one function, which are interrupted after QUERY_SECONDS. It is opened
-    read-only each time, so that it never blocks a sync and a page never sees a half-finished one. Raises
-    DatabaseProblem."""
+    """Open the database for the queries of one function, which are interrupted after QUERY_SECONDS.
+
+    It is opened read-only each time, so that it never blocks a sync and a page never sees a half-finished one. Raises
+    DatabaseProblem.
+    """
     with open_to_read(path) as conn:
         deadline = time.monotonic() + QUERY_SECONDS
         conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)

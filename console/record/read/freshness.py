@@ -28,9 +28,11 @@ FORGOTTEN_SECONDS = 14 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class TenantFreshness:
-    """One tenant. at: when its API was last read; None for never. open_work: whether it has open targets; those of a
-    retired tenant do not count. retired_at: when it was recorded that the API is no longer read; None if it was read
-    since."""
+    """One tenant.
+
+    at: when its API was last read; None for never. open_work: whether it has open targets; those of a retired tenant do
+    not count. retired_at: when it was recorded that the API is no longer read; None if it was read since.
+    """
 
     tenant: str
     at: float | None
@@ -40,9 +42,11 @@ class TenantFreshness:
 
 @dataclass(frozen=True)
 class Freshness:
-    """When the console last read its sources. runs_at: when run logs were last read, or None. errors: what the last
-    sync could not read, one sentence each. running: whether a playbook run is in progress. copied_at: when this
-    database was copied for review, or None."""
+    """When the console last read its sources.
+
+    runs_at: when run logs were last read, or None. errors: what the last sync could not read, one sentence each.
+    running: whether a playbook run is in progress. copied_at: when this database was copied for review, or None.
+    """
 
     tenants: tuple[TenantFreshness, ...]
     runs_at: float | None
@@ -130,9 +134,11 @@ def freshness(conn: Connection) -> Freshness:
 
 @dataclass(frozen=True)
 class Follower:
-    """The follower of a database. state: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS. since:
-    when it started, ended, or last reported (epoch seconds, UTC). trouble: what it cannot read since ``trouble_at``,
-    such as "The API", or None."""
+    """The follower of a database.
+
+    state: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS. since: when it started, ended, or last
+    reported (epoch seconds, UTC). trouble: what it cannot read since ``trouble_at``, such as "The API", or None.
+    """
 
     state: str
     host: str

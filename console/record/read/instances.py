@@ -40,9 +40,11 @@ _FAILED = "(last_result LIKE 'failed%' OR last_result LIKE 'uncertain%')"
 
 
 def _instances(where: str = "") -> str:
-    """A WITH clause with the table ``judged``. last_status: the status of the newest target. last_result: that of the
-    newest one that was not cancelled, with its error. problem: what needs attention, or ''. where: a WHERE clause on
-    ``i``, without user input."""
+    """A WITH clause with the table ``judged``.
+
+    last_status: the status of the newest target. last_result: that of the newest one that was not cancelled, with its
+    error. problem: what needs attention, or ''. where: a WHERE clause on ``i``, without user input.
+    """
     return f"""
 WITH known AS (
   SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.uptime_s,
@@ -121,10 +123,13 @@ INSTANCE_SORTS = {
 
 @dataclass(frozen=True)
 class InstanceFilter:
-    """Which instances the list shows. statuses: of the newest target. health: from HEALTH_WORDS, HEALTH_OTHER,
-    HEALTH_UNREAD and HEALTH_GONE. only: 'problem', 'outdated', 'behind' (the published runtime), 'overrides' (has its
-    own update policy), 'differs' (is in ``differing``), the kind of a pending update, as in UPDATE_KIND, or ''. search:
-    part of the host name, the id or the problem."""
+    """Which instances the list shows.
+
+    statuses: of the newest target. health: from HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD and HEALTH_GONE. only:
+    'problem', 'outdated', 'behind' (the published runtime), 'overrides' (has its own update policy), 'differs' (is in
+    ``differing``), the kind of a pending update, as in UPDATE_KIND, or ''. search: part of the host name, the id or the
+    problem.
+    """
 
     statuses: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -330,9 +335,11 @@ ORDER BY at DESC LIMIT :most
 def history(
     conn: Connection, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
 ) -> pd.DataFrame:
-    """The newest events of an instance in a period (epoch seconds), newest first. operation: its key, or None. Only
-    changes of health and audit events that were not successful are included. The status ``took part`` of a playbook run
-    only means that the instance was one of its hosts, possibly under a previous name, or was named by a task of another
-    host; its outcome is shown on the page of the operation."""
+    """The newest events of an instance in a period (epoch seconds), newest first.
+
+    operation: its key, or None. Only changes of health and audit events that were not successful are included. The
+    status ``took part`` of a playbook run only means that the instance was one of its hosts, possibly under a previous
+    name, or was named by a task of another host; its outcome is shown on the page of the operation.
+    """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     return as_frame(conn, _HISTORY, params)

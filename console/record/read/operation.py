@@ -38,10 +38,12 @@ _MAX_ELSEWHERE = 2000
 
 @dataclass(frozen=True)
 class Failure:
-    """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers. message:
-    of one of the instances, or ''. pattern: the message, normalised. first_at, last_at: when it occurred in this
-    operation. before: how many earlier operations had it, from first_seen to last_before. later: how many later ones.
-    Without a message, other operations are not known. Times are epoch seconds."""
+    """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers.
+
+    message: of one of the instances, or ''. pattern: the message, normalised. first_at, last_at: when it occurred in
+    this operation. before: how many earlier operations had it, from first_seen to last_before. later: how many later
+    ones. Without a message, other operations are not known. Times are epoch seconds.
+    """
 
     status: str
     message: str
@@ -72,11 +74,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. row: the values of operations.COLUMNS. instances: INSTANCE_COLUMNS, problems first; seconds: how
-    long the redeploy or restart took; waited: how long it was before it began (both NaN if not known). failures: the
-    one with the most instances first. rollouts: of the run, as in rollouts.rollouts_of_run. plan: as in _plan.
-    followed: ids of the rollouts that the run adopted. disagreements: host -> how the server's status differs, from the
-    report. targets: of a rollout, as in rollouts.targets_of; else empty."""
+    """One operation.
+
+    row: the values of operations.COLUMNS. facts: what the outcome was determined from. instances: INSTANCE_COLUMNS,
+    problems first; seconds: how long the redeploy or restart took; waited: how long it was before it began (both NaN if
+    not known). failures: the one with the most instances first. rollouts: of the run, as in rollouts.rollouts_of_run.
+    gates: in order. plan: what is known about the plan, such as hash, planned, left_alone, gone, batches,
+    override_reason, and outcomes.evidence.plan_facts. followed: ids of the rollouts that the run adopted.
+    disagreements: host -> how the server's status differs, from the report. targets: of a rollout, as in
+    rollouts.targets_of; empty for other operations.
+    """
 
     row: dict[str, Any]
     facts: Facts

@@ -303,9 +303,11 @@ def _results(conn: Connection, run_id: str, tasks: Tasks, *, check: bool) -> tup
 
 
 def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
-    """Results, and items of loops, whose hosts are the instances that they are about. A task of one host, such as
-    localhost, may loop over several instances: then each item counts as a result. All other items are left out, because
-    the result of their loop says the same. Retries always stay."""
+    """Results, and items of loops, whose hosts are the instances that they are about.
+
+    A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
+    items are left out, because the result of their loop says the same. Retries always stay.
+    """
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}
     for row in rows:

@@ -53,9 +53,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class OperationFilter:
-    """Which operations the list shows. since, until: that ran in this period (epoch seconds), including those that
-    began before it. verdicts, statuses: from words.VERDICTS and STATUSES. kinds: from facts.KINDS. who: part of a user
-    name or client address. text: part of the title, playbook, id, change or a host name. check: None for both modes."""
+    """Which operations the list shows.
+
+    since, until: that ran in this period (epoch seconds), including those that began before it. verdicts, statuses:
+    from words.VERDICTS and STATUSES. kinds: from facts.KINDS. who: part of a user name or client address. text: part of
+    the title, playbook, id, change or a host name. check: None for both modes.
+    """
 
     since: float | None = None
     until: float | None = None
@@ -313,9 +316,12 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 @dataclass
 class OperationTotals:
-    """The operations of one kind and name. verdicts: how many have ended, by verdict. running: how many are running; a
-    paused rollout does not, nor has it ended. seconds: the durations of those that have ended, without check mode and
-    acts. last_at: when the newest one ended (epoch seconds, UTC), or None."""
+    """The operations of one kind and name.
+
+    verdicts: how many have ended, by verdict. running: how many are running; a paused rollout does not, nor has it
+    ended. seconds: the durations of those that have ended, without check mode and acts. last_at: when the newest one
+    ended (epoch seconds, UTC), or None.
+    """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     running: int = 0
@@ -324,9 +330,11 @@ class OperationTotals:
 
 
 def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
-    """The totals of all operations ever, by kind and name. Raises DatabaseProblem. Operations are never pruned, so the
-    numbers only grow, except that a run that counted as lost but turns out to have ended moves to its actual
-    verdict."""
+    """The totals of all operations ever, by kind and name. Raises DatabaseProblem.
+
+    Operations are never pruned, so the numbers only grow, except that a run that counted as lost but turns out to have
+    ended moves to its actual verdict.
+    """
     found: dict[tuple[str, str], OperationTotals] = {}
     # Without the time limit for pages, because no user waits for it.
     with open_to_read(path) as conn:

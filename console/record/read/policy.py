@@ -46,9 +46,12 @@ def in_flight(conn: Connection, tenant: str) -> int:
 
 @dataclass(frozen=True)
 class WindowNow:
-    """The window at a given time. opens_at, closes_at: epoch seconds; None if it never opens or closes again.
-    open_hours: whether it is open in each hour of the day (UTC). is_known: False if the policy's hours cannot be
-    parsed; the window then counts as closed and the sentence says why."""
+    """The window at a given time.
+
+    opens_at, closes_at: epoch seconds; None if it never opens or closes again. open_hours: whether it is open in each
+    hour of the day (UTC). is_known: False if the policy's hours cannot be parsed; the window then counts as closed and
+    the sentence says why.
+    """
 
     is_known: bool
     is_open: bool

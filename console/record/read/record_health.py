@@ -117,11 +117,14 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
 
 @dataclass(frozen=True)
 class Vitals:
-    """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none. api_at: when the API of
-    the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if there is only one.
-    oldest_open_at: when the oldest open target was created. uncertain, failed: instances whose newest target in the
-    last 14 days has this status and that have not recovered since. lost: lost runs in those days without a later
-    success. errors: sources with an error."""
+    """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none.
+
+    api_at: when the API of the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if
+    there is only one. oldest_open_at: when the oldest open target was created. stuck: targets that are stuck (rules in
+    stuck.py). uncertain, failed: instances whose newest target in the last 14 days has this status and that have not
+    recovered since. lost: lost runs in those days without a later success. errors: sources with an error. follower: as
+    returned by freshness.follower.
+    """
 
     api_at: float | None
     runs_at: float | None

@@ -56,9 +56,12 @@ def rollouts(
     page: int = 1,
     size: int = LIST_PAGE,
 ) -> OnePage:
-    """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name. status:
-    'lost' for an open rollout whose end will never be read, which is_open does not count as open. host: of a rollout of
-    one target. run_id: the playbook run that started the rollout, if known."""
+    """One page of rollouts, newest first, and how many match.
+
+    search: part of an id or of a target's host name. status: 'lost' for an open rollout whose end will never be read,
+    which is_open does not count as open. host: of a rollout of one target. run_id: the playbook run that started the
+    rollout, if known.
+    """
     params = {"statuses": statuses, "scope": scope, "like": like(search)}
     order = "ORDER BY o.created_at DESC, o.rollout_id"
     return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)

@@ -233,9 +233,11 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 @query
 def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of a run's hosts, those with failures first, with their status for each task; and how many hosts match.
+
     outcome: according to the recap; in_flight if the result of its last task is not known. There is one column for each
     of the first MAX_TASKS tasks, named by number and name, such as '1 Gather facts': the worst status of the host in
-    this task, None if it did not reach it."""
+    this task, None if it did not reach it.
+    """
     outcome = """
     SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN in_flight THEN 'in_flight'
                       WHEN changed THEN 'changed' ELSE 'ok' END AS outcome

@@ -24,9 +24,12 @@ MAX_INSTANCES = 2000
 
 @dataclass(frozen=True)
 class SameTime:
-    """What happened on some hosts between two times. others: for a run, the rollouts, and for a rollout, the runs that
-    worked on the same hosts and are not linked to it. actions: the newest 50. outcomes: the number of audit events by
-    outcome. events: the newest 50 that were not successful, in the columns of audit.EVENT."""
+    """What happened on some hosts between two times.
+
+    others: for a run, the rollouts, and for a rollout, the runs that worked on the same hosts and are not linked to it.
+    actions: the newest 50. outcomes: the number of audit events by outcome. events: the newest 50 that were not
+    successful, in the columns of audit.EVENT.
+    """
 
     others: pd.DataFrame
     actions: pd.DataFrame

@@ -30,10 +30,13 @@ COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", 
 
 @dataclass(frozen=True)
 class StuckRules:
-    """When something counts as stuck. Times are in seconds. A target in progress, or with an unknown status: after
-    ``slower`` times the 95th percentile of its scope, but not before ``at_least``. A queued target: ``grace`` after its
-    countdown, while the window is open and a slot is free. An uncertain target, or a lost run: if it is at most
-    ``recent`` old, and the instance has not recovered since, or no later run of the playbook was successful."""
+    """When something counts as stuck. Times are in seconds.
+
+    A target in progress, or with an unknown status: after ``slower`` times the 95th percentile of its scope, but not
+    before ``at_least``. A queued target: ``grace`` after its countdown, while the window is open and a slot is free. An
+    uncertain target, or a lost run: if it is at most ``recent`` old, and the instance has not recovered since, or no
+    later run of the playbook was successful.
+    """
 
     slower: float = 3.0
     at_least: float = 600.0
@@ -89,9 +92,11 @@ WHERE status = 'lost' AND started_at >= :since AND NOT {SUCCEEDED_LATER} ORDER B
 
 @query
 def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
-    """What is stuck as of the last read of its tenant's API; at most 500 rows per rule. targets: how many; 0 for a run.
-    host: the first one, or the run's controller. For an uncertain target, rollout_id or run_id is that of its
-    operation."""
+    """What is stuck as of the last read of its tenant's API; at most 500 rows per rule.
+
+    targets: how many; 0 for a run. host: the first one, or the run's controller. For an uncertain target, rollout_id or
+    run_id is that of its operation.
+    """
     rules = rules or StuckRules()
     found = stuck_targets(conn, freshness(conn), now, rules)
     since = now - rules.recent

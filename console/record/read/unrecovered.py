@@ -204,10 +204,12 @@ EXISTS (
 
 
 def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
-    """Which of these hosts have recovered since, or are gone. From a failed deploy: by a newer target, which is judged
-    by itself, by a later successful deploy, or because the instance runs the published version. From a failed restart:
-    by a later successful one, or because the instance is healthy. From anything else: by a later success of the same
-    playbook."""
+    """Which of these hosts have recovered since, or are gone.
+
+    From a failed deploy: by a newer target, which is judged by itself, by a later successful deploy, or because the
+    instance runs the published version. From a failed restart: by a later successful one, or because the instance is
+    healthy. From anything else: by a later success of the same playbook.
+    """
     if name in DEPLOYS:
         ways = [
             _TARGET_SINCE.format(i="w", at=":at"),

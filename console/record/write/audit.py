@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes audit events, and in the same transaction the counts of them. A raw event is added once and never changed, so
-only new events are added to the counts. These are per day (UTC), for each instance and for the fleet, and are kept when
-the raw events are pruned."""
+"""Writes audit events, and in the same transaction the counts of them.
+
+A raw event is added once and never changed, so only new events are added to the counts. These are per day (UTC), for
+each instance and for the fleet, and are kept when the raw events are pruned.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction. If the
-callback inside a job recorded the run too, the callback's row is kept, because it has the hosts of the batches and the
-options of the run. The job then only adds how the run ended."""
+"""Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction.
+
+If the callback inside a job recorded the run too, the callback's row is kept, because it has the hosts of the batches
+and the options of the run. The job then only adds how the run ended.
+"""
 
 from __future__ import annotations
 

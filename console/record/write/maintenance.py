@@ -145,10 +145,12 @@ ORDER BY 1
 
 
 def back_up(path: Path, target: Path, now: float) -> str:
-    """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600). It is
-    marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can be
-    copied first. Returns why the time of the copy could not be recorded, or ''. Raises DatabaseProblem, and leaves
-    nothing at ``target`` then."""
+    """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600).
+
+    It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
+    be copied first. Returns why the time of the copy could not be recorded, or ''. Raises DatabaseProblem, and leaves
+    nothing at ``target`` then.
+    """
     with opening.as_database_problem(path, opening.BUSY_TIMEOUT, "read"):
         if not path.exists():
             raise opening.no_database(path)

@@ -34,9 +34,11 @@ _LOCK_START, _LOCK_BYTES = 0x40000000, 512
 
 def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> list[Path]:
     """Replace the database with a checked, migrated copy of ``backup``; returns the old files, kept under other names.
+
     A copy for review becomes an independent database. Raises DatabaseProblem, and changes nothing, if ``backup`` is not
     an intact database of the console, if ``database`` is another program's, or if a program uses it for ``wait``
-    seconds."""
+    seconds.
+    """
     place = database.resolve()
     with as_database_problem(place, wait):
         refuse_other_files(place)

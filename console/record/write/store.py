@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console's store: writes what a sync has read. Rows are inserted or updated by natural key, and only written if
-they differ: storing the same data twice changes nothing. Each method that writes is one transaction. Errors are
-DatabaseProblem."""
+"""The console's store: writes what a sync has read.
+
+Rows are inserted or updated by natural key, and only written if they differ: storing the same data twice changes
+nothing. Each method that writes is one transaction. Errors are DatabaseProblem.
+"""
 
 from __future__ import annotations
 
@@ -70,11 +72,13 @@ class Store(Tables):
         return bool(found["there"])
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
-        """Store the next events of a run and the cursor after them. ``after``: the stored position of the cursor at
-        which these events begin (None: there was no cursor). Returns False and stores nothing if another sync has moved
-        the cursor in the meantime. ``job``: the row of run_jobs to which these events belong. If the callback has
-        recorded the same run, its row stays the only one (:func:`jobs.shown_by` returns it) and the events are left
-        out."""
+        """Store the next events of a run and the cursor after them.
+
+        ``after``: the stored position of the cursor at which these events begin (None: there was no cursor). Returns
+        False and stores nothing if another sync has moved the cursor in the meantime: read it again and continue there.
+        ``job``: the row of run_jobs to which these events belong. If the callback has recorded the same run, its row
+        stays the only one (:func:`jobs.shown_by` returns it) and the events are left out.
+        """
         with self.transaction():
             stored = self.cursor(cursor.source, cursor.scope)
             if (stored.position if stored else None) != after:

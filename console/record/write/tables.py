@@ -66,9 +66,11 @@ class Tables:
         return next(iter(self.rows(sql, params)), None)
 
     def upsert(self, table: str, rows: Sequence[Row]) -> int:
-        """Insert or update by the table's key; unchanged rows are not written. Returns how many were written. All rows
-        have the same columns. ``first_seen`` is set on insert only, and ``updated_at`` only if another column
-        differs."""
+        """Insert or update by the table's key; unchanged rows are not written. Returns how many were written.
+
+        All rows have the same columns. ``first_seen`` is set on insert only, and ``updated_at`` only if another column
+        differs.
+        """
         if not rows:
             return 0
         columns, keys = list(rows[0]), self._key(table)

@@ -94,11 +94,14 @@ def compared(
     tenants: tuple[str | None, str | None] = (None, None),
     checks: tuple[bool, bool] = (False, False),
 ) -> pd.DataFrame:
-    """Instances of two operations, worst first. before, now: categories. more, more_waited: seconds now minus before.
-    message: of the later operation if it has one. They are matched by id, or by host if one of the operations does not
-    know the id, or if the instance was recreated with another id in the same tenant. before, now: frames with
-    INSTANCE_COLUMNS. tenants: of each, None if unknown. checks: whether each was in check mode, so that what it would
-    have updated is not updated."""
+    """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
+    seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
+    operation if it has one). They are matched by id, or by host if one of the operations does not know the id, or if
+    the instance was recreated with another id in the same tenant.
+
+    before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
+    checks: whether each was in check mode, so that what it would have updated is not updated.
+    """
     shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
     is_one_tenant = None not in tenants and tenants[0] == tenants[1]
     then, later = (

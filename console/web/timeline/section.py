@@ -119,9 +119,12 @@ def show(
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
-    """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all. now: where open
-    bars end. before: if given, also show when the targets of a rollout usually end, according to the rollouts that were
-    created before this time. selectable: whether a click changes the page's selection. marks: dashed lines."""
+    """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all.
+
+    now: where open bars end. before: if given, also show when the targets of a rollout usually end, according to the
+    rollouts that were created before this time. selectable: whether a click changes the page's selection. marks: dashed
+    lines.
+    """
     path = load_settings().database
     key = (str(path), frames.database_version(path), source, now)
     targets, layout = _timeline(*key, read)

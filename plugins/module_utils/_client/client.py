@@ -305,9 +305,11 @@ class FleetClient:
         return False
 
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
-        """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one. An error with
-        status 200, which has no value under the expected keys, must not count as an empty list or as the success of a
-        write."""
+        """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one.
+
+        An error with status 200, which has no value under the expected keys, must not count as an empty list or as the
+        success of a write.
+        """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
             raise self._unexpected(name, call, f"an object was expected, but the answer is {shape_of(body)}")

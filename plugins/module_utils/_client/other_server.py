@@ -45,9 +45,11 @@ def answer_to(
     headers: dict[str, str] | None = None,
     data: dict[str, str] | None = None,
 ) -> Iterator[tuple[Any, Redactor]]:
-    """The answer to one call, whose body is not read yet, and what masks the secrets in its texts. ``secrets``: those
-    of the call. ``timeout``: seconds within which the whole answer must arrive. Raises NoAnswerError, also while the
-    body is read."""
+    """The answer to one call, whose body is not read yet, and what masks the secrets in its texts.
+
+    ``secrets``: those of the call. ``timeout``: seconds within which the whole answer must arrive. Raises
+    NoAnswerError, also while the body is read.
+    """
     try:
         proxy = proxy_for(url, os.environ)
     except SettingsError as refused:

@@ -98,9 +98,11 @@ def read_list(
 def newest(
     read_page: Fetch, limit: int | None, page: int, start: int = 0, times: Sequence[str] = ()
 ) -> tuple[list[Record], bool]:
-    """The ``limit`` newest rows (None: all) from offset ``start`` on, and whether there are more. One row more than
-    ``limit`` is read, which shows whether there are more. If the first page contains that row, there is only one
-    call."""
+    """The ``limit`` newest rows (None: all) from offset ``start`` on, and whether there are more.
+
+    One row more than ``limit`` is read, which shows whether there are more. If the first page contains that row, there
+    is only one call.
+    """
     if limit is None:
         return read_list(read_page, page=page, start=start, times=times).rows, False
     first = min(page, limit + 1)

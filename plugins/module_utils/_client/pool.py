@@ -31,9 +31,11 @@ class NotCalled(NamedTuple):
 
 
 class Pool:
-    """Threads that make calls, each with its own clone of one client. At the end of the context, calls that have not
-    begun are dropped. ``hopeless``: a call has failed with a HOPELESS error; the answer of each further call is then
-    NotCalled."""
+    """Threads that make calls, each with its own clone of one client.
+
+    At the end of the context, calls that have not begun are dropped. ``hopeless``: a call has failed with a HOPELESS
+    error; the answer of each further call is then NotCalled.
+    """
 
     def __init__(self, client: FleetClient, workers: int) -> None:
         self._client = client

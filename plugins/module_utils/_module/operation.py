@@ -215,8 +215,10 @@ def read_listing(
     context: Context, read_page: Callable[[int, int], list[Record]], page: int, times: Sequence[str]
 ) -> tuple[list[Record], bool, int | None]:
     """The rows for the options ``limit``, ``offset`` and ``all``, whether there are more, and the offset of these.
+
     ``read_page(limit, offset)`` reads at most ``page`` rows. ``times``: the keys of the rows' times, which show their
-    order."""
+    order.
+    """
     limit, offset = context.params["limit"], context.params["offset"]
     if limit < 1:
         context.fail(f"limit is {limit}: it must be 1 or more.")

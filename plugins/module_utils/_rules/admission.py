@@ -159,9 +159,11 @@ def admission_decision(facts: Facts, rules: Iterable[Rule] = RULES) -> Decision:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the tasks of a stream have recorded for each other, by host name. ``started``: the rollout (id_key) of each
-    redeploy that was sent. ``done`` and ``failed``: how the task ended. ``changed``: whether one in ``done`` has
-    changed its instance."""
+    """What the tasks of a stream have recorded for each other, by host name.
+
+    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: how the task ended.
+    ``changed``: whether one in ``done`` has changed its instance.
+    """
 
     started: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[str] = frozenset()

@@ -62,9 +62,11 @@ class Member:
 
 @dataclass
 class Part:
-    """Members that a run takes together, in their order, for example a wave. ``limit``: the maximum size of its
-    batches, in addition to the policy's limit. ``soak`` (seconds), ``settings``: of the gate after each of its
-    batches."""
+    """Members that a run takes together, in their order, for example a wave.
+
+    ``limit``: the maximum size of its batches, in addition to the policy's limit. ``soak`` (seconds), ``settings``: of
+    the gate after each of its batches.
+    """
 
     name: str
     members: list[Member]

@@ -131,9 +131,11 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
 
 
 def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float, fleet: int) -> Check:
-    """Whether the share of healthy instances is at least ``least`` (0 to 1). ``readings``: health records (E16) by
-    name; None, if there was no answer, counts as not healthy. Without any answer, the check is inconclusive. ``fleet``:
-    its number of instances."""
+    """Whether the share of healthy instances is at least ``least`` (0 to 1).
+
+    ``readings``: health records (E16) by name; None, if there was no answer, counts as not healthy. Without any answer,
+    the check is inconclusive. ``fleet``: its number of instances.
+    """
     asked = len(readings)
     answered = [name for name, health in readings.items() if health is not None]
     if asked and not answered:
@@ -229,9 +231,11 @@ def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
 
 @dataclass
 class Soak:
-    """The live health reads of the instances of the last batch. ``needed``: how many consecutive healthy reads each
-    needs. ``in_a_row``: how many it has. ``unhealthy``: statuses. ``errors_in_a_row``: how many consecutive reads
-    failed."""
+    """The live health reads of the instances of the last batch.
+
+    ``needed``: how many consecutive healthy reads each needs. ``in_a_row``: how many it has. ``unhealthy``: statuses.
+    ``errors_in_a_row``: how many consecutive reads failed.
+    """
 
     needed: int
     in_a_row: dict[str, int] = field(default_factory=dict)

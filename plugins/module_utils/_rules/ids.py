@@ -26,9 +26,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def require_text(value: Any, name: str, *, of: str = "") -> str:
-    """``value``, which must be text. ``name``: its key. ``of``: the option that contains that key. Raises ValueError
-    with a phrase: YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a boolean, so the text can no longer be
-    known."""
+    """``value``, which must be text.
+
+    ``name``: its key. ``of``: the option that contains that key. Raises ValueError with a phrase: YAML reads 0755 as
+    493, 2026-11-23 as a date and ``no`` as a boolean, so the text can no longer be known.
+    """
     if isinstance(value, str):
         return value
     kind = next((word for kinds, word in _KINDS if isinstance(value, kinds)), "value")

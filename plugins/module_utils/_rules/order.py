@@ -96,8 +96,10 @@ class Rules:
 @dataclass(frozen=True)
 class Facts:
     """The data that the rules use, by the names of the instances. Data that no rule needs may be missing.
+
     ``inventory``: names in its order. ``past``: the seconds of past redeploys, by id_key. ``busy``: why an instance
-    counts as busy. ``failing``: the names of the instances in quarantine."""
+    counts as busy. ``failing``: the names of the instances in quarantine.
+    """
 
     inventory: Sequence[str] = ()
     health: Mapping[str, str | None] = field(default_factory=dict)
@@ -179,9 +181,11 @@ def refusal_of(
     of_redeploys: bool,
     soak: float,
 ) -> str:
-    """Why the rules cannot be used together, as a phrase; empty if they can. ``canary_asked``, ``scope_asked``: whether
-    canary hosts and a scope were given. ``of_redeploys``: whether the run redeploys instances. ``soak``: of waves
-    without their own (seconds)."""
+    """Why the rules cannot be used together, as a phrase; empty if they can.
+
+    ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were given. ``of_redeploys``: whether the run
+    redeploys instances. ``soak``: of waves without their own (seconds).
+    """
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts is given"
     without_soak = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]

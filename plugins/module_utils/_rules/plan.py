@@ -146,8 +146,10 @@ def fit_stream(
     margin: float,
 ) -> Fit:
     """As ``fit``, for a stream. Also counts the instances that can be sent before the time in the window is too short.
+
     ``seconds``: of the redeploy of each member of the last batch. ``most``: how many may be in flight at once.
-    ``extra``: the seconds of the health checks after each redeploy."""
+    ``extra``: the seconds of the health checks after each redeploy.
+    """
     whole = fit(openings, now, expected, margin)
     before = len(batches) - 1
     count = sum(map(len, batches[: min(before, whole.batches_that_fit)]))

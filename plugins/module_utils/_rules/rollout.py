@@ -250,9 +250,11 @@ def ends(
     finished: bool = True,
     rollout: Mapping[str, Any] | None = None,
 ) -> Ends:
-    """The targets by how they ended; those that have not ended only if the rollout is ``finished``. ``proved``: the ids
-    of uncertain targets for which there is evidence of success. ``rollout``: its record, if the targets are all that it
-    lists."""
+    """The targets by how they ended; those that have not ended only if the rollout is ``finished``.
+
+    ``proved``: the ids of uncertain targets for which there is evidence of success. ``rollout``: its record, if the
+    targets are all that it lists.
+    """
     rows = [dict(t) for t in targets]
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
@@ -346,9 +348,11 @@ def unlisted_among(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, An
 
 
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
-    """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones). For
-    an uncertain target, ``verdict`` (see reconcile) decides: only if it certainly was not applied or, with
-    ``retry_unknown``, if that is unknown."""
+    """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones).
+
+    For an uncertain target, ``verdict`` (see reconcile) decides: only if it certainly was not applied or, with
+    ``retry_unknown``, if that is unknown.
+    """
     word = target_status(target.get("status"))
     if word == "failed":
         return None

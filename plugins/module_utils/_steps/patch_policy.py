@@ -82,9 +82,11 @@ def _compare(
     lost: ApiError | None,
     refused: str | None,
 ) -> None:
-    """Compare the policy with ``wanted``, set the return values, and fail if a value was not set. ``held`` and ``now``:
-    the values before and after. ``lost``, ``refused``: the error of a PATCH with an unknown outcome, or the words of a
-    refusal."""
+    """Compare the policy with ``wanted``, set the return values, and fail if a value was not set.
+
+    ``held`` and ``now``: the values before and after. ``lost``, ``refused``: the error of a PATCH with an unknown
+    outcome, or the words of a refusal.
+    """
     # All wanted values are compared: somebody else may have changed one that was not sent.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))

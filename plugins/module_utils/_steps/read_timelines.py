@@ -19,9 +19,11 @@ from .._rules.answers import Record
 def read_timelines(
     context: Context, choose: Callable[[list[Record]], list[Record]], *, without: str, with_fewer: str
 ) -> list[Record]:
-    """The timelines of those of the newest rollouts that ``choose`` selects; none if ``history`` is 0. What cannot be
-    read is a warning, which begins with ``without`` (no list) or ``with_fewer``. Raises ApiError if the server refuses
-    the key."""
+    """The timelines of those of the newest rollouts that ``choose`` selects; none if ``history`` is 0.
+
+    What cannot be read is a warning, which begins with ``without`` (no list) or ``with_fewer``. Raises ApiError if the
+    server refuses the key.
+    """
     if context.params["history"] == 0:
         return []
     try:

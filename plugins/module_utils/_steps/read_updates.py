@@ -21,8 +21,10 @@ def read_updates(
     context: Context, instances: Mapping[str, Any], *, refusal: str
 ) -> tuple[dict[str, Record], list[str]]:
     """E25 of each instance by name, in order of names, and the names of instances that the server does not know.
+
     ``instances``: names to ids. Fails if an instance cannot be read, with ``refusal`` ("There is no plan") and the
-    reasons."""
+    reasons.
+    """
     named = sorted((str(name), str(instance_id)) for name, instance_id in instances.items())
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for _name, instance_id in named]
     answers = in_pool(context.client, calls, workers=context.params["workers"])

@@ -174,9 +174,11 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
 def settle_uncertain(
     context: Context, detail: Record, among: Collection[str] | None = None
 ) -> tuple[Record, dict[str, str]]:
-    """Wait for late results of uncertain targets (``among``: only those with these ids). Returns the rollout, and the
-    verdicts of reconcile(), by id, of those that remain uncertain, which are also in the return value
-    ``reconciled``."""
+    """Wait for late results of uncertain targets (``among``: only those with these ids).
+
+    Returns the rollout, and the verdicts of reconcile(), by id, of those that remain uncertain, which are also in the
+    return value ``reconciled``.
+    """
     rollout_id = str(detail["rollout"].get("id"))
 
     def lost(seen: Record) -> list[Record]:

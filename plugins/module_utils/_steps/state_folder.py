@@ -39,9 +39,11 @@ def make_private(folder: Path) -> None:
 
 
 def replace_text(path: Path, text: str, part: str = ".new", *, flush: bool = False) -> None:
-    """Replace a file, with mode 0600, so that a reader sees either the old or the new text. Raises OSError. ``part``:
-    what is appended to its name while it is written, different for each process. ``flush``: also write it to the disk
-    first."""
+    """Replace a file, with mode 0600, so that a reader sees either the old or the new text. Raises OSError.
+
+    ``part``: what is appended to its name while it is written, different for each process. ``flush``: also write it to
+    the disk first.
+    """
     beside = path.with_name(path.name + part)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:

@@ -67,9 +67,11 @@ def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[s
 
 
 def play_secrets(play: Any, hosts: Iterable[Any]) -> Secrets:
-    """Secrets among the variables of ``play`` and ``hosts`` (a batch), and the vault passwords. The variables of the
-    play and its first host are determined by Ansible's rules; of the others, those in memory are read. A vaulted value
-    is always a secret, and any other value if the name of its variable says so."""
+    """Secrets among the variables of ``play`` and ``hosts`` (a batch), and the vault passwords.
+
+    The variables of the play and its first host are determined by Ansible's rules; of the others, those in memory are
+    read. A vaulted value is always a secret, and any other value if the name of its variable says so.
+    """
     found: Secrets = {}
     manager = play.get_variable_manager()
     vault = getattr(play.get_loader(), "_vault", None)
