@@ -116,6 +116,16 @@ def test_a_new_row_that_does_not_fit_is_not_matched_to_the_call(wrong: dict[str,
         assert api.writes() == ["redeploy_runtime"]
 
 
+@pytest.mark.parametrize("module", ["instance_runtime", "instance_update"])
+def test_a_redeploy_that_the_server_no_longer_lists_is_not_called_in_progress(module: str) -> None:
+    with second_api(deploy_seconds=FAR) as api:
+        api.quirks.answers["get_rollout"] = lambda detail: {**detail, "targets": []}
+        api.quirks.answers["list_instance_rollouts"] = lambda rows: [] if api.called("get_rollout") else rows
+        done = run_second(api, module, **QUICK, wait_timeout=100)
+        assert done.result["timed_out"] and "is no longer listed by the server (rollout " in done.msg
+        assert "in_progress" not in done.msg and category_of(done.result) == "uncertain"
+
+
 def test_a_new_fleet_rollout_of_another_size_is_not_matched_to_the_call() -> None:
     with second_api() as api:
         api.quirks.answers["start_fleet_rollout"] = lambda answer: {

@@ -194,7 +194,14 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
     The seat of ``admission`` is given back before the health checks. Fails if the redeploy or the health checks do."""
     name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
-    target = until_ended(context, target, admission)
+    seen = until_ended(context, target, admission)
+    if seen is None:
+        context.fail(
+            f"{name} is no longer listed by the server ({named('rollout', target, 'rollout_id')}), so it is not known "
+            f"whether it ended within {context.params['wait_timeout']} s. Check the instance before you repeat it.",
+            timed_out=True,
+        )
+    target = seen
     if target_is_terminal(target):
         admission.give_back()
     else:
@@ -230,7 +237,7 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
 
     target = wait_until(
         context,
-        lambda: own_target(context, target),
+        lambda: own_target(context, target) or target,
         lambda seen: target_status(seen.get("status")) != "uncertain",
         timeout=context.params["uncertain_grace"],
     ).state

@@ -43,9 +43,11 @@ def remember(context: Context, target: Record) -> None:
     context.result.update(target=target, target_id=target.get("id"), rollout_id=target.get("rollout_id"))
 
 
-def own_target(context: Context, target: Record) -> Record:
-    """The current state of the target: from E4, or from E23 for a target of a fleet rollout. It is found by its row id,
-    or without one by its task id. If the answer lacks it, ``target`` is returned."""
+def own_target(context: Context, target: Record) -> Record | None:
+    """The current state of the target: from E4, or from E23 for a target of a fleet rollout. None if both lack it.
+
+    It is found by its row id, which a retry or a resume does not change, or without one by its task id.
+    """
     client, rows = context.client, []
     if target.get("rollout_id") and normalise(target.get("rollout_scope")) not in FLEET_SCOPES:
         try:
@@ -56,8 +58,9 @@ def own_target(context: Context, target: Record) -> Record:
     seen = next((row for row in rows if _is_same(row, target)), None)
     if seen is None:
         rows = client.list_instance_rollouts(context.params["instance_id"])
-        seen = next((row for row in rows if _is_same(row, target)), target)
-    remember(context, seen)
+        seen = next((row for row in rows if _is_same(row, target)), None)
+    if seen is not None:
+        remember(context, seen)
     return seen
 
 
@@ -116,8 +119,8 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
     )
 
 
-def until_ended(context: Context, target: Record, admission: Admission) -> Record:
-    """The target when it has ended, or as it is after ``wait_timeout`` seconds.
+def until_ended(context: Context, target: Record, admission: Admission) -> Record | None:
+    """The target when it has ended, or as it is after ``wait_timeout`` seconds; None if it is not listed then.
 
     ``admission``: counts the redeploy as in flight. While the list of rollouts shows the rollout as open, mostly that
     list is read, once for all tasks of this machine. Otherwise the target itself is read, most often around its usual
@@ -153,7 +156,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
             read_next = max(read_at + _ALONE_EVERY * interval, started + _OVERDUE * (expected or 0.0))
         if now >= read_next or (ended and listed.useful):
             try:
-                target = own_target(context, target)
+                target = own_target(context, target) or target
             except ApiError as error:
                 outage.note(error)
                 context.sleep(interval)
