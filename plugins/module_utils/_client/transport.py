@@ -377,11 +377,12 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
         return AttemptOutcome.REFUSED, "tls", phrase_of(failure)
     if any_is(socket.gaierror):
         return AttemptOutcome.NOT_SENT, "unreachable", "the server's host name is unknown"
-    if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
+    # Not ProxyError: urllib3 raises it for a connection that breaks after the request was sent, too.
+    if any_is(urllib3_errors.NewConnectionError):
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
         return AttemptOutcome.NOT_SENT, "unreachable", "no connection within the time limit"
-    connecting = next((cause for cause in chain if is_raised_in(cause, "connect")), None)
+    connecting = next((cause for cause in reversed(chain) if is_raised_in(cause, "connect")), None)
     if connecting is not None:
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):

@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from tests.second_api.api import second_api
 from tests.unit.client.client_for import ONE, client_for, failure
-from tests.unit.client.crooked_server import CrookedServer, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 PROXIES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
 
@@ -239,7 +239,13 @@ def test_a_proxy_from_the_environment_is_used(
     assert proxy.seen[0][1] == "http://fleet.example/v1/instances/fleet/updates/policy"
 
 
-def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "pause"),
+    [(b"HTTP/1.1 200 Connection established and a long story about it", 0.2), (b"SSH-2.0-OpenSSH\r\n", 0)],
+)
+def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(
+    said: bytes, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -247,12 +253,12 @@ def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch
             connection, _address = server.accept()
             with connection:
                 heard.append(connection.recv(100))
-                for letter in b"HTTP/1.1 200 Connection established and a long story about it":
+                for letter in said:
                     try:
                         connection.sendall(bytes([letter]))
                     except OSError:
                         return
-                    time.sleep(0.2)
+                    time.sleep(pause)
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
@@ -263,6 +269,18 @@ def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch
     assert heard[0].startswith(b"CONNECT fleet.example:443")
     assert (error.kind, error.ambiguous) == ("unreachable", False)
     assert "through the proxy that HTTPS_PROXY names" in str(error)
+
+
+def test_a_write_that_a_proxy_does_not_answer_is_sent_once_and_its_outcome_is_unknown(
+    proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(*_request: Any) -> Reply:
+        raise ConnectionError
+
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    proxy.answer = hang_up
+    error = failure(client_for("http://fleet.example", retries=3), "redeploy_runtime", ONE)
+    assert (len(proxy.seen), error.kind, error.ambiguous) == (1, "connection_lost", True)
 
 
 @pytest.mark.parametrize(
