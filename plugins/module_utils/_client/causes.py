@@ -24,10 +24,12 @@ def causes_of(failure: BaseException) -> list[BaseException]:
     return seen
 
 
-def is_raised_in(cause: BaseException, function: str) -> bool:
-    """Whether the exception was raised in this function. In connect or do_handshake, nothing was sent yet."""
-    frames = traceback.walk_tb(cause.__traceback__)
-    return any(frame.f_code.co_name == function for frame, _line in frames)
+def raised_in(function: str, chain: list[BaseException]) -> BaseException | None:
+    """The first of the causes that were raised in this function. In connect or do_handshake, nothing was sent yet."""
+    for cause in reversed(chain):
+        if any(frame.f_code.co_name == function for frame, _line in traceback.walk_tb(cause.__traceback__)):
+            return cause
+    return None
 
 
 def phrase_of(cause: BaseException) -> str:

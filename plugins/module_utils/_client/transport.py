@@ -35,7 +35,7 @@ except ImportError as missing:
 
 from .._rules.plain_values import SettingsError
 from .body import described, parsed, read_body, too_large
-from .causes import causes_of, is_raised_in, phrase_of
+from .causes import causes_of, phrase_of, raised_in
 from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
     AttemptOutcome,
@@ -365,7 +365,7 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
         return AttemptOutcome.REFUSED, "unreachable", phrase_of(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
         return AttemptOutcome.REFUSED, "unreachable", "the server's host name is invalid"
-    shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
+    shaking = raised_in("do_handshake", chain)
     # urllib3 1.26 compares the host names itself.
     untrusted = any_is(ssl.SSLCertVerificationError, urllib3.connection.CertificateError)
     if untrusted or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
@@ -382,7 +382,7 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
         return AttemptOutcome.NOT_SENT, "unreachable", "no connection within the time limit"
-    connecting = next((cause for cause in reversed(chain) if is_raised_in(cause, "connect")), None)
+    connecting = raised_in("connect", chain)
     if connecting is not None:
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
