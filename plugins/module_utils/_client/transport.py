@@ -83,29 +83,25 @@ if REQUESTS_IMPORT_ERROR is None:
                     return line
                 http.client.parse_headers(self.fp)
 
-    class _PlainConnection(urllib3.connection.HTTPConnection):
-        response_class = _Answer
-
-    class _TlsConnection(urllib3.connection.HTTPSConnection):
-        response_class = _Answer
-
-    class _PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = _PlainConnection
-
-    class _TlsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = _TlsConnection
+    def _with_answers(manager: Any) -> Any:
+        """The manager of urllib3, also one of SOCKS, whose connections read an _Answer."""
+        pools = {}
+        for scheme, pool in manager.pool_classes_by_scheme.items():
+            connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Answer})
+            pools[scheme] = type("_Pool", (pool,), {"ConnectionCls": connection})
+        manager.pool_classes_by_scheme = pools
+        return manager
 
     class _Adapter(requests.adapters.HTTPAdapter):
-        """The adapter of requests with the connection classes above, to the server and through a proxy."""
+        """The adapter of requests with such connections, to the server and through a proxy."""
 
         def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
             super().init_poolmanager(*arguments, **more)
-            self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+            _with_answers(self.poolmanager)
 
-        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
-            manager = super().proxy_manager_for(*arguments, **more)
-            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-            return manager
+        def proxy_manager_for(self, proxy: Any, **more: Any) -> Any:
+            known = self.proxy_manager.get(proxy)
+            return known or _with_answers(super().proxy_manager_for(proxy, **more))
 
     class _Session(requests.Session):
         """Never reads where an answer redirects to. requests does so even with allow_redirects=False, and may fail."""

@@ -283,6 +283,27 @@ def test_a_write_that_a_proxy_does_not_answer_is_sent_once_and_its_outcome_is_un
     assert (len(proxy.seen), error.kind, error.ambiguous) == (1, "connection_lost", True)
 
 
+def test_a_socks_proxy_is_used_and_its_answers_have_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            with connection:
+                for answer in (b"\x05\x00", b"\x05\x00\x00\x01" + bytes(6), b"HTTP/1.1 200 OK\r\n"):
+                    heard.append(connection.recv(1000))
+                    connection.sendall(answer)
+                heard.append(connection.recv(1000))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{server.getsockname()[1]}")
+        error = failure(client_for("http://fleet.example", request_timeout=0.5), "redeploy_runtime", ONE)
+        thread.join(10)
+    assert b"fleet.example" in heard[1] and heard[2].startswith(b"POST /v1/instances/")
+    assert (error.kind, error.ambiguous) == ("timeout", True) and "no complete answer" in str(error)
+
+
 @pytest.mark.parametrize(
     ("url", "environ", "used"),
     [
