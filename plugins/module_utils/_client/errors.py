@@ -102,6 +102,7 @@ def kind_of_status(status: int) -> str:
         401: "auth",
         403: "forbidden",
         404: "not_found",
+        408: "timeout",
         400: "invalid",
         422: "invalid",
         409: "conflict",
