@@ -27,11 +27,12 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.fleetops.agents.plugins.module_utils._client import endpoints, transport
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.trust import Trust, trust_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
 from console.notifications.rules import WEBHOOK, Destination
-from console.settings.environment import SettingsError, authority, optional_package, path_of
+from console.settings.environment import SettingsError, optional_package
 
 ATTEMPTS = 3
 """The maximum number of successive calls of a webhook for one message."""
@@ -74,8 +75,6 @@ def load_addresses(destinations: Iterable[Destination]) -> list[Address]:
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if destination.ca_path and not authority(f"ca_path of {destination.name}", destination.ca_path).is_file():
-            raise SettingsError(f"ca_path of {destination.name} is {destination.ca_path}, which is not a file.")
         found.append(address)
     return found
 
@@ -130,6 +129,10 @@ def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
         log.propagate = before
 
 
+def _trust(destination: Destination) -> Trust:
+    return trust_of(True, destination.ca_path, os.environ)
+
+
 def _check_web_address(address: Address) -> None:
     try:
         parts = urlsplit(address.address)
@@ -143,6 +146,9 @@ def _check_web_address(address: Address) -> None:
         raise SettingsError(
             f"{address.destination.address_env} must be an address such as https://host/path, without user or password."
         )
+    problem = _trust(address.destination).problem(transport.certificates_in) if parts.scheme == "https" else None
+    if problem is not None:
+        raise SettingsError(f"The destination {address.destination.name} cannot be used: {problem}.")
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
@@ -189,7 +195,7 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
             headers=headers,
             timeout=(transport.CONNECT_TIMEOUT, READ_SECONDS),
             allow_redirects=False,
-            verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
+            verify=_trust(address.destination).verify,
             stream=True,
         ) as answer:
             now = endpoints.server_time_of(answer.headers.get("Date"))

@@ -344,8 +344,12 @@ def test_a_certificate_is_verified_with_the_configured_authority(
         named = EVERYWHERE.replace("[to.hook]", f'[to.hook]\nca_path = "{certificate[0]}"')
         assert main([*command, written(tmp_path, named)]) == 0
         assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
-        assert main([*command, written(tmp_path, named.replace("cert.pem", "none.pem"))]) == 2
-        assert "none.pem, which does not exist" in capfd.readouterr().err
+        (tmp_path / "empty.pem").touch()
+        for file, problem in (("none.pem", "does not exist"), ("empty.pem", "contains no readable certificate (PEM)")):
+            assert main([*command, written(tmp_path, named.replace("cert.pem", file))]) == 2
+            assert f"The destination hook cannot be used: ca_path {tmp_path}/{file} {problem}." in capfd.readouterr().err
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+        assert main([*command, written(tmp_path, EVERYWHERE)]) == 0
 
 
 def test_a_copy_for_review_sends_nothing(
