@@ -347,7 +347,7 @@ def test_a_certificate_is_verified_with_the_configured_authority(
         (tmp_path / "empty.pem").touch()
         for file, problem in (("none.pem", "does not exist"), ("empty.pem", "contains no readable certificate (PEM)")):
             assert main([*command, written(tmp_path, named.replace("cert.pem", file))]) == 2
-            assert f"The destination hook cannot be used: ca_path {tmp_path}/{file} {problem}." in capfd.readouterr().err
+            assert f"hook cannot be used: ca_path {tmp_path}/{file} {problem}." in capfd.readouterr().err
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
         assert main([*command, written(tmp_path, EVERYWHERE)]) == 0
 
