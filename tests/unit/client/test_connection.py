@@ -343,3 +343,7 @@ def test_the_password_of_a_proxy_appears_in_no_error(proxy: CrookedServer, monke
     monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:secret-p4ss@"))
     proxy.says({"detail": "who is user:secret-p4ss?"}, 407)
     assert "secret-p4ss" not in str(failure(client_for("http://fleet.example"), "get_fleet_update_policy"))
+    sent = proxy.seen[0][2]["Proxy-Authorization"]
+    proxy.says({"detail": f"no user for Proxy-Authorization: {sent}"}, 407)
+    error = failure(client_for("http://fleet.example"), "get_fleet_update_policy")
+    assert error.detail == "no user for Proxy-Authorization: ********" and sent.startswith("Basic ")
