@@ -291,6 +291,7 @@ class Transport:
             # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self.redactor.scrub(body)) if is_json else self._described(response, content)
         error = ApiError(kind, method, path, status=status, detail=detail, request_id=request_id)
+        error.has_json = is_json and body is not None
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
     @cached_property

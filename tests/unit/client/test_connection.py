@@ -172,6 +172,24 @@ def test_a_web_page_or_a_redirect_instead_of_the_api_says_that_the_path_may_be_w
         assert failure(client_for(server.url), "get_available_updates", ONE).kind == "wrong_path"
 
 
+@pytest.mark.parametrize("body", [b"404 page not found", b""])
+def test_404_of_a_proxy_while_the_api_is_away_is_not_about_the_id(body: bytes) -> None:
+    with crooked_server() as server:
+        server.says({"max_parallel_rollouts": 2})
+        client = client_for(server.url)
+        client.get_fleet_update_policy()
+        away = Reply(body, 404, {"Content-Type": "text/plain"})
+        found = server.answer
+        server.answer = lambda method, path, headers: found(method, path, headers) if "fleet/" in path else away
+        assert failure(client, "get_deep_health", ONE).kind == "not_found"
+        server.answer = lambda method, path, headers: away
+        for name, arguments in (("get_deep_health", (ONE,)), ("redeploy_runtime", (ONE,)), ("list_fleet_rollouts", ())):
+            error = failure(client, name, *arguments)
+            assert (error.kind, error.ambiguous) == ("unavailable", False)
+            assert "The API may be down: the server no longer knows" in str(error) and "id is unknown" not in str(error)
+        assert failure(client, "get_fleet_update_policy").kind == "unavailable"
+
+
 def test_404_from_a_server_with_the_api_is_about_the_id() -> None:
     with second_api(instances=1) as api:
         error = failure(client_for(api.url), "get_available_updates", ONE)
