@@ -207,9 +207,10 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
         if outcome is not endpoints.AttemptOutcome.REFUSED:
             return problem, 0.0
         return problem + "; set ca_path to its certificate authority" * (kind == "tls"), None
-    if 200 <= status < 300:
+    judged = endpoints.outcome_of_status(status, has_retry_after=False)
+    if judged is None:
         return "", None
-    if status == 429 or status >= 500:
+    if judged is not endpoints.AttemptOutcome.REFUSED:
         return f"it answered HTTP {status}", wait or 0.0
     hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None

@@ -195,7 +195,7 @@ def test_a_failing_webhook_is_retried_and_its_refusal_is_reported_without_a_secr
     rules = parse(EVERYWHERE)
     send = sender(load_addresses(rules.destinations.values()), sleep=lambda _seconds: None)
     mails.refuse = True
-    hook.answers = [503, 429, 500]
+    hook.answers = [503, 408, 500]
     report = notify_once(database, rules, now, send)
     assert [why for _to, _message, why in report.not_sent][1].startswith("The webhook call failed after 3 attempts")
     assert [json.loads(body)["repeated"] for _path, _headers, body in hook.calls] == [False, True, True]
