@@ -15,7 +15,9 @@ from pathlib import Path
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, text_of
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import refusal_of_rollout
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_not_confirmed, why_refused
 from console.record.opening import DatabaseProblem
 from console.record.rows import Row
@@ -138,30 +140,32 @@ def _judge_and_send(client: FleetClient, attempt: Attempt, sleep: Callable[[floa
         word, sentence = _look_up(client, intent, before, sleep)
         return ActionOutcome(word, f"{error} {sentence}", decision.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
-    if refused_by_server:
-        word, sentence = "failed", f"The action failed on the server: {refused_by_server}."
+    after = _state_after(client, intent)
+    state = _state(intent, after) if after else "The new state could not be read."
+    # A new action in the list may be the one that failed.
+    is_seen = after is not None and intent.action != "power-cycle" and was_carried_out(intent, before, after)
+    if refused_by_server and not is_seen:
+        word, sentence = "failed", f"The action failed on the server: {refused_by_server}. {state}"
     else:
-        word, sentence = "done", f"The server accepted the action. {_state_after(client, intent)}"
+        word, sentence = "done", f"The server accepted the action. {state}"
     return ActionOutcome(word, sentence, decision.touches, status)
 
 
 def _send_once(client: FleetClient, intent: Intent) -> str:
-    """Send the call. Returns '', or the reason if a power-cycle failed on the server. Raises ApiError."""
+    """Send the call. Returns '', or the server's words if its answer is a refusal. Raises ApiError."""
     # A call is not repeated even if it was certainly not carried out: the person who confirmed it sees the state first.
     client.transport.settings = replace(client.transport.settings, retries=0)
-    if intent.action == "pause":
-        client.pause_rollout(intent.rollout_id)
+    if intent.action == "power-cycle":
+        said = refusal_in(client.power_cycle(intent.instance_id))
+    elif intent.action == "pause":
+        said = refusal_of_rollout(client.pause_rollout(intent.rollout_id))
     elif intent.action == "resume":
-        client.resume_rollout(intent.rollout_id)
+        said = refusal_of_rollout(client.resume_rollout(intent.rollout_id))
     elif intent.action == "cancel":
-        client.cancel_rollout(intent.rollout_id, force=intent.force)
-    elif intent.action == "retry":
-        client.retry_rollout_target(intent.rollout_id, intent.target_id)
+        said = refusal_of_rollout(client.cancel_rollout(intent.rollout_id, force=intent.force))
     else:
-        answer = client.power_cycle(intent.instance_id)
-        if has_failed(answer):
-            return str(answer.get("message") or answer.get("status")).removesuffix(".")
-    return ""
+        said = refusal_of_rollout(client.retry_rollout_target(intent.rollout_id, intent.target_id))
+    return (said or "").removesuffix(".")
 
 
 def _look_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
@@ -184,11 +188,11 @@ def _look_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[
     return "unknown", f"{sentence} Check it before you try again."
 
 
-def _state_after(client: FleetClient, intent: Intent) -> str:
+def _state_after(client: FleetClient, intent: Intent) -> Seen | None:
     try:
-        return _state(intent, _read_state(client, intent))
+        return _read_state(client, intent)
     except ApiError:
-        return "The new state could not be read."
+        return None
 
 
 def _state(intent: Intent, seen: Seen) -> str:

@@ -24,11 +24,12 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.fleetops.agents.plugins.module_utils._client import endpoints, transport
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.trust import Trust, trust_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
 from console.notifications.rules import WEBHOOK, Destination
-from console.settings.environment import SettingsError, authority, optional_package, path_of
+from console.settings.environment import SettingsError, optional_package
 
 ATTEMPTS = 3
 """The maximum number of successive calls of a webhook for one message."""
@@ -71,8 +72,6 @@ def load_addresses(destinations: Iterable[Destination]) -> list[Address]:
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if destination.ca_path and not authority(f"ca_path of {destination.name}", destination.ca_path).is_file():
-            raise SettingsError(f"ca_path of {destination.name} is {destination.ca_path}, which is not a file.")
         found.append(address)
     return found
 
@@ -127,6 +126,10 @@ def _log_of_apprise() -> Iterator[list[logging.LogRecord]]:
         log.propagate = before
 
 
+def _trust(destination: Destination) -> Trust:
+    return trust_of(True, destination.ca_path, os.environ)
+
+
 def _check_web_address(address: Address) -> None:
     try:
         parts = urlsplit(address.address)
@@ -140,6 +143,9 @@ def _check_web_address(address: Address) -> None:
         raise SettingsError(
             f"{address.destination.address_env} must be an address such as https://host/path, without user or password."
         )
+    problem = _trust(address.destination).problem(transport.certificates_in) if parts.scheme == "https" else None
+    if problem is not None:
+        raise SettingsError(f"The destination {address.destination.name} cannot be used: {problem}.")
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
@@ -186,7 +192,7 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
             headers=headers,
             timeout=(transport.CONNECT_TIMEOUT, READ_SECONDS),
             allow_redirects=False,
-            verify=str(path_of(address.destination.ca_path)) if address.destination.ca_path else True,
+            verify=_trust(address.destination).verify,
             stream=True,
         ) as answer:
             now = endpoints.server_time_of(answer.headers.get("Date"))
@@ -198,9 +204,10 @@ def _call(session: Any, address: Address, message: Message) -> tuple[str, float 
         if outcome is not endpoints.AttemptOutcome.REFUSED:
             return problem, 0.0
         return problem + "; set ca_path to its certificate authority" * (kind == "tls"), None
-    if 200 <= status < 300:
+    judged = endpoints.outcome_of_status(status, has_retry_after=False)
+    if judged is None:
         return "", None
-    if status == 429 or status >= 500:
+    if judged is not endpoints.AttemptOutcome.REFUSED:
         return f"it answered HTTP {status}", wait or 0.0
     hint = ", a redirect; use the final address" if 300 <= status < 400 else ""
     return f"it answered HTTP {status}{hint}", None

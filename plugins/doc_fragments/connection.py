@@ -14,6 +14,7 @@ options:
     description:
       - Address of the server, for example V(https://fleet.example.com).
       - Proxies are configured by the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
+        A SOCKS proxy needs the Python package C(PySocks).
         Proxy settings of the operating system are not used.
       - If it is not set, the environment variable E(FLEETOPS_API_URL) is used.
     type: str
@@ -85,6 +86,7 @@ options:
     description:
       - Address of the server, for example V(https://fleet.example.com).
       - Proxies are configured by the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
+        A SOCKS proxy needs the Python package C(PySocks).
         Proxy settings of the operating system are not used.
       - The modules do not use the variable C(fleetops_api_url), nor C(fleetops_api_key). For tasks with another
         address or key than in the environment, set the options of the modules, for example with C(module_defaults).

@@ -101,7 +101,7 @@ options:
       - C(name) is shown in the reasons instead of the query.
       - The verdict is V(fail) if a value of any series does not meet the condition, or if the query is invalid. It is
         V(inconclusive) if there is no data, the data does not reach back far enough, or the server fails to answer
-        three times.
+        three times, or says that its answer lacks data (Thanos, VictoriaMetrics).
     type: raw
   metric_url:
     description: The base address of Prometheus, without C(/api/v1). Required with O(metric_checks).

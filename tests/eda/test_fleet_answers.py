@@ -281,7 +281,7 @@ def test_a_422_is_logged_as_a_sentence(tmp_path: Path, caplog: pytest.LogCapture
 
 @pytest.mark.parametrize(
     "address",
-    ["http://user:hunter2p@ss@[bad", "http://user:hunter2p@ss@proxy:port", "socks5://user:hunter2p@ss@proxy:1080"],
+    ["http://user:hunter2p@ss@[bad", "http://user:hunter2p@ss@proxy:port", "ftp://user:hunter2p@ss@proxy:21"],
 )
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str

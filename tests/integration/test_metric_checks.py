@@ -92,6 +92,10 @@ def test_a_check_without_enough_data_is_inconclusive(
     assert done.result["verdict"] == "inconclusive" and message in done.result["reasons"][0], done.result
 
 
+# A value of 0, with which the check would pass.
+PARTIAL = b'{"status": "success", "data": {"resultType": "scalar", "result": [1, "0"]}, %s}'
+
+
 @pytest.mark.parametrize(
     ("instead", "message"),
     [
@@ -106,6 +110,8 @@ def test_a_check_without_enough_data_is_inconclusive(
             "the answer is not from the HTTP API of Prometheus; check metric_url",
         ),
         ((302, b""), "the server answers with status 302"),
+        ((200, PARTIAL % b'"warnings": ["no store is ready"]'), "the answer lacks data (no store is ready)"),
+        ((200, PARTIAL % b'"isPartial": true'), "the answer lacks data"),
         ((404, TOKEN.encode()), "the server answers with status 404"),
         # Masked before it is shortened, so that no part of the token is shown.
         (
@@ -122,6 +128,11 @@ def test_an_unusable_answer_is_requested_again_and_is_inconclusive(
     assert done.result["verdict"] == "inconclusive", done.result
     assert done.result["reasons"] == [f"failed calls cannot be read: {message}."]
     assert len(server.seen) == 3 and done.pauses == [2, 2]
+
+
+def test_a_remark_about_the_query_does_not_mean_that_data_is_missing(fleet: Simulator, server: Prometheus) -> None:
+    server.instead = 200, PARTIAL % b'"warnings": ["PromQL info: metric might not be a counter"], "isPartial": false'
+    assert ask(fleet, server.url).result["verdict"] == "pass"
 
 
 def test_an_unreachable_or_slow_server_is_inconclusive(fleet: Simulator, server: Prometheus) -> None:

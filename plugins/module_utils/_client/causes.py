@@ -19,14 +19,16 @@ def causes_of(failure: BaseException) -> list[BaseException]:
             continue
         seen.append(cause)
         todo += [a for a in (*cause.args, getattr(cause, "reason", None)) if isinstance(a, BaseException)]
-        todo += [cause.__cause__, cause.__context__]
+        todo += [cause.__cause__, None if cause.__suppress_context__ else cause.__context__]
     return seen
 
 
-def is_raised_in(cause: BaseException, function: str) -> bool:
-    """Whether the exception was raised in this function. In connect or do_handshake, nothing was sent yet."""
-    frames = traceback.walk_tb(cause.__traceback__)
-    return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
+def raised_in(function: str, chain: list[BaseException]) -> BaseException | None:
+    """The first of the causes that were raised in this function. In connect or do_handshake, nothing was sent yet."""
+    for cause in reversed(chain):
+        if any(frame.f_code.co_name == function for frame, _line in traceback.walk_tb(cause.__traceback__)):
+            return cause
+    return None
 
 
 def phrase_of(cause: BaseException) -> str:

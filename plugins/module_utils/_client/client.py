@@ -291,17 +291,20 @@ class FleetClient:
         try:
             return self.transport.request(endpoint, path, query=query, body=body)
         except ApiError as error:
-            asked = (endpoint.method, path) == ("GET", KNOWN_PATH)
-            if error.kind == "not_found" and not asked and not self.transport.answered.is_set() and self._is_no_api():
-                error.kind = "wrong_path"
+            answered = self.transport.answered.is_set()
+            # A 404 of the API has a JSON body. One of a proxy that does not reach the API usually has another one.
+            if error.kind == "not_found" and not (answered and error.has_json) and self._is_no_api(path, answered):
+                error.kind = "unavailable" if answered else "wrong_path"
             raise
 
-    def _is_no_api(self) -> bool:
+    def _is_no_api(self, path: str, answered: bool) -> bool:
         """Whether the API is not at this address: then E9 is not found either, although it takes no id."""
+        if path == KNOWN_PATH:
+            return answered
         try:
             self.transport.request(ENDPOINTS["get_fleet_update_policy"], KNOWN_PATH)
         except ApiError as error:
-            return error.kind in _NO_API_THERE
+            return error.kind in _NO_API_THERE or answered
         return False
 
     def _record(self, name: str, *lists: str, **call: Any) -> Record:

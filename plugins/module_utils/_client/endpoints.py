@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from enum import Enum
 
 from .._rules.answers import in_range, number
@@ -117,7 +118,7 @@ class AttemptOutcome(Enum):
     NOT_SENT = "not_sent"  # connection refused, unknown host name, no route
     NOT_EXECUTED = "not_executed"  # status 429, or 503 with Retry-After
     REFUSED = "refused"  # any other 4xx: the same call would fail again
-    UNKNOWN = "unknown"  # 5xx, 1xx, lost connection, timeout, unreadable answer
+    UNKNOWN = "unknown"  # 5xx, 408, 1xx, lost connection, timeout, unreadable answer
 
 
 def outcome_of_status(status: int, has_retry_after: bool) -> AttemptOutcome | None:
@@ -126,8 +127,8 @@ def outcome_of_status(status: int, has_retry_after: bool) -> AttemptOutcome | No
         return None
     if status == 429 or (status == 503 and has_retry_after):
         return AttemptOutcome.NOT_EXECUTED
-    # After a status below 200, the answer itself is missing.
-    if status >= 500 or status < 200:
+    # After a status below 200, the answer itself is missing. With 408, a gateway gives up a call that took too long.
+    if status >= 500 or status < 200 or status == 408:
         return AttemptOutcome.UNKNOWN
     return AttemptOutcome.REFUSED
 
@@ -170,7 +171,8 @@ def http_date(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
+        moment = email.utils.parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

@@ -40,7 +40,7 @@ class ApiError(Exception):
     of the call, if it sent one.
     ``ambiguous``: the call may have been carried out, although there was no usable answer (behaviour 2.5).
     ``attempts``: how often the call was made. ``refused``: the same call would fail again. ``retry_after``: seconds
-    that the server asked to wait, or None.
+    that the server asked to wait, or None. ``has_json``: the answer had a JSON body.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class ApiError(Exception):
         self.attempts = 1
         self.refused = False
         self.retry_after: float | None = None
+        self.has_json = False
 
     def __str__(self) -> str:
         """What failed, what the server said, and what to do next, in one line."""
@@ -78,6 +79,8 @@ class ApiError(Exception):
         step = _AMBIGUOUS if self.ambiguous else _NEXT_STEP.get(self.kind, "")
         if self.kind == "not_found" and self.path == KNOWN_PATH:
             step = "The path in api_url (FLEETOPS_API_URL) may be wrong: this call takes no id that could be unknown."
+        if self.kind == "unavailable" and self.status == 404:
+            step = f"The API may be down: the server no longer knows {KNOWN_PATH} either."
         text = f"{what}{tail}{said}".rstrip()
         if step:
             text += ("" if text.endswith((".", "!", "?")) else ".") + " " + step
@@ -101,6 +104,7 @@ def kind_of_status(status: int) -> str:
         401: "auth",
         403: "forbidden",
         404: "not_found",
+        408: "timeout",
         400: "invalid",
         422: "invalid",
         409: "conflict",

@@ -59,4 +59,18 @@ def _reading(status: int, content: bytes, redactor: Redactor) -> Answer:
     series = series_of(body)
     if series is None:
         return Answer(problem="the answer is not from the HTTP API of Prometheus; check metric_url")
+    if (lacks := _lacks(body)) is not None:
+        return Answer(problem=f"the answer lacks data{redactor.text(lacks)[:_MAX_WORDS]}")
     return Answer(series)
+
+
+def _lacks(body: Mapping[str, Any]) -> str | None:
+    """The reason if a server that asks others, such as Thanos or VictoriaMetrics, did not reach all of them, or None.
+
+    The warnings of PromQL are about the query.
+    """
+    listed = body.get("warnings")
+    warnings = [str(one) for one in listed if not str(one).startswith("PromQL")] if isinstance(listed, list) else []
+    if not warnings and not body.get("isPartial"):
+        return None
+    return f" ({'; '.join(warnings)})" if warnings else ""

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from .._rules.plain_values import SettingsError
 
+PORTS = {"http": 80, "https": 443}
+
 
 class Proxy(NamedTuple):
     """A proxy. ``url``: its address, which may contain a password. ``variable``: the environment variable with it."""
@@ -34,7 +36,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """The proxy for calls to ``url``: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the host. Lower case
     takes precedence. Raises SettingsError, without the value, for an invalid address."""
     parts = urlsplit(url)
-    host, port = (parts.hostname or "").lower(), parts.port
+    host, port = (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme)
     if _is_excepted(host, port, environ.get("no_proxy") or environ.get("NO_PROXY", "")):
         return None
     for scheme in (parts.scheme, "all"):
@@ -81,5 +83,5 @@ def _fits(entry: str, host: str, port: int | None) -> bool:
     except (ValueError, TypeError):
         pass
     name = entry.removeprefix("*").lstrip(".")
-    plain = host if ":" in host else host.rstrip(".")
+    plain = f"[{host}]" if ":" in host else host.rstrip(".")
     return any(known == name or known.endswith("." + name) for known in (plain, f"{plain}:{port}"))

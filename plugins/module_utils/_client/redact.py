@@ -21,7 +21,9 @@ _SECRET_KEY = re.compile(
     r"|passphrase|authorization|credentials?|cookie)$",
     re.IGNORECASE,
 )
-_HEADER_VALUE = re.compile(r"(?i)\b(x-api-key|authorization)(\s*[:=]\s*)(?:bearer\s+)?[^\s,;'\"]+")
+_HEADER_VALUE = re.compile(
+    r"\b(x-api-key|authorization)(\s*[:=]\s*)(?:(?:bearer|basic|token|negotiate|digest)\s+)?[^\s,;'\"]+", re.IGNORECASE
+)
 # Shorter values would mask ordinary words.
 _SHORTEST_SECRET = 4
 # The length from which the value of any header may be a token.

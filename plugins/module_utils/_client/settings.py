@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._rules.plain_values import SettingsError, mapping
+from .proxies import PORTS
 
 _LONGEST_TIMEOUT = 86400.0
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -120,5 +120,5 @@ def base_url(api_url: Any) -> str:
             path = path[: -len(tail)].rstrip("/")
             break
     named = f"[{host}]" if ":" in host else host
-    other_port = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+    other_port = "" if port in (None, PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{named}{other_port}{path}"

@@ -35,7 +35,7 @@ except ImportError as missing:
 
 from .._rules.plain_values import SettingsError
 from .body import described, parsed, read_body, too_large
-from .causes import causes_of, is_raised_in, phrase_of
+from .causes import causes_of, phrase_of, raised_in
 from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
     AttemptOutcome,
@@ -83,29 +83,25 @@ if REQUESTS_IMPORT_ERROR is None:
                     return line
                 http.client.parse_headers(self.fp)
 
-    class _PlainConnection(urllib3.connection.HTTPConnection):
-        response_class = _Answer
-
-    class _TlsConnection(urllib3.connection.HTTPSConnection):
-        response_class = _Answer
-
-    class _PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = _PlainConnection
-
-    class _TlsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = _TlsConnection
+    def _with_answers(manager: Any) -> Any:
+        """The manager of urllib3, also one of SOCKS, whose connections read an _Answer."""
+        pools = {}
+        for scheme, pool in manager.pool_classes_by_scheme.items():
+            connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Answer})
+            pools[scheme] = type("_Pool", (pool,), {"ConnectionCls": connection})
+        manager.pool_classes_by_scheme = pools
+        return manager
 
     class _Adapter(requests.adapters.HTTPAdapter):
-        """The adapter of requests with the connection classes above, to the server and through a proxy."""
+        """The adapter of requests with such connections, to the server and through a proxy."""
 
         def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
             super().init_poolmanager(*arguments, **more)
-            self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+            _with_answers(self.poolmanager)
 
-        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
-            manager = super().proxy_manager_for(*arguments, **more)
-            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-            return manager
+        def proxy_manager_for(self, proxy: Any, **more: Any) -> Any:
+            known = self.proxy_manager.get(proxy)
+            return known or _with_answers(super().proxy_manager_for(proxy, **more))
 
     class _Session(requests.Session):
         """Never reads where an answer redirects to. requests does so even with allow_redirects=False, and may fail."""
@@ -294,6 +290,7 @@ class Transport:
             # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self.redactor.scrub(body)) if is_json else self._described(response, content)
         error = ApiError(kind, method, path, status=status, detail=detail, request_id=request_id)
+        error.has_json = is_json and body is not None
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
     @cached_property
@@ -364,7 +361,7 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
         return AttemptOutcome.REFUSED, "unreachable", phrase_of(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
         return AttemptOutcome.REFUSED, "unreachable", "the server's host name is invalid"
-    shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
+    shaking = raised_in("do_handshake", chain)
     # urllib3 1.26 compares the host names itself.
     untrusted = any_is(ssl.SSLCertVerificationError, urllib3.connection.CertificateError)
     if untrusted or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
@@ -376,11 +373,12 @@ def reading_of(failure: Exception) -> tuple[AttemptOutcome, str, str]:
         return AttemptOutcome.REFUSED, "tls", phrase_of(failure)
     if any_is(socket.gaierror):
         return AttemptOutcome.NOT_SENT, "unreachable", "the server's host name is unknown"
-    if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
+    # Not ProxyError: urllib3 raises it for a connection that breaks after the request was sent, too.
+    if any_is(urllib3_errors.NewConnectionError):
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
         return AttemptOutcome.NOT_SENT, "unreachable", "no connection within the time limit"
-    connecting = next((cause for cause in chain if is_raised_in(cause, "connect")), None)
+    connecting = raised_in("connect", chain)
     if connecting is not None:
         return AttemptOutcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):

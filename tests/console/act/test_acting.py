@@ -370,6 +370,11 @@ def test_a_confirmed_action_is_sent_once_even_if_submitted_repeatedly(fleet: Sim
         ({"reset_before": True}, "unknown", "The outcome is unknown: the API did not show it within 6 s."),
         ({"status": 403}, "failed", "HTTP 403"),
         ({"status": 429}, "failed", "HTTP 429"),
+        (
+            {"status": 200, "detail": "Not allowed for this rollout"},
+            "failed",
+            "The action failed on the server: Not allowed for this rollout. The rollout is in_progress.",
+        ),
     ],
 )
 def test_a_call_of_unknown_outcome_is_looked_up_and_not_repeated(

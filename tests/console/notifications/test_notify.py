@@ -195,7 +195,7 @@ def test_a_failing_webhook_is_retried_and_its_refusal_is_reported_without_a_secr
     rules = parse(EVERYWHERE)
     send = sender(load_addresses(rules.destinations.values()), sleep=lambda _seconds: None)
     mails.refuse = True
-    hook.answers = [503, 429, 500]
+    hook.answers = [503, 408, 500]
     report = notify_once(database, rules, now, send)
     assert [why for _to, _message, why in report.not_sent][1].startswith("The webhook call failed after 3 attempts")
     assert [json.loads(body)["repeated"] for _path, _headers, body in hook.calls] == [False, True, True]
@@ -344,8 +344,12 @@ def test_a_certificate_is_verified_with_the_configured_authority(
         named = EVERYWHERE.replace("[to.hook]", f'[to.hook]\nca_path = "{certificate[0]}"')
         assert main([*command, written(tmp_path, named)]) == 0
         assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
-        assert main([*command, written(tmp_path, named.replace("cert.pem", "none.pem"))]) == 2
-        assert "none.pem, which does not exist" in capfd.readouterr().err
+        (tmp_path / "empty.pem").touch()
+        for file, problem in (("none.pem", "does not exist"), ("empty.pem", "contains no readable certificate (PEM)")):
+            assert main([*command, written(tmp_path, named.replace("cert.pem", file))]) == 2
+            assert f"hook cannot be used: ca_path {tmp_path}/{file} {problem}." in capfd.readouterr().err
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+        assert main([*command, written(tmp_path, EVERYWHERE)]) == 0
 
 
 def test_a_copy_for_review_sends_nothing(

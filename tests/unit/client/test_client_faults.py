@@ -145,6 +145,7 @@ def test_every_endpoint_is_reached_by_its_method(sim: Simulator, name: str) -> N
 
 
 LOST = {
+    "status 408": {"status": 408},
     "status 500": {"status": 500},
     "status 502": {"status": 502, "html_body": True},
     "status 503": {"status": 503},

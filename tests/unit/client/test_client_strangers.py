@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -435,6 +437,27 @@ def test_without_the_end_of_the_handshake_nothing_was_sent() -> None:
         error = refusal(client_for(url, request_timeout=0.3), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 3)
     assert "handshake" in str(error)
+
+
+def test_a_write_through_a_tunnel_that_breaks_is_sent_once_and_its_outcome_is_unknown(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    with certificate[1].wrap_socket(connection, server_side=True) as tunnel:
+                        sent.append(tunnel.recv(4))
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        error = refusal(client_for("https://fleet.example", validate_certs=False), "redeploy_runtime", ONE)
+    assert (sent, error.kind, error.ambiguous, error.attempts) == ([b"POST"], "connection_lost", True, 1)
 
 
 @pytest.mark.parametrize(

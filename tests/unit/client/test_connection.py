@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from tests.second_api.api import second_api
 from tests.unit.client.client_for import ONE, client_for, failure
-from tests.unit.client.crooked_server import CrookedServer, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Reply, crooked_server
 
 PROXIES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
 
@@ -172,6 +172,24 @@ def test_a_web_page_or_a_redirect_instead_of_the_api_says_that_the_path_may_be_w
         assert failure(client_for(server.url), "get_available_updates", ONE).kind == "wrong_path"
 
 
+@pytest.mark.parametrize("body", [b"404 page not found", b""])
+def test_404_of_a_proxy_while_the_api_is_away_is_not_about_the_id(body: bytes) -> None:
+    with crooked_server() as server:
+        server.says({"max_parallel_rollouts": 2})
+        client = client_for(server.url)
+        client.get_fleet_update_policy()
+        away = Reply(body, 404, {"Content-Type": "text/plain"})
+        found = server.answer
+        server.answer = lambda method, path, headers: found(method, path, headers) if "fleet/" in path else away
+        assert failure(client, "get_deep_health", ONE).kind == "not_found"
+        server.answer = lambda method, path, headers: away
+        for name, arguments in (("get_deep_health", (ONE,)), ("redeploy_runtime", (ONE,)), ("list_fleet_rollouts", ())):
+            error = failure(client, name, *arguments)
+            assert (error.kind, error.ambiguous) == ("unavailable", False)
+            assert "The API may be down: the server no longer knows" in str(error) and "id is unknown" not in str(error)
+        assert failure(client, "get_fleet_update_policy").kind == "unavailable"
+
+
 def test_404_from_a_server_with_the_api_is_about_the_id() -> None:
     with second_api(instances=1) as api:
         error = failure(client_for(api.url), "get_available_updates", ONE)
@@ -239,7 +257,13 @@ def test_a_proxy_from_the_environment_is_used(
     assert proxy.seen[0][1] == "http://fleet.example/v1/instances/fleet/updates/policy"
 
 
-def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "pause"),
+    [(b"HTTP/1.1 200 Connection established and a long story about it", 0.2), (b"SSH-2.0-OpenSSH\r\n", 0)],
+)
+def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(
+    said: bytes, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -247,12 +271,12 @@ def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch
             connection, _address = server.accept()
             with connection:
                 heard.append(connection.recv(100))
-                for letter in b"HTTP/1.1 200 Connection established and a long story about it":
+                for letter in said:
                     try:
                         connection.sendall(bytes([letter]))
                     except OSError:
                         return
-                    time.sleep(0.2)
+                    time.sleep(pause)
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
@@ -263,6 +287,39 @@ def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch
     assert heard[0].startswith(b"CONNECT fleet.example:443")
     assert (error.kind, error.ambiguous) == ("unreachable", False)
     assert "through the proxy that HTTPS_PROXY names" in str(error)
+
+
+def test_a_write_that_a_proxy_does_not_answer_is_sent_once_and_its_outcome_is_unknown(
+    proxy: CrookedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(*_request: Any) -> Reply:
+        raise ConnectionError
+
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    proxy.answer = hang_up
+    error = failure(client_for("http://fleet.example", retries=3), "redeploy_runtime", ONE)
+    assert (len(proxy.seen), error.kind, error.ambiguous) == (1, "connection_lost", True)
+
+
+def test_a_socks_proxy_is_used_and_its_answers_have_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            with connection:
+                for answer in (b"\x05\x00", b"\x05\x00\x00\x01" + bytes(6), b"HTTP/1.1 200 OK\r\n"):
+                    heard.append(connection.recv(1000))
+                    connection.sendall(answer)
+                heard.append(connection.recv(1000))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{server.getsockname()[1]}")
+        error = failure(client_for("http://fleet.example", request_timeout=0.5), "redeploy_runtime", ONE)
+        thread.join(10)
+    assert b"fleet.example" in heard[1] and heard[2].startswith(b"POST /v1/instances/")
+    assert (error.kind, error.ambiguous) == ("timeout", True) and "no complete answer" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -278,11 +335,13 @@ def test_https_uses_the_tunnel_of_its_proxy_which_has_a_deadline_too(monkeypatch
         ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "*"}, None),
         ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "other, .example"}, None),
         ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "EXAMPLE"}, None),
-        ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "fleet.example:443"}, "http://b"),
-        ("https://fleet.example:443", {"ALL_PROXY": "http://b", "NO_PROXY": "fleet.example:443"}, None),
+        ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "fleet.example:80"}, "http://b"),
+        ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "fleet.example:443"}, None),
+        ("https://fleet.example:8443", {"ALL_PROXY": "http://b", "NO_PROXY": "fleet.example:8443"}, None),
         ("https://fleet.example", {"ALL_PROXY": "http://b", "NO_PROXY": "leet.example"}, "http://b"),
         ("http://10.1.2.3:80", {"ALL_PROXY": "http://b", "NO_PROXY": "10.0.0.0/8"}, None),
         ("http://[fd00::1]", {"ALL_PROXY": "http://b", "NO_PROXY": "fd00::/8"}, None),
+        ("http://[fd00::1]", {"ALL_PROXY": "http://b", "NO_PROXY": "[fd00::1]:80"}, None),
         ("http://192.0.2.1", {"ALL_PROXY": "http://b", "NO_PROXY": "10.0.0.0/8,,"}, "http://b"),
     ],
 )
@@ -302,3 +361,7 @@ def test_the_password_of_a_proxy_appears_in_no_error(proxy: CrookedServer, monke
     monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:secret-p4ss@"))
     proxy.says({"detail": "who is user:secret-p4ss?"}, 407)
     assert "secret-p4ss" not in str(failure(client_for("http://fleet.example"), "get_fleet_update_policy"))
+    sent = proxy.seen[0][2]["Proxy-Authorization"]
+    proxy.says({"detail": f"no user for Proxy-Authorization: {sent}"}, 407)
+    error = failure(client_for("http://fleet.example"), "get_fleet_update_policy")
+    assert error.detail == "no user for Proxy-Authorization: ********" and sent.startswith("Basic ")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import http_date
 from tests.unit.client.client_for import ONE, client_for, failure
 
 BODY = json.dumps({"instance_id": ONE, "status": "queued", "message": "ok", "task_id": "t"}).encode()
@@ -122,3 +124,13 @@ def test_a_date_that_is_no_time_of_a_server_counts_as_none(serve: Serve, date: b
     client = client_for(url)
     client.redeploy_runtime(ONE)
     assert (client.server_time, client.seconds_since(0.0)) == (None, None)
+
+
+@pytest.mark.parametrize("date", ["Sun, 29 Nov 2026 17:00:00 -0000", "Sun Nov 29 17:00:00 2026"])
+def test_a_date_without_a_zone_is_utc_and_not_the_time_of_this_machine(date: str) -> None:
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = http_date(date)
+    time.tzset()
+    assert found == http_date("Sun, 29 Nov 2026 17:00:00 GMT")

@@ -42,6 +42,7 @@ options:
     description:
       - Address of the server. If it is not set, the environment variable E(FLEETOPS_API_URL) is used.
       - A proxy is taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
+        A SOCKS proxy needs the Python package C(PySocks).
     type: str
     required: true
   api_key:
