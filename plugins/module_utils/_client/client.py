@@ -12,6 +12,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+# First, because it refuses a Python that is too old to import the others.
+from .transport import Reply, Settings, SettingsError, Transport
+
+# isort: split
 from .._rules.answers import Record, plain_text, rollout_is_terminal
 from .._rules.audit import AUDIT_TIMES
 from .._rules.ids import are_different_uuids
@@ -20,9 +24,6 @@ from .body import rows_of, says_nothing, shape_of
 from .endpoints import ENDPOINTS, KEYS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError, detail_text
 from .paging import OLDEST_FIRST, newest_page, order_of, read_list
-
-# First, because it refuses a Python that is too old to import the others.
-from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
 
