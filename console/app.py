@@ -19,9 +19,8 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 if __name__ == "__main__":
     from console.web import sign_in
-    from console.web.browser import navigation
+    from console.web.browser import navigation, theme
     from console.web.pages import OVERVIEW, PAGES
-    from console.web.shared import viewer
     from console.web.shared.markup import CSS
     from console.web.startup import warm_up
 
@@ -38,7 +37,7 @@ if __name__ == "__main__":
         ]
     )  # fmt: skip
     navigation.links()
-    viewer.follow_theme()
+    theme.follow()
 else:
     from console.web.startup import accept_long_cookies, end_quietly_on_interrupt, middleware
 

@@ -218,6 +218,12 @@ def test_after_kill_9_two_controllers_at_once_deploy_each_instance_once(
 
 # Other refusals are tested in tests/unit/rules/test_pace.py.
 REFUSED = [
+    # First, because after the first refusal Ansible runs no more tasks for the other hosts.
+    (
+        {},
+        "The redeploys in flight, and the health checks after each of them, need 5 workers, but Ansible runs only 3 "
+        "at once. Add --forks 5 (or more).",
+    ),
     ({"fleetops_soak": 60}, "fleetops_soak cannot be used with fleetops_pace=continuous, which has no batches"),
     (
         {"fleetops_metric_checks": [{"query": "up", "must_be": "== 1"}]},
@@ -229,11 +235,6 @@ REFUSED = [
         "waves (all) cannot be used with pace=continuous",
     ),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair cannot be used with fleetops_pace=continuous"),
-    (
-        {},
-        "The redeploys in flight, and the health checks after each of them, need 5 workers, but Ansible runs only 3 "
-        "at once. Add --forks 5 (or more).",
-    ),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
 ]
 

@@ -55,5 +55,8 @@ export default function ({ parentElement }) {
   addEventListener("popstate", moved)
   parentElement.observer.observe(app, { attributeFilter: ["data-test-connection-state"] })
   parentElement.contents.observe(app, { childList: true, subtree: true })
+  // What happened before this call, or between two calls.
+  if (document.activeElement.matches(FOCUSABLE)) focused({ target: document.activeElement })
+  replaced()
   return end
 }

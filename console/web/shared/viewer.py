@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import streamlit as st
 
@@ -14,7 +13,6 @@ from console.text import times
 
 UTC, OWN = "UTC", "Local time"
 _TIMES = "times"
-_THEME_JS = Path(__file__).parents[1].joinpath("browser", "theme.js").read_text(encoding="utf-8")
 
 
 def clock() -> float:
@@ -75,14 +73,6 @@ def _period(begin: str, end: str, goes_on: bool) -> str:
 
 def theme() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
-
-
-def follow_theme() -> None:
-    """Draw the page again when the theme changes, for example when the system turns dark in the evening: then
-    Streamlit changes only its own elements. Called after the page is drawn."""
-    st.components.v2.component("fleetops_theme", js=_THEME_JS)(
-        key="theme", data={"theme": theme()}, height=1, on_changed_change=lambda: None
-    )
 
 
 def when(at: float | None) -> str:
