@@ -141,6 +141,7 @@ class _WarningsHandler(logging.Handler):
 
 @contextlib.contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
+    """Write the warnings that the console logs to standard error, in the format of its other messages."""
     handler, log = _WarningsHandler(logging.WARNING), logging.getLogger("console")
     log.addHandler(handler)
     try:

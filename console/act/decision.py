@@ -64,6 +64,7 @@ class Decision:
 
 
 def judge(intent: Intent, seen: Seen) -> Decision:
+    """What the action would do in the state that the API shows."""
     if intent.action in STEERING:
         return _judge_steering(intent, seen)
     if intent.action == "retry":
@@ -144,6 +145,7 @@ def why_not_confirmed(decision: Decision, confirmed: int) -> str:
 
 
 def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
+    """Whether the state after a call shows that the action was carried out."""
     if intent.action in STEERING:
         return transition(STEERING[intent.action], after.rollout, after.targets, intent.force) == "already"
     if intent.action == "retry":

@@ -94,6 +94,7 @@ def act(
 
 
 def _recorded_outcome(row: Row | None) -> ActionOutcome:
+    """The outcome of an attempt that was recorded before."""
     if row is None:
         return ActionOutcome("unknown", "This was confirmed before, and its outcome is not recorded (yet).")
     return ActionOutcome(*(row[name] for name in _OUTCOME))

@@ -203,6 +203,7 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:
+    """The state of a fleet as plain data for JSON, with times as ISO 8601 text in UTC."""
     document = asdict(fleet)
     for name in _TIMES:
         document[name] = iso_time(document[name])

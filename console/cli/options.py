@@ -66,10 +66,12 @@ def option(parser: Options, name: str, kind: Callable[[str], Any], default: Any,
 
 
 def flag(parser: Options, name: str, what: str) -> None:
+    """Add an option without a value."""
     parser.add_argument(name, action="store_true", help=what)
 
 
 def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
+    """Add an option that may be given several times; its value is a list of texts."""
     parser.add_argument(name, action="append", default=[], help=what, **more)
 
 
@@ -85,6 +87,7 @@ def format_option(parser: argparse.ArgumentParser, choices: Sequence[str] = FORM
 
 
 def days_option(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add --days. ``of``: what the days limit."""
     parser.add_argument("--days", type=at_least_one, metavar="N", help=f"only {of} of the last N days (default: all)")
 
 
@@ -95,6 +98,7 @@ def list_options(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def progress_line(quiet: bool) -> Iterator[Progress]:
+    """Show progress on one line of standard error; none if ``quiet``."""
     with closing(TerminalProgress(sys.stderr)) as line:
         yield silent if quiet else line
 
@@ -137,6 +141,7 @@ def _is_count(text: str) -> bool:
 
 
 def duration(text: str) -> float:
+    """The seconds in a number with the unit s, min, h or d."""
     return _measure(text, _UNITS, "a time such as 90s, 10min, 24h or 3d")
 
 

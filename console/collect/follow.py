@@ -194,6 +194,7 @@ class Follower:
                 return
 
     def _report(self, seconds: float) -> None:
+        """Record that the follower is running and will report again within this many seconds."""
         now = time.time()
         away = [source for source in self._sources if source.away_since is not None]
         self._beat |= {

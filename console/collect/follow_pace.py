@@ -58,10 +58,12 @@ def pause(pace: Pace, *, is_open: bool, failures: int = 0) -> float:
 
 
 def is_final(kind: str, *, ever_read: bool) -> bool:
+    """Whether trying again is useless after an error of this kind (ApiError.kind)."""
     return kind in _FINAL or (not ever_read and kind in _FINAL_AT_FIRST)
 
 
 def rollouts_at_once(seconds: float) -> int:
+    """How many rollouts are read with their targets, in a read that is ``seconds`` after the previous one."""
     return max(1, int(_ROLLOUT_CALLS * seconds / 2))
 
 
@@ -71,6 +73,7 @@ def credit(saved: float, seconds: float, used: float, pace: Pace) -> float:
 
 
 def instances_at_once(calls: float, calls_each: int) -> int:
+    """How many instances can be read with ``calls`` calls; 0 if nothing is read of an instance."""
     return int(calls // calls_each) if calls_each else 0
 
 

@@ -80,6 +80,7 @@ class RunReader:
 
     @property
     def ended(self) -> bool:
+        """Whether the end of the run (its recap) has been read."""
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> bool:
@@ -132,12 +133,14 @@ class RunReader:
         return False
 
     def corrected(self, at: float | None) -> float | None:
+        """A time of the writer's clock, corrected by ``ahead``."""
         return None if at is None else at - float(self.state.get("ahead", 0.0))
 
     def _time(self, value: Any) -> float | None:
         return self.corrected(parse_time(value))
 
     def take(self) -> RunRows:
+        """The rows since the previous call, with the current row of the run."""
         rows, self._rows = self._rows, RunRows(run={})
         rows.run = dict(self.run)
         # It may be long, and is not needed to continue: later rows do not have it, so that the stored one is kept.
@@ -212,6 +215,7 @@ class RunReader:
         )
 
     def _task_of(self, counter: int, data: Mapping[str, Any], created: float | None) -> int | None:
+        """The counter of the task of an event about a host."""
         uuid = as_text(data.get("task_uuid"))
         if self.state["task"] is None and data.get("playbook") == _AD_HOC:
             # ansible-runner does not record the start of the task of an ad-hoc command.
@@ -275,6 +279,7 @@ class RunReader:
         self._take_evidence(counter, data.get("fleetops_evidence"), ended)
 
     def _take_evidence(self, counter: int, found: Any, at: float | None) -> None:
+        """Add the row of a plan, a gate or a report, from the run log's ``fleetops_evidence``."""
         if not isinstance(found, Mapping) or not isinstance(found.get("document"), Mapping):
             return
         kind, document = as_text(found.get("kind")), self._redactor.scrub(dict(found["document"]))
@@ -366,6 +371,7 @@ def _tally(value: Any) -> int:
 
 
 def host_of(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """The host of an event, None if it has none."""
     return as_text(data.get("host")) or as_text(event.get("host_name"))
 
 

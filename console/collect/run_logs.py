@@ -52,6 +52,8 @@ _MAX_NAMED = 5
 
 @dataclass
 class RunLogReport(ReadReport):
+    """What one pass over the folder did."""
+
     runs: int = 0
     events: int = 0
     running: int = 0
@@ -147,6 +149,7 @@ def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def _foreign(found: os.stat_result) -> str | None:
+    """Why a file is not loaded, None if it is."""
     if stat.S_ISLNK(found.st_mode):
         return "a link"
     if not stat.S_ISREG(found.st_mode):

@@ -30,14 +30,17 @@ class SyncReport:
 
     @property
     def problems(self) -> list[str]:
+        """What could not be loaded, as sentences."""
         return [text for part in (self.run_logs, self.api) if part for text in part.problems]
 
     @property
     def notes(self) -> list[str]:
+        """What is worth knowing but is not an error, as sentences."""
         return [text for part in (self.run_logs, self.api) if part for text in part.notes]
 
     @property
     def summary(self) -> str:
+        """One line of figures."""
         parts = []
         if self.run_logs:
             s = self.run_logs

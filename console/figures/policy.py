@@ -88,6 +88,7 @@ def _hours(open_hours: Sequence[bool], wanted: bool, days: int) -> Iterator[Span
 
 
 def _frozen(frozen: Sequence[tuple[float, float, str]], first: float, days: int) -> Iterator[Span]:
+    """The parts of the freezes that are in the calendar."""
     for start, end, reason in frozen:
         for day in range(days):
             midnight = first + day * DAY

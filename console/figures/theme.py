@@ -50,6 +50,7 @@ def add_spans(figure: go.Figure, name: str, base: Any, x: Any, y: Any, width: fl
 
 
 def with_opacity(colour: str, opacity: float) -> str:
+    """A hex colour as rgba text for Plotly, with this opacity (0 to 1)."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
@@ -72,6 +73,7 @@ def axis_date(seconds: float) -> str:
 
 
 def axis_dates(seconds: Iterable[float]) -> list[str | None]:
+    """:func:`axis_date` of each, None for NaN."""
     times = np.array(list(seconds), dtype=float)
     known = np.isfinite(times)
     dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")

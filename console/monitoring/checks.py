@@ -65,6 +65,7 @@ FIGURES = (
 
 
 def value_text(value: float, unit: str) -> str:
+    """A value as text for people; ``unit``: as in Figure."""
     if unit == "seconds":
         return times.rounded(value)
     return times.size(value) if unit == "bytes" else f"{value:,.0f}"
@@ -81,6 +82,7 @@ class Check:
 
 
 def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Limits]) -> list[Check]:
+    """Check every figure. ``limits``: limits that replace the defaults, by the name of the figure."""
     follower = vitals.follower
     values: dict[str, float | None] = {
         "sync-age": _age(vitals.api_at, now),
@@ -137,6 +139,7 @@ def worst(checks: list[Check]) -> Level:
 
 
 def _follower_sentence(follower: Follower | None) -> str:
+    """The sentence for no follower, or for one that neither died nor hangs."""
     if follower is None:
         return "No follower is used"
     if follower.state == STOPPED:

@@ -48,6 +48,7 @@ class Plan:
 
 
 def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], now: float) -> Plan:
+    """What to do at ``now``. ``facts``: all current facts of the subjects in the rules."""
     known = {(row.destination, row.subject, row.key, row.state): row for row in ledger}
     is_quiet = rules.quiet is not None and in_quiet_hours(rules.quiet, now)
     ready: dict[str, list[tuple[Fact, Notification | None]]] = {}
@@ -78,6 +79,7 @@ def plan(rules: Rules, facts: Sequence[Fact], ledger: Sequence[Notification], no
 
 
 def in_quiet_hours(quiet: Quiet, now: float) -> bool:
+    """Whether ``now`` is in the quiet hours of their own time zone."""
     clock = datetime.fromtimestamp(now, UTC).astimezone(quiet.zone).time()
     if quiet.start < quiet.until:
         return quiet.start <= clock < quiet.until

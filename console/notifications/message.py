@@ -60,10 +60,12 @@ def test_message(destination: str, console_url: str, now: float) -> Message:
 
 
 def _identifier(identity: str) -> str:
+    """A hash with 32 hexadecimal digits."""
     return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def link(fact: Fact, console_url: str) -> str:
+    """The address of the console's page about a fact, '' if ``console_url`` is empty."""
     if not console_url:
         return ""
     # The id of a fact about the list of instances is a health status.

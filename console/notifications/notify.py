@@ -38,6 +38,7 @@ class NotifyReport:
 
     @property
     def summary(self) -> str:
+        """What was done, for people, without a full stop."""
         if self.is_busy:
             return "another process is sending the notifications of this database, so nothing was sent"
         parts = [f"{counted(len(self.sent), 'message')} sent"]
@@ -48,6 +49,7 @@ class NotifyReport:
 
     @property
     def problems(self) -> list[str]:
+        """What was not sent and why, one sentence each."""
         failed = [f"{name}: {content.title!r} was not sent. {why}" for name, content, why in self.not_sent]
         lost = []
         for row in self.gave_up:

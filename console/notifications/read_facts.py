@@ -113,6 +113,7 @@ def _operation(key: Key, found: Operation) -> Fact:
 
 
 def _causes(failures: Sequence[Failure]) -> list[str]:
+    """The causes of failure with the most instances, one line each."""
     lines = []
     for failure in failures[:CAUSES_NAMED]:
         hosts = failure.hosts

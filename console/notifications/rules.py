@@ -93,6 +93,7 @@ class Rules:
 
     @property
     def subjects(self) -> frozenset[str]:
+        """The subjects that must be read from the database."""
         return frozenset(subject for rule in self.rules for subject in rule.on)
 
 
@@ -182,6 +183,7 @@ def _rules(found: Any, destinations: Mapping[str, Destination]) -> tuple[Rule, .
 def _words(
     table: Mapping[str, Any], key: str, place: str, known: Sequence[str] | None = None, *, required: bool = False
 ) -> tuple[str, ...]:
+    """The value of a key that is a string or a list of strings."""
     found = table.get(key, [])
     words = [found] if isinstance(found, str) else found
     if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):

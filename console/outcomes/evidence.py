@@ -56,6 +56,7 @@ def gate_figures(checks: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _short(name: str, check: Mapping[str, Any]) -> str:
+    """The figures of a check that passed, '' if it has none."""
     if name == "budget" and isinstance(check.get("failed"), int) and isinstance(check.get("max_failed"), int):
         return f"{check['failed']} failed, at most {check['max_failed']} may fail"
     share = check.get("share")

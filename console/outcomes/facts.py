@@ -118,4 +118,5 @@ class Facts:
 
     @property
     def runs(self) -> bool:
+        """Whether it is still running."""
         return self.status in ("running", "pending", "in_progress", "cancelling") and self.kind != ACT

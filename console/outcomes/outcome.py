@@ -269,6 +269,7 @@ def _unfinished(cut: Flight | None, target: Target | None, known: Outcome | None
 
 
 def spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
+    """From when to when our modules worked on each host."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for result in results:
         if result.status == "skipped" or result.action not in OURS:
@@ -319,6 +320,7 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_counters(facts: Facts) -> dict[str, int]:
+    """The number of instances by category, from the counters of a rollout whose targets were not read."""
     record: Mapping[str, Any] = facts.rollout or mapping(facts.report.get("rollout"))
     counters = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     counters["cancelled"] = max(0, counters["total"] - sum(counters[key] for key in _COUNTERS))

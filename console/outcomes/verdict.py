@@ -92,6 +92,7 @@ def verdict_word(facts: Facts) -> str:
 
 
 def status_of(facts: Facts, counted: Mapping[str, int]) -> str:
+    """Only the status of the verdict. counted: the result of :func:`outcome.counts`."""
     return WITH_FAILURES if _failures(facts, counted) else verdict_word(facts)
 
 

@@ -42,6 +42,7 @@ class Connection(sqlite3.Connection):
 
 
 def dicts(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+    """All rows of a SELECT, each as a dictionary."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -53,6 +54,7 @@ def first_row(conn: sqlite3.Connection, sql: str, params: Params = ()) -> dict[s
 
 
 def first_column(conn: sqlite3.Connection, sql: str, params: Params = ()) -> list[Any]:
+    """The first value of each row."""
     return [row[0] for row in conn.execute(sql, params)]
 
 

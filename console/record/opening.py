@@ -232,6 +232,7 @@ def connect_to_read(file: Path, busy_timeout: float | None = None) -> Connection
 
 
 def _has_log(file: Path) -> bool:
+    """Whether a database has a write-ahead log that is not empty."""
     log = log_of(file)
     return log.exists() and log.stat().st_size > 0
 
@@ -265,6 +266,7 @@ def is_copy(file: Path) -> bool:
 
 
 def is_of_the_console(conn: sqlite3.Connection) -> bool:
+    """Whether a database is the console's, of any version."""
     return _version(conn)[0] not in (_Version.EMPTY, _Version.FOREIGN)
 
 

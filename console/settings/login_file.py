@@ -36,6 +36,7 @@ class Login:
 
     @property
     def host(self) -> str:
+        """The name in ``origin``, without scheme and port."""
         return urlsplit(self.origin).hostname or ""
 
 

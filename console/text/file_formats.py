@@ -45,6 +45,7 @@ def as_csv(frame: pd.DataFrame) -> bytes:
 
 
 def as_json_lines(frame: pd.DataFrame) -> bytes:
+    """One JSON object per row, in UTF-8."""
     plain = _with_times(frame, as_text=True)
     if not len(plain):
         return b""

@@ -30,10 +30,12 @@ Table = Mapping[str, str | Callable[[Row], Any]]
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a frame, one dictionary each."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def as_json(value: Any) -> str:
+    """A value as JSON for a terminal, with a newline at the end."""
     return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 

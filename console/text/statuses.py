@@ -33,9 +33,11 @@ class StatusStyle:
 
     @property
     def label(self) -> str:
+        """Sign and word, for legends and tables."""
         return f"{self.tone.sign} {self.word}"
 
     def colour(self, theme: str) -> str:
+        """Hex colour for the theme 'light' or 'dark'."""
         return self.tone.dark if theme == "dark" else self.tone.light
 
 

@@ -118,6 +118,7 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _hostname(host: str) -> str:
+    """The name in a Host header, without its port; '' if there is none."""
     try:
         parts = urlsplit(f"//{host}")
         _checked = parts.port
@@ -135,6 +136,7 @@ def _too_much(subject_and_verb: str, size: int) -> str:
 
 
 def _own_cookies(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Headers that delete the login's cookies in the browser."""
     names = {part.strip().partition("=")[0] for text in _values(scope, b"cookie") for part in text.split(";")}
     gone = "; Path=/; Max-Age=0; HttpOnly; SameSite=lax"
     own = sorted(name for name in names if name.startswith(_LOGIN_COOKIE))
@@ -149,6 +151,7 @@ async def _answer(send: Send, status: int, sentence: str, more: Iterable[tuple[b
 
 
 def _sets_login(name: bytes, value: bytes) -> bool:
+    """Whether a header sets the login's cookie instead of deleting it."""
     return name.lower() == b"set-cookie" and value.startswith(f"{_LOGIN_COOKIE}=".encode()) and b"ax-Age=0" not in value
 
 

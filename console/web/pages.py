@@ -19,6 +19,7 @@ class Page:
 
     @property
     def name(self) -> str:
+        """The page's name in the address; the first page's address has none."""
         return PurePosixPath(self.script).stem
 
 

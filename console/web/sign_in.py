@@ -65,6 +65,7 @@ def run(shown: list[StreamlitPage]) -> None:
 
 
 def _run(page: StreamlitPage) -> None:
+    """Run a page, or show the error if a setting is invalid."""
     # Bookmarks and screen readers also use the title of the browser tab.
     wanted = links.wanted_id()
     st.set_page_config(page_title=f"{page.title}{f' {links.short(wanted)}' if wanted else ''} · fleetops")

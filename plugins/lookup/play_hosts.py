@@ -157,6 +157,8 @@ _NOT_ENDED = (
 
 
 class LookupModule(StrictOptions, LookupBase):
+    """Returns the pattern or the message, or fails."""
+
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         self._variables = variables or {}
@@ -329,6 +331,7 @@ def _warn_of(what: str, names: Iterable[str]) -> None:
 
 
 def _warn_of_another_server() -> None:
+    """Warn if the inventory is of another server than that of the tasks."""
     is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not _only_reads_the_playbook()
     if is_ours and (warning := warning_of_addresses(os.environ.get("FLEETOPS_API_URL", ""))):
         Display().warning(warning)

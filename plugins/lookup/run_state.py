@@ -247,6 +247,7 @@ class LookupModule(StrictOptions, LookupBase):
         return localhost["fleetops_run"]
 
     def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
+        """The variable of each host that has it, by the host's name."""
         hostvars = self._variables["hostvars"]
         # Each access to hostvars computes all variables of that host, so each host is accessed once.
         found = ((name, hostvars[name]) for name in names)

@@ -242,6 +242,7 @@ def run(context: Context) -> None:
 
 
 def _wanted(context: Context) -> Record:
+    """The memory to store, from the options."""
     params = context.params
     if params["all"] or params["expect_count"] is not None:
         context.fail("all and expect_count say what to clear; they go with state=absent only.")
@@ -258,6 +259,7 @@ def _wanted(context: Context) -> Record:
 
 
 def _store(context: Context, body: Record) -> None:
+    """Store the memory unless it exists."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
     before = read_for_change(context, scope)
     held = find(before.memories, body)
@@ -359,6 +361,7 @@ def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refu
 
 
 def _send_noted(context: Context, notes: Notes, key: str, body: Record) -> Record:
+    """Write the note and send E18."""
     notes.sending(key)
     return context.client.store_memory(context.params["instance_id"], body)
 

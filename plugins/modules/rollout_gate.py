@@ -478,6 +478,7 @@ def _begin_stream(context: Context, health: gate.Check | None) -> None:
 
 
 def _fleet(context: Context) -> Record:
+    """The instances of the run, names to ids."""
     return {**context.params["updated"], **context.params["waiting"], **context.params["next_batch"]}
 
 

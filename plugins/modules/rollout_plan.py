@@ -447,6 +447,7 @@ def run(context: Context) -> None:
 
 
 def _check(context: Context) -> None:
+    """Fail if a number or an instance is invalid."""
     params = context.params
     for name, least in _MINIMA.items():
         if params[name] is not None and params[name] < least:
@@ -510,6 +511,7 @@ def _rules(context: Context) -> Rules:
 
 
 def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping[str, Sequence[float]]) -> Facts:
+    """The data that the rules need. Nothing else is read."""
     planned = {member.name: member.instance_id for member in members if member.planned}
     return Facts(
         inventory=[str(name) for name in context.params["instances"]],
@@ -553,6 +555,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
 
 
 def _as_result(plan: Plan, problem: str) -> Record:
+    """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     instances = plan.fit.instances_that_fit
     if instances is None:

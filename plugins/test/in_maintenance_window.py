@@ -60,5 +60,7 @@ def _shown(policy: Any) -> str:
 
 
 class TestModule:
+    """Registers the tests of this file with Ansible."""
+
     def tests(self) -> dict[str, Callable[..., bool]]:
         return {"in_maintenance_window": in_maintenance_window}

@@ -52,6 +52,7 @@ class _Request:
 
 
 def sync_audit(session: Session, instances: list[Row]) -> None:
+    """Read and store the audit of the instances: rows with instance_id and hostname."""
     done = 0
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
         requests = [_request(session, instance) for instance in instances[start : start + _INSTANCES_AT_ONCE]]
@@ -70,6 +71,7 @@ def _request(session: Session, instance: Row) -> _Request:
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
+    """Whether this sync reads further back than any before it."""
     # Older consoles stored "all" because they took a short page for the end of the list: the list is read again.
     depth = cursor.state.get("depth", 0)
     return not cursor.state.get("whole") and session.options.audit_events > (0 if depth == "all" else depth)

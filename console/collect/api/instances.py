@@ -110,6 +110,7 @@ def _take(
 
 
 def _note_gap(session: Session, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
+    """Record a gap if there were more actions since the last sync than the API lists."""
     ids = [row["action_id"] for row in actions]
     newest = stored.newest_action(session.store, session.tenant, read.instance_id, unless=ids)
     if newest is None:

@@ -107,6 +107,7 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
 
 
 def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
+    """A row of policies from E9."""
     return {
         "tenant": tenant,
         "taken_at": at,
@@ -119,6 +120,7 @@ def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
 
 
 def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
+    """A row of audit_events from E20; the record has an ``id``."""
     return {
         "tenant": tenant,
         "instance_id": instance_id,
@@ -133,6 +135,7 @@ def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
 
 
 def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> Row:
+    """A row of audit_summaries from E21."""
     return {
         "tenant": tenant,
         "instance_id": instance_id,
@@ -162,6 +165,7 @@ _MAX_TROUBLE = 400
 
 
 def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> InstanceRows:
+    """The rows of a deep health record, read at ``at``."""
     key = {"tenant": tenant, "instance_id": instance_id}
     checked = answers.parse_time(record.get("checked_at"))
     status = "healthy" if answers.is_healthy(record) else answers.normalise(record.get("status")) or "unknown"
@@ -238,6 +242,7 @@ def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Ins
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:
+    """The rows of a response of E11, newest first, each id once."""
     rows = (_action_row(tenant, instance_id, record) for record in rows_of(answer))
     return list({row["action_id"]: row for row in reversed(list(rows))}.values())[::-1]
 

@@ -30,6 +30,7 @@ _SETTLED_IN_A_ROW = 20
 
 
 def sync_rollouts(session: Session) -> None:
+    """Store the rollouts that are new or may have changed."""
     session.progress(0, None, "list of rollouts")
     known, most, until = _Known(session), session.options.rollouts, None
     if not session.reading.whole_list:
@@ -78,11 +79,13 @@ class _Known:
         self._settled = 0
 
     def as_stored(self, record: Record) -> Record:
+        """A listed rollout with its id in the spelling in which it is stored."""
         if not as_text(record.get("id")):
             return record
         return {**record, "id": rollouts.spelled(self._session.store, self._session.tenant, str(record["id"]))}
 
     def row(self, rollout_id: str) -> Row | None:
+        """The stored row of a rollout, None if there is none."""
         if rollout_id not in self._rows:
             self._rows[rollout_id] = rollouts.stored(self._session.store, self._session.tenant, rollout_id)
         return self._rows[rollout_id]

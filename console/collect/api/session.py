@@ -82,6 +82,7 @@ class Memory:
     _ended: dict[str, set[str]] = field(default_factory=dict)
 
     def note_read(self, read: RolloutRead) -> None:
+        """Remember that a rollout was read, and which of its targets have ended since the previous read."""
         rollout_id, at = read.rollout["rollout_id"], read.read_at
         self.tried_at[rollout_id] = at
         if read.targets is not None:

@@ -128,6 +128,7 @@ def _chosen_instances(session: Session) -> list[Row]:
 
 
 def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
+    """Those of the chosen instances whose audit and details are read now, most urgent first."""
     reading, memory, now = session.reading, session.memory, session.now()
     rows = {row["instance_id"]: row for row in chosen}
     due = due_instances(list(rows), memory.details_at, memory.ended_at, now, reading.details_after)[: reading.instances]

@@ -53,6 +53,7 @@ class JobFilter:
     days: int | None = None
 
     def query(self) -> dict[str, str]:
+        """The filters as query parameters of AWX."""
         given = {"project__name": self.project, "job_template__name": self.template, "labels__name": self.label}
         return {name: value for name, value in given.items() if value}
 

@@ -92,6 +92,8 @@ def _split(url: str) -> tuple[str, str, str]:
 
 
 class AwxClient:
+    """Reads AWX's API. ``origin`` is its address without the path of the API."""
+
     def __init__(self, connection: ApiConnection, **transport: Callable[..., Any]) -> None:
         try:
             server, prefix, api = _split(connection.api_url)

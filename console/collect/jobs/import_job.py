@@ -34,6 +34,7 @@ class ImportReport(ReadReport):
 
     @property
     def summary(self) -> str:
+        """One line of figures."""
         parts = [f"{self.source}: jobs read {self.jobs}", f"events {self.events}", f"already stored {self.known}"]
         if self.joined:
             parts.append(f"also recorded by the run log {self.joined}")
@@ -57,6 +58,7 @@ class JobImport:
 
     @property
     def position(self) -> int:
+        """The counter up to which events are stored."""
         return (self.cursor.position or 0) if self.cursor else 0
 
     @property

@@ -145,6 +145,7 @@ def runner_job(
 
 
 def _arguments(command: Sequence[str]) -> argparse.Namespace:
+    """The options of an ansible-playbook command that are stored with a run."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-l", "--limit")
     parser.add_argument("-t", "--tags")

@@ -97,6 +97,8 @@ class _Batch:
 
 
 class _Run:
+    """The current state of one artifact folder."""
+
     def __init__(self, folder: Path, now: float) -> None:
         self._folder, self._events = folder, folder / "job_events"
         names = [(int(m["counter"]), m["uuid"], m[0]) for p in self._events.iterdir() if (m := _EVENT.match(p.name))]
@@ -119,6 +121,7 @@ class _Run:
         self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 
     def load(self, store: Store, report: ImportReport) -> None:
+        """Store the events after the cursor."""
         name = f"The run {self._folder.name} of ansible-runner"
         if not self._names and self._job.row["status"] == "running":
             # Its key would be another one than that of the same run with events.
@@ -169,6 +172,7 @@ class _Run:
         return NameRedactor(self._secrets, self._unmasked, self._always)
 
     def _must_start_over(self, cursor: Cursor) -> bool:
+        """Whether files up to the cursor have changed or been added since."""
         unread = cursor.state.get("unread", {})
         if any(self._stamp(name) != stamp for name, stamp in unread.items()):
             return True

@@ -38,14 +38,17 @@ class Axis:
 
     @staticmethod
     def elapsed(first: float, last: float) -> Axis:
+        """The axis of the time elapsed since ``first``, in a unit that suits the time up to ``last``."""
         return Axis(first, *axis_unit(last - first))
 
     def at(self, seconds: Any) -> Any:
+        """Epoch seconds, or an array of them, as values of the axis."""
         if self.origin is not None:
             return (seconds - self.origin) / self.size
         return axis_dates(seconds) if isinstance(seconds, np.ndarray) else axis_date(seconds)
 
     def length(self, seconds: Any) -> Any:
+        """A duration in seconds as a length on the axis."""
         return seconds * 1000 if self.origin is None else seconds / self.size
 
     def seconds(self, value: str | float) -> float:
@@ -133,6 +136,7 @@ def add_axes(
 
 
 def _add_marks(figure: go.Figure, options: DrawOptions) -> None:
+    """Add a dashed line over the full height for each mark."""
     colour = INK[options.theme]
     lines, labels = [], []
     for mark in options.marks:

@@ -92,6 +92,7 @@ def _marker(style: StatusStyle, theme: str) -> dict[str, object]:
 
 
 def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, options: DrawOptions) -> np.ndarray:
+    """A label for each target shown: name, status, start, duration, usual duration, wait, error."""
     labels = np.empty(len(targets), dtype=object)
     columns = zip(
         targets["host"].to_list(),
@@ -156,6 +157,7 @@ def _add_thin(
     figure: go.Figure, name: str, y: Floats, rows: Ints, first: Floats, last: Floats, width: float, colour: str,
     opacity: float, options: DrawOptions,
 ) -> None:  # fmt: skip
+    """Add a trace of thin bars without hover and click."""
     if rows.size:
         long = options.axis.length(last[rows] - first[rows])
         # The opacity is in the colour, because the legend ignores the opacity of a marker.

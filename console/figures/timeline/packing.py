@@ -44,11 +44,13 @@ class Layout:
 
     @property
     def placed(self) -> Bools:
+        """True where the target has a bar."""
         placed: Bools = self.slot != UNPLACED
         return placed
 
     @property
     def slots(self) -> int:
+        """Number of rows, which is the peak concurrency."""
         return int(self.slot.max()) + 1 if self.slot.size else 0
 
     @property
@@ -73,6 +75,7 @@ class Usual:
     fleet_deploys: int = 0
 
     def any(self, rows: Bools) -> bool:
+        """Whether the usual duration is known for any of ``rows``."""
         return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
 
     def sentences(self, row: int, took: float, fmt: Callable[[float], str]) -> list[str]:

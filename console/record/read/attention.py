@@ -179,6 +179,7 @@ def _gaps(conn: Connection) -> list[Entry]:
 
 
 def _stuck(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
+    """The targets that are stuck, one entry per rollout and rule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in stuck_targets(conn, fresh, now, StuckRules()):
         entry = found.setdefault((row["rollout_id"], row["rule"]), {**row, "n": 0})

@@ -268,6 +268,7 @@ _FAR = 10**12 * DAY
 
 
 def _begin(bucket: str) -> float:
+    """When a bucket begins (epoch seconds)."""
     return parse_time(bucket + ("" if len(bucket) == 10 else ":00")) or 0.0
 
 

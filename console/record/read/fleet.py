@@ -56,6 +56,7 @@ class Fleet:
 
 @query
 def fleets(conn: Connection, now: float) -> list[Fleet]:
+    """The state of the fleet of each tenant that is not retired, sorted by address."""
     operations, fresh = status_counts(conn, now - DAY), freshness(conn)
     tenants = [tenant for tenant in fresh.tenants if tenant.retired_at is None]
     return [_fleet(conn, tenant, fresh.runs_at, operations, now) for tenant in tenants]

@@ -70,6 +70,7 @@ class Freshness:
 
     @property
     def open_work(self) -> bool:
+        """Whether something is still in progress."""
         return self.running or any(tenant.open_work for tenant in self.tenants)
 
     def as_of(self, now: float, tenant: str | None) -> float:
@@ -122,6 +123,7 @@ FROM ingest_cursors
 
 @query
 def freshness(conn: Connection) -> Freshness:
+    """When each tenant's API and the run logs were last read, and what failed."""
     tenants = [
         TenantFreshness(r["tenant"], r["at"], bool(r["open_work"]) and r["retired_at"] is None, r["retired_at"])
         for r in dicts(conn, _TENANTS)

@@ -223,6 +223,7 @@ def health_checks(conn: Connection, tenant: str, instance_id: str, since: float 
 
 @query
 def instance_actions(conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE) -> OnePage:
+    """One page of an instance's actions, newest first, and how many are stored."""
     columns = """
     SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw, completed_at,
            coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
@@ -255,6 +256,7 @@ def instance_targets(
 
 @query
 def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
+    """The versions that an instance was seen to run, newest first: taken_at, runtime, versions_json."""
     return as_frame(
         conn,
         "SELECT taken_at, runtime, versions_json FROM instance_versions"

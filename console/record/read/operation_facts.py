@@ -136,6 +136,7 @@ Instance = tuple[str | None, str | None]
 
 
 def instances_of_run(conn: Connection, run_id: str, hosts: Iterable[str]) -> dict[str, Instance]:
+    """The instances of hosts of a run, see :func:`identified`."""
     sql = f"""
     WITH hosts AS {MATERIALIZED} (SELECT :run AS run_id, value AS host FROM json_each(:hosts)), {identified("hosts")}
     SELECT host, tenant, instance_id FROM identified
@@ -155,6 +156,7 @@ def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _lists(report: Mapping[str, Any], places: Iterable[str]) -> frozenset[str]:
+    """Which of the places are lists of instances in a report."""
     return frozenset({*places} & {*report} - _NO_CATEGORIES)
 
 
@@ -335,6 +337,7 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
 
 
 def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
+    """The host names of known instances, by id (id_key)."""
     sql = """
     SELECT i.instance_id, i.hostname FROM tenants CROSS JOIN instances i
     WHERE i.tenant = tenants.tenant AND i.instance_id IN (SELECT value FROM json_each(:ids)) AND i.hostname IS NOT NULL
@@ -344,6 +347,7 @@ def _names_of(conn: Connection, ids: set[str]) -> dict[str, str]:
 
 
 def _is_pruned(conn: Connection, run_id: str) -> bool:
+    """Whether a run had results that have all been removed."""
     sql = """
     SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)
            AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)

@@ -37,6 +37,7 @@ def policies(conn: Connection) -> list[dict[str, Any]]:
 
 
 def in_flight(conn: Connection, tenant: str) -> int:
+    """How many redeploys of a tenant are in progress on the server."""
     sql = """
     SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open
     WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'
@@ -127,6 +128,8 @@ def policies_since(conn: Connection, since: float) -> list[PolicyChange]:
 
 @query
 def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
+    """What changed in a tenant's policy, newest first, one row per difference: seen_at, not_before_at, key, before,
+    after."""
     found = [
         (change.seen_at, change.not_before_at, *difference)
         for change in reversed(policies_since(conn, 0.0))
@@ -224,6 +227,7 @@ class Frozen:
         return max((time for time in self.times if time.start <= now < time.end), key=lambda t: t.end, default=None)
 
     def next_after(self, now: float) -> FrozenTime | None:
+        """The next period that begins after ``now``; None if there is none."""
         return next((time for time in self.times if time.start > now), None)
 
 

@@ -53,6 +53,7 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> O
 
 @query
 def run_log_positions(conn: Connection) -> dict[str, int]:
+    """Up to which byte each run log has been read, by file name."""
     found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
     return {str(name): int(position or 0) for name, position in found}
 
@@ -72,6 +73,7 @@ class LastMaintenance:
 
 @query
 def last_maintenance(conn: Connection) -> LastMaintenance:
+    """The newest backup and pruning, and whether the database is a copy."""
     found = {
         kind: (at, parsed(detail))
         for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")

@@ -104,6 +104,7 @@ SELECT t.target_id, t.rollout_id, t.instance_id, {HOST} AS host, t.status,
 
 @query
 def targets_of(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
+    """All targets of a rollout, in the API's order."""
     found = as_frame(
         conn,
         _TARGET_COLUMNS
@@ -176,6 +177,7 @@ def target_page(
 
 @query
 def runs_of_rollout(conn: Connection, rollout_id: str) -> pd.DataFrame:
+    """The playbook runs that name a rollout: run_id, playbook, status, started_at."""
     sql = """
     SELECT runs.run_id, runs.playbook, runs.status, runs.started_at FROM run_links l
     JOIN runs ON runs.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = :id

@@ -152,6 +152,7 @@ def failed_results(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def in_flight(conn: Connection, run_id: str) -> pd.DataFrame:
+    """The task that each host began and is not known to have finished: host, task, started_at."""
     sql = """
     SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
     LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
@@ -175,6 +176,7 @@ def jobs_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def relaunches_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
+    """The runs of the jobs that are relaunches of a run's job: run_id, job_id, status; newest first."""
     sql = """
     SELECT later.run_id, later.job_id, later.status FROM run_jobs j
     JOIN run_jobs later ON later.origin = j.origin AND later.template IS j.template

@@ -38,6 +38,7 @@ class SameTime:
 
 
 def margins(started: float, ended: float) -> tuple[float, float]:
+    """The start and end (epoch seconds) of the period that counts as the same time."""
     return started - BEFORE, ended + AFTER
 
 

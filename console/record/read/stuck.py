@@ -111,6 +111,8 @@ def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.D
 
 
 def lost_runs(conn: Connection, since: float) -> list[dict[str, Any]]:
+    """Runs since a time that were lost, without a later successful run of the playbook: run_id, playbook, controller,
+    hosts, at."""
     return dicts(conn, _LOST, {"since": since})
 
 
@@ -130,6 +132,7 @@ def stuck_targets(conn: Connection, fresh: Freshness, now: float, rules: StuckRu
 
 
 def waiting_for_window(conn: Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
+    """Rollouts with targets that are queued while the window is closed: rollout_id, targets, host, at, why."""
     found = []
     for tenant in [known.tenant for known in fresh.tenants if known.retired_at is None]:
         window, _slots = tenant_policy(conn, tenant)

@@ -23,6 +23,7 @@ migrations = Migrations("fleetops-console")
 
 
 def known_names() -> list[str]:
+    """The names of all migrations of this code, in order."""
     return [migration.name for migration in migrations._migrations]
 
 

@@ -30,6 +30,7 @@ def known_ids(tables: Tables, tenant: str, instance_id: str, *, newest: int, not
 
 
 def newest_summary(tables: Tables, tenant: str, instance_id: str) -> Row | None:
+    """The newest stored summary of an instance, None if there is none."""
     return tables.one(
         "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
         (tenant, instance_id),

@@ -14,6 +14,7 @@ from console.record.write.tables import Tables
 
 
 def known(tables: Tables, tenant: str) -> list[Row]:
+    """The known instances of a tenant: instance_id and hostname, by name."""
     return tables.rows(
         "SELECT instance_id, hostname FROM instances WHERE tenant = ? ORDER BY hostname, instance_id", (tenant,)
     )

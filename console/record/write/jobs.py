@@ -24,11 +24,13 @@ _PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_ho
 
 
 def complete(tables: Tables, origin: str) -> set[str]:
+    """The jobs of an origin that are stored completely."""
     found = tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
     return {row["job"] for row in found}
 
 
 def shown_by(tables: Tables, job: str) -> str | None:
+    """The run that shows a job, None for an unknown job."""
     found = tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
     return found["run_id"] if found else None
 

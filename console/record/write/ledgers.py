@@ -29,9 +29,11 @@ class Ledger(Tables):
         return self._add({**row, "phase": "attempt"})
 
     def end(self, row: Row) -> bool:
+        """Store the outcome of an attempt. Returns False if one is already stored."""
         return self._add({**row, "phase": "outcome"})
 
     def outcome(self, attempt_id: str) -> Row | None:
+        """The stored outcome of an attempt, None if there is none."""
         return self.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
 
     def _add(self, row: Row) -> bool:

@@ -99,6 +99,7 @@ class Maintenance(Tables):
             return True
 
     def tenants(self) -> list[str]:
+        """The addresses of the APIs that were ever read."""
         return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
@@ -203,6 +204,7 @@ def _copy(path: Path, made: Path) -> None:
 
 
 def as_on_disk(file: Path) -> None:
+    """Return once the file's contents are on the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
 

@@ -16,6 +16,7 @@ from console.record.write.tables import Tables
 
 
 def stored(tables: Tables, tenant: str, rollout_id: str) -> Row | None:
+    """The row of a stored rollout, None if it is not stored."""
     return tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
 
 
@@ -52,6 +53,7 @@ TABLES = {
 
 
 def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
+    """A read with all its ids in the spelling in which they are stored."""
     of_tenant, rollout_id = {"tenant": read.rollout["tenant"]}, read.rollout["rollout_id"]
     key = {"rollout_id": _as_stored(tables, "rollout", of_tenant, [rollout_id])[rollout_id]}
     found = read.targets or []

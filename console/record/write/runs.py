@@ -21,6 +21,7 @@ def of_logs(tables: Tables) -> list[Row]:
 
 
 def put(tables: Tables, rows: RunRows) -> None:
+    """Store the rows of some of a run's events, and the current recap."""
     run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)
     if not is_part:
         tables.upsert("runs", [rows.run])

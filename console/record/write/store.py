@@ -30,6 +30,7 @@ class Store(Tables):
     """The open store. The other modules in this folder have the functions that read what is already stored."""
 
     def cursor(self, source: str, scope: str) -> Cursor | None:
+        """The cursor of one source and scope, None if it was never read."""
         found = self.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
         return _cursor(found) if found else None
 
@@ -60,10 +61,12 @@ class Store(Tables):
             self.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
     def put_beat(self, row: Row) -> None:
+        """Store the follower's report, a row of the table ``follower``, in place of the previous one."""
         with self.transaction():
             self.upsert("follower", [{"only": 1, **row}])
 
     def has_open_work(self, tenant: str) -> bool:
+        """Whether a rollout of the tenant is open, or a playbook run is in progress."""
         [found] = self.rows(
             "SELECT EXISTS (SELECT 1 FROM rollouts WHERE tenant = ? AND is_open = 1)"
             " OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS there",
@@ -114,14 +117,17 @@ class Store(Tables):
             self.upsert("tenants", [row])
 
     def put_policy(self, row: Row) -> bool:
+        """Add the current policy if it differs from the newest stored one. Returns whether it was added."""
         with self.transaction():
             return self.add_if_new("policies", row)
 
     def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
+        """Store rollouts with their targets; returns how many rows were written."""
         with self.transaction():
             return rollouts.put(self, reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
+        """Store what was read from an instance, and its cursor; returns how many rows were written."""
         with self.transaction():
             written = instances.put(self, rows)
             self.put_cursor(cursor)

@@ -63,6 +63,7 @@ class Tables:
             return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
+        """The first row of a SELECT, None if there is none. Raises DatabaseProblem."""
         return next(iter(self.rows(sql, params)), None)
 
     def upsert(self, table: str, rows: Sequence[Row]) -> int:
@@ -119,4 +120,5 @@ class Tables:
         return {i: stored[i if i in stored else id_key(i)] for i in wanted if i in stored or id_key(i) in stored}
 
     def _key(self, table: str) -> list[str]:
+        """The columns of a table's primary key."""
         return first_column(self.conn, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))

@@ -49,10 +49,12 @@ def body() -> None:
 
 
 def word(value: str) -> str:
+    """A value of a dimension or an outcome as it is shown."""
     return value or NONE
 
 
 def show_totals(totals: dict[str, int]) -> None:
+    """The totals reported by the API, and the share of them that is stored."""
     figures = {
         "Events at the API": totals["total"],
         "Success": totals["success"],
@@ -184,6 +186,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 
 
 def instances() -> None:
+    """By instance: the API's totals, how many events are stored, and where events are missing."""
     found = paging.from_query("coverage", audit_queries.audit_coverage)
     found.header("By instance")
     rows = found.rows

@@ -65,10 +65,12 @@ def hold() -> None:
 
 
 def is_held() -> bool:
+    """Whether the body has called :func:`hold` since it began."""
     return bool(st.session_state[_HELD])
 
 
 def _is_hidden() -> bool:
+    """Whether the browser has reported that the tab is hidden."""
     return bool((st.session_state.get(_TAB) or {}).get("hidden", False))
 
 

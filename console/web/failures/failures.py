@@ -77,6 +77,7 @@ OF_INSTANCES = (
 
 
 def chosen(found: pd.DataFrame, since: float, until: float | None) -> None:
+    """The instances with the message in the address, in the period."""
     wanted = str(st.query_params.get("message", ""))
     if not wanted:
         return

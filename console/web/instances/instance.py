@@ -277,6 +277,7 @@ def versions(known: dict[str, Any]) -> None:
 
 
 def components(rows: list[dict[str, Any]]) -> None:
+    """The versions of the components, those with an update first."""
     frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
     words = ["outdated" if value is True else "current" if value is False else "unknown" for value in frame["outdated"]]
     frame = frame.assign(word=words, later=[word != "outdated" for word in words])
@@ -291,6 +292,7 @@ def components(rows: list[dict[str, Any]]) -> None:
 
 
 def difference(old: dict[str, Any] | None, new: dict[str, Any]) -> str:
+    """What changed from the previous versions to these."""
     if old is None:
         return "first read"
     changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]

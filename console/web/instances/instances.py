@@ -56,6 +56,7 @@ def body() -> None:
 
 
 def unread(tally: dict[str, int]) -> None:
+    """The command that reads the data that is missing for some instances."""
     flags = [
         flag
         for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
@@ -68,6 +69,7 @@ def unread(tally: dict[str, int]) -> None:
 
 
 def filters(compared: declared_queries.Comparison | None, tenants: list[str]) -> instances.InstanceFilter:
+    """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tenant = lists.selectbox("Tenant", tenants, "instances_tenant", 190) if len(tenants) > 1 else None
         health = lists.multiselect("Health", HEALTH, "instances_health", 170)

@@ -80,11 +80,13 @@ def _memories(row: dict[str, Any]) -> str:
 
 
 def _bundle(row: dict[str, Any]) -> str:
+    """The beginning of a digest, long enough to distinguish it from others."""
     digest = (row["current_bundle"] or "").removeprefix("sha256:")
     return f"{digest[:12]}…" if len(digest) > 12 else digest
 
 
 def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
+    """How many instances have their own update policy, and how many differ from the declared state."""
     read, own = tally["policies_read"], tally["overriding"]
     if not read:
         policies: Markup | str = "not read; a sync with --updates reads them"
@@ -129,6 +131,7 @@ def _words(compared: Comparison) -> list[str]:
 
 
 def by_whom(compared: Comparison) -> Markup:
+    """A link to the run that made the comparison, and its time."""
     name = "fleet_state, check" if compared.check_mode else "fleet_state"
     return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.day_moment(compared.at)), ", ")
 

@@ -59,6 +59,7 @@ def newest_pair(listed: list[Row]) -> tuple[str, str]:
 
 
 def asked(name: str) -> str:
+    """The id of one side in the address; '' if there is none."""
     return str(st.query_params.get(name, "")).strip()
 
 

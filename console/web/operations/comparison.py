@@ -26,6 +26,7 @@ SORTS = {
 
 
 def show(before: Operation, now: Operation) -> None:
+    """The comparison: both verdicts, the number of each kind of change, the instances."""
     markup.draw(markup.pairs((("Before", _summary(before)), ("Now", _summary(now)))))
     checks = before.row["check"] is True, now.row["check"] is True
     found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]), checks)

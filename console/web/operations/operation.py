@@ -77,6 +77,7 @@ def verdict(found: queries.Operation) -> None:
 
 
 def following(found: queries.Operation) -> None:
+    """The section "Next": what to do after a run, with a command to copy."""
     row = found.row
     if row["kind"] != "run":
         return
@@ -91,6 +92,7 @@ def following(found: queries.Operation) -> None:
 
 
 def timeline(found: queries.Operation, now: float) -> None:
+    """The targets of the operation's rollouts, with its gates marked."""
     row = found.row
     marks = tuple(operation_parts.gate_marks(found)) or tuple(
         Mark(batch.started_at, f"batch {batch.number}")
@@ -105,6 +107,7 @@ def timeline(found: queries.Operation, now: float) -> None:
 
 
 def closed(found: queries.Operation) -> None:
+    """The end of the page: links to the rollout or the run, and closed expanders with rollouts, plan and report."""
     row = found.row
     if row["kind"] == "rollout":
         links.to(pages.ROLLOUT, "The rollout on the server", icon="view_timeline", id=row["key"])

@@ -28,6 +28,7 @@ SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seco
 
 
 def failures(found: Operation) -> None:
+    """Each failure once: its message, its instances, and in how many other operations it occurred."""
     ids = dict(zip(found.instances["host"], found.instances["instance_id"], strict=True))
     cards = [_failure(failure, ids) for failure in found.failures]
     markup.draw(*cards[:FAILURES_SHOWN])
@@ -52,6 +53,7 @@ def _failure(failure: Failure, ids: Mapping[str, str | None]) -> Markup:
 
 
 def _elsewhere(failure: Failure) -> Iterator[str]:
+    """In how many other operations a failure occurred, and when."""
     if failure.before:
         first, last = viewer.day_moment(failure.first_seen), viewer.day_moment(failure.last_before)
         when = f"first {first}, last {last}" if failure.before > 1 else first
@@ -134,6 +136,7 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
 
 
 def instances(found: Operation) -> None:
+    """The table of instances, with its filters in the address."""
     row, frame = found.row, found.instances
     if not len(frame):
         return

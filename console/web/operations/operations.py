@@ -42,6 +42,7 @@ def body() -> None:
 
 
 def filters() -> queries.OperationFilter:
+    """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = lists.period("operations")
         statuses = lists.status_filter("operations", STATUSES, "Verdict", narrow=True)

@@ -31,6 +31,7 @@ def outcome_word(category: str, row: dict[str, Any]) -> str:
 
 
 def outcome(row: dict[str, Any]) -> Markup:
+    """The outcome as a bar with numbers."""
     parts = segments(row)
     if not parts:
         return markup.small("no instances")
@@ -45,6 +46,7 @@ def by_whom(row: dict[str, Any]) -> str:
 
 
 def statuses(row: dict[str, Any]) -> list[str]:
+    """The status, and whether it was a run in check mode."""
     return list(dict.fromkeys((row["status"], CHECK) if row["check"] is True else (row["status"],)))
 
 

@@ -28,6 +28,7 @@ LINKS = {
 
 
 def show(entries: list[dict[str, Any]]) -> None:
+    """Show the first entries, and the others in an expander."""
     if not entries:
         markup.draw(
             markup.paragraph(markup.badge("succeeded", "nothing to do"),
@@ -58,6 +59,7 @@ def split(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[
 
 
 def entry(item: dict[str, Any]) -> Markup:
+    """The card of an entry: its title, its start, its instances and details, and a link to the page on which to act."""
     act: Markup = markup.NOTHING
     if item["page"]:
         target, label, key = LINKS[item["page"]]

@@ -56,6 +56,7 @@ def body() -> None:
 
 
 def running(now: float) -> None:
+    """One card for each operation in progress; nothing if there is none."""
     wanted = operation_list.OperationFilter(verdicts=(RUNNING,))
     found, total = cached.ask(operation_list.operations, now, wanted, 1, RUNNING_SHOWN)
     if not total:

@@ -73,10 +73,12 @@ def _may_have_run_logs(folder: Path) -> bool:
 
 
 def _details() -> tuple[str, ...]:
+    """The chosen entries of KINDS, in their order."""
     return tuple(kind for kind in KINDS if kind in (st.session_state.get(_DETAILS) or ()))
 
 
 def _choice_of_details() -> None:
+    """The choice of what a sync also reads for each instance; nothing by default."""
     with st.popover("What to read", type="tertiary"):
         st.text("Always read: run logs, rollouts, the policy, new audit events.")
         st.pills("Also for each instance", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
@@ -120,6 +122,7 @@ def sync(container: DeltaGenerator) -> None:
 
 
 def what_to_set() -> None:
+    """Show which settings for the API are missing, if any."""
     connection, why = sign_in.connection()
     if connection is None and not cached.is_copy():
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):

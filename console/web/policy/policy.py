@@ -94,6 +94,7 @@ def freezes(frozen: policy_queries.Frozen) -> None:
 
 
 def plan_of(time: policy_queries.FrozenTime) -> Markup:
+    """The run whose plan contains the freeze, and its time."""
     planned = markup.small(viewer.day_moment(time.planned_at))
     return markup.joined((markup.operation(time.name, time.run_id), planned), " ")
 

@@ -95,6 +95,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
 
 
 def drift(rollout: dict[str, Any]) -> None:
+    """A warning if the succeeded targets did not all get the same bundle."""
     found = cached.ask(rollouts.bundles, rollout["tenant"], rollout["rollout_id"])
     if len(found) < 2:
         return

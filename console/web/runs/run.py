@@ -114,6 +114,7 @@ def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
 
 
 def failures(run: dict[str, Any]) -> None:
+    """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failed_results, ID)
     # The task that reports a failed run fails with the same message as the task before it.
     bad = bad[~(bad.duplicated(["host", "msg"]) & bad["msg"].notna())]
@@ -144,6 +145,7 @@ def failure_card(failure: dict[str, Any]) -> Markup:
 
 
 def rollouts() -> None:
+    """Rollouts that this run started or followed: their targets in one timeline, and the list."""
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
@@ -216,6 +218,7 @@ def grid(found: pd.DataFrame) -> None:
 
 
 def task_table() -> None:
+    """The tasks in the order of the run, with the number of hosts by status."""
     found = cached.ask(runs.run_tasks, ID)
     paging.from_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches combined")
     if not len(found):

@@ -72,6 +72,7 @@ def is_copy() -> bool:
 
 
 def something_open() -> bool:
+    """Whether anything may still change."""
     with suppress(DatabaseProblem):
         return ask(freshness_queries.freshness).open_work
     return True

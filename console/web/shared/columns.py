@@ -83,6 +83,7 @@ def with_zone(title: str) -> str:
 
 
 def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
+    """A column of seconds as text."""
     return text([times.duration(value) for value in seconds], title, width)
 
 

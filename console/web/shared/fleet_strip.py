@@ -48,6 +48,7 @@ def _cell(title: str, figure: Markup | str, segments: list[Segment], *below: Mar
 
 
 def _instances(tenant: str, **filters: str) -> str:
+    """The address of the list of instances. tenant: '' for all."""
     return address(pages.INSTANCES, instances_tenant=tenant, **filters)
 
 

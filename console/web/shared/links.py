@@ -21,6 +21,7 @@ def short(identifier: str) -> str:
 
 
 def wanted_id() -> str:
+    """The id in the page's address; '' if there is none."""
     return str(st.query_params.get("id", "")).strip()
 
 

@@ -102,6 +102,7 @@ def playbook_name(path: str | None) -> str:
 
 
 def rollout_title(row: dict[str, Any]) -> str:
+    """The name of a rollout, given a row with its scope."""
     return rollout_name(row["scope"] if pd.notna(row["scope"]) else None)
 
 

@@ -34,6 +34,7 @@ def draw(*parts: Markup) -> None:
 
 
 def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
+    """The parts that are not empty, one after another."""
     return escape(between).join(part for part in parts if part)
 
 
@@ -66,6 +67,7 @@ def operation(label: str | Markup, key: str) -> Markup:
 
 
 def small(text: str | Markup) -> Markup:
+    """Text in the size and colour of a caption."""
     return Markup('<span class="fo-small">{}</span>').format(text) if text else NOTHING
 
 
@@ -74,14 +76,17 @@ def strong(text: str | Markup) -> Markup:
 
 
 def paragraph(*parts: Markup | str, between: str = " ") -> Markup:
+    """A line of text that wraps."""
     return Markup('<p class="fo-line">{}</p>').format(joined(parts, between))
 
 
 def preformatted(text: str) -> Markup:
+    """A message with its line breaks."""
     return Markup('<p class="fo-line fo-message">{}</p>').format(text)
 
 
 def badge(status: str, word: str = "") -> Markup:
+    """A status as a badge with its sign and its word."""
     style = style_of(status)
     return Markup('<span class="fo-badge fo-{}"><span aria-hidden="true">{}</span> {}</span>').format(
         style.tone.badge, style.tone.sign, word or style.word
@@ -180,6 +185,7 @@ def when(title: str, name: str, kind: str = "time") -> Column:
 
 
 def moment(title: str, name: str, kind: str = "time", sort: str = "") -> Column:
+    """A column of times, with date and seconds."""
     return Column(title, lambda row: viewer.clock_time(row[name]), kind, sort)
 
 

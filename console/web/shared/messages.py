@@ -33,6 +33,7 @@ def database() -> Iterator[None]:
 
 
 def problem(title: str, sentence: str) -> None:
+    """Show an error, or a problem with the subject of the page."""
     markup.draw(markup.card("failed", markup.paragraph(markup.badge("failed", title), sentence)))
 
 
@@ -55,6 +56,7 @@ def empty(title: str, sentence: str, commands: Sequence[str] = ("sync",)) -> Non
 
 
 def command(words: str) -> str:
+    """A console command for the database that the pages show."""
     return command_for(load_settings().database, words)
 
 
@@ -94,6 +96,7 @@ def data_as_of(tenant: str = "") -> None:
 
 
 def _is_well(found: Follower) -> bool:
+    """Whether a follower is running and can read all its sources."""
     return found.state == RUNNING and found.trouble is None
 
 

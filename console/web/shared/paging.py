@@ -98,6 +98,7 @@ class Paged(Listed):
     size: int
 
     def pager(self) -> None:
+        """The control that changes the page, if there is more than one."""
         count = -(-self.total // self.size)
         if count > 1:
             st.pagination(count, key=f"{self.name}_page", bind="query-params")
@@ -110,6 +111,7 @@ def from_query(name: str, query: Callable[..., OnePage], *args: Any, size: int =
 
 
 def from_frame(name: str, frame: pd.DataFrame) -> Paged:
+    """A list whose rows have all been read."""
     rows, total = _page(name, lambda page: (frame[(page - 1) * LIST_PAGE : page * LIST_PAGE], len(frame)), LIST_PAGE)
     return Paged(name, total, lambda _path, most: frame.head(most), rows, LIST_PAGE)
 

@@ -93,6 +93,7 @@ def _section(
 
 
 def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
+    """A playbook run in one line, with a link to its operation."""
     with lists.row():
         lists.status_badge(run["status"])
         links.to(pages.OPERATION, label, id=run["run_id"])
@@ -100,6 +101,7 @@ def run_line(run: dict[str, Any], label: str, how: str = "") -> None:
 
 
 def _rollouts(found: pd.DataFrame) -> None:
+    """The rollouts on the run's hosts that the run does not mention."""
     st.markdown("**Other rollouts**")
     if not len(found):
         st.text("No other rollouts on these hosts are stored for this period.")

@@ -16,6 +16,7 @@ _TIMES = "times"
 
 
 def clock() -> float:
+    """The current time, in whole epoch seconds."""
     return float(int(time.time()))
 
 
@@ -34,6 +35,7 @@ def shown_zone() -> str:
 
 
 def zone_word() -> str:
+    """The name of :func:`shown_zone` for labels."""
     return shown_zone() or "UTC"
 
 
@@ -72,6 +74,7 @@ def _period(begin: str, end: str, goes_on: bool) -> str:
 
 
 def theme() -> str:
+    """'light' or 'dark', as the browser shows the page."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 

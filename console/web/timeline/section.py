@@ -232,6 +232,7 @@ def _clicked(key: str) -> None:
 
 
 def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
+    """A box was drawn in the heat map: it becomes the window."""
     boxes = st.session_state[key]["selection"]["box"]
     if boxes:
         take(boxes[-1]["x"])
@@ -287,6 +288,7 @@ def _window(layout: Layout, bounds: tuple[float, float]) -> tuple[float, float] 
 
 
 def _notes(targets: pd.DataFrame, layout: Layout, now: float, per_target: bool = False) -> None:
+    """A line about the targets that have no complete bar."""
     notes = []
     statuses = targets["status"]
     if layout.open.any():

@@ -71,6 +71,7 @@ def after_boxes(now: Sequence[str], listed: Sequence[str], ticked: Sequence[str]
 
 
 def left_out() -> int:
+    """How many targets the last change left out because of ``MAX_SELECTED``."""
     return int(st.session_state.get(_LEFT_OUT, 0))
 
 

@@ -116,6 +116,7 @@ def says_nothing(body: Mapping[str, Any], keys: Set[str]) -> bool:
 
 
 def shape_of(body: Any) -> str:
+    """The kind of a parsed body, as a phrase."""
     if body is None:
         return "empty"
     return {list: "a list", dict: "an object", str: "text", bool: "true or false"}.get(type(body), "a number")

@@ -11,6 +11,7 @@ import traceback
 
 
 def causes_of(failure: BaseException) -> list[BaseException]:
+    """The exception and all others that led to it."""
     seen: list[BaseException] = []
     todo: list[BaseException | None] = [failure]
     while todo:

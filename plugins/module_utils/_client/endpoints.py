@@ -115,6 +115,8 @@ KEYS: dict[str, frozenset[str]] = {
 
 
 class AttemptOutcome(Enum):
+    """The outcome of one attempt."""
+
     NOT_SENT = "not_sent"  # connection refused, unknown host name, no route
     NOT_EXECUTED = "not_executed"  # status 429, or 503 with Retry-After
     REFUSED = "refused"  # any other 4xx: the same call would fail again

@@ -100,6 +100,7 @@ class ApiError(Exception):
 
 
 def kind_of_status(status: int) -> str:
+    """The kind of error that an HTTP status stands for (behaviour 2.3)."""
     exact = {
         401: "auth",
         403: "forbidden",
@@ -155,6 +156,7 @@ def _validation_line(item: Any) -> str:
 
 
 def words_of_html(text: str) -> str:
+    """The text of an HTML document without tags, in one line."""
     out, inside = [], False
     for letter in text:
         if letter in "<>":

@@ -166,6 +166,7 @@ class Transport:
             urllib3.disable_warnings(urllib3_errors.InsecureRequestWarning)
 
     def clone(self) -> Transport:
+        """A transport with the same settings and a session of its own."""
         twin = Transport(
             self.settings,
             read_only=self.read_only,

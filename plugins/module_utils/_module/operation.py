@@ -203,6 +203,7 @@ class Operation:
     rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def argument_spec(self) -> Spec:
+        """All options of the module, shared ones and its own."""
         return {
             **connection_spec(),
             **({"instance_id": id_option(required=True)} if self.on_instance else {}),

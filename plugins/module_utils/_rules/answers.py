@@ -113,6 +113,7 @@ def known_count(value: Any) -> int | None:
 
 
 def count(value: Any) -> int:
+    """A count, or 0 if it is unknown."""
     return known_count(value) or 0
 
 
@@ -187,6 +188,7 @@ class Counters:
 
     @property
     def open(self) -> int:
+        """The number of targets that are queued or in progress."""
         return self.queued + self.in_progress
 
     def as_dict(self) -> dict[str, int]:
@@ -202,6 +204,7 @@ class Counters:
 
 
 def counters(rollout: Mapping[str, Any]) -> Counters:
+    """The counters of a rollout record (E3, E4)."""
     return Counters(
         total=count(rollout.get("total_targets")),
         queued=count(rollout.get("queued_targets")),
@@ -285,6 +288,7 @@ _HEALTHY = frozenset({"healthy", "ok", "up", "pass", "passing", "green"})
 
 
 def is_healthy(health: Mapping[str, Any]) -> bool:
+    """Whether a deep health record says that the instance is healthy."""
     return normalise(health.get("status")) in _HEALTHY
 
 

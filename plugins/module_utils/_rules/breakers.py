@@ -79,6 +79,7 @@ def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
 
 
 def _is_open(node: Any) -> bool | None:
+    """Whether a breaker is open; None for a value that is not a breaker."""
     if isinstance(node, str):
         word = normalise(node)
         return True if word in _OPEN else False if word in _CLOSED else None

@@ -32,6 +32,7 @@ class Reading:
 
 
 def is_address(source: str) -> bool:
+    """Whether the hold is an HTTP address, and not a file."""
     return source.lower().startswith(("http://", "https://"))
 
 

@@ -113,6 +113,7 @@ def _arguments(task: Mapping[str, Any], action: str) -> Any:
 
 
 def _tasks_in(tasks: list[Any]) -> Iterator[Mapping[str, Any]]:
+    """The tasks, and those of their blocks."""
     for task in tasks:
         if isinstance(task, Mapping):
             yield task

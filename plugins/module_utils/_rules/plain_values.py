@@ -37,6 +37,7 @@ class SettingsError(ValueError):
 
 
 def is_blank(value: Any) -> bool:
+    """Whether a value is None, or a text that is empty or consists of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 

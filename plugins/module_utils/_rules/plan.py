@@ -296,6 +296,7 @@ def make_plan(
 
 
 def describe(member: Member) -> Record:
+    """A member as plain data."""
     return {
         "name": member.name,
         "instance_id": member.instance_id,

@@ -53,6 +53,7 @@ def counted(number: int, what: str) -> str:
 
 
 def names_host(message: str, host: str) -> bool:
+    """Whether a message contains the complete name of a host, in any case."""
     # Compiling a pattern for each host of a fleet costs more than all the rest.
     if host.casefold() not in message.casefold():
         return False

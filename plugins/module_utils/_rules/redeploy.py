@@ -89,6 +89,7 @@ class Before:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Before:
+        """The snapshot of a list."""
         listed = list(rows)
         times = [at for row in listed if (at := parse_time(row.get("created_at"))) is not None]
         return cls(frozenset(str(row["id"]) for row in listed if row.get("id")), max(times, default=None))

@@ -41,6 +41,7 @@ def category_of(result: Mapping[str, Any] | None) -> str:
 
 
 def _still_runs(result: Mapping[str, Any]) -> bool:
+    """Whether a failed task left a redeploy that has not ended."""
     target = result.get("target")
     return isinstance(target, Mapping) and not target_is_terminal(target)
 

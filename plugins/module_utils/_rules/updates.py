@@ -68,6 +68,7 @@ def waiting(updates: Mapping[str, Any]) -> int | None:
 
 
 def outdated(updates: Mapping[str, Any]) -> list[Component]:
+    """The components with a waiting update."""
     return [component for component in components_of(updates) if component.outdated]
 
 

@@ -171,6 +171,7 @@ class Admission:
             self._wake()
 
     def leave(self) -> None:
+        """Give back the seat and the claims, and wait no longer."""
         self.give_back()
         self.leave_queue()
         if self._descriptor is not None:
@@ -245,6 +246,7 @@ def _name_at(descriptor: int, seat: int) -> str:
 
 
 def _is_locked(descriptor: int, byte: int) -> bool:
+    """Whether another process holds a byte."""
     if not _try_lock(descriptor, byte):
         return True
     fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)

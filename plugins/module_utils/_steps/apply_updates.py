@@ -61,6 +61,7 @@ def still_waits(updates: Record, seen: Record) -> bool:
 
 
 def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> NoReturn:
+    """Fail because nothing was applied, although updates are waiting."""
     sent.found()
     context.changed, context.diff = False, None
     context.result["after"] = versions(seen)
@@ -145,6 +146,7 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
 
 
 def updates_in_words(updates: Record) -> str:
+    """The waiting updates, as a phrase."""
     names = [f"{c.name} ({c.current or UNKNOWN} to {c.available or UNKNOWN})" for c in outdated(updates)]
     return ", ".join(names) or f"{waiting(updates)} without a name"
 

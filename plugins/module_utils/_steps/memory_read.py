@@ -30,6 +30,7 @@ def of_selection(selection: Mapping[str, str]) -> str:
 
 
 def read_memories(context: Context, selection: Mapping[str, str], limit: int = MEMORY_CAP) -> Listing:
+    """The memories of the instance, or of one conversation or customer."""
     instance_id = context.params["instance_id"]
     answer = context.client.list_memories(
         instance_id,

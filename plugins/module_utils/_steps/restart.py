@@ -47,6 +47,7 @@ REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
 
 
 def run_restart(context: Context, restart: Restart) -> None:
+    """Run a module that restarts an instance."""
     started = context.clock()
     try:
         _restart(context, restart)
@@ -167,6 +168,7 @@ def _now(context: Context, health: Record | None) -> float | None:
 
 
 def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None:
+    """Fail if the restart must not be sent now."""
     instance_id = context.params["instance_id"]
     if context.params.get("after_power_cycle"):
         within = context.params["after_power_cycle_within"]

@@ -68,6 +68,7 @@ class Course:
 
 
 def actions_of(context: Context) -> list[Record]:
+    """The instance's actions (E11), newest first."""
     return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
 
 
@@ -84,6 +85,7 @@ def without_repeats(context: Context) -> Iterator[FleetClient]:
 
 
 def look(context: Context, client: FleetClient, course: Course) -> None:
+    """Read the health of the agent once more."""
     since_call = context.clock() - course.sent_at
     try:
         health = client.get_deep_health(context.params["instance_id"], force=True)
@@ -104,6 +106,7 @@ def _answer_in_words(error: ApiError) -> str:
 
 
 def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:
+    """Look for the row of the call in E11."""
     try:
         rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
     except ApiError as error:
@@ -121,6 +124,7 @@ def look_for_row(context: Context, restart: Restart, client: FleetClient, course
 
 
 def fail_if_failed(context: Context, restart: Restart, course: Course) -> None:
+    """Fail if E11 says that the restart has failed."""
     if course.row is not None and has_failed(course.row):
         said = course.row.get("message") or course.row.get("status")
         context.fail(f"The {restart.words} of {context.instance} failed on the server: {said}.")

@@ -47,6 +47,7 @@ SHOWS_WITHIN = 10.0
 
 
 def unfinished_fleet_rollouts(context: Context) -> list[Record]:
+    """The fleet rollouts (E3) that have not ended."""
     return [row for row in context.client.open_fleet_rollouts() if not is_single_target(row)]
 
 
@@ -263,6 +264,7 @@ def remember_rollout(context: Context, detail: Record) -> None:
 
 
 def warn_if_cut(context: Context, detail: Record) -> None:
+    """Warn if the server lists fewer targets of a rollout (E4 body) than it has."""
     rollout, listed = detail["rollout"], len(detail["targets"])
     if missing := unlisted(rollout, detail["targets"]):
         what = f"{listed} of the {listed + missing} targets of rollout {rollout['id']}"

@@ -237,6 +237,7 @@ class Stream:
         self.store_health(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
     def store_health(self, check: gate.Check) -> None:
+        """Store the check of a health sample that was taken now."""
         self._keep("health", {"verdict": check.verdict, "reason": check.reason, **check.facts})
 
     def stored_health(self, max_age: float | None = None) -> gate.Check | None:

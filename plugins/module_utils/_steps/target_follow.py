@@ -35,6 +35,7 @@ def fresh_for(context: Context) -> float:
 
 
 def shared_reads(context: Context) -> SharedReads:
+    """The reads that this task shares with the others of this machine."""
     return SharedReads(context.client, clock=context.clock)
 
 

@@ -26,6 +26,7 @@ _LOOKS_FOR = 30.0
 
 
 def notes_of(context: Context) -> Notes:
+    """The notes of the instance's redeploys and updates."""
     return Notes(context, "update", context.params["instance_id"])
 
 

@@ -77,6 +77,7 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def is_current(path: Path, text: str) -> bool:
+    """Whether the file already has this text and the mode 0600."""
     try:
         return path.stat().st_mode == stat.S_IFREG | 0o600 and path.read_text(encoding="utf-8") == text
     except (OSError, ValueError):

@@ -79,6 +79,7 @@ def health_step(
 
 
 def unhealthy_subsystems(subsystems: Any) -> list[str]:
+    """The names of the subsystems that are not healthy, sorted."""
     if not isinstance(subsystems, dict):
         return []
     states = {name: part if isinstance(part, dict) else {"status": part} for name, part in subsystems.items()}

@@ -69,6 +69,8 @@ class _List:
 
 
 class Rollouts:
+    """Polls the rollouts."""
+
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
         self._rest: _List | None = None

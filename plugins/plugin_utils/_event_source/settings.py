@@ -66,6 +66,7 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 @contextmanager
 def as_source_error() -> Iterator[None]:
+    """Convert the ValueError of an invalid setting to SourceError."""
     try:
         yield
     except ValueError as problem:

@@ -30,4 +30,5 @@ def reading(path: str) -> Iterator[None]:
 
 
 def unread_inventories() -> dict[str, str]:
+    """The reasons, by the path of the file."""
     return dict(_why)

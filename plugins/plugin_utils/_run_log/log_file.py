@@ -129,6 +129,7 @@ class LogFile:
             self._torn = True
 
     def close(self) -> None:
+        """End the record and free the lock and the reserved room."""
         if self._reserve_fd >= 0:
             # Only this process frees the room. A forked worker only closes its own descriptor.
             if os.getpid() == self._pid:
