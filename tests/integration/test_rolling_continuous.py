@@ -65,9 +65,11 @@ def test_the_plan_predicts_the_stream_and_the_run_follows_a_limit_that_is_lowere
         # A redeploy began before the health proof of the previous one had ended: no task waited for a batch.
         starts = [row["at"] for row in flights["history"] if row["event"] == "start"][1:5]
         assert max(starts) - min(starts) < 60
-        # In the order of the plan, although all 13 wait at once. Tasks that are admitted together may swap places.
+        # In the order of the plan, although all wait at once. Which tasks wait first, and take the four seats after the
+        # canary, depends on the machine. Tasks that are admitted together may swap places.
         sent = [int(name[6:9]) for name in redeploys(sim)]
-        assert max(abs(number - place) for place, number in enumerate(sent, 1)) <= 3, sent
+        waited = sent[5:]
+        assert max(abs(sorted(waited).index(number) - place) for place, number in enumerate(waited)) <= 2, sent
 
 
 def test_a_spent_failure_budget_ends_the_stream_and_redeploys_in_flight_are_followed_to_their_end(
