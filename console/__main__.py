@@ -115,8 +115,10 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Open /dev/null for each standard stream that is closed: a supervisor may start a daemon without them. Otherwise a
-    file that is opened later would get the descriptor of standard output, and the output with it."""
+    """Open /dev/null for each standard stream that is closed: a supervisor may start a daemon without them.
+
+    Otherwise a file that is opened later would get the descriptor of standard output, and the output with it.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             # It gets the lowest free descriptor. The processes that a command starts inherit it.

@@ -29,8 +29,8 @@ MAX_REASON = 500
 class Intent:
     """One action on one rollout, target or instance.
 
-    name: shown to people, who must type it to force the action. tenant: the address of its API. force: also cancel
-    targets in progress; also retry a target whose outcome is uncertain.
+    name: shown to people, who must type it to force the action. tenant: the address of the API from which it was read.
+    force: also cancel targets in progress; also retry a target whose outcome is uncertain.
     """
 
     action: str

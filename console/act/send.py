@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sends one action: records the attempt, reads the state, judges it, sends once, reads again, records the outcome.
-Every request from a browser is checked here, and refused here if it may not be sent."""
+
+The pages decide nothing: every request from a browser is checked here, and refused here if it may not be sent.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ PAUSE = 1.5
 @dataclass(frozen=True)
 class Attempt:
     """The request of a visitor. ``attempt_id`` identifies the confirmation; if it is pressed twice, one call is sent.
-    ``confirmed``: the number of targets in the confirmation. ``typed``: the name as the visitor typed it."""
+
+    ``confirmed``: the number of targets in the confirmation. ``typed``: the name as the visitor typed it.
+    """
 
     attempt_id: str
     who: Identity
@@ -73,7 +77,11 @@ def act(
     connection: ApiConnection,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ActionOutcome:
-    """Carry out one attempt, or refuse it. Raises DatabaseProblem if it, or its outcome, cannot be recorded."""
+    """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
+
+    Raises DatabaseProblem if the attempt cannot be recorded (then nothing was sent), or if its outcome cannot be
+    recorded (then the attempt is recorded without one).
+    """
     with ExitStack() as opened:
         try:
             ledger = opened.enter_context(open_ledger(database))

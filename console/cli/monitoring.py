@@ -138,8 +138,11 @@ def _metrics(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
-    """Replace the file, or what a link points to, atomically; a device or a pipe is written to. Raises
-    SettingsError."""
+    """Replace the file atomically, because node_exporter's textfile collector may read it at any moment.
+
+    A device or a pipe, such as ``/dev/stdout``, is written to instead; for a link, the file that it points to is
+    replaced. ``mode`` must allow the exporter, which runs under another account, to read it. Raises SettingsError.
+    """
     try:
         if file.exists() and not file.is_file():
             with file.open("w", encoding="utf-8") as stream:

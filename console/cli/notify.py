@@ -74,7 +74,10 @@ def load_rules(named: str | None) -> Rules:
 
 
 def notifier(named: str | None) -> Callable[..., NotifyReport]:
-    """A function that runs ``notify_once`` with the rules of a file, which is read once. Raises SettingsError."""
+    """A function that runs ``notify_once`` with the rules of a file. It takes the database's path and ``before_each``.
+
+    The rules and the addresses are read only once. Raises SettingsError.
+    """
     from console.notifications.notify import notify_once
     from console.notifications.send import load_addresses, sender
 

@@ -52,7 +52,8 @@ def say(sentence: object, code: int) -> int:
 
 
 def command(commands: Any, name: str, run: Callable[..., int], what: str, **more: Any) -> argparse.ArgumentParser:
-    """Add a command with the option --db. ``what``: the help text. ``more``: further arguments of ``add_parser``."""
+    """Add a command with the option --db. ``run`` is called with the options and the settings. ``what``: the help text.
+    ``more``: further arguments of ``add_parser``."""
     texts = {"help": what, "description": f"{what[0].upper()}{what[1:]}.", **more}
     parser: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **texts)
     parser.set_defaults(run=run)

@@ -47,7 +47,8 @@ def _address(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Replace this process with the server. Before that, raises ImportError, SettingsError and DatabaseProblem."""
+    """Replace this process with the server; does not return. Raises ImportError, SettingsError and DatabaseProblem
+    before that."""
     _check_packages()
     login = load_acting().login
     if login is None and not is_loopback(options.address):
@@ -80,7 +81,11 @@ def _check_packages() -> None:
 
 
 def _make_ready(settings: Settings) -> None:
-    """Make sure that there is a database of this version for the pages, which only read. Raises DatabaseProblem."""
+    """Make sure that there is a database of this version for the pages, which only read.
+
+    A copy of this version is not changed, so that it can be shown from a read-only folder. An empty database is created
+    only at the default path. Raises DatabaseProblem.
+    """
     database = settings.database
     with as_database_problem(database, BUSY_TIMEOUT, "read"):
         if not is_default(database) and not database.exists():

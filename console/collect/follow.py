@@ -63,7 +63,9 @@ class Source:
 
 class Follower:
     """Reads the sources until ``stop`` is set. ``tell``: prints a message. ``progress``: that of the first read.
-    ``open_work``: whether something is open in the database, which makes the reads more frequent."""
+
+    ``open_work``: whether something is open in the database, which makes the reads more frequent.
+    """
 
     def __init__(
         self,

@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a follower reads its sources again, how much it reads at once, and what it leaves for later (times in seconds).
-Pure. The rate of its calls is limited: a larger fleet does not cause more calls, it takes longer to read."""
+"""When a follower reads its sources again, how much it reads at once, and what it leaves for later. Pure.
+
+The rate of its calls is limited: a larger fleet does not cause more calls, it takes longer to read. All times are in
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ _FINAL_AT_FIRST = frozenset({"tls", "redirected", "wrong_path"})
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between two reads: while something is open, while nothing is, and of the details of one instance."""
+    """Seconds between two reads: ``interval`` while something is open, ``idle_interval`` while nothing is, and
+    ``details_interval`` for the audit and details of one instance."""
 
     interval: float = 3.0
     idle_interval: float = 30.0
@@ -68,7 +72,8 @@ def rollouts_at_once(seconds: float) -> int:
 
 
 def credit(saved: float, seconds: float, used: float, pace: Pace) -> float:
-    """How many calls for single instances may be made: those saved before and since, minus those ``used``."""
+    """How many calls for single instances may be made: those ``saved`` before plus those of the ``seconds`` since,
+    minus those ``used`` by the previous read."""
     return max(0.0, min(saved + _CALLS * seconds - used, _CALLS * pace.idle_interval))
 
 
@@ -80,7 +85,11 @@ def instances_at_once(calls: float, calls_each: int) -> int:
 def due_instances(
     known: Sequence[T], read_at: Mapping[T, float], ended_at: Mapping[T, float], now: float, every: float
 ) -> list[T]:
-    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago."""
+    """The instances to read, most urgent first: never read, redeployed since they were read, read longest ago.
+
+    ``read_at``: when each was read; ``ended_at``: when a redeploy of it was seen to have ended. Those that were read
+    within ``every`` seconds and not redeployed since are left out.
+    """
 
     def last_read(instance: T) -> float:
         return read_at.get(instance, -math.inf)

@@ -23,7 +23,8 @@ RETRIES = 1
 
 
 class Api:
-    """One tenant's API. The first read is a complete sync, except for recently read instances. Raises SettingsError."""
+    """One tenant's API. The first read is a complete sync, except for instances that were read recently. Raises
+    SettingsError for a connection that cannot be used."""
 
     def __init__(self, connection: ApiConnection, options: ApiOptions, pace: follow_pace.Pace) -> None:
         retries = min(connection.retries, RETRIES)
@@ -41,8 +42,8 @@ class Api:
         self._client.close()
 
     def read(self, store: Store, *, progress: Progress) -> ReadReport:
-        """Read what may have changed. Raises FollowError for a refused key or, at first, a wrong address or
-        certificate."""
+        """Read what may have changed. Raises FollowError if the server refuses the key or, at the first read, if the
+        address or the certificate is wrong."""
         reading = self._reading()
         if self._read_at is None:
             self._memory.details_at = self._details_at(store)

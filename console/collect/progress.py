@@ -26,7 +26,10 @@ def silent(done: int, total: int | None, what: str) -> None:
 
 
 class TerminalProgress:
-    """A progress bar on a terminal; elsewhere a line when a step begins or ends, and every LINE_EVERY seconds."""
+    """A progress bar on a terminal; elsewhere a line when a step begins or ends, and every LINE_EVERY seconds.
+
+    ``stream`` is usually standard error, so that standard output contains only results.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -80,7 +83,10 @@ def _figure(done: int, total: int | None) -> str:
 
 @dataclass(kw_only=True)
 class ReadReport:
-    """``problems``, ``notes``: sentences. ``away``: why the source could not be read at all, '' if it was read."""
+    """``problems``: what could not be read, as sentences. ``notes``: what is worth knowing but is not an error.
+
+    ``away``: why the source could not be read at all, '' if it was read.
+    """
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

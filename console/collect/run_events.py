@@ -57,7 +57,10 @@ class EventError(ValueError):
 
 class RunReader:
     """Reads the events of one run. ``run_id`` is in the key of all its rows; ``source`` is callback, runner or awx.
-    ``ahead``: by how many seconds the writer's clock was ahead; all times are corrected by it."""
+
+    ``ahead``: by how many seconds the writer's clock was ahead; all times are corrected by it. It is kept in the state,
+    as is ``missing``: the first and the last counter of each gap.
+    """
 
     def __init__(
         self,
@@ -84,8 +87,8 @@ class RunReader:
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> bool:
-        """Read one event. Returns False if it was read before. Raises EventError, and changes nothing, if it is
-        none."""
+        """Read one event. Returns False, and ignores it, if it was read before. Raises EventError, and changes nothing,
+        if it is not an event."""
         counter, name, data = parts_of(event)
         if not self._is_new(counter):
             return False

@@ -279,7 +279,10 @@ class _RunLog:
         return more
 
     def _read_lines(self, file: BinaryIO, began: int, reader: RunReader, cursor: Cursor) -> tuple[int, bool]:
-        """Read up to BATCH lines from byte ``began`` on. Returns up to which byte, and whether there may be more."""
+        """Pass up to BATCH lines from byte ``began`` on to the reader, and count unreadable ones in the cursor.
+
+        Returns up to which byte the file was read, and whether there may be more lines.
+        """
         file.seek(began)
         position, lines, self._torn = began, 0, False
         while lines < BATCH and position - began < BATCH_BYTES:

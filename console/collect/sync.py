@@ -79,8 +79,8 @@ def sync_once(
 ) -> SyncReport:
     """Bring the database up to date. Without ``connection``, the API is not read.
 
-    Raises DatabaseProblem if the database, and SettingsError if the connection cannot be used. Other errors are in the
-    report, and the rest is stored.
+    Raises DatabaseProblem if the database cannot be used, and SettingsError if the connection cannot be used. Other
+    errors are in the report, and the rest is stored.
     """
     report = SyncReport()
     with ExitStack() as opened:

@@ -61,7 +61,9 @@ def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
     """The result as JSON of at most MAX_RESULT bytes, or None, and whether something was left out because of its size.
-    whole: keep all values; otherwise only ids, durations and outcomes."""
+
+    whole: keep all values; otherwise only ids, durations and outcomes.
+    """
     if not whole:
         result = {
             k: v
@@ -87,7 +89,8 @@ def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bo
 
 
 def message_of(result: Mapping[str, Any], status: str) -> str | None:
-    """The message of a result, shortened, or None; for a loop that of the first failed item."""
+    """The message of a result, shortened; None if it has none. For a loop it is that of the first failed item, because
+    Ansible's message only says that one or more items failed."""
     names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
     candidates = [result]
     if status in TROUBLE:

@@ -24,7 +24,10 @@ def outcome_order(outcome: str) -> tuple[int, str]:
 
 
 def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
-    """Events per bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), stacked by outcome. zone: for the labels of hours."""
+    """Events per bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
+
+    zone: the viewer's time zone, in which the label of an hour shows its start again. Days are in UTC.
+    """
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
     hourly = len(named) > 0 and len(str(named["bucket"].iloc[0])) > 10
@@ -67,8 +70,8 @@ MAX_SPARK = 120
 
 
 def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
-    """One row for each value, the ``most`` largest. over_time: a list of counts per bucket, oldest first. not_success:
-    the share of events that did not succeed. ``o:WORD``: a column for each outcome."""
+    """One row for each value, the ``most`` largest: value, events, over_time (a list of counts per bucket, oldest
+    first), not_success (the share of events that did not succeed), and a column ``o:WORD`` for each outcome."""
     outcomes = sorted(counts["outcome"].unique(), key=outcome_order)
     wide = counts.pivot_table(index="value", columns="outcome", values="events", aggfunc="sum", fill_value=0)
     wide = wide.reindex(columns=outcomes, fill_value=0)

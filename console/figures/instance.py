@@ -1,8 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the page Instance, and the health bands in one of them. Pure. The result of a check is valid until the
-next one, but at most for :func:`usual_hold` seconds. After that, the health is unknown and there is no band."""
+"""The figures of the page Instance, and the health bands in one of them. Pure.
+
+A check gives the health at one moment. Its result is valid until the next check, but at most for :func:`usual_hold`
+seconds. After that, the health is unknown and there is no band.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,11 @@ from console.text.times import duration, moments
 def health_over_time(
     checks: pd.DataFrame, span: tuple[float, float], theme: str = "light", zone: str = ""
 ) -> go.Figure:
-    """Bands of health over ``span`` (epoch seconds); times without a check are hatched. checks: in time order, in
-    ``span`` and shortly before it. zone: the viewer's time zone, in which the labels show the times again."""
+    """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
+
+    checks: checked_at and status in time order, in ``span`` and shortly before it. zone: the viewer's time zone, in
+    which the labels show the times again.
+    """
     found = bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
     strip = [band for band in found if band.end > span[0]]
     figure = go.Figure()
@@ -60,7 +66,10 @@ def health_over_time(
 def deploy_times(
     targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light", zone: str = ""
 ) -> go.Figure:
-    """The duration of each deploy over time, by status. A band shows the usual range, p50 to p95 (dotted line)."""
+    """The duration of each deploy over time, by status. A band shows the usual range, p50 to p95 (dotted line).
+
+    targets: columns started_at, took_s, status, error. zone: as in :func:`health_over_time`.
+    """
     figure = go.Figure()
     p50, p95 = usual
     if p50 is not None and p95 is not None:

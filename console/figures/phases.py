@@ -19,7 +19,10 @@ _PHASES = (("countdown", FAINT, "/"), ("queue", FAINT, ""), ("run", ACCENT, ""))
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
     """One bar for each target, the first on top: its countdown, queue and run, with a mark where a usual run ends.
-    first: the phase with which the bars begin, so that it can be compared; '' for the order in time."""
+
+    targets: the frame from ``durations.slowest_targets``. first: the phase with which the bars begin, so that it can be
+    compared; '' for the order in time.
+    """
     count = len(targets)
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light

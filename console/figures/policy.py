@@ -20,7 +20,7 @@ OPEN, CLOSED, FROZEN = "✓ open", "– closed", "✕ frozen"
 
 
 class Span(NamedTuple):
-    """A part of a day: 0 for the first one, and the hours from 0 to 24. text: the label."""
+    """A part of a day. day: 0 for the first one. begin, end: hours of the day, from 0 to 24. text: the label."""
 
     day: int
     begin: float
@@ -35,7 +35,10 @@ def calendar(
     theme: str = "light",
     days: int = 7,
 ) -> go.Figure:
-    """A calendar from today on in UTC, a row for each day. frozen: start and end (epoch seconds) and reason."""
+    """A calendar from today on in UTC, one row for each day: when the window is open, and when changes are frozen.
+
+    open_hours: 24 values. frozen: the start and end (epoch seconds) and the reason of each freeze.
+    """
     first = now // DAY * DAY
     figure = go.Figure()
     patterned = {"shape": "/", "size": 5, "solidity": 0.35, "fillmode": "overlay"}

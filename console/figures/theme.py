@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shared by all figures: colours for Streamlit's light and dark theme, layout, and text, times and units for Plotly.
-Pure. Plotly reads markup in its labels, so machine text (host names, errors) goes through :func:`plain`."""
+Pure.
+
+The colours of a status are in console.text.statuses. Plotly reads markup in its labels, so machine text (host names,
+errors) goes through :func:`plain`.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,8 @@ MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 
 
 def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
-    """Set what all figures share: the margins, the legend above the figure, and a text colour that is readable at a
-    small size. layout: further entries of Plotly's layout, which take precedence."""
+    """Set what all figures share: the margins, the legend above the figure, and a text colour for axes and legend that
+    is readable at their small size. layout: further entries of Plotly's layout, which take precedence."""
     font = {"color": LABEL[theme]}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "font": font}
     figure.update_layout({"margin": MARGIN, "legend": legend, "hoverlabel": {"align": "left"}, **layout})

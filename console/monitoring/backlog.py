@@ -16,7 +16,11 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.log_file 
 
 @dataclass(frozen=True)
 class Backlog:
-    """The run logs that no sync has read. unread: bytes. is_unreadable: run logs may be waiting in the folder."""
+    """The bytes of run logs that no sync has read, the number of their files, and when the oldest was last written.
+
+    ``problem``: why the folder could not be read, in which case the figures are 0; '' if it was read.
+    ``is_unreadable``: there is such a folder, so run logs may be waiting in it.
+    """
 
     unread: int = 0
     files: int = 0

@@ -63,7 +63,8 @@ def fleet_metrics(
 
 
 def check_metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
-    """The metrics of the checks, with times instead of ages. They have no labels from the database."""
+    """The metrics of the checks, with times instead of ages, so that an age grows between two checks. They have no
+    labels from the database, and need no package."""
     lines: list[str] = []
 
     def put(name: str, help_text: str, samples: list[tuple[str, float]]) -> None:

@@ -26,7 +26,8 @@ GIVE_UP_AFTER = 86400.0
 
 @dataclass(frozen=True)
 class Due:
-    """One message to send. repeated: it may have arrived already. since: when it first became due (epoch seconds)."""
+    """One message to send. repeated: an earlier attempt did not succeed, but the message may have arrived. since: when
+    it first became due (epoch seconds)."""
 
     destination: str
     facts: tuple[Fact, ...]
@@ -36,9 +37,9 @@ class Due:
 
 @dataclass(frozen=True)
 class Plan:
-    """due: the messages to send now. quiet: how many facts are held back until the quiet hours end. paused: how many
-    wait for the next attempt. give_up: ledger rows whose message is not sent again. over: rows of conditions that have
-    ended."""
+    """due: the messages to send now. quiet: the number of facts held back until the quiet hours end. paused: the number
+    of facts that wait for the next attempt. give_up: ledger rows whose message is not sent again. over: ledger rows of
+    conditions that have ended."""
 
     due: tuple[Due, ...] = ()
     quiet: int = 0

@@ -25,8 +25,8 @@ from console.text.counts import counted
 
 @dataclass(frozen=True)
 class NotifyReport:
-    """What a pass did. sent, not_sent: destination, message and, if not sent, the reason. gave_up: ledger rows whose
-    message is not sent again. quiet, paused: as in due.Plan. is_busy: another process is sending, so nothing was
+    """What a pass did. sent: destination and message. not_sent: destination, message and reason. gave_up: ledger rows
+    whose message is not sent again. quiet, paused: as in due.Plan. is_busy: another process is sending, so nothing was
     done."""
 
     sent: tuple[tuple[str, Message], ...] = ()
@@ -59,8 +59,10 @@ class NotifyReport:
 
 
 def due_now(database: Path, rules: Rules, now: float) -> tuple[Plan, list[tuple[str, Message]]]:
-    """What would be sent at ``now`` (epoch seconds, UTC): the plan, and the messages by destination. Raises
-    DatabaseProblem."""
+    """What would be sent at ``now`` (epoch seconds, UTC): the plan, and the messages by destination.
+
+    Nothing is written or sent. Raises DatabaseProblem.
+    """
     known = ledger(database, now, CONDITIONS)
     found = plan(rules, facts(database, rules, known, now), known, now)
     return found, [(due.destination, message(due, rules.console_url)) for due in found.due]
@@ -76,8 +78,8 @@ def notify_once(
 ) -> NotifyReport:
     """Send what is due at ``now`` (epoch seconds, UTC). Each message is recorded before and after it is sent.
 
-    ``before_each``: called before each message; if it raises, the remaining messages are due the next time. Raises
-    DatabaseProblem, also if the database is a copy for review.
+    ``send``: a function that ``send.sender`` returned. ``before_each``: called before each message; if it raises, the
+    remaining messages are due the next time. Raises DatabaseProblem, also if the database is a copy for review.
     """
     with open_notifications(database) as store, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:

@@ -37,8 +37,10 @@ PAGE = "operation"
 
 
 def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: float) -> list[Fact]:
-    """All facts that the rules may select, but only operations that were not yet sent to all their destinations. Raises
-    DatabaseProblem."""
+    """All facts that the rules may select, but only operations that were not yet sent to all their destinations.
+
+    Raises DatabaseProblem.
+    """
     # A message whose first attempt did not succeed is still due, even if it is older than max_age by now.
     open_since = [row.at for row in ledger if row.outcome not in (SENT, GAVE_UP) and row.at is not None]
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))

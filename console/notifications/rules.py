@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules for notifications, read from a TOML file and checked. Pure. The file refers to environment variables and
-never contains an address: addresses contain tokens and passwords."""
+"""The rules for notifications, read from a TOML file and checked. Pure.
+
+The file refers to environment variables and never contains an address: addresses contain tokens and passwords.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,9 @@ class RulesError(ValueError):
 
 @dataclass(frozen=True)
 class Destination:
-    """Where messages are sent. address_env, secret_env: the environment variables with the address and, for a webhook,
-    with the key of the signature. ca_path: the certificate authority of a webhook, '' for those that the system
-    trusts."""
+    """Where messages are sent. kind: one of KINDS. address_env, secret_env: the environment variables with the address
+    and, for a webhook, with the key of the signature. ca_path: the certificate authority of a webhook, '' for those
+    that the system trusts."""
 
     name: str
     kind: str
@@ -56,9 +58,9 @@ class Destination:
 class Rule:
     """Which facts are sent. An empty tuple selects all.
 
-    urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except running and check), outcomes (at
-    least one instance has one of them), operations and instances (patterns for names, such as "agent-00*").
-    outside_window: only changes of the policy that were found while the window was closed.
+    on: subjects from facts.SUBJECTS. urgent: sent in quiet hours too. Only for operations: verdicts (empty: all except
+    running and check), outcomes (at least one instance has one of them), operations and instances (patterns for names,
+    such as "agent-00*"). outside_window: only changes of the policy that were found while the window was closed.
     """
 
     on: tuple[str, ...]
@@ -82,8 +84,8 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Rules:
-    """The contents of the file. max_age: seconds; what happened longer ago is not sent. console_url: '' for no
-    links."""
+    """The contents of the file. max_age: seconds; what happened longer ago is not sent. console_url: without
+    a slash at the end, '' for no links."""
 
     destinations: Mapping[str, Destination]
     rules: tuple[Rule, ...]

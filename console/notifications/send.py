@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sends a message through Apprise, or as a signed JSON document to a webhook. Only this file calls other servers. An
-address contains tokens and passwords: it is removed from every repr, error and answer."""
+"""Sends a message through Apprise, or as a signed JSON document to a webhook. Only this file calls other servers.
+
+An address contains tokens and passwords. It comes from the environment, never appears in a repr or an error, and is
+removed from what a library or a server reports.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ _WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_
 
 @dataclass(frozen=True)
 class NextStep:
-    """sentence: what is left and what happens to it. command: to copy, or ''; without the variables, which are not
-    recorded."""
+    """sentence: what is left and what happens to it. command: to copy, '' for none; the user must add the variables of
+    the run, which the run log does not record."""
 
     sentence: str
     command: str = ""
@@ -35,8 +35,10 @@ class NextStep:
 def next_step(
     name: str, verdict: str, counts: Mapping[str, int], problems: Sequence[str], plan_hash: str = ""
 ) -> NextStep:
-    """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show. name: that
-    of the playbook. plan_hash: that of the plan of a check run, to which a real run can be bound."""
+    """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show.
+
+    name: that of the playbook. plan_hash: that of the plan of a check run, to which a real run can be bound.
+    """
     untouched = counts.get(words.NOT_TOUCHED, 0) + counts.get(words.DEFERRED, 0)
     problem_count = counts.get(words.FAILED, 0) + counts.get(words.UNCERTAIN, 0)
     known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")

@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
     """The outcome of one instance.
 
     category: one of words.CATEGORIES. message: the reason, '' if there is nothing to explain. since: when the instance
-    got this outcome (epoch seconds), or None. derived: it does not come from the run's report.
+    got this outcome (epoch seconds), None if unknown. derived: the category does not come from the run's report.
     """
 
     category: str
@@ -93,8 +93,8 @@ def outcomes(facts: Facts) -> dict[str, Outcome]:
     """The outcome of each instance of the operation, by host name, exactly one each.
 
     It comes from the run's report if there is one, otherwise from the plan, the results of our own modules, the tasks
-    in progress and the targets on the server; for a rollout only from its targets. Ansible's status of a host is never
-    used by itself.
+    in progress and the targets on the server. The outcomes of a rollout come from its targets. Ansible's status of a
+    host is never used by itself.
     """
     if facts.kind == ACT:
         category = _ACTS.get(facts.status, UNCERTAIN)

@@ -39,8 +39,10 @@ _REASONS_NAMED = 2
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: from words.VERDICTS. status: from words.STATUSES. why: the reason, short, for a list. sentence: all of it,
-    such as 'Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail. 6 updated, 1 failed.'"""
+    """word: from words.VERDICTS. status: from words.STATUSES. why: the reason, short, for a list. sentence: all of it
+    with the numbers, for example "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail.
+    6 updated, 1 failed."
+    """
 
     word: str
     status: str

@@ -65,8 +65,8 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
 
 
 def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
-    """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched". ``check``: "6 would be
-    updated"."""
+    """The numbers of an outcome without zeros: "6 updated, 1 failed, 17 not touched". ``counted``: instances by
+    category. ``name``: as for :func:`word`. ``check``: whether it ran in check mode, "6 would be updated"."""
     return ", ".join(
         f"{counted[category]:,} {'would be ' if check and category == UPDATED else ''}{word(category, name)}"
         for category in CATEGORIES
@@ -75,14 +75,15 @@ def counts_text(counted: Mapping[str, Any], name: str, *, check: bool) -> str:
 
 
 def title(row: Mapping[str, Any]) -> str:
-    """The title of an operation, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: of the
-    list."""
+    """The title of an operation, with the version if it is known: "rolling_redeploy to 2026.8.0". ``row``: a row of
+    console.record.read.operations, here and below."""
     version = row.get("to_version")
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
 def started_by(row: Mapping[str, Any]) -> str:
-    """Who started an operation, or "from 198.51.100.7" for a rollout that no recorded run started."""
+    """Who started an operation. Only an address is known for a rollout that no recorded run started: "from
+    198.51.100.7"."""
     who = row["who"] or "unknown"
     return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
 

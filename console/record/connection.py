@@ -21,9 +21,11 @@ sqlite3.register_adapter(tuple, json.dumps)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that replaces lone surrogates, which SQLite cannot store, with ``?``: both in stored values and in
-    search terms. JSON can contain one (an emoji that was cut in two), and Python uses one for each byte of an argument
-    or file name that is not UTF-8."""
+    """A connection that replaces lone surrogates with ``?``, both in stored values and in search terms.
+
+    JSON can contain a lone surrogate (an emoji that was cut in two), and Python uses one for each byte of an argument
+    or file name that is not UTF-8. SQLite cannot store them.
+    """
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:

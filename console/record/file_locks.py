@@ -20,8 +20,11 @@ FOLLOWER, NOTIFIER = "follower", "notify"
 
 
 def is_locked(file: BinaryIO) -> bool:
-    """Whether another process holds a POSIX lock on an open file. Takes no lock itself (F_GETLK): a lock taken as a
-    test would make a run that is just starting believe that its own run log is in use."""
+    """Whether another process holds a POSIX lock on an open file. The calling process's own locks do not count.
+
+    Uses F_GETLK and takes no lock itself: a lock taken as a test would make a run that is just starting believe that
+    its own run log is in use.
+    """
     if sys.platform.startswith("linux"):
         layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind_at = 0
@@ -37,8 +40,11 @@ def is_locked(file: BinaryIO) -> bool:
 
 @contextmanager
 def only_one(database: Path, duty: str) -> Iterator[bool]:
-    """Hold the lock for a duty (FOLLOWER or NOTIFIER) of ``database``, until the process ends at the latest. Yields
-    False, without the lock, if another process holds it. Raises DatabaseProblem."""
+    """Hold the lock for a duty (FOLLOWER or NOTIFIER) of ``database``. Yields False, without the lock, if another
+    process holds it.
+
+    The kernel releases the lock when the process ends, however it ends. Raises DatabaseProblem.
+    """
     with ExitStack() as opened:
         try:
             number = os.open(_lock_file(database, duty), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening the console's database for reading and for writing, and the messages for when that fails: every error of
-SQLite or the file system becomes a DatabaseProblem. This module does not import pandas."""
+"""Opening the console's database for reading and for writing, and the messages for when that fails.
+
+The database is an SQLite file in WAL mode. Every error of SQLite or the file system becomes a DatabaseProblem with a
+message for the user. This module does not import pandas.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +109,10 @@ def _message(error: sqlite3.Error) -> str:
 
 @contextmanager
 def as_database_problem(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
-    """Turn errors of SQLite and the file system into a DatabaseProblem. ``seconds``: the busy timeout. ``action``: what
-    was attempted, "read" or "written"."""
+    """Turn errors of SQLite and the file system into a DatabaseProblem.
+
+    ``seconds``: the busy timeout, for the message. ``action``: what was attempted, "read" or "written".
+    """
     if sqlite3.sqlite_version_info < (3, 34):
         found = f"{sys.executable} has {sqlite3.sqlite_version}"
         raise DatabaseProblem(f"The console needs SQLite 3.34 or newer, but {found}.")
@@ -292,8 +297,10 @@ def open_to_write(
     """Open the database and migrate it as needed; returns the connection and the file.
 
     ``create``: create the file (0600) if it is missing, and for the default database also its folder (0700).
-    ``into_copy``: accept a copy for review. Raises DatabaseProblem for every file that is not a writable database of
-    this console or an older one, or that stays locked for ``busy_timeout`` seconds.
+    ``into_copy``: accept a copy for review.
+
+    Raises DatabaseProblem if the file or its folder is missing, or if the file is not a database, belongs to another
+    program or a newer console, is read-only or damaged, or stays locked for ``busy_timeout`` seconds.
     """
     file = Path(path).expanduser()
     with as_database_problem(file, busy_timeout):

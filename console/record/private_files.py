@@ -16,7 +16,9 @@ _LOG = logging.getLogger("console")
 
 def only_for_the_owner(database: Path) -> None:
     """Set the mode of a database, and of each of SQLite's files next to it, to 0600 if every account has access to it.
-    Access of only a group is left unchanged. A warning says what was or could not be changed."""
+
+    Access of only a group is left unchanged. A warning says what was changed or could not be changed.
+    """
     open_to_all = [file for file in database_files(database.resolve()) if _mode(file) & stat.S_IRWXO]
     if not open_to_all:
         return

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long details in the database are kept, and which rows are older than that.
+"""How long details in the database are kept, and which rows are older than that. Pure: rules as data.
 
-Pure: rules as data. Only task results, raw audit events and the API's audit totals, health checks, and old actions and
-versions are removed. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily audit
+Only details are removed: task results, raw audit events and the API's audit totals, individual health checks, and old
+actions and versions. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily audit
 counts are kept forever.
 """
 
@@ -24,8 +24,11 @@ NEWEST_STATE = 1
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many days details are kept; None keeps them forever. results: of successful runs without failed hosts.
-    failed_results: of all other ended runs. audit: raw events and the API's own totals. versions: former ones."""
+    """For how many days details are kept; None keeps them forever.
+
+    results: task results of successful runs without failed hosts. failed_results: task results of all other ended runs.
+    audit: raw events and the API's own totals. versions: what an instance ran before its newest versions.
+    """
 
     results: int | None = 90
     failed_results: int | None = 365
@@ -52,7 +55,11 @@ class Removal:
 
 
 def retired_at(tenant: str, read_at: str) -> str:
-    """SQL for when a tenant was retired; NULL if it never was, or if its API was read since. All are expressions."""
+    """SQL for when it was recorded that a tenant's API is no longer read; NULL if that was never recorded, or if the
+    API was read since.
+
+    ``tenant``, ``read_at``: SQL expressions for the tenant's address and for when it was last read.
+    """
     return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
       AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
 
@@ -84,7 +91,8 @@ WHERE newest IS NOT NULL
 
 
 def removals(retention: Retention, now: float) -> tuple[Removal, ...]:
-    """The rows that ``retention`` no longer keeps, as of ``now`` or the last read, whichever is earlier."""
+    """The rows that ``retention`` no longer keeps, as of ``now`` (epoch seconds, UTC) or the last read, whichever is
+    earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),

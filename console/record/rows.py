@@ -44,7 +44,10 @@ class Cursor:
 
 @dataclass
 class RunRows:
-    """Some events of one run, as rows by table. ``hosts``: Ansible's own recap. ``in_flight``: all running tasks."""
+    """The content of some events of one run, as rows by table.
+
+    ``hosts``: Ansible's own recap, present once the run has ended. ``in_flight``: all tasks that are running.
+    """
 
     run: Row
     plays: list[Row] = field(default_factory=list)
@@ -60,8 +63,8 @@ class RunRows:
 class RolloutRead:
     """One rollout as read from the API at ``read_at``. ``targets`` is None if they could not be read.
 
-    ``again``: whether to read it again although its row may not change: it has ended, but not all of its targets were
-    listed as ended.
+    ``again``: whether to read it again although its row may not change, because it has ended and not all of its targets
+    were listed as ended.
     """
 
     rollout: Row
@@ -72,7 +75,10 @@ class RolloutRead:
 
 @dataclass
 class InstanceRows:
-    """What was read about one instance, as rows by table. Parts that were not read stay empty."""
+    """What was read about one instance, as rows by table. Parts that were not read stay empty.
+
+    ``state``: only those columns of instance_state that were read.
+    """
 
     state: Row | None = None
     health: Row | None = None
@@ -105,7 +111,10 @@ class Notification:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with stable key order. NaN and the infinities, which SQLite cannot read, become strings."""
+    """Compact JSON text with stable key order, so that equal data gives equal text.
+
+    NaN and the infinities, which are not valid JSON and which SQLite cannot read, are written as strings.
+    """
     form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
     try:
         text = json.dumps(value, allow_nan=False, **form)

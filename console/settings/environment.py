@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console's settings, read from the environment once and checked there; console/README.md lists the variables. A
-wrong value raises SettingsError, one sentence with the name of the variable; a key is never shown."""
+"""The console's settings, read from the environment once and checked there.
+
+console/README.md lists the variables. A wrong value raises SettingsError, one sentence with the name of the variable; a
+key is never shown.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,8 @@ def is_default(database: Path) -> bool:
 
 
 def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
-    """The connection to the API. ``key_may``: "read" or "act", for the message. Raises SettingsError (NotSetError)."""
+    """The connection to the API. ``key_may``: what the key must allow ("read" or "act"), for the error message.
+    Raises SettingsError, and NotSetError if the address or the key is not set."""
     env = os.environ if environ is None else environ
     # The blanks around the key are kept, so that the client refuses them, as in the modules.
     url, key = text_of(env, "FLEETOPS_API_URL"), env.get("FLEETOPS_API_KEY", "")
@@ -127,7 +131,8 @@ def path_of(text: str) -> Path:
 
 
 def open_regular(file: Path) -> BinaryIO:
-    """Open a regular file to read. Raises OSError; for a device or a pipe also a ValueError."""
+    """Open a regular file to read. Raises OSError. For a device or a pipe, whose reading may never end, the error is
+    also a ValueError."""
     # Otherwise opening a pipe would wait for its writer.
     opened = open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
@@ -149,7 +154,8 @@ def authority(variable: str, text: str) -> Path:
 
 
 def optional_package(name: str, needed_by: str) -> Any:
-    """Import a package that only some features need. ``needed_by`` begins the message of the SettingsError."""
+    """Import a Python package that only some features need. ``needed_by``: the beginning of the message if it is
+    missing, such as "The login needs". Raises SettingsError."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:

@@ -36,8 +36,9 @@ class Identity:
 def identity(claims: Mapping[str, Any], acting: Acting, now: float) -> Identity:
     """The identity behind the claims (st.user as a mapping; their times in epoch seconds UTC). Never raises.
 
-    An operator is listed by ``sub``, by an ``email`` that the provider has verified, or by the claim for operators, and
-    has logged in at the configured provider in the last 12 hours. Everybody else who is signed in is a viewer.
+    An operator is listed by ``sub``, by an ``email`` that the provider has verified, or by the claim for operators. The
+    claims must come from the configured provider, and the login must be from the last 12 hours. Everybody else who is
+    signed in is a viewer.
     """
     issuer, subject = _word(claims.get("iss")), _word(claims.get("sub"))
     # Claims without an issuer are not a login; they may come from a header of a trusted proxy.

@@ -26,8 +26,11 @@ _CALLBACK = "/oauth2callback"
 
 @dataclass(frozen=True)
 class Login:
-    """A checked login. ``origin``: the console's origin as browsers write it. ``issuer``: the login provider, '' if
-    server_metadata_url does not contain it. ``client_id``: the console's id at the provider."""
+    """A checked login. ``origin``: the console's origin as browsers write it, from redirect_uri.
+
+    ``issuer``: the login provider, from server_metadata_url, '' if that does not contain it. ``client_id``: the
+    console's id at the provider.
+    """
 
     file: Path
     origin: str
@@ -63,9 +66,9 @@ def load_login(file: Path) -> Login:
 class Acting:
     """Who may see the console and who may act from it.
 
-    ``login``: with it every page requires a login, without it nobody can act. ``operators``: as ``email:`` and an
-    address or ``sub:`` and a subject. ``operator_claim``: a claim and the value that operators have in it. ``issuer``:
-    the only one whose claims are accepted, '' if unknown.
+    ``login``: with it every page requires a login, without it nobody can act. ``operators``: who may act, as ``email:``
+    and an address or ``sub:`` and a subject. ``operator_claim``: a claim and the value that operators have in it.
+    ``issuer``: the login provider, the only one whose claims are accepted, '' if unknown.
     """
 
     enabled: bool = False

@@ -1,8 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure. Columns of times (:func:`times.is_time`)
-become times in UTC: ISO 8601 text in CSV and JSON lines, timestamps in Parquet."""
+"""Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure.
+
+Columns of times (:func:`times.is_time`) are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in
+CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the other formats.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,10 @@ def as_json(value: Any) -> str:
 
 
 def listing(rows: Sequence[Row], columns: Sequence[str], form: str, table: Table | None = None) -> str:
-    """``rows`` as text. Times become ISO 8601 (UTC). table: the columns of the format "table", if they differ."""
+    """``rows`` as text with a newline at the end. Columns of times are epoch seconds and become ISO 8601 (UTC).
+
+    table: the columns of the format "table", if they differ from ``columns``.
+    """
     if form == "table":
         return _table(rows, table or {column: column for column in columns})
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]

@@ -32,8 +32,10 @@ class PeriodError(ValueError):
 
 
 def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | None]:
-    """The start and the end of a period in epoch seconds; (None, None) for an empty text, None for an open end. A
-    single time starts an open period, and a single day is the complete day. Raises PeriodError."""
+    """The start and the end of a period in epoch seconds; (None, None) for an empty text, None for an open end.
+
+    A single time starts an open period, and a single day is the complete day. Raises PeriodError.
+    """
     rest, _space, name = text.rstrip().rpartition(" ")
     named = known_zone(name)
     if named or name.lower() == "utc":

@@ -1,8 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each status is shown: word, sign, colours for light and dark, pattern, severity. A status is never shown only by
-colour: wherever there is a colour, there are also the sign and the word."""
+"""How each status is shown: word, sign, colours for light and dark, pattern, severity. One table for all pages.
+
+The words are those of the collection's _rules; an unknown word is shown as it is, with a neutral style.
+A status is never shown only by colour: wherever there is a colour, there are also the sign and the word.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How pages, messages and charts write times, durations, ages and sizes. Pure. A zone is its name in the time zone
-database, '' for UTC or an unknown zone."""
+"""How pages, messages and charts write times, durations, ages and sizes. Pure.
+
+A zone is its name in the time zone database, '' for UTC or an unknown zone.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Middleware in front of Streamlit's server.
+"""Middleware in front of Streamlit's server. It refuses every request that neither comes from the console's own pages
+nor follows a link to them.
 
-It refuses every request that neither comes from the console's own pages nor follows a link to them. When a page of
-another origin opens a WebSocket to Streamlit, Streamlit asks a public service for this machine's external address, and
-it accepts pages from any port of this machine.
+When a page of another origin opens a WebSocket to Streamlit, Streamlit asks a public service for this machine's
+external address, and it accepts pages from any port of this machine. Requests refused here never reach Streamlit.
 """
 
 from __future__ import annotations

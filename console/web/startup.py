@@ -43,8 +43,10 @@ def middleware() -> list[Any]:
 
 
 def end_quietly_on_interrupt() -> None:
-    """Make Ctrl-C stop the server cleanly with exit code 0; uvicorn would print "Aborted!" and exit with 1. uvicorn
-    installs its handler before it imports the console, and raises the signal again after it has stopped."""
+    """Make Ctrl-C stop the server cleanly with exit code 0; uvicorn would print "Aborted!" and exit with 1.
+
+    uvicorn installs its handler before it imports the console, and raises the signal again after it has stopped.
+    """
     server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     if hasattr(server, "should_exit"):
         signal.signal(signal.SIGINT, lambda _signal, _frame: setattr(server, "should_exit", True))

@@ -88,8 +88,8 @@ class ActionModule(ActionBase):
     ) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another host.
 
-        A later task of the host that failed fails too: it may be a retry, and a skip would look like a success. So does
-        a task whose key is refused after it has changed something.
+        A later task of the host that failed fails too: it may be a retry, and a skip would look like a success. So
+        does a task whose key is refused after it has changed something, since the state of its instance is unknown.
         """
         host = str(task_vars.get("inventory_hostname"))
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
@@ -113,8 +113,10 @@ class ActionModule(ActionBase):
 
 
 def _host_of(params: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
-    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty. A template in the
-    variable counts as another id. On this machine, the variable may be one of the play."""
+    """The name of the task's host, if it is the instance of the option instance_id; otherwise empty.
+
+    A template in the variable counts as another id. On this machine, the variable may be one of the play.
+    """
     host, known = task_vars.get("inventory_hostname"), task_vars.get("fleetops_instance_id")
     if host in C.LOCALHOST or not isinstance(known, str) or not same_id(known, params.get("instance_id")):
         return ""

@@ -469,8 +469,11 @@ class CallbackModule(StrictOptions, CallbackBase):
 
 
 def _checked(folder: Path) -> Path:
-    """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable, which
-    Ansible would leave unchanged and take for a folder in the working folder."""
+    """``folder`` itself. Raises FileError for the home of an unknown user and for an unset environment variable.
+
+    Ansible leaves these unchanged. It takes them for a folder in the working folder or in that of ansible.cfg, unless
+    the path is absolute.
+    """
     absolute_path(str(folder))
     for base in (Path.cwd(), Path(C.CONFIG_FILE or "/").parent):
         if folder.is_relative_to(base):

@@ -267,7 +267,9 @@ class LookupModule(StrictOptions, LookupBase):
 
     def _refusal_by_inventory(self, asked: str) -> str:
         """Why the run is refused because of a variable of its first host. Mistyped variables are only warned about.
-        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another."""
+
+        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another.
+        """
         hostvars, first = self._variables.get("hostvars"), self._variables.get("inventory_hostname")
         inventory = getattr(hostvars, "_inventory", None)
         if inventory is None or not first or first == _LOCALHOST:
@@ -283,8 +285,10 @@ class LookupModule(StrictOptions, LookupBase):
         return ""
 
     def _problem(self, pattern: str) -> str:
-        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop; empty
-        if nothing is wrong with them, which does not mean that a host matches."""
+        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop.
+
+        Empty if nothing is wrong with them, which does not mean that a host matches.
+        """
         groups, limit = self._variables.get("groups", {}), self._variables.get("ansible_limit")
         if problem := problem_of_pattern(pattern, groups):
             return f"In fleetops_hosts {pattern}, {problem}"

@@ -288,10 +288,10 @@ def _waiting(context: Context, updates: Record) -> int:
 
 
 def _trusted(context: Context, updates: Record, history: list[Record]) -> Record:
-    """The version report as soon as it is newer than the last redeploy: before that, it lists applied updates.
+    """The version report as soon as it is newer than the last redeploy. Before that, it lists applied updates.
 
-    If it remains older than a successful redeploy, the updates in it count as applied: applying them may redeploy the
-    instance again.
+    If the report remains older than a successful redeploy, the updates in it count as applied, since applying them may
+    redeploy the instance again.
     """
     updates, done = newest_manifest(context, updates, history, lambda seen: waiting(seen) == 0)
     if done is None:

@@ -275,8 +275,10 @@ def _retry_chosen(context: Context, chosen: list[Record]) -> None:
 
 
 def _chosen(context: Context) -> tuple[list[Record], int]:
-    """The targets to retry, and how many selected ones the server counts but does not list. The other selected targets
-    are returned as ``skipped_targets`` with the reason."""
+    """The targets to retry, and how many selected ones the server counts but does not list.
+
+    The other selected targets are returned as ``skipped_targets`` with the reason.
+    """
     params = context.params
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])

@@ -5,7 +5,7 @@
 """Reads the audit of each instance from the API: the summary (E21), and the newest events (E20) down to a known one.
 
 An instance costs one call if its summary has not changed, and usually two otherwise. Once a day (UTC), the events are
-read even if the summary has not changed: as many events may have been added as were removed.
+read even if the summary has not changed: the counts stay the same if as many events were added as were removed.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 
 """Reads details of each instance from the API: health (E16), updates (E25), actions (E11), number of memories (E17).
 
-Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored.
-Errors are reported and do not stop the rest, unless they would occur in every call.
+Each kind costs one call per instance, so it is only read on request. Health is the record that the server has stored:
+a sync does not start a health check. There are up to 8 calls at a time. Errors are reported and do not stop the rest,
+unless they would occur in every call.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class _Read:
 
 
 def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[str]) -> None:
-    """Read and store some kinds of details. All failures of one kind are one problem in the report."""
+    """Read and store some kinds of details of the instances: rows with instance_id and hostname. All failures of one
+    kind are one problem in the report."""
     errors: list[tuple[_Read, ApiError]] = []
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
         part = instances[start : start + _INSTANCES_AT_ONCE]
@@ -67,7 +69,8 @@ def sync_instances(session: Session, instances: Sequence[Row], kinds: Sequence[s
 
 
 def _call(tenant: str, read: _Read, client: FleetClient) -> tuple[InstanceRows, int | None]:
-    """The rows, without the content of memories, and the number of listed actions if the API has more, or None."""
+    """The rows that were read (the content of memories must not leave this function), and the number of actions that
+    the API listed if it has more of them, otherwise None."""
     instance_id = read.instance_id
     if read.kind == "health":
         return health_rows(tenant, instance_id, client.get_deep_health(instance_id), read.at), None
@@ -88,7 +91,8 @@ def _take(
     answer: tuple[InstanceRows, int | None] | ApiError | NotCalled,
     errors: list[tuple[_Read, ApiError]],
 ) -> bool:
-    """Store an answer, or add it to ``errors``. Returns False if the API does not find the instance."""
+    """Store an answer, or add it to ``errors``. Returns False if the API did not find the instance, and no other sync
+    has read it since."""
     scope = f"{session.tenant}|{read.instance_id}"
     cursor = session.store.cursor(read.kind, scope) or Cursor(read.kind, scope)
     if isinstance(answer, NotCalled) or session.is_older(read.at, cursor):

@@ -4,8 +4,9 @@
 
 """Converts the API's records to rows. Pure. Times are parsed, and the text that the API sent is kept with them.
 
-The rows are described in console/record/schema. A field that is absent, null or of another type becomes NULL or 0;
-nothing is guessed. Only the number of memories is stored, never their content.
+The rows are described in console/record/schema. The records are those of the endpoints E1, E3, E4, E9, E20 and E21 and,
+for single instances, health (E16), updates (E25), actions (E11) and memories (E17). A field that is absent, null or of
+another type becomes NULL or 0; nothing is guessed. Only the number of memories is stored, never their content.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain"
 
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[answers.Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4. ``targets``, if given, also decide whether the rollout is open, and give the
-    counters that are missing in the record; otherwise these are 0."""
+    """A row of rollouts from E3 or E4. If ``targets`` are given, they also decide whether the rollout is open, and the
+    counters that are missing in the record are counted from them; otherwise these are 0."""
     tally = answers.counters(record)
     if targets:
         counted = answers.counters_of_targets(targets).as_dict()
@@ -52,7 +53,8 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[answer
 
 
 def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout is as it was stored. Only the counters that the record contains are compared."""
+    """Whether a listed rollout (``record``, and its ``row``) has not changed since it was stored. Only the counters
+    that the record contains are compared."""
     return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *_counters_of(record)))
 
 
@@ -69,8 +71,11 @@ def _counters_of(record: Mapping[str, Any]) -> list[str]:
 def target_rows(
     tenant: str, rollout_id: str, targets: Sequence[Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]]
 ) -> list[Row]:
-    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order. E1
-    is read after E4 and takes precedence, except for the spelling of ids. A record without an id is left out."""
+    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
+
+    E1 is read after E4 and takes precedence, except for the spelling of ids. Only E4 has bundle_hash, celery_task_id
+    and detail_json; only E1 has the host name and the duration. A record without an id is left out.
+    """
     merged: dict[str, dict[str, Any]] = {}
     for entry in timeline:
         if as_text(entry.get("target_id")):

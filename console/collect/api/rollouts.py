@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the rollouts that may have changed: of those that the API lists (E3), the ones that are new, were open, or
-differ from what is stored are read with their targets (E4, then E1)."""
+"""Reads the rollouts that may have changed, with their targets.
+
+The newest rollouts are listed (E3). Those that are new, were open, or differ from what is stored are read in detail
+(E4, then E1).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,8 @@ def sync_rollouts(session: Session) -> None:
 
 
 class _Known:
-    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: open, or without targets."""
+    """The stored rollouts, and which of the listed ones are to be read. ``unfinished``: those stored as open or without
+    their targets, by id."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -149,8 +153,10 @@ def _rollout_result(
     listed: Row | None,
     stored: Row | None,
 ) -> RolloutRead | None:
-    """Record the result of reading one rollout. Returns what to store of it, or None. ``answer``: NotCalled if not
-    tried."""
+    """Record the result of reading one rollout in the report and the cursors. Returns what to store of it, or None.
+
+    ``answer``: NotCalled if it was not tried. ``listed``: the rollout as in the list. ``stored``: as in the database.
+    """
     scope, report = f"{session.tenant}|{rollout_id}", session.report
     if isinstance(answer, RolloutRead):
         if stored is not None and not stored["targets_read"]:

@@ -22,8 +22,8 @@ class ApiOptions:
     """What is read of one tenant.
 
     rollouts: how many of the newest are listed. audit_events: how many events back the audit of each instance is read;
-    known ones are not read again. details: what else is read of each instance, from ``instances.KINDS``. instances: the
-    ids or host names of those whose audit and details are read, all if empty.
+    known ones are not read again. details: what else is read of each instance, from ``instances.KINDS``, one call each.
+    instances: the ids or host names of those whose audit and details are read, all known ones if empty.
     """
 
     rollouts: int = 1000
@@ -70,9 +70,10 @@ class Reading:
 class Memory:
     """When things were last read (epoch seconds, by id); empty for a one-time sync.
 
-    tried_at: when the targets of an open rollout were last requested. details_at: the same for the audit and details of
-    an instance. ended_at: when a redeploy of an instance was first seen to have ended; removed when its details are
-    requested. has_more: the latest read listed a full page without reaching a rollout that is stored as ended.
+    tried_at: when the targets of an open rollout were last requested. details_at: when the audit and details of an
+    instance were last requested. ended_at: when a redeploy of an instance was first seen to have ended; removed when
+    its details are requested. has_more: the latest read listed a full page without reaching a rollout that is stored as
+    ended, so there may be more new ones.
     """
 
     tried_at: dict[str, float] = field(default_factory=dict)

@@ -2,8 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new. An
-error is reported and does not stop the rest, unless it would occur in every call (key, certificate, address)."""
+"""One sync of the API: reads the policy, rollouts with their targets, instances and audit, but only what may be new.
+
+rollouts.py, instances.py and audit.py read one kind of data each, the last two on request. session.py defines how much
+a follower reads at once. There are up to 8 calls at a time. An error is reported and does not stop the rest, unless it
+would occur in every call (key, certificate, address).
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,11 @@ def sync_api(
     reading: Reading | None = None,
     memory: Memory | None = None,
 ) -> ApiReport:
-    """Bring the store up to date with the tenant of ``client``. ``memory``: the follower's, which is updated."""
+    """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
+    thread.
+
+    ``reading``: how much is read, by default everything. ``memory``: the follower's, which is updated.
+    """
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(
@@ -74,7 +82,8 @@ def _sync(session: Session) -> None:
 
 
 def _is_clock_right(session: Session) -> bool:
-    """Correct times stored while this clock was ahead. False if it is behind the server's: then nothing is stored."""
+    """Correct times that were stored while this machine's clock was ahead. Returns False if this machine's clock is
+    behind the server's: then nothing may be stored."""
     now = session.now()
     if (ahead := clock.ahead_of(session.store, now)) is None:
         return True

@@ -69,8 +69,12 @@ def sync_awx(
     sleep: Callable[[float], None] = time.sleep,
     wait: float = WAIT_S,
 ) -> ImportReport:
-    """Import the ended jobs that are not stored yet. ``wait``: the seconds for AWX to process events. Raises
-    DatabaseProblem."""
+    """Import the ended jobs that are not stored yet. Errors are in the report; the next sync tries those jobs again.
+
+    ``wait``: how many seconds in total to wait for AWX to process the events of new jobs.
+
+    Raises DatabaseProblem when the database cannot be used.
+    """
     report, wanted = ImportReport(f"AWX {client.origin}"), wanted or JobFilter()
     scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
     cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
@@ -86,11 +90,10 @@ def sync_awx(
 
 @dataclass
 class _Pull:
-    """One import.
+    """One import. ``patience``: how many seconds of waiting are left.
 
-    ``patience``: how many seconds of waiting are left. ``unfinished``: the jobs that AWX had not finished at the
-    previous sync, by id: when this was first seen (epoch s), the number of events, and since when it has not changed.
-    ``still_unfinished``: the same for this sync.
+    ``unfinished``: the jobs that AWX had not finished at the previous sync, by id: when this was first seen (epoch s),
+    the number of events, and since when it has not changed. ``still_unfinished``: the same for this sync.
     """
 
     store: Store
@@ -105,7 +108,9 @@ class _Pull:
 
     def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
         """Import each job; ``cursor.last_ts`` becomes the end time of the newest job before which no job is missing.
-        ``cursor.state["from"]``: jobs that ended earlier are left out (epoch seconds); None for none."""
+
+        ``cursor.state["from"]``: jobs that ended earlier are left out (epoch seconds); None for none.
+        """
         listed = self._listed(wanted, cursor)
         self.unfinished = dict(cursor.state.get("unfinished") or {})
         known = jobs.complete(self.store, self.client.origin)
@@ -200,7 +205,10 @@ class _Pull:
             self.sleep(_WAIT_STEP_S)
 
     def _has_stopped(self, record: Mapping[str, Any], name: str) -> bool:
-        """Whether a job that AWX has not finished processing has had no new event for STILL_S seconds."""
+        """Whether a job that AWX has not finished processing has had no new event for STILL_S seconds.
+
+        This is known from the number of events at earlier syncs, or from when AWX stored the newest event.
+        """
         key, now = str(record.get("id")), self.now()
         before = self.unfinished.get(key)
         self.still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}

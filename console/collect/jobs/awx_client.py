@@ -85,7 +85,8 @@ def awx_origin(url: str) -> str:
 
 
 def _split(url: str) -> tuple[str, str, str]:
-    """The server of an AWX, the path of AWX there, and below it that of its API. Raises ValueError."""
+    """The server of an AWX, the path of AWX there, and below it that of its API, which is /api/controller in Automation
+    Platform. Raises ValueError."""
     parts = urlsplit(url.strip().rstrip("/"))
     prefix, api, below = parts.path.removesuffix("/v2").partition("/api")
     return base_url(f"{parts.scheme}://{parts.netloc}"), prefix, (api or "/api") + below
@@ -135,7 +136,10 @@ class AwxClient:
         return body
 
     def pages(self, path: str, **query: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a list, each with the total count. Of ``next`` only the query is used. Raises AwxError."""
+        """The pages of a list, as pairs of the total count and the records of the page. Raises AwxError.
+
+        Only the query of ``next`` is used, so that the token is not sent to any other address.
+        """
         read: list[dict[str, Any]] = []
         while query not in read:
             read.append(query)

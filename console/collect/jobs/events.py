@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Converts the events of a job, which are the same in AWX and ansible-runner, to those of the run log. Pure. The run
-log's own rule decides what is kept of a result, and the hosts of a batch are those that have events in it."""
+"""Converts the events of a job, which are the same in AWX and ansible-runner, to those of the run log. Pure.
+
+The run log keeps less of a result than ansible-runner, and records more about a play. So the run log's own rule decides
+what is kept of a result, and the hosts of a batch are those that have events in it.
+"""
 
 from __future__ import annotations
 
@@ -94,8 +97,11 @@ class JobReader(RunReader):
         return True
 
     def _timed(self, event: Any) -> Any:
-        """The event, without times that belong to another task: if a task was never started on the host (a meta task),
-        ansible-runner gives its result the start time of the previous task of the host."""
+        """The event, without times that belong to another task.
+
+        If a task was never started on the host (a meta task), ansible-runner gives its result the start time of the
+        previous task of the host.
+        """
         data = event.get("event_data") if isinstance(event, Mapping) else None
         if not isinstance(data, Mapping) or not data.get("host") or not data.get("task_uuid"):
             return event

@@ -48,7 +48,10 @@ class StoredByAnother(Exception):
 
 
 class JobImport:
-    """Stores the events of a job after those that are stored. ``redactor`` may be replaced between two batches."""
+    """Stores the events of a job, starting after those that are stored. ``name`` is the job's name in messages.
+
+    ``redactor`` may be replaced between two batches.
+    """
 
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
         self._store, self._job, self._name, self.redactor = store, job, name, redactor
@@ -68,7 +71,9 @@ class JobImport:
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
-        ``complete``: these are the last events of a job that has ended. Raises StoredByAnother."""
+
+        ``complete``: these are the last events of a job that has ended. Raises StoredByAnother.
+        """
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
         cursor = replace(before or Cursor(self._job.source, self._job.key), position=position)

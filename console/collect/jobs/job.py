@@ -20,8 +20,11 @@ FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "tim
 
 
 class Job(NamedTuple):
-    """What is known about a job apart from its events. ``source`` is awx or runner. row: of run_jobs. run: columns of
-    the table runs. artifacts: the data of set_stats, if the source has it apart from the events."""
+    """What is known about a job apart from its events. ``source`` is awx or runner.
+
+    row: its row in the table run_jobs. run: columns of the table runs. artifacts: the data of set_stats, if the source
+    has it apart from the events.
+    """
 
     source: str
     row: Row
@@ -57,7 +60,10 @@ def awx_approvals(nodes: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[str]:
-    """The users who approved before the job was created, from the records ``workflow_approvals/N/``."""
+    """The users who approved, from the detail records of approvals (``workflow_approvals/N/``).
+
+    ``before``: when the job was created. Later approvals are left out: they belong to later nodes of its workflow.
+    """
     created = parse_time(before)
     found = []
     for approval in approvals:
@@ -69,8 +75,11 @@ def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[s
 
 
 def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequence[str]) -> Job:
-    """A job from its detail record (``jobs/N/``). origin: the address of AWX without the path of its API. page: the
-    address of the job's page. approved_by: the users who approved the workflow before it launched the job."""
+    """A job from its detail record (``jobs/N/``).
+
+    origin: the address of AWX without the path of its API. page: the address of the job's page. approved_by: the users
+    who approved the workflow before it launched the job.
+    """
     fields = mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
     trace = as_text(detail.get("result_traceback"))

@@ -5,7 +5,7 @@
 """Imports the artifact folders of ansible-runner into the store. Each folder is a run, and each file in it an event.
 
 An incomplete file of a run that may still be writing it is left for the next sync. In a run that has ended, it is
-skipped and reported, and the run is read again once files have changed or been added.
+skipped and reported, and the run is read again once that file has changed or other files have been added.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ _EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
 def sync_runner(store: Store, folder: Path, *, now: Callable[[], float], progress: Progress = silent) -> ImportReport:
-    """Import new events of the run or runs in ``folder``. Runs that cannot be read are reported. Raises
-    DatabaseProblem."""
+    """Import new events under ``folder``: ansible-runner's private data folder, its artifacts folder, or that of a run.
+
+    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
+    """
     report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)

@@ -76,7 +76,8 @@ MAX_LABELS = 24
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How a timeline is drawn. window: in epoch seconds. selected: rows of the frame. zone: '' for UTC only."""
+    """How a timeline is drawn. window: in epoch seconds, None for all. selected: rows of the frame. usual: the usual
+    duration of a run phase. zone: the viewer's time zone, '' for UTC only. marks: labelled times, such as gates."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -106,8 +107,10 @@ def add_axes(
     ticks: dict[str, Any],
     row_height: int,
 ) -> go.Figure:
-    """Set the axes, size and legend of the figure, which has ``count`` rows. bounds: the x axis in epoch seconds, None
-    to let Plotly choose. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows."""
+    """Set the axes, size and legend of the figure. bounds: the x axis in epoch seconds, None to let Plotly choose.
+
+    count: the number of rows. title: that of the y axis, None if ``ticks`` (options of that axis) names the rows.
+    """
     axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
     # Without names on the y axis its width is known. If Plotly computes it, it draws the figure twice.

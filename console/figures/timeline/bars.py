@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a rollout with a bar for each target, whose id a click reports from ``customdata``. Pure."""
+"""The timeline of a rollout with a bar for each target. Pure.
+
+The ids of the targets are in ``customdata``, from where a click in the browser reports them.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ STRIP = 0.1
 
 
 def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
-    """One bar for each target, one trace for each status.
+    """One bar for each target, one trace for each status. A thin bar before it is the wait (countdown, then queue).
 
-    A thin bar before it is the wait (countdown, then queue). rows='targets' gives each target its own row and shows its
-    complete wait, up to ``now`` if it is still waiting. 'slots' shows the wait only while the slot was free. Below a
-    bar are two strips from the median to the 95th percentile of the run, for the instance and for the fleet; with
-    'slots', only below open runs.
+    targets: the frame from ``rollouts.targets_of``, in the order of ``layout``. rows='targets' gives each target its
+    own row and shows its complete wait, up to ``now`` if it is still waiting. 'slots' shows the wait only while the
+    slot was free. Below a bar are two strips from the median to the 95th percentile of the run, for the instance and
+    for the fleet; with 'slots', only below open runs.
     """
     axis, theme = options.axis, options.theme
     shown = layout.placed if options.window is None else in_window(layout, *options.window)

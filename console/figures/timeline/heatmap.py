@@ -18,7 +18,11 @@ BINS = 1200
 
 
 def timeline_heatmap(targets: pd.DataFrame, layout: Layout, options: DrawOptions = DEFAULT) -> go.Figure:
-    """All targets as a heat map of slots x 1,200 time bins; the worst outcome sets a cell's colour."""
+    """All targets of a large rollout as a heat map of slots x 1,200 time bins; the worst outcome sets a cell's colour.
+
+    targets: the frame from ``rollouts.targets_of``, in the order of ``layout``. The legend shows the number of targets
+    with each status; a frame marks the window.
+    """
     axis, theme = options.axis, options.theme
     bounds = layout.bounds or (0.0, 1.0)
     words = targets["status"].to_numpy()

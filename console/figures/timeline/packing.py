@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy.
 
-Times are epoch seconds, NaN if unknown. A rollout works on at most ``max_parallel_rollouts`` targets at once, so
-first-free-slot packing needs as many rows as the peak concurrency, whatever the size of the fleet.
+A rollout works on at most ``max_parallel_rollouts`` targets at once, so first-free-slot packing needs as many rows as
+the peak concurrency, whatever the size of the fleet. All times are seconds since the epoch, UTC; NaN means "no time".
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ UNPLACED = -1
 class Layout:
     """Every array has one entry for each target, in the order given to :func:`lay_out`.
 
-    slot: the row of the run phase, 0 at the top, ``UNPLACED`` if there is none. start, end: the run phase; an open one
-    ends at ``now``. wait_from, wait_until: the countdown and the queue before it, while the slot was free. planned:
-    created_at + countdown, when the server planned to start the target.
+    slot: the row of the run phase, 0 at the top, ``UNPLACED`` if there is none.
+    start, end: the run phase; an open one ends at ``now``.
+    open: whether the run phase has not ended yet.
+    wait_from, wait_until: the countdown and the queue before the run phase, while the slot was free.
+    planned: created_at + countdown, when the server planned to start the target.
     """
 
     slot: Ints
@@ -65,7 +67,9 @@ class Layout:
 @dataclass(frozen=True)
 class Usual:
     """The usual duration of a run phase: median and 95th percentile in seconds, NaN if there are too few earlier runs.
-    p50, p95, deploys: one entry for each target, from earlier successful deploys of its instance. fleet_*: from all."""
+
+    p50, p95, deploys: one entry for each target, from earlier successful deploys of its instance. fleet_*: from all.
+    """
 
     p50: Floats
     p95: Floats
@@ -98,8 +102,11 @@ def occupied_until(start: Floats, end: Floats) -> Floats:
 
 
 def pack(start: Floats, end: Floats) -> Ints:
-    """Give each span [start, end) the lowest slot that is free at its start. Greedy by start time is optimal for
-    intervals: the number of slots is the peak concurrency. Both arrays are finite; end >= start."""
+    """Give each span [start, end) the lowest slot that is free at its start.
+
+    Greedy by start time is optimal for intervals: the number of slots is the peak concurrency.
+    Both arrays are finite; end >= start.
+    """
     slots = np.empty(start.size, dtype=np.int64)
     order = np.lexsort((end, start)).tolist()
     starts, untils = start.tolist(), occupied_until(start, end).tolist()
@@ -121,7 +128,11 @@ def pack(start: Floats, end: Floats) -> Ints:
 def lay_out(
     created: Floats, started: Floats, completed: Floats, countdown: Floats, is_open: Bools, now: float
 ) -> Layout:
-    """Place every target that has started. An open one ends at ``now``; one whose end is unknown is not placed."""
+    """Place every target that has started.
+
+    is_open: the status of the target is not final. Without completed_at, its run phase then ends at ``now``. A target
+    with a final status but without completed_at is not placed, because its end is unknown.
+    """
     size = started.size
     running = is_open & np.isnan(completed)
     end = np.where(running, max(now, 0.0), completed)

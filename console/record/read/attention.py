@@ -53,10 +53,7 @@ FROM rollouts o WHERE {GOES_ON} AND o.status = 'paused' ORDER BY o.created_at DE
 
 
 class Entry(NamedTuple):
-    """One cause. status: a key of text.statuses.STYLES. detail: the cause as reported. at: since when. page: where to
-    act ('rollout', 'run', 'instance', 'instances' or ''), with this id; for 'instances' the id is one of
-    instances.HEALTH_WORDS or HEALTH_OTHER. instances: how many; hosts: the first names of them; ids: of these, None if
-    not known. operations: how many caused it."""
+    """One cause, in the columns of :func:`attention`."""
 
     status: str
     title: str
@@ -72,7 +69,13 @@ class Entry(NamedTuple):
 
 @query
 def attention(conn: Connection, now: float) -> pd.DataFrame:
-    """What needs attention, one entry per cause, with the fields of Entry as columns.
+    """What needs attention, one entry per cause: targets that are stuck; instances that are uncertain, failed or
+    unhealthy; rollouts that are paused or waiting for the window; unsuccessful runs; stale or missing data.
+
+    Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause as reported,
+    or ''), at (since when), page (where to act: 'rollout', 'run', 'instance', 'instances' or ''), id (for the page; for
+    'instances' one of instances.HEALTH_WORDS or HEALTH_OTHER), instances (how many), hosts (a tuple of their first
+    names), operations (how many operations caused it), ids (those of the instances ``hosts``, None if not known).
 
     A run that left instances failed has no entry of its own, only the entries of those instances. These stay until the
     instance has recovered (see unrecovered.py). Whether an instance is unhealthy depends on its newest health check.

@@ -33,10 +33,10 @@ HOURLY_DAYS = 7
 
 @dataclass(frozen=True)
 class AuditSpan:
-    """What is counted.
+    """What is counted. grain: by day or hour (UTC). since: the first bucket, '' for all. instance_id: '' for all.
+    tenant: only its instance of this id, '' for those of all tenants.
 
-    since: the first bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH', in UTC), '' for all. instance_id: '' for all. tenant: only
-    its instance of this id, '' for those of all tenants. Events without a time are in the day '' and not in any hour.
+    Buckets are 'YYYY-MM-DD' and 'YYYY-MM-DDTHH'. Events without a time are in the day '' and not in any hour.
     """
 
     grain: Grain = "day"
@@ -81,7 +81,8 @@ WHERE k.events > 0 OR k.total IS NOT NULL
 
 @query
 def audit_totals(conn: Connection) -> dict[str, int]:
-    """Sums over the instances that have stored events or totals from the API.
+    """Sums over the instances that have stored events or totals from the API: instances (how many), the API's totals
+    (total, success, error and denied), held and gaps.
 
     held: how many events are stored, counting for each instance at most its total, so that stored events that the API
     no longer has do not hide missing events of other instances. gaps: how many instances have a gap in their events.
@@ -99,7 +100,10 @@ def audit_totals(conn: Connection) -> dict[str, int]:
 @query
 def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of the instances, those with gaps first, then by the stored share of events; and how many there are.
-    ours: how many events are stored. gap_from, gap_to: between these there were more events than could be read."""
+
+    Columns: host, instance_id, ours (how many events are stored), the API's total, success, error and denied as of
+    taken_at, gap_from and gap_to (between which there were more events than could be read). Unknown values are empty.
+    """
     columns = """
     SELECT coalesce((SELECT hostname FROM instances i WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
                     k.instance_id) AS host, k.instance_id, k.events AS ours, k.total, k.success, k.error, k.denied,
@@ -115,8 +119,8 @@ def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> On
 
 @query
 def audit_instances(conn: Connection) -> pd.DataFrame:
-    """The first 5,000 instances with stored events, sorted by name. The name of a host that several instances have is
-    followed by the beginning of the id, as in the inventory."""
+    """The first 5,000 instances with stored events, sorted by name: instance_id, host. The name of a host that several
+    instances have is followed by the beginning of the id, as in the inventory."""
     return as_frame(
         conn,
         "SELECT h.instance_id, coalesce(i.hostname || CASE WHEN count(*) OVER (PARTITION BY i.hostname) > 1"  # noqa: S608
@@ -128,8 +132,10 @@ def audit_instances(conn: Connection) -> pd.DataFrame:
 
 @query
 def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
-    """The number of events by bucket, value of the dimension ``by``, and outcome. By day, pruned events are included,
-    and events without a time are in the bucket ''."""
+    """The number of events by bucket, value of the dimension ``by``, and outcome: bucket, value, outcome, events.
+
+    Counts by day include pruned events; counts by hour do not. By day, events without a time are in the bucket ''.
+    """
     if by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{by!r} is not a dimension of the audit")
     params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id, "tenant": span.tenant}
@@ -166,8 +172,11 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 @query
 def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of the raw events of a cell, newest first, in the columns of EVENT; and how many there are. Events
-    without a time are never listed. For the fleet, only the days on the page are read."""
+    """One page of the raw events of a cell, newest first; and how many there are.
+
+    Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,
+    request_id, id. Events without a time are never listed. For the fleet, only the days on the page are read.
+    """
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is not a dimension of the audit")
     first, last = _limits(cell)
@@ -215,10 +224,10 @@ class _Part(NamedTuple):
 
 
 def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
-    """The parts of the period that contain events of the fleet in the cell, newest first.
+    """The parts of the period from ``first`` to ``last`` that contain events of the fleet in the cell, newest first.
 
-    For complete days, the number of events is taken from the daily counts, as far back as no instance was pruned; all
-    others are counted from the raw events.
+    For complete days, the number of events is taken from the daily counts, as far back as no instance was pruned. Older
+    events, and those of an incomplete day at either end, are counted from the raw events.
     """
     pruned = first_value(conn, "SELECT max(floor) FROM audit_floors")
     begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)

@@ -33,9 +33,9 @@ def override_words(policy_json: str | None) -> str | None:
 class Comparison:
     """The newest report of the role fleet_state.
 
-    at: when its run ended (epoch seconds). check_mode: the run only compared, and set nothing. instances: host name ->
-    component -> 'wanted' and 'is'. tenant: the same for each key of the tenant's policy. report: as the module
-    fleet_state_info returns it. cut: some of its lists were too long for the run log.
+    run_id: its run. at: when the run ended (epoch seconds). check_mode: whether the run only compared and set nothing.
+    instances: host name -> component -> 'wanted' and 'is'. tenant: key of the tenant's policy -> 'wanted' and 'is'.
+    report: as the module fleet_state_info returns it. cut: whether some of its lists were too long for the run log.
     """
 
     run_id: str
@@ -62,8 +62,8 @@ class Comparison:
 
 @query
 def comparison(conn: Connection) -> Comparison | None:
-    """The newest comparison of the fleet with its declared state that a run without --limit reported, if there is
-    one."""
+    """The newest comparison of the fleet with its declared state that a run without --limit reported; None if there is
+    none. A run that was refused does not report one."""
     row = first_row(
         conn,
         "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"

@@ -46,8 +46,8 @@ SLOWEST_BY = {
 
 @query
 def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd.DataFrame:
-    """One row per phase; targets: for how many it is known; share: of the total time, 0 to 1. Empty for a rollout
-    without times."""
+    """One row per phase: phase, targets (for which it is known), total_s, share (of the total time, 0 to 1), p50_s,
+    p95_s, longest_s, longest_host. Empty for a rollout without times."""
     sql = f"""
     SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
     WHERE t.tenant = :tenant AND t.rollout_id = :id
@@ -72,8 +72,12 @@ def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd
 def slowest_targets(
     conn: Connection, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12
 ) -> pd.DataFrame:
-    """The targets that took longest, slowest first. by: a key of SLOWEST_BY. usual_s: the median run phase of the
-    instance's HISTORY newest succeeded targets in earlier rollouts; NaN if there are none."""
+    """The targets that took longest, slowest first: host, instance_id, status, is_open, queue_s, countdown_s, run_s,
+    usual_s.
+
+    by: a key of SLOWEST_BY. usual_s: the median run phase of the instance's HISTORY newest succeeded targets in earlier
+    rollouts; NaN if there are none.
+    """
     key = {"tenant": tenant, "id": rollout_id}
     sql = f"""
     SELECT {HOST} AS host, t.instance_id, t.status, t.is_open, t.created_at, {PHASE_COLUMNS},
@@ -124,9 +128,11 @@ def p95_of_scope(conn: Connection, scope: str | None) -> float | None:
 
 @query
 def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[str, Any]:
-    """How long the newest succeeded deploys took, in seconds: p50 and p95 of the instance's ``n`` newest ones (at most
-    HISTORY), None for fewer than MIN_DEPLOYS; fleet_p95 of those of all instances of the tenant, None if there are
-    none."""
+    """How long the newest succeeded deploys took, in seconds.
+
+    n, p50, p95: of the instance's HISTORY newest ones; p50 and p95 are None for fewer than MIN_DEPLOYS. fleet_p95: of
+    the newest ones of all instances of the tenant; None if there are none.
+    """
     key = {"tenant": tenant, "id": "", "before": math.inf}
     took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
     fleet = percentile(_of_rollouts(conn, "tenant = :tenant", key), 95)
@@ -138,7 +144,7 @@ def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[s
 def usual_runs(
     conn: Connection, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str]
 ) -> pd.DataFrame:
-    """How long the run phase took in earlier rollouts, in seconds.
+    """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
 
     One row for each instance with at least MIN_DEPLOYS succeeded deploys created before ``before`` (epoch seconds),
     computed from its HISTORY newest; preceded by a row for the fleet, with the instance_id '', from its 2,000 newest.

@@ -98,9 +98,13 @@ def failures_by_message(
     conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None, search: str = ""
 ) -> pd.DataFrame:
     """Failures in a period (failed or uncertain targets, and results as in sql.IS_FAILURE), grouped by message, biggest
-    group first. search: only groups with this text in a message (as reported or normalised) or a host name. hosts,
-    targets, results, operations: how many. message: normalised. newest_id: the instance of the newest failure, or None.
-    Its operation is run_id, or rollout_id for a rollout that no run started."""
+    group first. search: only groups with this text in a message (as reported or normalised) or a host name.
+
+    Columns: fingerprint; failures, hosts (instances), targets, results and operations (how many); first_at, last_at;
+    newest_host, newest_id (of its instance, or None), message (normalised), rollout_id and run_id of the newest
+    failure. Its operation is run_id, or rollout_id for a rollout that no run started. Tasks that waited for a failed
+    target are not counted.
+    """
     # The placeholders for hosts and numbers in a normalised message must match any text.
     pattern = like(search).replace("<host>", "%").replace("#", "%")
     params = {"since": since, "until": until, "rows": MAX_FAILURES, "most": most, "like": pattern, "fingerprint": None}
@@ -115,7 +119,7 @@ def failures_by_message(
 def hosts_with(
     conn: Connection, fingerprint: str, most: int = 200, since: float = 0.0, until: float | None = None
 ) -> pd.DataFrame:
-    """The instances with a failure of this message in a period, newest failure first. operation: that of the newest
-    failure. total: the number of all these instances, in each row."""
+    """The instances with a failure of this message in a period, newest failure first: host, instance_id (None if not
+    known), at, failures, operation (of the newest one), total (the number of all these instances, in each row)."""
     params = {"since": since, "until": until, "rows": MAX_FAILURES, "most": most, "fingerprint": fingerprint}
     return as_frame(conn, _INSTANCES, params)

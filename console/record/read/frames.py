@@ -75,8 +75,11 @@ def query(read: Callable[Concatenate[Connection, P], R]) -> Callable[Concatenate
 def as_frame(
     conn: Connection, sql: str, params: Mapping[str, Any] | None = None, numbers: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Rows as a frame: times (:func:`times.is_time`), seconds (``*_s``) and ``numbers`` as floats (NaN for NULL),
-    columns of integers as int64, and all other columns as objects."""
+    """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), columns of integers as int64, and all
+    other columns as objects.
+
+    Whether a column contains times (:func:`times.is_time`) or seconds (``*_s``) is determined by its name.
+    """
     cursor = conn.execute(sql, params or {})
     return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
 
@@ -111,7 +114,9 @@ def as_page(
     tables: str = "",
 ) -> OnePage:
     """Page ``page`` (1, 2, ...) of the rows that ``found`` (FROM and WHERE) selects, and their total number.
-    ``tables``: a WITH clause for both queries."""
+
+    ``tables``: a WITH clause for both queries.
+    """
     total = first_value(conn, f"{tables} SELECT count(*) {found}", params)
     sql = f"{tables} {select} {found} {order} LIMIT :size OFFSET :skip"
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total

@@ -28,10 +28,10 @@ FORGOTTEN_SECONDS = 14 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class TenantFreshness:
-    """One tenant.
+    """One tenant. at: when its API was last read; None for never. open_work: whether it has open targets.
 
-    at: when its API was last read; None for never. open_work: whether it has open targets; those of a retired tenant do
-    not count. retired_at: when it was recorded that the API is no longer read; None if it was read since.
+    retired_at: when it was recorded that the API is no longer read; None if it is not retired or was read since.
+    Targets of a retired tenant do not count as open.
     """
 
     tenant: str
@@ -42,10 +42,10 @@ class TenantFreshness:
 
 @dataclass(frozen=True)
 class Freshness:
-    """When the console last read its sources.
+    """When the console last read its sources. runs_at: when run logs were last read, or None.
 
-    runs_at: when run logs were last read, or None. errors: what the last sync could not read, one sentence each.
-    running: whether a playbook run is in progress. copied_at: when this database was copied for review, or None.
+    errors: what the last sync could not read, one sentence each. running: whether a playbook run is in progress.
+    copied_at: when this database was copied for review; None if it is not a copy.
     """
 
     tenants: tuple[TenantFreshness, ...]
@@ -136,10 +136,10 @@ def freshness(conn: Connection) -> Freshness:
 
 @dataclass(frozen=True)
 class Follower:
-    """The follower of a database.
+    """The follower of a database. ``state``: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS.
 
-    state: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS. since: when it started, ended, or last
-    reported (epoch seconds, UTC). trouble: what it cannot read since ``trouble_at``, such as "The API", or None.
+    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, such as
+    "The API", or None; ``trouble_at``: since when.
     """
 
     state: str
@@ -163,9 +163,11 @@ FROM follower f WHERE NOT EXISTS (SELECT 1 FROM upkeep WHERE kind = 'copy')
 
 
 def follower(path: Path, now: float) -> Follower | None:
-    """The newest follower of a database (``sync --follow``) and its state at ``now``; one that hangs until another one
-    runs. None for a copy, if none was ever started, if a sync has run since the follower stopped, or if syncs still run
-    more than a day after it died."""
+    """The newest follower of a database (``sync --follow``) and its state at ``now``.
+
+    None for a copy, if none was ever started, if a sync has run since the follower stopped, or if syncs still run more
+    than a day after it died. A follower that hangs is returned until another one runs.
+    """
     with reading(path) as conn:
         row = first_row(conn, _FOLLOWER)
     if row is None:

@@ -40,10 +40,11 @@ _FAILED = "(last_result LIKE 'failed%' OR last_result LIKE 'uncertain%')"
 
 
 def _instances(where: str = "") -> str:
-    """A WITH clause with the table ``judged``.
+    """A WITH clause with the table ``judged``. last_status: the status of the newest target. last_result: that of the
+    newest one that was not cancelled, which left its instance as it was, with its error. problem: what needs attention,
+    '' if nothing does.
 
-    last_status: the status of the newest target. last_result: that of the newest one that was not cancelled, with its
-    error. problem: what needs attention, or ''. where: a WHERE clause on ``i``, without user input.
+    ``where``: a WHERE clause on ``i``, without user input.
     """
     return f"""
 WITH known AS (
@@ -127,8 +128,8 @@ class InstanceFilter:
 
     statuses: of the newest target. health: from HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD and HEALTH_GONE. only:
     'problem', 'outdated', 'behind' (the published runtime), 'overrides' (has its own update policy), 'differs' (is in
-    ``differing``), the kind of a pending update, as in UPDATE_KIND, or ''. search: part of the host name, the id or the
-    problem.
+    ``differing``), the kind of a pending update, as in UPDATE_KIND, or ''. runtime: the version that is running.
+    search: part of the host name, the id or the problem. tenant: only its instances.
     """
 
     statuses: tuple[str, ...] = ()
@@ -143,8 +144,12 @@ class InstanceFilter:
 
 @query
 def instance_page(conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> OnePage:
-    """One page of instances, and how many match. deployed_at: the newest successful deploy. overrides: as in
-    :func:`override_words`."""
+    """One page of instances, and how many match.
+
+    Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
+    components_json, current_bundle, deployed_at (the newest successful deploy), memories, memories_full, overrides (as
+    in :func:`override_words`).
+    """
     params = {**vars(wanted), "like": like(wanted.search)}
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
     columns = """
@@ -162,9 +167,9 @@ _PRESENT = f"(s.health IS NOT '{HEALTH_GONE}' AND tenant NOT IN {RETIRED})"
 
 @query
 def instance_tally(conn: Connection) -> dict[str, int]:
-    """Numbers of instances. present: neither gone nor of a retired tenant; of these, health_read, updates_read and
-    with_memory: this part of them was read. Of all, policies_read, and overriding: they have their own update
-    policy."""
+    """Numbers of instances: total; present (neither gone nor of a retired tenant); of these, health_read, updates_read
+    and with_memory (this part of them was read); of the total, policies_read (their update policy was read) and
+    overriding (they have their own policy)."""
     _with_overrides(conn)
     sql = f"""
     SELECT count(*) AS total, count(*) FILTER (WHERE {_PRESENT}) AS present,
@@ -185,8 +190,11 @@ def _with_overrides(conn: Connection) -> None:
 @query
 def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     """Everything about one instance, by its id or host name, which may be followed by the beginning of the id; None if
-    it is not known. Includes when each part was last read (health_at and others), and gap_from and gap_to of its
-    actions."""
+    it is not known.
+
+    In addition to columns of instances and instance_state: last_status, deployed_at and problem; when each part was
+    last read (health_at, updates_at, actions_at, memory_at, audit_at); and gap_from and gap_to of its actions.
+    """
     key = first_row(
         conn,
         "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"  # noqa: S608
@@ -238,8 +246,10 @@ def instance_actions(conn: Connection, tenant: str, instance_id: str, page: int 
 def instance_targets(
     conn: Connection, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
 ) -> OnePage:
-    """One page of an instance's rollout targets, newest first, and how many there are. took_s: until ``now`` while it
-    is running."""
+    """One page of an instance's rollout targets, newest first, and how many there are.
+
+    took_s: duration of the run phase, until ``now`` while it is running. scope: of the rollout.
+    """
     columns = f"""
     SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
            {RUN_SECONDS} AS took_s,
@@ -339,9 +349,10 @@ def history(
 ) -> pd.DataFrame:
     """The newest events of an instance in a period (epoch seconds), newest first.
 
-    operation: its key, or None. Only changes of health and audit events that were not successful are included. The
-    status ``took part`` of a playbook run only means that the instance was one of its hosts, possibly under a previous
-    name, or was named by a task of another host; its outcome is shown on the page of the operation.
+    Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, or None).
+    Only changes of health and audit events that were not successful are included. The status ``took part`` of a
+    playbook run only means that the instance was one of its hosts, possibly under a previous name, or was named by a
+    task of another host; its outcome is shown on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     return as_frame(conn, _HISTORY, params)

@@ -26,8 +26,12 @@ _ACTIONS = f"""{ATTEMPTS}
 def console_actions(
     conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> OnePage:
-    """One page of the attempted actions, newest first, and how many match. targets: their number just before sending,
-    or else as confirmed by the user."""
+    """One page of the attempted actions, newest first, and how many match.
+
+    Columns: at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (from OUTCOMES),
+    detail, targets (their number just before sending, or else as confirmed by the user), http_status, request_id,
+    ended_at, attempt_id.
+    """
     params = {"outcomes": outcomes, "like": like(search)}
     columns = f"""
     SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,

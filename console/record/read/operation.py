@@ -40,9 +40,10 @@ _MAX_ELSEWHERE = 2000
 class Failure:
     """The instances of an operation with the same failure: messages that differ only in hosts, ids or numbers.
 
-    message: of one of the instances, or ''. pattern: the message, normalised. first_at, last_at: when it occurred in
-    this operation. before: how many earlier operations had it, from first_seen to last_before. later: how many later
-    ones. Without a message, other operations are not known. Times are epoch seconds.
+    status: failed or uncertain. message: of one of the instances, or ''. pattern: the message, normalised. first_at,
+    last_at: when it occurred in this operation. before: how many earlier operations had it. first_seen, last_before:
+    when these had it. later: how many later operations had it. Without a message, other operations are not known.
+    Times are epoch seconds.
     """
 
     status: str
@@ -63,8 +64,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate of a run. batch: the one before which it was evaluated; None if not known. at: epoch seconds. figures: the
-    result of each check as text."""
+    """A gate of a run. batch: the batch before which it was evaluated; None if not known. at: epoch seconds. figures:
+    the result of each check as text."""
 
     batch: int | None
     at: float | None
@@ -99,8 +100,10 @@ class Operation:
 
 @query
 def operation(conn: Connection, key: str, now: float) -> Operation | None:
-    """One operation by its run id, rollout id or attempt id; None if it is not known. The id of a rollout that a known
-    run started gives the rollout itself, not the run."""
+    """One operation by its run id, rollout id or attempt id; None if it is not known.
+
+    The id of a rollout that a known run started gives the rollout itself, not the run.
+    """
     known = _key(conn, key)
     if known is None:
         return None
@@ -162,7 +165,10 @@ def _instances(
 
 def _of_rollout(targets: pd.DataFrame, rollout: str, now: float) -> tuple[pd.DataFrame, list[Target]]:
     """The instances of a rollout with the status ``rollout``, each with its newest target, and the targets that failed
-    or are uncertain. Computed by column, because with objects, 20,000 instances take three times as long."""
+    or are uncertain. Instances with the same host name are named as in the inventory.
+
+    Computed by column, because with objects, 20,000 instances take three times as long.
+    """
     if targets["host"].duplicated().any():
         pairs = list(zip(targets["host"], targets["instance_id"].fillna(""), strict=True))
         names = names_apart(pairs)

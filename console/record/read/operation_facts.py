@@ -46,9 +46,11 @@ def rollout_name(scope: str | None) -> str:
 
 
 def report_of_run(conn: Connection, run: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """The report of a run from its custom stats and its evidence (several reports are combined), and which of its lists
-    are truncated. run: run_id, stats_json and meta_json. The numbers of a report that counts predicted changes,
-    although the run is not a check run, are left out."""
+    """The report of a run from its custom stats and its evidence (several reports are combined), and which of its
+    lists are truncated. run: run_id, stats_json and meta_json.
+
+    The numbers of a report that counts predicted changes, although the run is not a check run, are left out.
+    """
     run_id, stats = run["run_id"], parsed(run["stats_json"])
     report, places = dict(mapping(stats.get("fleetops_report"))), mapping(stats.get("left_out"))
     cut = _lists(report, [place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)])
@@ -69,8 +71,10 @@ def _check_modes(run: Mapping[str, Any]) -> list[Any]:
 
 
 def facts_of_run(conn: Connection, run: Mapping[str, Any], *, details: bool) -> Facts:
-    """The facts of a playbook run, given its row of the table ``runs``. details: also read the outcome of each instance
-    if the report already contains the counts."""
+    """The facts of a playbook run; ``run`` is its row of the table ``runs``.
+
+    details: also read the outcome of each instance if the report already contains the counts.
+    """
     run_id = run["run_id"]
     report, cut = report_of_run(conn, run)
     plan: dict[str, Any] = next(reversed(documents(conn, run_id, "plan")), {})
@@ -308,7 +312,8 @@ def _about_instances(conn: Connection, rows: list[Row]) -> list[Row]:
     """Results, and items of loops, whose hosts are the instances that they are about.
 
     A task of one host, such as localhost, may loop over several instances: then each item counts as a result. All other
-    items are left out, because the result of their loop says the same. Retries always stay.
+    items are left out, because the result of their loop says the same. Attempts that were followed by another one
+    always stay.
     """
     ids: dict[str, set[str]] = {}
     own: dict[str, set[str]] = {}

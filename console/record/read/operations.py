@@ -55,9 +55,10 @@ COLUMNS = (
 class OperationFilter:
     """Which operations the list shows.
 
-    since, until: that ran in this period (epoch seconds), including those that began before it. verdicts, statuses:
-    from words.VERDICTS and STATUSES. kinds: from facts.KINDS. who: part of a user name or client address. text: part of
-    the title, playbook, id, change or a host name. check: None for both modes.
+    since, until: operations that ran in this period (epoch seconds), including those that began before it. verdicts:
+    from words.VERDICTS. kinds: from facts.KINDS. who: part of a user name or client address. text: part of the title,
+    playbook, id, change or a host name. check: only those in check mode (True), only others (False), or both (None).
+    statuses: from words.STATUSES.
     """
 
     since: float | None = None
@@ -74,8 +75,10 @@ class OperationFilter:
 def operations(
     conn: Connection, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
 ) -> OnePage:
-    """One page of operations, newest first, in COLUMNS, and how many match. Rollouts that a playbook run started are
-    part of the run's row. A rollout that a run only adopted has its own row."""
+    """One page of operations, newest first, in COLUMNS, and how many match.
+
+    Rollouts that a playbook run started are part of the run's row. A rollout that a run only adopted has its own row.
+    """
     keys = matching(conn, wanted or OperationFilter())
     rows = rows_of(conn, keys[(page - 1) * size : page * size], now)
     integers = (*CATEGORIES, "instances", "rollouts")
@@ -97,9 +100,9 @@ def status_counts(conn: Connection, since: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry in a list of operations. at: when it began (epoch seconds). verdict, status: '' if not requested; status
-    is also '' if only stored_of shows it. ended_at: None if not known. last_at: when it ended or, if not known, its
-    last known activity. is_paused: it is a rollout that may be resumed."""
+    """An entry in a list of operations. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
+    verdict, status: '' if not requested; status is also '' if only stored_of shows it. ended_at: None if not known.
+    last_at: when it ended or, if not known, its last known activity. is_paused: it is a rollout that may be resumed."""
 
     at: float
     kind: str
@@ -316,7 +319,7 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 @dataclass
 class OperationTotals:
-    """The operations of one kind and name.
+    """The operations of one kind and name (as in outcomes.facts.Facts).
 
     verdicts: how many have ended, by verdict. running: how many are running; a paused rollout does not, nor has it
     ended. seconds: the durations of those that have ended, without check mode and acts. last_at: when the newest one
@@ -332,8 +335,8 @@ class OperationTotals:
 def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
     """The totals of all operations ever, by kind and name. Raises DatabaseProblem.
 
-    Operations are never pruned, so the numbers only grow, except that a run that counted as lost but turns out to have
-    ended moves to its actual verdict.
+    Runs with their reports, rollouts and acts are never pruned, so the numbers only grow, with one exception: a run
+    that counted as lost but turns out to have ended moves to its actual verdict.
     """
     found: dict[tuple[str, str], OperationTotals] = {}
     # Without the time limit for pages, because no user waits for it.

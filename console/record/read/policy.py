@@ -27,7 +27,7 @@ _MAX_ROLLOUTS = 5000
 
 @query
 def policies(conn: Connection) -> list[dict[str, Any]]:
-    """The newest policy of each tenant; ``raw``: the API's response."""
+    """The newest policy of each tenant: the columns of the table policies, and ``raw``, the API's response."""
     rows = dicts(
         conn,
         "SELECT p.* FROM policies p WHERE p.taken_at ="
@@ -47,11 +47,10 @@ def in_flight(conn: Connection, tenant: str) -> int:
 
 @dataclass(frozen=True)
 class WindowNow:
-    """The window at a given time.
+    """The window at a given time. opens_at, closes_at: epoch seconds; None if it never opens or closes again.
 
-    opens_at, closes_at: epoch seconds; None if it never opens or closes again. open_hours: whether it is open in each
-    hour of the day (UTC). is_known: False if the policy's hours cannot be parsed; the window then counts as closed and
-    the sentence says why.
+    open_hours: 24 values, whether the window is open in each hour of the day (UTC). sentence: the state as text.
+    is_known: False if the policy's hours cannot be parsed; the window then counts as closed and the sentence says why.
     """
 
     is_known: bool
@@ -97,8 +96,8 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[st
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """A change of a tenant's policy. seen_at, not_before_at: when the new policy and the previous one were first read.
-    changed: as returned by _differences."""
+    """A change of a tenant's policy. seen_at: when the new policy was first read. not_before_at: when the previous one
+    was first read. before: the previous policy. changed: as returned by _differences."""
 
     tenant: str
     seen_at: float
@@ -141,10 +140,12 @@ def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
 
 @query
 def outside_window(conn: Connection, tenant: str) -> pd.DataFrame:
-    """The rollouts that began while the window was closed, except those of scope instance, newest first; only the
-    newest 5,000 rollouts are examined. hours: the window at that time. assumed: no policy had been read by then, so the
-    first one that was read afterwards is used. reason, run_id: of the playbook run that started it ('' if not
-    known)."""
+    """The rollouts that began while the window was closed, except those of scope instance, newest first.
+
+    Columns: rollout_id, scope, status, created_at, hours (the window at that time), assumed (no policy had been read by
+    then, so the first one that was read afterwards is used), reason and run_id of the playbook run that started it (''
+    if not known). Only the newest 5,000 rollouts are examined.
+    """
     seen = [
         (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
         for row in dicts(
@@ -185,7 +186,10 @@ def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
 
 @query
 def override_runs(conn: Connection) -> pd.DataFrame:
-    """The playbook runs whose report contains a reason for overriding the window, newest first."""
+    """The playbook runs whose report contains a reason for overriding the window, newest first.
+
+    Columns: run_id, playbook, status, user, started_at, reason.
+    """
     sql = f"""
     SELECT r.run_id, r.playbook, r.status, {RUN_BY} AS user, r.started_at, CAST({_REASON} AS TEXT) AS reason FROM runs r
     WHERE r.stats_json LIKE '%"override_reason":"_%'
@@ -201,8 +205,10 @@ PLANS_SECONDS = 35 * 86400.0
 
 @dataclass(frozen=True)
 class FrozenTime:
-    """A period in which changes are frozen (epoch seconds), and the run whose plan contains it. reason: '' if none was
-    given. name: the run's playbook. planned_at: when the plan was made."""
+    """A period in which changes are frozen, from start to end (epoch seconds). reason: '' if none was given.
+
+    run_id, name, planned_at: the run whose plan contains it, the run's playbook, and when the plan was made.
+    """
 
     start: float
     end: float
@@ -215,8 +221,8 @@ class FrozenTime:
 @dataclass(frozen=True)
 class Frozen:
     """times: the periods that are not over, in order. plans: how many plans were examined, the newest one of each
-    playbook. unnamed: how many of these do not state when changes are frozen: they are from an older version or could
-    not read their calendar."""
+    playbook. unnamed: how many of these do not state when changes are frozen, because they are from an older version or
+    could not read their calendar."""
 
     times: tuple[FrozenTime, ...]
     plans: int
@@ -233,8 +239,10 @@ class Frozen:
 
 @query
 def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
-    """When changes are frozen from ``now`` on, according to the newest plan of each playbook. tenant: use only plans
-    that name an instance of this tenant, because a run does not name its tenant."""
+    """When changes are frozen from ``now`` on, according to the newest plan of each playbook.
+
+    tenant: use only plans that name an instance of this tenant, because a run does not name its tenant.
+    """
     sql = """
     SELECT r.run_id, r.playbook, e.at, e.document_json
     FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'

@@ -26,8 +26,8 @@ from console.text.json_values import parsed
 
 @query
 def sources(conn: Connection) -> pd.DataFrame:
-    """One row per source. scopes: how many. oldest_at: when the scope that was not read for the longest time was read.
-    errors, gaps, bad_lines: how many."""
+    """One row per source: source, scopes (how many), read_at (newest read), oldest_at (when the scope that was not read
+    for the longest time was read), and the numbers of errors, gaps and bad_lines."""
     sql = f"""
     SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
            min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
@@ -60,8 +60,10 @@ def run_log_positions(conn: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class LastMaintenance:
-    """When the newest backup and pruning took place (epoch seconds; None for never), and their details; and when this
-    database was copied for review, and from which "file"."""
+    """When the newest backup and pruning took place (epoch seconds; None for never), and their details.
+
+    copied_at, copy: when this database was copied for review (None if it is not a copy), and from which "file".
+    """
 
     backup_at: float | None
     backup: dict[str, Any]
@@ -84,7 +86,7 @@ def last_maintenance(conn: Connection) -> LastMaintenance:
 
 @query
 def table_sizes(conn: Connection) -> pd.DataFrame:
-    """One row per table, biggest first. bytes: including indexes; NaN if SQLite does not report it."""
+    """One row per table, biggest first: table, rows, bytes (including indexes; NaN if SQLite does not report it)."""
     names = first_column(conn, "SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
     rows = {name: first_value(conn, f'SELECT count(*) FROM "{name}"') for name in tables}  # noqa: S608 - own tables
@@ -106,7 +108,7 @@ def table_sizes(conn: Connection) -> pd.DataFrame:
 
 @query
 def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame:
-    """What pruning would remove. before_at: older rows are candidates."""
+    """What pruning would remove: what, table, before_at (older rows are candidates), rows."""
     found = []
     for removal in removals(retention, now):
         sql = f"""

@@ -56,11 +56,10 @@ def rollouts(
     page: int = 1,
     size: int = LIST_PAGE,
 ) -> OnePage:
-    """One page of rollouts, newest first, and how many match.
+    """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
-    search: part of an id or of a target's host name. status: 'lost' for an open rollout whose end will never be read,
-    which is_open does not count as open. host: of a rollout of one target. run_id: the playbook run that started the
-    rollout, if known.
+    status: 'lost' for an open rollout whose end will never be read, which is_open does not count as open. host is set
+    for rollouts of one target; run_id is the playbook run that started the rollout, if known.
     """
     params = {"statuses": statuses, "scope": scope, "like": like(search)}
     order = "ORDER BY o.created_at DESC, o.rollout_id"
@@ -146,8 +145,10 @@ TARGET_SORTS = {
 
 @dataclass(frozen=True)
 class TargetFilter:
-    """Which targets the table shows. window: only those whose run phase overlaps this period (epoch seconds). only: ids
-    of targets; None for all."""
+    """Which targets the table shows. window: only targets whose run phase overlaps this period (epoch seconds).
+
+    only: ids of targets; None for all.
+    """
 
     statuses: tuple[str, ...] = ()
     search: str = ""
@@ -160,8 +161,11 @@ class TargetFilter:
 def target_page(
     conn: Connection, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
 ) -> OnePage:
-    """One page of a rollout's targets for the table, and how many match. took_s: until ``now`` while it is running.
-    unread: a value that the API sent as a time and that is not one."""
+    """One page of a rollout's targets for the table, and how many match.
+
+    In addition to the columns of :func:`targets_of`: took_s (until ``now`` while it is running), waited_s, unread (a
+    value that the API sent as a time and that is not one), bundle_hash, last_result_status.
+    """
     first, last = wanted.window or (None, None)
     key = {"tenant": tenant, "id": rollout_id, "now": now}
     params = {**vars(wanted), **key, "like": like(wanted.search), "first": first, "last": last}
@@ -188,8 +192,11 @@ def runs_of_rollout(conn: Connection, rollout_id: str) -> pd.DataFrame:
 
 @query
 def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
-    """The bundles on the succeeded targets of a rollout. More than one row means drift: the rollout did not deploy the
-    same runtime everywhere. Targets without a bundle hash are left out."""
+    """The bundles on the succeeded targets of a rollout: bundle, targets, first_host, first_at, last_at.
+
+    More than one row means drift: the rollout did not deploy the same runtime everywhere. Targets without a bundle hash
+    are left out.
+    """
     sql = f"""
     SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
            min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
@@ -243,8 +250,10 @@ FROM sent s CROSS JOIN rollout_targets t USING (tenant, rollout_id)
 
 
 def target_facts(conn: Connection, run_id: str, only: Iterable[str] | None) -> list[Target]:
-    """The targets of all rollouts that a run started or followed, including rollouts that no result names yet. only:
-    hosts, or None for all; of the rollouts that results name, only those of these hosts' results are read."""
+    """The targets of all rollouts that a run started or followed, including rollouts that no result names yet.
+
+    only: hosts, or None for all. Of the rollouts that results name, only those of these hosts' results are read.
+    """
     params = {"run": run_id, "only": None if only is None else sorted(only)}
     return [Target(**row) for row in dicts(conn, _TARGETS_OF_RUN, params)]
 

@@ -45,8 +45,11 @@ WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = 
 def runs(
     conn: Connection, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> OnePage:
-    """One page of playbook runs, newest first, and how many match. search: part of the playbook, the user, the
-    controller, the id or the change. change: the ticket for which the run was made, if known."""
+    """One page of playbook runs, newest first, and how many match.
+
+    search: part of the playbook, the user, the controller, the id or the change. change: the ticket for which the run
+    was made, if known.
+    """
     where = f"""
         FROM runs r WHERE {among("status", "statuses")}
           AND {matches_search("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
@@ -84,8 +87,10 @@ def recap(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def batches(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The batches of a run; a play without ``serial`` is one. until: when the next batch began, or the run ended.
-    failed: hosts."""
+    """The batches of a run: counter, play, batch, name, hosts, started_at, until, failed (hosts), host_names.
+
+    A play without ``serial`` is one batch. until: when the next batch began, or the run ended.
+    """
     sql = f"""
     WITH bad AS (
       SELECT h.play_counter, count(DISTINCT h.host) AS failed FROM host_results h
@@ -122,8 +127,11 @@ def results(
     page: int = 1,
     size: int = PAGE,
 ) -> OnePage:
-    """One page of results by task and host, failures first, then in the order of the run; and how many match. play: the
-    counter of a batch. Loop items are included only if they failed."""
+    """One page of results by task and host, failures first, then in the order of the run; and how many match.
+
+    status is 'changed' for an ok result that changed something, or in a check run would have. play: the counter of a
+    batch. Loop items are included only if they failed.
+    """
     params = {"id": run_id, "statuses": statuses, "like": like(search), "play": play}
     columns = f"""
     SELECT h.counter, {RESULT_STATUS} AS status, h.host,
@@ -139,7 +147,7 @@ def results(
 @query
 def failed_results(conn: Connection, run_id: str) -> pd.DataFrame:
     """The first failed and unreachable results of a run that were not rescued, with up to 4,000 characters of the
-    message."""
+    message: host, task, status, msg, item, ended_at."""
     sql = f"""
     SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
            h.ended_at
@@ -163,8 +171,9 @@ def in_flight(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def jobs_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The jobs that ran a playbook run, usually one. url: None for ansible-runner. relaunch_run: the run of the job
-    that was relaunched, or None."""
+    """The jobs that ran a playbook run, usually one: job_id, status, name, template, project, launch_type, launched_by,
+    url (None for ansible-runner), explanation, and relaunch_run (the run of the job that was relaunched, or None).
+    """
     sql = """
     SELECT j.job_id, j.status, j.name, j.template, j.project, j.launch_type, j.launched_by, j.url,
            j.explanation, before.run_id AS relaunch_run
@@ -194,8 +203,11 @@ _WORST_FIRST = ("failed", "unreachable", "in_flight", "ignored", "changed", "ok"
 
 
 def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The tasks of a run, one row each time a task started, with the task's position (0, 1, ...) in the run. A task
-    that runs in several batches has one position, so that the batches of a rolling run share one grid."""
+    """The tasks of a run, one row each time a task started: counter, play, task, path, role, action, and the task's
+    position (0, 1, ...) in the run.
+
+    A task that runs in several batches has one position, so that the batches of a rolling run share one grid.
+    """
     sql = """
     SELECT t.counter, coalesce(p.play, 0) AS play, coalesce(t.name, t.action, '') AS task,
            coalesce(t.path, '') AS path, t.role, t.action,
@@ -213,8 +225,8 @@ def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 
 @query
 def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
-    """The tasks of a run in order, for all batches together, with the number of results by status, and longest_s with
-    its host."""
+    """The tasks of a run in order, for all batches together: play, task, path, role, action; the number of results that
+    are failed, unreachable, ignored, changed, ok and skipped; longest_s and its host (longest_host)."""
     tasks = _tasks(conn, run_id)
     sql = f"""
     SELECT h.task_counter AS counter, {RESULT_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
@@ -236,9 +248,10 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
 def run_grid(conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE) -> OnePage:
     """One page of a run's hosts, those with failures first, with their status for each task; and how many hosts match.
 
-    outcome: according to the recap; in_flight if the result of its last task is not known. There is one column for each
-    of the first MAX_TASKS tasks, named by number and name, such as '1 Gather facts': the worst status of the host in
-    this task, None if it did not reach it.
+    Columns: host, outcome (failed, unreachable, changed or ok according to the recap; in_flight if the result of its
+    last task is not known), and one column for each of the first MAX_TASKS tasks, named by number and name, such as
+    '1 Gather facts': the worst status of the host in this task, None if it did not reach it. search: part of a host
+    name.
     """
     outcome = """
     SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN in_flight THEN 'in_flight'

@@ -27,8 +27,9 @@ class SameTime:
     """What happened on some hosts between two times.
 
     others: for a run, the rollouts, and for a rollout, the runs that worked on the same hosts and are not linked to it.
-    actions: the newest 50. outcomes: the number of audit events by outcome. events: the newest 50 that were not
-    successful, in the columns of audit.EVENT.
+    actions: the newest 50, with created_at, host, instance_id, action, status, message, actor.
+    outcomes: the number of audit events by outcome: outcome, events.
+    events: the newest 50 audit events that were not successful, in the columns of audit.audit_events.
     """
 
     others: pd.DataFrame
@@ -103,16 +104,16 @@ _EVENTS = f"{EVENT} {_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_t
 
 @query
 def beside_run(conn: Connection, run_id: str, first: float, last: float) -> SameTime:
-    """What else happened on the hosts of a run. others: at most 20, oldest first; hosts: how many of the run's
-    hosts."""
+    """What else happened on the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how
+    many of the run's hosts), oldest first, at most 20."""
     key = {"id": run_id, "first": first, "last": last, "most": MAX_INSTANCES}
     return _beside(conn, _HOSTS_OF_RUN, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
 
 
 @query
 def beside_rollout(conn: Connection, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
-    """What else happened on the hosts of a rollout. others: at most 20, oldest first; hosts: how many of the rollout's
-    hosts."""
+    """What else happened on the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at,
+    hosts (how many of the rollout's hosts), oldest first, at most 20."""
     key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": MAX_INSTANCES}
     return _beside(conn, _HOSTS_OF_ROLLOUT, _OTHER_RUNS, key)
 

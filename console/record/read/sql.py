@@ -118,7 +118,8 @@ def run_of(rollout: str) -> str:
 
 def is_instance(tenant: str, instance: str) -> str:
     """SQL for whether the host of a row ``h`` of a run is this instance: the run's results name the instance, or do not
-    name an instance of another tenant with the same host name. ``tenant``, ``instance``: expressions."""
+    name an instance of another tenant with the same host name. ``tenant``, ``instance``: expressions for the tenant and
+    the instance's id."""
     return f"""(
       EXISTS (SELECT 1 FROM run_links n WHERE n.run_id = h.run_id AND n.kind = 'instance' AND n.ref = {instance})
       OR NOT EXISTS (
@@ -129,9 +130,11 @@ def is_instance(tenant: str, instance: str) -> str:
 
 def identified(hosts: str) -> str:
     """SQL for the last part of a WITH clause, the table ``identified``: run_id and host of the table ``hosts``, and the
-    tenant and instance_id of the known instance of that host, or NULL. This is the instance whose id is in the host's
-    results. If they contain none or several ids, it is the newest instance with the host's name, unless instances of
-    several tenants have this name."""
+    tenant and instance_id of the known instance of that host, or NULL.
+
+    This is the instance whose id is in the host's results. If they contain none or several ids, it is the newest
+    instance with the host's name, unless instances of several tenants have this name.
+    """
     # The CROSS JOINs are in the order of the primary keys. SQLite takes the bare columns from the row of max().
     links = f"""FROM (SELECT DISTINCT run_id FROM {hosts}) w CROSS JOIN run_links l ON l.run_id = w.run_id
       AND (l.run_id, l.host) IN (SELECT run_id, host FROM {hosts}) CROSS JOIN tenants k"""  # noqa: S608 - no user input

@@ -34,8 +34,8 @@ class StuckRules:
 
     A target in progress, or with an unknown status: after ``slower`` times the 95th percentile of its scope, but not
     before ``at_least``. A queued target: ``grace`` after its countdown, while the window is open and a slot is free. An
-    uncertain target, or a lost run: if it is at most ``recent`` old, and the instance has not recovered since, or no
-    later run of the playbook was successful.
+    uncertain target: if it is at most ``recent`` old and its instance has not recovered since. A lost run: if it is at
+    most ``recent`` old and no later run of its playbook was successful.
     """
 
     slower: float = 3.0
@@ -94,8 +94,9 @@ WHERE status = 'lost' AND started_at >= :since AND NOT {SUCCEEDED_LATER} ORDER B
 def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
     """What is stuck as of the last read of its tenant's API; at most 500 rows per rule.
 
-    targets: how many; 0 for a run. host: the first one, or the run's controller. For an uncertain target, rollout_id or
-    run_id is that of its operation.
+    Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
+    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id (for an uncertain target, the id of its
+    operation).
     """
     rules = rules or StuckRules()
     found = stuck_targets(conn, freshness(conn), now, rules)
@@ -117,8 +118,8 @@ def lost_runs(conn: Connection, since: float) -> list[dict[str, Any]]:
 
 
 def stuck_targets(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
-    """The open targets that are stuck: one row per target in progress, and one per rollout with queued targets. Each is
-    judged as of the last read of its tenant's API."""
+    """The open targets that are stuck, as rows of COLUMNS: one row per target in progress, and one per rollout with
+    queued targets. Each is judged as of the last read of its tenant's API."""
     found: list[dict[str, Any]] = []
     as_of = {known.tenant: fresh.as_of(now, known.tenant) for known in fresh.tenants if known.retired_at is None}
     scopes = first_column(conn, "SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")

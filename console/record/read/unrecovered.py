@@ -31,7 +31,8 @@ RESTARTS = ("recover", "reboot", "power_cycle")
 @dataclass(frozen=True)
 class Failing:
     """One instance that an operation left failed or uncertain (status). at: since when. message: '' if there is none.
-    kind, key: the operation. instance_id, tenant: None for a host that is not a known instance."""
+    kind, key: the operation (a run or a rollout). instance_id, tenant: None for a host that is not a known instance.
+    """
 
     status: str
     host: str

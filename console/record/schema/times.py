@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Migration of stored times that are not valid: placeholders such as 0001-01-01, and milliseconds read as seconds.
-Earlier consoles stored them as they were sent, and pages could not show them."""
+
+Consoles before this migration stored them as they were sent, and pages could not show them.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def known(tables: Tables, tenant: str) -> list[Row]:
 
 
 def newest_action(tables: Tables, tenant: str, instance_id: str, unless: Sequence[str]) -> float | None:
-    """When the newest stored action of an instance began; None also if one of the ids ``unless`` is stored."""
+    """When the newest stored action of an instance began; None if there is none, or if an action with one of the ids
+    ``unless`` is stored."""
     [newest] = tables.rows(
         "SELECT CASE WHEN NOT max(action_id IN (SELECT value FROM json_each(?))) THEN max(created_at) END AS at"
         " FROM instance_actions WHERE tenant = ? AND instance_id = ?",

@@ -4,8 +4,8 @@
 
 """Records which job ran which run, and merges a run that was recorded twice. The store begins the transaction.
 
-If the callback inside a job recorded the run too, the callback's row is kept, because it has the hosts of the batches
-and the options of the run. The job then only adds how the run ended.
+If the callback inside a job of AWX or ansible-runner recorded the run too, the callback's row is kept, because it has
+the hosts of the batches and the options of the run. The job then only adds how the run ended.
 """
 
 from __future__ import annotations

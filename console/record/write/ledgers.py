@@ -53,7 +53,10 @@ class Notifications(Tables):
     """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, rows: Sequence[Notification], now: float) -> None:
-        """Record that one message with these facts is about to be sent. The attempts of known ones go on counting."""
+        """Record that one message with these facts is about to be sent.
+
+        ``rows``: one row for each fact. The attempts of a fact that is known, and not over, continue to be counted.
+        """
         with self.transaction():
             for row in rows:
                 known = self._known(row)

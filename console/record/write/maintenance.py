@@ -103,7 +103,10 @@ class Maintenance(Tables):
         return [row["tenant"] for row in self.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Record that a tenant's API is no longer read, and remove its errors. False if this is known already."""
+        """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
+
+        Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
+        """
         with self.transaction():
             if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
@@ -116,7 +119,10 @@ class Maintenance(Tables):
         return [row["scope"] for row in self.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Remove the sync errors of an AWX or a folder that is no longer read. False if there are none."""
+        """Remove the sync errors of an AWX or a folder that is no longer read; returns False if there are none.
+
+        The jobs that were imported from there are kept.
+        """
         with self.transaction():
             if not self._forget_errors(source):
                 return False
@@ -149,8 +155,8 @@ def back_up(path: Path, target: Path, now: float) -> str:
     """Copy the database at ``path``, in a consistent state even while in use, to the new file ``target`` (0600).
 
     It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
-    be copied first. Returns why the time of the copy could not be recorded, or ''. Raises DatabaseProblem, and leaves
-    nothing at ``target`` then.
+    be copied first; the time of the copy is recorded where that is possible. Returns why it was not recorded, '' if it
+    was. Raises DatabaseProblem, and leaves nothing at ``target`` then.
     """
     with opening.as_database_problem(path, opening.BUSY_TIMEOUT, "read"):
         if not path.exists():
@@ -175,8 +181,10 @@ def back_up(path: Path, target: Path, now: float) -> str:
 
 @contextmanager
 def copied(path: Path, beside: Path) -> Iterator[Path]:
-    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``. It is
-    removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file."""
+    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
+
+    The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
+    """
     fd, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
     os.close(fd)
     made = Path(name)

@@ -36,8 +36,8 @@ def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> l
     """Replace the database with a checked, migrated copy of ``backup``; returns the old files, kept under other names.
 
     A copy for review becomes an independent database. Raises DatabaseProblem, and changes nothing, if ``backup`` is not
-    an intact database of the console, if ``database`` is another program's, or if a program uses it for ``wait``
-    seconds.
+    an intact database of the console, if ``database`` is that of another program, or if another program has used it for
+    ``wait`` seconds.
     """
     place = database.resolve()
     with as_database_problem(place, wait):
@@ -106,7 +106,9 @@ def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Pat
 @contextmanager
 def _locked(place: Path, wait: float) -> Iterator[BinaryIO | None]:
     """The open database file, None if there is none. No other program can use it in the block, even if it is damaged.
-    The process would lose its locks if it closed another descriptor of the same file."""
+
+    All of SQLite's locks on it are held. The process would lose them if it closed another descriptor of the same file.
+    """
     deadline = time.monotonic() + wait
     while True:
         try:
@@ -133,7 +135,9 @@ def _locked(place: Path, wait: float) -> Iterator[BinaryIO | None]:
 
 
 def _make_unusable(fd: int) -> None:
-    """Make the old file, which no longer has a name, unusable for programs that opened it before it was replaced:
-    SQLite would use the write-ahead log of the new database, which it finds by its name."""
+    """Make the old file, which no longer has a name, unusable for programs that opened it before it was replaced.
+
+    SQLite finds the write-ahead log by its name: it would use the log of the new database for the old file.
+    """
     if os.fstat(fd).st_nlink == 0:
         os.pwrite(fd, bytes(100), 0)

@@ -67,7 +67,10 @@ def _read_as_stored(tables: Tables, read: RolloutRead) -> RolloutRead:
 
 
 def put(tables: Tables, reads: Iterable[RolloutRead]) -> int:
-    """Store rollouts with their targets; returns how many rows. A read that is older than what is stored is ignored."""
+    """Store rollouts with their targets; returns how many rows were written.
+
+    A read that is older than what is stored is ignored (another sync was faster).
+    """
     reads = [_read_as_stored(tables, read) for read in reads]
     written = 0
     instances: dict[tuple[str, str], Row] = {}

@@ -40,7 +40,8 @@ def put(tables: Tables, rows: RunRows) -> None:
 
 
 def _is_part_of_stored(tables: Tables, run: Row) -> bool:
-    """Whether the end of the run is stored: its log was truncated later, or is being copied."""
+    """Whether these events are part of a run whose end is stored, such as those of a run log that was truncated later
+    or is being copied. The run has ended nevertheless."""
     stored = tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
     return (
         stored is not None

@@ -5,7 +5,7 @@
 """The console's store: writes what a sync has read.
 
 Rows are inserted or updated by natural key, and only written if they differ: storing the same data twice changes
-nothing. Each method that writes is one transaction. Errors are DatabaseProblem.
+nothing. Each method that writes is one transaction. Errors are DatabaseProblem, one sentence each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from console.text.json_values import parsed
 
 
 def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, into_copy: bool = False) -> Store:
-    """Open the database for writing; create it or migrate it as needed. Raises DatabaseProblem."""
+    """Open the database for writing; create it or migrate it as needed.
+
+    Raises DatabaseProblem (see ``opening.open_to_write``), for example for a copy for review unless ``into_copy``.
+    """
     return Store(*open_to_write(path, busy_timeout, into_copy=into_copy), busy_timeout)
 
 
@@ -94,8 +97,8 @@ class Store(Tables):
         return True
 
     def lose_runs(self, source: str, quiet_since: float, refs: Sequence[str] | None = None) -> int:
-        """Set the running runs of a source, and their jobs, to lost if they have no event since ``quiet_since``;
-        returns how many. ``refs``: only runs with one of these source_ref."""
+        """Set the running runs of a source, and their jobs, to lost if they have no event since ``quiet_since``.
+        Returns how many runs. ``refs``: only runs with one of these source_ref."""
         with self.transaction():
             lost = self.conn.execute(
                 "UPDATE runs SET status = 'lost' WHERE status = 'running' AND source = :source"
@@ -134,7 +137,10 @@ class Store(Tables):
         return written
 
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
-        """Store audit events of one instance, its summary if it differs, and the cursor. Returns how many are new."""
+        """Store audit events of one instance, its summary if that differs from the newest, and the cursor.
+
+        Returns how many events are new.
+        """
         with self.transaction():
             added = audit.add(self, events)
             if summary is not None:

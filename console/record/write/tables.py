@@ -19,8 +19,11 @@ from console.record.rows import Row
 
 
 class Tables:
-    """A database that is open for writing. Use it from one thread, and as a context manager. ``upsert``, ``replace``
-    and ``add_if_new`` belong inside ``transaction``; the names and conditions in their SQL come from this code."""
+    """A database that is open for writing. Use it from one thread, and as a context manager.
+
+    ``upsert``, ``replace`` and ``add_if_new`` belong inside ``transaction``. The names and conditions in their SQL come
+    from this code, and values are bound.
+    """
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
@@ -69,8 +72,8 @@ class Tables:
     def upsert(self, table: str, rows: Sequence[Row]) -> int:
         """Insert or update by the table's key; unchanged rows are not written. Returns how many were written.
 
-        All rows have the same columns. ``first_seen`` is set on insert only, and ``updated_at`` only if another column
-        differs.
+        All rows have the same columns. ``first_seen`` is set on insert only. ``updated_at`` is only written if another
+        column differs.
         """
         if not rows:
             return 0
@@ -109,7 +112,10 @@ class Tables:
         return tuple(row[c] for c in facts) not in found and bool(self.upsert(table, [row]))
 
     def spelled(self, table: str, column: str, scope: Mapping[str, Any], ids: Iterable[str]) -> dict[str, str]:
-        """The ids that ``table`` contains within ``scope``, each with its spelling there, which may be another one."""
+        """For each of the ids that ``table`` contains within ``scope``, its spelling there.
+
+        A server may spell a UUID in another way than before.
+        """
         wanted = list(ids)
         among = f"{column} IN (SELECT value FROM json_each(:any))"  # noqa: S608
         where = " AND ".join([*(f"{c} = :{c}" for c in scope), among])

@@ -1,8 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions of an operator: the buttons, the confirmation, and the result. Nothing is decided here: console.act.send
-refuses an action that is not allowed, regardless of what the buttons show."""
+"""Actions of an operator: the buttons, the confirmation, and the result.
+
+Nothing is decided here: console.act.send refuses an action that is not allowed, regardless of what the buttons show.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Automatic refresh of a page, as long as something on it is open and the tab is visible, which the browser reports.
-While something is selected or zoomed, it instead shows when there is new data, with a button to load it."""
+"""Automatic refresh of a page, as long as something on it is open and the tab is visible. While something on the page
+is selected or zoomed, it is not refreshed; instead, it shows when there is new data, with a button to load it.
+
+Streamlit's timer also runs in a hidden tab, so the browser reports whether the tab is visible.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,8 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 
 
 def hold() -> None:
-    """Stop the automatic refresh until the body, which calls this, is drawn without it; then new data has a button."""
+    """Stop the automatic refresh until the body is drawn without this call. Show in its place that it is stopped, and a
+    button once the database has changed. Called by the body."""
     st.session_state[_HELD] = True
     database = st.session_state[_DATABASE]
 

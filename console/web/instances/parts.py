@@ -27,7 +27,8 @@ COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops
 
 
 def table(found: pd.DataFrame, compared: Comparison | None, tally: Mapping[str, int]) -> Markup:
-    """Instances. What was not read of any instance, according to ``tally``, has no column."""
+    """Instances, each with a link to its page. If its update policy differs from the declared one, both are shown. What
+    was not read of any instance, according to ``tally``, has no column."""
 
     def policy(row: dict[str, Any]) -> Markup:
         own = row["overrides"] or markup.small("not read" if row["overrides"] is None else "inherits")
@@ -108,7 +109,8 @@ def declared(tally: Mapping[str, int], compared: Comparison | None) -> None:
 
 
 def comparison(compared: Comparison | None) -> None:
-    """The report of the comparison in a closed expander, or the command for a comparison."""
+    """The report of the comparison in a closed expander, or the command for a comparison. It is below the list, which
+    shows the differences of each instance."""
     if compared is None:
         with st.expander("The fleet has not been compared with a declared state", icon=":material/info:"):
             st.text("This command compares the fleet with the state that is declared in a file, and changes nothing:")

@@ -67,7 +67,10 @@ COLUMNS = (
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
-    """The card of an operation in progress. ``gate``: the last one. Each text is '' if there is nothing to show."""
+    """The card of an operation in progress. Each text is empty if there is nothing to show.
+
+    ``running``: the instances in progress. ``progress``: how far the operation is. ``gate``: the last gate.
+    """
     started = viewer.day_moment(row["started_at"])
     first = markup.head(
         markup.badge(RUNNING),

@@ -48,7 +48,8 @@ def exported(path: Path, limit: int, now: float) -> pd.DataFrame:
 
 
 def split(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Split the entries into those shown, with the first of each kind, and those in the expander."""
+    """Split the entries into those shown and those in the expander. The first entries of each kind are always shown, so
+    that many failures do not hide lost runs or stale tenants."""
     seen: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
     hidden: list[dict[str, Any]] = []

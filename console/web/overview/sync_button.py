@@ -43,7 +43,10 @@ def _why_not() -> str:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. It is disabled without a source, and absent on a copy."""
+    """Draw the button; returns whether it was pressed. It is disabled if there is no source, and absent on a copy.
+
+    If a login is set up, only operators can use it.
+    """
     if cached.is_copy():
         return False
     connection, why = sign_in.connection()

@@ -262,7 +262,9 @@ def go_to(found: pd.DataFrame) -> None:
 
 def _key(ids: list[str]) -> str:
     """The table's key. It is a new one, with checkboxes that match the selection, if those of the current table do not.
-    A table identifies its rows only by number. While the user ticks rows, the table and its keyboard focus are kept."""
+
+    A table identifies its rows only by number. While the user ticks rows, the table and its keyboard focus are kept.
+    """
     chosen = set(selection.selected())
     rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
     number = int(st.session_state.get(_NUMBER, 0))

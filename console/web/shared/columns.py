@@ -31,7 +31,10 @@ class Column(NamedTuple):
 
 
 def show(alt: str, shown: Sequence[Column], key: str | None = None, visible: int = VISIBLE_ROWS, **more: Any) -> None:
-    """Draw a table of these columns; with more than ``visible`` rows it scrolls. alt: its name for screen readers."""
+    """Draw a table of these columns. With more than ``visible`` rows it scrolls.
+
+    alt: describes it for screen readers. more: arguments of ``st.dataframe``.
+    """
     frame = pd.DataFrame(
         {
             # Matched by position, because the index of a sorted or filtered frame is not consecutive.
@@ -90,7 +93,8 @@ def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
 def statuses(
     words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = _ALL, pinned: bool = False
 ) -> Column:
-    """A column of statuses as badges. among: those that can occur; sending all makes a wide table slow."""
+    """A column of statuses as coloured badges with sign and word. among: those that can occur, because sending all of
+    them makes a wide table slow."""
     styles, title = [style_of(word) for word in among], printable(title)
     cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
     config = st.column_config.MultiselectColumn(

@@ -20,10 +20,10 @@ VERSIONS_SHOWN = 4
 
 
 def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None, *, last_day: bool = True) -> Markup:
-    """One fleet; each number is a link to a list with what it counts.
+    """One fleet; each number is a link to a list with what it counts. name: the tenant, if there are several.
 
-    name: the tenant, if there are several. frozen: if None, the strip has only health, versions and updates. last_day:
-    whether it also counts the operations of all fleets.
+    frozen: when changes are frozen. If None, the strip has only health, versions and updates, for a page that shows a
+    list below it. last_day: whether it also counts the operations of all fleets.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet, name), _versions(fleet, name), _updates(fleet, name)]

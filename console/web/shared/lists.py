@@ -78,7 +78,10 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
 
 
 def status_filter(prefix: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
-    """Pills, or a narrow box, to choose statuses; none means all. prefix: what is listed, for the URL."""
+    """Pills, or a narrow box, to choose statuses; none means all. The URL contains their words.
+
+    prefix: what is listed. The URL parameter begins with it, so that the filters of one page do not filter another.
+    """
     box: Callable[..., list[str]] = partial(multiselect, width=170) if narrow else pills
     return box(label, options, key=f"{prefix}_status", format_func=lambda status: style_of(status).word)
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTML for the pages: links, badges, bars and tables, styled by console.css in this folder. Text is always escaped.
-Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone."""
+
+Streamlit draws its tables on a canvas: their cells cannot be links, and they scroll sideways on a phone. The tables
+of this module are for lists of up to a few hundred rows.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ NOTHING = Markup("")
 
 
 def draw(*parts: Markup) -> None:
-    """Draw parts in the colours of the viewer's theme. Characters that change the direction of text become escapes."""
+    """Draw parts on the page, in the colours of the viewer's theme. Characters that would change the direction of text
+    are shown as escapes, as on the command line."""
     st.html(printable(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts))))
 
 
@@ -56,7 +60,8 @@ def instance(host: str, instance_id: str | None = None) -> Markup:
 
 
 def instances(hosts: Iterable[str], total: int, ids: Iterable[str | None]) -> Markup:
-    """Links to instances, and how many of the total are not listed. ids: of each, None if it is not known."""
+    """Links to the pages of instances, followed by how many of the total are not listed. ids: of each, None if it is
+    not known."""
     shown = [instance(host, instance_id) for host, instance_id in zip(hosts, ids, strict=True)]
     more = f" and {total - len(shown):,} more" if total > len(shown) else ""
     return joined((joined(shown, ", "), more))
@@ -156,9 +161,9 @@ def _linked(text: str | Markup, href: str) -> Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", such
-    as 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
-    screen). sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
+    """A column of a table. cell: returns the text or markup for a row. kind: classes of console.css without "fo-", for
+    example 'number' (aligned right), 'time' (in the shown zone, which the header names) and 'rest' (hidden on a narrow
+    screen); '' for text. sort: its name in the address as the sort order; '' if the table cannot be sorted by it."""
 
     title: str
     cell: Callable[[Any], Markup | str]
@@ -216,7 +221,9 @@ def table(
     sorts: Any = None,
 ) -> Markup:
     """A table. rows: of any type, or a frame, whose rows the columns get as dicts. label: its name for screen readers.
-    sorted_by: the current order ('-name' for descending). sorts: returns the address of the page in another order."""
+
+    sorted_by: the current sort order ('-name' for descending). sorts: returns the address of the page in another order.
+    """
     listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
     # Concatenated, because Markup.format for each cell would take longer than the rest of the page.

@@ -61,7 +61,8 @@ def command(words: str) -> str:
 
 
 def head(title: str, *statuses: str, tenant: str = "") -> DeltaGenerator:
-    """Draw the title of a page with its statuses and the age of the data. Returns the row, for more."""
+    """Draw the title of a page in a row with its statuses and the age of the data, see :func:`data_as_of`. Returns the
+    row, so that more can be added to it."""
     row = lists.row()
     with row:
         st.title(title, width="content")

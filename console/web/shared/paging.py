@@ -28,8 +28,10 @@ Fetch = Callable[[Path, int], pd.DataFrame]
 
 
 def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
-    """The menu Share: copy the link, and download all rows that match the filters. name: what is listed; part of the
-    names of the files and widgets. fetch: called only when a file is downloaded."""
+    """The menu Share: copy the link, and download all rows that match the filters.
+
+    name: what is listed; part of the names of the files and widgets. fetch: called only when a file is downloaded.
+    """
     with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{name}_share"):
         st.caption("Link to this view with its filters and page")
         parameters = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
@@ -58,7 +60,8 @@ def share(name: str, total: int = 0, fetch: Fetch | None = None) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that can be exported. name: what is listed. fetch: returns all rows, up to a maximum."""
+    """A list that can be exported. name: what is listed; part of URL parameters and file names. total: how many rows
+    there are. fetch: returns all of them, up to a maximum."""
 
     name: str
     total: int
@@ -68,7 +71,8 @@ class Listed:
         share(self.name, self.total, self.fetch)
 
     def head(self, caption: str, row: DeltaGenerator | None = None) -> DeltaGenerator:
-        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, for more."""
+        """Draw a caption and the menu Share in a row, by default a new one. Returns the row, so that more can be added
+        to it."""
         row = lists.row() if row is None else row
         with row:
             st.caption(caption, width="content")

@@ -122,8 +122,8 @@ def show(
     """Draw the timeline of the targets that ``read`` returns. Returns the chosen window, None for all.
 
     now: where open bars end. before: if given, also show when the targets of a rollout usually end, according to the
-    rollouts that were created before this time. selectable: whether a click changes the page's selection. marks: dashed
-    lines.
+    rollouts that were created before this time. selectable: whether a click changes the page's selection. marks: drawn
+    as dashed lines.
     """
     path = load_settings().database
     key = (str(path), frames.database_version(path), source, now)
@@ -182,8 +182,10 @@ def show(
 
 
 def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ()) -> None:
-    """Draw the targets of all rollouts of a run on one axis. linked: the result of ``rollouts.rollouts_of_run``. If one
-    is open, or no end is known, the axis ends at the oldest of the last syncs of the tenants in question."""
+    """Draw the targets of all rollouts of a run on one axis. linked: the result of ``rollouts.rollouts_of_run``.
+
+    If a rollout is open, or no end is known, the axis ends at the oldest of the last syncs of the tenants in question.
+    """
     fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
     waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
     now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
@@ -212,9 +214,11 @@ def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] 
 
 def _listen(zoomed: Callable[[list[Any]], None]) -> None:
     """Call ``zoomed`` after a zoom in a chart with "zoom" in its ``layout.meta``: with both ends of the x axis as the
-    browser formats them, or with an empty list after the axis was reset. Must be called once per page. Streamlit
-    reports only selections, so a component in the browser listens to Plotly's events, and the page keeps the zoom in
-    the address: a changed figure is a new chart without the zoom of the previous one."""
+    browser formats them, or with an empty list after the axis was reset. Must be called once per page.
+
+    Streamlit reports only selections, and a changed figure is a new chart without the zoom of the previous one.
+    Therefore a component in the browser listens to Plotly's events, and the page keeps the zoom in the address.
+    """
 
     def report() -> None:
         zoomed(list(st.session_state[_ZOOM].range))
@@ -239,8 +243,10 @@ def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
 
 
 def _take(axis: Axis, bounds: tuple[float, float], most: int, values: list[Any]) -> None:
-    """Set the window to the period between two values of the axis, in whole seconds. Remove the window if there are
-    none, or if they are the current window, which the reset of a chart reports."""
+    """Set the window to the period between two values of the axis, in whole seconds.
+
+    Remove the window if there are no values, or if they are the current window, which the reset of a chart reports.
+    """
     now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
     drawn = (now[0], long if now[1] == most else now[1])
     first, last = sorted(axis.seconds(value) - bounds[0] for value in values) if values else drawn

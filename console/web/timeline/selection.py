@@ -1,8 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The targets selected on a page. Their ids are in the address. Chart and table both show and change the selection. The
-session keeps them too: a request that was sent before the browser received a change has the old address."""
+"""The targets selected on a page. Their ids are in the address. Chart and table both show and change the selection.
+
+The session keeps them too, because a request that was sent before the browser received a change has the old address.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def _put_in_address(ids: tuple[str, ...]) -> None:
 
 
 def after_click(now: Sequence[str], clicked: Sequence[str]) -> list[str]:
-    """The selection after a click or a box: the clicked targets are added; a single one that was in it is removed."""
+    """The selection after a click or a box in the chart: the clicked targets are added, but a single target that was
+    already selected is removed."""
     if len(clicked) == 1 and clicked[0] in now:
         return [target_id for target_id in now if target_id != clicked[0]]
     return [*now, *clicked]

@@ -30,7 +30,9 @@ _KEYS_OF_ERRORS = ("detail", "error", "errors", "title")
 
 def read_body(response: Any, most: int = MAX_BYTES) -> bytes | None:
     """The decompressed body of an answer that was requested with ``stream=True``; None if it is larger than ``most``.
-    The connection of an answer that is too large is closed. Raises what the library raises."""
+
+    The connection of an answer that is too large is closed. Raises what the library raises.
+    """
     parts: list[bytes] = []
     size = 0
     for part in response.iter_content(_STEP):

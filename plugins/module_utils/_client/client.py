@@ -58,7 +58,9 @@ def connect(
     before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
     """A client for one server. Nothing is sent yet. ``request_timeout`` is in seconds; for the rest, see Settings.
-    Raises SettingsError for settings that cannot be used."""
+
+    Raises SettingsError for settings that cannot be used.
+    """
     settings = Settings(
         api_url=api_url,
         api_key=api_key,
@@ -105,8 +107,11 @@ class FleetClient:
         return self.transport.server_time
 
     def seconds_since(self, at: float) -> float | None:
-        """How many seconds, at least, have passed since ``at`` (epoch seconds by the server's clock), or None. More
-        exact than server_time, which has whole seconds and stands still between answers."""
+        """How many seconds, at least, have passed since ``at`` (epoch seconds by the server's clock).
+
+        None if no answer had a Date. More exact than server_time, which has whole seconds and stands still between
+        answers.
+        """
         return self.transport.seconds_since(at)
 
     # E1 to E8: fleet rollouts
@@ -136,7 +141,10 @@ class FleetClient:
         return [row for row in self.recent_fleet_rollouts() if not rollout_is_terminal(row)]
 
     def recent_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts from the newest row down to 100 consecutive ones that have ended."""
+        """E3: the rollouts from the newest row down to 100 consecutive ones that have ended.
+
+        This takes one call if the newest 100 have all ended, and two if there are fewer than 100.
+        """
         ended_in_a_row = 0
 
         def is_far_enough(row: Record) -> bool:
@@ -311,8 +319,8 @@ class FleetClient:
     def _record(self, name: str, *lists: str, **call: Any) -> Record:
         """The answer of a call. The keys ``lists`` must contain lists; null counts as an empty one.
 
-        An error with status 200, which has no value under the expected keys, must not count as an empty list or as the
-        success of a write.
+        An error with status 200 has no value under the expected keys. It must not count as an empty list, as an answer
+        in which every value is missing, or as the success of a write.
         """
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):

@@ -28,7 +28,9 @@ class Repeat(Enum):
 @dataclass(frozen=True)
 class Endpoint:
     """One operation. ``number``: 1 to 26 for E1 to E26, 0 for any other call. ``path``: with parameters in braces.
-    ``read_timeout``: wait at least this many seconds for the answer; None: only the setting request_timeout applies."""
+
+    ``read_timeout``: wait at least this many seconds for the answer; None: only the setting request_timeout applies.
+    """
 
     number: int
     name: str
@@ -153,8 +155,11 @@ _LONGEST_PAUSE = 8.0
 
 
 def retry_after_seconds(header: str | None, server_now: float | None) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if it is missing or invalid. A date in it is
-    compared with ``server_now`` (epoch seconds), so that a wrong local clock does not matter."""
+    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if it is missing or invalid.
+
+    The header contains seconds or an HTTP date. A date is compared with ``server_now`` (the Date header of the same
+    answer, epoch seconds), so that a wrong local clock does not matter.
+    """
     if header is None:
         return None
     text = header.strip()

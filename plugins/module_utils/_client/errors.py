@@ -127,8 +127,8 @@ def kind_of_status(status: int) -> str:
 def detail_text(body: Any, limit: int = LONGEST_WORDS) -> str | None:
     """The server's explanation in one line of at most ``limit`` characters; None if there is none (behaviour 2.3).
 
-    ``body``: ``{"detail": [{"loc", "msg", "type"}]}``, ``{"detail": "text"}``, another mapping, a list, or the raw text
-    of a body that is not JSON.
+    ``body``: a parsed body such as ``{"detail": [{"loc", "msg", "type"}]}`` or ``{"detail": "text"}``, another mapping,
+    a list, or the raw text of a body that is not JSON.
     """
     if body is None:
         return None

@@ -21,8 +21,11 @@ _MAX_WORDS = 300
 
 
 def ask(url: str, check: MetricCheck, now: float, *, token: str | None, **connection: Any) -> Answer:
-    """The answer of the server at ``url``, the base address without ``/api/v1``, to the query of a check. ``now``: the
-    time of the query, in epoch seconds. ``token``: sent as a bearer token. ``connection``: see answer_to."""
+    """The answer of the server at ``url`` to the query of a check.
+
+    ``url``: the base address, without ``/api/v1``. ``now``: the time of the query, in epoch seconds. ``token``: sent as
+    a bearer token, or None. ``connection``: see answer_to.
+    """
     headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     path, fields = _request(check, now)
     call: dict[str, Any] = {"secrets": [token] if token else [], "headers": headers, "data": fields}

@@ -47,8 +47,8 @@ def answer_to(
 ) -> Iterator[tuple[Any, Redactor]]:
     """The answer to one call, whose body is not read yet, and what masks the secrets in its texts.
 
-    ``secrets``: those of the call. ``timeout``: seconds within which the whole answer must arrive. Raises
-    NoAnswerError, also while the body is read.
+    ``secrets``: those of the call; the password of the proxy is masked too. ``timeout``: seconds within which the whole
+    answer must arrive. Raises NoAnswerError, also while the body is read.
     """
     try:
         proxy = proxy_for(url, os.environ)

@@ -47,8 +47,10 @@ class Listing:
 
 
 def order_of(rows: Iterable[Record], times: Sequence[str]) -> str:
-    """How rows are ordered by their times (keys ``times``); NO_ORDER if these are absent, equal or contradictory. A few
-    rows may be out of order, because an event arrived late or two clocks differ."""
+    """How rows are ordered by their times (keys ``times``); NO_ORDER if these are absent, equal or contradictory.
+
+    A few rows may be out of order, because an event arrived late or two clocks differ.
+    """
     listed = list(rows)
     told = set()
     for name in times:
@@ -100,8 +102,8 @@ def newest(
 ) -> tuple[list[Record], bool]:
     """The ``limit`` newest rows (None: all) from offset ``start`` on, and whether there are more.
 
-    One row more than ``limit`` is read, which shows whether there are more. If the first page contains that row, there
-    is only one call.
+    ``read_page(limit, offset)`` reads one page. One row more than ``limit`` is read, which shows whether there are
+    more. If the first page contains that row, there is only one call.
     """
     if limit is None:
         return read_list(read_page, page=page, start=start, times=times).rows, False
@@ -111,8 +113,10 @@ def newest(
 
 
 def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> list[Record]:
-    """The newest rows of a list, as many as the server returns in one page of up to ``limit`` rows. There is one call,
-    unless the server lists the oldest row first: then the list is read to its end."""
+    """The newest rows of a list, as many as the server returns in one page of up to ``limit`` rows.
+
+    There is one call, unless the server lists the oldest row first: then the list is read to its end.
+    """
     # The order of a list is unknown if it has only one row.
     rows = fetch(max(limit, 2), 0)
     if order_of(rows, times) != OLDEST_FIRST:

@@ -33,8 +33,8 @@ class NotCalled(NamedTuple):
 class Pool:
     """Threads that make calls, each with its own clone of one client.
 
-    At the end of the context, calls that have not begun are dropped. ``hopeless``: a call has failed with a HOPELESS
-    error; the answer of each further call is then NotCalled.
+    A context manager: at its end, calls that have not begun are dropped. ``hopeless``: whether a call has failed with a
+    HOPELESS error. The answer of each further call is then NotCalled.
     """
 
     def __init__(self, client: FleetClient, workers: int) -> None:
@@ -59,8 +59,10 @@ class Pool:
             clone.close()
 
     def as_completed(self, calls: Iterable[Call]) -> Iterator[tuple[int, Any]]:
-        """The position and the answer (what the call returned, its ApiError, or NotCalled) of each call, in the order
-        in which they end."""
+        """The position and the answer of each call, in the order in which they end.
+
+        An answer is what the call returned, its ApiError, or NotCalled.
+        """
         futures = {self._threads.submit(self._run, call): position for position, call in enumerate(calls)}
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
@@ -92,8 +94,10 @@ def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list
 def read_each(
     client: FleetClient, instances: Mapping[str, Any], read: Callable[..., Record], *, workers: int
 ) -> dict[str, Record | None]:
-    """The answer of ``read(client, instance_id=...)`` for each instance (names to ids), None if there was none. Raises
-    the ApiError of a refused key or role."""
+    """The answer of ``read(client, instance_id=...)`` for each instance (names to ids), None if there was none.
+
+    Raises the ApiError of a refused key or role.
+    """
     calls = [partial(read, instance_id=str(instance_id)) for instance_id in instances.values()]
     answers = in_pool(client, calls, workers=workers)
     for answer in answers:
@@ -103,8 +107,10 @@ def read_each(
 
 
 def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:
-    """A phrase for each call that failed, and one with the number of calls that were not made afterwards. ``labels``:
-    the names of the calls, in the order of ``answers``."""
+    """A phrase for each call that failed, and one with the number of calls that were not made afterwards.
+
+    ``labels``: the names of the calls, in the order of ``answers``.
+    """
     phrases = [
         f"{label}: {answer}" for label, answer in zip(labels, answers, strict=True) if isinstance(answer, ApiError)
     ]

@@ -33,8 +33,11 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy for calls to ``url``: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the host. Lower case
-    takes precedence. Raises SettingsError, without the value, for an invalid address."""
+    """The proxy for calls to ``url``: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the host.
+
+    A variable in lower case takes precedence over the one in upper case. Raises SettingsError, without the value, for
+    an invalid address.
+    """
     parts = urlsplit(url)
     host, port = (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme)
     if _is_excepted(host, port, environ.get("no_proxy") or environ.get("NO_PROXY", "")):

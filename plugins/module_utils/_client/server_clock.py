@@ -12,7 +12,10 @@ _FURTHEST_BEHIND = 2.0
 
 class ServerClock:
     """Learns from Date headers. None of them is later than the server's clock, so the latest one is the most exact.
-    ``ahead``: by how many seconds, at least, the server's clock is ahead of the local monotonic clock, or None."""
+
+    ``ahead``: how many seconds, at least, the server's clock (epoch seconds) is ahead of the local monotonic clock;
+    None if no answer had a Date.
+    """
 
     def __init__(self) -> None:
         self.ahead: float | None = None

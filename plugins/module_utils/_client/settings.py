@@ -21,8 +21,11 @@ _LONGEST_TIMEOUT = 86400.0
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a connection. ``request_timeout``: seconds within which a whole answer must arrive. ``retries``:
-    the number of attempts after the first one. Raises SettingsError, which never shows a secret."""
+    """The settings of a connection.
+
+    ``request_timeout``: seconds within which a whole answer must arrive. ``retries``: the number of attempts after the
+    first one. ``headers``: sent with each call in addition. Raises SettingsError, which never shows a secret.
+    """
 
     api_url: str
     api_key: str = field(repr=False)

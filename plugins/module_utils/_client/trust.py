@@ -17,15 +17,20 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 class Trust(NamedTuple):
-    """``verify``: the value for requests: false, true (its own certificates), or a file or folder. ``name``: the option
-    or the environment variable that the value comes from."""
+    """``verify``: the value for requests: false, true (its own certificates), or a file or folder.
+
+    ``name``: the option or the environment variable that the value comes from.
+    """
 
     verify: bool | str
     name: str
 
     def problem(self, certificates_in: Callable[[str], int]) -> str | None:
-        """Why the certificates cannot be used, as a phrase with the path; None if they can. ``certificates_in(path)``:
-        the number of certificates in a file; raises OSError."""
+        """Why the certificates cannot be used, as a phrase with the path; None if they can.
+
+        ``certificates_in(path)`` is the number of certificates in a file. It raises OSError if the file cannot be
+        opened.
+        """
         if isinstance(self.verify, bool):
             return None
         path = Path(self.verify)

@@ -217,8 +217,8 @@ def read_listing(
 ) -> tuple[list[Record], bool, int | None]:
     """The rows for the options ``limit``, ``offset`` and ``all``, whether there are more, and the offset of these.
 
-    ``read_page(limit, offset)`` reads at most ``page`` rows. ``times``: the keys of the rows' times, which show their
-    order.
+    ``read_page(limit, offset)`` reads one page, of at most ``page`` rows. ``times``: the keys of the rows' times, which
+    show whether the server lists the newest row first.
     """
     limit, offset = context.params["limit"], context.params["offset"]
     if limit < 1:
@@ -275,8 +275,10 @@ def _check_types(context: Context, operation: Operation) -> None:
 
 
 def _check_size(context: Context) -> None:
-    """Refuse NaN, infinity and numbers beyond any time or count. Ansible accepts them as a float. No comparison is true
-    for NaN, so it would switch off the limit that it stands for."""
+    """Refuse NaN, infinity and numbers beyond any time or count.
+
+    Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
+    """
     for name, value in context.params.items():
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""

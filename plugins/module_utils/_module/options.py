@@ -154,8 +154,10 @@ def check_ids(options: Mapping[str, Any]) -> None:
 
 
 def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse values of _TEXTS that are not text, before Ansible converts them. Raises ValueError. ``spec``: the options
-    of the module, since a name can have another meaning in another module."""
+    """Refuse values of _TEXTS that are not text, before Ansible converts them. Raises ValueError.
+
+    ``spec``: the options of the module, since a name can have another meaning in another module.
+    """
     for name in _TEXTS:
         if options.get(name) is not None and spec.get(name, {}).get("type") == "str":
             require_text(options[name], name)
@@ -209,8 +211,10 @@ def open_client(
     on_repeat: Callable[[str], None] | None = None,
     before_send: Callable[[], None] | None = None,
 ) -> FleetClient:
-    """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option). Raises
-    SettingsError with a sentence for invalid values."""
+    """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option).
+
+    Raises SettingsError with a sentence for invalid values.
+    """
     return connect(
         api_url=option("api_url"),
         api_key=option("api_key"),

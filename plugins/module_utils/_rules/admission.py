@@ -139,8 +139,11 @@ RULES: tuple[Rule, ...] = (
 
 
 def admission_decision(facts: Facts, rules: Iterable[Rule] = RULES) -> Decision:
-    """Whether one more redeploy may be sent now (go), perhaps later (wait), or no more in this run (stop). If the worst
-    check of the ``rules`` is ``hold``, the stream waits. If it is neither ``hold`` nor ``pass``, the stream stops."""
+    """Whether one more redeploy may be sent now (go), perhaps later (wait), or no more in this run (stop).
+
+    ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold``, the stream
+    waits. If it is neither ``hold`` nor ``pass``, the stream stops.
+    """
     checks = [check for rule in rules if (check := rule(facts)) is not None]
     worst = gate.worst(checks)
     if worst == gate.HOLD:
@@ -161,8 +164,8 @@ def admission_decision(facts: Facts, rules: Iterable[Rule] = RULES) -> Decision:
 class Marks:
     """What the tasks of a stream have recorded for each other, by host name.
 
-    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: how the task ended.
-    ``changed``: whether one in ``done`` has changed its instance.
+    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
+    succeeded or failed. ``changed``: whether one of the tasks in ``done`` has changed its instance.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)
@@ -172,8 +175,10 @@ class Marks:
 
 
 def ends_of(marks: Marks, rollouts: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Names of the stream's instances that failed, and of those whose redeploy the server reports as uncertain. The
-    counters in ``rollouts`` (E3) can show a failure before the task that waits for the redeploy has ended."""
+    """Names of the stream's instances that failed, and of those whose redeploy the server reports as uncertain.
+
+    ``rollouts``: rows of E3. Their counters can show a failure before the task that waits for the redeploy has ended.
+    """
     name_of = {rollout_id: name for name, rollout_id in marks.started.items()}
     failed, unsure = list(marks.failed), []
     for row in rollouts:

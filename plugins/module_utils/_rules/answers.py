@@ -76,8 +76,10 @@ def rollout_status(word: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A number, from a number or its text; None for any other value. Also None for a number that is infinite or NaN, or
-    too large for 64 bits: no count or time is that large."""
+    """A number, from a number or its text; None for any other value.
+
+    Also None for a number that is infinite or NaN, or too large for 64 bits: no count or time is that large.
+    """
     if isinstance(value, str):
         value = value.strip()
         if not _NUMBER.fullmatch(value):
@@ -233,8 +235,11 @@ def target_is_terminal(target: Mapping[str, Any]) -> bool:
 
 
 def rollout_is_terminal(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]] | None = None) -> bool:
-    """Whether a rollout has ended. A known status decides, unless the counters or the target rows show that something
-    is still queued or in progress. If the status is unknown, the counters or rows and completed_at decide."""
+    """Whether a rollout has ended.
+
+    A known status decides, unless the counters or the target rows show that something is still queued or in progress.
+    If the status is unknown, the counters or rows and completed_at decide.
+    """
     word = rollout_status(rollout.get("status"))
     tally = counters_of_targets(targets) if targets else counters(rollout)
     if word in ROLLOUT_OPEN or tally.open > 0:
@@ -304,8 +309,11 @@ def runtime_component(updates: Mapping[str, Any]) -> Record:
 
 
 def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
-    """``max_parallel_rollouts`` of E9, an integer of 1 or more. Raises ValueError with a sentence for anything else,
-    which must never be used for Ansible's serial: that reads 0 as "all hosts at once"."""
+    """``max_parallel_rollouts`` of E9, an integer of 1 or more.
+
+    Raises ValueError with a sentence if it is absent, not a whole number, or below 1. Such a value must never be used
+    for Ansible's serial, which reads 0 as "all hosts at once".
+    """
     value = policy.get("max_parallel_rollouts")
     if value is None:
         raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing may start")

@@ -67,9 +67,11 @@ def names_with_results_of_others(ids: Mapping[str, Any], results: Mapping[str, M
 
 
 def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Collection[str]]) -> bool:
-    """Whether an event happened at ``start`` (epoch seconds; None for any time) or later, and has accepted ``words``,
-    by key; an empty entry accepts any value. An event without a valid time counts as later, so that no event is
-    lost."""
+    """Whether an event happened at ``start`` (epoch seconds; None for any time) or later, and matches ``words``.
+
+    ``words``: the values that are accepted, by key. An empty entry accepts any value. An event without a valid time
+    counts as later than ``start``, so that no event is lost.
+    """
     at = parse_time(event.get("event_ts"))
     if start is not None and at is not None and at < start:
         return False

@@ -49,8 +49,10 @@ def batch_sizes(
 
 @dataclass(frozen=True)
 class Member:
-    """One instance of the plan. ``planned``: whether the run will change it. ``why``: the reason. ``current`` and
-    ``available``: versions of the runtime, None if unknown."""
+    """One instance of the plan. ``planned``: whether the run will change it. ``why``: the reason.
+
+    ``current`` and ``available``: versions of the runtime, None if unknown.
+    """
 
     name: str
     instance_id: str
@@ -64,8 +66,8 @@ class Member:
 class Part:
     """Members that a run takes together, in their order, for example a wave.
 
-    ``limit``: the maximum size of its batches, in addition to the policy's limit. ``soak`` (seconds), ``settings``: of
-    the gate after each of its batches.
+    ``limit``: the maximum size of its batches, in addition to the policy's limit. ``soak``: the soak after each of its
+    batches in seconds, instead of that of the run. ``settings``: options of the gate after each of its batches.
     """
 
     name: str

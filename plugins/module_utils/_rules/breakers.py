@@ -38,8 +38,10 @@ def breakers_of(subsystems: Any) -> Breakers:
 
 
 def _search(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    """Pairs of a breaker's name and whether it is open, below any key with "breaker" in its name. ``owner``: the
-    nearest name above, used for a breaker without a name of its own."""
+    """Pairs of a breaker's name and whether it is open, below any key with "breaker" in its name.
+
+    ``owner``: the nearest name above, used for a breaker without a name of its own.
+    """
     for key, value in _items(node, owner):
         if "breaker" in normalise(key):
             yield from _named_by_key(normalise(key), value, owner)

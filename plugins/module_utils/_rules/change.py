@@ -10,8 +10,10 @@ import re
 
 
 def change_problem(change: str, pattern: str) -> str:
-    """Why a run may not be made under ``change``, as a sentence; empty if it may. ``pattern``: a regular expression
-    that the whole text must match. If it is empty, any text is accepted, or none."""
+    """Why a run may not be made under ``change``, as a sentence; empty if it may.
+
+    ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, or none.
+    """
     change = change.strip()
     if "\n" in change:
         return "fleetops_change has more than one line. Give only the number of the change. Nothing was done."

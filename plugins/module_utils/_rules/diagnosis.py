@@ -24,8 +24,10 @@ def status_of(subsystem: Any) -> str | None:
 
 
 def changed_subsystems(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Record]:
-    """The subsystems whose status differs between two records, sorted by name: ``name``, ``before`` and ``after``. If
-    one record lacks a subsystem, its status there is None."""
+    """The subsystems whose status differs between two records, sorted by name: ``name``, ``before`` and ``after``.
+
+    If one record lacks a subsystem, its status there is None.
+    """
     old, new = _subsystems(before), _subsystems(after)
     pairs = ((name, status_of(old.get(name)), status_of(new.get(name))) for name in sorted({*old, *new}))
     return [{"name": name, "before": was, "after": now} for name, was, now in pairs if normalise(was) != normalise(now)]

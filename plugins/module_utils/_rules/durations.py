@@ -49,8 +49,10 @@ def pause_before_look(waited: float, expected: float | None, shortest: float, lo
 
 
 class Usual:
-    """How long the redeploy of an instance usually takes, from its own past redeploys (``known``: seconds by id_key),
-    or else from those of the fleet. ``fallback``: the seconds if there are none at all."""
+    """How long the redeploy of an instance usually takes, from its own past redeploys, or else from those of the fleet.
+
+    ``known``: the seconds of past redeploys by instance (id_key). ``fallback``: the seconds if there are none at all.
+    """
 
     def __init__(self, known: Mapping[str, Sequence[float]], fallback: float) -> None:
         everything = [seconds for past in known.values() for seconds in past]

@@ -42,7 +42,9 @@ Policy = dict[str, str]
 @dataclass(frozen=True)
 class Declared:
     """A valid state. ``tenant``: values by their keys in E9. ``groups`` and ``instances``: policies by group and host.
-    ``runtime_current``: whether each runtime must have the published version."""
+
+    ``runtime_current``: whether each runtime must have the published version.
+    """
 
     tenant: Record
     groups: dict[str, Policy]
@@ -157,8 +159,12 @@ def wanted_policies(state: Declared, names: Iterable[str], groups: Mapping[str, 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The fleet as it was read. ``tenant``: E9. ``updates``: E25 by host. ``gone``: hosts whose instance the server
-    does not know. ``inventory``: all hosts, names to ids. ``seen``: host names by id, from the history of rollouts."""
+    """The fleet as it was read.
+
+    ``tenant``: E9. ``updates``: E25 by host. ``gone``: hosts whose instance the server does not know. ``inventory``:
+    all hosts, names to ids. ``groups``: the hosts of each group. ``seen``: host names by id, from the history of
+    rollouts.
+    """
 
     tenant: Record
     updates: Mapping[str, Record]

@@ -117,8 +117,10 @@ class Freezes:
         return min(following, default=None)
 
     def between(self, first: float, last: float, most: int) -> list[Period]:
-        """The freezes between ``first`` and ``last`` (epoch seconds) in order, each as a whole, at most ``most`` of
-        them."""
+        """The freezes between ``first`` and ``last`` (epoch seconds) in order, at most ``most`` of them.
+
+        A freeze that began before, or that ends later, is returned as a whole.
+        """
         begin = datetime.fromtimestamp(first, UTC)
         found: list[Period] = []
         for freeze in self.entries:

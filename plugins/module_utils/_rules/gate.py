@@ -44,8 +44,10 @@ def worst(checks: Iterable[Check]) -> str:
 
 
 def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) -> Check:
-    """Fails if more instances than ``max_failed`` have failed, or all instances of the last batch. ``failed`` and
-    ``last_batch``: names of instances."""
+    """Fails if more instances than ``max_failed`` have failed, or all instances of the last batch.
+
+    ``failed`` and ``last_batch``: names of instances.
+    """
     names = listed(failed)
     if len(failed) > max_failed:
         return Check(
@@ -117,7 +119,9 @@ def window(policy: Mapping[str, Any], now: float, start: NextStart) -> Check:
 
 def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
     """Fails if a fleet rollout of the server is in progress: it and the run would redeploy the same instances.
-    ``open_rollouts``: rows of E3 that have not ended."""
+
+    ``open_rollouts``: rows of E3 that have not ended.
+    """
     fleet = [row for row in open_rollouts if not is_single_target(row)]
     if not fleet:
         return Check("foreign_rollout", PASS, "No fleet rollout is under way on the server.")
@@ -133,8 +137,8 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
 def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float, fleet: int) -> Check:
     """Whether the share of healthy instances is at least ``least`` (0 to 1).
 
-    ``readings``: health records (E16) by name; None, if there was no answer, counts as not healthy. Without any answer,
-    the check is inconclusive. ``fleet``: its number of instances.
+    ``readings``: health records (E16) by name, None if there was no answer. Such an instance counts as not healthy. If
+    there was no answer at all, the check is inconclusive. ``fleet``: the number of instances in the whole fleet.
     """
     asked = len(readings)
     answered = [name for name, health in readings.items() if health is not None]
@@ -164,8 +168,10 @@ class Tally:
 
 
 def audit_delta(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Tally | None:
-    """The events that were added between two summaries of one instance. None if a summary or a counter is not known, or
-    if a counter decreased (retention)."""
+    """The events that were added between two summaries of one instance.
+
+    None if a summary or a counter is not known, or if a counter decreased (retention).
+    """
     grown = []
     for key in ("total_events", "error_events", "denied_events"):
         first, last = (known_count((summary or {}).get(key)) for summary in (before, after))
@@ -217,7 +223,9 @@ def audit(
 
 def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
     """Whether the run has deployed only one bundle. A second one means that a bundle was published during the run.
-    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the check fails in this case."""
+
+    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the check fails in this case.
+    """
     if len(bundles) < 2:
         return Check("bundle", PASS, "One bundle was deployed.", {"bundles": len(bundles)})
     return Check("bundle", FAIL if stop else PASS, bundle_sentence(bundles), {"bundles": len(bundles)})
@@ -233,8 +241,9 @@ def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
 class Soak:
     """The live health reads of the instances of the last batch.
 
-    ``needed``: how many consecutive healthy reads each needs. ``in_a_row``: how many it has. ``unhealthy``: statuses.
-    ``errors_in_a_row``: how many consecutive reads failed.
+    ``needed``: how many consecutive healthy reads each instance needs. ``in_a_row``: how many it has.
+    ``unhealthy``: the status of each instance that was not healthy. ``errors_in_a_row``: how many consecutive reads
+    failed.
     """
 
     needed: int

@@ -76,7 +76,9 @@ def of_status(source: str, status: int) -> Reading:
 
 def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
     """Whether something may be started. The verdict ``hold`` means: not now, but the hold must be read again.
-    ``waited``: for how many seconds the run was held. ``timeout``: for how many it may be held."""
+
+    ``waited``: for how many seconds the run was held. ``timeout``: for how many it may be held.
+    """
     facts = {"waited_seconds": round(max(0.0, waited), 1)}
     if reading.held is None:
         return Check(NAME, INCONCLUSIVE, f"It is not known whether the run is held: {reading.said}.", facts)

@@ -58,8 +58,10 @@ def has_action(task: Mapping[str, Any], actions: tuple[str, ...]) -> bool:
 
 
 def included_files(content: Any) -> list[tuple[str, str]]:
-    """The task files that a task file imports or includes: ``import_tasks`` or ``include_tasks``, and the name. A name
-    that is a template is left out, because it is not known before the task runs."""
+    """The task files that a task file imports or includes: ``import_tasks`` or ``include_tasks``, and the name.
+
+    A name that is a template is left out, because it is not known before the task runs.
+    """
     found = []
     for action, given in _includes(content, FILES):
         name = given.get("file") or str(given.get("_raw_params") or "").strip()
@@ -70,7 +72,9 @@ def included_files(content: Any) -> list[tuple[str, str]]:
 
 def included_roles(content: Any) -> list[tuple[str, dict[str, str]]]:
     """The roles that a task file imports or includes: the name, and the names of their files of tasks and handlers.
-    Roles of which a name is a template are left out."""
+
+    Roles of which a name is a template are left out.
+    """
     found = []
     for _action, given in _includes(content, ROLES):
         name = given.get("name") or given.get("role")

@@ -26,10 +26,10 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def require_text(value: Any, name: str, *, of: str = "") -> str:
-    """``value``, which must be text.
+    """``value``, which must be text. ``name``: its key. ``of``: the option that contains that key, if any.
 
-    ``name``: its key. ``of``: the option that contains that key. Raises ValueError with a phrase: YAML reads 0755 as
-    493, 2026-11-23 as a date and ``no`` as a boolean, so the text can no longer be known.
+    Raises ValueError with a phrase for any other type. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a
+    boolean, so the original text can no longer be known.
     """
     if isinstance(value, str):
         return value
@@ -79,8 +79,10 @@ def spellings(value: Any) -> set[str]:
 
 
 def task_keys(value: Any) -> frozenset[str]:
-    """The keys by which the task ids in a value are compared, whatever their case or type. ``value``: a text, a number,
-    or a list of them, or a mapping, of which only the values count."""
+    """The keys by which the task ids in a value are compared, whatever their case or type.
+
+    ``value``: a text, a number, or a list of them, or a mapping, of which only the values count.
+    """
     if isinstance(value, Mapping):
         return frozenset().union(*(task_keys(part) for part in value.values()))
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -63,14 +63,20 @@ def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
 
 
 def may_be_cut(listed: int, answer: Mapping[str, Any], limit: int) -> bool:
-    """Whether there may be more memories than the ``listed`` ones in an answer of E17 with this ``limit``: the list is
-    full, or shorter than its ``count``. A list that a server cuts off without saying so cannot be detected."""
+    """Whether there may be more memories than the ``listed`` ones in an answer of E17 with this ``limit``.
+
+    True if the list has ``limit`` items, or fewer than the ``count`` of the answer. E17 has no paging, so a list that a
+    server cuts off below ``limit`` without saying so cannot be detected.
+    """
     return listed >= limit or count(answer.get("count")) > listed
 
 
 def body_of(memory: Mapping[str, Any]) -> Record:
-    """The body to send to store a memory: plain JSON, without the fields that the server adds itself. A memory from an
-    earlier list can therefore be stored again. Raises ValueError for a value that JSON cannot represent."""
+    """The body to send to store a memory: plain JSON, without the fields that the server adds itself.
+
+    A memory from an earlier list can therefore be stored again. Raises ValueError for a value that JSON cannot
+    represent.
+    """
     carried = json.loads(json.dumps(dict(memory), allow_nan=False, default=_as_text))
     return {key: value for key, value in carried.items() if key not in SERVER_FIELDS}
 
@@ -131,8 +137,10 @@ def _covers(wanted: Any, held: Any) -> bool:
 
 
 def find(memories: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Record | None:
-    """The memory with the content of ``body`` and the same conversation and customer, or None. If ``body`` names a
-    conversation or a customer, a memory without that field is assumed to belong to it."""
+    """The memory with the content of ``body`` and the same conversation and customer, or None.
+
+    If ``body`` names a conversation or a customer, a memory without that field is assumed to belong to it.
+    """
     content = {key: value for key, value in body.items() if key not in SCOPE}
     scope = scope_of(body)
     return next((dict(row) for row in memories if _belongs(row, scope) and same(content, row)), None)
@@ -143,8 +151,10 @@ def _belongs(row: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
 
 
 def outside_selection(memories: Sequence[Mapping[str, Any]], selection: Mapping[str, str]) -> list[Record]:
-    """The memories in a list that do not belong to the selection that was requested. If there are any, the server has
-    understood the selection differently, and would also clear other memories."""
+    """The memories in a list that do not belong to the selection that was requested.
+
+    If there are any, the server has understood the selection differently, and would also clear other memories.
+    """
     return [
         dict(row)
         for row in memories
@@ -158,8 +168,10 @@ def slices(memories: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def remains(before: Listing, after: Listing) -> tuple[int, int]:
-    """How many of the memories of ``before`` are still in ``after``, and how many were stored since. A memory without
-    an id counts as one of ``before``, because it cannot be identified."""
+    """How many of the memories of ``before`` are still in ``after``, and how many were stored since.
+
+    A memory without an id counts as one of ``before``, because it cannot be identified.
+    """
     known = set(before.ids)
     since = sum(identity not in known for identity in after.ids)
     return after.listed - since, since

@@ -43,7 +43,9 @@ CANARY, BUSY, QUARANTINE = "canary", "busy", "quarantine"
 @dataclass(frozen=True)
 class Wave:
     """Some hosts of a run. ``limit``: the maximum size of its batches. ``soak``: seconds of soak after each batch.
-    ``gate``: options of rollout_gate for the gate after each batch."""
+
+    ``gate``: options of rollout_gate for the gate after each batch.
+    """
 
     name: str
     hosts: tuple[str, ...]
@@ -97,8 +99,8 @@ class Rules:
 class Facts:
     """The data that the rules use, by the names of the instances. Data that no rule needs may be missing.
 
-    ``inventory``: names in its order. ``past``: the seconds of past redeploys, by id_key. ``busy``: why an instance
-    counts as busy. ``failing``: the names of the instances in quarantine.
+    ``inventory``: names in the order of the inventory. ``health``: statuses. ``past``: the seconds of past redeploys,
+    by id_key. ``busy``: why an instance counts as busy. ``failing``: the names of the instances in quarantine.
     """
 
     inventory: Sequence[str] = ()
@@ -124,8 +126,10 @@ def order_of(text: str) -> tuple[str, str]:
 
 
 def share_of(text: str, group: int) -> int:
-    """The number of instances in a share: ``text`` is a number, or a percentage of ``group`` instances. A percentage is
-    rounded down, but to at least 1. Raises ValueError."""
+    """The number of instances in a share: ``text`` is a number, or a percentage of ``group`` instances.
+
+    A percentage is rounded down, but to at least 1. Raises ValueError.
+    """
     match = re.fullmatch(r"([0-9]+)\s*(%?)", text.strip())
     number = int(match[1]) if match else 0
     if match is None or number < 1 or (match[2] and number > 100):
@@ -134,8 +138,11 @@ def share_of(text: str, group: int) -> int:
 
 
 def waves_of(given: Any, hosts_of: Callable[[str], Iterable[str]] | None = None) -> list[Wave]:
-    """The waves in a list of mappings or patterns. Raises ValueError. ``hosts`` of a mapping are names, or a pattern.
-    ``hosts_of(pattern)`` returns the names that match a pattern, which may also be names separated by commas."""
+    """The waves in a list of mappings or patterns. Raises ValueError.
+
+    ``hosts`` of a mapping are names, or a pattern. ``hosts_of(pattern)`` returns the names that match a pattern, which
+    may also be names separated by commas.
+    """
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"waves must be a list of patterns or mappings, not {given!r}")
     found = [_wave(number, entry, hosts_of) for number, entry in enumerate(given, 1)]
@@ -183,8 +190,8 @@ def refusal_of(
 ) -> str:
     """Why the rules cannot be used together, as a phrase; empty if they can.
 
-    ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were given. ``of_redeploys``: whether the run
-    redeploys instances. ``soak``: of waves without their own (seconds).
+    ``canary``: the number of canaries. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were given.
+    ``of_redeploys``: whether the run redeploys instances. ``soak``: the soak (seconds) of waves without their own.
     """
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts is given"
@@ -232,8 +239,10 @@ def _gate(name: str, given: Any) -> Record:
 
 
 def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[list[Part], dict[str, str]]:
-    """The parts of a run, and the names of the members that are left for a later run, with the reasons. ``members``:
-    all members, in order of their names. Raises ValueError for an invalid share."""
+    """The parts of a run, and the names of the members that are left for a later run, with the reasons.
+
+    ``members``: all members, in order of their names. Raises ValueError for an invalid share.
+    """
     planned = _ordered([member for member in members if member.planned], rules, facts)
     last = [member for member in planned if member.name in facts.failing]
     busy = [member for member in planned if member.name in facts.busy and member.name not in facts.failing]

@@ -38,9 +38,12 @@ _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
-    """Why one of the options ``asked`` (names to values) cannot be used in a run without batches, as a sentence; empty
-    if all can. ``without``: the setting that makes it such a run, such as ``pace=continuous``. ``prefix``: of the
-    options' names. The value of ``waves``: the names of the waves that have their own settings."""
+    """Why one of the options ``asked`` (names to values) cannot be used in a run without batches, as a sentence.
+
+    Empty if all of them can. ``without``: the setting that makes it such a run, for example ``pace=continuous``.
+    ``prefix``: the prefix of the names of the options. The value of ``waves`` is a tuple with the names of the waves
+    that have their own settings.
+    """
     for option, (words, why) in _NEEDS_BATCHES.items():
         value = asked.get(prefix + option)
         if value in words or (value and not words):
@@ -51,8 +54,10 @@ def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
 
 
 def refusal_of_run(asked: Mapping[str, Any]) -> str:
-    """Why the variables of a run (names to values) cannot be used with its pace, as a sentence; empty if they can. The
-    pace is one of PACES."""
+    """Why the variables of a run (names to values) cannot be used with its pace, as a sentence; empty if they can.
+
+    The pace is one of PACES.
+    """
     if asked.get("fleetops_pace", BATCHES) == BATCHES:
         return ""
     if asked.get("fleetops_plan_for", "redeploy") not in ("redeploy", "updates"):
@@ -64,7 +69,9 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
 
 def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -> Iterator[tuple[float, float]]:
     """Start and end of each item in order, if at most ``most`` run at once and the next one begins as soon as one ends.
-    ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds."""
+
+    ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds.
+    """
     ends: list[float] = []
     for each in seconds:
         start = begin if len(ends) < most else heapq.heappop(ends)
@@ -73,7 +80,9 @@ def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -
 
 
 def forks_needed(most: int, of: int, usual: float, proof: float) -> int:
-    """How many of Ansible's workers are needed to keep ``most`` redeploys in flight, with ``of`` instances in total. A
-    worker is busy for the ``usual`` seconds of the redeploy and the ``proof`` seconds of the health checks after it."""
+    """How many of Ansible's workers are needed to keep ``most`` redeploys in flight, with ``of`` instances in total.
+
+    A worker is busy for the ``usual`` seconds of the redeploy and the ``proof`` seconds of the health checks after it.
+    """
     busy = most * (1.0 + proof / usual) if usual > 0 else float(of)
     return max(1, min(math.ceil(busy), of))

@@ -59,7 +59,9 @@ def list_of_text(name: str, value: Any) -> Any:
 
 def mapping(name: str, value: Any) -> Mapping[str, Any]:
     """A mapping, from a mapping or its JSON text. Errors do not show the value, since headers may contain secrets.
-    ``name`` is the option or the environment variable. Raises SettingsError."""
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -71,8 +73,10 @@ def mapping(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def boolean(name: str, value: Any) -> bool:
-    """True or false from a boolean, from 1 or 0, or from a word such as ``yes``. ``name`` is the option or the
-    environment variable. Raises SettingsError."""
+    """True or false from a boolean, from 1 or 0, or from a word such as ``yes``.
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)) and value in (0, 1):
@@ -85,7 +89,9 @@ def boolean(name: str, value: Any) -> bool:
 
 def number(name: str, value: Any, *, least: float | None = None, whole: bool = False) -> float:
     """A finite number from a number or its text; with ``whole`` an int. ``least``: the smallest allowed number.
-    ``name`` is the option or the environment variable. Raises SettingsError."""
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
     result = math.nan
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):

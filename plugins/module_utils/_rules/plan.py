@@ -26,8 +26,10 @@ from .window import Window
 def member_of(
     name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
 ) -> Member:
-    """The member for an instance, from its available updates (E25). It is planned if the server does not say enough, or
-    with ``redeploy_all``. ``any_component``: updates of skills and MCP servers count too."""
+    """The member for an instance, from its available updates (E25). It is planned if the server does not say enough.
+
+    ``redeploy_all``: plan it whatever its version is. ``any_component``: updates of skills and MCP servers count too.
+    """
     runtime = component_of(RUNTIME, runtime_component(updates))
     current, available, outdated = runtime.current, runtime.available, runtime.outdated
     if any_component:
@@ -66,8 +68,10 @@ class Expected:
 
 
 def expect(batches: Sequence[Sequence[Member]], usual: Usual, extras: Sequence[float]) -> list[Expected]:
-    """How long each batch takes: as long as its slowest member. ``extras``: for each batch, the seconds of the health
-    checks and the soak that are added."""
+    """How long each batch takes: as long as its slowest member.
+
+    ``extras``: for each batch, the seconds of the health checks and the soak that are added.
+    """
 
     def slowest(batch: Sequence[Member], percent: int, more: float) -> float:
         return round(max((usual.of(member.instance_id, percent) for member in batch), default=0.0) + more, 1)
@@ -109,8 +113,10 @@ class Fit:
 
 
 def fit(openings: Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening. A batch
-    fits if it ends, by p90, at least ``margin`` seconds before the window closes."""
+    """The fit of batches that run one after the other from ``now`` (epoch seconds), or from the next opening.
+
+    A batch fits if it ends, by p90, at least ``margin`` seconds before the window closes.
+    """
     opening = openings.next_opening(now)
     known = not openings.problem
     start = now if opening is None else opening
@@ -147,8 +153,8 @@ def fit_stream(
 ) -> Fit:
     """As ``fit``, for a stream. Also counts the instances that can be sent before the time in the window is too short.
 
-    ``seconds``: of the redeploy of each member of the last batch. ``most``: how many may be in flight at once.
-    ``extra``: the seconds of the health checks after each redeploy.
+    ``seconds``: how long the redeploy of each member of the last batch takes, in order. ``most``: how many may be in
+    flight at once. ``extra``: the seconds of the health checks after each redeploy.
     """
     whole = fit(openings, now, expected, margin)
     before = len(batches) - 1

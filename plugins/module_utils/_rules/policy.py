@@ -70,8 +70,10 @@ def _known(value: Any) -> Any:
 
 
 def overrides(policy: Mapping[str, Any]) -> Record:
-    """The overrides in an instance's policy (E25, E26) by component; None for a component that inherits. If the key
-    ``<component>_override`` is missing, the mode counts as an override if its source is the instance."""
+    """The overrides in an instance's policy (E25, E26) by component; None for a component that inherits.
+
+    If the key ``<component>_override`` is missing, the mode counts as an override if its source is the instance.
+    """
     return {component: _override(policy, component) for component in COMPONENTS}
 
 
@@ -101,7 +103,9 @@ def with_overrides(
     policy: Mapping[str, Any], changes: Mapping[str, Any], tenant: Mapping[str, Any] | None = None
 ) -> Record:
     """The instance's policy after its overrides were changed. ``tenant`` (E9) has the inherited modes, None if unknown.
-    The source of an inherited mode is None, because only the server knows whether it is the tenant or the platform."""
+
+    The source of an inherited mode is None, because only the server knows whether it is the tenant or the platform.
+    """
     told = dict(policy)
     for name, mode in changes.items():
         told[f"{name}_override"] = mode

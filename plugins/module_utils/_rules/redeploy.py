@@ -39,8 +39,11 @@ _PASSES = re.compile(
 
 
 def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
-    """Whether waiting may help after a refusal, because the server is full or busy: always with status 423, 425 and
-    429, and with 409 if the text says so, or if there is no text."""
+    """Whether waiting may help after a refusal, because the server is full or busy.
+
+    ``kind``, ``status`` and ``detail`` are those of the ApiError. Status 423, 425 and 429 always mean this. Status 409
+    means it if the text says so, or if there is no text.
+    """
     if kind == "rate_limited":
         return True
     if kind != "conflict":

@@ -105,8 +105,11 @@ def report_lines(
     predicted: bool = False,
     plan_agreed: bool = False,
 ) -> list[str]:
-    """The lines of the report: why the run ended, and then each category that is not empty. ``acted``: what was done to
-    the instances in ``updated``, as a participle. ``plan_agreed``: whether the run was given the hash of its plan."""
+    """The lines of the report: why the run ended, and then each category that is not empty.
+
+    ``acted``: what was done to the instances in ``updated``, as a participle. ``predicted``: whether it is a
+    prediction. ``plan_agreed``: whether the run was given the hash of its plan.
+    """
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
     if acted != "updated":
         titles["current"] = "Unchanged, nothing to do"

@@ -47,8 +47,11 @@ class Watch:
     last: str = "it was not checked"
 
     def see(self, health: Mapping[str, Any] | None, since_call: float, said: str = "no answer") -> Watch:
-        """The state after one more record (E16 with force; None if there was no answer, with the phrase ``said``).
-        ``since_call``: seconds from the restart call to the request for this record, by the local clock."""
+        """The state after one more record (E16 with force). ``health``: None if there was no answer.
+
+        ``since_call``: seconds from the restart call to the request for this record, by the local clock. ``said``: why
+        there was no answer, as a phrase.
+        """
         if health is None:
             return replace(self, down=True, answering=False, healthy=0, last=said)
         old = health_in_words(health, is_new=False)
@@ -137,8 +140,10 @@ def has_failed(row: Mapping[str, Any]) -> bool:
 def started_action(
     rows: Sequence[Mapping[str, Any]], kind: str, known: Collection[str], action_id: str | None
 ) -> Record | None:
-    """The row (E11) of a call: the one with its id or, if the id is unknown, the newest new row of its kind. ``known``:
-    the keys (action_key) of the rows before the call."""
+    """The row (E11) of a call: the one with its id or, if the id is unknown, the newest new row of its kind.
+
+    ``known``: the keys (action_key) of the rows before the call.
+    """
     if action_id:
         keys = task_keys(action_id)
         return next((dict(row) for row in rows if keys & task_keys([row.get("action_id"), row.get("id")])), None)
@@ -148,7 +153,9 @@ def started_action(
 
 def completed_ago(rows: Sequence[Mapping[str, Any]], now: float | None, within: float, *kinds: str) -> float | None:
     """Seconds since the newest completed action of one of ``kinds``, if that is at most ``within``; otherwise None.
-    ``now``: epoch seconds by the server's clock, None if unknown."""
+
+    ``now``: epoch seconds by the server's clock, None if unknown.
+    """
     return _newest_age([row for row in rows if is_action(row, *kinds) and is_completed(row)], now, within)
 
 

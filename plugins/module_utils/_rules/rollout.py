@@ -59,8 +59,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Found:
-    """The rollout that was found, and all candidates (rows of E3). ``detail``: its E4 body, None if no rollout or more
-    than one matches. ``match``: ``exact`` by ids or instances, or ``weak`` as the only new rollout."""
+    """The rollout that was found, and all candidates.
+
+    ``detail``: its E4 body, None if no rollout or more than one matches. ``match``: ``exact`` by ids or instances, or
+    ``weak`` as the only new rollout. ``candidates``: rows of E3.
+    """
 
     detail: Record | None = None
     match: str | None = None
@@ -68,8 +71,10 @@ class Found:
 
 
 def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None) -> bool:
-    """Whether a rollout may have been created by E2. A rollout with an unknown scope and a single target belongs to
-    E22, unless exactly one instance was ``enqueued``."""
+    """Whether a rollout may have been created by E2.
+
+    A rollout with an unknown scope and a single target belongs to E22, unless exactly one instance was ``enqueued``.
+    """
     scope = normalise(rollout.get("scope"))
     return not is_single_target(rollout) or (enqueued == 1 and scope not in SINGLE_SCOPES)
 
@@ -91,8 +96,10 @@ def doubt_about(answer: Mapping[str, Any]) -> str:
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
-    """The rows of E3 that the call may have created: new fleet rollouts. A rollout that is older than the newest one
-    before the call is left out, unless the answer had ids to decide by."""
+    """The rows of E3 that the call may have created: new fleet rollouts.
+
+    A rollout that is older than the newest one before the call is left out, unless the answer had ids to decide by.
+    """
     return [
         dict(row)
         for row in rollouts
@@ -144,8 +151,11 @@ def _fits(detail: Mapping[str, Any], evidence: Evidence, keys: frozenset[str]) -
 def transition(
     state: str, rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], force: bool = False
 ) -> str:
-    """What must be done to bring a rollout to ``state`` (paused, running, cancelled): ``call``; ``already``, or
-    ``too_late``, since it has ended or is being cancelled. ``force``: also terminate targets in progress."""
+    """What must be done to bring a rollout to ``state`` (paused, running, cancelled).
+
+    ``call``: make the call. ``already``: the rollout is in that state. ``too_late``: it has ended or is being
+    cancelled. ``force``: also terminate targets in progress.
+    """
     word = rollout_status(rollout.get("status"))
     finished = rollout_is_terminal(rollout, targets)
     if state == "cancelled":
@@ -214,8 +224,10 @@ def unlisted(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -
 
 
 def is_quiet(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a rollout with an unknown status has no target that is queued or in progress. If this is true twice, some
-    seconds apart, the rollout has ended (behaviour 2.4)."""
+    """Whether a rollout with an unknown status has no target that is queued or in progress.
+
+    If this is true twice, some seconds apart, the rollout has ended (behaviour 2.4).
+    """
     word = rollout_status(rollout.get("status"))
     if word in ROLLOUT_OPEN | ROLLOUT_TERMINAL:
         return False
@@ -250,9 +262,9 @@ def ends(
     finished: bool = True,
     rollout: Mapping[str, Any] | None = None,
 ) -> Ends:
-    """The targets by how they ended; those that have not ended only if the rollout is ``finished``.
+    """The targets by how they ended. ``proved``: the ids of uncertain targets for which there is evidence of success.
 
-    ``proved``: the ids of uncertain targets for which there is evidence of success. ``rollout``: its record, if the
+    If the rollout is not ``finished``, targets that have not ended are left out. ``rollout``: its record, if the
     targets are all that it lists.
     """
     rows = [dict(t) for t in targets]
@@ -286,7 +298,9 @@ def instance_in_words(target: Mapping[str, Any], names: Mapping[str, str]) -> st
 
 def ends_text(found: Ends, names: Mapping[str, str]) -> str:
     """The targets that did not succeed, as a phrase: their numbers, and the first instances with the server's reasons.
-    ``names``: see host_names."""
+
+    ``names``: see host_names.
+    """
     kinds = {"failed": found.failed, "uncertain": found.uncertain, "with an unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
     counts = {kind: len(rows) for kind, rows in kinds.items()} | {"failed or uncertain but not listed": found.unlisted}
@@ -307,7 +321,9 @@ def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: 
 
 def grace_left(targets: Iterable[Mapping[str, Any]], now: float | None, grace: float) -> float:
     """How many more seconds to wait for late results of the uncertain targets, counted from the end of each target.
-    ``now``: epoch seconds by the server's clock. Without it, or if an end has no time, this is all of ``grace``."""
+
+    ``now``: epoch seconds by the server's clock. Without it, or if an end has no time, this is all of ``grace``.
+    """
     lost = [parse_time(t.get("completed_at")) for t in targets if target_status(t.get("status")) == "uncertain"]
     if not lost:
         return 0.0
@@ -350,8 +366,8 @@ def unlisted_among(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, An
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
     """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones).
 
-    For an uncertain target, ``verdict`` (see reconcile) decides: only if it certainly was not applied or, with
-    ``retry_unknown``, if that is unknown.
+    For an uncertain target, ``verdict`` (see reconcile) decides. It is retried only if it certainly was not applied or,
+    with ``retry_unknown``, if that is unknown.
     """
     word = target_status(target.get("status"))
     if word == "failed":

@@ -102,9 +102,11 @@ def started(
 
 
 def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) -> list[Record]:
-    """The hosts of the run's group with their variables (``name``, ``group``, ``usual_seconds``, and ``stream``, the
-    option of instance_runtime), in the order of the plan; none unless the verdict is pass. ``usual``: by name, how many
-    seconds redeploys of the instance take (``p50``, ``p90``, None if unknown)."""
+    """The hosts of the run's group with their variables, in the order of the plan; none unless the verdict is pass.
+
+    ``usual``: by name, how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each host
+    has ``name``, ``group``, ``usual_seconds``, and ``stream``, the option of instance_runtime.
+    """
     if state["verdict"] != "pass":
         return []
     unknown = {"p50": None, "p90": None}
@@ -144,7 +146,9 @@ def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "
 
 def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_seconds: float) -> Record:
     """The state at the start of a batch. Raises ValueError if one of its instances is not planned.
-    ``expected_seconds``: how long the batch takes, used only if the plan has no such batch."""
+
+    ``expected_seconds``: how long the batch takes, used only if the plan has no such batch.
+    """
     unplanned = [name for name in names if name not in state["planned"]]
     if unplanned:
         raise ValueError(
@@ -208,7 +212,9 @@ def batch_ended(
 
 def ended(state: Mapping[str, Any]) -> Record:
     """The state after the last batch. If no gate stopped the run and a planned instance was in no batch, it has failed.
-    The tasks of a batch's gate run for its first host. A condition that is false for this host leaves them out."""
+
+    The tasks of a batch's gate run for its first host. A condition that is false for this host leaves them out.
+    """
     begun = set(state["begun"])
     left = [name for name in state["order"] if name not in begun]
     if state["verdict"] != "pass" or not left:

@@ -26,8 +26,10 @@ _RUNGS = ("breakers", "power_cycle", "reboot")
 
 
 def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
-    """Why a run cannot be made with its variables (names to values), as a sentence; empty if it can. A variable that is
-    missing is not checked."""
+    """Why a run cannot be made with its variables (names to values), as a sentence; empty if it can.
+
+    A variable that is missing is not checked.
+    """
     for name, words in _WORDS.items():
         if asked.get(name, words[0]) not in words:
             return f"{name} is {asked[name]}: it must be {_either(words)}."
@@ -58,8 +60,10 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
 
 
 def problem_of_hosts(instances: Mapping[str, Any]) -> str:
-    """Why a run cannot be made with its hosts (names to ids, None without one), as a sentence; empty if it can. An
-    instance with two hosts would be counted twice, and written to twice."""
+    """Why a run cannot be made with its hosts (names to ids, None without one), as a sentence; empty if it can.
+
+    An instance with two hosts would be counted twice, and written to twice.
+    """
     if names := ", ".join(name for name, instance_id in instances.items() if instance_id is None):
         return (
             f"These hosts have no fleetops_instance_id: {names}. The inventory plugin fleetops.agents.fleet sets it. "
@@ -76,8 +80,11 @@ def problem_of_hosts(instances: Mapping[str, Any]) -> str:
 
 
 def problem_of_servers(servers: Mapping[str, tuple[str, Any]]) -> str:
-    """Why a run cannot be made with hosts of these servers (address and key, by host name), as a sentence without keys;
-    empty if it is one server. A run would take instances of another server or tenant for ones that no longer exist."""
+    """Why a run cannot be made with hosts of these servers, as a sentence without keys; empty if it is one server.
+
+    ``servers``: the address and the key, by the name of the host. A server does not know the instances of another
+    server, nor those of another tenant, so a run would take them for instances that no longer exist.
+    """
     first, server = next(iter(servers.items()), ("", ("", "")))
     for name, other in servers.items():
         # Tuples with the same objects are equal without a comparison, so a key from a vault is not decrypted.

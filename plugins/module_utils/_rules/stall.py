@@ -19,9 +19,12 @@ NAME = "stall"
 
 
 def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) -> Check:
-    """``fail`` if redeploys are in flight and none has ended for ``timeout`` seconds, counted from the latest end or,
-    if that is later, from the creation of the oldest rollout in flight. ``rollouts``: the newest rows of E3, including
-    ended ones. ``now``: epoch seconds by the server's clock."""
+    """``fail`` if redeploys are in flight and none has ended for ``timeout`` seconds.
+
+    ``rollouts``: the newest rows of E3, including ended ones. ``now``: epoch seconds by the server's clock. The facts
+    contain the ids of the rollouts in flight, and for how many seconds none has ended. The time counts from the latest
+    end, or from the creation of the oldest rollout in flight, whichever is later.
+    """
     rows = list(rollouts)
     flying = [row for row in rows if in_flight([row])]
     made = [at for row in flying if (at := parse_time(row.get("created_at"))) is not None]
@@ -48,7 +51,9 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
 
 def with_instances(check: Check, timelines: Iterable[Mapping[str, Any]]) -> Check:
     """``check`` with the instances in flight in its reason, or with their rollouts if no instance is known.
-    ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id."""
+
+    ``timelines``: those (E1) of the rollouts in flight. An instance is named by its host name or else by its id.
+    """
     names = [
         text_of(row, "instance_hostname", text_of(row, "instance_id", ""))
         for timeline in timelines

@@ -69,7 +69,9 @@ class Admission:
 
     def claim(self, name: str) -> bool:
         """Prevent other tasks of this machine from claiming ``name`` until ``leave()``; False if another one has it.
-        For a redeploy, it is the id of the instance in any spelling; for others, see claimed.py."""
+
+        The id of an instance, in any spelling, is the name for its redeploy. For other names, see claimed.py.
+        """
         number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _CLAIMS + number)
 
@@ -104,8 +106,10 @@ class Admission:
         return kept is not None
 
     def found(self, name: str) -> None:
-        """Store the name by which the server will list this redeploy, at most 64 bytes, so that another task can find
-        it in the list before this one has read the list."""
+        """Store the name by which the server will list this redeploy, at most 64 bytes.
+
+        Another task can then find it in the list before this one has read the list.
+        """
         if self._descriptor is not None and self._seat is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(
@@ -124,8 +128,10 @@ class Admission:
         return self._seat is not None
 
     def is_first(self) -> bool:
-        """Whether this process is the first one that waits for a seat, until ``give_up_first()``, or until a process
-        that comes before it in the queue waits too."""
+        """Whether this process is the first one that waits for a seat.
+
+        It stays the first until ``give_up_first()``, or until a process that comes before it in the queue waits too.
+        """
         try:
             is_next = self._queue is None or self._queue.is_next()
         except OSError as failure:
@@ -212,8 +218,10 @@ def _turn(descriptor: int) -> Iterator[None]:
 
 
 def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
-    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others. The
-    range is locked as a whole if possible, and else halved, because most bytes are free."""
+    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others.
+
+    The range is locked as a whole if possible, and else halved, because most bytes are free.
+    """
     if _try_lock(descriptor, first, after - first):
         return set()
     if after - first == 1:

@@ -27,8 +27,10 @@ class Queue:
         self._descriptor: int | None = None
 
     def join(self) -> bool:
-        """Wait from now on. Returns whether this process has its place, which another one may lock for a moment. It
-        tries for up to a second, because until then, processes that come later are admitted before it."""
+        """Wait from now on. Returns whether this process has its place, which another one may lock for a moment.
+
+        It tries for up to a second, because until it has its place, processes that come later are admitted before it.
+        """
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         for _attempt in range(_ATTEMPTS):

@@ -22,8 +22,10 @@ from .wait import wait_for_effect
 
 
 def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:
-    """Send E24 once. ``updates``: E25 before the call. If the answer is a refusal, the task fails, unless an effect of
-    the call can be found."""
+    """Send E24 once. ``updates``: E25 before the call.
+
+    If the answer is a refusal, the task fails, unless an effect of the call can be found.
+    """
     with_runtime = runtime_waits(updates)
     sent = send_once(
         context,
@@ -49,8 +51,10 @@ def send_apply(context: Context, history: list[Record], updates: Record) -> Sent
 
 
 def still_waits(updates: Record, seen: Record) -> bool:
-    """Whether a runtime or a skill that the call should have updated is still waiting. ``updates`` and ``seen``: E25
-    before and after the call."""
+    """Whether a runtime or a skill that the call should have updated is still waiting.
+
+    ``updates`` and ``seen``: E25 before and after the call.
+    """
 
     def names(of: Record) -> set[str]:
         return {c.name for c in outdated(of) if c.kind in (RUNTIME, "skills")}
@@ -163,8 +167,10 @@ def checked_at(context: Context) -> float | None:
 
 
 def check_nothing_waits(context: Context, updates: Record, applied_at: float | None) -> None:
-    """Read the versions until they are newer than the update, and fail if updates are still waiting then. ``updates``:
-    E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown."""
+    """Read the versions until they are newer than the update, and fail if updates are still waiting then.
+
+    ``updates``: E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown.
+    """
     applied = "target_id" in context.result or bool(context.result["skills_applied"])
     done = f"{'All updates were' if applied else 'Nothing was'} applied to {context.instance}"
     seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))

@@ -20,9 +20,11 @@ _WAITS_FOR = 3600.0
 
 @contextmanager
 def claimed(context: Context, name: str, what: str) -> Iterator[float | None]:
-    """Claim ``name`` on this machine for the block, after waiting for another task that has claimed it; not in check
-    mode. Yields when the wait began (epoch seconds, local clock), or None. ``what``: what the other task does, for the
-    message of the failure after an hour. Must not be nested."""
+    """Claim ``name`` on this machine for the block, after waiting for another task that has claimed it.
+
+    Yields the time when the wait began (epoch seconds, local clock), None if there was no wait. ``what``: what the
+    other task does, for the message of the failure after an hour. Nothing is claimed in check mode. Must not be nested.
+    """
     if context.check_mode:
         yield None
         return

@@ -61,8 +61,8 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
 def check_hold(context: Context, *, wait: bool = True) -> Check:
     """Check whether the run is held.
 
-    With ``wait``, the hold is read again until it is lifted, or ``hold_timeout`` seconds have passed, so the verdict is
-    never ``hold``. It is inconclusive after four consecutive reads without a result.
+    With ``wait`` the verdict is never ``hold``: the hold is read again until it is lifted, or ``hold_timeout`` seconds
+    have passed. The check is inconclusive after four consecutive reads without a result.
     """
     params = context.params
     reads: hold.Reads | None = None

@@ -79,8 +79,11 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
 
 
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones,
-    which the API does not accept. Equal ones in ``saved`` count once."""
+    """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
+
+    ``saved``: the memories of the backup, of which equal ones count once. ``held``: those of the instance. The API does
+    not accept a memory without content.
+    """
     missing: list[Record] = []
     empty: list[Record] = []
     for memory in saved:

@@ -104,8 +104,11 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
 def _verify_cleared(
     context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None, reported: int | None
 ) -> None:
-    """Read the list again, and fail if memories from before are still listed. ``lost``: the error of a call with an
-    unknown outcome. ``reported``: how many the server says that it has cleared."""
+    """Read the list again, and fail if memories from before are still listed.
+
+    ``lost``: the error of a call with an unknown outcome, otherwise None. ``reported``: how many the server says that
+    it has cleared; None if it gave no number.
+    """
 
     def gone(now: Listing) -> bool:
         return now.available and not now.truncated and remains(before, now)[0] == 0

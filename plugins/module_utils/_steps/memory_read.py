@@ -63,7 +63,9 @@ def read_until(
     refused: str | None = None,
     timeout: float = SHOWS_WITHIN,
 ) -> Waited[Listing]:
-    """Read the memories until ``done(listing)``, for at most ``timeout`` seconds. ``since`` and ``refused``: see
-    looking_up. Fails if the memories cannot be read."""
+    """Read the memories until ``done(listing)``, for at most ``timeout`` seconds.
+
+    ``since`` and ``refused``: see looking_up. Fails if the memories cannot be read.
+    """
     with looking_up(context, since, refused):
         return wait_for_effect(context, lambda: read_memories(context, selection), done, timeout=timeout)

@@ -84,8 +84,8 @@ def _compare(
 ) -> None:
     """Compare the policy with ``wanted``, set the return values, and fail if a value was not set.
 
-    ``held`` and ``now``: the values before and after. ``lost``, ``refused``: the error of a PATCH with an unknown
-    outcome, or the words of a refusal.
+    ``held`` and ``now``: the values before and after. ``changes``: what was sent. ``lost``: the error of a PATCH with
+    an unknown outcome. ``refused``: the server's words if its answer was a refusal.
     """
     # All wanted values are compared: somebody else may have changed one that was not sent.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}

@@ -35,7 +35,9 @@ def health_words(context: Context, instances: Mapping[str, str]) -> dict[str, st
 
 def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozenset[str]:
     """The names of the instances whose last ``rows`` redeploys failed (E23). Fails if a history cannot be read.
-    ``instances``: names to ids."""
+
+    ``instances``: names to ids.
+    """
     limit = max(rows, _HISTORY)
     answers = _each(context, instances, partial(FleetClient.list_instance_rollouts, limit=limit))
     unread = failures(list(instances), answers)
@@ -49,7 +51,9 @@ def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozen
 
 def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[str, str]:
     """Why instances count as busy, by name. An instance whose audit events cannot be read counts as busy.
-    ``instances``: names to ids. ``within``: for how many seconds after a conversation an instance is busy."""
+
+    ``instances``: names to ids. ``within``: for how many seconds after a conversation an instance is busy.
+    """
     answers = _each(context, instances, partial(FleetClient.list_audit_events, limit=_EVENTS))
     now = context.client.server_time or time.time()
     why = {

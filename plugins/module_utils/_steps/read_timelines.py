@@ -19,10 +19,10 @@ from .._rules.answers import Record
 def read_timelines(
     context: Context, choose: Callable[[list[Record]], list[Record]], *, without: str, with_fewer: str
 ) -> list[Record]:
-    """The timelines of those of the newest rollouts that ``choose`` selects; none if ``history`` is 0.
+    """The timelines of those of the newest rollouts that ``choose`` selects. None is read if ``history`` is 0.
 
-    What cannot be read is a warning, which begins with ``without`` (no list) or ``with_fewer``. Raises ApiError if the
-    server refuses the key.
+    What cannot be read is a warning. It begins with ``without`` if the rollouts cannot be listed, and with
+    ``with_fewer`` if a timeline cannot be read. Raises ApiError if the server refuses the key.
     """
     if context.params["history"] == 0:
         return []

@@ -44,8 +44,11 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A call that starts a redeploy. ``before``: the history before the call. ``key``: of its note in ``notes``.
-    ``task_id``: the server's id of the redeploy, or None. ``ambiguous``: the error if the outcome is unknown."""
+    """A call that starts a redeploy.
+
+    ``before``: the history before the call. ``key``: the key of its note in ``notes``. ``task_id``: the server's id of
+    the redeploy, or None. ``ambiguous``: the error if the outcome is unknown. ``answer``: empty if there was none.
+    """
 
     before: Before
     notes: Notes
@@ -141,8 +144,10 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
-    """The target of the redeploy. Fails if it does not appear within 30 s. With ``once_more``, a call with an unknown
-    outcome of which nothing has appeared is sent a second time."""
+    """The target of the redeploy. Fails if it does not appear within 30 s.
+
+    With ``once_more``, a call with an unknown outcome of which nothing has appeared is sent a second time.
+    """
     instance_id = context.params["instance_id"]
     with looking_up(context, sent.ambiguous, unresolved=True):
         found = _listed(context, sent)
@@ -175,8 +180,10 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
 
 def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) -> Result:
-    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect. If that
-    fails, the outcome of the first call is still unknown, so it keeps a note."""
+    """Send a call with an unknown outcome a second time, with ``again()``, which also looks for its effect.
+
+    If that fails, the outcome of the first call is still unknown, so it keeps a note.
+    """
     context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
     first = sent.notes.read(sent.key)
     try:
@@ -191,7 +198,10 @@ def send_once_more(context: Context, sent: Sent, again: Callable[[], Result]) ->
 
 def follow(context: Context, target: Record, admission: Admission) -> Record:
     """Wait for the end of the target, check its outcome and then the health of the instance. Returns the ended target.
-    The seat of ``admission`` is given back before the health checks. Fails if the redeploy or the health checks do."""
+
+    ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
+    redeploy fails or does not end in time, or if the instance does not become healthy.
+    """
     name = f"The redeploy of {context.instance}"
     in_progress = not target_is_terminal(target)
     seen = until_ended(context, target, admission)
@@ -232,7 +242,9 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
 
 def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     """The status and the target after a late result of an uncertain target, or ``succeeded`` if the evidence says so.
-    Fails if the target remains uncertain and the evidence does not show a success."""
+
+    Fails if the target remains uncertain and the evidence does not show a success.
+    """
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(

@@ -14,16 +14,20 @@ from .._rules.window import Window
 
 
 def fail_if_refused(context: Context, error: ApiError) -> None:
-    """Fail if ``error`` means that the call was not allowed, because of the key's role or a closed window. Any refusal
-    may mean a closed window, but a conflict only if its text says so (behaviour 2.7, Window)."""
+    """Fail if ``error`` means that the call was not allowed, because of the key's role or a closed window.
+
+    Any refusal may mean a closed window, but a conflict only if its text says so (behaviour 2.7, Window).
+    """
     about_window = error.kind == "conflict" and "window" in (error.detail or "").lower()
     if error.kind in ("forbidden", "invalid") or about_window:
         context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
 
 
 def fail_if_window_is_unknown(context: Context) -> None:
-    """Fail with the verdict ``inconclusive`` if the hours of the maintenance window are invalid. If the policy cannot
-    be read, this does not fail, and the server decides."""
+    """Fail with the verdict ``inconclusive`` if the hours of the maintenance window are invalid.
+
+    If the policy cannot be read, this does not fail, and the server decides.
+    """
     try:
         problem = Window.of_policy(context.client.get_fleet_update_policy()).problem
     except ApiError as error:

@@ -74,8 +74,10 @@ def _restart(context: Context, restart: Restart) -> None:
 
 
 def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -> bool:
-    """Look for a restart that an earlier run on this machine sent with an unknown outcome, and follow it. Returns
-    whether it was carried out. Fails, and keeps the note, if that is still unknown."""
+    """Look for a restart that an earlier run on this machine sent with an unknown outcome, and follow it.
+
+    Returns whether it was carried out. Fails, and keeps the note, if that is still unknown.
+    """
     facts = note.facts
     course = Course(
         known=frozenset(facts.get("known") or ()),
@@ -191,8 +193,10 @@ def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None
 def _send(
     context: Context, restart: Restart, health: Record | None, rows: list[Record], notes: Notes, *, once_more: bool
 ) -> Course:
-    """Send the restart once. If the outcome is unknown, find out whether it was carried out. With ``once_more``, a
-    restart that was certainly not carried out is sent a second time."""
+    """Send the restart once. If the outcome is unknown, find out whether it was carried out.
+
+    With ``once_more``, a restart that was certainly not carried out is sent a second time.
+    """
     instance_id = context.params["instance_id"]
     live = health is not None and is_live(health)
     course = Course(

@@ -140,8 +140,10 @@ def read_until(
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
-    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true. Fails with ``timed_out`` after
-    wait_timeout, and leaves the rollout running."""
+    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true.
+
+    Fails with ``timed_out`` after wait_timeout, and leaves the rollout running.
+    """
     quiet_since: float | None = None
 
     def ended(detail: Record) -> bool:
@@ -175,9 +177,9 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
 def settle_uncertain(
     context: Context, detail: Record, among: Collection[str] | None = None
 ) -> tuple[Record, dict[str, str]]:
-    """Wait for late results of uncertain targets (``among``: only those with these ids).
+    """Wait for late results of uncertain targets. Returns the rollout, and the verdicts of those that remain uncertain.
 
-    Returns the rollout, and the verdicts of reconcile(), by id, of those that remain uncertain, which are also in the
+    ``among``: only the targets with these ids. The verdicts, by target id, are those of reconcile() and are also in the
     return value ``reconciled``.
     """
     rollout_id = str(detail["rollout"].get("id"))
@@ -208,7 +210,9 @@ def settle_uncertain(
 
 def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, str]) -> None:
     """Fail if more targets of a rollout (E4 body) than ``max_failed`` did not succeed, or if it was cancelled.
-    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help."""
+
+    ``verdicts``: see settle_uncertain. The return value ``ended_badly`` is set if a retry of the targets may help.
+    """
     rollout, targets = detail["rollout"], detail["targets"]
     proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
     found = ends(targets, proved, rollout=rollout)

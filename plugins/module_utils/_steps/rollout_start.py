@@ -65,8 +65,10 @@ def start(context: Context) -> None:
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
-    """The rollout (E4 body) to follow, or None. The caller has claimed the fleet on this machine. ``waited_from``: when
-    this task began to wait for another one (epoch seconds, local clock), or None."""
+    """The rollout (E4 body) to follow, None if there is none. The caller has claimed the fleet on this machine.
+
+    ``waited_from``: when this task began to wait for another one (epoch seconds, local clock); None if it did not wait.
+    """
     notes = Notes(context, FLEET, FLEET)
     rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
     unfinished = unfinished_fleet_rollouts(context)
@@ -301,8 +303,10 @@ def _follow_to_end(context: Context) -> None:
 
 
 class _TooMany:
-    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4. An
-    uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded."""
+    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4.
+
+    An uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context

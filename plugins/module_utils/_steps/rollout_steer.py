@@ -92,8 +92,10 @@ def _needs_call(context: Context, detail: Record) -> bool:
 
 
 def _judge_end(context: Context, cancelled: int) -> None:
-    """Report a rollout that has ended although the server had accepted its pause or cancellation. ``cancelled``: the
-    number of cancelled targets before the call. If there are no more now, nothing was changed."""
+    """Report a rollout that has ended although the server had accepted its pause or cancellation.
+
+    ``cancelled``: the number of cancelled targets before the call. If there are no more now, nothing was changed.
+    """
     state, detail = context.params["state"], {name: context.result[name] for name in ("rollout", "targets")}
     if transition(state, detail["rollout"], detail["targets"]) != "too_late":
         return

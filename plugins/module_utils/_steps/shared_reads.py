@@ -130,7 +130,9 @@ class SharedReads:
 @contextlib.contextmanager
 def _alone(path: Path, longest: float) -> Iterator[float | None]:
     """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None.
-    After ``longest`` seconds it continues without the lock, since the task that has it may be stopped."""
+
+    Waits for another task for ``longest`` seconds, and then continues without the lock, since that task may be stopped.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:

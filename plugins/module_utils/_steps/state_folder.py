@@ -14,8 +14,10 @@ from pathlib import Path
 
 
 def state_folder(environ: Mapping[str, str], name: str) -> Path:
-    """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path. Without
-    HOME, the home directory is that of the account. Raises RuntimeError if there is none."""
+    """``$XDG_STATE_HOME/fleetops/NAME``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
+
+    Without HOME, the home directory is that of the account. Raises RuntimeError if there is none.
+    """
     given, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "").strip()
     try:
         base = Path(given) if given.startswith("/") else (Path(home) if home else Path.home()) / ".local" / "state"
@@ -25,8 +27,10 @@ def state_folder(environ: Mapping[str, str], name: str) -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError. Existing
-    folders are not changed."""
+    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError.
+
+    Existing folders are not changed.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         try:
@@ -41,8 +45,8 @@ def make_private(folder: Path) -> None:
 def replace_text(path: Path, text: str, part: str = ".new", *, flush: bool = False) -> None:
     """Replace a file, with mode 0600, so that a reader sees either the old or the new text. Raises OSError.
 
-    ``part``: what is appended to its name while it is written, different for each process. ``flush``: also write it to
-    the disk first.
+    ``part``: what is appended to its name while it is written; processes that may write it at once have different ones.
+    ``flush``: also write it to the disk before it replaces the old one.
     """
     beside = path.with_name(path.name + part)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -86,7 +86,9 @@ def resolve(
 
 def resolve_update(context: Context, *, skills_too: bool) -> Record | None:
     """The target (E23) of a redeploy that an earlier run sent without finding its target; None if there is none.
-    ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target."""
+
+    ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target.
+    """
     instance_id = context.params["instance_id"]
     notes = notes_of(context)
 

@@ -53,8 +53,10 @@ ADMISSION_OPTIONS: Spec = {
 
 
 class OvertakenError(Exception):
-    """The instance has changed since the decision to send. ``target``: a redeploy of it by somebody else or by an
-    earlier run; None if there is none."""
+    """The instance has changed since the decision to send.
+
+    ``target``: a redeploy of it by somebody else or by an earlier run; None if there is none.
+    """
 
     def __init__(self, target: Record | None = None) -> None:
         super().__init__("overtaken")
@@ -112,8 +114,11 @@ def tell_started(context: Context, target: Record, admission: Admission) -> None
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
-    """Claim the instance before its history is read, not in check mode. Returns whether this task has the claim;
-    without it, the history is read again before anything is sent. An unusable lock file is reported then."""
+    """Claim the instance before its history is read. Returns whether this task has the claim.
+
+    Without the claim, the history is read again before anything is sent. An unusable lock file is reported then, and
+    not here. Nothing is claimed in check mode.
+    """
     try:
         return not context.check_mode and admission.claim(context.params["instance_id"])
     except AdmissionError:
@@ -283,8 +288,11 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Result |
 
 
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
-    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone, for a task
-    that does not follow it. If it does not appear, it is counted by its seat until the task ends."""
+    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone.
+
+    This is for a task that does not follow its redeploy. If the redeploy does not appear in the list, it is counted by
+    its seat until the task ends.
+    """
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
         return

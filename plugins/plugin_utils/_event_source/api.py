@@ -146,8 +146,10 @@ class Api:
             log.warning("%s Polling continues.", as_sentence(problem))
 
     def concerns_one_call(self, error: ApiError) -> bool:
-        """Whether only this call failed, and calls about other instances or rollouts can succeed; also without an
-        answer, as long as the server answers others: one agent may hang."""
+        """Whether only this call failed, and calls about other instances or rollouts can succeed.
+
+        A call without an answer counts too, as long as the server answers others: one agent may hang.
+        """
         if error.status is None:
             return error.kind == "invalid" or self._unanswered <= AT_ONCE
         return not asks_to_wait(error)

@@ -62,8 +62,10 @@ def bounded_text(value: Any) -> str | None:
 
 
 def names_by_id(hostnames: Mapping[str, str | None], given: Mapping[str, Given]) -> dict[str, str]:
-    """Host names by instance id, as in the inventory plugin. ``hostnames``: the API's host names by id. ``given``: the
-    option ``instances``, see given_instances."""
+    """Host names by instance id, as in the inventory plugin.
+
+    ``hostnames``: the API's host names by id. ``given``: the option ``instances``, see given_instances.
+    """
     instances = with_given([Instance(i, hostname) for i, hostname in hostnames.items()], given)
     names, _problems = host_names(instances, given, by_id=False)
     return names
@@ -71,7 +73,9 @@ def names_by_id(hostnames: Mapping[str, str | None], given: Mapping[str, Given])
 
 def addressed(row: Record, names: Mapping[str, str]) -> Record:
     """The event with the name of its instance, also as ``meta.hosts``, to which ansible-rulebook limits its actions.
-    ``names``: host names by instance id."""
+
+    ``names``: host names by instance id.
+    """
     meta: Record = {"uuid": row["id"]}
     if (instance_id := row.get("instance", {}).get("id")) is not None:
         name = names.get(instance_id)

@@ -32,8 +32,10 @@ LONGEST_PAUSE = 60.0
 
 
 async def follow(queue: Any, args: Mapping[str, Any]) -> None:
-    """Put the events of the fleet into ``queue`` until cancelled. ``args``: the options in the rulebook. Raises
-    SourceError, with one sentence, for a permanent error."""
+    """Put the events of the fleet into ``queue`` until cancelled. ``args``: the options in the rulebook.
+
+    Raises SourceError, with one sentence, for a permanent error.
+    """
     try:
         if problem := inventory_problem(sys.argv, os.environ):
             raise SourceError(problem)

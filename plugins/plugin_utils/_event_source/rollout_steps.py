@@ -171,8 +171,10 @@ def _target_event(
 
 
 def prune(rollouts: Mapping[str, Record], floor: float | None) -> tuple[dict[str, Record], float | None]:
-    """The rollouts to keep, and the floor: unknown rollouts that were created until then (epoch seconds) are past. All
-    unfinished rollouts are kept, and the newest 100 finished ones."""
+    """The rollouts to keep, and the floor: unknown rollouts that were created until then (epoch seconds) are past.
+
+    All unfinished rollouts are kept, and the newest 100 finished ones.
+    """
     closed = [item for item in rollouts.items() if item[1]["phase"] == "finished" and item[1]["created"] is not None]
     closed.sort(key=lambda item: -item[1]["created"])
     dropped = closed[FINISHED_KEPT:]

@@ -196,7 +196,9 @@ class Rollouts:
 
     def _of_the_past(self, due: Mapping[str, Record], known: int) -> tuple[set[str], set[str]]:
         """The finished rollouts of the first poll: those that are not read, and those that are read only for names.
-        ``known``: the number of newer rollouts that are known."""
+
+        ``known``: the number of newer rollouts that are known.
+        """
         finished = [i for i, row in due.items() if rollout_is_terminal(row)]
         finished.sort(key=lambda i: -(parse_time(due[i].get("created_at")) or 0))
         most = max(0, FINISHED_KEPT - known)

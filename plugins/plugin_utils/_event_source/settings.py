@@ -155,8 +155,11 @@ def _as_path(name: str, text: str) -> Path:
 
 
 def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | None:
-    """Why the playbooks of ansible-rulebook would run without variables of its inventory, as a sentence, or None. It
-    copies the inventory for each playbook: a folder completely, but a file without the folders beside it."""
+    """Why the playbooks of ansible-rulebook would run without variables of its inventory, as a sentence, or None.
+
+    For each playbook, ansible-rulebook copies the inventory to another folder. It copies a folder completely, but a
+    file without the folders beside it. ``argv``: the command line of the process.
+    """
     program = Path(argv[0]) if argv else Path()
     if not {"ansible-rulebook", "ansible_rulebook"} & {program.name, program.parent.name}:
         return None

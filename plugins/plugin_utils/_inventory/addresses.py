@@ -31,14 +31,19 @@ def note_server(path: str, hosts: Iterable[str], *, api_url: str, api_key: str) 
 
 
 def servers_by_files(hosts: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """The address and the key of each host that an inventory file has, as in that file. Its key may be one that can
-    only read, and its address another one of the same server, so they are not compared with the environment."""
+    """The address and the key of each host that an inventory file has, as in that file.
+
+    Its key may be one that can only read, and its address another one of the same server, so they are not compared with
+    the environment.
+    """
     return {host: _of_hosts[host] for host in hosts if host in _of_hosts}
 
 
 def server_by_variables(variables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, Any]:
-    """The address and the key of the host with these variables, or else of the environment. The key is not converted to
-    text: with ansible-core 2.18, a value from a vault would be decrypted for each host."""
+    """The address and the key of the host with these variables, or else of the environment.
+
+    The key is not converted to text: with ansible-core 2.18, a value from a vault would be decrypted for each host.
+    """
     address = str(_value("fleetops_api_url", variables, environ))
     with contextlib.suppress(SettingsError):
         address = base_url(address)
@@ -55,7 +60,9 @@ def _value(name: str, variables: Mapping[str, Any], environ: Mapping[str, str]) 
 
 def warning_of_addresses(api_url: str) -> str:
     """A warning about the inventory files that were read from another server than ``api_url``; empty if there is none.
-    ``api_url``: the value of FLEETOPS_API_URL. If it is empty or invalid, there is no warning, since the tasks fail."""
+
+    ``api_url``: the value of FLEETOPS_API_URL. If it is empty or invalid, there is no warning, since the tasks fail.
+    """
     try:
         own = base_url(api_url)
     except SettingsError:

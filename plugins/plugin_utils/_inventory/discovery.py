@@ -62,8 +62,10 @@ class Choice:
 
 
 def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choice:
-    """The newest rollouts in E3's rows: ``fleet`` fleet rollouts, and ``single`` rollouts of single instances. They are
-    counted separately, because after a rolling redeploy all of the newest rows are single ones."""
+    """The newest rollouts in E3's rows: ``fleet`` fleet rollouts, and ``single`` rollouts of single instances.
+
+    They are counted separately, because after a rolling redeploy all of the newest rows are single ones.
+    """
     newest = sorted(rows, key=_created, reverse=True)
     problems = []
     usable = [row for row in newest if plain_text(row.get("id"))]

@@ -109,8 +109,10 @@ def _path(node: nodes.Node) -> Path:
 
 
 def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> bool:
-    """Whether there is a value at the path. With ``empty_counts``, null and an empty text count as values. An attribute
-    of a value that is not a mapping, such as a method of a text, counts as a value."""
+    """Whether there is a value at the path. With ``empty_counts``, null and an empty text count as values.
+
+    An attribute of a value that is not a mapping, such as a method of a text, counts as a value.
+    """
     value: Any = variables
     for key in path:
         if isinstance(value, Mapping):
@@ -123,8 +125,11 @@ def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> boo
 
 
 def named_values(key: Any, entry: Mapping[str, Any]) -> Any:
-    """The value of a ``keyed_groups`` entry without null and empty texts, also inside it, since these name no groups,
-    unless the entry defines a name for them (``default_value``, ``trailing_separator``)."""
+    """The value of a ``keyed_groups`` entry without null and empty texts, also inside it, since these name no groups.
+
+    Values for which the entry defines a name (``default_value``, ``trailing_separator``) are kept. For an empty list
+    Ansible creates no group.
+    """
     if entry.get("default_value") is not None:
         return key
     if isinstance(key, (list, tuple)):

@@ -50,8 +50,11 @@ class Host(NamedTuple):
 
 
 def given_instances(value: Any) -> dict[str, Given]:
-    """The option ``instances``, by instance (id_key). ``value``: a mapping of names to ids, or of names to mappings
-    with ``instance_id`` and further variables, or its JSON text. Raises ValueError with a sentence."""
+    """The option ``instances``, by instance (id_key), since the server may spell an id differently.
+
+    ``value``: a mapping of names to ids, or of names to mappings with ``instance_id`` and further variables, or its
+    JSON text. Raises ValueError with a sentence.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value, object_pairs_hook=_each_once) if value.strip() else {}
@@ -112,7 +115,10 @@ def hosts_of(
     taken: Iterable[str] = (),
 ) -> tuple[list[Host], list[str]]:
     """The hosts sorted by name, and a phrase for each contradiction between the inventory file and the API.
-    ``enriched``: which of ``updates`` and ``health`` were read. ``taken``: names of groups, which no host may have."""
+
+    ``by_id``: name every host by its id. ``enriched``: which of ``updates`` and ``health`` were read. ``taken``: names
+    of groups, which no host may have.
+    """
     names, problems = host_names(instances, given, by_id=by_id, taken=taken)
     left_out = {name for what, fields in _ENRICHED.items() if what not in enriched for name in fields}
     if not enriched:

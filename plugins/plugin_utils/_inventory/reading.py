@@ -37,8 +37,10 @@ class Fleet(NamedTuple):
 
 
 def read_fleet(client: FleetClient, *, fleet: int, single: int, workers: int) -> Fleet:
-    """Read E3 as far as needed, then E1 and E4 of each rollout. A failed call is one of the problems. ``fleet`` and
-    ``single``: how many of the newest fleet rollouts and of the newest rollouts of single instances."""
+    """Read E3 as far as needed, then E1 and E4 of each rollout. A failed call is one of the problems.
+
+    ``fleet`` and ``single``: how many of the newest fleet rollouts and of the newest rollouts of single instances.
+    """
     if fleet < 1 and single < 1:
         return Fleet([], [])
     try:
@@ -63,8 +65,10 @@ def read_fleet(client: FleetClient, *, fleet: int, single: int, workers: int) ->
 
 
 def read_history(client: FleetClient, fleet: int, single: int) -> list[Record]:
-    """The rows of E3 down to the page with enough rollouts of both kinds, or to the end of the list. ``fleet`` and
-    ``single``: see read_fleet. Raises ApiError."""
+    """The rows of E3 down to the page with enough rollouts of both kinds, or to the end of the list.
+
+    ``fleet`` and ``single``: see read_fleet. Raises ApiError.
+    """
     rows: dict[str, Record] = {}
     ids: dict[bool, set[str]] = {False: set(), True: set()}
 
@@ -84,8 +88,10 @@ def read_history(client: FleetClient, fleet: int, single: int) -> list[Record]:
 
 
 def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool, health: bool, workers: int) -> Fleet:
-    """The instances with data from E25 (``updates``) and E16 (``health``, the stored record). An instance that the
-    server no longer knows (status 404) is marked as gone. This is not a problem."""
+    """The instances with data from E25 (``updates``) and E16 (``health``, the stored record).
+
+    An instance that the server no longer knows (status 404) is marked as gone. This is not a problem.
+    """
     ids = [instance.instance_id for instance in instances]
     reads: list[tuple[str, Callable[..., Any]]] = []
     if updates:

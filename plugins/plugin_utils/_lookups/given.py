@@ -25,7 +25,9 @@ class GivenError(ValueError):
 
 def typed(name: str, value: Any, default: Any) -> Any:
     """``value``, which must not be blank, converted to the type of ``default``; unchanged if the default is None.
-    ``name``: of the variable, for the message. Raises GivenError."""
+
+    ``name``: of the variable, for the message. Raises GivenError.
+    """
     if default is None:
         return value
     if isinstance(default, bool):
@@ -56,8 +58,10 @@ def text(name: str, value: Any) -> str:
 
 
 def of_inventory(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of the host without extra variables. Empty if there is no host, as in serial. ``variables``: those
-    that a lookup gets."""
+    """The variables of the host without extra variables. Empty if there is no host, as in serial.
+
+    ``variables``: those that a lookup gets.
+    """
     hostvars: Any = variables.get("hostvars")
     host = variables.get("inventory_hostname")
     manager = getattr(hostvars, "_variable_manager", None)

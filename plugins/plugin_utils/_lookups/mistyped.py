@@ -56,7 +56,9 @@ def names_in_inventory(inventory: Any, loader: Any, host: str) -> set[str]:
 @functools.cache
 def _words_of(root: Path) -> frozenset[str]:
     """All words with the prefix of the collection in its playbooks and roles, which takes less time than reading YAML.
-    ``root``: the folder of the collection. These are the names of its own variables too."""
+
+    ``root``: the folder of the collection. These are the names of its own variables too.
+    """
     files = [*root.glob("playbooks/*.yml"), *root.glob("roles/*/*/*.yml")]
     return frozenset(_WORD.findall("\n".join(path.read_text(encoding="utf-8") for path in files)))
 

@@ -41,8 +41,10 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
 
 
 def parts_of_limit(limit: str) -> list[str]:
-    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file. If there are
-    none, as with an empty file, Ansible takes all hosts."""
+    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file.
+
+    If there are none, as with an empty file, Ansible takes all hosts.
+    """
     parts: list[str] = []
     for part in split_host_pattern(limit):
         if part.startswith("@"):
@@ -173,8 +175,10 @@ class _Patterns:
         return {name: self._hostvars[name][_ID] for name in names if _ID in self._hostvars[name]}
 
     def hosts(self, name: str, pattern: str) -> list[str]:
-        """The hosts of the play that a pattern of the option ``name`` matches. Raises ValueError if it matches no host
-        of the inventory."""
+        """The hosts of the play that a pattern matches. Raises ValueError if it matches no host of the inventory.
+
+        ``name``: the option with the pattern, for the message.
+        """
         parts = split_host_pattern(pattern)
         if problem := problem_of_pattern(pattern, self._groups):
             raise ValueError(f"{name} is {pattern!r}, and {problem}")

@@ -29,8 +29,10 @@ class PolicyError(Exception):
 
 
 def update_policy(option: Callable[[str], Any], *, clock: Callable[[], float] = time.monotonic) -> Record:
-    """The tenant's policy (E9), at most 2 seconds old. ``option(name)``: the value of a connection option. Raises
-    PolicyError."""
+    """The tenant's policy (E9), at most 2 seconds old. ``option(name)``: the value of a connection option.
+
+    Raises PolicyError.
+    """
     try:
         client = open_client(option, read_only=True)
     except (SettingsError, ImportError) as problem:

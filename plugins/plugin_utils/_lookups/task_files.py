@@ -44,8 +44,11 @@ _MAIN = {_TASKS: "main", _HANDLERS: "main"}
 
 @dataclass(frozen=True)
 class _File:
-    """A task file, and where Ansible looks for what it names. ``folders``: of the files that include it, the nearest
-    first. ``role``: the folder of the role that it belongs to. ``collections``: those of the role, for short names."""
+    """A task file, and where Ansible looks for what it names.
+
+    ``folders``: of the files that include it, the nearest first. ``role``: the folder of the role that it belongs to.
+    ``collections``: those of the role, for short names.
+    """
 
     path: Path
     folders: tuple[Path, ...]
@@ -99,7 +102,9 @@ def problem_of_task_file(path: str, loader: Any) -> str:
 
 def _problem_of_tasks(file: _File, content: Any, loader: Any) -> str:
     """Why Ansible cannot load one of the tasks, as a phrase; empty if it can. It would end the run without a report.
-    Short names of modules are looked up in all collections that the file names, because blocks pass theirs on."""
+
+    Short names of modules are looked up in all collections that the file names, because blocks pass theirs on.
+    """
     collections = [*collections_of(content), *file.collections]
     for task in single_tasks(content):
         kind = Handler if file.kind == _HANDLERS else Task
@@ -120,7 +125,9 @@ def _files_in(file: _File, content: Any, loader: Any) -> Iterator[tuple[str, _Fi
 
 def _files_of_roles(file: _File, content: Any, loader: Any) -> Iterator[tuple[str, _File]]:
     """The files of the roles that a task file includes, and of those that they depend on, with the names of the roles.
-    Ansible itself finds the roles. Raises AnsibleError for a file that a role lacks."""
+
+    Ansible itself finds the roles. Raises AnsibleError for a file that a role lacks.
+    """
     collections = [*collections_of(content), *file.collections]
     waiting: list[tuple[str, dict[str, str], list[str], str | None]] = [
         (name, files, collections, None) for name, files in included_roles(content)

@@ -33,7 +33,9 @@ class Clock:
 
 class Parent(NamedTuple):
     """What the events below one playbook, play or task have in common: ``parent_uuid``, and a part of their data.
-    ``loop`` is a task's ``loop_with``."""
+
+    ``loop`` is a task's ``loop_with``.
+    """
 
     uuid: str | None
     data: dict[str, Any]

@@ -30,8 +30,10 @@ class Masks:
         self._names = set()
 
     def learn(self, secrets: Secrets, names: Set[str] = frozenset()) -> list[str]:
-        """Add secrets, and names that are not masked. Returns the sources of secrets that are a part of a name, and
-        therefore not masked there, each once."""
+        """Add secrets, and names that are not masked.
+
+        Returns the sources of secrets that are a part of a name, and therefore not masked there. Each is returned once.
+        """
         fresh = {value: source for value, source in secrets.items() if value not in self._secrets}
         fresh |= {value: source for value, source in secrets.items() if is_api_key(source)}
         if fresh.items() <= self._secrets.items() and names <= self._names:

@@ -28,8 +28,10 @@ Secrets = dict[str, str]
 
 
 def environment_secrets(environ: Mapping[str, str]) -> Secrets:
-    """The API key, and long values of environment variables and extra headers whose names say that they are secret. The
-    path of an existing file does not count, since it only says where a secret is stored."""
+    """The API key, and long values of environment variables and extra headers whose names say that they are secret.
+
+    The path of an existing file does not count, since it only says where a secret is stored.
+    """
     found = {
         value: f"the environment variable {name}"
         for name, value in environ.items()
@@ -69,8 +71,8 @@ def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[s
 def play_secrets(play: Any, hosts: Iterable[Any]) -> Secrets:
     """Secrets among the variables of ``play`` and ``hosts`` (a batch), and the vault passwords.
 
-    The variables of the play and its first host are determined by Ansible's rules; of the others, those in memory are
-    read. A vaulted value is always a secret, and any other value if the name of its variable says so.
+    For the play and its first host, the variables are determined by Ansible's rules. For the other hosts, those in
+    memory are read. A vaulted value is always a secret, and any other value if the name of its variable says so.
     """
     found: Secrets = {}
     manager = play.get_variable_manager()

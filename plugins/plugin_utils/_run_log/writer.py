@@ -21,8 +21,10 @@ MIN_ARTIFACTS = 4096
 
 
 class EventWriter:
-    """Writes the events of the run ``run_id`` into ``file``. Counters begin at 1 and have no gaps. ``dropped``: the
-    number of events that could not be written. All later events contain it."""
+    """Writes the events of the run ``run_id`` into ``file``. Counters begin at 1 and have no gaps.
+
+    ``dropped``: the number of events that could not be written. All later events contain it.
+    """
 
     def __init__(self, file: LogFile, run_id: str, masks: Masks, clock: Clock) -> None:
         self.dropped = 0
