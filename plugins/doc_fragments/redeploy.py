@@ -26,18 +26,10 @@ options:
         O(stream.place) waits too.
     type: int
     default: 3600
-  start_by:
-    description:
-      - The time after which nothing is sent, for example RV(fleetops.agents.rollout_gate#module:start_by). If the task
-        is still waiting for admission then, it is skipped with RV(not_admitted).
-      - ISO 8601, without an offset in UTC, by the server's clock.
-    type: str
-    version_added: 0.2.0
   stream:
     description:
-      - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
-        run, which M(fleetops.agents.rollout_gate) has kept on this machine, are then checked before the redeploy
-        is sent.
+      - The run of which this redeploy is a part. The rules of the run, which M(fleetops.agents.rollout_gate) has kept
+        on this machine, are then checked before the redeploy is sent.
       - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
     type: dict
     version_added: 0.2.0
@@ -58,6 +50,11 @@ options:
         description: The position of the instance in the plan, counted from 0. Of the tasks that wait, the one with the
           lowest position is admitted first. Without it, the order is not determined.
         type: int
+      batches:
+        description: Whether the run has batches. The end of a redeploy is then noticed sooner, because the next batch
+          may be waiting for it.
+        type: bool
+        default: false
   wait_timeout:
     description:
       - Seconds to wait for the redeploy to finish after the server has accepted it.

@@ -161,7 +161,7 @@ class LookupModule(StrictOptions, LookupBase):
         return self._of_hosts(self._state()["order"], "fleetops_result")
 
     def members(self) -> dict[str, Any]:
-        return {"members": run_state.members(self._state(), self.get_option("plan").get("usual_seconds") or {})}
+        return {"members": run_state.members(self._state(), self.get_option("plan"))}
 
     def problem_of_hosts(self) -> dict[str, Any]:
         hostvars, names = self._variables["hostvars"], self._variables["ansible_play_hosts_all"]

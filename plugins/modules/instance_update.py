@@ -198,12 +198,12 @@ in_flight_excess:
 not_admitted:
   description:
     - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate).
-  returned: when the rules of O(stream) end the run, or after O(start_by)
+  returned: when the rules of O(stream) end the run
   type: dict
   sample: {verdict: fail, reasons: ["1 instance failed (agent-004); at most 0 may fail."]}
 skipped_reason:
   description: The same as a sentence.
-  returned: when the rules of O(stream) end the run, or after O(start_by)
+  returned: when the rules of O(stream) end the run
   type: str
   sample: "Nothing was sent: 1 instance failed (agent-004); at most 0 may fail."
 waited_seconds:

@@ -186,13 +186,11 @@ options:
     default: 4
   stream:
     description:
-      - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
-        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) and
-        M(fleetops.agents.instance_update) checks them before each redeploy of the run.
-      - Window, freezes, hold, stall and the health of the fleet are checked before each redeploy. While the run is
-        held, it waits.
-      - Options that need batches cannot be used with it. These are O(soak), O(audit), O(metric_checks),
-        O(defer_busy) and O(on_bundle_change=stop).
+      - The run, if its rules are to be checked before each redeploy too. They are kept on this machine when the verdict
+        is V(pass), and C(stream) of M(fleetops.agents.instance_runtime) and M(fleetops.agents.instance_update) checks
+        them.
+      - These are the failures of the run, the policy, the window, the freezes, fleet rollouts, O(stall_timeout) and
+        the hold. While the run is held, the redeploy waits.
     type: dict
     version_added: 0.2.0
     suboptions:
@@ -203,10 +201,14 @@ options:
       most:
         description: How many redeploys of the run may be in flight, even if the policy allows more.
         type: int
+      max_failed:
+        description: How many redeploys of the run may fail before no further one is started. By default
+          O(max_failed).
+        type: int
       health_interval:
-        description: Seconds after which the health for O(min_healthy_share) is read again.
+        description: Seconds after which the health for O(min_healthy_share) is read again before a redeploy. Without
+          it, only this module reads the health.
         type: float
-        default: 120
 seealso:
   - module: fleetops.agents.rollout_plan
   - module: fleetops.agents.instance_runtime
@@ -303,14 +305,6 @@ busy:
   returned: success
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
-start_by:
-  description:
-    - The latest time at which the next batch can begin so that it ends before the maintenance window closes and before
-      the next freeze begins.
-    - V(null) if there is no window and no freeze, or if they are overridden.
-  returned: success
-  type: str
-  sample: "2026-11-24T23:50:00+00:00"
 waited_seconds:
   description: Seconds that the soak and a hold took.
   returned: success
@@ -329,8 +323,8 @@ from ..module_utils._client.errors import KEY_REFUSED, ApiError
 from ..module_utils._client.pool import read_each
 from ..module_utils._module.operation import Context, Operation, run_as_module
 from ..module_utils._module.options import ROLLING_OPTIONS, WORKERS_OPTION
-from ..module_utils._rules import freezes, gate, pace, stall
-from ..module_utils._rules.answers import Record, iso_time, parse_time
+from ..module_utils._rules import freezes, gate, stall
+from ..module_utils._rules.answers import Record
 from ..module_utils._steps.admission_locks import AdmissionError
 from ..module_utils._steps.hold import HOLD_OPTIONS, check_hold, check_hold_options
 from ..module_utils._steps.metrics import METRIC_OPTIONS, judge_metrics, metric_checks
@@ -375,17 +369,9 @@ def run(context: Context) -> None:
         go=verdict == gate.PASS,
         reasons=[check.reason for check in checks if check.verdict != gate.PASS],
         busy=_busy(context) if verdict == gate.PASS else {},
-        start_by=_start_by(checks, context.params["expected_seconds"]),
         checks=[check.as_dict() for check in checks],
         waited_seconds=round(context.clock() - started, 1),
     )
-
-
-def _start_by(checks: list[gate.Check], needs: float) -> str | None:
-    """The latest start of a batch that takes ``needs`` seconds, by the checks; None if there is no limit."""
-    known = [check.facts for check in checks if check.verdict == gate.PASS and "overridden" not in check.facts]
-    ends = [parse_time(facts.get(key)) for facts in known for key in ("closes_at", "frozen_from")]
-    return iso_time(min((end - needs for end in ends if end is not None), default=None))
 
 
 def _check_options(context: Context) -> None:
@@ -443,20 +429,18 @@ def _check_stream(context: Context, stream: Record) -> None:
         context.fail(f"stream.run is {stream['run']!r}: it must be 1 to 64 letters, digits and dashes.")
     if stream["most"] is not None and stream["most"] < 1:
         context.fail(f"stream.most is {stream['most']}: it must be 1 or more.")
-    if not stream["health_interval"] > 0:
+    if stream["health_interval"] is not None and not stream["health_interval"] > 0:
         context.fail(f"stream.health_interval is {stream['health_interval']}: it must be above 0 seconds.")
-    if said := pace.refusal_of(context.params, "stream"):
-        context.fail(said)
 
 
 def _begin_stream(context: Context, health: gate.Check | None) -> None:
     """Write the rules for the tasks of the stream, and the health check if it was made now."""
     params, stream = context.params, Stream(context.params["stream"]["run"])
-    fleet = _fleet(context)
+    fleet, most_failed = _fleet(context), params["stream"]["max_failed"]
     try:
         stream.begin(
             {
-                "max_failed": params["max_failed"],
+                "max_failed": params["max_failed"] if most_failed is None else most_failed,
                 "window_margin": params["window_margin"],
                 "override": _override(context),
                 **{
@@ -472,8 +456,9 @@ def _begin_stream(context: Context, health: gate.Check | None) -> None:
             }
         )
     except AdmissionError as failure:
-        context.fail(f"The stream cannot begin: {failure}.")
-    if health is not None and stream.stored_health(params["stream"]["health_interval"]) is None:
+        context.fail(f"The run cannot begin: {failure}.")
+    interval = params["stream"]["health_interval"]
+    if interval and health is not None and stream.stored_health(interval) is None:
         stream.store_health(health)
 
 
@@ -544,8 +529,8 @@ def _health(context: Context) -> list[gate.Check]:
     params = context.params
     if params["min_healthy_share"] == 0:
         return []
-    stream = params["stream"]
-    if stream and (seen := Stream(stream["run"]).stored_health(stream["health_interval"])) is not None:
+    stream = params["stream"] or {}
+    if (every := stream.get("health_interval")) and (seen := Stream(stream["run"]).stored_health(every)) is not None:
         return [seen]
     fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])
@@ -640,7 +625,8 @@ OPERATION = Operation(
             "options": {
                 "run": {"type": "str", "required": True},
                 "most": {"type": "int"},
-                "health_interval": {"type": "float", "default": 120},
+                "max_failed": {"type": "int"},
+                "health_interval": {"type": "float"},
             },
         },
         **ROLLING_OPTIONS,

@@ -207,6 +207,11 @@ batches:
   sample:
     - {number: 1, instances: [agent-001], part: canary, gate: {}, p50_seconds: 31.0, p90_seconds: 44.5,
        needs_seconds: 44.5}
+pace:
+  description: The given O(pace).
+  returned: success
+  type: str
+  sample: batches
 forks:
   description: How many workers (C(forks)) Ansible needs to keep as many redeploys in flight as allowed.
   returned: success
@@ -575,6 +580,7 @@ def _as_result(plan: Plan, problem: str) -> Record:
                 zip(plan.parts, plan.batches, plan.expected, plan.needs, strict=True), 1
             )
         ],
+        "pace": plan.pace,
         "forks": plan.forks,
         "usual_seconds": {name: {"p50": p50, "p90": p90} for name, (p50, p90) in plan.usual.items()},
         "planned": {member.name: member.instance_id for member in plan.planned},

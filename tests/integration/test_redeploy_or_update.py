@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from tests.integration.module_task import ModuleTask, posts, redeploy_by_another, run_module, sound
 from tests.simulator.running import Simulator
 
@@ -240,18 +239,6 @@ def test_a_policy_without_a_valid_limit_refuses_the_task(
     done = run_task(sim, kind, host)
     assert done.result["failed"] and message in done.msg and not done.result["changed"]
     assert posts(sim) == []
-
-
-def test_after_the_given_time_nothing_is_sent(sim: Simulator, kind: Kind, host: str) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
-    redeploy_by_another(sim, "agent-002")
-    sim.clear_journal()
-    done = run_task(sim, kind, host, start_by=iso_time(sim.state()["now"] + 600))
-    assert posts(sim) == []
-    assert done.result["skipped"] and not done.result["changed"] and 590 <= sum(done.pauses) <= 620
-    assert done.result["not_admitted"]["verdict"] == "deferred"
-    said = run_task(sim, kind, host, start_by="soon").msg
-    assert said == "start_by is 'soon': a time such as 2026-12-24T18:00:00Z was expected."
 
 
 # behaviour 3.5, row 13

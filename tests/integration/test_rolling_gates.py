@@ -27,6 +27,7 @@ from tests.integration.rolling import (
     touched,
     with_newest,
 )
+from tests.integration.second_task import when
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -109,10 +110,10 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
 def test_instances_that_wait_for_their_turn_until_the_window_closes_are_deferred(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
         policy(sim, **TWO_UNTIL_MIDNIGHT)
-        # The redeploys of somebody else and of agent-002 occupy the two seats until the clock is moved.
-        sim.knobs(outcomes={"agent-005": "stuck", "agent-002": {"outcome": "succeeded", "duration_s": 1200}})
+        # The redeploys of somebody else and of agent-002 occupy the two seats. The latter ends after the window closes.
+        sim.knobs(outcomes={"agent-005": "stuck", "agent-002": {"outcome": "succeeded", "duration_s": 9000}})
         assert sim.call("POST", f"/v1/instances/{sim.instance('agent-005')['id']}/runtime/redeploy")[0] == 200
-        closing = closing_after(sim, 3, left=-60)
+        closing = closing_after(sim, 3, left=-60, then=7200)
         run = run_playbook(sim, PLAYBOOK, "--limit", "all:!agent-005*", e=QUICK)
         closing.join()
         assert run.rc == 0, run.output
@@ -121,8 +122,11 @@ def test_instances_that_wait_for_their_turn_until_the_window_closes_are_deferred
         assert (found["verdict"], found["updated"], found["deferred"]) == ("deferred", hosts(1, 2), hosts(3, 4))
 
 
-def closing_after(sim: Simulator, redeployed: int, left: float = 300) -> threading.Thread:
-    """After that many redeploys, leave so many seconds of the window: by default too few for another batch."""
+def closing_after(sim: Simulator, redeployed: int, left: float = 300, then: float = 0) -> threading.Thread:
+    """After that many redeploys, leave so many seconds of the window: by default too few for another batch.
+
+    ``then``: by how many seconds the clock is moved once more, when the waiting tasks have read the time again.
+    """
 
     def watch() -> None:
         deadline = time.monotonic() + 90
@@ -130,6 +134,9 @@ def closing_after(sim: Simulator, redeployed: int, left: float = 300) -> threadi
             time.sleep(0.05)
         now = sim.state()["now"]
         sim.advance(86400 - now % 86400 - left)
+        if then:
+            time.sleep(3)
+            sim.advance(then)
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -166,17 +173,20 @@ def test_a_failed_canary_stops_the_run_and_the_failure_budget_counts_across_batc
         assert found["reasons"] == ["Every instance of the last batch failed (agent-001.fra1.fleet.example)."]
         assert "bundle checksum mismatch on the agent" in next(iter(found["why"].values()))
 
-        # The canary is healthy now; agent-002 and agent-004 fail in different batches.
+        # The canary is healthy now; agent-002 and agent-004 fail in different batches. The limit is lowered during the
+        # canary, so agent-005 waits for the end of agent-004.
         sim.clear_journal()
         sim.knobs(outcomes={"agent-002": ["failed"], "agent-004": ["failed"]})
+        lowering = when(lambda: redeploys(sim), lambda: policy(sim, max_parallel_rollouts=1))
         budget = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 1})
+        lowering.join()
         assert budget.rc == 2
-        assert touched(sim) == hosts(1, 2, 3, 4, 5)
+        assert touched(sim) == hosts(1, 2, 3, 4)
         found = report_of(budget)
-        assert (found["failed"], found["updated"], found["not_touched"]) == (hosts(2, 4), hosts(1, 3, 5), hosts(6))
+        assert (found["failed"], found["updated"], found["not_touched"]) == (hosts(2, 4), hosts(1, 3), hosts(5, 6))
         assert found["updated"] == with_newest(sim)
         assert "at most 1 may" in found["reasons"][0]
-        assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (1)")
+        assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (2)")
 
 
 # behaviour 3.5, row 27

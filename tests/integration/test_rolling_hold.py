@@ -33,13 +33,16 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
     file, counts = tmp_path / "hold", []
 
     def person(sim: Simulator) -> None:
-        """Hold the run during its canary, lift the hold, and let the freeze begin after batch 2."""
-        until(lambda: len(redeploys(sim)) == 1)
-        file.write_text("INC-9, ask Ann")
-        until(lambda: sim.in_flight()["now"] == 0)
-        time.sleep(5)
-        counts.append(len(redeploys(sim)))
-        file.unlink()
+        """Hold the run during its canary and in its second batch, and let the freeze begin after that batch."""
+        for sent in (1, 2):
+            until(lambda sent=sent: len(redeploys(sim)) == sent)
+            # With this limit, agent-003 waits for the end of agent-002, which is in the same batch.
+            policy(sim, max_parallel_rollouts=1)
+            file.write_text("INC-9, ask Ann")
+            until(lambda: sim.in_flight()["now"] == 0)
+            time.sleep(4)
+            counts.append(len(redeploys(sim)))
+            file.unlink()
         until(lambda: len(redeploys(sim)) == 3)
         sim.advance(7 * 86400)
 
@@ -63,7 +66,7 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         run = run_playbook(sim, PLAYBOOK, e=options)
         somebody.join()
         assert run.rc == 0, run.output
-        assert counts == [1]
+        assert counts == [1, 2]
         assert run.stdout.count("The run is held by the file") == 1
         assert "(INC-9, ask Ann)" in run.stdout
         assert touched(sim) == hosts(1, 2, 3)

@@ -4,7 +4,8 @@
 
 """Whether the next redeploy of a stream may be sent: the checks of a gate, for one instance at a time. Pure.
 
-A stream (``fleetops_pace=continuous``) has no batches, so the checks of the gate are made before each redeploy.
+A batch may be larger than the limit at that time, and a stream without batches (``fleetops_pace=continuous``) has no
+gates in between, so most checks of the gate are made again before each redeploy.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ PACES = (BATCHES, CONTINUOUS)
 _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "growth": (("doubling", "percent"), "there is nothing to grow"),
     "soak": ((), "it is the time between two batches"),
-    "audit": ((), "it compares the time before a batch with the time after it"),
     "audit_gate": ((), "it compares the time before a batch with the time after it"),
     "metric_checks": ((), "they are made before each batch"),
     "on_bundle_change": (("stop",), "the bundles are compared before each batch"),

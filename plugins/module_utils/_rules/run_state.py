@@ -21,8 +21,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 - ``run``, a name that no other run has
 - ``busy``, why instances were busy when the run was planned and so come last, and ``left_out``, why instances are
   not touched by this run; both by name
-- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about; ``start_by``,
-  the time after which nothing of the current batch is started, or None
+- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about
 - ``waiting`` (names to ids), the planned instances that are neither updated nor failed yet
 - ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
   batch, in the latest one that has ended, and in all that have begun
@@ -38,6 +37,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .answers import Record
+from .pace import BATCHES
 from .record_words import with_host
 
 _GROUP = "fleetops_planned"
@@ -92,7 +92,6 @@ def started(
         "begun": [],
         "next_batch": {name: planned[name] for name in first},
         "expected_seconds": _window_seconds(batches[0]) if batches else expected_seconds,
-        "start_by": None,
         "waiting": planned,
         "updated": {},
         "failed": [],
@@ -101,15 +100,15 @@ def started(
     }
 
 
-def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) -> list[Record]:
+def members(state: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Record]:
     """The hosts of the run's group with their variables, in the order of the plan; none unless the verdict is pass.
 
-    ``usual``: by name, how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each host
-    has ``name``, ``group``, ``usual_seconds``, and ``stream``, the option of instance_runtime.
+    ``plan``: the result of rollout_plan, or empty. Each host has ``name``, ``group``, ``usual_seconds`` (the seconds
+    that its redeploys take, ``p50`` and ``p90``, None if unknown), and ``stream``, the option of instance_runtime.
     """
     if state["verdict"] != "pass":
         return []
-    unknown = {"p50": None, "p90": None}
+    usual, unknown = plan.get("usual_seconds") or {}, {"p50": None, "p90": None}
     return [
         {
             "name": name,
@@ -120,6 +119,7 @@ def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) ->
                 "name": name,
                 "needs": (seconds["p90"] or _UNKNOWN_SECONDS) + _PROOF,
                 "place": place,
+                "batches": plan.get("pace", BATCHES) == BATCHES,
             },
         }
         for place, name in enumerate(state["order"])
@@ -172,8 +172,7 @@ def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
     """The state with the gate's verdict. ``gate``: the result of rollout_gate; without a verdict it counts as fail."""
     reasons = gate.get("reasons", [gate.get("msg", "The gate returned no verdict.")])
     left_out = {**state["left_out"], **gate.get("busy", {})}
-    told = {"verdict": gate.get("verdict", "fail"), "reasons": reasons, "start_by": gate.get("start_by")}
-    return {**state, **told, "left_out": left_out}
+    return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons, "left_out": left_out}
 
 
 def batch_ended(

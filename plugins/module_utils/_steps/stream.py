@@ -4,8 +4,8 @@
 
 """The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks record for each other.
 
-rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy has been found, and
-when the task ends. Only this module collects the facts that decide an admission.
+rollout_gate writes the rules before the stream begins, or before each of its batches. Each task appends a line when its
+redeploy has been found, and when the task ends. Only this module collects the facts that decide an admission.
 """
 
 from __future__ import annotations
@@ -228,10 +228,11 @@ class Stream:
     # The share of healthy instances
 
     def refresh_health(self, context: Context) -> None:
-        """Read the stored health (E16) of the sample, unless it was read in the last health_interval seconds. Only the
-        first waiting task calls it."""
+        """Read the stored health (E16) of the sample, unless it was read in the last health_interval seconds, or is
+        read by the gate alone. Only the first waiting task calls it."""
         rules = self._rules()
-        if rules["min_healthy_share"] == 0 or self.stored_health(rules["health_interval"]) is not None:
+        interval = rules["health_interval"] if rules["min_healthy_share"] else None
+        if interval is None or self.stored_health(interval) is not None:
             return
         readings = read_each(context.client, rules["sample"], FleetClient.get_deep_health, workers=rules["workers"])
         self.store_health(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))

@@ -22,7 +22,7 @@ _LONGEST = 5
 _ALONE_EVERY = 15
 # Such a target is first read after this multiple of its usual duration.
 _OVERDUE = 2
-# In a stream, the shortest pause is the usual duration divided by this.
+# In a stream without batches, the shortest pause is the usual duration divided by this.
 _PARTS = 10
 # The pause between two checks of the list that another task has read, which make no call, is the shortest pause divided
 # by this, but within these bounds in seconds.
@@ -130,7 +130,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
     listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
     shortest, outage = fresh_for(context), Outage(context.clock)
-    if context.params.get("stream"):
+    if not (context.params.get("stream") or {"batches": True})["batches"]:
         # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 

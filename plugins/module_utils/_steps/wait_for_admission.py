@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,10 +13,8 @@ from .._client.client import ROLLOUTS_PAGE
 from .._client.errors import ApiError
 from .._module.operation import Context, OperationFailed
 from .._module.options import Spec
-from .._rules import gate
-from .._rules.admission import FULL, GO, STOP, Decision
-from .._rules.answers import Record, in_flight, max_parallel_rollouts, parse_time
-from .._rules.durations import clock as shown
+from .._rules.admission import FULL, GO
+from .._rules.answers import Record, in_flight, max_parallel_rollouts
 from .._rules.ids import id_key, same_id
 from .._rules.redeploy import may_pass, newest_first
 from .admission_locks import Admission, AdmissionError
@@ -39,7 +36,6 @@ Result = TypeVar("Result")
 ADMISSION_OPTIONS: Spec = {
     "admission": {"type": "str", "choices": ["policy", "none"], "default": "policy"},
     "admission_timeout": {"type": "int", "default": 3600},
-    "start_by": {"type": "str"},
     "stream": {
         "type": "dict",
         "options": {
@@ -47,6 +43,7 @@ ADMISSION_OPTIONS: Spec = {
             "name": {"type": "str", "required": True},
             "needs": {"type": "float", "default": 180},
             "place": {"type": "int"},
+            "batches": {"type": "bool", "default": False},
         },
     },
 }
@@ -67,8 +64,8 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
     """Run ``converge``, again after each OvertakenError, then give the seat back and set ``waited_seconds``.
 
     The third argument of ``converge`` is the target of the last OvertakenError, or None. In a stream, the seat is taken
-    before the instance is read, unless somebody else's redeploy may be one of this instance. If the stream ends, or
-    after start_by, the task does not fail, but is skipped with the return value ``not_admitted``.
+    before the instance is read, unless somebody else's redeploy may be one of this instance. If the stream ends, the
+    task does not fail, but is skipped with the return value ``not_admitted``.
     """
     started = context.clock()
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
@@ -163,7 +160,6 @@ def send_admitted(
 
     def attempt() -> Sent | str:
         nonlocal resolved
-        _end_if_late(context)
         try:
             if not admission.claim(instance_id):
                 # The other task may itself be waiting for a seat.
@@ -187,8 +183,6 @@ def send_admitted(
                 return why
         except (AdmissionError, ValueError) as failure:
             context.fail(f"{context.instance_first} was not redeployed: {failure}.")
-        # The calls above may have taken some time.
-        _end_if_late(context)
         try:
             return send()
         except ApiError as error:
@@ -222,21 +216,6 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
             return context.fail(f"{context.instance_first} was not redeployed: {failure}.")
 
     _wait(context, admission, attempt)
-
-
-def _end_if_late(context: Context) -> None:
-    """Raises NotAdmittedError after the time of the option start_by."""
-    if (given := context.params["start_by"]) is None:
-        return
-    if (start_by := parse_time(given)) is None:
-        context.fail(f"start_by is {given!r}: a time such as 2026-12-24T18:00:00Z was expected.")
-    since = context.client.seconds_since(start_by)
-    if (time.time() - start_by if since is None else since) > 0:
-        said = (
-            f"Its turn did not come before {shown(start_by)}, after which nothing is started, because the maintenance "
-            "window closes or a freeze begins."
-        )
-        raise NotAdmittedError(Decision(STOP, 0, gate.DEFERRED, [said]))
 
 
 def _wait(context: Context, admission: Admission, attempt: Callable[[], Result | str]) -> Result:

@@ -58,13 +58,13 @@ def test_the_gate_checks_the_first_batch_of_the_plan() -> None:
 
 def test_hosts_join_the_group_in_the_order_of_the_plan_with_the_variables_of_their_tasks() -> None:
     state = {**run_of(PLAN), "run": "run-1", "order": ["agent-003", "agent-001"], "verdict": "pass"}
-    hosts = members(state, {"agent-003": {"p50": 20.0, "p90": 35.0}})
+    hosts = members(state, {"usual_seconds": {"agent-003": {"p50": 20.0, "p90": 35.0}}})
     assert [one["name"] for one in hosts] == ["agent-003", "agent-001"]
     assert {one["group"] for one in hosts} == {"fleetops_planned"}
     assert [one["usual_seconds"]["p50"] for one in hosts] == [20.0, None]
     assert [one["stream"] for one in hosts] == [
-        {"run": "run-1", "name": "agent-003", "needs": 45.0, "place": 0},
-        {"run": "run-1", "name": "agent-001", "needs": 190.0, "place": 1},
+        {"run": "run-1", "name": "agent-003", "needs": 45.0, "place": 0, "batches": True},
+        {"run": "run-1", "name": "agent-001", "needs": 190.0, "place": 1, "batches": True},
     ]
     assert members({**state, "verdict": "deferred"}, {}) == []
 
