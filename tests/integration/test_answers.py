@@ -209,9 +209,9 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ),
         (
             "power_cycle",
-            "fleetops_batch_max",
-            "0",
-            "fleetops_batch_max is '0': it must be a whole number of at least 1.",
+            "fleetops_wait_timeout",
+            "-1",
+            "Stopped (fail): fleetops_wait_timeout is -1: it must be 0 or more.",
         ),
         ("rolling_redeploy", "fleetops_repair", "ture", "Stopped (fail): fleetops_repair is 'ture': it must be true"),
         ("rolling_redeploy", "fleetops_soak", "5m", "fleetops_soak is '5m': it must be a number."),
@@ -219,8 +219,18 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
         ("rolling_redeploy", "fleetops_after_tasks", ["a"], "Stopped (fail): fleetops_after_tasks must be text, but"),
         ("fleet_state", "fleetops_fleet_state_prune", "2", "fleetops_fleet_state_prune is '2': it must be true or"),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
-        ("recover", "fleetops_recover_min_uptime", "abc", "Stopped (fail): fleetops_recover_min_uptime is 'abc': it"),
-        ("fleet_rollout", "fleetops_uncertain_grace", "abc", '"msg": "fleetops_uncertain_grace is '),
+        (
+            "recover",
+            "fleetops_recover_interval",
+            "0",
+            "Stopped (fail): fleetops_recover_interval is 0.0: it must be ab",
+        ),
+        (
+            "fleet_rollout",
+            "fleetops_retry_timeout",
+            "-1",
+            '"msg": "fleetops_retry_timeout is -1: it must be 0 or more.',
+        ),
     ],
 )
 def test_an_invalid_answer_is_refused_before_anything_is_changed(

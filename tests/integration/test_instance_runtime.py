@@ -251,7 +251,7 @@ def test_an_unusable_lock_folder_is_reported_in_a_sentence(sim: Simulator, tmp_p
         ({"healthy_reads": -1}, "healthy_reads is -1"),
         ({"uncertain_grace": -1}, "uncertain_grace is -1"),
         ({"request_timeout": 0}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is 0.0"),
-        ({"request_timeout": -1}, "request_timeout is -1.0"),
+        ({"request_timeout": -1}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is -1.0"),
         ({"request_timeout": "inf"}, "request_timeout (FLEETOPS_REQUEST_TIMEOUT) is inf"),
         ({"retries": -1}, "retries (FLEETOPS_RETRIES) is -1"),
     ],

@@ -237,7 +237,7 @@ REFUSED = [
         "waves (all) cannot be used with pace=continuous",
     ),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair cannot be used with fleetops_pace=continuous"),
-    ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
+    ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "fleetops_health_interval is -1.0: it must be above 0"),
 ]
 
 

@@ -24,6 +24,7 @@ from .._client.redact import MASK
 from .._client.transport import REQUESTS_IMPORT_ERROR
 from .._rules.answers import Record
 from .._rules.ids import same_id
+from .._rules.plain_values import problem_of_number
 from .._rules.printable import printable, printable_values
 from .options import (
     CONNECTION_OPTIONS,
@@ -41,8 +42,6 @@ from .options import (
 )
 
 Answer = TypeVar("Answer")
-# As seconds, 31 years. Larger numbers can exceed what Python can wait for or represent as a date.
-_TOO_LARGE = 10**9
 Result = dict[str, Any]
 
 
@@ -234,9 +233,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     outcome: Result = {}
     try:
         _check_types(context, operation)
-        _check_size(context)
-        if operation.wait_timeout is not None:
-            _check_times(context)
+        _check_numbers(context)
         operation.run(context)
     except ApiError as error:
         is_after_write = context.changed and not context.check_mode and error.method == "GET"
@@ -274,24 +271,11 @@ def _check_types(context: Context, operation: Operation) -> None:
         context.fail(f"{problem}.")
 
 
-def _check_size(context: Context) -> None:
-    """Refuse NaN, infinity and numbers beyond any time or count.
-
-    Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
-    """
+def _check_numbers(context: Context) -> None:
     for name, value in context.params.items():
-        if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
+        if problem := problem_of_number(name, value):
             variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""
-            context.fail(f"{name}{variable} is {value}: it must be a number of at most 9 digits.")
-
-
-def _check_times(context: Context) -> None:
-    """Refuse invalid times. With an interval of 0 seconds the server would be asked without a pause."""
-    for name, value in context.params.items():
-        if name.endswith("_interval") and not value > 0:
-            context.fail(f"{name} is {value}: it must be above 0 seconds.")
-        if (name.endswith("_timeout") or name in ("uncertain_grace", "healthy_reads")) and value < 0:
-            context.fail(f"{name} is {value}: it must be 0 or more.")
+            context.fail(f"{name}{variable} {problem}.")
 
 
 def run_as_module(operation: Operation) -> None:

@@ -24,6 +24,10 @@ _BOOLEANS = {
 }
 
 
+# As seconds, 31 years. Larger numbers can exceed what Python can wait for or represent as a date.
+_TOO_LARGE = 10**9
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used. The message says which one, and what it should be.
 
@@ -101,6 +105,24 @@ def number(name: str, value: Any, *, least: float | None = None, whole: bool = F
         wanted = f"a {'whole ' if whole else ''}number" + ("" if least is None else f" of at least {least:g}")
         raise SettingsError(f"{name} is {value!r}: it must be {wanted}{_no_template(value)}")
     return int(result) if whole else result
+
+
+def problem_of_number(name: str, value: Any) -> str:
+    """Why a number cannot be the value of an option or a variable, judged by its ``name``; empty if it can.
+
+    NaN, infinity and numbers beyond any time or count are refused. Ansible accepts them as a float, and no comparison
+    is true for NaN, so it would switch off the limit that it stands for. With an interval of 0 seconds the server would
+    be asked without a pause.
+    """
+    if not isinstance(value, (int, float)):
+        return ""
+    if not -_TOO_LARGE < value < _TOO_LARGE:
+        return f"is {value}: it must be a number of at most 9 digits"
+    if name.endswith("_interval") and not value > 0:
+        return f"is {value}: it must be above 0 seconds"
+    if name.endswith(("_timeout", "uncertain_grace", "healthy_reads")) and value < 0:
+        return f"is {value}: it must be 0 or more"
+    return ""
 
 
 def _no_template(value: Any) -> str:

@@ -13,7 +13,7 @@ from .answers import parse_time
 from .change import change_problem
 from .ids import id_key
 from .pace import PACES, refusal_of_run
-from .plain_values import SettingsError, number
+from .plain_values import SettingsError, number, problem_of_number
 
 _WORDS = {
     "fleetops_plan_for": ("redeploy", "updates", "restart", "repair"),
@@ -46,6 +46,9 @@ def problem_of_variables(asked: Mapping[str, Any], *, check_mode: bool) -> str:
                 number(name, asked[name], least=1, whole=True)
             except SettingsError as bad:
                 return f"{bad}."
+    for name, value in asked.items():
+        if problem := problem_of_number(name, value):
+            return f"{name} {problem}."
     problem = refusal_of_run(asked) or change_problem(
         asked.get("fleetops_change", ""), asked.get("fleetops_change_pattern", "")
     )

@@ -36,10 +36,6 @@ def check_hold_options(context: Context) -> None:
         context.fail(f"hold cannot be used: {problem}.")
     if params["hold"] is not None and hold.is_address(params["hold"]):
         check_timeout("request_timeout (FLEETOPS_REQUEST_TIMEOUT)", params["request_timeout"])
-    if params["hold_timeout"] < 0:
-        context.fail(f"hold_timeout is {params['hold_timeout']}: it must be 0 or more.")
-    if not params["hold_interval"] > 0:
-        context.fail(f"hold_interval is {params['hold_interval']}: it must be above 0 seconds.")
 
 
 def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:

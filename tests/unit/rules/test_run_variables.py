@@ -48,6 +48,18 @@ GOOD = {"fleetops_plan_for": "redeploy", "fleetops_state": "latest", "fleetops_p
         ),
         ({"fleetops_audit_limit": 0}, "fleetops_audit_limit is 0: it must be a whole number of at least 1."),
         ({"fleetops_batch_max": True}, "fleetops_batch_max is True: it must be a whole number of at least 1."),
+        ({"fleetops_healthy_reads": 0, "fleetops_wait_timeout": 0, "fleetops_expected_seconds": 0.0}, ""),
+        ({"fleetops_healthy_reads": -1}, "fleetops_healthy_reads is -1: it must be 0 or more."),
+        ({"fleetops_uncertain_grace": -1}, "fleetops_uncertain_grace is -1: it must be 0 or more."),
+        ({"fleetops_wait_interval": 0.0}, "fleetops_wait_interval is 0.0: it must be above 0 seconds."),
+        (
+            {"fleetops_wait_timeout": 10**12},
+            "fleetops_wait_timeout is 1000000000000: it must be a number of at most 9 digits.",
+        ),
+        (
+            {"fleetops_healthy_timeout": float("nan")},
+            "fleetops_healthy_timeout is nan: it must be a number of at most 9 digits.",
+        ),
     ],
 )
 def test_the_first_problem_of_the_variables_is_named(asked: dict[str, object], problem: str) -> None:
