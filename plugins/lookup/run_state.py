@@ -221,7 +221,8 @@ class LookupModule(StrictOptions, LookupBase):
 
     def batch_started(self) -> dict[str, Any]:
         names, seconds = self._variables["ansible_play_batch"], self.get_option("expected_seconds")
-        return run_state.batch_started(self._state(), names, expected_seconds=seconds)
+        in_play = self._variables["ansible_play_hosts"]
+        return run_state.batch_started(self._state(), names, in_play=in_play, expected_seconds=seconds)
 
     def judged(self) -> dict[str, Any]:
         return run_state.judged(self._state(), self.get_option("gate"))

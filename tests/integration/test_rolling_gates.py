@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import PlaybookRun
+from tests.conftest import CHECKOUT, PlaybookRun
 from tests.integration.rolling import (
     PLAYBOOK,
     QUICK,
@@ -187,6 +187,20 @@ def test_a_failed_canary_stops_the_run_and_the_failure_budget_counts_across_batc
         assert found["updated"] == with_newest(sim)
         assert "at most 1 may" in found["reasons"][0]
         assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (2)")
+
+
+def test_a_canary_that_fails_in_a_play_after_the_plan_stops_the_run(run_playbook: Run, tmp_path: Path) -> None:
+    plays = yaml.safe_load((CHECKOUT / PLAYBOOK).read_text())
+    task = {"name": "Back up", "ansible.builtin.fail": {}, "when": "inventory_hostname is match('agent-001')"}
+    plays.insert(1, {**plays[0], "name": "Between", "tasks": [task]})
+    (tmp_path / "own.yml").write_text(yaml.safe_dump(plays))
+    with running_simulator(instances=3, speed=40.0) as sim:
+        run = run_playbook(sim, tmp_path / "own.yml", e={**QUICK, "fleetops_max_failed": 2})
+        assert run.rc == 2, run.output
+        assert sim.writes() == []
+        found = report_of(run)
+        assert found["reasons"] == ["Every instance of the last batch failed (agent-001.fra1.fleet.example)."]
+        assert (found["not_touched"], list(found["left_out"])) == (hosts(1, 2, 3), ["agent-001.fra1.fleet.example"])
 
 
 # behaviour 3.5, row 27

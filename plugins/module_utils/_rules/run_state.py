@@ -42,6 +42,7 @@ from .record_words import with_host
 
 _GROUP = "fleetops_planned"
 _DROPPED = "it had failed or left the play before the run was planned"
+_LOST = "it failed in another play after the run was planned"
 # The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
 _UNKNOWN_SECONDS, _PROOF = 180.0, 10.0
 
@@ -144,10 +145,14 @@ def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "
     }
 
 
-def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_seconds: float) -> Record:
+def batch_started(
+    state: Mapping[str, Any], names: Sequence[str], *, in_play: Iterable[str], expected_seconds: float
+) -> Record:
     """The state at the start of a batch. Raises ValueError if one of its instances is not planned.
 
-    ``expected_seconds``: how long the batch takes, used only if the plan has no such batch.
+    ``in_play``: the hosts of the play that have not failed. A planned instance that has failed since the plan, in
+    another play, counts as failed when its batch begins. Ansible leaves out a batch if this applies to all of its
+    instances. ``expected_seconds``: how long the batch takes, used only if the plan has no such batch.
     """
     unplanned = [name for name in names if name not in state["planned"]]
     if unplanned:
@@ -155,6 +160,17 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
             f"{', '.join(unplanned)} cannot be in this batch: the run does not plan it. Let the play run on the "
             f"hosts of the group {state['group']}."
         )
+    lost = set(state["order"]) - set(state["begun"]) - set(in_play)
+    for size in state["sizes"][state["batches"] :]:
+        first = len(state["begun"])
+        batch = state["order"][first : first + size]
+        gone = [name for name in batch if name in lost]
+        left_out = {**state["left_out"], **dict.fromkeys(gone, _LOST)}
+        failed = [*state["failed"], *gone]
+        state = {**state, "begun": [*state["begun"], *gone], "failed": failed, "left_out": left_out}
+        if not gone or gone != batch:
+            break
+        state = {**state, "batches": state["batches"] + 1, "last_batch": batch}
     known = state["batch_seconds"][state["batches"] : state["batches"] + 1]
     # The gate before this batch judges the previous batch, by the settings of the previous batch's wave.
     before = max(0, state["batches"] - 1)

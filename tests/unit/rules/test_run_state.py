@@ -45,7 +45,7 @@ def run_of(plan: dict[str, Any]) -> dict[str, Any]:
 
 def after(state: dict[str, Any], names: list[str], results: dict[str, Any], *, dropped: str = "") -> dict[str, Any]:
     """The state after a batch."""
-    begun = batch_started(state, names, expected_seconds=180.0)
+    begun = batch_started(state, names, in_play=FLEET, expected_seconds=180.0)
     return batch_ended(begun, results, [name for name in names if name != dropped])
 
 
@@ -89,10 +89,12 @@ def test_a_refused_run_has_no_plan_but_keeps_the_hash_and_the_reason() -> None:
 
 def test_the_next_batch_takes_ids_and_seconds_from_the_plan_and_later_batches_take_the_given_seconds() -> None:
     first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
-    second = batch_started(first, ["agent-002", "agent-003"], expected_seconds=180.0)
+    second = batch_started(first, ["agent-002", "agent-003"], in_play=FLEET, expected_seconds=180.0)
     assert second["next_batch"] == {"agent-002": "id-2", "agent-003": "id-3"}
     assert second["expected_seconds"] == 90.0
-    third = batch_started(batch_ended(second, {}, second["batch"]), ["agent-004"], expected_seconds=180.0)
+    third = batch_started(
+        batch_ended(second, {}, second["batch"]), ["agent-004"], in_play=FLEET, expected_seconds=180.0
+    )
     assert third["expected_seconds"] == 180.0
     assert third["begun"] == ["agent-001", "agent-002", "agent-003", "agent-004"]
 
@@ -115,9 +117,29 @@ def test_a_host_that_ansible_dropped_counts_as_failed_whatever_its_result() -> N
     assert (state["failed"], state["updated"]) == (["agent-001"], {})
 
 
+def test_an_instance_that_another_play_has_dropped_fails_with_its_batch_which_ansible_may_leave_out() -> None:
+    left = [name for name in FLEET if name != "agent-001"]
+    state = batch_started(run_of(PLAN), ["agent-002", "agent-003"], in_play=left, expected_seconds=180.0)
+    # The gate is asked, although no task of the first batch has run, and it fails because all of that batch failed.
+    assert (state["batches"], state["last_batch"], state["failed"]) == (1, ["agent-001"], ["agent-001"])
+    assert state["expected_seconds"] == 90.0
+    assert state["left_out"] == {"agent-001": "it failed in another play after the run was planned"}
+
+    first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
+    without = ["agent-002", "agent-004"]
+    second = batch_started(first, without, in_play=["agent-001", *without], expected_seconds=180.0)
+    assert (second["batches"], second["failed"]) == (1, ["agent-003"])
+    done = batch_ended(second, dict.fromkeys(without, GOOD), without)
+    assert (list(done["waiting"]), done["failed"], ended({**done, "verdict": "pass"})["verdict"]) == (
+        [],
+        ["agent-003"],
+        "pass",
+    )
+
+
 def test_an_instance_outside_the_plan_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^agent-005 cannot be in this batch: .* group fleetops_planned\.$"):
-        batch_started(run_of(PLAN), ["agent-001", "agent-005"], expected_seconds=180.0)
+        batch_started(run_of(PLAN), ["agent-001", "agent-005"], in_play=FLEET, expected_seconds=180.0)
 
 
 def test_a_gate_without_a_verdict_is_a_failure_with_its_message() -> None:
@@ -177,7 +199,7 @@ def test_each_planned_instance_is_updated_failed_or_waiting_and_the_state_is_pla
     for results in rounds:
         names = [name for name in results if name not in seen]
         seen |= set(names)
-        begun = batch_started(state, names, expected_seconds=180.0)
+        begun = batch_started(state, names, in_play=FLEET, expected_seconds=180.0)
         known = {name: result for name, result in results.items() if result is not None}
         state = batch_ended(begun, known, set(names) - dropped)
     assert sorted([*state["updated"], *state["failed"], *state["waiting"]]) == sorted(PLAN["planned"])
@@ -201,11 +223,13 @@ def test_bundles_are_collected_across_batches_and_a_result_without_one_adds_none
 def test_the_gate_uses_the_settings_of_the_wave_before_each_batch() -> None:
     gates = [{"soak": 60.0}, {"max_failed": 1}]
     plan = {**PLAN, "batches": [{**batch, "gate": g} for batch, g in zip(PLAN["batches"], gates, strict=True)]}
-    first = batch_started(run_of(plan), ["agent-001"], expected_seconds=180.0)
+    first = batch_started(run_of(plan), ["agent-001"], in_play=FLEET, expected_seconds=180.0)
     assert run_of(plan)["gate"] == first["gate"] == gates[0]
-    second = batch_started(batch_ended(first, {}, first["batch"]), ["agent-002"], expected_seconds=180.0)
+    second = batch_started(batch_ended(first, {}, first["batch"]), ["agent-002"], in_play=FLEET, expected_seconds=180.0)
     assert second["gate"] == gates[0]
-    third = batch_started(batch_ended(second, {}, second["batch"]), ["agent-003"], expected_seconds=180.0)
+    third = batch_started(
+        batch_ended(second, {}, second["batch"]), ["agent-003"], in_play=FLEET, expected_seconds=180.0
+    )
     assert third["gate"] == gates[1]
 
 
