@@ -210,20 +210,28 @@ def test_a_clock_that_is_set_forward_does_not_end_a_hold(tmp_path: Path, monkeyp
         assert sound(done)["changed"], done.result
 
 
-def test_updates_of_skills_only_respect_the_hold_while_somebody_else_redeploys(
+def test_updates_of_skills_only_respect_the_hold_and_do_not_wait_for_redeploys_of_others(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "hold"
-    with second_api(instances=3, deploy_seconds=60.0) as api:
+    with second_api(instances=3, deploy_seconds=60.0, policy={"max_parallel_rollouts": 1}) as api:
         for one in api.instances[:2]:
             one.version, one.skill_waits = NEW, True
-        begin(api, hold=str(file), hold_timeout=1, hold_interval=0.2)
         api.add_rollout([api.instances[2]], "instance")
-        file.write_text("INC-9")
-        streams = [(one.hostname, {"run": "run-1", "name": one.hostname, "needs": 1.0}) for one in api.instances[:2]]
-        ends = run_at_once(api, [("instance_update", host, {**QUICK, "stream": stream}) for host, stream in streams])
-        assert [sound(done)["not_admitted"]["verdict"] for done in ends] == ["fail", "fail"]
+
+        def update(run: str) -> list[ModuleTask]:
+            begin(api, run, hold=str(file), hold_timeout=1, hold_interval=0.2)
+            if run == "held":
+                file.write_text("INC-9")
+            streams = [(one.hostname, {"run": run, "name": one.hostname, "needs": 1.0}) for one in api.instances[:2]]
+            options = {**QUICK, "admission_timeout": 5}
+            return run_at_once(api, [("instance_update", host, {**options, "stream": of}) for host, of in streams])
+
+        assert [sound(done)["not_admitted"]["verdict"] for done in update("held")] == ["fail", "fail"]
         assert api.writes() == []
+        # They need no place among the redeploys.
+        file.unlink()
+        assert [sound(done)["changed"] for done in update("free")] == [True, True]
 
 
 def test_a_redeploy_that_an_update_adopts_is_known_to_the_whole_stream() -> None:

@@ -206,7 +206,7 @@ class Stream:
     # The hold
 
     def refresh_hold(self, context: Context) -> None:
-        """Read the hold, unless it was read in the last hold_interval seconds. Only the first waiting task calls it."""
+        """Read the hold, unless it was read in the last hold_interval seconds."""
         rules, before, now = self._rules(), self._hold_reads(), time.monotonic()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return

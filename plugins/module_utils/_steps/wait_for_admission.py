@@ -138,12 +138,12 @@ def send_admitted(
     ``history``: the targets of the instance (E23) when the decision to send was made. ``read_at``: when the history was
     read, by the task's clock, if the instance was claimed before. ``unchanged()``: whether the decision is still valid;
     called when this task has the claim. Raises OvertakenError if it returns false or if there is a new target.
-    ``limited``: whether the redeploy counts against the policy. It does not with the option admission=none, and it
-    always does in a stream. ``skills_too``: see resolve_update.
+    ``limited``: whether the redeploy counts against the policy. It does not with the option admission=none.
+    ``skills_too``: see resolve_update.
     """
     instance_id = context.params["instance_id"]
     known = {row.get("id") for row in history}
-    limited = (limited or Stream.of(context) is not None) and context.params["admission"] != "none"
+    limited = limited and context.params["admission"] != "none"
     resolved = False
 
     def rows_now() -> list[Record]:
@@ -178,7 +178,7 @@ def send_admitted(
                 rows_now()
             if not unchanged():
                 raise OvertakenError
-            if limited and (why := _why_not_after_all(context, admission)):
+            if why := _why_not_after_all(context, admission) if limited else _why_not_without_seat(context):
                 leave()
                 return why
         except (AdmissionError, ValueError) as failure:
@@ -328,3 +328,12 @@ def _why_not_after_all(context: Context, admission: Admission) -> str:
         return "" if decision.word == GO else decision.reasons[0]
     full = in_flight(shared_reads(context).rollouts(max_age)) >= (admission.allowed or 0)
     return FULL if full else ""
+
+
+def _why_not_without_seat(context: Context) -> str:
+    """Why a call that starts no redeploy cannot be made now by the rules of the stream, if the task is in one."""
+    if (stream := Stream.of(context)) is None:
+        return ""
+    stream.refresh_hold(context)
+    decision, _count = stream.decision(context, max_age=fresh_for(context))
+    return "" if decision.word == GO or decision.reasons == [FULL] else decision.reasons[0]
