@@ -126,17 +126,14 @@ def _detail_of(context: Context, row: Record) -> Record:
         return {"rollout": row, "targets": []}
 
 
-def read_until(
-    context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float, interval: float | None = None
-) -> Waited[Record]:
+def read_until(context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float) -> Waited[Record]:
     """Read E4 until ``done(detail)`` is true, or until ``timeout`` seconds have passed."""
-    return wait_until(
-        context,
-        lambda: context.client.get_rollout(rollout_id),
-        done,
-        timeout=timeout,
-        interval=interval,
-    )
+    return wait_until(context, lambda: context.client.get_rollout(rollout_id), done, timeout=timeout)
+
+
+def read_until_shown(context: Context, rollout_id: str, done: Callable[[Record], bool]) -> Waited[Record]:
+    """The same for the effect of a call that was just sent."""
+    return wait_for_effect(context, lambda: context.client.get_rollout(rollout_id), done, timeout=SHOWS_WITHIN)
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
