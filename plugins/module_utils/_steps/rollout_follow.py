@@ -227,7 +227,7 @@ def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, st
 
 def evidence_of(context: Context, target: Record) -> tuple[str, str]:
     """The verdict of reconcile() for one uncertain target, and the evidence."""
-    client, instance_id = context.client, str(target.get("instance_id"))
+    client, instance_id = context.client, context.params.get("instance_id") or str(target.get("instance_id"))
     try:
         health: Record | None = client.get_deep_health(instance_id, force=True)
     except ApiError as error:
