@@ -263,6 +263,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         if context.check_mode:
             context.result["version_after"] = available
             return
+        context.result["version_after"] = None
     else:
         sent = context.write(
             lambda: send_admitted(
@@ -274,6 +275,8 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         if sent is None:
             context.result["version_after"] = available
             return
+        # Unknown until the redeploy has succeeded.
+        context.result["version_after"] = None
         target = find(context, sent, once_more=context.params["retry_if_absent"])
         tell_started(context, target, admission)
         if not context.params["wait"]:
@@ -287,7 +290,6 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
 
 def _read_version_after(context: Context) -> None:
     """Set the return values about the version after a redeploy that succeeded. If it cannot be read, this warns."""
-    context.result["version_after"] = None
     try:
         runtime = runtime_component(context.client.get_available_updates(context.params["instance_id"]))
     except ApiError as error:

@@ -290,7 +290,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
             # An agent that restarts does not answer. That is not a failure.
             if error.kind in KEY_REFUSED:
                 raise
-            last = str(error)
+            last = str(error).removesuffix(".")
             return False
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))
