@@ -205,6 +205,23 @@ def test_a_memory_of_no_conversation_does_not_stand_for_the_same_one_of_a_conver
         assert len(result_of(api, BACKUP, path=file, state="compared")["missing"]) == 2
 
 
+def test_another_order_of_the_list_or_a_later_access_does_not_change_the_backup(tmp_path: Path) -> None:
+    file = tmp_path / "agent-001.json"
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [{**GOOD, "last_accessed_at": "2026-11-01"}, HALF, EMPTY]
+        assert result_of(api, BACKUP, path=str(file))["changed"]
+        former = file.read_bytes()
+        api.instances[0].memories = [EMPTY, HALF, {**GOOD, "last_accessed_at": "2026-11-29"}]
+        assert not result_of(api, BACKUP, path=str(file))["changed"] and file.read_bytes() == former
+        file.chmod(0o644)
+        assert result_of(api, BACKUP, path=str(file))["changed"] and stat.S_IMODE(file.stat().st_mode) == 0o600
+        api.instances[0].memories = [HALF, HALF, EMPTY]
+        assert result_of(api, BACKUP, path=str(file))["changed"]
+        cleared = result_of(api, "instance_memory", state="absent", all=True)
+        again = result_of(api, "instance_memory", state="absent", all=True)
+        assert (cleared["remaining"], again["remaining"], again["changed"]) == (0, 0, False)
+
+
 # reports/2026-11 E7
 
 

@@ -78,6 +78,16 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
         )
 
 
+def are_equal(saved: Iterable[Record], held: Iterable[Record]) -> bool:
+    """Whether both have the same memories, in any order, apart from when they were last read."""
+
+    def texts(memories: Iterable[Record]) -> list[str]:
+        shown = ({key: value for key, value in memory.items() if key != "last_accessed_at"} for memory in memories)
+        return sorted(json.dumps(memory, sort_keys=True) for memory in shown)
+
+    return texts(saved) == texts(held)
+
+
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
 
