@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,23 @@ def test_another_order_of_the_list_or_a_later_access_does_not_change_the_backup(
         cleared = result_of(api, "instance_memory", state="absent", all=True)
         again = result_of(api, "instance_memory", state="absent", all=True)
         assert (cleared["remaining"], again["remaining"], again["changed"]) == (0, 0, False)
+
+
+def test_the_time_of_a_comparison_grows_with_the_number_of_memories_and_not_with_its_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, texts, usual = str(tmp_path / "agent-001.json"), list[str](), unicodedata.normalize
+
+    def counted(form: Any, text: str) -> str:
+        texts.append(text)
+        return usual(form, text)
+
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [{"content": f"fact {n}"} for n in range(50)]
+        result_of(api, BACKUP, path=file)
+        monkeypatch.setattr(unicodedata, "normalize", counted)
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
+    assert len(texts) <= 4 * 50
 
 
 # reports/2026-11 E7

@@ -14,7 +14,7 @@ from typing import Any
 from .._client.body import parsed
 from .._rules.answers import Record
 from .._rules.ids import same_id
-from .._rules.memory import SCOPE, body_of, find, says_something, scope_of
+from .._rules.memory import SCOPE, body_of, content_of, covers, normalised, says_something, scope_of
 from .whole_file import refuse_special
 
 
@@ -96,12 +96,14 @@ def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Recor
     """
     missing: list[Record] = []
     empty: list[Record] = []
+    known = [(scope_of(row), normalised(row)) for row in held]
     for memory in saved:
         body = body_of(memory)
+        content, scope = content_of(body), scope_of(body)
         # The list is of the whole instance, so a memory without a conversation in it belongs to none.
-        candidates = [row for row in (*held, *missing, *empty) if scope_of(row) == scope_of(body)]
-        if find(candidates, body) is None:
+        if not any(scope == other and covers(content, row) for other, row in known):
             (missing if says_something(body) else empty).append(memory)
+            known.append((scope, normalised(memory)))
     return missing, empty
 
 
