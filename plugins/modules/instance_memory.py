@@ -168,7 +168,7 @@ memories_before:
   sample: 3
 remaining:
   description: How many memories match after clearing, including those stored in the meantime.
-  returned: when memories were cleared and the list was read again
+  returned: when memories were cleared and the list was read again, or there was none to clear
   type: int
   sample: 0
 truncated:

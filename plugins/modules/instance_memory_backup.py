@@ -128,6 +128,7 @@ from ..module_utils._rules.ids import same_id
 from ..module_utils._rules.memory import Listing, body_of, says_something
 from ..module_utils._steps.memory_backup import (
     BackupError,
+    are_equal,
     broken,
     compare,
     document_of,
@@ -212,7 +213,8 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
             f"These memories of {context.instance} have no content, so the API would not store them again: "
             f"{', '.join(without_text)}."
         )
-    text = text_of(document_of(instance_id, selection, listing.memories))
+    is_same = former is not None and are_equal(former["memories"], listing.memories)
+    text = text_of(document_of(instance_id, selection, former["memories"] if former and is_same else listing.memories))
     context.result["count"] = len(listing.memories)
     if is_current(path, text):
         return

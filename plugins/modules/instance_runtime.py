@@ -153,15 +153,14 @@ health:
   sample: {status: healthy, uptime_seconds: 12, cached: false}
 reconciled:
   description:
-    - The actual result of an V(uncertain) redeploy, determined from the last start time, the reported version and the
-      history.
+    - The actual result of the redeploy, determined from the last start time, the reported version and the history.
     - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-  returned: when the server reported V(uncertain)
+  returned: when the server reported V(uncertain), or no longer listed the redeploy
   type: str
   sample: succeeded
 evidence:
   description: The evidence for RV(reconciled).
-  returned: when the server reported V(uncertain)
+  returned: when the server reported V(uncertain), or no longer listed the redeploy
   type: str
   sample: "restarted since: yes, version is current: yes"
 timed_out:
@@ -264,6 +263,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         if context.check_mode:
             context.result["version_after"] = available
             return
+        context.result["version_after"] = None
     else:
         sent = context.write(
             lambda: send_admitted(
@@ -275,6 +275,8 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         if sent is None:
             context.result["version_after"] = available
             return
+        # Unknown until the redeploy has succeeded.
+        context.result["version_after"] = None
         target = find(context, sent, once_more=context.params["retry_if_absent"])
         tell_started(context, target, admission)
         if not context.params["wait"]:
@@ -288,7 +290,6 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
 
 def _read_version_after(context: Context) -> None:
     """Set the return values about the version after a redeploy that succeeded. If it cannot be read, this warns."""
-    context.result["version_after"] = None
     try:
         runtime = runtime_component(context.client.get_available_updates(context.params["instance_id"]))
     except ApiError as error:

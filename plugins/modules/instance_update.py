@@ -158,15 +158,14 @@ still_available:
   sample: [mcp_servers/crm]
 reconciled:
   description:
-    - The actual result of an V(uncertain) redeploy, determined from the last start time, the reported version and the
-      history.
+    - The actual result of the redeploy, determined from the last start time, the reported version and the history.
     - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-  returned: when the server reported V(uncertain)
+  returned: when the server reported V(uncertain), or no longer listed the redeploy
   type: str
   sample: succeeded
 evidence:
   description: The evidence for RV(reconciled).
-  returned: when the server reported V(uncertain)
+  returned: when the server reported V(uncertain), or no longer listed the redeploy
   type: str
   sample: "restarted since: yes, version is current: yes"
 timed_out:

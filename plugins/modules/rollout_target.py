@@ -226,6 +226,7 @@ from ..module_utils._steps.rollout_follow import (
     fail_if_too_many,
     names_of,
     read_until,
+    read_until_shown,
     remember_rollout,
     settle_uncertain,
     warn_if_cut,
@@ -358,9 +359,8 @@ def _retry_one(context: Context, row: Record) -> None:
         return
     context.changed = True
     context.result["retried"].append(_as_result(row))
-    interval = min(1.0, context.params["wait_interval"])
     with looking_up(context):
-        reopened = read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN, interval=interval).done
+        reopened = read_until_shown(context, rollout_id, shows).done
     if not reopened:
         context.fail(
             f"The server accepted the retry of {name}, but within {SHOWS_WITHIN:.0f} s its status is "

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source import polling
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.events import ROLLOUT_EVENTS
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import (
@@ -426,3 +427,39 @@ def test_a_running_rollout_whose_timeline_is_not_found_at_first_is_followed(tmp_
         rules = follow(arguments(api, tmp_path / "mark"), script)
     words = [event["type"].removeprefix("fleetops.") for event in rules.events]
     assert words == ["rollout.started", "target.failed", "rollout.finished"]
+
+
+def test_the_source_ends_at_refusals_that_last_and_not_at_a_single_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.05)
+    with second_api(instances=6) as api:
+        usual, refused_id = api.answer, api.instances[1].id
+
+        def refuse(operation: str, instance: str | None, times: float) -> None:
+            def refusing(method: str, path: str, query: dict[str, str], body: Any) -> tuple[str, int, Any]:
+                nonlocal times
+                name, status, answer = usual(method, path, query, body)
+                if name == operation and (instance is None or instance in path) and times > 0:
+                    times -= 1
+                    return name, 403, {"detail": "blocked by the proxy"}
+                return name, status, answer
+
+            api.answer = refusing  # type: ignore[method-assign]
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await full_poll(task, api)
+            refuse("get_deep_health", refused_id, float("inf"))
+            await full_poll(task, api)
+            api.instances[0].health = "degraded"
+            await until(task, lambda: rules.types() == ["instance.unhealthy"], 20)
+            for kind in ("list_fleet_rollouts", "get_deep_health"):
+                refuse(kind, None, 3)
+                await full_poll(task, api)
+            refuse("get_deep_health", None, float("inf"))
+            await asyncio.wait_for(task, 20)
+
+        with pytest.raises(SourceError, match=r"blocked by the proxy. The key's role does not allow this"):
+            follow(arguments(api, tmp_path / "mark", events=["fleetops.instance.unhealthy"]), script)
+    logged = [line for line in caplog.text.splitlines() if "Polling continues." in line]
+    assert sum(f"{refused_id}/health/deep failed with HTTP 403: blocked by the proxy." in line for line in logged) == 1

@@ -36,10 +36,18 @@ def _context(
 
 
 def run_second(
-    api: SecondApi, module: str, host: str = "agent-001", /, *, check: bool = False, real: bool = False, **options: Any
+    api: SecondApi,
+    module: str,
+    host: str = "agent-001",
+    /,
+    *,
+    check: bool = False,
+    real: bool = False,
+    done: ModuleTask | None = None,
+    **options: Any,
 ) -> ModuleTask:
-    """Run one task. Each of its pauses takes 30 ms and is only recorded, unless ``real``."""
-    done = ModuleTask()
+    """Run one task. Each of its pauses takes 30 ms and is only recorded, in ``done``, unless ``real``."""
+    done = done or ModuleTask()
 
     def sleep(seconds: float) -> None:
         done.pauses.append(seconds)

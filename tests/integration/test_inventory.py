@@ -325,9 +325,10 @@ def test_constructed_variables_and_groups_are_added_and_their_errors_fail_unless
     listing = list_fleet(
         simulator,
         compose={"region": "fleetops_hostname.split('.')[1]"},
-        groups={"first": "fleetops_hostname.startswith('agent-001')"},
+        groups={"first": "fleetops_hostname.startswith('agent-001')", "old": "fleetops_runtime_version == '1'"},
         keyed_groups=[{"key": "region", "prefix": "region"}],
     )
+    assert listing.says("read fleetops_runtime_version, which it has only with the option enrich.")
     assert listing.groups["first"] == hostnames(simulator)[:1]
     assert {g for g in listing.groups if g.startswith("region_")} == {
         f"region_{name.split('.')[1]}" for name in hostnames(simulator)
@@ -364,6 +365,11 @@ def test_templates_in_the_inventory_file_use_extra_variables(simulator: Simulato
         ({"instances": '{"web": "4f0c", "web": "5f0c"}'}, "web is there twice"),
         ({"keyed_groups": ["fleetops_status"], "strict": False}, "must be a mapping with a key, unlike"),
         ({"keyed_groups": [{"prefix": "status"}], "strict": False}, "must be a mapping with a key, unlike"),
+        (
+            {"instances": {"web1": "4f0c"}, "groups": {"web1": "true"}},
+            "create the group web1, but a host has this name",
+        ),
+        ({"compose": {"a": "fleetops_health | no_such_filter"}}, "No filter named 'no_such_filter'"),
         ({"api_url": "fleet.example.com"}, "api_url must look like https://"),
         ({"api_url": "http://127.0.0.1:9"}, "no connection"),
     ],

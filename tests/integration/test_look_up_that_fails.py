@@ -118,3 +118,33 @@ def test_the_outcome_of_a_lost_write_stays_unknown_if_its_repetition_is_refused(
         assert (
             "is unknown" in done.msg and "Sending it once more failed too" in done.msg and api.writes() == [write] * 2
         )
+
+
+# With raw_body, it is not known what the answer should be, so it is read once.
+@pytest.mark.parametrize(
+    "case", [case for case in (*LOOKED_UP, STARTED) if "raw_body" not in case[1]], ids=lambda case: case[2]
+)
+def test_a_look_up_goes_on_until_the_server_answers_again(case: Case) -> None:
+    module, options, write = case
+    with fleet_for(write) as api:
+        if module.startswith("rollout") and write != "start_fleet_rollout":
+            options = {**options, "rollout_id": api.add_rollout(api.instances, "fleet")["id"]}
+        if write == "clear_memories":
+            api.instance("agent-001").memories.append({"id": "m1", **MEMORY})
+        if write == "store_memory":
+            api.quirks.answers[write] = {"status": "stored", "memory": {}}
+        if write in ("redeploy_runtime", "apply_all_updates", "retry_rollout_target", "start_fleet_rollout"):
+            options = {**options, "wait": False}
+
+        usual = api.answer
+
+        def busy(method: str, path: str, query: dict[str, str], body: Any) -> tuple[str, int, Any]:
+            name, status, answer = usual(method, path, query, body)
+            is_busy = name in READS and bool(api.writes()) and sum(done.pauses) < 60
+            return (name, 429, {"detail": "slow down"}) if is_busy else (name, status, answer)
+
+        api.answer = busy  # type: ignore[method-assign]
+        done = ModuleTask()
+        run_second(api, module, retries=0, done=done, **options)
+        assert not done.result.get("failed") and done.result["changed"], done.result
+        assert 60 <= sum(done.pauses) < 90 and api.writes() == [write]

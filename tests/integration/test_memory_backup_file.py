@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,40 @@ def test_a_memory_of_no_conversation_does_not_stand_for_the_same_one_of_a_conver
         assert result_of(api, BACKUP, path=file, state="compared")["missing"] == [of_conversation]
         api.instances[0].memories = []
         assert len(result_of(api, BACKUP, path=file, state="compared")["missing"]) == 2
+
+
+def test_another_order_of_the_list_or_a_later_access_does_not_change_the_backup(tmp_path: Path) -> None:
+    file = tmp_path / "agent-001.json"
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [{**GOOD, "last_accessed_at": "2026-11-01"}, HALF, EMPTY]
+        assert result_of(api, BACKUP, path=str(file))["changed"]
+        former = file.read_bytes()
+        api.instances[0].memories = [EMPTY, HALF, {**GOOD, "last_accessed_at": "2026-11-29"}]
+        assert not result_of(api, BACKUP, path=str(file))["changed"] and file.read_bytes() == former
+        file.chmod(0o644)
+        assert result_of(api, BACKUP, path=str(file))["changed"] and stat.S_IMODE(file.stat().st_mode) == 0o600
+        api.instances[0].memories = [HALF, HALF, EMPTY]
+        assert result_of(api, BACKUP, path=str(file))["changed"]
+        cleared = result_of(api, "instance_memory", state="absent", all=True)
+        again = result_of(api, "instance_memory", state="absent", all=True)
+        assert (cleared["remaining"], again["remaining"], again["changed"]) == (0, 0, False)
+
+
+def test_the_time_of_a_comparison_grows_with_the_number_of_memories_and_not_with_its_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, texts, usual = str(tmp_path / "agent-001.json"), list[str](), unicodedata.normalize
+
+    def counted(form: Any, text: str) -> str:
+        texts.append(text)
+        return usual(form, text)
+
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [{"content": f"fact {n}"} for n in range(50)]
+        result_of(api, BACKUP, path=file)
+        monkeypatch.setattr(unicodedata, "normalize", counted)
+        assert result_of(api, BACKUP, path=file, state="compared")["missing"] == []
+    assert len(texts) <= 4 * 50
 
 
 # reports/2026-11 E7

@@ -79,6 +79,23 @@ def test_a_call_that_is_refused_is_not_sent_again_as_if_it_were_a_read(sim: Simu
     assert done.result["failed"] and f"HTTP {status}" in done.msg and posts(sim) == [write], done.result
 
 
+@pytest.mark.parametrize("module", ["instance_runtime", "instance_update"])
+def test_an_instance_that_is_removed_during_its_redeploy_is_called_removed(module: str) -> None:
+    with second_api(deploy_seconds=10**6) as api:
+        usual, removed = api.answer, api.instance("agent-001").id
+
+        def answer(method: str, path: str, query: dict[str, str], body: Any) -> tuple[str, int, Any]:
+            name, status, said = usual(method, path, query, body)
+            is_gone = removed in path and method == "GET" and bool(api.writes())
+            return (name, 404, {"detail": "Instance not found"}) if is_gone else (name, status, said)
+
+        api.answer = answer  # type: ignore[method-assign]
+        done = run_second(api, module)
+    assert done.result["failed"] and "so the instance has been removed since. Read the inventory anew" in done.msg
+    # The version after a redeploy that did not succeed is not known.
+    assert done.result.get("version_after") is None
+
+
 # behaviour 2.3
 def test_a_rollout_that_one_server_of_several_does_not_know_yet_is_followed(sim: Simulator) -> None:
     sim.fault(operation="get_rollout", status=404, skip=1, times=3)

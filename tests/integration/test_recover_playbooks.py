@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -192,3 +193,39 @@ def test_an_instance_whose_reads_are_redirected_is_not_restarted(run_playbook: R
         assert sim.writes() == []
     assert run.rc == 2 and "the server redirects to" in str(run.report["why"]), run.output
     assert "Still not healthy" not in run.output, run.output
+
+
+# Each instance is recovered by an import of its own. The health of agent-002 is refused after it was power-cycled.
+ONE_BY_ONE = """
+- hosts: fleetops_instances
+  gather_facts: false
+  connection: local
+  order: sorted
+  tasks:
+    - block:
+"""
+ONE_OF_THEM = """
+        - ansible.builtin.import_role:
+            name: fleetops.agents.instance_recover
+          when: inventory_hostname.startswith('{}')
+"""
+RESCUED = """
+      rescue:
+        - ansible.builtin.debug:
+            msg: "Result: {{ ansible_failed_result.msg }}"
+"""
+
+
+def test_each_action_counts_once_towards_the_maximum_however_often_the_role_is_used(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    names = [f"agent-00{n}" for n in range(1, 6)]
+    play = tmp_path / "one_by_one.yml"
+    play.write_text(ONE_BY_ONE + "".join(map(ONE_OF_THEM.format, names)) + RESCUED)
+    moved = [{"operation": "get_deep_health", "instance": "agent-002", "status": 302, "skip": 2}]
+    with running_simulator(instances=5, speed=SPEED, faults={"disease": {"*": "process"}, "plans": moved}) as sim:
+        limits = {"fleetops_recover_rungs": ["power_cycle"], "fleetops_recover_power_cycle_max": 4}
+        run = run_playbook(sim, play, e={**QUICK, **limits})
+        assert touched(sim) == [("power_cycle", name) for name in names[:4]], run.output
+    assert "the server redirects to" in run.stdout, run.output
+    assert "the maximum number of power_cycle actions in this run is reached" in run.stdout, run.output

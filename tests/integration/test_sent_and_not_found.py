@@ -116,14 +116,27 @@ def test_a_new_row_that_does_not_fit_is_not_matched_to_the_call(wrong: dict[str,
         assert api.writes() == ["redeploy_runtime"]
 
 
+@pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("module", ["instance_runtime", "instance_update"])
-def test_a_redeploy_that_the_server_no_longer_lists_is_not_called_in_progress(module: str) -> None:
+def test_a_redeploy_that_the_server_no_longer_lists_is_judged_by_the_instance(module: str, applied: bool) -> None:
     with second_api(deploy_seconds=FAR) as api:
         api.quirks.answers["get_rollout"] = lambda detail: {**detail, "targets": []}
-        api.quirks.answers["list_instance_rollouts"] = lambda rows: [] if api.called("get_rollout") else rows
-        done = run_second(api, module, **QUICK, wait_timeout=100)
-        assert done.result["timed_out"] and "is no longer listed by the server (rollout " in done.msg
-        assert "in_progress" not in done.msg and category_of(done.result) == "uncertain"
+
+        def lost_row(rows: Any) -> Any:
+            if not api.called("get_rollout"):
+                return rows
+            if applied:
+                api.rollouts[-1]["targets"][0]["ends"] = time.time()
+            return [row for row in rows if row["rollout_id"] != api.rollouts[-1]["id"]]
+
+        api.quirks.answers["list_instance_rollouts"] = lost_row
+        done = run_second(api, module, **QUICK)
+        assert sum(done.pauses) < 120 and api.writes() == [{m: w for m, _o, w in STARTS}[module]]
+        if applied:
+            assert sound(done)["reconciled"] == "succeeded" and done.result["redeployed"]
+        else:
+            assert "is no longer listed by the server (rollout " in done.msg and "did not end" not in done.msg
+            assert "in_progress" not in done.msg and category_of(done.result) == "uncertain"
 
 
 def test_a_new_fleet_rollout_of_another_size_is_not_matched_to_the_call() -> None:

@@ -251,6 +251,11 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         outcome = {"failed": True, "msg": f"The task was ended by its keyword timeout. {said}"}
     finally:
         context.close()
+    if operation.on_instance and _is_gone(context, outcome):
+        outcome["msg"] += (
+            " The server knew it when this task began, so the instance has been removed since. Read the inventory anew "
+            "(--flush-cache), and continue without it."
+        )
     result = {"changed": context.changed, **context.result, **outcome}
     if diff_mode and context.changed and context.diff is not None:
         result["diff"] = context.diff
@@ -261,6 +266,14 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         name: value if name in operation.verbatim and name not in outcome else printable_values(value)
         for name, value in result.items()
     }
+
+
+def _is_gone(context: Context, outcome: Mapping[str, Any]) -> bool:
+    """Whether the task failed because the server answered a call about the instance before, and now with 404."""
+    error = outcome.get("error", {})
+    if error.get("kind") != "not_found" or context.params["instance_id"] not in error["path"]:
+        return False
+    return any(row.get("status") == 200 and row["path"] == error["path"] for row in context.trace)
 
 
 def _check_types(context: Context, operation: Operation) -> None:

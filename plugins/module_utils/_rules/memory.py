@@ -117,19 +117,18 @@ def normalised(value: Any) -> Any:
     return value
 
 
-def same(wanted: Any, held: Any) -> bool:
-    """Whether ``held`` equals ``wanted``. A mapping in ``held`` may have further keys, which the server added."""
-    return _covers(normalised(wanted), normalised(held))
+def covers(wanted: Any, held: Any) -> bool:
+    """Whether ``held`` equals ``wanted``. A mapping in ``held`` may have further keys, which the server added.
 
-
-def _covers(wanted: Any, held: Any) -> bool:
+    Both are normalised. It is not done here, because each value is compared with many others.
+    """
     if isinstance(wanted, Mapping):
-        return isinstance(held, Mapping) and all(_covers(value, held.get(key)) for key, value in wanted.items())
+        return isinstance(held, Mapping) and all(covers(value, held.get(key)) for key, value in wanted.items())
     if isinstance(wanted, list):
         return (
             isinstance(held, list)
             and len(wanted) == len(held)
-            and all(_covers(*pair) for pair in zip(wanted, held, strict=True))
+            and all(covers(*pair) for pair in zip(wanted, held, strict=True))
         )
     if isinstance(wanted, bool) or isinstance(held, bool):
         return wanted is held
@@ -141,9 +140,13 @@ def find(memories: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Reco
 
     If ``body`` names a conversation or a customer, a memory without that field is assumed to belong to it.
     """
-    content = {key: value for key, value in body.items() if key not in SCOPE}
-    scope = scope_of(body)
-    return next((dict(row) for row in memories if _belongs(row, scope) and same(content, row)), None)
+    content, scope = content_of(body), scope_of(body)
+    return next((dict(row) for row in memories if _belongs(row, scope) and covers(content, normalised(row))), None)
+
+
+def content_of(body: Mapping[str, Any]) -> Record:
+    """What a memory says, normalised, without what it belongs to."""
+    return {str(key): normalised(value) for key, value in body.items() if key not in SCOPE}
 
 
 def _belongs(row: Mapping[str, Any], scope: Mapping[str, str]) -> bool:

@@ -144,7 +144,8 @@ def reconcile(
     ``targets``: the history of the instance (E23). ``updates``: E25. ``health``: a live record (E16 with force), or
     None if there was no answer.
     """
-    newest = next(iter(newest_first(targets)), None)
+    later = (row for row in newest_first(targets) if not is_older(row, parse_time(target.get("created_at"))))
+    newest = next(later, None)
     if newest is not None and newest.get("id") is not None and not same_id(newest["id"], target.get("id")):
         return "superseded", f"a later target exists ({text_of(newest, 'id')})"
     started = parse_time(target.get("started_at"))

@@ -14,7 +14,7 @@ from typing import Any
 from .._client.body import parsed
 from .._rules.answers import Record
 from .._rules.ids import same_id
-from .._rules.memory import SCOPE, body_of, find, says_something, scope_of
+from .._rules.memory import SCOPE, body_of, content_of, covers, normalised, says_something, scope_of
 from .whole_file import refuse_special
 
 
@@ -78,6 +78,16 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
         )
 
 
+def are_equal(saved: Iterable[Record], held: Iterable[Record]) -> bool:
+    """Whether both have the same memories, in any order, apart from when they were last read."""
+
+    def texts(memories: Iterable[Record]) -> list[str]:
+        shown = ({key: value for key, value in memory.items() if key != "last_accessed_at"} for memory in memories)
+        return sorted(json.dumps(memory, sort_keys=True) for memory in shown)
+
+    return texts(saved) == texts(held)
+
+
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
 
@@ -86,12 +96,14 @@ def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Recor
     """
     missing: list[Record] = []
     empty: list[Record] = []
+    known = [(scope_of(row), normalised(row)) for row in held]
     for memory in saved:
         body = body_of(memory)
+        content, scope = content_of(body), scope_of(body)
         # The list is of the whole instance, so a memory without a conversation in it belongs to none.
-        candidates = [row for row in (*held, *missing, *empty) if scope_of(row) == scope_of(body)]
-        if find(candidates, body) is None:
+        if not any(scope == other and covers(content, row) for other, row in known):
             (missing if says_something(body) else empty).append(memory)
+            known.append((scope, normalised(memory)))
     return missing, empty
 
 

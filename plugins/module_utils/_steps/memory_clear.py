@@ -26,7 +26,7 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     context.result["memories_before"] = before.listed
     _refuse_unsure(context, selection, before)
     if before.listed == 0:
-        context.result.update(deleted=0, deleted_ids=[])
+        context.result.update(deleted=0, deleted_ids=[], remaining=0)
         return
     lost: ApiError | None = None
     answer: Record | None = None

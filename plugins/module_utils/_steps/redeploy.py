@@ -15,12 +15,13 @@ from .._module.operation import Context, OperationFailed
 from .._module.options import Spec
 from .._rules.answers import Record, is_healthy, is_live, parse_time, target_is_terminal, target_status
 from .._rules.record_words import ended_as, health_in_words, is_status, named, reason_of, text_of, with_variable
-from .._rules.redeploy import Before, manifest_is_stale, not_proved, reconcile, started_target
+from .._rules.redeploy import Before, manifest_is_stale, not_proved, started_target
 from .._rules.refusals import refusal_in
 from .admission_locks import Admission
 from .look_up import looking_up
 from .notes_of_sent import ANSWERED, KEPT_FOR, LOST, Notes
 from .refusal import closed_window, fail_if_refused, fail_refused
+from .rollout_follow import evidence_of
 from .target_follow import own_target, remember, until_ended
 from .unresolved import REDEPLOY, notes_of
 from .wait import wait_for_effect, wait_until
@@ -206,11 +207,15 @@ def follow(context: Context, target: Record, admission: Admission) -> Record:
     in_progress = not target_is_terminal(target)
     seen = until_ended(context, target, admission)
     if seen is None:
-        context.fail(
-            f"{name} is no longer listed by the server ({named('rollout', target, 'rollout_id')}), so it is not known "
-            f"whether it ended within {context.params['wait_timeout']} s. Check the instance before you repeat it.",
-            timed_out=True,
-        )
+        verdict, evidence = evidence_of(context, target)
+        context.result.update(reconciled=verdict, evidence=evidence)
+        if verdict != "succeeded":
+            context.fail(
+                f"{name} is no longer listed by the server ({named('rollout', target, 'rollout_id')}), so it is not "
+                f"known whether it has ended. The instance does not show that it was applied ({evidence}). Check the "
+                "instance before you repeat it."
+            )
+        seen = {**target, "status": verdict}
     target = seen
     if target_is_terminal(target):
         admission.give_back()
@@ -245,8 +250,6 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
 
     Fails if the target remains uncertain and the evidence does not show a success.
     """
-    client, instance_id = context.client, context.params["instance_id"]
-
     target = wait_until(
         context,
         lambda: own_target(context, target) or target,
@@ -257,12 +260,7 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     word = target_status(target.get("status"))
     if word != "uncertain":
         return word, target
-    try:
-        health: Record | None = client.get_deep_health(instance_id, force=True)
-    except ApiError:
-        health = None
-    history = client.list_instance_rollouts(instance_id)
-    verdict, evidence = reconcile(target, history, client.get_available_updates(instance_id), health)
+    verdict, evidence = evidence_of(context, target)
     context.result.update(reconciled=verdict, evidence=evidence)
     if verdict == "succeeded":
         return verdict, target
@@ -292,7 +290,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
             # An agent that restarts does not answer. That is not a failure.
             if error.kind in KEY_REFUSED:
                 raise
-            last = str(error)
+            last = str(error).removesuffix(".")
             return False
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))

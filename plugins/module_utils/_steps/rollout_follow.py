@@ -126,17 +126,14 @@ def _detail_of(context: Context, row: Record) -> Record:
         return {"rollout": row, "targets": []}
 
 
-def read_until(
-    context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float, interval: float | None = None
-) -> Waited[Record]:
+def read_until(context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float) -> Waited[Record]:
     """Read E4 until ``done(detail)`` is true, or until ``timeout`` seconds have passed."""
-    return wait_until(
-        context,
-        lambda: context.client.get_rollout(rollout_id),
-        done,
-        timeout=timeout,
-        interval=interval,
-    )
+    return wait_until(context, lambda: context.client.get_rollout(rollout_id), done, timeout=timeout)
+
+
+def read_until_shown(context: Context, rollout_id: str, done: Callable[[Record], bool]) -> Waited[Record]:
+    """The same for the effect of a call that was just sent."""
+    return wait_for_effect(context, lambda: context.client.get_rollout(rollout_id), done, timeout=SHOWS_WITHIN)
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
@@ -230,7 +227,7 @@ def fail_if_too_many(context: Context, detail: Record, verdicts: Mapping[str, st
 
 def evidence_of(context: Context, target: Record) -> tuple[str, str]:
     """The verdict of reconcile() for one uncertain target, and the evidence."""
-    client, instance_id = context.client, str(target.get("instance_id"))
+    client, instance_id = context.client, context.params.get("instance_id") or str(target.get("instance_id"))
     try:
         health: Record | None = client.get_deep_health(instance_id, force=True)
     except ApiError as error:

@@ -18,7 +18,7 @@ from .._rules.rollout import after_transition, refusal_of_rollout, tally, transi
 from .claimed import claimed
 from .look_up import looking_up
 from .refusal import fail_if_refused, fail_refused
-from .rollout_follow import SHOWS_WITHIN, read_until, remember, unfinished_fleet_rollouts
+from .rollout_follow import SHOWS_WITHIN, read_until, read_until_shown, remember, unfinished_fleet_rollouts
 
 # Seconds within which the status of the rollout must change after an accepted call.
 _CHANGES_WITHIN = 60
@@ -133,7 +133,7 @@ def stop(context: Context, rollout_id: str, state: str) -> None:
 
     call_until_it_shows(context, rollout_id, state)
     with looking_up(context):
-        waited = read_until(context, rollout_id, is_done, timeout=SHOWS_WITHIN)
+        waited = read_until_shown(context, rollout_id, is_done)
     if not waited.done:
         status = text_of(waited.state["rollout"], "status")
         context.fail(f"the server accepted that, but after {SHOWS_WITHIN:.0f} s its status is {status}.")
@@ -171,7 +171,7 @@ def send_until_it_shows(
                         fail_refused(context, what, said)
             return
         with looking_up(context, lost):
-            if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
+            if read_until_shown(context, rollout_id, shows).done:
                 return
     if lost is not None:
         raise lost

@@ -22,6 +22,8 @@ _LONGEST = 5
 _ALONE_EVERY = 15
 # Such a target is first read after this multiple of its usual duration.
 _OVERDUE = 2
+# A target that the lists have lacked for this many seconds is not expected to be listed again.
+_UNLISTED_FOR = 60.0
 # In a stream without batches, the shortest pause is the usual duration divided by this.
 _PARTS = 10
 # The pause between two checks of the list that another task has read, which make no call, is the shortest pause divided
@@ -121,7 +123,7 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
 
 
 def until_ended(context: Context, target: Record, admission: Admission) -> Record | None:
-    """The target when it has ended, or as it is after ``wait_timeout`` seconds; None if it is not listed then.
+    """The target when it has ended, or as it is after ``wait_timeout`` seconds; None if it is no longer listed.
 
     ``admission``: counts the redeploy as in flight. While the list of rollouts shows the rollout as open, mostly that
     list is read, once for all tasks of this machine. Otherwise the target itself is read, most often around its usual
@@ -143,6 +145,7 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
         return interval if former is None else min(former * 1.5, longest)
 
     alone_pause, read_at, list_at = alone_again(0.0), started, started
+    unlisted_since: float | None = None
     while not target_is_terminal(target):
         now = context.clock()
         if now - started >= context.params["wait_timeout"]:
@@ -157,12 +160,15 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
             read_next = max(read_at + _ALONE_EVERY * interval, started + _OVERDUE * (expected or 0.0))
         if now >= read_next or (ended and listed.useful):
             try:
-                target = own_target(context, target) or target
+                seen = own_target(context, target)
             except ApiError as error:
                 outage.note(error)
                 context.sleep(interval)
                 continue
             outage.over()
+            target, unlisted_since = seen or target, None if seen else unlisted_since or now
+            if unlisted_since is not None and now - unlisted_since >= _UNLISTED_FOR:
+                return None
             read_at, alone_pause = now, alone_again(now - started, alone_pause)
             # If the list contradicts the target itself, it is no longer used.
             listed.useful = listed.useful and not ended

@@ -70,6 +70,7 @@ def wait_until(
     timeout: float,
     interval: float | None = None,
     longest_interval: float | None = None,
+    outlasts: bool = False,
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], None] | None = None,
 ) -> Waited[State]:
@@ -77,8 +78,8 @@ def wait_until(
 
     Pauses start at ``interval`` seconds (default: wait_interval) and grow by half each time, up to ``longest_interval``
     (default: 5 times ``interval``). The last read is at the deadline, so a state that is reached during the last pause
-    counts. An ApiError of ``read`` is raised as Outage says, or after the timeout. ``clock`` and ``sleep``: by default
-    those of the task.
+    counts. An ApiError of ``read`` is raised as Outage says, or after the timeout. With ``outlasts``, only as Outage
+    says, so the last read may be later. ``clock`` and ``sleep``: by default those of the task.
     """
     clock, sleep = clock or context.clock, sleep or context.sleep
     start = clock()
@@ -91,9 +92,10 @@ def wait_until(
             state = read()
         except ApiError as error:
             waited = clock() - start
-            if waited >= timeout:
+            if waited >= timeout and not outlasts:
                 raise
             outage.note(error)
+            left = timeout - waited if waited < timeout else pause
         else:
             outage.over()
             reads += 1
@@ -102,14 +104,18 @@ def wait_until(
                 return Waited(True, state, waited, reads)
             if waited >= timeout:
                 return Waited(False, state, waited, reads)
-        sleep(min(pause, max(0.0, timeout - waited)))
+            left = timeout - waited
+        sleep(min(pause, left))
         pause = min(pause * 1.5, longest)
 
 
 def wait_for_effect(
     context: Context, read: Callable[[], State], done: Callable[[State], bool], *, timeout: float
 ) -> Waited[State]:
-    """As ``wait_until``, for the effect of a call that was just sent. It is soon there, so the pauses are short."""
+    """As ``wait_until``, for the effect of a call that was just sent. It is soon there, so the pauses are short.
+
+    A server that does not answer for a while says nothing about the effect, so the wait outlasts that.
+    """
     return wait_until(
         context,
         read,
@@ -117,4 +123,5 @@ def wait_for_effect(
         timeout=timeout,
         interval=min(1.0, context.params.get("wait_interval") or 1.0),
         longest_interval=2.0,
+        outlasts=True,
     )

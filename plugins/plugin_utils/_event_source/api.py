@@ -64,8 +64,8 @@ class Api:
         # The Date of the newest answer (epoch seconds), or this machine's time if the server sends none.
         self.server_time = time.time()
         self._warned: set[str] = set()
-        # How many of the newest calls had no answer.
-        self._unanswered = 0
+        # How many of the newest calls had no answer or were refused.
+        self._failed = 0
 
     def close(self) -> None:
         for client in self._idle:
@@ -74,19 +74,20 @@ class Api:
     async def call(self, read: Callable[[FleetClient], T]) -> T:
         """The result of ``read(client)``, without the key. It is called again while the server asks to wait.
 
-        Raises SourceError for a permanent error: a refused key or role, a redirect, a wrong address and, before the
-        first answer, an untrusted certificate or an invalid host name. Raises ApiError for any other error.
+        Raises SourceError for an error before the first answer that will not pass: a refused key or role, a redirect, a
+        wrong address, an untrusted certificate or an invalid host name. Raises ApiError for any other error.
         """
         attempt = 1
         while True:
             await self._wait_for_turn()
             try:
                 answer = await self._in_thread(lambda client: self._redactor.scrub(read(client)))
-                self._unanswered = 0
+                self._failed = 0
                 return answer
             except ApiError as error:
-                self._unanswered = self._unanswered + 1 if error.status is None else 0
-                if ends_the_source(error, has_answered=self._client.transport.answered.is_set()):
+                self._failed = self._failed + 1 if error.status is None or is_refusal(error) else 0
+                never_connects = error.kind in ("tls", "unreachable") and error.refused
+                if (is_refusal(error) or never_connects) and not self._client.transport.answered.is_set():
                     raise SourceError(as_sentence(error)) from None
                 if attempt == ATTEMPTS or not asks_to_wait(error):
                     raise
@@ -148,10 +149,11 @@ class Api:
     def concerns_one_call(self, error: ApiError) -> bool:
         """Whether only this call failed, and calls about other instances or rollouts can succeed.
 
-        A call without an answer counts too, as long as the server answers others: one agent may hang.
+        A call without an answer counts too, as long as the server answers others: one agent may hang. So does a refused
+        call, because a proxy may have refused it.
         """
-        if error.status is None:
-            return error.kind == "invalid" or self._unanswered <= AT_ONCE
+        if error.status is None or is_refusal(error):
+            return error.kind == "invalid" or self._failed <= AT_ONCE
         return not asks_to_wait(error)
 
     async def _wait_for_turn(self) -> None:
@@ -183,11 +185,9 @@ class Api:
         return await asyncio.wrap_future(future)
 
 
-def ends_the_source(error: ApiError, *, has_answered: bool) -> bool:
-    """Whether all later calls would fail too. ``has_answered``: whether a call has succeeded before."""
-    if error.kind in ("auth", "forbidden", "redirected", "wrong_path"):
-        return True
-    return error.kind in ("tls", "unreachable") and error.refused and not has_answered
+def is_refusal(error: ApiError) -> bool:
+    """Whether the server refuses the key or its role, or is not the API. A proxy may also answer so for a while."""
+    return error.kind in ("auth", "forbidden", "redirected", "wrong_path")
 
 
 def asks_to_wait(error: ApiError) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 
-from .api import Api
+from .api import Api, is_refusal
 from .delivery import Delivery
 from .errors import SourceError, as_sentence
 from .instances import Instances
@@ -29,6 +29,8 @@ log = logging.getLogger("fleetops.agents.eda.fleet")
 
 # Seconds.
 LONGEST_PAUSE = 60.0
+# How many consecutive polls may be refused before the source ends. With the pauses between them, about half a minute.
+MAX_REFUSED = 6
 
 
 async def follow(queue: Any, args: Mapping[str, Any]) -> None:
@@ -54,10 +56,13 @@ async def follow(queue: Any, args: Mapping[str, Any]) -> None:
 
 
 async def _poll(settings: Settings, api: Api, delivery: Delivery) -> None:
-    """Poll forever. Wait longer after each consecutive failure that concerns all calls."""
+    """Poll forever. Wait longer after each consecutive failure that concerns all calls.
+
+    Raises SourceError if polls are refused again and again.
+    """
     rollouts = Rollouts(settings, api, delivery)
     instances = Instances(settings, api, delivery, rollouts)
-    failures, down_since, next_instances = 0, 0.0, 0.0
+    failures, refused, down_since, next_instances = 0, 0, 0.0, 0.0
     while True:
         pause = settings.interval
         try:
@@ -68,10 +73,13 @@ async def _poll(settings: Settings, api: Api, delivery: Delivery) -> None:
             await rollouts.poll_other_pages()
             if failures:
                 log.warning("The API answers again after %.0f s.", time.monotonic() - down_since)
-            failures = 0
+            failures = refused = 0
         except ApiError as error:
             down_since = down_since if failures else time.monotonic()
             failures += 1
+            refused = refused + 1 if is_refusal(error) else 0
+            if refused == MAX_REFUSED:
+                raise SourceError(as_sentence(error)) from None
             pause = min(2.0 ** (failures - 1), LONGEST_PAUSE) * (0.75 + 0.25 * random.random())  # noqa: S311
             next_instances = 0.0
             log.warning("%s Trying again in %.0f s (failure %s).", as_sentence(error), pause, failures)

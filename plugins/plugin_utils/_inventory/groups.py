@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import Constructable
 from jinja2 import Environment, TemplateSyntaxError, nodes
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.causes import causes_of
 
 from .discovery import Instance
 from .hosts import PREFIX
@@ -34,13 +36,25 @@ class ConstructedOfKnown(Constructable):
     # The entry of keyed_groups that Ansible's method is working on.
     _keyed_entry: Any = None
 
-    def _construct(self, names: list[str]) -> None:
+    def _construct(self, names: Collection[str]) -> None:
         """Apply the options compose, groups and keyed_groups to the hosts. Raises AnsibleError."""
         compose, groups, keyed = (self.get_option(name) or () for name in ("compose", "groups", "keyed_groups"))
+        # A mapping, because each name is looked up in it often.
+        names = dict.fromkeys(names)
         for entry in keyed:
             # Such an entry fails for every host, which would not be an error without strict.
             if not isinstance(entry, Mapping) or not isinstance(entry.get("key"), str):
                 raise AnsibleParserError(f"Each entry of keyed_groups must be a mapping with a key, unlike {entry!r}.")
+        used = {
+            path[0]
+            for text in [*dict(compose).values(), *dict(groups).values(), *(entry["key"] for entry in keyed)]
+            for path in paths_of(text)
+        }
+        read = self.inventory.get_host(next(iter(names))).get_vars()
+        if unread := sorted(used & _DOCUMENTED.keys() - read.keys()):
+            self.display.warning(
+                f"The inventory's expressions read {', '.join(unread)}, which it has only with the option enrich."
+            )
         for name in names if compose or groups or keyed else ():
             for variable in compose:
                 one = {variable: compose[variable]}
@@ -57,15 +71,23 @@ class ConstructedOfKnown(Constructable):
                 finally:
                     self._keyed_entry = None
 
-    def _made(self, names: list[str], name: str, expression: Any, how: Callable[..., None]) -> bool:
+    def _made(self, names: Mapping[str, None], name: str, expression: Any, how: Callable[..., None]) -> bool:
         """Whether ``how`` succeeded for the host. With ``strict``, raises its error unless the host lacks a value."""
+        failure: AnsibleError | None = None
         try:
             how(self.inventory.get_host(name).get_vars(), name, strict=True)
-        except AnsibleError:
+        except AnsibleError as error:
+            failure = error
+        # Ansible would add this group to other groups in place of the host.
+        if clashes := [group for group in self.inventory.groups if group in names]:
+            raise AnsibleParserError(f"groups or keyed_groups create the group {clashes[0]}, but a host has this name.")
+        if failure is not None:
             own = self.inventory.get_host(name).get_vars()
             of_all = [_DOCUMENTED, *(self.inventory.get_host(other).get_vars() for other in names)]
-            if self.get_option("strict") and not lacks_a_value(expression, own, of_all):
-                raise
+            # For example a filter that does not exist.
+            is_invalid = any(isinstance(cause, TemplateSyntaxError) for cause in causes_of(failure))
+            if self.get_option("strict") and (is_invalid or not lacks_a_value(expression, own, of_all)):
+                raise failure
             return False
         return True
 

@@ -33,7 +33,8 @@ description:
     O(instances).
   - For its playbooks, ansible-rulebook copies only the file that C(-i) names. If group_vars or host_vars are beside
     that file, the source stops, since the playbooks would run without these variables. Give the folder instead.
-  - If the key is wrong, the source stops. While the API does not answer, it keeps trying and logs each failure.
+  - If the key is wrong, the source stops. While the API does not answer, it keeps trying and logs each failure. A key
+    that has been accepted before must be refused for about half a minute, because a proxy may have refused it.
   - The guide lists the events with their fields. Their JSON schema is C(extensions/eda/schemas/fleet.json).
 requirements:
   - The Python package requests, where ansible-rulebook runs.
