@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 
 _RUNS = "run_id playbook status verdict check_mode started_at ended_at user hosts ok changed failed unreachable"
-_RUNS += " skipped why"
+_RUNS += " skipped why change controller"
 _ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain"
-_ROLLOUTS += " in_progress queued cancelled"
+_ROLLOUTS += " in_progress queued cancelled host run_id"
 _FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
+_FAILURES += " operations"
 _STUCK = "rule targets host since_at for_s why rollout_id run_id"
 _OPERATIONS = ("started_at", "title", "check", "to_version", "who", *CATEGORIES, "verdict", "why", "seconds", "kind",
                "key")  # fmt: skip
@@ -43,11 +44,11 @@ _TABLES: dict[str, Table] = {
     "runs": {
         "started": "started_at", "playbook": "playbook", "status": "status", "verdict": "verdict",
         "check": "check_mode", "user": "user", "hosts": "hosts", "changed": "changed", "failed": "failed",
-        "unreachable": "unreachable", "run_id": "run_id", "why": "why",
+        "unreachable": "unreachable", "change": "change", "run_id": "run_id", "why": "why",
     },
     "failures": {
-        "failures": "failures", "hosts": "hosts", "first": "first_at", "last": "last_at", "newest host": "newest_host",
-        "message": "message",
+        "failures": "failures", "hosts": "hosts", "operations": "operations", "first": "first_at", "last": "last_at",
+        "newest host": "newest_host", "message": "message",
     },
     "stuck": {
         "host": "host", "since": "since_at", "for": lambda row: times.duration(row["for_s"]), "why": "why",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import GRID, finish, plain
+from console.figures.theme import GRID, IN_UTC, finish, plain
 from console.text.statuses import style_of
 from console.text.times import local
 
@@ -51,6 +51,8 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     buckets = summed["bucket"].nunique()
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
+    if hourly:
+        figure.update_xaxes(title=IN_UTC)
     # For small numbers, Plotly would also label half events.
     few = {"dtick": 1} if summed.groupby("bucket")["events"].sum().max() < 6 else {}
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True, **few)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, GRID, add_spans, axis_date, axis_dates, finish, plain
+from console.figures.theme import ACCENT, FAINT, GRID, IN_UTC, add_spans, axis_date, axis_dates, finish, plain
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
@@ -58,7 +58,7 @@ def health_over_time(
                 for band in part
             ],
         )
-    figure.update_xaxes(type="date", range=axis_dates(span), showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", range=axis_dates(span), showgrid=False, zeroline=False, title=IN_UTC)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
     return finish(figure, theme, barmode="overlay", height=128, hovermode="closest")
 
@@ -99,7 +99,7 @@ def deploy_times(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(type="date", showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", showgrid=False, zeroline=False, title=IN_UTC)
     figure.update_yaxes(
         gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish, plain
+from console.figures.theme import ACCENT, FAINT, IN_UTC, INK, add_spans, finish, plain
 from console.text.statuses import BAD
 from console.text.times import moment
 
@@ -68,6 +68,7 @@ def calendar(
         showgrid=False,
         zeroline=False,
         fixedrange=True,
+        title=IN_UTC,
     )
     figure.update_yaxes(
         range=[days - 0.5, -0.5],

@@ -26,6 +26,9 @@ LABEL = {"light": "#565d69", "dark": "#a8b0bc"}
 INK = {"light": "#1d2430", "dark": "#eef1f5"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
+IN_UTC = {"text": "UTC", "standoff": 4, "font": {"size": 11}}
+"""The title of an axis of times: only the labels of the points show the viewer's own zone."""
+
 MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 """Pixels around a figure; the legend is in the top margin."""
 

@@ -88,7 +88,7 @@ class Facts:
     batches_planned: how many batches the plan has, None if unknown. results: see Result, in order. in_flight: by host.
     adopted: the run followed a rollout that somebody else started. despite_check: it was not a check run, although it
     was started with --check. pruned: the results were deleted, so hosts has only those that the server reports.
-    first_failure: the first failed result, as a sentence.
+    first_failure: the first failed result, as a sentence; without one, why the job of the run was ended.
 
     Only for an action: detail: the answer of the server.
     """

@@ -4,7 +4,8 @@
 """Writes a frame as a file: CSV without formulas, JSON lines or Parquet. Pure.
 
 Columns of times (:func:`times.is_time`) are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in
-CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the other formats.
+CSV and JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the other formats. Numbers other
+than durations (:func:`times.is_duration`) are written as whole numbers if all of them are.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from console.text.times import is_time
+from console.text.times import is_duration, is_time
 
 MAX_ROWS = 100_000
 """The maximum number of rows in one file; the page says so if there are more."""
@@ -86,4 +88,16 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
             times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
+        elif not is_duration(str(name)) and _is_whole(plain[name]):
+            # In the frame, a column with an unknown value has no integers.
+            plain[name] = plain[name].astype("Int64")
     return plain
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    """Whether a column contains nothing but whole numbers and unknown values, and at least one number."""
+    known = column.dropna()
+    if not len(known) or pd.api.types.infer_dtype(known) not in ("integer", "floating"):
+        return False
+    # Larger ones are not exact as floats.
+    return bool(((known % 1 == 0) & (known.abs() < 2**53)).all())

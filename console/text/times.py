@@ -24,6 +24,11 @@ def is_time(column: str) -> bool:
     return column in ("at", "since", "until", "gap_from", "gap_to") or column.endswith(("_at", "_ts"))
 
 
+def is_duration(column: str) -> bool:
+    """Whether a column with this name contains seconds."""
+    return column.endswith("_s") or column.startswith(("seconds", "waited", "more"))
+
+
 def ahead_by(at: float | None, now: float) -> float | None:
     """How many seconds a recorded time is in the future, because a clock was ahead; None if it is not."""
     return at - now if at is not None and at > now + CLOCK_TOLERANCE else None

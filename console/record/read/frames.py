@@ -18,12 +18,10 @@ import pandas as pd
 from console.record.connection import first_value
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.record.private_files import log_of
-from console.text.times import is_time
+from console.text.times import is_duration, is_time
 
 PAGE = 500
 LIST_PAGE = 100
-
-_SECONDS = frozenset({"seconds", "waited"})
 
 OnePage = tuple[pd.DataFrame, int]
 """One page of the matching rows, and the total number of matching rows."""
@@ -78,7 +76,8 @@ def as_frame(
     """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), columns of integers as int64, and all
     other columns as objects.
 
-    Whether a column contains times (:func:`times.is_time`) or seconds (``*_s``) is determined by its name.
+    Whether a column contains times (:func:`times.is_time`) or seconds (:func:`times.is_duration`) is determined by its
+    name.
     """
     cursor = conn.execute(sql, params or {})
     return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
@@ -91,7 +90,7 @@ def framed(
     by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
     for name, values in zip(columns, by_column, strict=True):
-        if name in numbers or name in _SECONDS or name.endswith("_s") or is_time(name):
+        if name in numbers or is_duration(name) or is_time(name):
             frame[name] = pd.Series(values, dtype=float)
         elif name in integers or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")

@@ -370,6 +370,7 @@ def _in_flight(conn: Connection, run_id: str) -> dict[str, Flight]:
 
 
 def _first_failure(conn: Connection, run_id: str) -> str:
+    """The message of the first failed result; without one, why AWX or ansible-runner ended the job."""
     row = conn.execute(
         "SELECT h.host, substr(h.msg, 1, 600) FROM host_results h INDEXED BY host_results_trouble"  # noqa: S608
         f" WHERE h.run_id = ? AND h.status IN ('failed', 'unreachable') AND NOT {WAS_RESCUED}"
@@ -377,6 +378,7 @@ def _first_failure(conn: Connection, run_id: str) -> str:
         (run_id,),
     ).fetchone()
     if row is None or not row[1]:
-        return ""
+        sql = "SELECT explanation FROM run_jobs WHERE run_id = ? AND explanation IS NOT NULL ORDER BY job"
+        return first_value(conn, sql, (run_id,)) or ""
     host, message = row
     return message if host == "localhost" else with_host(host, message)

@@ -22,6 +22,7 @@ from console.record.opening import (
     DatabaseProblem,
     as_database_problem,
     check_folder,
+    copied_at,
     refuse_other_files,
     refuse_other_programs,
 )
@@ -62,8 +63,12 @@ def restore(backup: Path, database: Path, now: float, *, wait: float = 5.0) -> l
 def _make_current(backup: Path, made: Path, now: float) -> None:
     try:
         with open_maintenance(made) as database:
+            made_at, file = copied_at(database.conn), str(backup.absolute())
             database.adopt(now)
-            database.record("restore", now, {"file": str(backup.absolute())})
+            database.record("restore", now, {"file": file})
+            if made_at is not None:
+                # A backup is copied before its time is recorded, so it does not contain its own.
+                database.record("backup", made_at, {"file": file, "bytes": backup.stat().st_size})
     except DatabaseProblem as error:
         raise DatabaseProblem(str(error).replace(str(made), str(backup))) from error
     if left := [file for file in beside(made) if file.exists()]:

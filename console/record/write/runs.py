@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.record.rows import Row, RunRows
+from console.record.connection import first_column
+from console.record.rows import Row, RunRows, to_json
 from console.record.write.rollouts import TABLES
 from console.record.write.tables import Tables
 
@@ -25,6 +26,7 @@ def put(tables: Tables, rows: RunRows) -> None:
     run_id, is_part = rows.run["run_id"], _is_part_of_stored(tables, rows.run)
     if not is_part:
         tables.upsert("runs", [rows.run])
+    new = _new_results(tables, rows)
     parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
     for table, part in parts.items():
         tables.upsert(table, part)
@@ -34,8 +36,8 @@ def put(tables: Tables, rows: RunRows) -> None:
     tables.replace("run_in_flight", {"run_id": run_id}, rows.in_flight)
     if rows.hosts:
         tables.replace("run_hosts", {"run_id": run_id}, rows.hosts)
-    elif rows.results:
-        _count_hosts(tables, run_id)
+    elif new:
+        _count_hosts(tables, run_id, new)
     _sum_recap(tables, run_id)
 
 
@@ -68,19 +70,29 @@ def _put_links(tables: Tables, links: Sequence[Row]) -> None:
     )
 
 
-def _count_hosts(tables: Tables, run_id: str) -> None:
-    """Store the current recap, counted from the results as Ansible does: an ignored failure is also ok."""
-    counted = tables.rows(
-        """
-        SELECT run_id, host, sum(status IN ('ok', 'ignored')) AS ok,
-               sum(changed AND status IN ('ok', 'ignored')) AS changed,
-               sum(status = 'failed') AS failed, sum(status = 'unreachable') AS unreachable,
-               sum(status = 'skipped') AS skipped, 0 AS rescued, sum(status = 'ignored') AS ignored, 0 AS final
-        FROM host_results WHERE run_id = ? AND kind = 'result' GROUP BY host
-        """,
-        (run_id,),
+def _new_results(tables: Tables, rows: RunRows) -> list[int]:
+    """The counters of the results of tasks that are not stored yet."""
+    counters = to_json([row["counter"] for row in rows.results if row["kind"] == "result"])
+    sql = "SELECT value FROM json_each(?) EXCEPT SELECT counter FROM host_results WHERE run_id = ?"
+    sql += " AND counter IN (SELECT value FROM json_each(?))"
+    return first_column(tables.conn, sql, (counters, rows.run["run_id"], counters))
+
+
+def _count_hosts(tables: Tables, run_id: str, counters: Sequence[int]) -> None:
+    """Add the results with these counters to the current recap, counted as Ansible does: an ignored failure is also ok.
+    Ansible's own recap stays as it is."""
+    columns = ("ok", "changed", "failed", "unreachable", "skipped", "ignored")
+    sums = ", ".join(f"{column} = run_hosts.{column} + excluded.{column}" for column in columns)
+    tables.conn.execute(
+        f"""
+        INSERT INTO run_hosts (run_id, host, ok, changed, failed, unreachable, skipped, ignored)
+        SELECT run_id, host, sum(status IN ('ok', 'ignored')), sum(changed AND status IN ('ok', 'ignored')),
+               sum(status = 'failed'), sum(status = 'unreachable'), sum(status = 'skipped'), sum(status = 'ignored')
+        FROM host_results WHERE run_id = ? AND counter IN (SELECT value FROM json_each(?)) GROUP BY host
+        ON CONFLICT DO UPDATE SET {sums} WHERE NOT run_hosts.final
+        """,  # noqa: S608 - no user input
+        (run_id, to_json(counters)),
     )
-    tables.upsert("run_hosts", counted)
 
 
 def _sum_recap(tables: Tables, run_id: str) -> None:

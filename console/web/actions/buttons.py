@@ -48,13 +48,18 @@ _OPEN = "acting_confirmation"
 
 @dataclass
 class _Confirmation:
-    """An open confirmation, kept in the session: the intent, the state that the API showed, and the outcome."""
+    """An open confirmation, kept in the session: the intent, the state that the API showed, and the outcome.
+
+    is_sent: the action is being sent, or its outcome is known. was_shown: the visitor has seen the outcome.
+    """
 
     intent: Intent
     attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     seen: Seen | None = None
     seen_at: float = 0.0
     outcome: ActionOutcome | None = None
+    is_sent: bool = False
+    was_shown: bool = False
 
 
 def for_rollout(rollout: dict[str, Any]) -> None:
@@ -120,11 +125,18 @@ def confirmation(identifier: str) -> None:
         return
     opened: _Confirmation = st.session_state[_OPEN]
     title = f"{opened.intent.action.capitalize()} {_plain(opened.intent.name)}"
-    st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(opened)
+    st.dialog(title, width="medium", on_dismiss=_dismissed)(_confirm)(opened)
 
 
 def _open(intent: Intent) -> None:
     st.session_state[_OPEN] = _Confirmation(intent)
+
+
+def _dismissed() -> None:
+    """Close the dialog, except while the action is being sent: its outcome must be seen."""
+    opened: _Confirmation | None = st.session_state.get(_OPEN)
+    if opened is None or opened.was_shown or not opened.is_sent:
+        _close()
 
 
 def _close() -> None:
@@ -132,7 +144,13 @@ def _close() -> None:
 
 
 def _confirm(pending: _Confirmation) -> None:
+    if pending.is_sent and pending.outcome is None:
+        # The dialog was closed meanwhile. Streamlit then runs the page in a new thread, and the old one still sends.
+        with st.spinner("Sending"):
+            while pending.is_sent and pending.outcome is None:
+                time.sleep(0.1)
     if pending.outcome is not None:
+        pending.was_shown = True
         _show(pending.outcome)
         return
     connection, no_api = sign_in.connection("act")
@@ -212,14 +230,16 @@ def _send(
 ) -> None:
     # One line, because the reason is shown in a table.
     attempt = Attempt(pending.attempt_id, sign_in.visitor(), intent, " ".join(reason.split()), confirmed, typed)
+    enabled, database = sign_in.acting().enabled, load_settings().database
     try:
         with st.spinner("Sending"):
-            pending.outcome = act(
-                attempt, enabled=sign_in.acting().enabled, database=load_settings().database, connection=connection
-            )
+            pending.is_sent = True
+            pending.outcome = act(attempt, enabled=enabled, database=database, connection=connection)
     except DatabaseProblem as error:
         messages.problem("The database cannot be written", str(error))
         return
+    finally:
+        pending.is_sent = pending.outcome is not None
     st.rerun(scope="fragment")
 
 

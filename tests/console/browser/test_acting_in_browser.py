@@ -94,7 +94,11 @@ def test_an_operator_can_pause_a_rollout_but_must_type_its_name_to_force_a_cance
     page.get_by_role("button", name="Pause", exact=True).click()
     dialog.get_by_label("Reason").fill("the new bundle <b>fails</b>")
     dialog.get_by_label("Reason").press("Tab")
+    # The outcome of what is being sent is shown even if the dialog is closed meanwhile.
+    site.fleet.fault(operation="pause_rollout", latency_after_s=1.5, times=1)
     send.click()
+    dialog.get_by_text("Sending").wait_for()
+    page.keyboard.press("Escape")
     dialog.get_by_text("The server accepted the action. The rollout is paused.").wait_for()
     assert site.status() == "paused"
     dialog.get_by_role("button", name="Sync and close").click()

@@ -64,6 +64,12 @@ def test_operations_are_listed_with_their_outcome_and_check_mode(
     (listed,) = [r for r in json.loads(output_of(capsys, "runs", "--db", str(database), "--format", "json")[0])
                  if r["run_id"] == RUN]  # fmt: skip
     assert (listed["status"], listed["verdict"], listed["why"]) == ("failed", run["verdict"], run["why"])
+    # What the pages show is listed too.
+    assert {"change", "controller"} <= {*listed}
+    rollouts = json.loads(output_of(capsys, "rollouts", "--db", str(database), "--format", "json")[0])
+    assert {(r["host"] is not None, r["run_id"]) for r in rollouts if r["run_id"] == RUN} == {(True, RUN)}
+    failures = json.loads(output_of(capsys, "failures", "--db", str(database), "--format", "json")[0])
+    assert all(1 <= failure["operations"] <= failure["failures"] for failure in failures)
     with pytest.raises(SystemExit):
         main(["operations", "--verdict", "fine"])
     assert "invalid choice: 'fine'" in capsys.readouterr().err

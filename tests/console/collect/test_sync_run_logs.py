@@ -213,6 +213,24 @@ def test_run_logs_without_news_cost_neither_reads_nor_writes_of_their_runs(run_l
     assert [sql for sql in statements if RUN[:-1] in sql] == []
 
 
+def test_the_work_for_a_run_in_progress_grows_linearly_with_its_results(
+    run_logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.collect.run_logs.BATCH", 20)
+    work = []
+    for tasks in (20, 40):
+        (run_logs / NAME).write_bytes(b"".join(lines(tasks, end=False)))
+        with open_store(tmp_path / f"{tasks}.db") as store:
+            steps: list[int] = []
+            store.conn.set_progress_handler(lambda steps=steps: steps.append(1), 100)
+            sync_run_logs(store, run_logs, now=time.time)
+            store.conn.set_progress_handler(None, 100)
+        work.append(len(steps))
+    assert work[1] < 2.3 * work[0], work
+    counted = "SELECT sum(ok) AS ok, sum(changed) AS changed, sum(failed) AS failed, sum(final) AS final FROM run_hosts"
+    assert rows(tmp_path / "40.db", counted) == [{"ok": 319, "changed": 319, "failed": 1, "final": 0}]
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_run_log_read_in_any_parts_gives_the_same_rows(data: st.DataObject) -> None:

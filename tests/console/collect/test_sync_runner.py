@@ -363,7 +363,9 @@ def test_an_ad_hoc_command_has_its_task_and_its_outcome(tmp_path: Path, capsys: 
     assert "2 done, 1 failed" in capsys.readouterr().out
 
 
-def test_a_run_that_ended_before_its_first_play_is_explained_by_the_error_of_ansible(tmp_path: Path) -> None:
+def test_a_run_that_ended_before_its_first_play_is_explained_by_the_error_of_ansible(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As in AWX with an execution environment that lacks a collection. Ansible shows this only as output."""
     data, database = tmp_path / "data", tmp_path / "console.db"
     (data / "project").mkdir(parents=True)
@@ -376,3 +378,6 @@ def test_a_run_that_ended_before_its_first_play_is_explained_by_the_error_of_ans
     (job,) = rows(database, "SELECT * FROM run_jobs")
     assert job["status"] == "failed"
     assert job["explanation"].startswith("the role 'fleetops.missing.role' was not found"), job["explanation"]
+    for command in ("runs", "operations"):
+        assert main([command, "--db", str(database)]) == 0
+        assert job["explanation"] in capsys.readouterr().out

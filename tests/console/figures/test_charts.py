@@ -229,3 +229,5 @@ def test_the_audit_chart_shows_every_count_and_unknown_outcomes() -> None:
     assert sum(sum(trace.y) for trace in figure.data) == 8, "events without a time are not on the axis"
     assert [trace.name for trace in figure.data] == ["✓ success", "? denied", "· odd"]
     assert figure.layout.yaxis.dtick is None and audit.over_time(counts[1:3]).layout.yaxis.dtick == 1, "no half events"
+    hours = counts.assign(bucket=[f"{bucket}T07" if bucket else "" for bucket in buckets])
+    assert [audit.over_time(found).layout.xaxis.title.text for found in (counts, hours)] == [None, "UTC"]

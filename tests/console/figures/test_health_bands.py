@@ -58,6 +58,7 @@ def test_the_figures_of_an_instance_escape_markup_and_accept_empty_data() -> Non
         deploy_times(one, (1.0, 2.0)),
     ):
         assert "<img" not in figure.to_json().encode().decode("unicode_escape")
+        assert figure.layout.xaxis.title.text == "UTC", "the page may show times in another zone"
 
 
 def test_the_calendar_shows_the_open_hours_and_the_freezes_of_each_day() -> None:
@@ -65,6 +66,7 @@ def test_the_calendar_shows_the_open_hours_and_the_freezes_of_each_day() -> None
     noon = 86400.0 * 3 + 43200
     frozen = [(noon - 86400, noon - 3600, "began yesterday"), (noon + 86400, noon + 2.25 * 86400, HOSTILE)]
     figure = calendar(night, frozen, noon, days=3)
+    assert figure.layout.xaxis.title.text == "UTC"
     spans = {
         trace.name: [(d, b, b + x) for d, b, x in zip(trace.y, trace.base, trace.x, strict=True)]
         for trace in figure.data

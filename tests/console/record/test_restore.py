@@ -108,7 +108,9 @@ def test_a_backup_is_restored_although_a_killed_sync_left_a_log(
     with open_store(database) as store:
         store.put_cursor(Cursor("api", "https://next.example", last_ok_at=1.0))
     assert rows(database, "SELECT count(*) AS n FROM upkeep WHERE kind = 'restore'") == [{"n": 1}]
-    assert record_health.last_maintenance(database).copied_at is None
+    known = record_health.last_maintenance(database)
+    assert (known.copied_at, known.backup_at) == (None, NOW)
+    assert known.backup == {"file": str(backup), "bytes": len(before)}
     assert not list(database.parent.glob(".console.db.*"))
 
 

@@ -70,6 +70,26 @@ def test_times_are_in_utc_and_unknown_values_are_empty(name: str) -> None:
     assert back["nothing"].isna().all()
 
 
+def test_whole_numbers_are_written_as_such_although_some_are_unknown() -> None:
+    nan = float("nan")
+    frame = pd.DataFrame(
+        {
+            "memories": [4.0, nan],
+            "full": pd.Series([0, None], dtype=object),
+            "share": [0.5, nan],
+            "huge": [1e300, nan],
+            "endless": [float("inf"), nan],
+            "unknown": [nan, nan],
+            "took_s": [2.0, nan],
+        }
+    )
+    assert as_csv(frame).decode().splitlines()[1] == '4,0,0.5,1e+300,inf,"",2.0'
+    assert as_json_lines(frame).decode().startswith('{"memories":4,"full":0,"share":0.5,')
+    back = pd.read_parquet(io.BytesIO(as_parquet(frame)))
+    assert [str(back[name].dtype) for name in ("memories", "full", "took_s")] == ["Int64", "Int64", "float64"]
+    assert (back["memories"][0], back["full"].isna().tolist()) == (4, [False, True])
+
+
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.suffix)
 def test_an_export_does_not_change_the_frame_and_an_empty_one_is_a_file(form: object) -> None:
     frame = pd.DataFrame({"host": ["=1+1"], "started_at": [1.0]})
