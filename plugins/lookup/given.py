@@ -39,6 +39,12 @@ options:
     type: list
     elements: str
     default: []
+  of_run:
+    description: Whether it is an error if the inventory has different values of a variable for the hosts of the play.
+      Set it for variables that apply to all of them, of which only the value of the first host would be used.
+    type: bool
+    default: false
+    version_added: 0.2.0
   problem:
     description: Whether to return, instead of the values, a dictionary whose key C(problem) has a sentence about the
       first variable with an invalid value, or an empty text if all values are valid. A role can fail with it.
@@ -80,7 +86,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._rules.plain_values import is_blank
 from ..plugin_utils._controller.strict_options import StrictOptions
-from ..plugin_utils._lookups.given import GivenError, of_inventory, typed
+from ..plugin_utils._lookups.given import GivenError, hostvars_of_inventory, of_inventory, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -96,8 +102,11 @@ class LookupModule(StrictOptions, LookupBase):
         found = {}
         try:
             for term in terms:
-                for name, default in (term if isinstance(term, Mapping) else self._role(term)).items():
+                defaults = term if isinstance(term, Mapping) else self._role(term)
+                for name, default in defaults.items():
                     found[str(name)] = self._value(str(name), default, of_playbook, variables)
+                if self.get_option("of_run"):
+                    self._refuse_differences(defaults, variables)
         except GivenError as bad:
             if self.get_option("problem"):
                 return [{"problem": str(bad)}]
@@ -123,6 +132,28 @@ class LookupModule(StrictOptions, LookupBase):
         if name in self._times and isinstance(value, date):
             return value.isoformat()
         return typed(name, value, default)
+
+    def _refuse_differences(self, defaults: Mapping[str, Any], variables: dict[str, Any]) -> None:
+        """Raise GivenError if the inventory has several values of a variable, unless another value overrides them."""
+        extra = variables["hostvars"]._variable_manager.extra_vars
+        names = [name for name in defaults if is_blank(extra.get(name))]
+        hostvars, given = hostvars_of_inventory(variables["hostvars"]), {}
+        for host in variables["ansible_play_hosts_all"]:
+            own = hostvars[host]
+            given[host] = {name: own[name] for name in names if name in own and not is_blank(own[name])}
+        first = variables["inventory_hostname"]
+        for name in names:
+            value = self._templar.template(variables.get(name))
+            if not is_blank(value) and value != given[first].get(name, self._templar.template(defaults[name])):
+                # The play sets it.
+                continue
+            for host, found in given.items():
+                if found.get(name) != given[first].get(name):
+                    raise GivenError(
+                        f"{name} applies to the whole run, but the inventory has another value for {host} than for "
+                        f"{first}. Run the playbook once for each value, with its hosts in fleetops_hosts or --limit, "
+                        "or give one value as an extra variable (-e). Nothing was done."
+                    )
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
         if self._inventory is None:

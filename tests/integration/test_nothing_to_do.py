@@ -33,6 +33,7 @@ ON_LOCALHOST = ["fleet_rollout", "update_policy"]
 # Ansible configured to continue without an inventory that cannot be read.
 GO_ON = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false"}
 # As after an installation of the collection only: no ansible.cfg.
+FOREVER = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z", "reason": "no changes"}
 PLAIN = {"ANSIBLE_CONFIG": "", "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log"}
 
 
@@ -347,3 +348,13 @@ def test_inventory_variables_that_have_no_effect_are_reported(
     assert (
         output.count("fleetops_batchmax (did you mean fleetops_batch_max?).") == 1 and "fleetops_team" not in output
     ), run.output
+    # Of a variable of the whole run, the value of the first host would apply to all. An extra variable that is not
+    # blank (fleetops_max_failed) and the playbook (fleetops_min_healthy_share) override the inventory.
+    (folder / "host_vars").mkdir()
+    of_one = {"fleetops_max_failed": 3, "fleetops_min_healthy_share": 1, "fleetops_freezes": [FOREVER]}
+    (folder / "host_vars" / "agent-003.nyc3.fleet.example.json").write_text(json.dumps(of_one))
+    asked = {"fleetops_hosts": "all", "fleetops_freezes": "", "fleetops_max_failed": 0}
+    run = play(run_playbook, simulator, "power_cycle", inventory=folder, e=asked)
+    refused(
+        run, simulator, "fleetops_freezes applies to the whole run, but the inventory has another value for agent-003"
+    )
