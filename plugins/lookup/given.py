@@ -41,7 +41,8 @@ options:
     default: []
   of_run:
     description: Whether it is an error if the inventory has different values of a variable for the hosts of the play.
-      Set it for variables that apply to all of them, of which only the value of the first host would be used.
+      Set it for variables that apply to all of them, of which only the value of the first host would be used. A play
+      on localhost is compared with the hosts of the group C(fleetops_instances).
     type: bool
     default: false
     version_added: 0.2.0
@@ -138,10 +139,15 @@ class LookupModule(StrictOptions, LookupBase):
         extra = variables["hostvars"]._variable_manager.extra_vars
         names = [name for name in defaults if is_blank(extra.get(name))]
         hostvars, given = hostvars_of_inventory(variables["hostvars"]), {}
-        for host in variables["ansible_play_hosts_all"]:
+        first, hosts = variables["inventory_hostname"], variables["ansible_play_hosts_all"]
+        advice = "Run the playbook once for each value, with its hosts in fleetops_hosts or --limit"
+        if first == "localhost":
+            # The run is for the whole fleet.
+            hosts = [*hosts, *variables["groups"].get("fleetops_instances", [])]
+            advice = "Set it for all hosts (in group_vars/all.yml)"
+        for host in hosts:
             own = hostvars[host]
             given[host] = {name: own[name] for name in names if name in own and not is_blank(own[name])}
-        first = variables["inventory_hostname"]
         for name in names:
             value = self._templar.template(variables.get(name))
             if not is_blank(value) and value != given[first].get(name, self._templar.template(defaults[name])):
@@ -151,8 +157,7 @@ class LookupModule(StrictOptions, LookupBase):
                 if found.get(name) != given[first].get(name):
                     raise GivenError(
                         f"{name} applies to the whole run, but the inventory has another value for {host} than for "
-                        f"{first}. Run the playbook once for each value, with its hosts in fleetops_hosts or --limit, "
-                        "or give one value as an extra variable (-e). Nothing was done."
+                        f"{first}. {advice}, or give one value as an extra variable (-e). Nothing was done."
                     )
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:

@@ -358,3 +358,7 @@ def test_inventory_variables_that_have_no_effect_are_reported(
     refused(
         run, simulator, "fleetops_freezes applies to the whole run, but the inventory has another value for agent-003"
     )
+    # The variables of localhost apply to a fleet rollout. A rule for changes must not be left out because of that.
+    (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_change_pattern: CHG\\d+\n")
+    run = play(run_playbook, simulator, "fleet_rollout", inventory=folder)
+    refused(run, simulator, "fleetops_change_pattern applies to the whole run", "than for localhost", "all.yml")
