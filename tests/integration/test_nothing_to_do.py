@@ -352,12 +352,22 @@ def test_inventory_variables_that_have_no_effect_are_reported(
     # blank (fleetops_max_failed) and the playbook (fleetops_min_healthy_share) override the inventory.
     (folder / "host_vars").mkdir()
     of_one = {"fleetops_max_failed": 3, "fleetops_min_healthy_share": 1, "fleetops_freezes": [FOREVER]}
-    (folder / "host_vars" / "agent-003.nyc3.fleet.example.json").write_text(json.dumps(of_one))
+    of_host = folder / "host_vars" / "agent-003.nyc3.fleet.example.json"
+    of_host.write_text(json.dumps(of_one))
     asked = {"fleetops_hosts": "all", "fleetops_freezes": "", "fleetops_max_failed": 0}
     run = play(run_playbook, simulator, "power_cycle", inventory=folder, e=asked)
     refused(
         run, simulator, "fleetops_freezes applies to the whole run, but the inventory has another value for agent-003"
     )
+    # An invalid value of one host would end the run in its batch without a report, or leave the host out.
+    for playbook, name, why in (
+        ("power_cycle", "fleetops_wait_timeout", "agent-003.nyc3.fleet.example: fleetops_wait_timeout is '15m'"),
+        ("memory_backup", "fleetops_memory_action", "fleetops_memory_action applies to the whole run"),
+    ):
+        of_host.write_text(json.dumps({name: "15m"}))
+        asked = {"fleetops_hosts": "all", "fleetops_memory_dir": str(tmp_path)}
+        run = play(run_playbook, simulator, playbook, inventory=folder, e=asked)
+        assert (run.rc, simulator.writes()) == (2, []) and why in " ".join(run.output.split()), run.output
     # The variables of localhost apply to a fleet rollout. A rule for changes must not be left out because of that.
     (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_change_pattern: CHG\\d+\n")
     run = play(run_playbook, simulator, "fleet_rollout", inventory=folder)
