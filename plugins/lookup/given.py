@@ -87,10 +87,11 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible.template import Templar
 
 from ..module_utils._rules.plain_values import is_blank
 from ..plugin_utils._controller.strict_options import StrictOptions
-from ..plugin_utils._lookups.given import GivenError, hostvars_of_inventory, of_inventory, typed
+from ..plugin_utils._lookups.given import GivenError, of_inventory, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -149,19 +150,21 @@ class LookupModule(StrictOptions, LookupBase):
 
         A value that an extra variable or the play overrides is not checked.
         """
-        extra = variables["hostvars"]._variable_manager.extra_vars
-        hostvars, first = hostvars_of_inventory(variables["hostvars"]), variables["inventory_hostname"]
+        extra, first = variables["hostvars"]._variable_manager.extra_vars, variables["inventory_hostname"]
         hosts, others = variables["ansible_play_hosts_all"], []
         advice = "Run the playbook once for each value, with its hosts in fleetops_hosts or --limit"
         if first == "localhost":
             # The run is for the whole fleet.
             others = variables["groups"].get("fleetops_instances", [])
             advice = "Set it for all hosts (in group_vars/all.yml)"
-        given = {}
+        names, given = [name for name in defaults if is_blank(extra.get(name))], {}
         for host in [*hosts, *others]:
-            own = hostvars[host]
-            given[host] = {name: own[name] for name in defaults if name in own and not is_blank(own[name])}
-        for name in (name for name in defaults if is_blank(extra.get(name))):
+            own = of_inventory(variables, host)
+            # Templates may use variables of the play, such as ansible_check_mode.
+            templar = Templar(self._loader, {**variables, **own, **extra})
+            values = {name: templar.template(own[name]) for name in (of_run if others else names) if name in own}
+            given[host] = {name: value for name, value in values.items() if not is_blank(value)}
+        for name in names:
             default, value = self._templar.template(defaults[name]), self._templar.template(variables.get(name))
             if not is_blank(value) and value != given[first].get(name, default):
                 # The play sets it.

@@ -340,7 +340,8 @@ def test_inventory_variables_that_have_no_effect_are_reported(
         refused(
             run, simulator, "fleetops_hosts is agent-001* in the inventory, where it has no effect", "act on 6 hosts"
         )
-    variables.write_text("fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n")
+    of_play = "fleetops_soak: '{{ 1 if ansible_check_mode else ansible_play_hosts_all | length }}'\n"
+    variables.write_text(f"fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n{of_play}")
     asked = {"fleetops_hosts": "agent-001*"}
     run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
     assert run.rc == 0 and "agent-002" not in run.stdout, run.output

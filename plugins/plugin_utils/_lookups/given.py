@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.vars.hostvars import HostVars
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import is_blank, list_of_text
@@ -58,30 +57,21 @@ def text(name: str, value: Any) -> str:
     return written
 
 
-def of_inventory(variables: Mapping[str, Any]) -> dict[str, Any]:
+def of_inventory(variables: Mapping[str, Any], host: str = "") -> dict[str, Any]:
     """The variables of the host without extra variables. Empty if there is no host, as in serial.
 
-    ``variables``: those that a lookup gets.
+    ``variables``: those that a lookup gets. ``host``: by default, the one of the lookup.
     """
     hostvars: Any = variables.get("hostvars")
-    host = variables.get("inventory_hostname")
+    host = host or variables.get("inventory_hostname", "")
     manager = getattr(hostvars, "_variable_manager", None)
     if manager is None or not host:
         return {}
-    found = hostvars._inventory.get_host(host)
-    return _without_extra(manager).get_vars(host=found, include_hostvars=False) if found is not None else {}
-
-
-def hostvars_of_inventory(hostvars: Any) -> HostVars:
-    """``hostvars`` without extra variables."""
-    return HostVars(hostvars._inventory, _without_extra(hostvars._variable_manager), hostvars._loader)
-
-
-def _without_extra(manager: Any) -> Any:
     # copy.copy would lose the loader, which the manager's __getstate__ leaves out.
     bare = object.__new__(type(manager))
     vars(bare).update(vars(manager), _extra_vars={})
-    return bare
+    found = hostvars._inventory.get_host(host)
+    return bare.get_vars(host=found, include_hostvars=False) if found is not None else {}
 
 
 def _truth(name: str, value: Any) -> bool:
