@@ -113,7 +113,7 @@ from ..module_utils._steps.whole_file import absolute_path
 from ..plugin_utils._controller.strict_options import StrictOptions
 from ..plugin_utils._run_log.artifacts import cut_artifacts
 from ..plugin_utils._run_log.check_modes import CheckModes
-from ..plugin_utils._run_log.events import Clock, Parent, described_task, recap_of, recap_since
+from ..plugin_utils._run_log.events import Clock, Parent, described_task, is_template, recap_of, recap_since
 from ..plugin_utils._run_log.evidence import evidence_of, has_evidence
 from ..plugin_utils._run_log.log_file import LogFile
 from ..plugin_utils._run_log.masks import Masks
@@ -423,7 +423,11 @@ class CallbackModule(StrictOptions, CallbackBase):
         return kept
 
     def _of_task(self, task: Any) -> Parent:
-        return self._tasks.get(task._uuid) or self._remember(task, task._uuid)
+        of_task = self._tasks.get(task._uuid) or self._remember(task, task._uuid)
+        if is_template(of_task.data["resolved_action"]) and (resolved := getattr(task, "_resolved_action", None)):
+            # The task has run for this host.
+            return of_task._replace(data={**of_task.data, "resolved_action": resolved})
+        return of_task
 
     # Writing
 

@@ -133,11 +133,10 @@ MANY = """\
   gather_facts: false
   tasks:
     - name: Say
-      ansible.builtin.debug:
-        msg: "{{ item }}"
+      action: "ansible.builtin.{{ 'debug' }} msg={{ item }}"
       loop: "{{ range(10) | list }}"
     - name: Change
-      ansible.builtin.raw: echo {{ inventory_hostname }}
+      action: "ansible.builtin.{{ 'raw' }} echo {{ inventory_hostname }}"
       changed_when: true
 """
 

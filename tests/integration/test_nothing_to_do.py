@@ -33,6 +33,7 @@ ON_LOCALHOST = ["fleet_rollout", "update_policy"]
 # Ansible configured to continue without an inventory that cannot be read.
 GO_ON = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false"}
 # As after an installation of the collection only: no ansible.cfg.
+FOREVER = {"from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z", "reason": "no changes"}
 PLAIN = {"ANSIBLE_CONFIG": "", "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log"}
 
 
@@ -339,7 +340,8 @@ def test_inventory_variables_that_have_no_effect_are_reported(
         refused(
             run, simulator, "fleetops_hosts is agent-001* in the inventory, where it has no effect", "act on 6 hosts"
         )
-    variables.write_text("fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n")
+    of_play = "fleetops_soak: '{{ 1 if ansible_check_mode else ansible_play_hosts_all | length }}'\n"
+    variables.write_text(f"fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n{of_play}")
     asked = {"fleetops_hosts": "agent-001*"}
     run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
     assert run.rc == 0 and "agent-002" not in run.stdout, run.output
@@ -347,3 +349,27 @@ def test_inventory_variables_that_have_no_effect_are_reported(
     assert (
         output.count("fleetops_batchmax (did you mean fleetops_batch_max?).") == 1 and "fleetops_team" not in output
     ), run.output
+    # Of a variable of the whole run, the value of the first host would apply to all. An extra variable that is not
+    # blank (fleetops_max_failed) and the playbook (fleetops_min_healthy_share) override the inventory.
+    (folder / "host_vars").mkdir()
+    of_one = {"fleetops_max_failed": 3, "fleetops_min_healthy_share": 1, "fleetops_freezes": [FOREVER]}
+    of_host = folder / "host_vars" / "agent-003.nyc3.fleet.example.json"
+    of_host.write_text(json.dumps(of_one))
+    asked = {"fleetops_hosts": "all", "fleetops_freezes": "", "fleetops_max_failed": 0}
+    run = play(run_playbook, simulator, "power_cycle", inventory=folder, e=asked)
+    refused(
+        run, simulator, "fleetops_freezes applies to the whole run, but the inventory has another value for agent-003"
+    )
+    # An invalid value of one host would end the run in its batch without a report, or leave the host out.
+    for playbook, name, why in (
+        ("power_cycle", "fleetops_wait_timeout", "agent-003.nyc3.fleet.example: fleetops_wait_timeout is '15m'"),
+        ("memory_backup", "fleetops_memory_action", "fleetops_memory_action applies to the whole run"),
+    ):
+        of_host.write_text(json.dumps({name: "15m"}))
+        asked = {"fleetops_hosts": "all", "fleetops_memory_dir": str(tmp_path)}
+        run = play(run_playbook, simulator, playbook, inventory=folder, e=asked)
+        assert (run.rc, simulator.writes()) == (2, []) and why in " ".join(run.output.split()), run.output
+    # The variables of localhost apply to a fleet rollout. A rule for changes must not be left out because of that.
+    (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_change_pattern: CHG\\d+\n")
+    run = play(run_playbook, simulator, "fleet_rollout", inventory=folder)
+    refused(run, simulator, "fleetops_change_pattern applies to the whole run", "than for localhost", "all.yml")

@@ -57,13 +57,13 @@ def text(name: str, value: Any) -> str:
     return written
 
 
-def of_inventory(variables: Mapping[str, Any]) -> dict[str, Any]:
+def of_inventory(variables: Mapping[str, Any], host: str = "") -> dict[str, Any]:
     """The variables of the host without extra variables. Empty if there is no host, as in serial.
 
-    ``variables``: those that a lookup gets.
+    ``variables``: those that a lookup gets. ``host``: by default, the one of the lookup.
     """
     hostvars: Any = variables.get("hostvars")
-    host = variables.get("inventory_hostname")
+    host = host or variables.get("inventory_hostname", "")
     manager = getattr(hostvars, "_variable_manager", None)
     if manager is None or not host:
         return {}

@@ -42,13 +42,19 @@ class Parent(NamedTuple):
     loop: Any = None
 
 
+def is_template(action: str) -> bool:
+    """Whether the name of a module is a template, as in ``action: "{{ module }}"``."""
+    return "{{" in action or "{%" in action
+
+
 def described_task(task: Any) -> dict[str, Any]:
     """The data about ``task`` in each of its events, without its path. Not masked yet."""
     described = {
         "task": task.name or task.action,
         "task_uuid": str(task._uuid),
         "task_action": task.action,
-        "resolved_action": getattr(task, "resolved_action", None) or task.action,
+        # A template is not evaluated yet, and ansible-core 2.19 and newer would warn about this callback.
+        "resolved_action": (not is_template(task.action) and getattr(task, "resolved_action", None)) or task.action,
         "task_args": "",
     }
     role = getattr(task, "_role", None)
