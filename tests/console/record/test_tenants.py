@@ -21,9 +21,11 @@ from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
 from console.collect.api.records import policy_row
+from console.record.opening import open_to_read
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.operation import operation
+from console.record.read.operation_facts import instances_of_run
 from console.record.read.operations import OperationFilter, operation_totals, operations
 from console.record.read.policy import outside_window
 from console.record.read.record_health import vitals
@@ -247,6 +249,35 @@ def test_a_rollout_that_was_read_at_two_addresses_is_the_one_of_the_newer_read(
     found = operation(path, HERE, NOW)
     assert found is not None and (found.row["tenant"], found.row["verdict"]) == (OTHER, "complete")
     assert "Succeeded 1 Failed 0" in words(opened(monkeypatch, path, "rollout", id=HERE))
+
+
+def test_an_instance_that_was_read_at_two_addresses_has_recovered_at_the_newer_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, at = tmp_path / "console.db", NOW - DAY
+    hosts = [host_name(1), host_name(2)]
+    put_run(path, "run", NOW_OF_RUNS - at, hosts=hosts, status="failed", links=[("instance", ident(1, 0xB0), hosts[0])],
+            reported=report("pass", failed=hosts))  # fmt: skip
+    done = [target(n, HERE, "succeeded", at + 600, at + 600, at + 690) for n in (1, 2)]
+    with open_store(path) as store:
+        for tenant, read_at in (("https://former.example", at + 1000), (OTHER, at + 2000)):
+            store.put_tenant(tenant, read_at)
+            store.put_cursor(Cursor("api", tenant, last_ok_at=NOW))
+            read = of_tenant(tenant, rollout_read(HERE, done, "completed", at + 600, at + 690))
+            store.put_rollouts([replace(read, read_at=read_at)])
+    assert attention.attention(path, NOW)["title"].tolist() == []
+
+
+@pytest.mark.parametrize("newest", [1, 2, 3])
+def test_a_host_is_the_newest_instance_of_that_name(newest: int, two: Path) -> None:
+    put_run(two, "run", 0, hosts=["agent"])
+    with open_store(two) as store:
+        for number in (1, 2, 3):
+            one = target(number, SLOW, "succeeded", NOW, NOW, NOW + 1, instance_hostname="agent")
+            read = of_tenant(OTHER, rollout_read(ident(number, 0xA4), [one], "completed", NOW, NOW + 1))
+            store.put_rollouts([replace(read, read_at=NOW + (number == newest))])
+    with open_to_read(two) as conn:
+        assert instances_of_run(conn, "run", ["agent"]) == {"agent": (OTHER, ident(newest, 0xB0))}
 
 
 def states_of(app: AppTest) -> dict[str, str]:
