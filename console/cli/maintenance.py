@@ -81,10 +81,10 @@ def register(commands: Any) -> None:
         "retire",
         _retire,
         "record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
-        description="Records that the API of a tenant is no longer read, for example because its address changed. Its"
-        " data is kept and shown as of the last sync, but is no longer reported as stale, open or stuck. A later sync"
-        " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
-        " are no longer counted.",
+        description="Records that the API of a tenant is no longer read. Its data is kept and shown as of the last"
+        " sync, but is no longer reported as stale, open or stuck. A later sync of this API undoes this. If the API has"
+        " been read at another address since then, the data becomes that of the other address. For an AWX or a folder"
+        " of ansible-runner, also for a mistyped one, the sync errors are no longer counted.",
     )
     retire.add_argument("source", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
 

@@ -243,20 +243,20 @@ def _has_log(file: Path) -> bool:
 
 
 def _connect(file: Path, mode: str, seconds: float) -> Connection:
-    conn = sqlite3.connect(
-        f"{file.resolve().as_uri()}?{mode}",
-        uri=True,
-        timeout=seconds,
-        isolation_level=None,
-        check_same_thread=False,
-        factory=Connection,
-    )
+    return _connected(f"{file.resolve().as_uri()}?{mode}", seconds, uri=True, check_same_thread=False)
+
+
+def _connected(target: str | Path, seconds: float, *, is_second: bool = False, **options: bool) -> Connection:
+    conn = sqlite3.connect(target, timeout=seconds, isolation_level=None, factory=Connection, **options)
     try:
-        # SQLite opens the file with the first statement.
+        # SQLite reads the file with the first statement.
         conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         conn.close()
-        raise
+        if _kind(error) != "SQLITE_NOTADB" or is_second:
+            raise
+        # A restore may have replaced the file while this waited for its lock, and made the old one unusable.
+        return _connected(target, seconds, is_second=True, **options)
     return conn
 
 
@@ -311,7 +311,7 @@ def open_to_write(
         # SQLite gives -wal and -shm the mode of the database.
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)
+        conn = _connected(file, busy_timeout)
         try:
             if not into_copy:
                 _refuse_copy(conn, file)

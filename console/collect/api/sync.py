@@ -30,6 +30,9 @@ from console.record.write import clock, instances
 from console.record.write.store import Store
 from console.text.times import duration
 
+# How exactly the server's clock is known, in seconds: the Date of an answer has whole seconds.
+_EXACT_TO = 5.0
+
 
 def tenant_of(client: FleetClient) -> str:
     """The API's address in the spelling of the client, so that each spelling of it means the same tenant."""
@@ -72,6 +75,9 @@ def _sync(session: Session) -> None:
         sync_rollouts(session)
     cursor.note(session.now(), session.report.problems)
     cursor.last_ts = session.client.server_time or cursor.last_ts
+    if (server_now := session.client.seconds_since(0.0)) is not None:
+        ahead = server_now - session.now()
+        cursor.state = {"ahead": ahead} if abs(ahead) > _EXACT_TO else {}
     store.put_cursor(cursor)
     if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
         chosen = _due_instances(session, _chosen_instances(session))

@@ -31,13 +31,15 @@ class TenantFreshness:
     """One tenant. at: when its API was last read; None for never. open_work: whether it has open targets.
 
     retired_at: when it was recorded that the API is no longer read; None if it is not retired or was read since.
-    Targets of a retired tenant do not count as open.
+    Targets of a retired tenant do not count as open. ahead: by how many seconds its server's clock was ahead of the
+    clock of the machine that read it; negative if it was behind.
     """
 
     tenant: str
     at: float | None
     open_work: bool
     retired_at: float | None = None
+    ahead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,17 @@ class Freshness:
         """Whether something is still in progress."""
         return self.running or any(tenant.open_work for tenant in self.tenants)
 
-    def as_of(self, now: float, tenant: str | None) -> float:
-        """Up to when the rollouts of a tenant, or without a tenant the runs, are known; ``now`` if never read."""
+    def read_at(self, now: float, tenant: str | None) -> float:
+        """When the rollouts of a tenant, or without a tenant the runs, were last read; ``now`` if never."""
         at = next((known.at for known in self.tenants if known.tenant == tenant), None) if tenant else self.runs_at
         return min(now, at) if at is not None else now
+
+    def as_of(self, now: float, tenant: str | None) -> float:
+        """The same by the clock that the times of these rollouts or runs are from."""
+        return self.read_at(now, tenant) + self.ahead(tenant)
+
+    def ahead(self, tenant: str | None) -> float:
+        return next((known.ahead for known in self.tenants if known.tenant == tenant), 0.0)
 
     def stale(self, now: float) -> list[TenantFreshness]:
         """The tenants that have not been read for a day, or for 10 minutes with open work; longest ago first."""
@@ -106,7 +115,8 @@ UNREAD = "(last_error <> '' AND bad_lines = 0)"
 because no later sync reads those lines again."""
 
 _TENANTS = f"""
-SELECT k.tenant, c.last_ok_at AS at, {retired_at("k.tenant", "c.last_ok_at")} AS retired_at, EXISTS (
+SELECT k.tenant, c.last_ok_at AS at, coalesce(json_extract(c.state_json, '$.ahead'), 0.0) AS ahead,
+  {retired_at("k.tenant", "c.last_ok_at")} AS retired_at, EXISTS (
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
 FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant ORDER BY k.tenant
@@ -125,7 +135,7 @@ FROM ingest_cursors
 def freshness(conn: Connection) -> Freshness:
     """When each tenant's API and the run logs were last read, and what failed."""
     tenants = [
-        TenantFreshness(r["tenant"], r["at"], bool(r["open_work"]) and r["retired_at"] is None, r["retired_at"])
+        TenantFreshness(**{**r, "open_work": bool(r["open_work"]) and r["retired_at"] is None})
         for r in dicts(conn, _TENANTS)
     ]
     sql = f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - no user input

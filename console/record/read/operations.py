@@ -41,7 +41,7 @@ COLUMNS = (
     "controller",  # of a run
     *CATEGORIES,  # the number of instances, one column per category
     "instances",  # the sum of these columns
-    "derived",  # True for a run without a report, so that the numbers come from its results
+    "derived",  # True for a run without a report, so that the numbers come from its results or the server's targets
     "verdict",  # from console.outcomes.words.VERDICTS
     "status",  # from console.outcomes.words.STATUSES
     "why",  # the reason for the verdict, in short
@@ -265,7 +265,7 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
         "check": facts.check,
         **counted,
         "instances": sum(counted.values()),
-        "derived": not has_report(facts) and facts.kind == RUN,
+        "derived": facts.kind == RUN and not (has_report(facts) or (facts.report and of_rollout(facts))),
         "verdict": judged.word,
         "status": judged.status,
         "why": judged.why,

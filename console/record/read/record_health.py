@@ -124,10 +124,10 @@ class Vitals:
     """Figures that monitoring checks. Times are epoch seconds (UTC); None for never or none.
 
     api_at: when the API of the tenant that is behind (Freshness.behind) was last read. api_tenant: that tenant; '' if
-    there is only one. oldest_open_at: when the oldest open target was created. stuck: targets that are stuck (rules in
-    stuck.py). uncertain, failed: instances whose newest target in the last 14 days has this status and that have not
-    recovered since. lost: lost runs in those days without a later success. errors: sources with an error. follower: as
-    returned by freshness.follower.
+    there is only one. oldest_open_at: when the oldest open target was created, by this machine's clock. stuck: targets
+    that are stuck (rules in stuck.py). uncertain, failed: instances whose newest target in the last 14 days has this
+    status and that have not recovered since. lost: lost runs in those days without a later success. errors: sources
+    with an error. follower: as returned by freshness.follower.
     """
 
     api_at: float | None
@@ -148,7 +148,11 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     with reading(path) as conn:
         fresh, since = freshness(conn), now - chosen.recent
         moving, lost = stuck_targets(conn, fresh, now, chosen), lost_runs(conn, since)
-        oldest = first_value(conn, f"SELECT min(t.created_at) {OPEN} AND t.tenant NOT IN {RETIRED}")
+        oldest = conn.execute(
+            f"SELECT t.tenant, min(t.created_at) AS at {OPEN} AND t.tenant NOT IN {RETIRED}"
+            " AND t.created_at IS NOT NULL GROUP BY t.tenant"
+        )
+        oldest_at = min((at - fresh.ahead(tenant) for tenant, at in oldest), default=None)
         bad = Counter(failing.status for failing in failing_targets(conn, since))
         errors = first_value(conn, f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}")  # noqa: S608
         backup_at = last_maintenance(conn).backup_at
@@ -156,7 +160,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
     return Vitals(
         api_at=behind.at if behind else None,
         runs_at=fresh.runs_at,
-        oldest_open_at=oldest,
+        oldest_open_at=oldest_at,
         stuck=sum(row["targets"] for row in moving),
         uncertain=bad["uncertain"],
         failed=bad["failed"],

@@ -133,23 +133,25 @@ def identified(hosts: str) -> str:
     tenant and instance_id of the known instance of that host, or NULL.
 
     This is the instance whose id is in the host's results. If they contain none or several ids, it is the newest
-    instance with the host's name, unless instances of several tenants have this name.
+    instance with the host's name, unless several instances of several tenants have this name. An id that several
+    tenants have is that of one instance, which was read at several addresses: the newest of them is the right one.
     """
     # The CROSS JOINs are in the order of the primary keys. SQLite takes the bare columns from the row of max().
     links = f"""FROM (SELECT DISTINCT run_id FROM {hosts}) w CROSS JOIN run_links l ON l.run_id = w.run_id
       AND (l.run_id, l.host) IN (SELECT run_id, host FROM {hosts}) CROSS JOIN tenants k"""  # noqa: S608 - no user input
     return f"""
 named AS {MATERIALIZED} (
-  SELECT run_id, host, tenant, instance_id FROM (
-    SELECT l.run_id, l.host, i.tenant, i.instance_id {links}
+  SELECT run_id, host, tenant, instance_id, max(updated_at) FROM (
+    SELECT l.run_id, l.host, i.tenant, i.instance_id, i.updated_at {links}
     CROSS JOIN instances i ON l.kind = 'instance' AND i.tenant = k.tenant AND i.instance_id = l.ref
-    UNION SELECT l.run_id, l.host, t.tenant, t.instance_id {links}
+    UNION SELECT l.run_id, l.host, t.tenant, t.instance_id, t.updated_at {links}
     CROSS JOIN rollout_targets t ON l.kind = 'rollout' AND t.tenant = k.tenant AND t.rollout_id = l.ref
     WHERE coalesce(t.instance_id, '') <> ''
-  ) GROUP BY run_id, host HAVING count(*) = 1
+  ) GROUP BY run_id, host HAVING count(DISTINCT instance_id) = 1
 ), by_name AS {MATERIALIZED} (
   SELECT hostname AS host, tenant, instance_id, max(updated_at) FROM instances
-  WHERE hostname IN (SELECT host FROM {hosts}) GROUP BY hostname HAVING min(tenant) = max(tenant)
+  WHERE hostname IN (SELECT host FROM {hosts})
+  GROUP BY hostname HAVING count(DISTINCT tenant) = 1 OR count(DISTINCT instance_id) = 1
 ), identified AS {MATERIALIZED} (
   SELECT run_id, host, tenant, instance_id, max(place) FROM (
     SELECT run_id, host, NULL AS tenant, NULL AS instance_id, 0 AS place FROM {hosts}

@@ -167,7 +167,8 @@ STATEMENTS = (
     # position: bytes read of a run log, or the counter of the last event of a job. state_json: what the reader needs to
     # continue. bad_lines: lines that were skipped. last_ok_at: "data as of". last_error: one sentence, NULL if the last
     # attempt succeeded. last_id, last_ts: the newest event of an audit or job of AWX that was read; for an api, the
-    # server's time of the last read. gap_from, gap_to: the newest event before a gap, and the oldest after it.
+    # server's time of the last read, and state_json has by how many seconds the server's clock is ahead, if it differs.
+    # gap_from, gap_to: the newest event before a gap, and the oldest after it.
     """
     CREATE TABLE ingest_cursors (
       source TEXT NOT NULL,

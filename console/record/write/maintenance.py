@@ -19,6 +19,7 @@ from console.record.opening import DatabaseProblem
 from console.record.private_files import beside, database_files, rename_to_new
 from console.record.retention import Removal, retired_at
 from console.record.rows import to_json
+from console.record.write import addresses
 from console.record.write.tables import Tables
 from console.text.json_values import parsed
 
@@ -105,9 +106,14 @@ class Maintenance(Tables):
     def retire(self, tenant: str, now: float) -> bool:
         """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
 
-        Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
+        Its data is kept. The errors of its syncs are removed, because no later sync would remove them. If the API is
+        now read at another address, the data becomes that tenant's.
         """
         with self.transaction():
+            if (new := addresses.same_api(self, tenant)) is not None:
+                addresses.join(self, tenant, new)
+                self.record("retire", now, {"tenant": tenant, "new": new})
+                return True
             if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
             self._forget_errors(tenant)

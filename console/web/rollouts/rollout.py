@@ -39,18 +39,20 @@ def body() -> None:
     if rollout is None:
         messages.not_found("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
         return
-    seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
-    now = seen if rollout["is_open"] else rollout["completed_at"] or seen
-    found = cached.operation(ID, now)
+    fresh, clock = cached.ask(freshness.freshness), viewer.clock()
+    read_at, seen = (at(clock, rollout["tenant"]) for at in (fresh.read_at, fresh.as_of))
+    ended_at = None if rollout["is_open"] else rollout["completed_at"]
+    now = ended_at or seen
+    found = cached.operation(ID, ended_at or read_at)
     if found is None:
         return
     badge = header(rollout, now)
     drift(rollout)
     why(rollout, found, now)
     key, before = (rollout["tenant"], ID), rollout["created_at"]
-    window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
+    window = section.show(key, cached.targets_of(found, ended_at or read_at), now, before=before, selectable=True)
     # The page is refreshed continuously, but there is no new data unless somebody syncs.
-    if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
+    if rollout["is_open"] and clock - read_at < LIVE_SECONDS and not auto_refresh.is_held():
         badge.badge("live", icon=":material/autorenew:", color="blue")
     targets(rollout, window, now)
 

@@ -21,7 +21,9 @@ from console.collect.api.records import target_rows
 from console.collect.api.session import ApiOptions, ApiReport
 from console.collect.sync import sync_once
 from console.record.read.fleet import fleets
+from console.record.read.operations import OperationFilter, operations
 from console.record.read.record_health import vitals
+from console.record.read.stuck import stuck
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.simulator.running import Simulator, running_simulator
@@ -161,6 +163,23 @@ def test_only_open_rollouts_are_read_again(sim: Simulator, database: Path) -> No
     assert [b["current_bundle"] for b in bundles] == [b["bundle_hash"] for b in newest]
 
 
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_what_is_in_progress_is_timed_by_the_clock_of_its_server(ahead: float, sim: Simulator, database: Path) -> None:
+    sim.knobs(clock_skew_s=ahead, deploy_s=[3000, 3000])
+    fleet_rollout(sim)
+    for seconds, is_stuck in ((60, False), (1260, True)):
+        sim.advance(1200 if is_stuck else 60)
+        sync(sim, database)
+        now = time.time()
+        found = stuck(database, now)
+        assert bool(len(found[found["rule"] == "in progress"])) is is_stuck
+        listed, _total = operations(database, now, OperationFilter(verdicts=("running",)))
+        oldest = vitals(database, now).oldest_open_at
+        assert oldest is not None
+        assert listed["seconds"].tolist() == pytest.approx([seconds], abs=30)
+        assert now - oldest == pytest.approx(seconds, abs=30)
+
+
 def test_an_open_rollout_is_read_even_if_the_listed_page_does_not_contain_it(sim: Simulator, database: Path) -> None:
     rollout_id = fleet_rollout(sim)
     sync(sim, database, audit=False)
@@ -188,7 +207,8 @@ def test_an_open_rollout_that_the_api_no_longer_has_is_closed_with_a_note(sim: S
     assert rows(database, targets, rollout_id) == [{"n": FLEET, "open": 0, "moved": 1}]
     # Only the redeploy that was sent afterwards is in progress.
     [own] = rows(database, "SELECT created_at FROM rollouts WHERE is_open = 1")
-    assert vitals(database, time.time()).oldest_open_at == own["created_at"]
+    # The server's clock is ahead by the hour.
+    assert vitals(database, time.time()).oldest_open_at == pytest.approx(own["created_at"] - 3600, abs=30)
     assert fleets(database, time.time())[0].in_flight <= 1
     sim.clear_journal()
     sync(sim, database, audit=False, rollouts=1)
@@ -392,6 +412,7 @@ def test_concurrent_syncs_store_the_same_as_one(sim: Simulator, database: Path) 
     assert failures == []
     alone = database.with_name("alone.db")
     sync(sim, alone)
-    when = {"first_seen", "updated_at", "taken_at", "at", "last_ok_at"}
+    # state_json has by how much the server's clock, which stands still here, is behind.
+    when = {"first_seen", "updated_at", "taken_at", "at", "last_ok_at", "state_json"}
     left_out = dict.fromkeys(dump(alone), when)
     assert dump(database, leave_out=left_out) == dump(alone, leave_out=left_out)

@@ -14,13 +14,15 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console.__main__ import main
-from console.record.opening import DatabaseProblem
+from console.record.opening import DatabaseProblem, open_to_read
 from console.record.read import record_health
 from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
@@ -189,6 +191,27 @@ def test_a_connection_to_the_old_file_cannot_write_to_the_restored_one(backed_up
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         early.execute("BEGIN IMMEDIATE")
     early.close()
+    assert without_upkeep(database) == without_upkeep(backup)
+
+
+@pytest.mark.parametrize("open_it", [open_to_read, open_store])
+def test_a_database_that_is_replaced_while_it_is_opened_is_opened_again(
+    open_it: Callable[[Path], AbstractContextManager[object]],
+    backed_up: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database, backup = backed_up
+    connect = sqlite3.connect
+
+    def connect_before_restore(*args: Any, **options: Any) -> sqlite3.Connection:
+        early = connect(*args, **options)
+        monkeypatch.undo()
+        restore(backup, database, NOW)
+        return early
+
+    monkeypatch.setattr(sqlite3, "connect", connect_before_restore)
+    with open_it(database):
+        pass
     assert without_upkeep(database) == without_upkeep(backup)
 
 

@@ -20,20 +20,23 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
-from console.collect.api.records import policy_row
+from console.collect.api.records import audit_row, policy_row
+from console.record.opening import open_to_read
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.operation import operation
+from console.record.read.operation_facts import instances_of_run
 from console.record.read.operations import OperationFilter, operation_totals, operations
 from console.record.read.policy import outside_window
 from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
+from tests.console.support.facts import dump
 from tests.console.support.page import opened, words
 from tests.console.support.recorded_runs import NOW as NOW_OF_RUNS
 from tests.console.support.recorded_runs import put_run, report
-from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
+from tests.console.support.seeded import TENANT, host_name, ident, iso, rollout_read, target
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -247,6 +250,65 @@ def test_a_rollout_that_was_read_at_two_addresses_is_the_one_of_the_newer_read(
     found = operation(path, HERE, NOW)
     assert found is not None and (found.row["tenant"], found.row["verdict"]) == (OTHER, "complete")
     assert "Succeeded 1 Failed 0" in words(opened(monkeypatch, path, "rollout", id=HERE))
+
+
+def test_an_instance_that_was_read_at_two_addresses_has_recovered_at_the_newer_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, at = tmp_path / "console.db", NOW - DAY
+    hosts = [host_name(1), host_name(2)]
+    put_run(path, "run", NOW_OF_RUNS - at, hosts=hosts, status="failed", links=[("instance", ident(1, 0xB0), hosts[0])],
+            reported=report("pass", failed=hosts))  # fmt: skip
+    done = [target(n, HERE, "succeeded", at + 600, at + 600, at + 690) for n in (1, 2)]
+    with open_store(path) as store:
+        for tenant, read_at in (("https://former.example", at + 1000), (OTHER, at + 2000)):
+            store.put_tenant(tenant, read_at)
+            store.put_cursor(Cursor("api", tenant, last_ok_at=NOW))
+            read = of_tenant(tenant, rollout_read(HERE, done, "completed", at + 600, at + 690))
+            store.put_rollouts([replace(read, read_at=read_at)])
+    assert attention.attention(path, NOW)["title"].tolist() == []
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_the_data_of_an_address_that_has_changed_becomes_that_of_the_new_one(pruned: bool, tmp_path: Path) -> None:
+    former, moved, instance_id = tmp_path / "moved.db", tmp_path / "never-moved.db", ident(1, 0xB0)
+    # The new address shows the rollouts and some of the events that the former one has shown.
+    for path, first in ((former, TENANT), (moved, OTHER)):
+        with open_store(path) as store:
+            for tenant, numbers, at in ((first, range(200), NOW - DAY), (OTHER, range(150, 400), NOW)):
+                store.put_tenant(tenant, at)
+                store.put_cursor(Cursor("api", tenant, last_ok_at=at))
+                events = [
+                    {"id": f"e{n}", "event_ts": iso(NOW + (n - 480) * 7200), "source": f"{n % 3}", "outcome": "success"}
+                    for n in numbers
+                ]
+                rows_of_audit = [audit_row(tenant, instance_id, event) for event in events]
+                store.put_audit(rows_of_audit, None, Cursor("audit", f"{tenant}|{instance_id}", last_ok_at=at))
+                for n in {number // 50 for number in numbers}:
+                    one = target(n, ident(n, 0xA4), "failed", NOW - n, NOW, NOW + 1, error_message="boom")
+                    read = of_tenant(tenant, rollout_read(ident(n, 0xA4), [one], "failed", NOW - n, NOW + 1))
+                    store.put_rollouts([replace(read, read_at=at)])
+    assert not pruned or main(["prune", "--yes", "--audit", "3", "--db", str(former)]) == 0
+    assert main(["retire", OTHER, "--db", str(moved)]) == 0
+    assert main(["retire", TENANT, "--db", str(former)]) == 0
+    seen = {"first_seen", "updated_at"}
+    leave_out = {"rollouts": seen, "rollout_targets": seen, "instances": seen, "tenants": seen}
+    found, expected = (dump(path, leave_out=leave_out) for path in (former, moved))
+    for table in ("upkeep", *(("audit_events", "audit_floors") if pruned else ())):
+        assert found.pop(table) != expected.pop(table)
+    assert found == expected
+
+
+@pytest.mark.parametrize("newest", [1, 2, 3])
+def test_a_host_is_the_newest_instance_of_that_name(newest: int, two: Path) -> None:
+    put_run(two, "run", 0, hosts=["agent"])
+    with open_store(two) as store:
+        for number in (1, 2, 3):
+            one = target(number, SLOW, "succeeded", NOW, NOW, NOW + 1, instance_hostname="agent")
+            read = of_tenant(OTHER, rollout_read(ident(number, 0xA4), [one], "completed", NOW, NOW + 1))
+            store.put_rollouts([replace(read, read_at=NOW + (number == newest))])
+    with open_to_read(two) as conn:
+        assert instances_of_run(conn, "run", ["agent"]) == {"agent": (OTHER, ident(newest, 0xB0))}
 
 
 def states_of(app: AppTest) -> dict[str, str]:
