@@ -315,7 +315,9 @@ policy:
   type: dict
   sample: {max_parallel_rollouts: 0}
 moved:
-  description: What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
+  description:
+    - What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
+    - All three if O(plan_hash) is not the hash of a plan.
   returned: failure because of another plan
   type: list
   elements: str
@@ -346,7 +348,7 @@ from ..module_utils._rules.order import (
 )
 from ..module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
 from ..module_utils._rules.pace import refusal_of as pace_refusal
-from ..module_utils._rules.plan import Plan, describe, durations_of, make_plan, member_of, moved
+from ..module_utils._rules.plan import Plan, describe, durations_of, is_plan_hash, make_plan, member_of, moved
 from ..module_utils._rules.plan_words import plan_lines
 from ..module_utils._rules.window import Window
 from ..module_utils._steps.plan_facts import busy, failing, health_words
@@ -439,9 +441,12 @@ def run(context: Context) -> None:
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:
+            if is_plan_hash(params["plan_hash"]):
+                why = f"Changed since then: {', '.join(parts_moved)}."
+            else:
+                why = f"{params['plan_hash']!r} is not the hash of a plan."
             context.fail(
-                f"This is not the approved plan. Changed since then: {', '.join(parts_moved)}. Nothing was done. "
-                f"Review the new plan; its hash is {plan.hash}.",
+                f"This is not the approved plan. {why} Nothing was done. Review the new plan; its hash is {plan.hash}.",
                 moved=parts_moved,
             )
 
