@@ -13,9 +13,11 @@ module: rollout_gate
 short_description: Ask whether the next batch of a rolling play may start
 version_added: 0.2.0
 description:
-  - Looks at the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
-    the health of the fleet, a soak of the instances that were updated last, and the audit counters of updated against
-    not yet updated instances, and gives one verdict with its reasons.
+  - Makes the checks that decide whether a batch may start, and gives one verdict with its reasons.
+  - It checks the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
+    and the health of the fleet.
+  - Further options add checks of a hold, freezes, stalled redeploys, the deployed bundles, a soak of the last batch, its
+    audit counters compared with those of instances that are not updated yet, and metrics.
   - It never fails because of a verdict, so that the play can stop with C(meta=end_play) and still report.
   - Nothing is written.
 author:
