@@ -16,8 +16,8 @@ description:
   - Makes the checks that decide whether a batch may start, and gives one verdict with its reasons.
   - It checks the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
     and the health of the fleet.
-  - Further options add checks of a hold, freezes, stalled redeploys, the deployed bundles, a soak of the last batch, its
-    audit counters compared with those of instances that are not updated yet, and metrics.
+  - Further options add checks of a hold, freezes, stalled redeploys, the deployed bundles, a soak of the last batch,
+    its audit counters compared with those of instances that are not updated yet, and metrics.
   - It never fails because of a verdict, so that the play can stop with C(meta=end_play) and still report.
   - Nothing is written.
 author:

@@ -84,8 +84,8 @@ options:
         is in none comes after them.
       - Each has C(name), C(hosts) (names of instances), and optionally C(limit) (how many at once), C(soak) (seconds)
         and C(gate).
-      - C(gate) is a mapping of options of M(fleetops.agents.rollout_gate) for the gate after the batches of the wave. It
-        can contain C(max_failed), C(min_healthy_share), C(soak_reads), C(audit), C(audit_max_difference) and
+      - C(gate) is a mapping of options of M(fleetops.agents.rollout_gate) for the gate after the batches of the wave.
+        It can contain C(max_failed), C(min_healthy_share), C(soak_reads), C(audit), C(audit_max_difference) and
         C(audit_min_events).
     type: list
     elements: dict
