@@ -247,7 +247,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
                 raise ValueError(f"{name} must be {least} or more, it is {self.get_option(name)}")
         unknown = [what for what in self.get_option("enrich") if what not in _ENRICHMENTS]
         if unknown:
-            raise ValueError(f"enrich knows {' and '.join(_ENRICHMENTS)}, not {unknown[0]!r}")
+            raise ValueError(f"enrich may contain {' and '.join(_ENRICHMENTS)}, not {unknown[0]!r}")
 
     def _hosts(self, given: dict[str, Given], *, use_cache: bool) -> list[Host]:
         instances, problems = self._instances(given, use_cache=use_cache)

@@ -506,18 +506,18 @@ def _server_state(context: Context) -> list[gate.Check]:
     calendar = freezes.Freezes.of(params["freezes"])
     if calendar != freezes.NO_FREEZES:
         known.append(freezes.judge(calendar, now, start))
-    known = [_not_kept_to(check) if context.check_mode else check for check in known]
+    known = [_not_applied(check) if context.check_mode else check for check in known]
     try:
         return [*known, gate.foreign_rollout(context.client.open_fleet_rollouts())]
     except ApiError as error:
         return [*known, _unreadable("foreign_rollout", error)]
 
 
-def _not_kept_to(check: gate.Check) -> gate.Check:
+def _not_applied(check: gate.Check) -> gate.Check:
     """The check in check mode, where a closed window is not a failure: a plan for the night is made during the day."""
     if check.verdict not in (gate.FAIL, gate.DEFERRED):
         return check
-    return gate.Check(check.name, gate.PASS, f"Not kept to in check mode: {check.reason}", check.facts)
+    return gate.Check(check.name, gate.PASS, f"Does not apply in check mode: {check.reason}", check.facts)
 
 
 def _stall(context: Context) -> list[gate.Check]:

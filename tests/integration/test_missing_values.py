@@ -227,7 +227,7 @@ def test_a_policy_without_a_limit_can_be_set_and_shown(run_playbook: Callable[..
         run = run_playbook(api, "playbooks/update_policy.yml", e={"fleetops_runtime_default": "auto"})
         assert run.rc == 0, run.output
         assert api.policy["runtime_default"] == "auto"
-        assert "The update policy's max_parallel_rollouts is not given by the server; nothing may start." in run.stdout
+        assert "The update policy's max_parallel_rollouts is not given by the server; nothing is started." in run.stdout
         assert "The maintenance window is open all day." in run.stdout
 
 
