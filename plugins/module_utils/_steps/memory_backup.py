@@ -63,8 +63,8 @@ def refuse_other_slice(path: Path, document: Mapping[str, Any], selection: Mappi
     held = {key: str(document[key]) for key in SCOPE if document.get(key) not in (None, "")}
     if held != dict(selection):
         raise BackupError(
-            f"The backup {path} belongs to {_in_words(held)}, not to {_in_words(selection)}. Use another folder for one "
-            "of them"
+            f"The backup {path} belongs to {_in_words(held)}, not to {_in_words(selection)}. Use another folder for "
+            "one of them"
         )
 
 
