@@ -139,9 +139,9 @@ plugin: fleetops.agents.fleet
 api_url: https://fleet.example.com
 enrich: [updates]
 instances:
-  billing-new: 3f0c1f6e-1f0e-4a56-9a51-0c8d5b1c7f11
+  billing-new: "3f0c1f6e-1f0e-4a56-9a51-0c8d5b1c7f11"
   billing-lab:
-    instance_id: 8a7d2f0c-77c1-4c5e-8f3e-0d4f3f3b2a10
+    instance_id: "8a7d2f0c-77c1-4c5e-8f3e-0d4f3f3b2a10"
     owner: lab
 cache: true
 cache_plugin: ansible.builtin.jsonfile

@@ -158,8 +158,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         return context.fail(
             f"The redeploy of {context.instance} was accepted, but within {APPEARS_WITHIN:.0f} s it did not "
             f"appear in the instance's history.{said} It may still run. Run this task again to look for it; it is "
-            f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless "
-            f"{with_variable('retry_if_absent')} is set.",
+            f"not sent again for {KEPT_FOR / 60:.0f} minutes, unless {with_variable('retry_if_absent')} is set.",
             unresolved=True,
         )
     if once_more:
