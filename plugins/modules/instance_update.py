@@ -259,7 +259,7 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
         tell_started(context, target, admission)
         if not context.params["wait"]:
             context.warn(
-                f"A redeploy of {context.instance} is under way, and wait is false, so no further update was "
+                f"A redeploy of {context.instance} is in progress, and wait is false, so no further update was "
                 "applied. Run this task again once it has ended."
             )
             return

@@ -55,7 +55,7 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
         under_way,
         "rollout",
         {"state": "started", "on_active": "fail"},
-        "under way already: one without an id (no status)",
+        "already in progress: one without an id (no status)",
     ),
     (
         under_way,
@@ -74,7 +74,7 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
         under_way,
         "rollout_gate",
         {"next_batch": {"agent-001": "i-1"}},
-        "under way on the server: one without an id (no status)",
+        "in progress on the server: one without an id (no status)",
     ),
     (under_way, "instance_runtime", {}, "has_update is unknown, current_version is unknown"),
     (failed, "rollout_target", {"rollout_id": "", "select": "failed"}, "has a target without an id (instance "),
