@@ -189,7 +189,7 @@ options:
   stream:
     description:
       - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
-        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) and
+        given to this module are stored on this machine, and C(stream) of M(fleetops.agents.instance_runtime) and
         M(fleetops.agents.instance_update) checks them before each redeploy of the run.
       - Window, freezes, hold, stall and the health of the fleet are checked before each redeploy. While the run is
         held, it waits.
