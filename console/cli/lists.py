@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
@@ -42,7 +43,8 @@ _TIMES = ("health_at", "api_at", "runs_at")
 # The columns of the format "table".
 _TABLES: dict[str, Table] = {
     "runs": {
-        "started": "started_at", "playbook": "playbook", "status": "status", "verdict": "verdict",
+        "started": "started_at", "playbook": lambda row: row["playbook"] and PurePath(row["playbook"]).name,
+        "status": "status", "verdict": "verdict",
         "check": "check_mode", "user": "user", "hosts": "hosts", "changed": "changed", "failed": "failed",
         "unreachable": "unreachable", "change": "change", "run_id": "run_id", "why": "why",
     },
@@ -200,7 +202,11 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
         texts = (map(printable_line, fleet_lines(fleet, now, several=len(found) > 1)) for fleet in found)
         cli.put("\n".join("\n".join(lines) + "\n" for lines in texts))
     read = command_for(settings.database, "sync --details")
-    return 0 if found else cli.say(f"note: the API was never read, or is retired. Read it with: {read}", 0)
+    if not found:
+        return cli.say(f"note: the API was never read, or is retired. Read it with: {read}", 0)
+    if any(fleet.published is None for fleet in found):
+        return cli.say(f"note: the versions were not read. Read them with: {read}", 0)
+    return 0
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:

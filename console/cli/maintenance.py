@@ -31,9 +31,10 @@ def register(commands: Any) -> None:
         "delete details that are older than their retention period",
         description="Deletes task results, raw audit events, health checks, actions and former versions that are older"
         " than their retention period, in small transactions, so that other programs can use the database at the same"
-        " time. Runs with their recaps, rollouts with their targets, the daily counts of the audit, and the newest"
-        " health check, actions and versions of each instance are kept. Ages are measured from now, or from the last"
-        " read of the API if that is earlier, so that nothing is deleted too early if the clock is ahead.",
+        " time. Runs with their recaps, plans, gates and reports, rollouts with their targets, and the daily counts of"
+        " the audit are kept. For each instance, the newest health check and versions, and the newest 100 actions and"
+        " audit events, are kept too. Ages are measured from now, or from the last read of the API if that is earlier,"
+        " so that nothing is deleted too early if the clock is ahead.",
     )
     mode = prune.add_mutually_exclusive_group(required=True)
     flag(mode, "--dry-run", "only count the rows that would be deleted")

@@ -21,6 +21,7 @@ Options = argparse._ActionsContainer
 """A parser or an argument group, to which an option is added."""
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DATABASE = "the database (default: FLEETOPS_CONSOLE_DB, or ~/.local/state/fleetops/console.db)"
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 
@@ -57,7 +58,7 @@ def command(commands: Any, name: str, run: Callable[..., int], what: str, **more
     texts = {"help": what, "description": f"{what[0].upper()}{what[1:]}.", **more}
     parser: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **texts)
     parser.set_defaults(run=run)
-    parser.add_argument("--db", type=not_blank, metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
+    parser.add_argument("--db", type=not_blank, metavar="FILE", help=_DATABASE)
     return parser
 
 
@@ -77,7 +78,7 @@ def repeated(parser: Options, name: str, what: str, **more: Any) -> None:
 
 
 def run_log_option(parser: argparse.ArgumentParser) -> None:
-    what = "folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)"
+    what = "folder of the run logs (default: FLEETOPS_RUN_LOG_DIR, or ~/.local/state/fleetops/runs)"
     parser.add_argument("--spool", type=not_blank, metavar="DIR", help=what)
 
 

@@ -64,7 +64,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     # A user id without an account has no home folder, and Streamlit does not start without one.
     home = os.path.expanduser("~")  # noqa: PTH111 - Path raises an error if it is not known
     environment = {**os.environ, "HOME": "/" if home == "~" else home}
-    environment["FLEETOPS_CONSOLE_DB"] = str(settings.database.absolute())
+    # Without it, the commands on the pages need no --db.
+    if not is_default(settings.database):
+        environment["FLEETOPS_CONSOLE_DB"] = str(settings.database.absolute())
     # The folder from which the pages import `console`.
     environment["PYTHONPATH"] = os.pathsep.join([str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     host = f"[{options.address}]" if ":" in options.address else options.address

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from console.collect import follow_pace
-from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading
+from console.collect.api.session import ApiOptions, ApiReport, PreviousReads, Reading
 from console.collect.api.sync import sync_api, tenant_of
 from console.collect.follow import FollowError
 from console.collect.progress import Progress, ReadReport
@@ -33,7 +33,7 @@ class Api:
         self.tenant = tenant_of(self._client)
         # An audit whose summary has changed costs a second call.
         self._calls_each = len(options.details) + 2 * options.audit
-        self._memory = Memory()
+        self._previous = PreviousReads()
         self._credit, self._used, self._ever_read = 0.0, 0.0, False
         self._policy_at = self._whole_list_at = 0.0
         self._read_at: float | None = None
@@ -46,7 +46,7 @@ class Api:
         address or the certificate is wrong."""
         reading = self._reading()
         if self._read_at is None:
-            self._memory.details_at = self._details_at(store)
+            self._previous.details_at = self._details_at(store)
         report = sync_api(
             store,
             self._client,
@@ -54,7 +54,7 @@ class Api:
             options=self._options,
             progress=progress,
             reading=reading,
-            memory=self._memory,
+            previous=self._previous,
         )
         self._read_at = time.monotonic()
         return self._finish(report, reading)
@@ -66,7 +66,7 @@ class Api:
         # A longer pause, because the API was not available, is not made up for.
         seconds = min(now - self._read_at, self._pace.idle_interval)
         whole_list_every = (
-            follow_pace.WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else follow_pace.WHOLE_LIST_EVERY
+            follow_pace.WHOLE_LIST_OF_MANY_EVERY if self._previous.has_more else follow_pace.WHOLE_LIST_EVERY
         )
         self._credit = follow_pace.credit(self._credit, seconds, self._used, self._pace)
         return Reading(

@@ -105,7 +105,7 @@ def sync_run_logs(
             if remove_loaded and run_log.is_done():
                 (folder / name).unlink(missing_ok=True)
                 report.removed += 1
-        except _NotOurs as reason:
+        except _NotLoaded as reason:
             left_out[name] = str(reason)
         except FileNotFoundError:
             # It was removed, for example by another sync that has stored it.
@@ -129,7 +129,7 @@ def sync_run_logs(
     return report
 
 
-class _NotOurs(Exception):
+class _NotLoaded(Exception):
     """A file that is not loaded, whatever its content; the message says why."""
 
 
@@ -158,12 +158,12 @@ def _foreign(found: os.stat_result) -> str | None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a run log to read. Raises OSError, and _NotOurs if it has been replaced by a file that is not loaded."""
+    """Open a run log to read. Raises OSError, and _NotLoaded if it has been replaced by a file that is not loaded."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = os.fdopen(fd, "rb")
     if reason := _foreign(os.fstat(fd)):
         file.close()
-        raise _NotOurs(reason)
+        raise _NotLoaded(reason)
     return file
 
 

@@ -59,7 +59,7 @@ FIGURES = (
     Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
     Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
     Figure("backlog", "bytes", "size of the run logs that are not loaded yet", Limits(MIB, 100 * MIB)),
-    Figure("follower", "seconds", "time since the follower died or hung", Limits(MINUTE, HOUR)),
+    Figure("follower", "seconds", "time since sync --follow died or hung", Limits(MINUTE, HOUR)),
     Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
 )
 
@@ -141,7 +141,7 @@ def worst(checks: list[Check]) -> Level:
 def _follower_sentence(follower: Follower | None) -> str:
     """The sentence for no follower, or for one that neither died nor hangs."""
     if follower is None:
-        return "No follower is used"
+        return "sync --follow is not used"
     if follower.state == STOPPED:
         return f"The follower on {follower.host} was stopped"
     return f"A follower runs on {follower.host}" + (f", which cannot read {follower.unread}" if follower.unread else "")

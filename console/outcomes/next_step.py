@@ -44,7 +44,7 @@ def next_step(
     known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")
     # How to start the user's own playbook is not known.
     command = f"ansible-playbook fleetops.agents.{name}" if known else ""
-    under_way = counts.get(words.RUNNING, 0) + counts.get(words.WAITING, 0)
+    in_progress = counts.get(words.RUNNING, 0) + counts.get(words.WAITING, 0)
     if verdict == words.RUNNING:
         return NextStep("It is still running.")
     if verdict == words.CHECK:
@@ -56,9 +56,9 @@ def next_step(
             return NextStep("A real run would do this.", command)
         bound = f"{command} -e fleetops_plan_hash={plan_hash}"
         return NextStep("A real run would do this. With the plan's hash, it refuses anything else.", bound)
-    if under_way:
-        were = "instances were" if under_way > 1 else "instance was"
-        return NextStep(f"{under_way:,} {were} still in progress on the server. Sync, and check again.")
+    if in_progress:
+        were = "instances were" if in_progress > 1 else "instance was"
+        return NextStep(f"{in_progress:,} {were} still in progress on the server. Sync, and check again.")
     if not untouched and not problem_count:
         if verdict == words.COMPLETE and any(counts.values()):
             return NextStep("Nothing is left to do.")

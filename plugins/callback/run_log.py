@@ -35,10 +35,9 @@ description:
   - If the folder cannot be created or written to, is full, or is removed during the run, there is one warning. The play
     never fails because of it.
 notes:
-  - Several kinds of secrets are masked wherever they occur, namely the value of E(FLEETOPS_API_KEY), the values of
-    environment variables, of headers in E(FLEETOPS_EXTRA_HEADERS) and of variables whose names say that they are
-    secret, vaulted variables, and the vault, connection and become passwords. Values under a key that names a secret
-    are masked too.
+  - Secrets are masked wherever they occur. These are the value of E(FLEETOPS_API_KEY), the values of variables,
+    environment variables and headers in E(FLEETOPS_EXTRA_HEADERS) whose names say that they are secret, vaulted
+    variables, and the vault, connection and become passwords. Values under a key that names a secret are masked too.
   - Values in a vars file that is encrypted as a whole are recognized only by their names (for example C(api_key),
     C(db_password), C(vault_anything)). Set C(no_log) on tasks that print other secrets.
   - The names of the inventory's hosts and groups and the paths of the run are not masked, not even inside messages or

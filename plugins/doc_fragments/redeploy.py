@@ -28,14 +28,14 @@ options:
     default: 3600
   stream:
     description:
-      - The run of which this redeploy is a part. The rules of the run, which M(fleetops.agents.rollout_gate) has kept
+      - The run of which this redeploy is a part. The rules of the run, which M(fleetops.agents.rollout_gate) has stored
         on this machine, are then checked before the redeploy is sent.
       - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
     type: dict
     version_added: 0.2.0
     suboptions:
       run:
-        description: The C(stream) of M(fleetops.agents.rollout_gate) of the run.
+        description: The name of the run, which is C(stream.run) of M(fleetops.agents.rollout_gate).
         type: str
         required: true
       name:
@@ -84,7 +84,7 @@ options:
     version_added: 0.2.0
   retry_if_absent:
     description:
-      - Whether to send the call again if the outcome of the first request is unknown and no trace of it was found, also
+      - Whether to send the call again if the outcome of the first request is unknown and its effect was not found, also
         if an earlier run on this machine sent it.
     type: bool
     default: false

@@ -139,9 +139,9 @@ plugin: fleetops.agents.fleet
 api_url: https://fleet.example.com
 enrich: [updates]
 instances:
-  billing-new: 3f0c1f6e-1f0e-4a56-9a51-0c8d5b1c7f11
+  billing-new: "3f0c1f6e-1f0e-4a56-9a51-0c8d5b1c7f11"
   billing-lab:
-    instance_id: 8a7d2f0c-77c1-4c5e-8f3e-0d4f3f3b2a10
+    instance_id: "8a7d2f0c-77c1-4c5e-8f3e-0d4f3f3b2a10"
     owner: lab
 cache: true
 cache_plugin: ansible.builtin.jsonfile
@@ -247,7 +247,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
                 raise ValueError(f"{name} must be {least} or more, it is {self.get_option(name)}")
         unknown = [what for what in self.get_option("enrich") if what not in _ENRICHMENTS]
         if unknown:
-            raise ValueError(f"enrich knows {' and '.join(_ENRICHMENTS)}, not {unknown[0]!r}")
+            raise ValueError(f"enrich may contain {' and '.join(_ENRICHMENTS)}, not {unknown[0]!r}")
 
     def _hosts(self, given: dict[str, Given], *, use_cache: bool) -> list[Host]:
         instances, problems = self._instances(given, use_cache=use_cache)

@@ -16,11 +16,12 @@ description:
   - Ansible skips a play whose pattern matches no host and ends with exit code 0. A mistyped name, an inventory that
     could not be read, or an empty fleet then look like a successful run. With this lookup in C(hosts), the run fails
     instead.
-  - It returns the pattern, unless no host matches it within C(--limit), one of the names in the pattern or the limit
-    (also in its file, C(--limit @FILE)) matches nothing, the pattern or the limit names no host at all, or an inventory
-    file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these cases it returns C(localhost),
-    where the first task of the play should fail with the message that O(refusal) returns, so that C(ansible-playbook)
-    ends with exit code 2.
+  - It returns the pattern, unless no host matches it within C(--limit), or the pattern or the limit names no host at all.
+    It does not return the pattern either if one of the names in it or in the limit (also in its file,
+    C(--limit @FILE)) matches nothing, or if an inventory file of the plugin P(fleetops.agents.fleet#inventory) could
+    not be read.
+  - In these cases it returns C(localhost), where the first task of the play should fail with the message that
+    O(refusal) returns. C(ansible-playbook) then ends with exit code 2.
   - The same applies if a name after C(!) or C(&) in the pattern or the limit is neither a host nor a group. Ansible
     only warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions
     may match nothing, and a group may be empty. A group of the inventory plugin, such as C(fleetops_gone), need not
@@ -43,9 +44,10 @@ description:
     to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use. An inventory file that was
     read from another address is warned about.
   - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
-    of the play anyway. A variable whose name no playbook and no role has, but that is similar to one of theirs, causes
-    a warning if it is set in the inventory, in a playbook that imports those of this collection, or on its command
-    line. In the inventory, the first host and all groups are checked.
+    of the play anyway.
+  - A variable whose name is similar to that of a variable of a playbook or a role, but that none of them has, causes a
+    warning. This applies to variables of the inventory, of a playbook that imports those of this collection, and of its
+    command line. In the inventory, the first host and all groups are checked.
   - Tags, C(--start-at-task), C(--step) and extra variables are not checked if the playbook is imported into another
     one, which may have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.

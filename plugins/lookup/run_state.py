@@ -27,9 +27,9 @@ options:
       - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(problem_of_hosts), under C(problem) a sentence that names the hosts of the play without a
-        C(fleetops_instance_id), two hosts with the same one, or two hosts whose servers or keys differ, by their
-        variables C(fleetops_api_url) and C(fleetops_api_key) or by their files of the plugin
-        P(fleetops.agents.fleet#inventory). Empty if there are none.
+        C(fleetops_instance_id), two hosts with the same one, or two hosts whose servers or keys differ. Empty if there
+        are none. Servers and keys are those in the variables C(fleetops_api_url) and C(fleetops_api_key), and in the
+        files of the plugin P(fleetops.agents.fleet#inventory).
       - V(problem_of_variables), under C(problem) a sentence that says why the run cannot be made with the variables in
         O(asked). Empty if it can. If a variable is a task file, that file is read, and so are the files and roles that
         it includes by name. If it is a folder to write to, its path is checked.

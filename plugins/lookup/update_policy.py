@@ -25,7 +25,7 @@ options:
       - The keys to read, for example V(max_parallel_rollouts) or V(maintenance_window_start_hour_utc).
       - Without a key, the result is the whole policy as one dictionary. This also fails if C(max_parallel_rollouts) is
         below 1. The module M(fleetops.agents.update_policy_info) returns any policy.
-      - The hours of the maintenance window, and the whole policy, are an error if the hours are invalid, which means
+      - The hours of the maintenance window, and the whole policy, are an error if the hours are invalid. This means
         that only one of them is null or that one is not an hour of the day. It is then unknown whether the window is
         open.
     type: list

@@ -41,7 +41,8 @@ options:
         option filters the events that are read because of O(limit) or O(all). RV(reaches_since) shows whether they go
         back that far.
       - With O(all), reading stops at an event that is more than five minutes older than this time, if the first page
-        lists the newest events first, by the time of the event or of its arrival. Otherwise the whole history is read.
+        lists the newest events first. The time of the event or of its arrival determines this order. Otherwise the
+        whole history is read.
     type: str
   outcome:
     description: Return only events with one of these outcomes, for example V(error) and V(denied).

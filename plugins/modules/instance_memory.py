@@ -245,7 +245,7 @@ def _wanted(context: Context) -> Record:
     """The memory to store, from the options."""
     params = context.params
     if params["all"] or params["expect_count"] is not None:
-        context.fail("all and expect_count say what to clear; they go with state=absent only.")
+        context.fail("all and expect_count say what to clear: use them only with state=absent.")
     given = params["memory"]
     if given is None:
         given = {name: params[name] for name in ("kind", "content") if params[name] is not None} | selected(context)

@@ -170,7 +170,7 @@ def _listed(context: Context, selection: dict[str, str]) -> Listing:
     listing = read_memories(context, selection)
     if not listing.available:
         context.fail(
-            f"The server says that the memory of {context.instance} is not available, so its list proves nothing. "
+            f"The server says that the memory of {context.instance} is not available, so its list may be wrong. "
             "Check the instance's health."
         )
     return listing
@@ -204,8 +204,8 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
         )
     if damaged := broken(listing.memories):
         context.warn(
-            f"These memories of {context.instance} hold half of a character, as of an emoji that was cut in two. "
-            f"They are kept as they are: {', '.join(damaged)}."
+            f"These memories of {context.instance} contain half of a character, for example of an emoji that was cut "
+            f"in two. They are saved unchanged: {', '.join(damaged)}."
         )
     without_text = [name_of(m, n) for n, m in enumerate(listing.memories, 1) if not says_something(body_of(m))]
     if without_text:
@@ -234,7 +234,7 @@ def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
         context.fail(f"There is no backup {path}. Save one first, or name the folder where it is.")
     refuse_other_slice(path, document, selection)
     if document.get("instance_id") and not same_id(document["instance_id"], instance_id):
-        context.warn(f"The backup {path} is of instance {document['instance_id']}, not of {instance_id}.")
+        context.warn(f"The backup {path} belongs to instance {document['instance_id']}, not to {instance_id}.")
     listing = _listed(context, selection)
     missing, empty = compare(document["memories"], listing.memories)
     if missing and listing.truncated:

@@ -235,7 +235,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     instance_id = context.params["instance_id"]
     runtime = runtime_component(updates)
     if not runtime:
-        context.fail(f"The server names no runtime for {context.instance}, so nothing can be said about its version.")
+        context.fail(f"The server names no runtime for {context.instance}, so its version is unknown.")
     before, available = runtime.get("current_version"), runtime.get("available_version")
     context.result.update(version_before=before, version_after=before)
     if context.params["state"] == "latest" and not _outdated(context, runtime):
@@ -319,7 +319,8 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
     if not context.check_mode:
         context.warn(
             f"The server's version report of {context.instance} is older than its last "
-            f"successful redeploy ({text_of(done, 'completed_at')}); the redeploy is taken as done and not repeated."
+            f"successful redeploy ({text_of(done, 'completed_at')}), so the redeploy counts as done and is not "
+            "repeated."
         )
     # The last redeploy succeeded after the report was made, so the runtime counts as current.
     runtime = {**runtime_component(updates), "has_update": False}

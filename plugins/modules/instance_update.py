@@ -258,7 +258,7 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
         tell_started(context, target, admission)
         if not context.params["wait"]:
             context.warn(
-                f"A redeploy of {context.instance} is under way, and wait is false, so no further update was "
+                f"A redeploy of {context.instance} is in progress, and wait is false, so no further update was "
                 "applied. Run this task again once it has ended."
             )
             return
@@ -297,7 +297,7 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
         return updates
     context.warn(
         f"The server's version report of {context.instance} is older than its last successful "
-        f"redeploy ({text_of(done, 'completed_at')}), so what it lists was taken as done and not applied: "
+        f"redeploy ({text_of(done, 'completed_at')}), so these updates count as applied and were not sent: "
         f"{updates_in_words(updates)}. Run this task again once the report is newer."
     )
     return {**without_runtime(updates), "total_available": 0}

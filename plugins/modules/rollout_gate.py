@@ -13,9 +13,11 @@ module: rollout_gate
 short_description: Ask whether the next batch of a rolling play may start
 version_added: 0.2.0
 description:
-  - Looks at the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
-    the health of the fleet, a soak of the instances that were updated last, and the audit counters of updated against
-    not yet updated instances, and gives one verdict with its reasons.
+  - Makes the checks that decide whether a batch may start, and gives one verdict with its reasons.
+  - It checks the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
+    and the health of the fleet.
+  - Further options add checks of a hold, freezes, stalled redeploys, the deployed bundles, a soak of the last batch,
+    its audit counters compared with those of instances that are not updated yet, and metrics.
   - It never fails because of a verdict, so that the play can stop with C(meta=end_play) and still report.
   - Nothing is written.
 author:
@@ -186,9 +188,9 @@ options:
     default: 4
   stream:
     description:
-      - The run, if its rules are to be checked before each redeploy too. They are kept on this machine when the verdict
-        is V(pass), and C(stream) of M(fleetops.agents.instance_runtime) and M(fleetops.agents.instance_update) checks
-        them.
+      - The run, if its rules are to be checked before each redeploy too. They are stored on this machine when the
+        verdict is V(pass), and C(stream) of M(fleetops.agents.instance_runtime) and M(fleetops.agents.instance_update)
+        checks them.
       - These are the failures of the run, the policy, the window, the freezes, fleet rollouts, O(stall_timeout) and
         the hold. While the run is held, the redeploy waits.
     type: dict
@@ -486,18 +488,18 @@ def _server_state(context: Context) -> list[gate.Check]:
     calendar = freezes.Freezes.of(params["freezes"])
     if calendar != freezes.NO_FREEZES:
         known.append(freezes.judge(calendar, now, start))
-    known = [_not_kept_to(check) if context.check_mode else check for check in known]
+    known = [_not_applied(check) if context.check_mode else check for check in known]
     try:
         return [*known, gate.foreign_rollout(context.client.open_fleet_rollouts())]
     except ApiError as error:
         return [*known, _unreadable("foreign_rollout", error)]
 
 
-def _not_kept_to(check: gate.Check) -> gate.Check:
+def _not_applied(check: gate.Check) -> gate.Check:
     """The check in check mode, where a closed window is not a failure: a plan for the night is made during the day."""
     if check.verdict not in (gate.FAIL, gate.DEFERRED):
         return check
-    return gate.Check(check.name, gate.PASS, f"Not kept to in check mode: {check.reason}", check.facts)
+    return gate.Check(check.name, gate.PASS, f"Does not apply in check mode: {check.reason}", check.facts)
 
 
 def _stall(context: Context) -> list[gate.Check]:

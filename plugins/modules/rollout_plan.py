@@ -13,9 +13,9 @@ module: rollout_plan
 short_description: Plan a rolling redeploy
 version_added: 0.2.0
 description:
-  - Reads the version of each instance, the update policy and the durations of recent rollouts, and says which instances
-    would be redeployed in which batches, which are already current, how long it takes, and whether that fits the
-    maintenance window.
+  - Reads the version of each instance, the update policy and the durations of recent rollouts.
+  - Returns which instances would be redeployed in which batches, which are already current, how long the run takes, and
+    whether it fits the maintenance window.
   - The batches are those of the lookup P(fleetops.agents.batches#lookup) over the instances that are to be redeployed.
   - The plan has a hash. If it is given as O(plan_hash), the module fails if the fleet, the policy or the versions have
     changed since.
@@ -83,8 +83,10 @@ options:
       - Parts of the fleet that are taken one after the other. An instance is in the first wave that names it; one that
         is in none comes after them.
       - Each has C(name), C(hosts) (names of instances), and optionally C(limit) (how many at once), C(soak) (seconds)
-        and C(gate), a mapping of options of M(fleetops.agents.rollout_gate) for the gate after its batches, of
-        C(max_failed), C(min_healthy_share), C(soak_reads), C(audit), C(audit_max_difference) and C(audit_min_events).
+        and C(gate).
+      - C(gate) is a mapping of options of M(fleetops.agents.rollout_gate) for the gate after the batches of the wave.
+        It can contain C(max_failed), C(min_healthy_share), C(soak_reads), C(audit), C(audit_max_difference) and
+        C(audit_min_events).
     type: list
     elements: dict
     default: []
@@ -320,7 +322,9 @@ policy:
   type: dict
   sample: {max_parallel_rollouts: 0}
 moved:
-  description: What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
+  description:
+    - What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
+    - All three if O(plan_hash) is not the hash of a plan.
   returned: failure because of another plan
   type: list
   elements: str
@@ -351,7 +355,7 @@ from ..module_utils._rules.order import (
 )
 from ..module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
 from ..module_utils._rules.pace import refusal_of as pace_refusal
-from ..module_utils._rules.plan import Plan, describe, durations_of, make_plan, member_of, moved
+from ..module_utils._rules.plan import Plan, describe, durations_of, is_plan_hash, make_plan, member_of, moved
 from ..module_utils._rules.plan_words import plan_lines
 from ..module_utils._rules.window import Window
 from ..module_utils._steps.plan_facts import busy, failing, health_words
@@ -444,9 +448,12 @@ def run(context: Context) -> None:
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:
+            if is_plan_hash(params["plan_hash"]):
+                why = f"Changed since then: {', '.join(parts_moved)}."
+            else:
+                why = f"{params['plan_hash']!r} is not the hash of a plan."
             context.fail(
-                f"This is not the approved plan. Changed since then: {', '.join(parts_moved)}. Nothing was done. "
-                f"Review the new plan; its hash is {plan.hash}.",
+                f"This is not the approved plan. {why} Nothing was done. Review the new plan; its hash is {plan.hash}.",
                 moved=parts_moved,
             )
 

@@ -77,15 +77,15 @@ def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(
             "read -rs FLEETOPS_API_KEY": "read -r FLEETOPS_API_KEY",
             "console serve\n": "console serve --help\n",
             "THE_HASH": "$(plan_hash)",
-            " --forks 20": " --forks 20 -e fleetops_wait_interval=0.2",
+            # A run without the hash is refused.
+            " --forks 20": " --forks 20 -e fleetops_wait_interval=0.2 -e fleetops_plan_required=true",
         }
         for printed, here in swaps.items():
             assert printed in text, f"the guide no longer says {printed!r}"
             text = text.replace(printed, here)
         # The hash, as a reader copies it from the output of the check.
         tee = tmp_path / "output"
-        digits = "[0-9a-f]{16,}"
-        taken = f"grep -oE 'fleetops_plan_hash[^0-9a-f]+{digits}' {tee} | grep -oE '{digits}' | head -1"
+        taken = f"sed -nE 's/.*Plan hash: ([0-9a-f-]+).*/\\1/p' {tee} | head -1"
         start = f"set -euo pipefail\nshopt -s expand_aliases\nplan_hash() {{ {taken}; }}\nexec > >(tee {tee}) 2>&1\n"
         done = subprocess.run(
             ["bash", "-c", start + text], cwd=tmp_path, input=f"{sim.keys['admin']}\n", env=clean(tmp_path),

@@ -164,7 +164,7 @@ def test_an_update_of_skills_only_that_did_not_arrive_is_reported_as_unknown_and
     sim.fault(operation="apply_all_updates", reset_before=True)
     done = run_task(sim, host)
     assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
-    assert "nothing of it appeared" in done.msg and "retry_if_absent" in done.msg
+    assert "its effect did not appear" in done.msg and "retry_if_absent" in done.msg
     assert done.result["skills_applied"] == []
     assert 29 <= sum(done.pauses) <= 31
     assert posts(sim) == ONCE

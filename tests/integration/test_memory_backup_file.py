@@ -104,12 +104,12 @@ def test_a_backup_that_cannot_be_written_leaves_the_previous_one_in_place(play: 
         # The backup of another instance, and that of another conversation with the same file name.
         file.write_text(former.decode().replace(one.id, "11111111-1111-4111-8111-111111111111"))
         one.memories = [GOOD]
-        assert "is of instance 11111111" in outcome_of(api, BACKUP, path=str(file))["msg"]
+        assert "belongs to instance 11111111" in outcome_of(api, BACKUP, path=str(file))["msg"]
         one.memories = [{**GOOD, "conversation_id": "a/b"}, {**GOOD, "id": "m9", "conversation_id": "a_b"}]
         slices = {"fleetops_memory_dir": str(tmp_path / "slices")}
         assert play(api, fleetops_memory_conversation_id="a/b", **slices).returncode == 0
         refused = play(api, fleetops_memory_conversation_id="a_b", **slices)
-        assert refused.returncode == 2 and "is of conversation a/b, not of conversation a_b" in refused.stdout
+        assert refused.returncode == 2 and "belongs to conversation a/b, not to conversation a_b" in refused.stdout
 
 
 def test_a_backup_of_another_instance_that_appears_while_the_memories_are_read_is_kept(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_backup_of_another_instance_that_appears_while_the_memories_are_read_i
 
         api.quirks.answers = {"list_memories": saved_meanwhile}
         refused = outcome_of(api, BACKUP, path=str(file))
-        assert refused["failed"] and not refused["changed"] and "is of instance 11111111" in refused["msg"]
+        assert refused["failed"] and not refused["changed"] and "belongs to instance 11111111" in refused["msg"]
         assert [file] == list(tmp_path.iterdir()) and file.read_text() == other
 
 

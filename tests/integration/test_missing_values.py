@@ -55,7 +55,7 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
         under_way,
         "rollout",
         {"state": "started", "on_active": "fail"},
-        "under way already: one without an id (no status)",
+        "already in progress: one without an id (no status)",
     ),
     (
         under_way,
@@ -74,7 +74,7 @@ SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] =
         under_way,
         "rollout_gate",
         {"next_batch": {"agent-001": "i-1"}},
-        "under way on the server: one without an id (no status)",
+        "in progress on the server: one without an id (no status)",
     ),
     (under_way, "instance_runtime", {}, "has_update is unknown, current_version is unknown"),
     (failed, "rollout_target", {"rollout_id": "", "select": "failed"}, "has a target without an id (instance "),
@@ -227,7 +227,7 @@ def test_a_policy_without_a_limit_can_be_set_and_shown(run_playbook: Callable[..
         run = run_playbook(api, "playbooks/update_policy.yml", e={"fleetops_runtime_default": "auto"})
         assert run.rc == 0, run.output
         assert api.policy["runtime_default"] == "auto"
-        assert "The update policy's max_parallel_rollouts is not given by the server; nothing may start." in run.stdout
+        assert "The update policy's max_parallel_rollouts is not given by the server; nothing is started." in run.stdout
         assert "The maintenance window is open all day." in run.stdout
 
 

@@ -97,7 +97,7 @@ def test_a_connection_reset_before_the_call_is_reported_as_unknown_and_not_sent_
     sim.fault(operation=kind.operation, reset_before=True)
     done = run_module(sim, kind.module, host)
     assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
-    assert "nothing of it appeared" in done.msg and "retry_if_absent" in done.msg
+    assert "did not appear" in done.msg and "retry_if_absent" in done.msg
     assert not done.result.get("skills_applied")
     assert 29 <= sum(done.pauses) <= 31
     assert posts(sim) == [kind.operation]
@@ -135,7 +135,7 @@ def test_a_redeploy_that_never_appears_is_a_failure_that_says_so(sim: Simulator,
     sim.knobs(list_lag_s=500)
     done = run_task(sim, kind, host)
     assert done.result["failed"] and done.result["changed"]
-    assert "was accepted, but within 30 s nothing of it appeared" in done.msg
+    assert "was accepted, but within 30 s it did not appear" in done.msg
     assert posts(sim) == [kind.operation]
 
 
@@ -227,7 +227,7 @@ def test_a_closed_window_is_reported_the_same_however_the_server_refuses(
     [
         (0, "is 0: rollouts are switched off"),
         (None, "is not given by the server"),
-        ("two", "is 'two', which is not a whole number; nothing may start"),
+        ("two", "is 'two', which is not a whole number; nothing is started"),
         (1.5, "is 1.5, which is not a whole number"),
         (True, "is True, which is not a whole number"),
     ],

@@ -158,7 +158,7 @@ def test_a_policy_of_0_and_a_fleet_rollout_by_another_admin_each_refuse_the_run(
         sim.knobs(foreign_fleet=True)
         foreign = run_playbook(sim, PLAYBOOK, e=QUICK)
         assert foreign.rc == 2
-        assert "A fleet rollout is under way on the server: " in foreign.stdout
+        assert "A fleet rollout is in progress on the server: " in foreign.stdout
         assert sim.writes() == []
 
 

@@ -152,7 +152,7 @@ def test_a_fleet_rollout_under_way_is_a_failure_if_configured(sim: Simulator, ch
     theirs = started_by_another(sim)
     done = run_task(sim, on_active="fail", check=check)
     assert done.result["failed"] and not done.result["changed"]
-    assert f"A fleet rollout is under way already: {theirs} (in_progress). Nothing was sent" in done.msg
+    assert f"A fleet rollout is already in progress: {theirs} (in_progress). Nothing was sent" in done.msg
     assert posts(sim) == []
 
 
@@ -184,7 +184,7 @@ def test_if_two_rollouts_are_under_way_none_is_followed_and_no_third_is_started(
     sim.knobs(twin_rollouts=1)
     started_by_another(sim)
     done = run_task(sim)
-    assert done.result["failed"] and "Several fleet rollouts are under way" in done.msg and posts(sim) == []
+    assert done.result["failed"] and "Several fleet rollouts are in progress" in done.msg and posts(sim) == []
 
 
 def test_a_redeploy_of_one_instance_does_not_count_as_a_fleet_rollout(sim: Simulator) -> None:
@@ -542,11 +542,11 @@ def test_a_finished_rollout_is_not_changed(sim: Simulator, check: bool) -> None:
 @pytest.mark.parametrize("state", ["paused", "running", "cancelled"])
 def test_without_an_id_exactly_one_rollout_must_be_under_way(sim: Simulator, state: str) -> None:
     done = run_task(sim, state=state)
-    assert done.result["failed"] and "No fleet rollout is under way" in done.msg
+    assert done.result["failed"] and "No fleet rollout is in progress" in done.msg
     sim.knobs(twin_rollouts=1)
     started_by_another(sim)
     done = run_task(sim, state=state)
-    assert done.result["failed"] and "Several fleet rollouts are under way" in done.msg
+    assert done.result["failed"] and "Several fleet rollouts are in progress" in done.msg
     assert posts(sim) == []
 
 

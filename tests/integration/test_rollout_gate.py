@@ -117,7 +117,7 @@ def test_a_fleet_rollout_by_another_admin_stops_the_run(sim: Simulator) -> None:
     sim.knobs(deploy_s=[600, 600], foreign_fleet=True)
     done = ask(sim)
     assert done.result["verdict"] == "fail"
-    assert "A fleet rollout is under way on the server: " in done.result["reasons"][0]
+    assert "A fleet rollout is in progress on the server: " in done.result["reasons"][0]
     rollout = check_of(done, "foreign_rollout")["rollouts"][0]
     assert any(row["id"] == rollout for row in sim.state()["rollouts"])
 

@@ -129,7 +129,9 @@ def test_a_plan_is_accepted_by_its_hash_until_its_inputs_change(sim: Simulator) 
     assert plan(sim, plan_hash=agreed).result["moved"] == ["policy", "versions"]
     fewer = dict(list(names_to_ids(sim).items())[:-1])
     assert plan(sim, instances=fewer, plan_hash=agreed).result["moved"] == ["fleet", "policy", "versions"]
-    assert plan(sim, plan_hash="nonsense").result["moved"] == ["fleet", "policy", "versions"]
+    done = plan(sim, plan_hash="nonsense")
+    assert done.result["moved"] == ["fleet", "policy", "versions"]
+    assert "This is not the approved plan. 'nonsense' is not the hash of a plan. Nothing was done." in done.msg
     assert posts(sim) == []
 
 

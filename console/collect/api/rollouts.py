@@ -43,7 +43,7 @@ def sync_rollouts(session: Session) -> None:
     except ApiError as error:
         session.failed(error, "The rollouts were not read", ends=True)
         return
-    session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
+    session.previous.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
     records = {r["id"]: r for r in map(known.as_stored, listed) if as_text(r.get("id"))}
     rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
@@ -61,9 +61,9 @@ def sync_rollouts(session: Session) -> None:
     for done, (position, answer) in enumerate(answers, 1):
         rollout_id = now[position]
         read = _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.row(rollout_id))
-        session.memory.tried_at[rollout_id] = session.now()
+        session.previous.tried_at[rollout_id] = session.now()
         if read is not None:
-            session.memory.note_read(read)
+            session.previous.note_read(read)
             reads.append(read)
         session.progress(done, len(now), "rollouts")
         if len(reads) >= _ROLLOUTS_AT_ONCE or sum(len(r.targets or ()) for r in reads) >= _TARGETS_AT_ONCE:
@@ -101,7 +101,7 @@ class _Known:
 
     def is_waiting(self, rollout_id: str) -> bool:
         """Whether a rollout was read or tried so recently that it is not read again unless it has changed."""
-        tried_at = self._session.memory.tried_at.get(rollout_id, -math.inf)
+        tried_at = self._session.previous.tried_at.get(rollout_id, -math.inf)
         return self._session.now() - tried_at < self._session.reading.unmoved_after
 
     def is_due(self, rollout_id: str, row: Row, record: Record) -> bool:

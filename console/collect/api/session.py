@@ -67,7 +67,7 @@ class Reading:
 
 
 @dataclass
-class Memory:
+class PreviousReads:
     """When things were last read (epoch seconds, by id); empty for a one-time sync.
 
     tried_at: when the targets of an open rollout were last requested. details_at: when the audit and details of an
@@ -107,7 +107,7 @@ class Session:
     options: ApiOptions
     progress: Progress
     reading: Reading
-    memory: Memory
+    previous: PreviousReads
     report: ApiReport = field(default_factory=ApiReport)
     _hopeless: bool = False
 

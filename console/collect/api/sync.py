@@ -22,7 +22,7 @@ from console.collect.api.audit import sync_audit
 from console.collect.api.instances import sync_instances
 from console.collect.api.records import policy_row
 from console.collect.api.rollouts import sync_rollouts
-from console.collect.api.session import ApiOptions, ApiReport, Memory, Reading, Session
+from console.collect.api.session import ApiOptions, ApiReport, PreviousReads, Reading, Session
 from console.collect.follow_pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, Row
@@ -47,17 +47,25 @@ def sync_api(
     options: ApiOptions | None = None,
     progress: Progress = silent,
     reading: Reading | None = None,
-    memory: Memory | None = None,
+    previous: PreviousReads | None = None,
 ) -> ApiReport:
     """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
     thread.
 
-    ``reading``: how much is read, by default everything. ``memory``: the follower's, which is updated.
+    ``reading``: how much is read, by default everything. ``previous``: those of the follower, which is updated.
     """
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(
-            store, client, pool, tenant_of(client), now, options or ApiOptions(), progress, reading, memory or Memory()
+            store,
+            client,
+            pool,
+            tenant_of(client),
+            now,
+            options or ApiOptions(),
+            progress,
+            reading,
+            previous or PreviousReads(),
         )
         _sync(session)
     return session.report
@@ -111,8 +119,8 @@ def _is_clock_right(session: Session) -> bool:
     else:
         clock.correct(session.store, now)
         # Otherwise everything would count as just read until the clock has reached these times.
-        session.memory.tried_at.clear()
-        session.memory.details_at.clear()
+        session.previous.tried_at.clear()
+        session.previous.details_at.clear()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
             " were stored then are corrected."
@@ -144,10 +152,12 @@ def _chosen_instances(session: Session) -> list[Row]:
 
 def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
     """Those of the chosen instances whose audit and details are read now, most urgent first."""
-    reading, memory, now = session.reading, session.memory, session.now()
+    reading, previous, now = session.reading, session.previous, session.now()
     rows = {row["instance_id"]: row for row in chosen}
-    due = due_instances(list(rows), memory.details_at, memory.ended_at, now, reading.details_after)[: reading.instances]
+    due = due_instances(list(rows), previous.details_at, previous.ended_at, now, reading.details_after)[
+        : reading.instances
+    ]
     for instance_id in due:
-        memory.details_at[instance_id] = now
-        memory.ended_at.pop(instance_id, None)
+        previous.details_at[instance_id] = now
+        previous.ended_at.pop(instance_id, None)
     return [rows[instance_id] for instance_id in due]

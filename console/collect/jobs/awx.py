@@ -5,8 +5,8 @@
 """Imports the ended jobs of AWX and their events into the store, in the order in which they ended.
 
 The events of a job are fetched once AWX has processed all of them (``event_processing_finished``, which is only in the
-job's detail record), in batches by counter, so that an interrupted import continues with the next event. If the run
-log's callback has recorded the run too, only the record of the job is stored, without its events.
+job's detail record). They are fetched in batches by counter, so that an interrupted import continues with the next one.
+If the run log's callback has recorded the run too, only the record of the job is stored, without its events.
 
 AWX can lose events permanently (if its dispatcher is killed), and then never finishes. Such a job is imported without
 them once the number of its events has not changed for STILL_S seconds; events that arrive within a day are added.

@@ -17,6 +17,7 @@ from console.record.read import attention as queries
 from console.web import pages
 from console.web.shared import markup, viewer
 
+# How many entries are always shown: the first of all, and the first of each page. The others are in an expander.
 SHOWN, SHOWN_PER_KIND = 6, 2
 # For each kind of entry: its page, the label of its link, and the URL parameter for its id.
 LINKS = {

@@ -29,6 +29,7 @@ from console.web.shared import cached, links, lists, markup, messages, viewer
 from console.web.shared.fleet_strip import strip
 from console.web.shared.paging import Listed
 
+# How many of the newest operations and of the running ones are listed, and how many of its running instances are named.
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
 

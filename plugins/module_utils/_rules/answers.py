@@ -316,15 +316,16 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     """
     value = policy.get("max_parallel_rollouts")
     if value is None:
-        raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing may start")
+        raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing is started")
     limit = whole(value)
     if limit is None:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {repr(value)[:60]}, which is not a whole number; nothing may"
-            " start. The module fleetops.agents.update_policy can change it"
+            f"the update policy's max_parallel_rollouts is {repr(value)[:60]}, which is not a whole number; nothing"
+            " is started. The module fleetops.agents.update_policy can change it"
         )
     if limit < 1:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {limit}: rollouts are switched off; nothing may start"
+            f"the update policy's max_parallel_rollouts is {limit}: rollouts are switched off; nothing is started. The"
+            " module fleetops.agents.update_policy can change it"
         )
     return limit

@@ -124,11 +124,11 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
     """
     fleet = [row for row in open_rollouts if not is_single_target(row)]
     if not fleet:
-        return Check("foreign_rollout", PASS, "No fleet rollout is under way on the server.")
+        return Check("foreign_rollout", PASS, "No fleet rollout is in progress on the server.")
     return Check(
         "foreign_rollout",
         FAIL,
-        f"A fleet rollout is under way on the server: {with_status(fleet[:_NAMED])}. Wait for its end "
+        f"A fleet rollout is in progress on the server: {with_status(fleet[:_NAMED])}. Wait for its end "
         "(resume it if it is paused), or cancel it, and start again.",
         {"rollouts": [row.get("id") for row in fleet]},
     )

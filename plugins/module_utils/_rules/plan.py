@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -187,6 +188,11 @@ def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Ma
         [(id_key(m.instance_id), m.current, m.available, m.planned) for m in listed],
     )
     return "-".join(hashlib.sha256(json.dumps(part, default=str).encode()).hexdigest()[:10] for part in parts)
+
+
+def is_plan_hash(text: str) -> bool:
+    """Whether a text has the form of a hash of a plan."""
+    return re.fullmatch(r"[0-9a-f]{10}(-[0-9a-f]{10}){2}", text.strip()) is not None
 
 
 def moved(expected: str, found: str) -> list[str]:

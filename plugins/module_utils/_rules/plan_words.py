@@ -39,7 +39,9 @@ def plan_lines(
     lines = [f"{counted(total, 'instance')}: {len(planned)} to {act} in {how}, at most {limit} at once ({limited_by})."]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
     if planned and not redeploy_all:
-        lines.append("Versions: " + ", ".join(f"{current} to {available}" for current, available in versions) + ".")
+        lines.append(
+            "Version changes: " + ", ".join(f"{current} to {available}" for current, available in versions) + "."
+        )
     for number, (part, batch, expected) in enumerate(zip(plan.parts, plan.batches, plan.expected, strict=True), 1):
         title = "Stream" if plan.pace == CONTINUOUS and number == len(plan.batches) else f"Batch {number}"
         of = f" ({part.name})" if part.name else ""

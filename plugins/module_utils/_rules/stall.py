@@ -31,7 +31,7 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
     if not flying:
         return Check(NAME, PASS, "Nothing is in flight.")
     if not made:
-        return Check(NAME, INCONCLUSIVE, "The server does not say since when its rollouts are in flight.")
+        return Check(NAME, INCONCLUSIVE, "The server does not report when its rollouts in flight began.")
     ends = [at for row in rows if row not in flying and (at := parse_time(row.get("completed_at"))) is not None]
     since = max([min(made), *ends])
     ids = [str(row.get("id")) for row in flying]

@@ -135,7 +135,7 @@ class Admission:
         try:
             is_next = self._queue is None or self._queue.is_next()
         except OSError as failure:
-            raise AdmissionError(f"the order of the waiting tasks cannot be kept: {failure.strerror}") from None
+            raise AdmissionError(f"the order of the waiting tasks cannot be stored: {failure.strerror}") from None
         self.is_behind = not is_next
         if self.is_behind:
             self.give_up_first()

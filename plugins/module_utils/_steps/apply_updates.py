@@ -138,7 +138,7 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
             return find_applied(context, second, updates, may_retry=False)
 
         return send_once_more(context, sent, again)
-    found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
+    found = "only a part of it was carried out, no redeploy" if moved else "its effect did not appear"
     step = f"Run this task again to look for it, or set {with_variable('retry_if_absent')} to send it again."
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s {found} in the history and the versions of "

@@ -63,8 +63,8 @@ def refuse_other_slice(path: Path, document: Mapping[str, Any], selection: Mappi
     held = {key: str(document[key]) for key in SCOPE if document.get(key) not in (None, "")}
     if held != dict(selection):
         raise BackupError(
-            f"The backup {path} is of {_in_words(held)}, not of {_in_words(selection)}. Use another folder for one of "
-            "them"
+            f"The backup {path} belongs to {_in_words(held)}, not to {_in_words(selection)}. Use another folder for "
+            "one of them"
         )
 
 
@@ -73,8 +73,8 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
     other = document.get("instance_id")
     if other and not same_id(other, instance_id):
         raise BackupError(
-            f"The backup {path} is of instance {other}, not of instance {instance_id}. Nothing was written. Move it "
-            "away, or use another folder"
+            f"The backup {path} belongs to instance {other}, not to instance {instance_id}. Nothing was written. Move "
+            "it away, or use another folder"
         )
 
 

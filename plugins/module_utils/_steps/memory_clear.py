@@ -84,8 +84,8 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
     foreign = outside_selection(before.memories, selection)
     if foreign:
         context.fail(
-            f"Asked for the memories{of_selection(selection)} of {context.instance}, the server listed others too "
-            f"({len(foreign)} of {before.listed}), so it would clear others too. Nothing was cleared."
+            f"The server was asked for the memories{of_selection(selection)} of {context.instance}, but also listed "
+            f"others ({len(foreign)} of {before.listed}), so it might clear others too. Nothing was cleared."
         )
     if before.truncated:
         context.result["slices"] = slices(before.memories)

@@ -49,7 +49,7 @@ def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
     if not before.available:
         context.fail(
             f"The server says that the memory of {context.instance} is not available, so its "
-            "list proves nothing. Nothing was changed. Check the instance's health."
+            "list may be wrong. Nothing was changed. Check the instance's health."
         )
     return before
 

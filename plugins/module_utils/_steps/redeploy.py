@@ -157,10 +157,9 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     if sent.ambiguous is None:
         said = f" The server said: {sent.answer['message']}." if sent.answer.get("message") else ""
         return context.fail(
-            f"The redeploy of {context.instance} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
-            f"appeared in the instance's history.{said} It may still run. Run this task again to look for it; it is "
-            f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless "
-            f"{with_variable('retry_if_absent')} is set.",
+            f"The redeploy of {context.instance} was accepted, but within {APPEARS_WITHIN:.0f} s it did not "
+            f"appear in the instance's history.{said} It may still run. Run this task again to look for it; it is "
+            f"not sent again for {KEPT_FOR / 60:.0f} minutes, unless {with_variable('retry_if_absent')} is set.",
             unresolved=True,
         )
     if once_more:
@@ -171,7 +170,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
         return send_once_more(context, sent, again)
     return context.fail(
-        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of "
+        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s it did not appear in the history of "
         f"{context.instance}. Run this task again to look for it, or set {with_variable('retry_if_absent')} to send it "
         "again.",
         ambiguous=True,

@@ -186,7 +186,7 @@ def _refuse(context: Context, health: Record | None, rows: list[Record]) -> None
             context.fail(
                 f"{context.instance_first} was not restarted: it is being redeployed by "
                 f"{named('rollout', target, 'rollout_id')} ({named('target', target)} {is_status(target)}). Wait for "
-                "its end, or set during_rollout."
+                "its end, or set during_rollout=true."
             )
 
 

@@ -110,8 +110,8 @@ def find_started(
         context.warn(f"{nothing} None counts as started.")
         return None
     return context.fail(
-        f"{nothing} If it appears later, running this task again adopts it; none is sent a second time before "
-        f"{KEPT_FOR / 60:.0f} minutes have gone by, unless {with_variable('retry_if_absent')} is set.",
+        f"{nothing} If it appears later, running this task again adopts it; no other one is started for "
+        f"{KEPT_FOR / 60:.0f} minutes, unless {with_variable('retry_if_absent')} is set.",
         **facts,
     )
 

@@ -224,14 +224,14 @@ def _adopt(context: Context, unfinished: list[Record]) -> Record:
     """The fleet rollout (E4 body) that is in progress. Fails if the task must not, or cannot, adopt it."""
     told = with_status(unfinished)
     if len(unfinished) > 1:
-        context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
+        context.fail(f"Several fleet rollouts are in progress, so none was started and none followed: {told}.")
     if context.params["on_active"] == "fail":
         context.result.update(rollout=unfinished[0], rollout_id=unfinished[0].get("id"))
-        context.fail(f"A fleet rollout is under way already: {told}. Nothing was sent (on_active is fail).")
+        context.fail(f"A fleet rollout is already in progress: {told}. Nothing was sent (on_active is fail).")
     if not unfinished[0].get("id"):
         context.fail(
-            f"A fleet rollout is under way that the server lists without an id ({origin(unfinished[0])}), so it cannot "
-            "be followed, and none was started. Wait for its end."
+            f"A fleet rollout is in progress that the server lists without an id ({origin(unfinished[0])}), so it "
+            "cannot be followed, and none was started. Wait for its end."
         )
     context.result["adopted"] = True
     detail = context.client.get_rollout(str(unfinished[0]["id"]))

@@ -69,13 +69,13 @@ def _only_one(context: Context) -> str:
         return str(unfinished[0]["id"])
     if len(unfinished) == 1:
         context.fail(
-            f"The server lists the fleet rollout that is under way without an id ({origin(unfinished[0])}), so no call "
-            "can name it. Nothing was sent."
+            f"The server lists the fleet rollout that is in progress without an id ({origin(unfinished[0])}), so no "
+            "call can name it. Nothing was sent."
         )
     if not unfinished:
-        return context.fail("No fleet rollout is under way. Give rollout_id to name one.")
+        return context.fail("No fleet rollout is in progress. Give rollout_id to name one.")
     told = with_status(unfinished)
-    return context.fail(f"Several fleet rollouts are under way: {told}. Give rollout_id to name one.")
+    return context.fail(f"Several fleet rollouts are in progress: {told}. Give rollout_id to name one.")
 
 
 def _needs_call(context: Context, detail: Record) -> bool:

@@ -101,7 +101,7 @@ class Stream:
             for kind in ("marks", "failed", "stop"):
                 self._path(kind).touch(mode=0o600)
         except OSError as failure:
-            raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {failure.strerror}") from None
+            raise AdmissionError(f"the rules of the run cannot be stored in {folder}: {failure.strerror}") from None
 
     # Written by the tasks
 

@@ -138,7 +138,9 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
             problems.append(f"rollout {rollout_id}: target {target_id} names no instance")
             continue
         if of_row and _key(of_row) != _key(instance_id):
-            problems.append(f"rollout {rollout_id}: target {target_id} is of two instances, {of_row} and {of_target}")
+            problems.append(
+                f"rollout {rollout_id}: target {target_id} belongs to two instances, {of_row} and {of_target}"
+            )
         hostname = plain_text(row.get("instance_hostname"))
         first = names.setdefault(id_key(instance_id), hostname) if hostname else None
         if first != hostname:

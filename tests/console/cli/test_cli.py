@@ -274,7 +274,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     assert "There is no database" in capsys.readouterr().err
     hostile = "=site\x1b[2J\n\u00a0.yml"
     with open_store(database) as store:
-        for number, (playbook, status) in enumerate([("site.yml", "successful"), (hostile, "failed")]):
+        for number, (playbook, status) in enumerate([("/srv/site.yml", "successful"), (hostile, "failed")]):
             run = {"run_id": f"r{number}", "source": "callback", "status": status, "playbook": playbook}
             run |= {"started_at": 1795514400.0 + number, "ended_at": None}
             store.put_run(RunRows(run), Cursor("spool", f"f{number}", position=1), after=None)
@@ -282,7 +282,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     listed = json.loads(capsys.readouterr().out)
     assert [(r["run_id"], r["playbook"], r["started_at"], r["ended_at"], r["hosts"]) for r in listed] == [
         ("r1", hostile, "2026-11-24T10:00:01+00:00", None, 0),
-        ("r0", "site.yml", "2026-11-24T10:00:00+00:00", None, 0),
+        ("r0", "/srv/site.yml", "2026-11-24T10:00:00+00:00", None, 0),
     ]
     assert main(["runs", "--format", "csv", "--limit", "1"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
@@ -292,6 +292,8 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     head, line = table.splitlines()
     assert head.startswith("started (UTC)  ") and line.startswith("2026-11-24 10:00:01  ") and " r1 " in line
     assert "\x1b" not in table
+    assert main(["runs", "--status", "successful"]) == 0
+    assert "  site.yml  " in capsys.readouterr().out
     assert main(["runs", "--status", "faild", "--status", "lost"]) == 0
     note = "console: note: no runs with the status faild or lost; known statuses: failed, successful.\n"
     assert capsys.readouterr().err == note

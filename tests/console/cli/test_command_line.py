@@ -395,6 +395,12 @@ def test_the_server_always_has_a_home_but_reads_no_secrets_there_because_the_acc
     # Without this option, Streamlit reads them in the home folder and in the working folder. The login replaces it.
     [files] = [part.partition("=")[2] for part in command if part.startswith("--secrets.files=")]
     assert files.startswith(str(CHECKOUT / "console")) and not Path(files).exists()
+    # The commands on the pages need no --db for the default database.
+    assert environment["FLEETOPS_CONSOLE_DB"] == str(tmp_path / "console.db")
+    monkeypatch.delenv("FLEETOPS_CONSOLE_DB")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert done("serve", "--port", "0") is None
+    assert "FLEETOPS_CONSOLE_DB" not in served[1][1]
 
 
 @pytest.mark.parametrize(

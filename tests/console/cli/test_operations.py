@@ -100,6 +100,8 @@ def test_without_a_tenant_that_is_read_the_message_says_how_to_read_one(
         if retired:
             store.put_tenant("https://old.example", 1.0)
     if retired:
+        _out, err = output_of(capsys, "fleet", "--db", str(tmp_path / "console.db"))
+        assert err.startswith("console: note: the versions were not read. Read them with: ")
         assert main(["retire", "https://old.example", "--db", str(tmp_path / "console.db")]) == 0
         capsys.readouterr()
     out, err = output_of(capsys, "fleet", "--db", str(tmp_path / "console.db"))

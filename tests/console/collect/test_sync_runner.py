@@ -135,7 +135,7 @@ def test_imported_artifacts_give_the_same_rows_as_the_run_log(made: Made, whole:
                 assert (ours_at is None) == (theirs_at is None), (table, name)
                 assert ours_at is None or abs(ours_at - theirs_at) < NEAR_S, (table, name)
             # The callback knows all hosts of a batch, the import only those with results: one if the task has run_once.
-            if table == "plays" and logged_row["name"] == "Plan the rollout":
+            if table == "plays" and logged_row["name"] == "Plan the redeploys":
                 assert set(json.loads(imported.pop("hosts_json"))) < set(json.loads(logged_row.pop("hosts_json")))
                 assert (logged_row.pop("hosts"), imported.pop("hosts")) == (3, 1)
             # This play has no tasks.

@@ -315,10 +315,10 @@ def test_each_figure_is_judged_by_its_limits() -> None:
         ("running", DAY, None, Level.OK, "A follower runs on node-1"),
         ("running", DAY, "The API", Level.OK, "A follower runs on node-1, which cannot read the API"),
         ("stopped", DAY, None, Level.OK, "The follower on node-1 was stopped"),
-        ("died", 59, None, Level.OK, "Time since the follower died or hung: 59 s on node-1, process 77; start it again"
+        ("died", 59, None, Level.OK, "Time since sync --follow died or hung: 59 s on node-1, process 77; start it again"
          " (warning from 60 s, critical from 60 min)"),
-        ("died", 60, None, Level.WARNING, "Time since the follower died or hung: 60 s on node-1, process 77"),
-        ("hangs", HOUR, None, Level.CRITICAL, "Time since the follower died or hung: 60 min on node-1, process 77"),
+        ("died", 60, None, Level.WARNING, "Time since sync --follow died or hung: 60 s on node-1, process 77"),
+        ("hangs", HOUR, None, Level.CRITICAL, "Time since sync --follow died or hung: 60 min on node-1, process 77"),
     ],
 )  # fmt: skip
 def test_a_follower_that_died_or_hangs_is_judged_by_the_time_since_then(

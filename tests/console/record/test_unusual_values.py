@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
-from console.collect.api.session import ApiOptions, Memory, Reading
+from console.collect.api.session import ApiOptions, PreviousReads, Reading
 from console.collect.api.sync import sync_api
 from console.collect.sync import sync_once
 from console.record.schema.migrations import migrations
@@ -194,7 +194,7 @@ def test_after_a_sync_with_a_clock_that_was_ahead_later_syncs_store_everything(
 ) -> None:
     database = tmp_path / "console.db"
 
-    memory, reading = Memory(), Reading(unmoved_after=3600.0, details_after=3600.0)
+    previous, reading = PreviousReads(), Reading(unmoved_after=3600.0, details_after=3600.0)
 
     def sync(api: SecondApi, ahead: float, problems: int = 0) -> list[str]:
         # As a follower does, which remembers the time of each read.
@@ -204,7 +204,7 @@ def test_after_a_sync_with_a_clock_that_was_ahead_later_syncs_store_everything(
         ):
             report = sync_api(
                 store, client, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
-                reading=reading, memory=memory,
+                reading=reading, previous=previous,
             )  # fmt: skip
         assert len(report.problems) == problems, report.problems
         return report.notes + report.problems

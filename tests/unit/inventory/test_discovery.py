@@ -102,7 +102,7 @@ def test_two_names_for_one_instance_in_one_rollout_are_reported_as_a_contradicti
 def test_two_instances_for_one_target_are_reported_as_a_contradiction() -> None:
     torn = reading("r1", 3, {"a": {}, "b": {}})
     torn.targets["targets"][1]["instance_id"] = "a"
-    assert instances_of([torn])[1][0] == "rollout r1: target r1-b is of two instances, b and a"
+    assert instances_of([torn])[1][0] == "rollout r1: target r1-b belongs to two instances, b and a"
     upper = "4F0C7C2E-4F6A-4A2E-9F0B-3F6F9E5F2F10"
     spelled = reading("r1", 3, {upper: {}})
     spelled.targets["targets"][0]["instance_id"] = upper.lower()

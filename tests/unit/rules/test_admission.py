@@ -78,7 +78,7 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
         ({"now": NOON + 3 * HOUR, "started": True}, STOP, gate.DEFERRED, "is closed"),
         ({"now": NOON + HOUR - 350, "started": True}, STOP, gate.DEFERRED, "The next redeploy takes about 60 s"),
         ({"now": NOON + 3 * HOUR, "override": "INC-4711"}, GO, gate.PASS, ""),
-        ({"rollouts": [FLEET_ROLLOUT]}, STOP, gate.FAIL, "A fleet rollout is under way on the server: r-9"),
+        ({"rollouts": [FLEET_ROLLOUT]}, STOP, gate.FAIL, "A fleet rollout is in progress on the server: r-9"),
         ({"freezes": FROZEN}, STOP, gate.FAIL, "Changes are frozen until"),
         ({"freezes": FROZEN, "started": True}, STOP, gate.DEFERRED, "Changes are frozen until"),
         ({"freezes": SOON, "started": True}, STOP, gate.DEFERRED, "The next redeploy takes about 60 s"),

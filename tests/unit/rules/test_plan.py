@@ -29,6 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     durations_of,
     expect,
     fit,
+    is_plan_hash,
     make_plan,
     member_of,
     moved,
@@ -278,6 +279,7 @@ def test_the_hash_does_not_depend_on_the_time_or_the_order_of_keys(
     assert one.hash == other.hash
     assert moved(one.hash, other.hash) == []
     assert moved(f"  {one.hash}\n", other.hash) == []
+    assert is_plan_hash(f"  {one.hash}\n") and not is_plan_hash(one.hash[:-1])
 
 
 @given(fleets(), fleets(), policies(), policies(), batchings(), batchings())

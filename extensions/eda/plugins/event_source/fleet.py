@@ -105,8 +105,8 @@ options:
     description:
       - Which events to send when there is no watermark yet.
       - V(now) sends events about changes from now on, and about instances that are unhealthy now.
-      - V(earliest) also sends events about the past, which are those of the newest 100 rollouts and, for each instance,
-        of the newest 500 audit events or those of the last ten minutes, whichever are more.
+      - V(earliest) also sends events about the past. These are events of the newest 100 rollouts and, for each
+        instance, of its newest 500 audit events, or of those of the last ten minutes if these are more.
     type: str
     choices: [now, earliest]
     default: now
