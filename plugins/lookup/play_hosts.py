@@ -16,8 +16,8 @@ description:
   - Ansible skips a play whose pattern matches no host and ends with exit code 0. A mistyped name, an inventory that
     could not be read, or an empty fleet then look like a successful run. With this lookup in C(hosts), the run fails
     instead.
-  - It returns the pattern, unless no host matches it within C(--limit), or the pattern or the limit names no host at all.
-    It does not return the pattern either if one of the names in it or in the limit (also in its file,
+  - It returns the pattern, unless no host matches it within C(--limit), or the pattern or the limit names no host at
+    all. It does not return the pattern either if one of the names in it or in the limit (also in its file,
     C(--limit @FILE)) matches nothing, or if an inventory file of the plugin P(fleetops.agents.fleet#inventory) could
     not be read.
   - In these cases it returns C(localhost), where the first task of the play should fail with the message that
