@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import base_url
-from console.cli.options import command, days, flag, format_option, option, progress_line, put, say
+from console.cli.options import command, days, flag, format_option, not_blank, option, progress_line, put, say
 from console.record.read.record_health import prunable
 from console.record.retention import Retention, removals
-from console.record.write.maintenance import back_up, open_maintenance
+from console.record.write.maintenance import Maintenance, back_up, open_maintenance
 from console.record.write.restore import restore
 from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
@@ -83,11 +83,14 @@ def register(commands: Any) -> None:
         _retire,
         "record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
         description="Records that the API of a tenant is no longer read. Its data is kept and shown as of the last"
-        " sync, but is no longer reported as stale, open or stuck. A later sync of this API undoes this. If the API has"
-        " been read at another address since then, the data becomes that of the other address. For an AWX or a folder"
-        " of ansible-runner, also for a mistyped one, the sync errors are no longer counted.",
+        " sync, but is no longer reported as stale, open or stuck. A later sync of this API undoes this. If only the"
+        " address of the API has changed, --moved-to joins its data with that of the new address, which cannot be"
+        " undone. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors are no longer"
+        " counted.",
     )
     retire.add_argument("source", metavar="URL", help="address of the tenant's API or of AWX, or path of the folder")
+    new = "the new address of this API, after its first sync; all data of URL becomes that of this tenant"
+    retire.add_argument("--moved-to", type=not_blank, metavar="URL", help=new)
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
@@ -126,6 +129,25 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _move(database: Maintenance, source: str, tenants: set[str], moved_to: str) -> int:
+    """Join the tenant ``source`` with that of its new address."""
+    try:
+        new = base_url(moved_to)
+    except ValueError as error:
+        raise SettingsError(f"--moved-to {moved_to} is no address of an API: {error}") from None
+    if not tenants or new in tenants or new not in database.tenants():
+        why = "is not the address of an API that was read at another address"
+        raise SettingsError(
+            f"{moved_to} {why} than {source}. Run sync with the new address first. Nothing was changed."
+        )
+    (old,) = tenants
+    if not database.move(old, new, time.time()):
+        raise SettingsError(f"{source} and {moved_to} have no rollout in common, so they are not the same API. Nothing"
+                            " was changed.")  # fmt: skip
+    put(f"{source} is retired: all of its data is now that of {new}.\n")
+    return 0
+
+
 def _retire(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: only AWX and the API need requests, which takes long to load.
     from console.collect.jobs.awx_client import awx_origin
@@ -141,6 +163,8 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
             named = [*known, *imported]
             hint = f"It contains {' and '.join(named)}." if named else "It contains no tenants: no API was ever read."
             raise SettingsError(f"{source} is not a tenant of {settings.database}. {hint}")
+        if options.moved_to is not None:
+            return _move(database, source, tenants, options.moved_to)
         new = [database.retire(tenant, time.time()) for tenant in tenants]
         new += [database.retire_import(each, time.time()) for each in imports]
     put(f"{source} is retired: its data is kept, and no further sync is expected.\n")

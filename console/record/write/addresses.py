@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Joins the data of one API that was read at two addresses, so that nothing is shown and counted twice."""
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ from console.record.write import audit
 from console.record.write.tables import Tables
 
 # Rollouts have ids that no other API uses.
-_SAME = """
-SELECT o.tenant FROM rollouts o JOIN ingest_cursors n ON n.source = 'api' AND n.scope = o.tenant
-WHERE o.tenant <> :old AND o.rollout_id IN (SELECT rollout_id FROM rollouts WHERE tenant = :old)
-  AND n.last_ok_at > coalesce(
-    (SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :old), 0)
-GROUP BY o.tenant ORDER BY count(*) DESC LIMIT 1
+_COMMON = """
+SELECT EXISTS (SELECT 1 FROM rollouts WHERE tenant = :new AND rollout_id IN (
+  SELECT rollout_id FROM rollouts WHERE tenant = :old))
 """
 _WITH_TENANT = """
 SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'tenant'
@@ -52,10 +50,9 @@ _CURSORS = (
 _OF_OLD = "(scope = :old OR substr(scope, 1, length(:old) + 1) = :old || '|')"
 
 
-def same_api(tables: Tables, old: str) -> str | None:
-    """The tenant that was read later than the tenant ``old`` and has rollouts with the same ids, None if none has."""
-    found: str | None = first_value(tables.conn, _SAME, {"old": old})
-    return found
+def have_common_rollouts(tables: Tables, old: str, new: str) -> bool:
+    """Whether a rollout was read at both addresses."""
+    return bool(first_value(tables.conn, _COMMON, {"old": old, "new": new}))
 
 
 def join(tables: Tables, old: str, new: str) -> None:

@@ -106,18 +106,25 @@ class Maintenance(Tables):
     def retire(self, tenant: str, now: float) -> bool:
         """Record that a tenant's API is no longer read; returns False if this is known and no sync has read it since.
 
-        Its data is kept. The errors of its syncs are removed, because no later sync would remove them. If the API is
-        now read at another address, the data becomes that tenant's.
+        Its data is kept. The errors of its syncs are removed, because no later sync would remove them.
         """
         with self.transaction():
-            if (new := addresses.same_api(self, tenant)) is not None:
-                addresses.join(self, tenant, new)
-                self.record("retire", now, {"tenant": tenant, "new": new})
-                return True
             if first_value(self.conn, _RETIRED, {"t": tenant}):
                 return False
             self._forget_errors(tenant)
             self.record("retire", now, {"tenant": tenant})
+        return True
+
+    def move(self, old: str, new: str, now: float) -> bool:
+        """Make all data of the tenant ``old`` that of ``new``, because its API is now read at that address.
+
+        Returns False, and changes nothing, if they have no rollout in common, so that they cannot be the same API.
+        """
+        with self.transaction():
+            if not addresses.have_common_rollouts(self, old, new):
+                return False
+            addresses.join(self, old, new)
+            self.record("retire", now, {"tenant": old, "new": new})
         return True
 
     def import_sources(self) -> list[str]:

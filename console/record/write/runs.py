@@ -89,7 +89,7 @@ def _count_hosts(tables: Tables, run_id: str, counters: Sequence[int]) -> None:
         SELECT run_id, host, sum(status IN ('ok', 'ignored')), sum(changed AND status IN ('ok', 'ignored')),
                sum(status = 'failed'), sum(status = 'unreachable'), sum(status = 'skipped'), sum(status = 'ignored')
         FROM host_results WHERE run_id = ? AND counter IN (SELECT value FROM json_each(?)) GROUP BY host
-        ON CONFLICT DO UPDATE SET {sums} WHERE NOT run_hosts.final
+        ON CONFLICT (run_id, host) DO UPDATE SET {sums} WHERE NOT run_hosts.final
         """,  # noqa: S608 - no user input
         (run_id, to_json(counters)),
     )

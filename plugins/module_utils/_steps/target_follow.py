@@ -132,7 +132,8 @@ def until_ended(context: Context, target: Record, admission: Admission) -> Recor
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
     listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
     shortest, outage = fresh_for(context), Outage(context.clock)
-    if not (context.params.get("stream") or {"batches": True})["batches"]:
+    stream = context.params.get("stream")
+    if stream and not stream["batches"]:
         # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 

@@ -269,6 +269,24 @@ def test_an_instance_that_was_read_at_two_addresses_has_recovered_at_the_newer_o
     assert attention.attention(path, NOW)["title"].tolist() == []
 
 
+def test_only_the_same_api_can_have_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        for tenant, rollout_id in ((TENANT, HERE), (OTHER, ident(7, 0xA4))):
+            store.put_tenant(tenant, NOW)
+            store.put_rollouts([of_tenant(tenant, rollout_read(rollout_id, [], "completed", NOW, NOW))])
+    before = dump(path)
+    for new, why in (
+        (OTHER, f"{TENANT} and {OTHER} have no rollout in common, so they are not the same API. Nothing was changed."),
+        (TENANT, f"{TENANT} is not the address of an API that was read at another address than {TENANT}."),
+        ("https://unread.example", "Run sync with the new address first. Nothing was changed."),
+        ("unread", "--moved-to unread is no address of an API: "),
+    ):
+        assert main(["retire", TENANT, "--moved-to", new, "--db", str(path)]) == 2
+        assert why in capsys.readouterr().err
+    assert dump(path) == before
+
+
 @pytest.mark.parametrize("pruned", [False, True])
 def test_the_data_of_an_address_that_has_changed_becomes_that_of_the_new_one(pruned: bool, tmp_path: Path) -> None:
     former, moved, instance_id = tmp_path / "moved.db", tmp_path / "never-moved.db", ident(1, 0xB0)
@@ -290,7 +308,7 @@ def test_the_data_of_an_address_that_has_changed_becomes_that_of_the_new_one(pru
                     store.put_rollouts([replace(read, read_at=at)])
     assert not pruned or main(["prune", "--yes", "--audit", "3", "--db", str(former)]) == 0
     assert main(["retire", OTHER, "--db", str(moved)]) == 0
-    assert main(["retire", TENANT, "--db", str(former)]) == 0
+    assert main(["retire", TENANT, "--moved-to", f"{OTHER.upper()}/", "--db", str(former)]) == 0
     seen = {"first_seen", "updated_at"}
     leave_out = {"rollouts": seen, "rollout_targets": seen, "instances": seen, "tenants": seen}
     found, expected = (dump(path, leave_out=leave_out) for path in (former, moved))
