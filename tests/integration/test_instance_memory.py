@@ -160,8 +160,8 @@ def test_a_memory_is_not_added_to_a_truncated_list_unless_allowed(sim: Simulator
         ({"memory": {"id": 1, "conversation_id": "c", "kind": "fact"}}, "no content"),
         ({"memory": {"content": float("nan")}}, "cannot be sent"),
         ({"content": "x", "customer_id": ""}, "customer_id is empty"),
-        ({"content": "x", "all": True}, "state=absent only"),
-        ({"content": "x", "expect_count": 0}, "state=absent only"),
+        ({"content": "x", "all": True}, "only with state=absent"),
+        ({"content": "x", "expect_count": 0}, "only with state=absent"),
         ({"state": "absent"}, "needs conversation_id or customer_id, or all=true"),
         ({"state": "absent", "conversation_id": " "}, "conversation_id is empty"),
         ({"state": "absent", "all": True, "customer_id": "c"}, "give one of the two"),
@@ -327,7 +327,7 @@ def test_a_list_with_unusual_items_is_read_and_counted(crooked: CrookedServer) -
 def test_nothing_is_cleared_on_a_server_that_ignores_the_selection(crooked: CrookedServer) -> None:
     both = listed({"id": 1, "conversation_id": "a"}, {"id": 2, "conversation_id": "b"})
     done = run_against(crooked, "instance_memory", both, state="absent", conversation_id="a")
-    assert done.result["failed"] and "others too (1 of 2)" in done.msg and writes(crooked) == 0
+    assert done.result["failed"] and "also listed others (1 of 2)" in done.msg and writes(crooked) == 0
 
 
 def test_a_server_that_cleared_more_than_was_selected_is_a_failure(crooked: CrookedServer) -> None:

@@ -57,12 +57,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listed(command: str, path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The list that the command prints, without the newer columns of runs."""
+    """The list that the command prints, without the columns that the stored lists do not have."""
     capsys.readouterr()
     assert main([command, "--format", "json", "--db", str(path)]) == 0
-    return [
-        {k: v for k, v in row.items() if k not in ("verdict", "why")} for row in json.loads(capsys.readouterr().out)
-    ]
+    columns = LISTED[command][0].keys()
+    return [{k: v for k, v in row.items() if k in columns} for row in json.loads(capsys.readouterr().out)]
 
 
 @pytest.mark.usefixtures("environment")
