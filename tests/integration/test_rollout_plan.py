@@ -175,7 +175,7 @@ def test_no_plan_is_made_with_a_policy_below_1(sim: Simulator, limit: Any) -> No
     sim.knobs(policy={"max_parallel_rollouts": limit})
     done = plan(sim)
     assert done.msg.startswith("There is no plan: the update policy's max_parallel_rollouts is ")
-    assert done.msg.endswith("nothing is started. The module fleetops.agents.update_policy can change it.")
+    assert "; nothing is started." in done.msg
 
 
 @pytest.mark.parametrize(
