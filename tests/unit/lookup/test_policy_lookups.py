@@ -111,7 +111,7 @@ def test_invalid_settings_are_reported_without_a_call(sim: Simulator, read: Call
 
 @pytest.mark.parametrize("value", [0, -1, None, "all", "0", 2.5, "", [4], True, float("nan")])
 def test_a_limit_that_is_not_a_positive_number_is_refused(value: Any) -> None:
-    with pytest.raises(_policy.PolicyError, match=r"^The update policy.s max_parallel_rollouts is .*nothing is started"):
+    with pytest.raises(_policy.PolicyError, match=r"^The update policy's max_parallel_rollouts is .*is started"):
         _policy.parallel_limit({"max_parallel_rollouts": value})
     with pytest.raises(_policy.PolicyError):
         _policy.parallel_limit({})
