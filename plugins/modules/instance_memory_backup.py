@@ -41,6 +41,7 @@ options:
         folders are created and are accessible only by their owner.
       - A file that is not a backup, or is one of a different instance, conversation or customer, is not replaced,
         unless it is empty.
+      - A backup that contains memories is not replaced by one without any.
     type: path
     required: true
   state:
@@ -212,6 +213,11 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
         context.warn(
             f"These memories of {context.instance} have no content, so the API would not store them again: "
             f"{', '.join(without_text)}."
+        )
+    if former is not None and former["memories"] and not listing.memories:
+        context.fail(
+            f"{context.instance_first} has no memories{of_selection(selection)}, but the backup {path} contains "
+            f"{len(former['memories'])}. It was not replaced. If they were deleted on purpose, move the file away."
         )
     is_same = former is not None and are_equal(former["memories"], listing.memories)
     text = text_of(document_of(instance_id, selection, former["memories"] if former and is_same else listing.memories))

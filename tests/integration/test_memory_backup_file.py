@@ -206,7 +206,9 @@ def test_a_memory_of_no_conversation_does_not_stand_for_the_same_one_of_a_conver
         assert len(result_of(api, BACKUP, path=file, state="compared")["missing"]) == 2
 
 
-def test_another_order_of_the_list_or_a_later_access_does_not_change_the_backup(tmp_path: Path) -> None:
+def test_neither_another_order_nor_a_later_access_nor_the_loss_of_all_memories_changes_the_backup(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "agent-001.json"
     with second_api(instances=1) as api:
         api.instances[0].memories = [{**GOOD, "last_accessed_at": "2026-11-01"}, HALF, EMPTY]
@@ -218,7 +220,11 @@ def test_another_order_of_the_list_or_a_later_access_does_not_change_the_backup(
         assert result_of(api, BACKUP, path=str(file))["changed"] and stat.S_IMODE(file.stat().st_mode) == 0o600
         api.instances[0].memories = [HALF, HALF, EMPTY]
         assert result_of(api, BACKUP, path=str(file))["changed"]
+        saved = file.read_bytes()
         cleared = result_of(api, "instance_memory", state="absent", all=True)
+        lost = outcome_of(api, BACKUP, path=str(file))
+        assert lost["failed"] and file.read_bytes() == saved
+        assert f"has no memories, but the backup {file} contains 3. It was not replaced." in lost["msg"]
         again = result_of(api, "instance_memory", state="absent", all=True)
         assert (cleared["remaining"], again["remaining"], again["changed"]) == (0, 0, False)
 
