@@ -4,9 +4,9 @@
 
 """The last step of `make ee`: check that the collection works in an environment that contains nothing else.
 
-``python -m tests.commands.ee BIN COLLECTIONS TARBALL``: BIN is the folder of an environment's commands, COLLECTIONS the
-folder into which the collection was installed. ansible-galaxy then installs TARBALL in the same environment and the
-README's commands are run; pip adds the requirements of the console. Only the simulator comes from this checkout. If
+``python -m tests.commands.ee BIN COLLECTIONS [TARBALL]``: BIN is the folder of an environment's commands, COLLECTIONS
+the folder into which the collection was installed. With TARBALL, ansible-galaxy then installs it in the environment and
+the README's commands are run; pip adds the requirements of the console. Only the simulator comes from this checkout. If
 something does not work, the error and the output are printed, and the exit code is 1.
 """
 
@@ -222,12 +222,13 @@ def installed(here: Environment, tarball: Path) -> str:
 
 
 def main() -> int:
-    commands, collections, tarball = (Path(argument).resolve() for argument in sys.argv[1:])
+    commands, collections, *tarballs = (Path(argument).resolve() for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory() as home:
         try:
             here = Environment(commands, collections, Path(home))
             print(check(here))
-            print(f"In the same environment: {installed(here, tarball)}.")
+            for tarball in tarballs:
+                print(f"In the same environment: {installed(here, tarball)}.")
         except (Broken, readme.Broken) as broken:
             print(f"In {commands}: {broken}", file=sys.stderr)
             return 1
