@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -198,10 +198,10 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 
     The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
     """
-    fd, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
-    os.close(fd)
-    made = Path(name)
+    # Named before it is created, so that a signal at any moment leaves no file.
+    made = beside.with_name(f".{beside.name}.{secrets.token_hex(8)}")
     try:
+        os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _copy(path, made)
         yield made
     except sqlite3.Error as error:
