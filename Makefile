@@ -66,8 +66,8 @@ browser: $(VENV)/.dev-ready  ## Find or install the Chrome or Chromium for the t
 	@$(BIN)/python -m tests.commands.browser $(ARGS) $(TESTS)
 
 .PHONY: test
-test: browser  ## Every test, six at a time (TESTS=path and ARGS=-x select tests; BROWSER=0 skips those that need a browser)
-	$(BIN)/python -m pytest -n 6 --dist worksteal $(ARGS) $(or $(TESTS),tests)
+test: browser  ## Every test, four at a time (TESTS=path and ARGS=-x select tests; BROWSER=0 skips those that need a browser)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: molecule
 molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each with a fleet of its own (SCENARIOS="rolling recover")
