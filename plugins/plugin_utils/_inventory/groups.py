@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
@@ -74,13 +75,15 @@ class ConstructedOfKnown(Constructable):
     def _made(self, names: Mapping[str, None], name: str, expression: Any, how: Callable[..., None]) -> bool:
         """Whether ``how`` succeeded for the host. With ``strict``, raises its error unless the host lacks a value."""
         failure: AnsibleError | None = None
+        known = len(self.inventory.groups)
         try:
             how(self.inventory.get_host(name).get_vars(), name, strict=True)
         except AnsibleError as error:
             failure = error
-        # Ansible would add this group to other groups in place of the host.
-        if clashes := [group for group in self.inventory.groups if group in names]:
-            raise AnsibleParserError(f"groups or keyed_groups create the group {clashes[0]}, but a host has this name.")
+        for group in islice(reversed(self.inventory.groups), len(self.inventory.groups) - known):
+            # Ansible would add this group to other groups in place of the host.
+            if group in names:
+                raise AnsibleParserError(f"groups or keyed_groups create the group {group}, but a host has this name.")
         if failure is not None:
             own = self.inventory.get_host(name).get_vars()
             of_all = [_DOCUMENTED, *(self.inventory.get_host(other).get_vars() for other in names)]
