@@ -26,7 +26,7 @@ def is_time(column: str) -> bool:
 
 def is_duration(column: str) -> bool:
     """Whether a column with this name contains seconds."""
-    return column.endswith("_s") or column.startswith(("seconds", "waited", "more"))
+    return column.endswith("_s") or column.startswith(("seconds", "waited"))
 
 
 def ahead_by(at: float | None, now: float) -> float | None:

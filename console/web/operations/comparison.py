@@ -19,8 +19,8 @@ from console.web.shared import lists, markup, paging
 # For each sort order, its column and whether it is ascending; '' for the order of ``compared``.
 SORTS = {
     "Problems first": ("", True),
-    "Slower now": ("more", False),
-    "Faster now": ("more", True),
+    "Slower now": ("seconds_more", False),
+    "Faster now": ("seconds_more", True),
     "Host": ("host", True),
 }
 
@@ -32,8 +32,8 @@ def show(before: Operation, now: Operation) -> None:
     found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]), checks)
     numbers = found["kind"].value_counts()
     markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
-    means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
-    verbs = {"more": "took", "more_waited": "waited"}
+    means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["seconds_more", "waited_more"]].mean().dropna()
+    verbs = {"seconds_more": "took", "waited_more": "waited"}
     if len(means) and not any(checks):
         changes = [f"{verbs[str(column)]} {difference(mean)}" for column, mean in means.items()]
         st.text(f"On average, the instances that were done both times {' and '.join(changes)}.")
@@ -96,7 +96,7 @@ def compared(
     checks: tuple[bool, bool] = (False, False),
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
-    seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of the later
+    seconds_now, waited_before, waited_now, seconds_more and waited_more (seconds now minus before), message (of the later
     operation if it has one). They are matched by id, or by host if one of the operations does not know the id, or if
     the instance was recreated with another id in the same tenant.
 
@@ -130,10 +130,10 @@ def compared(
         for side, check in zip((found["before"], found["now"]), checks, strict=True)
     )
     found["kind"] = [change_of(*pair) for pair in zip(*outcomes, strict=True)]
-    found["more"] = found["seconds_now"] - found["seconds_before"]
-    found["more_waited"] = found["waited_now"] - found["waited_before"]
-    shown = ["host", "instance_id", "kind", "before", "now", "seconds_before", "seconds_now", "more", "waited_before",
-             "waited_now", "more_waited", "message"]  # fmt: skip
+    found["seconds_more"] = found["seconds_now"] - found["seconds_before"]
+    found["waited_more"] = found["waited_now"] - found["waited_before"]
+    shown = ["host", "instance_id", "kind", "before", "now", "seconds_before", "seconds_now", "seconds_more",
+             "waited_before", "waited_now", "waited_more", "message"]  # fmt: skip
     place = found["kind"].map({kind: place for place, kind in enumerate(CHANGES)})
     return found.assign(place=place).sort_values(["place", "host"], ignore_index=True)[shown]
 

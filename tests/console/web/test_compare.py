@@ -100,11 +100,11 @@ def test_each_target_is_matched_and_classified(database: Path) -> None:
     }
     assert found["kind"].tolist()[:3] == ["new failure", "still failing", "fixed"]
     rows = found.set_index("host")
-    assert rows.loc[host_name(3), ["seconds_before", "seconds_now", "more"]].tolist() == [20, 50, 30]
-    assert rows.loc[host_name(3), ["waited_before", "waited_now", "more_waited"]].tolist() == [10, 10, 0]
+    assert rows.loc[host_name(3), ["seconds_before", "seconds_now", "seconds_more"]].tolist() == [20, 50, 30]
+    assert rows.loc[host_name(3), ["waited_before", "waited_now", "waited_more"]].tolist() == [10, 10, 0]
     assert rows.loc[host_name(8), "seconds_before"] == 25
     # An unfinished run is neither slower nor faster than a finished one.
-    assert rows.loc[[host_name(4), host_name(5)], "more"].isna().all()
+    assert rows.loc[[host_name(4), host_name(5)], "seconds_more"].isna().all()
     assert (rows.loc[host_name(0), "message"], rows.loc[host_name(1), "message"]) == ("now", "before")
 
 
