@@ -32,7 +32,9 @@ def show(before: Operation, now: Operation) -> None:
     found = compared(before.instances, now.instances, (before.row["tenant"], now.row["tenant"]), checks)
     numbers = found["kind"].value_counts()
     markup.draw(markup.strip({kind.capitalize(): numbers[kind] for kind in CHANGES if kind in numbers}))
-    means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["seconds_more", "waited_more"]].mean().dropna()
+    means = (
+        found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["seconds_more", "waited_more"]].mean().dropna()
+    )
     verbs = {"seconds_more": "took", "waited_more": "waited"}
     if len(means) and not any(checks):
         changes = [f"{verbs[str(column)]} {difference(mean)}" for column, mean in means.items()]
@@ -96,9 +98,9 @@ def compared(
     checks: tuple[bool, bool] = (False, False),
 ) -> pd.DataFrame:
     """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
-    seconds_now, waited_before, waited_now, seconds_more and waited_more (seconds now minus before), message (of the later
-    operation if it has one). They are matched by id, or by host if one of the operations does not know the id, or if
-    the instance was recreated with another id in the same tenant.
+    seconds_now, waited_before, waited_now, seconds_more and waited_more (seconds now minus before), message (of the
+    later operation if it has one). They are matched by id, or by host if one of the operations does not know the id, or
+    if the instance was recreated with another id in the same tenant.
 
     before, now: frames with the columns ``record.read.operation.INSTANCE_COLUMNS``. tenants: of each, None if unknown.
     checks: whether each was in check mode, so that what it would have updated is not updated.

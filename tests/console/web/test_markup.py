@@ -236,7 +236,7 @@ def test_two_operations_are_compared_by_host_with_the_worst_first() -> None:
     assert found["host"].tolist() == ["a", "b", "x", "y"]
     assert found["kind"].tolist() == ["new failure", "fixed", "only before", "only now"]
     assert found["message"].tolist()[:2] == ["new", "old"]
-    assert found["more"].tolist()[0] == 4.0
+    assert found["seconds_more"].tolist()[0] == 4.0
     assert found["instance_id"].tolist() == ["id-a", "id-b", "id-x", "id-y"]
 
 
